@@ -1,1 +1,17 @@
-//! Placeholder.
+//! Decides what an agent may do: an MCP request in, a decision with its reasons out.
+//!
+//! Cedar evaluates; this crate turns policies into something that can be asked thousands of times a
+//! second. It does no IO, in loading or in deciding, and never answers "forward" for want of a
+//! better answer: no policy, an error, an argument that cannot be represented are refusals.
+
+mod arguments;
+mod engine;
+mod error;
+mod index;
+mod policy;
+mod reads;
+mod schema;
+mod slice;
+
+pub use engine::{Decision, Engine, Options, Outcome, Query, Source, Target};
+pub use error::LoadError;

@@ -1,0 +1,293 @@
+//! Forward, reject, approve, and every way in which deciding fails closed.
+
+use std::sync::Arc;
+
+use thoughtgate_policy::{Outcome, Target};
+
+use crate::{ask, call, engine, word};
+
+#[test]
+fn nothing_is_permitted_without_a_policy_but_the_protocol_itself() {
+    let engine = engine("");
+    assert_eq!(call(&engine, "list", ""), "reject");
+    for method in [
+        "initialize",
+        "tools/list",
+        "ping",
+        "server/discover",
+        "notifications/initialized",
+        "stream",
+        "response",
+    ] {
+        assert_eq!(
+            word(&ask(&engine, "alice", Target::Method(method), "")),
+            "forward",
+            "{method}"
+        );
+    }
+    for method in [
+        "completion/complete",
+        "made/up",
+        "tools/call",
+        "other",
+        "protocol",
+    ] {
+        assert_eq!(
+            word(&ask(&engine, "alice", Target::Method(method), "")),
+            "reject",
+            "{method}"
+        );
+    }
+    assert_eq!(
+        word(&ask(&engine, "alice", Target::Prompt("p"), "")),
+        "reject"
+    );
+    let read = Target::Resource {
+        method: "resources/read",
+        uri: "file:///etc/passwd",
+    };
+    assert_eq!(word(&ask(&engine, "alice", read, "")), "reject");
+}
+
+#[test]
+fn forbid_beats_permit_and_the_baseline() {
+    let engine = engine(
+        r#"@id("all") permit (principal, action, resource);
+           @id("no-rm") forbid (principal, action == Action::"tools/call", resource == Tool::"rm");
+           @id("no-list") forbid (principal, action == Action::"tools/list", resource);"#,
+    );
+    assert_eq!(call(&engine, "list", ""), "forward");
+    let denied = ask(&engine, "alice", Target::Tool("rm"), "");
+    assert_eq!(word(&denied), "reject");
+    assert_eq!(denied.policies.as_ref(), [Arc::from("no-rm")]);
+    assert_eq!(
+        word(&ask(&engine, "alice", Target::Method("tools/list"), "")),
+        "reject"
+    );
+    assert_eq!(
+        word(&ask(&engine, "alice", Target::Method("made/up"), "")),
+        "forward"
+    );
+}
+
+#[test]
+fn groups_of_agents_and_tools() {
+    let engine = engine(
+        r#"permit (principal in Group::"ops", action == Action::"tools/call", resource in ToolGroup::"read-only");"#,
+    );
+    assert_eq!(call(&engine, "get", ""), "forward");
+    assert_eq!(call(&engine, "put", ""), "reject");
+    assert_eq!(
+        word(&ask(&engine, "mallory", Target::Tool("get"), "")),
+        "reject"
+    );
+}
+
+#[test]
+fn everything_of_the_upstream_is_in_it() {
+    let engine = engine(r#"permit (principal, action, resource in Upstream::"upstream");"#);
+    assert_eq!(call(&engine, "any", ""), "forward");
+    assert_eq!(
+        word(&ask(&engine, "alice", Target::Prompt("p"), "")),
+        "forward"
+    );
+    let other = crate::engine(r#"permit (principal, action, resource in Upstream::"elsewhere");"#);
+    assert_eq!(call(&other, "any", ""), "reject");
+}
+
+#[test]
+fn the_most_restrictive_permit_wins() {
+    let engine = engine(
+        r##"@id("all") permit (principal, action == Action::"tools/call", resource);
+            @id("pay") @approve("#money") permit (principal, action == Action::"tools/call", resource == Tool::"pay");
+            @id("big") @approve permit (principal, action == Action::"tools/call", resource == Tool::"move")
+                when { context.arguments has amount && context.arguments.amount > 100 };"##,
+    );
+    let pay = ask(&engine, "alice", Target::Tool("pay"), "{}");
+    assert_eq!(
+        pay.outcome,
+        Outcome::Approve {
+            channel: Some(Arc::from("#money"))
+        }
+    );
+    assert_eq!(pay.policies.as_ref(), [Arc::from("all"), Arc::from("pay")]);
+    assert_eq!(call(&engine, "move", r#"{"amount": 100}"#), "forward");
+    assert_eq!(
+        ask(&engine, "alice", Target::Tool("move"), r#"{"amount": 101}"#).outcome,
+        Outcome::Approve { channel: None }
+    );
+}
+
+#[test]
+fn arguments_of_each_type() {
+    let engine = engine(
+        r#"permit (principal, action == Action::"tools/call", resource == Tool::"text") when { context.arguments has path && context.arguments.path like "/srv/*" };
+           permit (principal, action == Action::"tools/call", resource == Tool::"number") when { context.arguments has n && context.arguments.n <= 5 };
+           permit (principal, action == Action::"tools/call", resource == Tool::"bool") when { context.arguments has dry_run && context.arguments.dry_run };
+           permit (principal, action == Action::"tools/call", resource == Tool::"set") when { context.arguments has tags && context.arguments.tags.contains("ok") };
+           permit (principal, action == Action::"tools/call", resource == Tool::"deep") when { context.arguments has a && context.arguments.a has b && context.arguments.a.b == "x" };
+           permit (principal, action == Action::"tools/call", resource == Tool::"oneof") when { context.arguments has mode && ["r", "w"].contains(context.arguments.mode) };
+           permit (principal, action == Action::"tools/call", resource == Tool::"present") when { context.arguments has token };"#,
+    );
+    for (tool, arguments, expected) in [
+        ("text", r#"{"path": "/srv/a"}"#, "forward"),
+        ("text", r#"{"path": "/etc/a"}"#, "reject"),
+        ("text", r#"{"path": "\u002fsrv/a"}"#, "forward"),
+        ("text", r#"{"p\u0061th": "/srv/a"}"#, "forward"),
+        ("text", "{}", "reject"),
+        ("text", "", "reject"),
+        ("number", r#"{"n": 5}"#, "forward"),
+        ("number", r#"{"n": -9223372036854775808}"#, "forward"),
+        ("number", r#"{"n": 6}"#, "reject"),
+        ("bool", r#"{"dry_run": true}"#, "forward"),
+        ("bool", r#"{"dry_run": false}"#, "reject"),
+        ("set", r#"{"tags": ["no", "ok"]}"#, "forward"),
+        ("set", r#"{"tags": []}"#, "reject"),
+        ("deep", r#"{"a": {"b": "x", "c": 1.5}}"#, "forward"),
+        ("deep", r#"{"a": {}}"#, "reject"),
+        ("oneof", r#"{"mode": "w"}"#, "forward"),
+        ("oneof", r#"{"mode": "x"}"#, "reject"),
+        ("present", r#"{"token": null}"#, "forward"),
+        ("present", r#"{"other": 1}"#, "reject"),
+    ] {
+        assert_eq!(
+            call(&engine, tool, arguments),
+            expected,
+            "{tool} {arguments}"
+        );
+    }
+}
+
+#[test]
+fn an_argument_that_cannot_be_compared_is_refused_with_the_reason() {
+    let engine = engine(
+        r#"permit (principal, action == Action::"tools/call", resource);
+           forbid (principal, action == Action::"tools/call", resource) when { context.arguments has path && context.arguments.path == "/etc" };
+           forbid (principal, action == Action::"tools/call", resource) when { context.arguments has n && context.arguments.n > 5 };"#,
+    );
+    assert_eq!(call(&engine, "t", r#"{"unread": [1.5, null]}"#), "forward");
+    for arguments in [
+        r#"{"path": ["/etc"]}"#,
+        r#"{"path": null}"#,
+        r#"{"n": 5.5}"#,
+        r#"{"n": 1e400}"#,
+        r#"{"n": 9223372036854775808}"#,
+        r#"{"n": "6"}"#,
+        "[]",
+        "null",
+    ] {
+        let decision = ask(&engine, "alice", Target::Tool("t"), arguments);
+        assert_eq!(word(&decision), "error", "{arguments}");
+        assert!(decision.error.unwrap().contains("argument"), "{arguments}");
+    }
+}
+
+#[test]
+fn an_error_while_evaluating_is_a_refusal() {
+    // Cedar would skip the forbid that overflows, and permit.
+    let engine = engine(
+        r#"permit (principal, action == Action::"tools/call", resource);
+           forbid (principal, action == Action::"tools/call", resource == Tool::"t")
+             when { context.arguments has n && context.arguments.n + 1 > 10 };"#,
+    );
+    assert_eq!(call(&engine, "t", r#"{"n": 1}"#), "forward");
+    assert_eq!(call(&engine, "t", r#"{"n": 10}"#), "reject");
+    assert_eq!(call(&engine, "t", r#"{"n": 9223372036854775807}"#), "error");
+}
+
+#[test]
+fn the_time_of_the_call() {
+    let engine = engine(
+        r#"permit (principal, action == Action::"tools/call", resource == Tool::"past") when { context.now < datetime("2026-11-24T09:30:00.001Z") };
+           permit (principal, action == Action::"tools/call", resource == Tool::"hours") when { context.now.toTime() > duration("8h") && context.now.toTime() < duration("9h") };"#,
+    );
+    assert_eq!(call(&engine, "past", ""), "forward");
+    assert_eq!(call(&engine, "hours", ""), "reject");
+}
+
+#[test]
+fn lists_show_what_some_arguments_could_pass() {
+    let engine = engine(
+        r#"permit (principal, action == Action::"tools/call", resource == Tool::"plain");
+           @approve permit (principal, action == Action::"tools/call", resource == Tool::"ask");
+           permit (principal, action == Action::"tools/call", resource == Tool::"maybe") when { context.arguments has n && context.arguments.n > 1 };
+           permit (principal, action == Action::"tools/call", resource == Tool::"never");
+           forbid (principal, action == Action::"tools/call", resource == Tool::"never");
+           permit (principal == Agent::"bob", action == Action::"tools/call", resource == Tool::"bobs");
+           forbid (principal, action == Action::"tools/call", resource == Tool::"unpermitted") when { context.arguments has n && context.arguments.n > 1 };"#,
+    );
+    for (tool, shown) in [
+        ("plain", true),
+        ("ask", true),
+        ("maybe", true),
+        ("never", false),
+        ("bobs", false),
+        ("unpermitted", false),
+        ("unknown", false),
+    ] {
+        assert_eq!(engine.lists("alice", tool), shown, "{tool}");
+    }
+    assert!(engine.lists("bob", "bobs"));
+}
+
+#[test]
+fn names_are_data_whatever_characters_they_have() {
+    let engine = engine(
+        r#"permit (principal == Agent::"a\"b", action == Action::"tools/call", resource == Tool::"x::\"y\"\n");
+           permit (principal == Agent::"é", action == Action::"tools/call", resource == Tool::"*");"#,
+    );
+    assert_eq!(
+        word(&ask(&engine, "a\"b", Target::Tool("x::\"y\"\n"), "")),
+        "forward"
+    );
+    assert_eq!(word(&ask(&engine, "é", Target::Tool("*"), "")), "forward");
+    assert_eq!(word(&ask(&engine, "é", Target::Tool("x"), "")), "reject");
+    assert_eq!(
+        word(&ask(&engine, "e\u{301}", Target::Tool("*"), "")),
+        "reject"
+    );
+}
+
+#[test]
+fn what_is_remembered_is_kept_apart() {
+    let engine = engine(
+        r#"permit (principal == Agent::"alice", action == Action::"tools/call", resource == Tool::"a");
+           permit (principal, action == Action::"prompts/get", resource == Prompt::"b");"#,
+    );
+    for _ in 0..2 {
+        assert_eq!(call(&engine, "a", ""), "forward");
+        assert_eq!(call(&engine, "b", ""), "reject");
+        assert_eq!(word(&ask(&engine, "bob", Target::Tool("a"), "")), "reject");
+        assert_eq!(
+            word(&ask(&engine, "alice", Target::Prompt("b"), "")),
+            "forward"
+        );
+        assert_eq!(
+            word(&ask(&engine, "alice", Target::Prompt("a"), "")),
+            "reject"
+        );
+    }
+}
+
+#[test]
+fn memory_has_an_end() {
+    let engine =
+        engine(r#"permit (principal, action == Action::"tools/call", resource == Tool::"last");"#);
+    for index in 0..9000 {
+        assert_eq!(call(&engine, &format!("tool-{index}"), ""), "reject");
+    }
+    assert_eq!(call(&engine, "last", ""), "forward");
+    assert_eq!(call(&engine, &"x".repeat(1 << 20), ""), "reject");
+}
+
+#[test]
+fn only_policies_that_may_apply_make_arguments_matter() {
+    let engine = engine(
+        r#"permit (principal, action == Action::"tools/call", resource == Tool::"plain");
+           permit (principal, action == Action::"tools/call", resource == Tool::"reads") when { context.arguments has n && context.arguments.n > 1 };
+           permit (principal, action == Action::"tools/call", resource == Tool::"clock") when { context.now > datetime("2020-01-01") };"#,
+    );
+    assert!(!engine.reads_arguments("alice", &Target::Tool("plain")));
+    assert!(engine.reads_arguments("alice", &Target::Tool("reads")));
+    assert!(!engine.reads_arguments("alice", &Target::Tool("clock")));
+}

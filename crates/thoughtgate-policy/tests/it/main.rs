@@ -1,0 +1,66 @@
+//! What policies decide, seen from outside the crate.
+
+mod decide;
+mod differential;
+mod load;
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::value::RawValue;
+use thoughtgate_policy::{Decision, Engine, LoadError, Options, Outcome, Query, Source, Target};
+
+fn options() -> Options {
+    Options {
+        approvals: true,
+        agent_groups: [("ops".to_owned(), vec!["alice".to_owned()])].into(),
+        tool_groups: [(
+            "read-only".to_owned(),
+            vec!["list".to_owned(), "get".to_owned()],
+        )]
+        .into(),
+        ..Options::default()
+    }
+}
+
+fn load(text: &str) -> Result<Engine, LoadError> {
+    let source = Source {
+        name: "test.cedar".to_owned(),
+        text: text.to_owned(),
+    };
+    Engine::load(&[source], &options())
+}
+
+fn engine(text: &str) -> Engine {
+    load(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// 2026-11-24T09:30:00Z.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_512_600)
+}
+
+fn ask(engine: &Engine, principal: &str, target: Target<'_>, arguments: &str) -> Decision {
+    let raw: Option<Box<RawValue>> =
+        (!arguments.is_empty()).then(|| RawValue::from_string(arguments.to_owned()).unwrap());
+    engine.decide(&Query {
+        principal,
+        target,
+        arguments: raw.as_deref(),
+        now: now(),
+    })
+}
+
+/// The decision in a word, as `alice` calls `tool`.
+fn call(engine: &Engine, tool: &str, arguments: &str) -> &'static str {
+    word(&ask(engine, "alice", Target::Tool(tool), arguments))
+}
+
+fn word(decision: &Decision) -> &'static str {
+    match (&decision.outcome, &decision.error) {
+        (Outcome::Forward, None) => "forward",
+        (Outcome::Approve { .. }, None) => "approve",
+        (Outcome::Reject, None) => "reject",
+        (Outcome::Reject, Some(_)) => "error",
+        (outcome, error) => panic!("{outcome:?} with {error:?}"),
+    }
+}
