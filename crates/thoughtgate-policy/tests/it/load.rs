@@ -15,7 +15,9 @@ fn refused(text: &str, expected: &Expect) {
 #[test]
 fn the_place_is_named() {
     refused(
-        "permit (principal, action, resource);\n\npermit (principal, action resource);",
+        r"permit (principal, action, resource);
+
+permit (principal, action resource);",
         &expect!["test.cedar:3:27: unexpected token `resource`"],
     );
     refused(
@@ -27,7 +29,7 @@ fn the_place_is_named() {
     refused(
         "permit (principal, action == Action::\"tools/call\", resource == Tol::\"x\");",
         &expect![
-            "test.cedar:1:64: for policy `policy0@test.cedar`, unrecognized entity type `Tol`; did you mean `Tool`? (policy `policy0@test.cedar`)"
+            "test.cedar:1:64: for policy `policy0@test.cedar`, unrecognized entity type `Tol`; did you mean `Tool`?"
         ],
     );
 }
