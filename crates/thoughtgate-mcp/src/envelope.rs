@@ -1,0 +1,350 @@
+//! One JSON-RPC message, parsed as far as a gateway must and borrowed from the body.
+//!
+//! What two readers could read differently is refused: duplicate keys, keys that differ in case, a
+//! message that is request and response at once.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::codes;
+use crate::members::{members, string};
+use crate::params::{Params, invalid};
+use crate::refusal::Refusal;
+use crate::scan::{self, Limits};
+
+const GOVERNED: [&str; 6] = ["error", "id", "jsonrpc", "method", "params", "result"];
+
+/// What kind of message it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Has a method and an id.
+    Request,
+    /// Has a method and no id.
+    Notification,
+    /// Has a result or an error.
+    Response,
+}
+
+/// One message.
+#[derive(Debug)]
+pub struct Envelope<'a> {
+    /// What kind of message it is.
+    pub kind: Kind,
+    /// The id as raw JSON; none for a notification.
+    pub id: Option<&'a RawValue>,
+    /// The method; empty for a response.
+    pub method: Cow<'a, str>,
+    /// The governed part of `params`.
+    pub params: Params<'a>,
+}
+
+/// Reads one message, or says why it is refused.
+pub fn parse<'a>(body: &'a [u8], limits: &Limits) -> Result<Envelope<'a>, Refusal> {
+    let text = scan::text(body, limits)?;
+    let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
+        Refusal::bad_request(
+            codes::PARSE_ERROR,
+            format!("the body is not JSON: {error}"),
+            None,
+        )
+    })?;
+    if raw.get().starts_with('[') {
+        return Err(Refusal::bad_request(
+            codes::INVALID_REQUEST,
+            "batches are not supported; send one message a request",
+            None,
+        ));
+    }
+    let parts = Parts::read(raw)?;
+    parts.envelope()
+}
+
+/// The members of the envelope, before they are judged together.
+#[derive(Default)]
+struct Parts<'a> {
+    jsonrpc: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
+    method: Option<&'a RawValue>,
+    params: Option<&'a RawValue>,
+    answer: bool,
+}
+
+impl<'a> Parts<'a> {
+    fn read(raw: &'a RawValue) -> Result<Parts<'a>, Refusal> {
+        let refuse = |(code, message): (i64, String)| Refusal::bad_request(code, message, None);
+        let mut parts = Parts::default();
+        for (key, value) in members(raw.get(), &GOVERNED)
+            .map_err(|unclear| refuse(invalid("the message", &unclear)))?
+        {
+            match key.as_ref() {
+                "jsonrpc" => parts.jsonrpc = Some(value),
+                "id" => parts.id = Some(value),
+                "method" => parts.method = Some(value),
+                "params" => parts.params = Some(value),
+                "result" | "error" => parts.answer = true,
+                _ => {}
+            }
+        }
+        Ok(parts)
+    }
+
+    fn envelope(self) -> Result<Envelope<'a>, Refusal> {
+        let id = self.id.filter(|id| is_id(id));
+        let refuse = |code: i64, message: String| Refusal::bad_request(code, message, id);
+        let invalid = |message: &str| refuse(codes::INVALID_REQUEST, message.to_owned());
+        if self.jsonrpc.and_then(string).as_deref() != Some("2.0") {
+            return Err(invalid("`jsonrpc` must be \"2.0\""));
+        }
+        if self.id.is_some()
+            && id.is_none()
+            && !(self.answer && self.id.is_some_and(|id| id.get() == "null"))
+        {
+            return Err(invalid("`id` must be a string or an integer"));
+        }
+        if self.answer {
+            if self.method.is_some() {
+                return Err(invalid(
+                    "a message has either a method or a result, not both",
+                ));
+            }
+            return Ok(Envelope {
+                kind: Kind::Response,
+                id,
+                method: Cow::Borrowed(""),
+                params: Params::default(),
+            });
+        }
+        let Some(method) = self.method else {
+            return Err(invalid("the message has neither a method nor a result"));
+        };
+        let Some(method) = string(method) else {
+            return Err(invalid("`method` must be a string"));
+        };
+        let params = match self.params {
+            Some(params) => {
+                Params::read(params).map_err(|(code, message)| refuse(code, message))?
+            }
+            None => Params::default(),
+        };
+        let missing = match method.as_ref() {
+            "tools/call" | "prompts/get" if params.name.is_none() => Some("name"),
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe"
+                if params.uri.is_none() =>
+            {
+                Some("uri")
+            }
+            _ => None,
+        };
+        if let Some(name) = missing {
+            return Err(refuse(
+                codes::INVALID_PARAMS,
+                format!("`{method}` needs `params.{name}`"),
+            ));
+        }
+        let kind = if self.id.is_some() {
+            Kind::Request
+        } else {
+            Kind::Notification
+        };
+        Ok(Envelope {
+            kind,
+            id,
+            method,
+            params,
+        })
+    }
+}
+
+/// MCP's ids are strings or integers; a fraction could be rounded into another id.
+fn is_id(raw: &RawValue) -> bool {
+    let text = raw.get();
+    text.starts_with('"')
+        || text
+            .strip_prefix('-')
+            .unwrap_or(text)
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<String, String> {
+        let limits = Limits { depth: 8 };
+        match parse(body.as_bytes(), &limits) {
+            Ok(envelope) => Ok(format!(
+                "{:?} {} {}",
+                envelope.kind,
+                envelope.method,
+                envelope.params.name.unwrap_or_default()
+            )),
+            Err(refusal) => Err(format!(
+                "{} {} {} {}",
+                refusal.status,
+                refusal.code,
+                refusal.id.as_ref().map_or("-", |id| id.get()),
+                refusal.message
+            )),
+        }
+    }
+
+    #[test]
+    fn messages_are_told_apart() {
+        for (body, expected) in [
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#,
+                "Request tools/call x",
+            ),
+            (
+                r#" {"id":"a","params":{"n\u0061me":"\u0078"},"method":"tools\/call","jsonrpc":"2.0","extra":[1]} "#,
+                "Request tools/call x",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+                "Notification notifications/initialized ",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"x"}}"#,
+                "Notification tools/call x",
+            ),
+            (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "Response  "),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":""}}"#,
+                "Response  ",
+            ),
+        ] {
+            assert_eq!(read(body).as_deref(), Ok(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_the_id_where_it_is_known() {
+        for (body, expected) in [
+            ("", "400 -32700 - "),
+            ("{", "400 -32700 - "),
+            ("{} {}", "400 -32700 - "),
+            ("{}\0", "400 -32700 - "),
+            ("\u{feff}{}", "400 -32700 - "),
+            ("[]", "400 -32600 - batches"),
+            (
+                r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+                "400 -32600 - batches",
+            ),
+            ("3", "400 -32600 - the message must be an object"),
+            ("{}", "400 -32600 - `jsonrpc`"),
+            (
+                r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+                "400 -32600 1 `jsonrpc`",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1}"#,
+                "400 -32600 1 the message has neither",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":3}"#,
+                "400 -32600 1 `method`",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+                "400 -32600 - `id`",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+                "400 -32600 - `id`",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
+                "400 -32600 - `id`",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#,
+                "400 -32600 1 a message has either",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#,
+                "400 -32600 - the message has the key `method` twice",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","m\u0065thod":"x"}"#,
+                "400 -32600 - the message has the key `method` twice",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}"#,
+                "400 -32600 - the message has the key `Method`",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","paramſ":{}}"#,
+                "400 -32600 - the message has the key `paramſ`",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
+                "400 -32600 1 params must be an object",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#,
+                "400 -32600 1 params has the key `name` twice",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}"#,
+                "400 -32600 1 params has the key `Name`",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":{"a":1,"a":2},"name":"a"}}"#,
+                "400 -32600 1 params._meta has the key `a` twice",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":"q","method":"tools/call","params":{}}"#,
+                "400 -32602 \"q\" `tools/call` needs",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":2,"method":"tools/call"}"#,
+                "400 -32602 2 `tools/call` needs",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":1}}"#,
+                "400 -32602 2 params.name must be a string",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"\ud800"}}"#,
+                "400 -32602 2 params.name must be a string",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":2,"method":"resources/read","params":{}}"#,
+                "400 -32602 2 `resources/read` needs",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":{"a":[[[[[[[1]]]]]]]}}"#,
+                "400 -32600 - the body is nested deeper",
+            ),
+        ] {
+            let Err(refused) = read(body) else {
+                panic!("accepted: {body}")
+            };
+            assert!(
+                refused.starts_with(expected),
+                "{body}\n{refused}\n{expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn neither_depth_nor_size_nor_bytes_bring_it_down() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(read(&deep).unwrap_err().contains("nested deeper"));
+        let many: String = (0..50_000).map(|key| format!("\"k{key}\":0,")).collect();
+        let body = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{{{many}\"name\":\"x\"}}}}"
+        );
+        assert_eq!(read(&body).as_deref(), Ok("Request ping x"));
+        let twice = body.replace("\"k49999\"", "\"k7\"");
+        assert!(read(&twice).unwrap_err().contains("`k7` twice"));
+        let refusal = parse(
+            b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}",
+            &Limits { depth: 8 },
+        )
+        .unwrap_err();
+        assert_eq!((refusal.status, refusal.code), (400, codes::PARSE_ERROR));
+    }
+}

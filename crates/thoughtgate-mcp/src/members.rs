@@ -1,0 +1,106 @@
+//! The members of one JSON object, in order, with keys that no two readers can read differently.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// A key and its value as raw text.
+pub(crate) type Member<'a> = (Cow<'a, str>, &'a RawValue);
+
+/// Objects up to this size are searched for duplicates pair by pair, larger ones sorted.
+const PAIRWISE_MAX: usize = 16;
+
+/// Why an object's members cannot be taken.
+#[derive(Debug)]
+pub(crate) enum Unclear {
+    /// Not an object, or not JSON.
+    NotAnObject,
+    /// A key stands twice.
+    Duplicate(String),
+    /// A key is a governed one in other letters, which some servers accept as the same.
+    Lookalike(String),
+}
+
+/// The members of the object in `text`; none of its keys may equal a governed one but for case.
+pub(crate) fn members<'a>(text: &'a str, governed: &[&str]) -> Result<Vec<Member<'a>>, Unclear> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let members = deserializer
+        .deserialize_map(Members)
+        .map_err(|_| Unclear::NotAnObject)?;
+    deserializer.end().map_err(|_| Unclear::NotAnObject)?;
+    if let Some(key) = duplicate(members.iter().map(|(key, _)| key.as_ref())) {
+        return Err(Unclear::Duplicate(key.to_owned()));
+    }
+    for (key, _) in &members {
+        if governed
+            .iter()
+            .any(|name| key != name && folds_to(key, name))
+        {
+            return Err(Unclear::Lookalike(key.clone().into_owned()));
+        }
+    }
+    Ok(members)
+}
+
+/// A key that stands twice.
+pub(crate) fn duplicate<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Option<&'k str> {
+    let count = keys.clone().count();
+    if count <= PAIRWISE_MAX {
+        return keys.clone().enumerate().find_map(|(at, key)| {
+            keys.clone()
+                .take(at)
+                .any(|earlier| earlier == key)
+                .then_some(key)
+        });
+    }
+    let mut sorted: Vec<&str> = keys.collect();
+    sorted.sort_unstable();
+    sorted
+        .windows(2)
+        .find(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0])
+}
+
+/// Whether `key` equals the ASCII `name` for a reader that ignores case, also that of Unicode (the
+/// Kelvin sign is a `k`, the long s an `s`).
+#[must_use]
+pub fn folds_to(key: &str, name: &str) -> bool {
+    let fold = |character: char| character.to_uppercase().flat_map(char::to_lowercase);
+    // No character folds to ASCII from more than three bytes.
+    key.len() <= name.len() * 3
+        && key
+            .chars()
+            .flat_map(fold)
+            .eq(name.chars().flat_map(char::to_lowercase))
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<Member<'de>>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::with_capacity(4);
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            members.push((key, map.next_value()?));
+        }
+        Ok(members)
+    }
+}
+
+/// A key that borrows where it can; serde's own `Cow` always copies.
+#[derive(serde::Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Text that borrows where it has no escapes.
+pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Key<'_>>(raw.get())
+        .ok()
+        .map(|Key(text)| text)
+}

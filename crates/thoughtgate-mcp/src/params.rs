@@ -1,0 +1,119 @@
+//! What a gateway must know of `params`; everything else in it goes by unread.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::codes;
+use crate::members::{Unclear, members, string};
+
+const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
+/// Members that decide something here, so that no lookalike of them may pass.
+const GOVERNED: [&str; 8] = [
+    "_meta",
+    "arguments",
+    "inputResponses",
+    "name",
+    "requestState",
+    "task",
+    "taskId",
+    "uri",
+];
+const GOVERNED_META: [&str; 3] = [META_VERSION, META_CAPABILITIES, "progressToken"];
+
+/// The governed members of a request's `params`.
+#[derive(Debug, Default)]
+pub struct Params<'a> {
+    /// The tool or prompt.
+    pub name: Option<Cow<'a, str>>,
+    /// The resource.
+    pub uri: Option<Cow<'a, str>>,
+    /// The task that `tasks/*` is about.
+    pub task_id: Option<Cow<'a, str>>,
+    /// A call's arguments, as they came.
+    pub arguments: Option<&'a RawValue>,
+    /// The request to run as a task (2025-11-25).
+    pub task: Option<&'a RawValue>,
+    /// What an earlier answer asked to be given back (2026-07-28).
+    pub request_state: Option<Cow<'a, str>>,
+    /// The client's answers to an earlier `input_required`.
+    pub input_responses: Option<&'a RawValue>,
+    /// The revision that `_meta` names.
+    pub protocol_version: Option<Cow<'a, str>>,
+    /// What the client can do, as `_meta` says.
+    pub client_capabilities: Option<&'a RawValue>,
+    /// The token under which the client wants to hear of progress.
+    pub progress_token: Option<&'a RawValue>,
+}
+
+impl<'a> Params<'a> {
+    /// Whether the client takes a task for an answer (the extension of 2026-07-28).
+    #[must_use]
+    pub fn declares_tasks(&self) -> bool {
+        let Some(capabilities) = self.client_capabilities else {
+            return false;
+        };
+        let Ok(parsed) = serde_json::from_str::<serde_json::Value>(capabilities.get()) else {
+            return false;
+        };
+        parsed["extensions"]
+            .get(TASKS_EXTENSION)
+            .is_some_and(serde_json::Value::is_object)
+    }
+
+    pub(crate) fn read(raw: &'a RawValue) -> Result<Params<'a>, (i64, String)> {
+        let mut params = Params::default();
+        for (key, value) in
+            members(raw.get(), &GOVERNED).map_err(|unclear| invalid("params", &unclear))?
+        {
+            match key.as_ref() {
+                "name" => params.name = Some(text(value, "params.name")?),
+                "uri" => params.uri = Some(text(value, "params.uri")?),
+                "taskId" => params.task_id = Some(text(value, "params.taskId")?),
+                "requestState" => params.request_state = Some(text(value, "params.requestState")?),
+                "arguments" => params.arguments = Some(value),
+                "task" => params.task = Some(value),
+                "inputResponses" => params.input_responses = Some(value),
+                "_meta" => params.read_meta(value)?,
+                _ => {}
+            }
+        }
+        Ok(params)
+    }
+
+    fn read_meta(&mut self, raw: &'a RawValue) -> Result<(), (i64, String)> {
+        for (key, value) in members(raw.get(), &GOVERNED_META)
+            .map_err(|unclear| invalid("params._meta", &unclear))?
+        {
+            match key.as_ref() {
+                META_VERSION => {
+                    self.protocol_version =
+                        Some(text(value, "the protocol version in params._meta")?)
+                }
+                META_CAPABILITIES => self.client_capabilities = Some(value),
+                "progressToken" => self.progress_token = Some(value),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn text<'a>(raw: &'a RawValue, place: &str) -> Result<Cow<'a, str>, (i64, String)> {
+    string(raw).ok_or_else(|| (codes::INVALID_PARAMS, format!("{place} must be a string")))
+}
+
+/// An object that is unclear, as a code and a sentence.
+pub(crate) fn invalid(place: &str, unclear: &Unclear) -> (i64, String) {
+    let message = match unclear {
+        Unclear::NotAnObject => format!("{place} must be an object"),
+        Unclear::Duplicate(key) => format!("{place} has the key `{key}` twice"),
+        Unclear::Lookalike(key) => format!(
+            "{place} has the key `{key}`, which differs only in case from one that is governed"
+        ),
+    };
+    (codes::INVALID_REQUEST, message)
+}

@@ -1,0 +1,100 @@
+//! JSON-RPC messages that the gateway writes itself.
+//!
+//! Ids are copied as raw text: `1`, `1.0` and `"1"` are three different ids to
+//! a client, and re-serialising could change one into another.
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// An error response; `id` is `null` where the request's own could not be read.
+#[must_use]
+pub fn error(id: Option<&RawValue>, code: i64, message: &str, data: Option<&Value>) -> Vec<u8> {
+    write(&Message {
+        jsonrpc: "2.0",
+        id,
+        outcome: Outcome::Error {
+            code,
+            message,
+            data,
+        },
+    })
+}
+
+/// A response that carries `result`.
+#[must_use]
+pub fn result(id: Option<&RawValue>, result: &Value) -> Vec<u8> {
+    write(&Message {
+        jsonrpc: "2.0",
+        id,
+        outcome: Outcome::Result(result),
+    })
+}
+
+fn write(message: &Message<'_>) -> Vec<u8> {
+    serde_json::to_vec(message).expect("text, numbers and JSON values always serialise")
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    jsonrpc: &'static str,
+    id: Option<&'a RawValue>,
+    #[serde(flatten)]
+    outcome: Outcome<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome<'a> {
+    Result(&'a Value),
+    Error {
+        code: i64,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a Value>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn text(bytes: Vec<u8>) -> String {
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn ids_keep_their_exact_text() {
+        for id in [
+            "1",
+            "1.0",
+            "\"1\"",
+            "\"na\\u006de\"",
+            "12345678901234567890123",
+        ] {
+            let raw = RawValue::from_string(id.to_owned()).unwrap();
+            assert_eq!(
+                text(result(Some(&raw), &json!({}))),
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_without_an_id_says_null() {
+        assert_eq!(
+            text(error(None, -32700, "no \"JSON\"", None)),
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no \"JSON\""}}"#
+        );
+    }
+
+    #[test]
+    fn data_is_carried() {
+        let data = json!({"policies": ["a"]});
+        assert_eq!(
+            text(error(None, 40301, "denied", Some(&data))),
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":40301,"message":"denied","data":{"policies":["a"]}}}"#
+        );
+    }
+}

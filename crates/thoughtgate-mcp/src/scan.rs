@@ -1,0 +1,134 @@
+//! One pass over the bytes of a body before anything parses it: UTF-8 and
+//! nesting depth. It does not judge whether the body is JSON; the parser does.
+
+use memchr::memchr2;
+
+use crate::codes;
+use crate::refusal::Refusal;
+
+/// Limits on one message. The size of the body is the listener's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Greatest nesting of arrays and objects, the message itself being 1.
+    pub depth: usize,
+}
+
+impl Default for Limits {
+    /// 100 levels: below the recursion limits of common JSON parsers (128 in
+    /// `serde_json`, about 1000 in Python) and far above real tool arguments.
+    fn default() -> Limits {
+        Limits { depth: 100 }
+    }
+}
+
+/// The body as text, when it is UTF-8 and not nested deeper than `limits` say.
+pub(crate) fn text<'a>(body: &'a [u8], limits: &Limits) -> Result<&'a str, Refusal> {
+    if body.starts_with(b"\xEF\xBB\xBF") {
+        return Err(Refusal::bad_request(
+            codes::PARSE_ERROR,
+            "the body starts with a byte order mark; send JSON as UTF-8 without one",
+            None,
+        ));
+    }
+    let text = std::str::from_utf8(body).map_err(|error| {
+        let offset = error.valid_up_to();
+        let message = format!("the body is not UTF-8 (at byte {offset}); send JSON as UTF-8");
+        Refusal::bad_request(codes::PARSE_ERROR, message, None)
+    })?;
+    if deeper_than(body, limits.depth) {
+        let depth = limits.depth;
+        let message = format!("the body is nested deeper than {depth} levels; flatten it");
+        return Err(Refusal::bad_request(codes::INVALID_REQUEST, message, None));
+    }
+    Ok(text)
+}
+
+/// Whether arrays and objects nest deeper than `limit`. On text that is not
+/// JSON the answer is right up to the first syntax error, where parsing ends.
+fn deeper_than(body: &[u8], limit: usize) -> bool {
+    // Counting is several times faster than tracking strings, and a body with
+    // no more opening brackets than the limit cannot nest deeper than it.
+    if opening_brackets(body) <= limit {
+        return false;
+    }
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(byte) = body.get(at) {
+        match byte {
+            b'"' => at = after_string(body, at),
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+                at += 1;
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                at += 1;
+            }
+            _ => at += 1,
+        }
+    }
+    false
+}
+
+fn opening_brackets(body: &[u8]) -> usize {
+    // Chunks whose count fits one byte let the compiler use byte-wide lanes.
+    body.chunks(255)
+        .map(|chunk| {
+            let count: u8 = chunk.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum();
+            usize::from(count)
+        })
+        .sum()
+}
+
+/// The offset after the string that opens at `quote`, or the end of the body.
+pub(crate) fn after_string(body: &[u8], quote: usize) -> usize {
+    let mut at = quote + 1;
+    while let Some(found) = body.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if body[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    body.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_counted_outside_strings_only() {
+        let cases: &[(&str, usize)] = &[
+            ("1", 0),
+            ("[]", 1),
+            (r#"{"a":[{}]}"#, 3),
+            (r#"["[[[[[[[["]"#, 1),
+            (r#"["\"[[[["]"#, 1),
+            (r#"["\\",[[]]]"#, 3),
+            ("[[],[],[[]]]", 3),
+        ];
+        for (text, depth) in cases {
+            assert!(!deeper_than(text.as_bytes(), *depth), "{text}");
+            if *depth > 0 {
+                assert!(deeper_than(text.as_bytes(), depth - 1), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_kinds_of_opening_bracket_are_counted() {
+        assert_eq!(opening_brackets(&b"{[".repeat(1000)), 2000);
+        assert_eq!(opening_brackets(&b"}]\";a".repeat(1000)), 0);
+    }
+
+    #[test]
+    fn unfinished_strings_end_the_scan() {
+        for text in ["\"", "\"\\", "[\"\\\"", "[[[\"[["] {
+            assert!(!deeper_than(text.as_bytes(), 3), "{text}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Whether every object in a value has each key once, at any depth.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// A key that stands twice in one object, so that two readers may see two values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the key `{0}` stands twice in one object")]
+pub struct DuplicateKey(pub String);
+
+/// Checks every object in `raw`.
+pub fn unique_keys(raw: &RawValue) -> Result<(), DuplicateKey> {
+    let mut duplicate = None;
+    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+    let walked = Unique(&mut duplicate).deserialize(&mut deserializer);
+    match (walked, duplicate) {
+        (Ok(()), None) => Ok(()),
+        (_, Some(key)) => Err(DuplicateKey(key)),
+        // A number or escape that cannot be read is no better than a key that is not clear.
+        (Err(error), None) => Err(DuplicateKey(error.to_string())),
+    }
+}
+
+struct Unique<'d>(&'d mut Option<String>);
+
+impl<'de> DeserializeSeed<'de> for Unique<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut keys: HashSet<Cow<'de, str>> = HashSet::new();
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if !keys.insert(key.clone()) {
+                *self.0 = Some(key.into_owned());
+                return Err(serde::de::Error::custom("duplicate key"));
+            }
+            map.next_value_seed(Unique(self.0))?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Unique(self.0))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duplicates_are_found_at_any_depth() {
+        let check = |text: &str| {
+            unique_keys(&RawValue::from_string(text.to_owned()).unwrap()).map_err(|error| error.0)
+        };
+        for text in [
+            "1",
+            "null",
+            "[]",
+            r#"{"a":{"a":[{"a":1.5},{"a":true}]}}"#,
+            r#"{"a":1,"A":2}"#,
+        ] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+        for text in [
+            r#"{"a":1,"a":1}"#,
+            r#"[{"b":{"a":1,"\u0061":2}}]"#,
+            r#"{"a":"x","b":0,"a":null}"#,
+        ] {
+            assert_eq!(check(text), Err("a".to_owned()), "{text}");
+        }
+    }
+}
