@@ -1,1 +1,39 @@
-//! Placeholder.
+//! The HTTP data path: listener, upstream client, streaming, limits.
+//!
+//! It asks `thoughtgate-policy` what to do with each message and does it. It decides nothing
+//! itself, reads no file and no environment, and knows no configuration format: [`Settings`] is
+//! plain data. Nothing here logs per request.
+//!
+//! ```text
+//! server ─ route ─┬─ admin                      /health /ready /metrics
+//!                 ├─ endpoint ─┬─ forward ─ upstream
+//!                 │            ├─ listing       tools/list, cut by the same decision
+//!                 │            └─ answer        refusals
+//!                 └─ well_known ─ forward
+//! ```
+
+mod admin;
+mod answer;
+mod approve;
+mod body;
+mod endpoint;
+mod forward;
+mod guard;
+mod headers;
+mod identity;
+mod listing;
+mod metrics;
+mod probe;
+mod process;
+mod server;
+mod settings;
+mod state;
+mod upstream;
+mod well_known;
+
+pub use guard::Guard;
+pub use identity::{BadKey, Identity, Jwt};
+pub use server::{Drained, Server};
+pub use settings::{Limits, Rules, Settings};
+pub use state::{Reachability, Shared, Snapshot};
+pub use upstream::{BadTarget, Target};

@@ -1,0 +1,110 @@
+//! The answers that the proxy itself gives: JSON-RPC errors with the request's id.
+//!
+//! A decision is an answer (HTTP 200, so that an agent's client shows it); a message that could not
+//! be understood, and an upstream that failed, have the HTTP status that says so.
+
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+use serde_json::value::RawValue;
+use thoughtgate_mcp::{DuplicateKey, Limits, Refusal, codes, parse, reply};
+use thoughtgate_policy::Decision;
+
+use crate::body::Body;
+use crate::forward::Call;
+use crate::identity::{Identity, Unidentified};
+use crate::state::Shared;
+
+/// A JSON body.
+pub fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::own(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+/// A message that was not understood, or came the wrong way.
+pub fn refusal(shared: &Shared, refusal: &Refusal) -> Response<Body> {
+    shared.metrics.refused(refusal.status);
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+    json(status, refusal.body())
+}
+
+/// An error with the id of `message`.
+pub fn error(
+    status: StatusCode,
+    message: &[u8],
+    expects_answer: bool,
+    code: i64,
+    text: &str,
+) -> Response<Body> {
+    let id = if expects_answer { id_of(message) } else { None };
+    json(status, reply::error(id.as_deref(), code, text, None))
+}
+
+/// A request that names no agent.
+pub fn unidentified(
+    shared: &Shared,
+    identity: &Identity,
+    message: &[u8],
+    why: &Unidentified,
+) -> Response<Body> {
+    shared.metrics.refused(StatusCode::UNAUTHORIZED.as_u16());
+    let mut response = error(
+        StatusCode::UNAUTHORIZED,
+        message,
+        true,
+        codes::POLICY_DENIED,
+        &why.to_string(),
+    );
+    if matches!(identity, Identity::Jwt(_)) {
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// A request that policy refuses. A message that expects no answer learns it from the status.
+pub fn rejected(message: &[u8], call: &Call, decision: &Decision) -> Response<Body> {
+    let (code, text) = match &decision.error {
+        Some(error) => (codes::POLICY_ERROR, format!("refused: {error}")),
+        None => (codes::POLICY_DENIED, "refused by policy".to_owned()),
+    };
+    let data =
+        json!({ "policies": decision.policies.iter().map(AsRef::as_ref).collect::<Vec<&str>>() });
+    let id = if call.expects_answer {
+        id_of(message)
+    } else {
+        None
+    };
+    let status = if call.expects_answer {
+        StatusCode::OK
+    } else {
+        StatusCode::FORBIDDEN
+    };
+    json(
+        status,
+        reply::error(id.as_deref(), code, &text, Some(&data)),
+    )
+}
+
+/// The decision where no policy is in force.
+pub fn no_policy() -> Decision {
+    Decision::error("no policy is configured, so everything is refused")
+}
+
+/// The decision on arguments that two readers may read differently.
+pub fn ambiguous(duplicate: &DuplicateKey) -> Decision {
+    Decision::error(&format!("the arguments are ambiguous: {duplicate}"))
+}
+
+/// The id of a message that was understood before. Read again rather than kept: only refusals need it.
+fn id_of(message: &[u8]) -> Option<Box<RawValue>> {
+    parse(message, &Limits { depth: usize::MAX })
+        .ok()?
+        .id
+        .map(ToOwned::to_owned)
+}

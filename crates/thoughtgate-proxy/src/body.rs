@@ -1,0 +1,229 @@
+//! The bodies that the proxy answers with: its own text, or the upstream's frames as they come.
+//!
+//! Nothing is gathered here: a frame is handed on when it arrives. Only a list that must be
+//! filtered is held back, event by event, in [`crate::listing`].
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::runtime::Handle;
+
+use crate::listing::EventFilter;
+use crate::state::InFlight;
+use crate::upstream::Lease;
+
+/// Any error of a body; hyper closes the connection on it.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long a legacy answer is read on after its client has gone.
+const FINISH_MAX: Duration = Duration::from_secs(300);
+
+/// A response body.
+pub struct Body {
+    content: Content,
+    /// Drain waits until the body is gone.
+    _in_flight: Option<InFlight>,
+}
+
+enum Content {
+    Own(Option<Bytes>),
+    Relay(Relay),
+    Events(Box<EventFilter>),
+}
+
+impl Body {
+    /// The proxy's own text.
+    #[must_use]
+    pub fn own(bytes: impl Into<Bytes>) -> Body {
+        let bytes = bytes.into();
+        Body {
+            content: Content::Own((!bytes.is_empty()).then_some(bytes)),
+            _in_flight: None,
+        }
+    }
+
+    /// The upstream's frames as they come.
+    #[must_use]
+    pub fn relay(relay: Relay) -> Body {
+        Body {
+            content: Content::Relay(relay),
+            _in_flight: None,
+        }
+    }
+
+    /// The upstream's events, tool lists filtered.
+    #[must_use]
+    pub fn events(filter: EventFilter) -> Body {
+        Body {
+            content: Content::Events(Box::new(filter)),
+            _in_flight: None,
+        }
+    }
+
+    /// Keeps the request counted as in flight until the body has been sent.
+    #[must_use]
+    pub fn counted(mut self, in_flight: InFlight) -> Body {
+        self._in_flight = Some(in_flight);
+        self
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.get_mut().content {
+            Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Relay(relay) => relay
+                .poll(context)
+                .map(|frame| frame.map(|result| result.map_err(Into::into))),
+            Content::Events(filter) => filter.poll(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Own(bytes) => bytes.is_none(),
+            Content::Relay(relay) => relay.is_end(),
+            Content::Events(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Own(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Content::Relay(relay) => relay.size_hint(),
+            Content::Events(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// An upstream response body on its way to a client.
+pub struct Relay {
+    incoming: Option<Incoming>,
+    lease: Option<Lease>,
+    on_disconnect: OnDisconnect,
+}
+
+/// What a client that goes away means for the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// The request is cancelled (2026-07-28), or the stream only listened.
+    Cancel,
+    /// The request goes on; its answer is read to the end and dropped (up to 2025-11-25).
+    Finish,
+}
+
+impl Relay {
+    /// Takes over the body and the connection that it arrives on.
+    #[must_use]
+    pub fn new(incoming: Incoming, lease: Lease, on_disconnect: OnDisconnect) -> Relay {
+        let mut relay = Relay {
+            incoming: Some(incoming),
+            lease: Some(lease),
+            on_disconnect,
+        };
+        relay.settle();
+        relay
+    }
+
+    /// The next frame; the connection is given back with the last one.
+    pub fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(incoming).poll_frame(context));
+        match &frame {
+            Some(Ok(_)) => self.settle(),
+            Some(Err(_)) => {
+                self.incoming = None;
+                self.lease = None;
+            }
+            None => self.end(),
+        }
+        Poll::Ready(frame)
+    }
+
+    /// Reads the whole body, at most `bytes_max` of it; `None` beyond that or when it breaks.
+    pub async fn collect(mut self, bytes_max: usize) -> Option<Bytes> {
+        let incoming = self.incoming.as_mut()?;
+        let collected = http_body_util::Limited::new(incoming, bytes_max)
+            .collect()
+            .await
+            .ok()?;
+        self.end();
+        Some(collected.to_bytes())
+    }
+
+    fn is_end(&self) -> bool {
+        self.incoming.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+    }
+
+    fn settle(&mut self) {
+        if self
+            .incoming
+            .as_ref()
+            .is_some_and(http_body::Body::is_end_stream)
+        {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        self.incoming = None;
+        if let Some(lease) = self.lease.take() {
+            lease.release();
+        }
+    }
+
+    /// Reads on without a client, within [`FINISH_MAX`].
+    pub async fn finish(mut self) {
+        self.on_disconnect = OnDisconnect::Cancel;
+        let reading = async {
+            while let Some(incoming) = &mut self.incoming {
+                match incoming.frame().await {
+                    Some(Ok(_)) => self.settle(),
+                    Some(Err(_)) | None => return,
+                }
+            }
+        };
+        // Past the limit the upstream sees a disconnect, which its era does not read as a cancel.
+        let _ = tokio::time::timeout(FINISH_MAX, reading).await;
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if self.on_disconnect == OnDisconnect::Finish
+            && self.incoming.is_some()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let rest = Relay {
+                incoming: self.incoming.take(),
+                lease: self.lease.take(),
+                on_disconnect: OnDisconnect::Cancel,
+            };
+            runtime.spawn(rest.finish());
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The MCP endpoint: reads a message, has it decided, and forwards or refuses it.
+//!
+//! There is one way to the upstream for each HTTP method, and a decision stands on each. Bytes go on
+//! as they came. Approvals are carried out in [`crate::approve`], lists cut in [`crate::listing`].
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use thoughtgate_mcp::{Envelope, Era, Kind, Refusal, check_headers, codes, parse, unique_keys};
+use thoughtgate_policy::{Decision, Outcome, Query, Target};
+
+use crate::answer;
+use crate::body::Body;
+use crate::forward::{self, Call};
+use crate::guard::Rejected;
+use crate::headers::{governed, is_encoded, is_media_type};
+use crate::metrics::Verdict;
+use crate::settings::Rules;
+use crate::state::{Shared, Snapshot};
+use crate::upstream::Pool;
+
+/// What one worker thread serves requests with.
+pub struct Worker {
+    /// Shared by all workers.
+    pub shared: Arc<Shared>,
+    /// This worker's own connections.
+    pub pool: Arc<Pool>,
+}
+
+/// Answers one request to the MCP endpoint.
+pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response<Body> {
+    let (mut parts, body) = request.into_parts();
+    let snapshot = worker.shared.snapshot();
+    if let Err(rejected) = snapshot.rules.guard.check(&parts.headers) {
+        let message = match rejected {
+            Rejected::Host => "this Host is not served (configure `allowed_hosts` to accept it)",
+            Rejected::Origin => {
+                "this Origin is not accepted (configure `allowed_origins` to accept it)"
+            }
+        };
+        return refuse(
+            &worker.shared,
+            StatusCode::FORBIDDEN,
+            codes::INVALID_REQUEST,
+            message,
+        );
+    }
+    parts.uri = Uri::from(worker.shared.settings.upstream.path(parts.uri.query()));
+    match parts.method {
+        Method::POST => post(worker, &snapshot, parts, body).await,
+        Method::GET => bodiless(worker, &snapshot, parts, &body, "stream").await,
+        Method::DELETE => bodiless(worker, &snapshot, parts, &body, "session/delete").await,
+        _ => {
+            let mut response = refuse(
+                &worker.shared,
+                StatusCode::METHOD_NOT_ALLOWED,
+                codes::INVALID_REQUEST,
+                "use POST, GET or DELETE",
+            );
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+            response
+        }
+    }
+}
+
+async fn post(
+    worker: &Arc<Worker>,
+    snapshot: &Snapshot,
+    parts: Parts,
+    body: Incoming,
+) -> Response<Body> {
+    let shared = &worker.shared;
+    let in_flight = shared.enter();
+    if !is_media_type(&parts.headers, "application/json") {
+        return refuse(
+            shared,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            codes::INVALID_REQUEST,
+            "Content-Type must be application/json, in UTF-8",
+        );
+    }
+    if is_encoded(&parts.headers) {
+        return refuse(
+            shared,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            codes::INVALID_REQUEST,
+            "request bodies with a Content-Encoding are not read",
+        );
+    }
+    let bytes = match read(&snapshot.rules, body).await {
+        Ok(bytes) => bytes,
+        Err((status, message)) => return refuse(shared, status, codes::INVALID_REQUEST, message),
+    };
+    let (call, decision) = match understand(shared, snapshot, &parts, &bytes) {
+        Ok(understood) => understood,
+        Err(response) => return *response,
+    };
+    let response = match decision.outcome {
+        Outcome::Forward => forward::send(worker, &snapshot.rules, parts, bytes, &call).await,
+        Outcome::Reject => answer::rejected(&bytes, &call, &decision),
+        Outcome::Approve { .. } => {
+            crate::approve::respond(worker, parts, bytes, &call, &decision).await
+        }
+    };
+    // A stream that only listens may stay open for hours: drain does not wait for it.
+    if call.listens {
+        response
+    } else {
+        response.map(|body| body.counted(in_flight))
+    }
+}
+
+/// Parses, checks and decides; what is refused on the way comes back as the answer.
+fn understand(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    parts: &Parts,
+    bytes: &Bytes,
+) -> Result<(Call, Decision), Box<Response<Body>>> {
+    let limits = thoughtgate_mcp::Limits {
+        depth: snapshot.rules.limits.depth,
+    };
+    let refused = |refusal: Refusal| Box::new(answer::refusal(shared, &refusal));
+    let envelope = parse(bytes, &limits).map_err(refused)?;
+    let era = check_headers(&envelope, &governed(&parts.headers)).map_err(refused)?;
+    let identity = &snapshot.rules.identity;
+    let principal = identity
+        .of(&parts.headers)
+        .map_err(|error| Box::new(answer::unidentified(shared, identity, bytes, &error)))?;
+    let target = target(&envelope);
+    shared.metrics.request(label(&envelope));
+    let decision = decide(snapshot, &principal, &target, &envelope);
+    shared.metrics.decision(verdict(&decision));
+    let call = Call {
+        era,
+        lists: envelope.method == "tools/list",
+        listens: envelope.method == "subscriptions/listen",
+        expects_answer: envelope.kind == Kind::Request,
+        principal: principal.into_owned(),
+    };
+    Ok((call, decision))
+}
+
+/// GET opens a stream, DELETE ends a session; neither carries a message, and none is let through.
+async fn bodiless(
+    worker: &Arc<Worker>,
+    snapshot: &Snapshot,
+    parts: Parts,
+    body: &Incoming,
+    action: &'static str,
+) -> Response<Body> {
+    let shared = &worker.shared;
+    if !http_body::Body::is_end_stream(body) {
+        return refuse(
+            shared,
+            StatusCode::BAD_REQUEST,
+            codes::INVALID_REQUEST,
+            "GET and DELETE carry no body",
+        );
+    }
+    let identity = &snapshot.rules.identity;
+    let principal = match identity.of(&parts.headers) {
+        Ok(principal) => principal.into_owned(),
+        Err(error) => return answer::unidentified(shared, identity, &[], &error),
+    };
+    shared.metrics.request(action);
+    let query = Query {
+        principal: &principal,
+        target: Target::Method(action),
+        arguments: None,
+        now: SystemTime::now(),
+    };
+    let decision = snapshot
+        .engine
+        .as_ref()
+        .map_or_else(answer::no_policy, |engine| engine.decide(&query));
+    shared.metrics.decision(verdict(&decision));
+    let call = Call {
+        era: Era::Modern,
+        lists: true,
+        listens: true,
+        expects_answer: false,
+        principal,
+    };
+    match decision.outcome {
+        Outcome::Forward => {
+            forward::send(worker, &snapshot.rules, parts, Bytes::new(), &call).await
+        }
+        Outcome::Reject | Outcome::Approve { .. } => answer::rejected(&[], &call, &decision),
+    }
+}
+
+async fn read(rules: &Rules, mut body: Incoming) -> Result<Bytes, (StatusCode, &'static str)> {
+    const TOO_LARGE: (StatusCode, &str) = (
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "the request body is larger than `limits.body_bytes`",
+    );
+    const BROKEN: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "the request body ended early");
+    let bytes_max = rules.limits.body_bytes;
+    if http_body::Body::size_hint(&body).lower() > bytes_max as u64 {
+        return Err(TOO_LARGE);
+    }
+    let reading = async {
+        let mut whole = Bytes::new();
+        let mut parts: Vec<u8> = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| BROKEN)?.into_data() else {
+                continue;
+            };
+            if whole.is_empty() && parts.is_empty() {
+                // The usual request arrives in one frame, which is then never copied.
+                whole = data;
+            } else {
+                if parts.is_empty() {
+                    parts.extend_from_slice(&std::mem::take(&mut whole));
+                }
+                parts.extend_from_slice(&data);
+            }
+            if whole.len() + parts.len() > bytes_max {
+                return Err(TOO_LARGE);
+            }
+        }
+        Ok(if parts.is_empty() {
+            whole
+        } else {
+            Bytes::from(parts)
+        })
+    };
+    tokio::time::timeout(rules.body_timeout, reading)
+        .await
+        .unwrap_or(Err((
+            StatusCode::REQUEST_TIMEOUT,
+            "the request body took longer than `timeouts.body`",
+        )))
+}
+
+/// Decides by the policies in force; arguments that policies read must have one reading only.
+pub fn decide(
+    snapshot: &Snapshot,
+    principal: &str,
+    target: &Target<'_>,
+    envelope: &Envelope<'_>,
+) -> Decision {
+    let Some(engine) = &snapshot.engine else {
+        return answer::no_policy();
+    };
+    if let Some(arguments) = envelope.params.arguments
+        && engine.reads_arguments(principal, target)
+        && let Err(duplicate) = unique_keys(arguments)
+    {
+        return answer::ambiguous(&duplicate);
+    }
+    let query = Query {
+        principal,
+        target: *target,
+        arguments: envelope.params.arguments,
+        now: SystemTime::now(),
+    };
+    engine.decide(&query)
+}
+
+/// What a message asks to use.
+pub fn target<'a>(envelope: &'a Envelope<'_>) -> Target<'a> {
+    if envelope.kind == Kind::Response {
+        return Target::Method("response");
+    }
+    let params = &envelope.params;
+    match envelope.method.as_ref() {
+        "tools/call" => Target::Tool(params.name.as_deref().unwrap_or_default()),
+        "prompts/get" => Target::Prompt(params.name.as_deref().unwrap_or_default()),
+        method @ ("resources/read" | "resources/subscribe" | "resources/unsubscribe") => {
+            Target::Resource {
+                method,
+                uri: params.uri.as_deref().unwrap_or_default(),
+            }
+        }
+        method => Target::Method(method),
+    }
+}
+
+fn label<'a>(envelope: &'a Envelope<'_>) -> &'a str {
+    match envelope.kind {
+        Kind::Response => "response",
+        Kind::Request | Kind::Notification if envelope.method.starts_with("notifications/") => {
+            "notifications"
+        }
+        Kind::Request | Kind::Notification => envelope.method.as_ref(),
+    }
+}
+
+fn verdict(decision: &Decision) -> Verdict {
+    match decision.outcome {
+        Outcome::Forward => Verdict::Forward,
+        Outcome::Approve { .. } => Verdict::Approve,
+        Outcome::Reject if decision.error.is_some() => Verdict::Error,
+        Outcome::Reject => Verdict::Reject,
+    }
+}
+
+fn refuse(shared: &Shared, status: StatusCode, code: i64, message: &'static str) -> Response<Body> {
+    answer::refusal(
+        shared,
+        &Refusal {
+            status: status.as_u16(),
+            code,
+            message: message.into(),
+            id: None,
+        },
+    )
+}

@@ -1,0 +1,242 @@
+//! Sends a decided request to the upstream and passes the answer on as it arrives.
+//!
+//! Decides nothing. What a client that goes away means is settled here, by the era of the request.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use thoughtgate_mcp::{Era, codes};
+use tokio::runtime::Handle;
+
+use crate::answer;
+use crate::body::{Body, OnDisconnect, Relay};
+use crate::endpoint::Worker;
+use crate::headers::{is_encoded, is_media_type, strip_hop_by_hop};
+use crate::listing::{EventFilter, Filter};
+use crate::metrics::Failure;
+use crate::settings::Rules;
+use crate::upstream::{Lease, UpstreamError};
+
+/// What forwarding must know of a decided request.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Says what a disconnect means.
+    pub era: Era,
+    /// The answer may hold a tool list, which is cut.
+    pub lists: bool,
+    /// The answer is a stream that only listens.
+    pub listens: bool,
+    /// The client waits for a JSON-RPC answer with its id.
+    pub expects_answer: bool,
+    /// The agent that asks.
+    pub principal: String,
+}
+
+/// Why there is no answer to pass on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// See the source.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// No response head in time.
+    #[error("the upstream did not answer within `timeouts.response`")]
+    Timeout,
+    /// A list that cannot be filtered is not passed on.
+    #[error("the upstream's list of tools cannot be read: {0}")]
+    List(&'static str),
+}
+
+/// An upstream response whose body has not been read.
+pub type Head = (Response<Incoming>, Lease);
+
+/// Forwards one request, whose URI is already the upstream's; the answer is the upstream's, or an error that says why there is none.
+pub async fn send(
+    worker: &Arc<Worker>,
+    rules: &Rules,
+    parts: Parts,
+    bytes: Bytes,
+    call: &Call,
+) -> Response<Body> {
+    let message = bytes.clone();
+    let sent = match exchange(worker, rules, parts, bytes, call).await {
+        Ok(head) => pass_on(worker, rules, head, call).await,
+        Err(failed) => Err(failed),
+    };
+    sent.unwrap_or_else(|failed| failure(worker, &message, call, &failed))
+}
+
+/// Sends the request and waits for the response head.
+pub async fn exchange(
+    worker: &Arc<Worker>,
+    rules: &Rules,
+    parts: Parts,
+    bytes: Bytes,
+    call: &Call,
+) -> Result<Head, Failed> {
+    let request = outgoing(worker, parts, bytes, call.lists);
+    let pool = Arc::clone(&worker.pool);
+    let deadline = rules.response_timeout;
+    let started = Instant::now();
+    let sending = async move {
+        match tokio::time::timeout(deadline, pool.send(request)).await {
+            Ok(sent) => sent.map_err(Failed::from),
+            Err(_) => Err(Failed::Timeout),
+        }
+    };
+    let head = match on_disconnect(call) {
+        OnDisconnect::Cancel => sending.await?,
+        OnDisconnect::Finish => Finishing::new(sending).await?,
+    };
+    worker.shared.metrics.upstream_latency(started.elapsed());
+    Ok(head)
+}
+
+fn on_disconnect(call: &Call) -> OnDisconnect {
+    if call.era == Era::Legacy && !call.listens {
+        OnDisconnect::Finish
+    } else {
+        OnDisconnect::Cancel
+    }
+}
+
+fn outgoing(worker: &Worker, parts: Parts, bytes: Bytes, lists: bool) -> Request<Full<Bytes>> {
+    let target = &worker.shared.settings.upstream;
+    let mut headers = parts.headers;
+    strip_hop_by_hop(&mut headers);
+    headers.remove(header::EXPECT);
+    headers.insert(header::HOST, target.host_header());
+    if lists {
+        // What is to be filtered must come unencoded.
+        headers.remove(header::ACCEPT_ENCODING);
+    }
+    let mut request = Request::new(Full::new(bytes));
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = parts.uri;
+    *request.headers_mut() = headers;
+    request
+}
+
+async fn pass_on(
+    worker: &Arc<Worker>,
+    rules: &Rules,
+    head: Head,
+    call: &Call,
+) -> Result<Response<Body>, Failed> {
+    let (response, lease) = head;
+    let (mut parts, incoming) = response.into_parts();
+    strip_hop_by_hop(&mut parts.headers);
+    let relay = Relay::new(incoming, lease, on_disconnect(call));
+    if !call.lists || !parts.status.is_success() || parts.status == StatusCode::ACCEPTED {
+        return Ok(Response::from_parts(parts, Body::relay(relay)));
+    }
+    if is_encoded(&parts.headers) {
+        return Err(Failed::List("it is encoded"));
+    }
+    let filter = Filter::new(Arc::clone(&worker.shared), call.principal.clone(), call.era);
+    if is_media_type(&parts.headers, "text/event-stream") {
+        parts.headers.remove(header::CONTENT_LENGTH);
+        return Ok(Response::from_parts(
+            parts,
+            Body::events(EventFilter::new(relay, filter)),
+        ));
+    }
+    if !is_media_type(&parts.headers, "application/json") {
+        return Err(Failed::List("it is neither JSON nor an event stream"));
+    }
+    let list_bytes = rules.limits.list_bytes;
+    let whole = relay.collect(list_bytes).await.ok_or(Failed::List(
+        "it broke off or is larger than `limits.list_bytes`",
+    ))?;
+    let cut = filter
+        .apply(&whole)
+        .map_err(|_| Failed::List("it is not a JSON-RPC message"))?;
+    let body = cut.map_or(whole, Bytes::from);
+    set_length(&mut parts.headers, body.len());
+    Ok(Response::from_parts(parts, Body::own(body)))
+}
+
+fn set_length(headers: &mut HeaderMap, length: usize) {
+    headers.insert(header::CONTENT_LENGTH, length.into());
+}
+
+/// The answer to a request whose upstream failed, counted by kind.
+pub fn failure(worker: &Worker, message: &[u8], call: &Call, failed: &Failed) -> Response<Body> {
+    let (kind, status, code) = match failed {
+        Failed::Upstream(UpstreamError::Connect(_) | UpstreamError::ConnectTimeout(_)) => (
+            Failure::Connect,
+            StatusCode::BAD_GATEWAY,
+            codes::UPSTREAM_UNREACHABLE,
+        ),
+        Failed::Upstream(UpstreamError::Exchange(_)) => (
+            Failure::Exchange,
+            StatusCode::BAD_GATEWAY,
+            codes::UPSTREAM_UNREACHABLE,
+        ),
+        Failed::Timeout => (
+            Failure::Timeout,
+            StatusCode::GATEWAY_TIMEOUT,
+            codes::UPSTREAM_TIMEOUT,
+        ),
+        Failed::List(_) => (
+            Failure::Invalid,
+            StatusCode::BAD_GATEWAY,
+            codes::UPSTREAM_INVALID,
+        ),
+    };
+    worker.shared.metrics.failure(kind);
+    answer::error(
+        status,
+        message,
+        call.expects_answer,
+        code,
+        &failed.to_string(),
+    )
+}
+
+/// A legacy exchange, which a client that goes away does not end: dropped early, it is finished on
+/// the runtime instead, and its answer read to the end.
+struct Finishing<F: Future<Output = Result<Head, Failed>> + Send + 'static>(Option<Pin<Box<F>>>);
+
+impl<F: Future<Output = Result<Head, Failed>> + Send + 'static> Finishing<F> {
+    fn new(exchange: F) -> Self {
+        Finishing(Some(Box::pin(exchange)))
+    }
+}
+
+impl<F: Future<Output = Result<Head, Failed>> + Send + 'static> Future for Finishing<F> {
+    type Output = Result<Head, Failed>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(exchange) = &mut self.0 else {
+            unreachable!("polled after it was ready")
+        };
+        let polled = exchange.as_mut().poll(context);
+        if polled.is_ready() {
+            self.0 = None;
+        }
+        polled
+    }
+}
+
+impl<F: Future<Output = Result<Head, Failed>> + Send + 'static> Drop for Finishing<F> {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.0.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(async move {
+                if let Ok((response, lease)) = exchange.await {
+                    Relay::new(response.into_body(), lease, OnDisconnect::Cancel)
+                        .finish()
+                        .await;
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What the proxy is told: plain data, already validated, in two parts.
+//!
+//! [`Settings`] hold for the life of the process; [`Rules`] are replaced by a reload, together with
+//! the policies, in one [`crate::Snapshot`]. Reading files, flags and the environment is the
+//! binary's business.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::guard::Guard;
+use crate::identity::Identity;
+use crate::upstream::Target;
+
+/// Everything that is fixed for the life of the process.
+#[derive(Debug)]
+pub struct Settings {
+    /// Address of the MCP endpoint, and of the admin routes unless they have their own.
+    pub listen: SocketAddr,
+    /// Own address for `/health`, `/ready` and `/metrics`; they leave the main port when set.
+    pub admin_listen: Option<SocketAddr>,
+    /// The one MCP server behind the proxy.
+    pub upstream: Target,
+    /// Threads that serve requests, each with a runtime and a connection pool of its own.
+    pub workers: usize,
+    /// Client connections open at once; further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// From a connection's first byte, or the end of its last request, to the end of a request's head.
+    pub head_timeout: Duration,
+    /// For a TCP (and TLS) connection to the upstream.
+    pub connect_timeout: Duration,
+    /// Between two probes of the upstream.
+    pub probe_interval: Duration,
+    /// For requests in flight when the process is asked to stop.
+    pub drain_timeout: Duration,
+}
+
+/// What a reload may change beside the policies.
+#[derive(Debug)]
+pub struct Rules {
+    /// How the calling agent is told.
+    pub identity: Identity,
+    /// Which `Host` and `Origin` values are accepted.
+    pub guard: Guard,
+    /// Ceilings on one request.
+    pub limits: Limits,
+    /// From a request's head to the last byte of its body.
+    pub body_timeout: Duration,
+    /// From a request forwarded to the upstream's response head; streams are never cut.
+    pub response_timeout: Duration,
+}
+
+/// Ceilings on one request.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest request body, in bytes; beyond it the answer is 413.
+    pub body_bytes: usize,
+    /// Deepest JSON nesting of a request.
+    pub depth: usize,
+    /// Largest `tools/list` answer or SSE event that is held to be filtered, in bytes.
+    pub list_bytes: usize,
+}

@@ -1,0 +1,183 @@
+//! What all threads of one proxy share: settings, the policy snapshot, health, counters.
+//!
+//! A request reads the snapshot once and decides by it alone, so a reload never mixes with a
+//! decision that is being made.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use thoughtgate_policy::Engine;
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+use crate::settings::{Rules, Settings};
+
+/// One generation of policies and rules; a request is handled by one alone.
+pub struct Snapshot {
+    /// Decides; everything is refused where there is none.
+    pub engine: Option<Engine>,
+    /// Changed only together with the engine.
+    pub rules: Rules,
+    /// Counts up from 1 with each set that was accepted.
+    pub generation: u64,
+}
+
+/// Shared by the workers, the admin routes and the control thread.
+pub struct Shared {
+    /// Fixed for the life of the process.
+    pub settings: Settings,
+    /// Counters and gauges.
+    pub metrics: Metrics,
+    snapshot: ArcSwap<Snapshot>,
+    reload_error: Mutex<Option<String>>,
+    upstream: Mutex<Reachability>,
+    draining: watch::Sender<bool>,
+}
+
+/// What the last probe of the upstream found.
+#[derive(Debug, Clone)]
+pub enum Reachability {
+    /// No probe has ended yet.
+    Unknown,
+    /// A connection could be opened.
+    Up,
+    /// It could not, and why.
+    Down(String),
+}
+
+impl Shared {
+    /// Starts with a first generation; `took` is the time that loading `engine` took.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        rules: Rules,
+        engine: Option<Engine>,
+        took: Duration,
+    ) -> Arc<Shared> {
+        let metrics = Metrics::default();
+        metrics.policies_loaded(1, engine.as_ref().map_or(0, Engine::policy_count), took);
+        Arc::new(Shared {
+            settings,
+            metrics,
+            snapshot: ArcSwap::from_pointee(Snapshot {
+                engine,
+                rules,
+                generation: 1,
+            }),
+            reload_error: Mutex::new(None),
+            upstream: Mutex::new(Reachability::Unknown),
+            draining: watch::Sender::new(false),
+        })
+    }
+
+    /// Puts a new set in force at once, for every request that has not been read yet.
+    ///
+    /// Called by the one thread that reloads.
+    pub fn install(&self, rules: Rules, engine: Engine, took: Duration) -> u64 {
+        let generation = self.snapshot().generation + 1;
+        self.metrics
+            .policies_loaded(generation, engine.policy_count(), took);
+        self.metrics.reload(true);
+        self.snapshot.store(Arc::new(Snapshot {
+            engine: Some(engine),
+            rules,
+            generation,
+        }));
+        *lock(&self.reload_error) = None;
+        generation
+    }
+
+    /// Remembers why a new set was not accepted; the one in force stays.
+    pub fn refuse_reload(&self, error: String) {
+        self.metrics.reload(false);
+        *lock(&self.reload_error) = Some(error);
+    }
+
+    /// Why the last reload was refused, if it was.
+    #[must_use]
+    pub fn reload_error(&self) -> Option<String> {
+        lock(&self.reload_error).clone()
+    }
+
+    /// What is in force now. A request takes it once and keeps to it.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Records a probe.
+    pub fn set_upstream(&self, found: Reachability) {
+        *lock(&self.upstream) = found;
+    }
+
+    /// What the last probe found.
+    #[must_use]
+    pub fn upstream(&self) -> Reachability {
+        lock(&self.upstream).clone()
+    }
+
+    /// From here on `/ready` says no and connections close after the request they serve.
+    pub fn start_draining(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Whether the process is on its way out.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Changes to true once.
+    #[must_use]
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
+    /// Counts a request in until the guard is dropped.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>) -> InFlight {
+        self.metrics.in_flight.inc();
+        InFlight {
+            shared: Arc::clone(self),
+            since: Instant::now(),
+        }
+    }
+
+    /// Waits until no request is in flight, or `deadline` is over; returns how many are left.
+    pub async fn idle(&self, deadline: Duration) -> usize {
+        let mut poll = tokio::time::interval(Duration::from_millis(5));
+        let until = Instant::now() + deadline;
+        loop {
+            let left = usize::try_from(self.metrics.in_flight.get()).unwrap_or(0);
+            if left == 0 || Instant::now() >= until {
+                return left;
+            }
+            poll.tick().await;
+        }
+    }
+}
+
+/// A request that is being handled; drain waits for these.
+pub struct InFlight {
+    shared: Arc<Shared>,
+    since: Instant,
+}
+
+impl InFlight {
+    /// Time since the request's head was read.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.since.elapsed()
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.shared.metrics.in_flight.dec();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,309 @@
+//! The one MCP server behind the proxy: its address and a worker's pool of connections to it.
+//!
+//! A pool belongs to one worker. A request is sent again only when hyper hands it back unsent, so
+//! nothing is ever executed twice. No redirect is followed, no cookie kept, no body looked at.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// Shorter than the keep-alive of the common MCP servers (5 s), so that a request does not meet a
+/// connection which the other side is just closing.
+const IDLE_MAX: Duration = Duration::from_secs(4);
+/// Idle connections kept per worker; further ones are closed.
+const IDLE_COUNT_MAX: usize = 64;
+
+/// The address of an MCP endpoint, taken apart once.
+#[derive(Clone)]
+pub struct Target {
+    host: String,
+    port: u16,
+    host_header: HeaderValue,
+    path: PathAndQuery,
+    tls: Option<TlsConnector>,
+}
+
+/// Why an upstream URL cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadTarget {
+    /// Not `http` or `https`.
+    #[error("the URL must start with http:// or https://")]
+    Scheme,
+    /// No host, or user info in it.
+    #[error("the URL must name a host, without user or password")]
+    Host,
+    /// A query, which cannot be joined with a client's.
+    #[error("the URL must have no query")]
+    Query,
+    /// The system's certificates could not be loaded.
+    #[error("no usable CA certificates on this system (set SSL_CERT_FILE to a bundle)")]
+    Certificates,
+    /// The TLS library refused its own configuration.
+    #[error("TLS could not be set up: {0}")]
+    Tls(#[source] rustls::Error),
+}
+
+/// Why a request got no response head.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// Nobody answers at the address, or TLS failed.
+    #[error("cannot connect to the upstream: {0}")]
+    Connect(#[source] std::io::Error),
+    /// No connection within the deadline.
+    #[error("connecting to the upstream took longer than {0:?}")]
+    ConnectTimeout(Duration),
+    /// The exchange broke after bytes were written; it is not repeated.
+    #[error("the upstream broke the exchange: {0}")]
+    Exchange(#[source] hyper::Error),
+}
+
+impl Target {
+    /// Takes `url` apart; certificates are loaded for `https` alone.
+    pub fn new(url: &Uri) -> Result<Target, BadTarget> {
+        let https = match url.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            _ => return Err(BadTarget::Scheme),
+        };
+        let authority = url.authority().ok_or(BadTarget::Host)?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err(BadTarget::Host);
+        }
+        if url.query().is_some() {
+            return Err(BadTarget::Query);
+        }
+        let tls = if https { Some(tls_connector()?) } else { None };
+        Ok(Target {
+            host: authority.host().trim_matches(['[', ']']).to_owned(),
+            port: authority.port_u16().unwrap_or(if https { 443 } else { 80 }),
+            host_header: host_header(authority),
+            path: url
+                .path_and_query()
+                .cloned()
+                .unwrap_or_else(|| PathAndQuery::from_static("/")),
+            tls,
+        })
+    }
+
+    /// The value of `Host` towards the upstream.
+    #[must_use]
+    pub fn host_header(&self) -> HeaderValue {
+        self.host_header.clone()
+    }
+
+    /// The endpoint's path, with the client's query where it sent one.
+    #[must_use]
+    pub fn path(&self, query: Option<&str>) -> PathAndQuery {
+        match query {
+            None => self.path.clone(),
+            Some(query) => format!("{}?{query}", self.path.path())
+                .parse()
+                .unwrap_or_else(|_| self.path.clone()),
+        }
+    }
+
+    /// Opens a TCP connection, for a request or as a probe.
+    pub async fn connect(&self, at_most: Duration) -> Result<TcpStream, UpstreamError> {
+        let stream =
+            tokio::time::timeout(at_most, TcpStream::connect((self.host.as_str(), self.port)))
+                .await
+                .map_err(|_| UpstreamError::ConnectTimeout(at_most))?
+                .map_err(UpstreamError::Connect)?;
+        stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
+        Ok(stream)
+    }
+
+    async fn open(&self, at_most: Duration) -> Result<Sender, UpstreamError> {
+        let stream = self.connect(at_most).await?;
+        let Some(tls) = &self.tls else {
+            return handshake(stream).await;
+        };
+        let name = rustls::pki_types::ServerName::try_from(self.host.clone())
+            .map_err(|error| UpstreamError::Connect(std::io::Error::other(error)))?;
+        let stream = tokio::time::timeout(at_most, tls.connect(name, stream))
+            .await
+            .map_err(|_| UpstreamError::ConnectTimeout(at_most))?
+            .map_err(UpstreamError::Connect)?;
+        handshake(stream).await
+    }
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        write!(
+            formatter,
+            "{scheme}://{}:{}{}",
+            self.host, self.port, self.path
+        )
+    }
+}
+
+fn host_header(authority: &Authority) -> HeaderValue {
+    HeaderValue::from_str(authority.as_str()).expect("an authority is visible ASCII")
+}
+
+fn tls_connector() -> Result<TlsConnector, BadTarget> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(BadTarget::Certificates);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(BadTarget::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+type Sender = SendRequest<Full<Bytes>>;
+
+async fn handshake<S>(stream: S) -> Result<Sender, UpstreamError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(UpstreamError::Exchange)?;
+    // The connection's own error reaches whoever waits on the sender.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
+}
+
+/// A worker's idle connections, last used first.
+pub struct Pool {
+    target: Target,
+    connect_timeout: Duration,
+    idle: Mutex<Vec<(Sender, Instant)>>,
+}
+
+impl Pool {
+    /// An empty pool; connections are opened when requests need them.
+    #[must_use]
+    pub fn new(target: Target, connect_timeout: Duration) -> Arc<Pool> {
+        Arc::new(Pool {
+            target,
+            connect_timeout,
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Sends one request and returns its response head with the lease of its connection.
+    ///
+    /// Dropping the future, the response or the lease before the body's end closes the connection,
+    /// which is how a cancellation reaches the upstream.
+    pub async fn send(
+        self: &Arc<Self>,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+        loop {
+            let (mut sender, fresh) = match self.take_idle() {
+                Some(sender) => (sender, false),
+                None => (self.target.open(self.connect_timeout).await?, true),
+            };
+            if let Err(error) = sender.ready().await {
+                if fresh {
+                    return Err(UpstreamError::Exchange(error));
+                }
+                continue;
+            }
+            match sender.try_send_request(request).await {
+                Ok(response) => {
+                    return Ok((
+                        response,
+                        Lease {
+                            pool: Arc::clone(self),
+                            sender,
+                        },
+                    ));
+                }
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if !fresh => request = unsent,
+                    _ => return Err(UpstreamError::Exchange(error.into_error())),
+                },
+            }
+        }
+    }
+
+    fn take_idle(&self) -> Option<Sender> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((sender, since)) = idle.pop() {
+            if since.elapsed() > IDLE_MAX {
+                // The ones below it were used even earlier.
+                idle.clear();
+                return None;
+            }
+            if !sender.is_closed() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    fn put_idle(&self, sender: Sender) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_COUNT_MAX && !sender.is_closed() {
+            idle.push((sender, Instant::now()));
+        }
+    }
+}
+
+/// A connection that is in use; given back once the response body has been read to its end.
+pub struct Lease {
+    pool: Arc<Pool>,
+    sender: Sender,
+}
+
+impl Lease {
+    /// Returns the connection for the next request.
+    pub fn release(self) {
+        self.pool.put_idle(self.sender);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(url: &str) -> Result<Target, String> {
+        Target::new(&url.parse().unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let plain = target("http://[::1]:3000/v1/mcp").unwrap();
+        assert_eq!((plain.host.as_str(), plain.port), ("::1", 3000));
+        assert_eq!(plain.host_header(), "[::1]:3000");
+        assert_eq!(plain.path(None), "/v1/mcp");
+        assert_eq!(plain.path(Some("a=1")), "/v1/mcp?a=1");
+        assert_eq!(target("http://tools.internal").unwrap().port, 80);
+    }
+
+    #[test]
+    fn unusable_urls_say_why() {
+        assert!(target("ftp://x/").unwrap_err().contains("http://"));
+        assert!(target("/mcp").unwrap_err().contains("http://"));
+        assert!(
+            target("http://user:secret@x/")
+                .unwrap_err()
+                .contains("without user")
+        );
+        assert!(
+            target("http://x/mcp?token=1")
+                .unwrap_err()
+                .contains("no query")
+        );
+    }
+}

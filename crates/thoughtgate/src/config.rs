@@ -1,0 +1,238 @@
+//! The configuration: its shape, its defaults, and how file, environment and flags are joined.
+//!
+//! Says what a value looks like, not what it is used for; `settings.rs` turns it into the proxy's
+//! own types and checks that they make sense together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::flags::Flags;
+use crate::overlay;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address of the MCP endpoint.
+    pub listen: SocketAddr,
+    /// Own address of the admin routes.
+    pub admin_listen: Option<SocketAddr>,
+    /// Serving threads; from the CPU quota when absent.
+    pub workers: Option<usize>,
+    /// The MCP server behind the proxy.
+    pub upstream: Upstream,
+    /// A Cedar file, or a directory of them.
+    pub policy: Option<PathBuf>,
+    /// Who the caller is.
+    pub agent: Agent,
+    /// Groups that policies name instead of single tools: group to tools.
+    pub tool_groups: BTreeMap<String, Vec<String>>,
+    /// `Host` names accepted beside the loopback ones.
+    pub allowed_hosts: Vec<String>,
+    /// `Origin`s accepted beside the loopback ones.
+    pub allowed_origins: Vec<String>,
+    /// Ceilings.
+    pub limits: Limits,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+}
+
+/// The MCP server behind the proxy.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Upstream {
+    /// Its endpoint, with the path.
+    pub url: Option<String>,
+    /// Its name in policies: `Upstream::"name"`.
+    pub name: String,
+}
+
+/// Who the caller is; one of `id`, `header` and `jwt`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Agent {
+    /// One agent, always.
+    pub id: Option<String>,
+    /// The header that holds the agent's id; whoever stands in front must set it.
+    pub header: Option<String>,
+    /// A claim of the bearer token.
+    pub jwt: Jwt,
+    /// Groups that policies name instead of single agents: group to agents.
+    pub groups: BTreeMap<String, Vec<String>>,
+}
+
+/// How bearer tokens are verified.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Jwt {
+    /// The claim that names the agent.
+    pub claim: Option<String>,
+    /// PEM file with the public key.
+    pub key_file: Option<PathBuf>,
+    /// Demanded `aud`.
+    pub audience: Option<String>,
+    /// Demanded `iss`.
+    pub issuer: Option<String>,
+}
+
+/// Ceilings on what one client may ask for.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Bytes of a request body.
+    pub body_bytes: usize,
+    /// Nesting of a request's JSON.
+    pub depth: usize,
+    /// Bytes of a tool list.
+    pub list_bytes: usize,
+    /// Client connections open at once.
+    pub connections: usize,
+}
+
+/// Deadlines, as `10s`, `250ms`, `5m`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// For a request's head, an idle connection included.
+    #[serde(with = "humantime_serde")]
+    pub head: Duration,
+    /// For a request's body.
+    #[serde(with = "humantime_serde")]
+    pub body: Duration,
+    /// For connecting to the upstream.
+    #[serde(with = "humantime_serde")]
+    pub connect: Duration,
+    /// For the upstream's response head.
+    #[serde(with = "humantime_serde")]
+    pub response: Duration,
+    /// Between probes of the upstream.
+    #[serde(with = "humantime_serde")]
+    pub probe_interval: Duration,
+    /// For what is in flight at a stop.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin_listen: None,
+            workers: None,
+            upstream: Upstream::default(),
+            policy: None,
+            agent: Agent::default(),
+            tool_groups: BTreeMap::new(),
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+impl Default for Upstream {
+    fn default() -> Upstream {
+        Upstream {
+            url: None,
+            name: "upstream".to_owned(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body_bytes: 4 * 1024 * 1024,
+            depth: 64,
+            list_bytes: 8 * 1024 * 1024,
+            connections: 1024,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
+            head: Duration::from_secs(60),
+            body: Duration::from_secs(30),
+            connect: Duration::from_secs(5),
+            response: Duration::from_secs(300),
+            probe_interval: Duration::from_secs(1),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Config {
+    /// Joins the file (if any), the environment and the flags, in this order.
+    pub fn load(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Config> {
+        let mut tree = match &flags.config {
+            Some(path) => file_tree(path)?,
+            None => Value::Object(serde_json::Map::new()),
+        };
+        let mut config = from_tree(&tree)?;
+        for (setting, name, text) in overlay::from_environment(environment) {
+            config = put(&mut tree, setting.path, overlay::value(setting, text), name)?;
+        }
+        for (path, text, flag) in flags.settings() {
+            let setting = overlay::setting(path);
+            config = put(&mut tree, path, overlay::value(setting, &text), flag)?;
+        }
+        Ok(config)
+    }
+}
+
+/// Sets one value and reads the whole again, so that an error names the one that caused it.
+fn put(
+    tree: &mut Value,
+    path: &str,
+    value: anyhow::Result<Value>,
+    source: &str,
+) -> anyhow::Result<Config> {
+    let value = value.with_context(|| format!("failed to read `{source}`"))?;
+    let mut place = &mut *tree;
+    for part in path.split('.') {
+        if !place.is_object() {
+            *place = Value::Object(serde_json::Map::new());
+        }
+        place = &mut place[part];
+    }
+    *place = value;
+    from_tree(tree).with_context(|| format!("failed to use the value of `{source}` for `{path}`"))
+}
+
+fn from_tree(tree: &Value) -> anyhow::Result<Config> {
+    Ok(serde_json::from_value(tree.clone())?)
+}
+
+/// The file as a tree; its own paths are taken relative to its folder.
+fn file_tree(path: &Path) -> anyhow::Result<Value> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("failed to read configuration `{shown}`"))?;
+    if text.trim().is_empty() {
+        bail!(
+            "configuration `{shown}` is empty; at least `upstream: {{url: …}}` and `policy: …` belong in it"
+        );
+    }
+    // Read once as what it must be, for errors with line and column, then as a tree to lay over.
+    let config: Config = serde_saphyr::from_str(&text)
+        .with_context(|| format!("failed to parse configuration `{shown}`"))?;
+    let mut tree: Value = serde_saphyr::from_str(&text)
+        .with_context(|| format!("failed to parse configuration `{shown}`"))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if let Some(policy) = &config.policy {
+        tree["policy"] = Value::String(folder.join(policy).display().to_string());
+    }
+    if let Some(key) = &config.agent.jwt.key_file {
+        tree["agent"]["jwt"]["key_file"] = Value::String(folder.join(key).display().to_string());
+    }
+    Ok(tree)
+}

@@ -1,0 +1,71 @@
+//! The command line. Each flag is a setting of the configuration; flags win over the environment,
+//! the environment over the file.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::overlay;
+
+/// Governs what AI agents may do through MCP tools.
+///
+/// Stands between an agent and one MCP server: forwards what Cedar policies permit, refuses the
+/// rest, and puts what needs a human before one. Serves MCP at /mcp, and /health, /ready and
+/// /metrics.
+#[derive(Debug, Parser)]
+#[command(version, after_long_help = overlay::help())]
+pub struct Flags {
+    /// Configuration file (YAML)
+    #[arg(long, env = "THOUGHTGATE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// URL of the MCP endpoint behind the proxy, with its path [setting: upstream.url]
+    #[arg(long, value_name = "URL")]
+    pub upstream: Option<String>,
+
+    /// Cedar policies: a file, or a directory of *.cedar files [setting: policy]
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
+    /// Address to serve on [setting: listen; default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+
+    /// Own address for /health, /ready and /metrics [setting: admin_listen]
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin_listen: Option<String>,
+
+    /// Id of the agent that all requests come from [setting: agent.id; default: agent]
+    #[arg(long, value_name = "ID")]
+    pub agent: Option<String>,
+
+    /// Threads that serve requests [setting: workers; default: the CPU quota, at most the cores]
+    #[arg(long, value_name = "COUNT")]
+    pub workers: Option<usize>,
+
+    /// Validate configuration, schema and policies, then exit
+    #[arg(long)]
+    pub check: bool,
+}
+
+impl Flags {
+    /// The settings that were given as flags: path in the configuration, text, the flag's name.
+    pub fn settings(&self) -> Vec<(&'static str, String, &'static str)> {
+        let path = |path: &PathBuf| path.display().to_string();
+        [
+            ("upstream.url", self.upstream.clone(), "--upstream"),
+            ("policy", self.policy.as_ref().map(path), "--policy"),
+            ("listen", self.listen.clone(), "--listen"),
+            ("admin_listen", self.admin_listen.clone(), "--admin-listen"),
+            ("agent.id", self.agent.clone(), "--agent"),
+            (
+                "workers",
+                self.workers.map(|workers| workers.to_string()),
+                "--workers",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(path, value, flag)| Some((path, value?, flag)))
+        .collect()
+    }
+}

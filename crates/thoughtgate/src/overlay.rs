@@ -1,0 +1,286 @@
+//! One table of every setting, from which environment variables and their help are derived.
+//!
+//! The table names settings and the form of their text; what they mean is in `config.rs`.
+
+use std::fmt::Write as _;
+
+use anyhow::Context;
+use serde_json::Value;
+
+/// A setting that can be given as text.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its place in the configuration file.
+    pub path: &'static str,
+    form: Form,
+    help: &'static str,
+}
+
+/// How text becomes a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Number,
+    /// Separated by commas.
+    List,
+    /// A YAML (or JSON) mapping.
+    Mapping,
+}
+
+/// Every setting, in the order of the help.
+const SETTINGS: &[Setting] = &[
+    Setting {
+        path: "listen",
+        form: Form::Text,
+        help: "address of the MCP endpoint",
+    },
+    Setting {
+        path: "admin_listen",
+        form: Form::Text,
+        help: "own address of /health, /ready and /metrics",
+    },
+    Setting {
+        path: "workers",
+        form: Form::Number,
+        help: "threads that serve requests",
+    },
+    Setting {
+        path: "upstream.url",
+        form: Form::Text,
+        help: "URL of the MCP endpoint behind the proxy",
+    },
+    Setting {
+        path: "upstream.name",
+        form: Form::Text,
+        help: "its name in policies, Upstream::\"name\"",
+    },
+    Setting {
+        path: "policy",
+        form: Form::Text,
+        help: "Cedar file, or directory of *.cedar files",
+    },
+    Setting {
+        path: "agent.id",
+        form: Form::Text,
+        help: "id of the one agent that calls",
+    },
+    Setting {
+        path: "agent.header",
+        form: Form::Text,
+        help: "header that holds the agent's id",
+    },
+    Setting {
+        path: "agent.jwt.claim",
+        form: Form::Text,
+        help: "claim of the bearer token that holds the agent's id",
+    },
+    Setting {
+        path: "agent.jwt.key_file",
+        form: Form::Text,
+        help: "PEM public key that bearer tokens are verified with",
+    },
+    Setting {
+        path: "agent.jwt.audience",
+        form: Form::Text,
+        help: "audience that tokens must have",
+    },
+    Setting {
+        path: "agent.jwt.issuer",
+        form: Form::Text,
+        help: "issuer that tokens must have",
+    },
+    Setting {
+        path: "agent.groups",
+        form: Form::Mapping,
+        help: "groups of agents, {group: [agent, …]}",
+    },
+    Setting {
+        path: "tool_groups",
+        form: Form::Mapping,
+        help: "groups of tools, {group: [tool, …]}",
+    },
+    Setting {
+        path: "allowed_hosts",
+        form: Form::List,
+        help: "Host names accepted beside the loopback ones",
+    },
+    Setting {
+        path: "allowed_origins",
+        form: Form::List,
+        help: "Origins accepted beside the loopback ones",
+    },
+    Setting {
+        path: "limits.body_bytes",
+        form: Form::Number,
+        help: "largest request body",
+    },
+    Setting {
+        path: "limits.depth",
+        form: Form::Number,
+        help: "deepest nesting of a request's JSON",
+    },
+    Setting {
+        path: "limits.list_bytes",
+        form: Form::Number,
+        help: "largest tool list that is filtered",
+    },
+    Setting {
+        path: "limits.connections",
+        form: Form::Number,
+        help: "client connections open at once",
+    },
+    Setting {
+        path: "timeouts.head",
+        form: Form::Text,
+        help: "for a request's head, idle connections included",
+    },
+    Setting {
+        path: "timeouts.body",
+        form: Form::Text,
+        help: "for a request's body",
+    },
+    Setting {
+        path: "timeouts.connect",
+        form: Form::Text,
+        help: "for connecting to the upstream",
+    },
+    Setting {
+        path: "timeouts.response",
+        form: Form::Text,
+        help: "for the upstream's response head; streams are never cut",
+    },
+    Setting {
+        path: "timeouts.probe_interval",
+        form: Form::Text,
+        help: "between probes of the upstream",
+    },
+    Setting {
+        path: "timeouts.drain",
+        form: Form::Text,
+        help: "for requests in flight at a stop",
+    },
+];
+
+/// The setting at `path`, which a flag of ours stands for.
+pub fn setting(path: &str) -> &'static Setting {
+    SETTINGS
+        .iter()
+        .find(|setting| setting.path == path)
+        .expect("every flag names a setting of the table")
+}
+
+/// Tells on stderr of variables that start with our prefix and are none of ours: a misspelt one
+/// would otherwise be ignored without a word. (It is no error, since Kubernetes adds such variables
+/// for a service of our name.)
+pub fn warn_of_unknown(environment: &[(String, String)]) {
+    for (name, _) in environment {
+        let known = name == "THOUGHTGATE_CONFIG"
+            || SETTINGS.iter().any(|setting| setting.variable() == *name);
+        if name.starts_with("THOUGHTGATE_") && !known {
+            eprintln!("thoughtgate: warning: `{name}` is no setting and is ignored (see --help)");
+        }
+    }
+}
+
+/// The settings that `environment` gives, with the variable's name and text.
+pub fn from_environment(environment: &[(String, String)]) -> Vec<(&'static Setting, &str, &str)> {
+    let given = |setting: &'static Setting| {
+        let variable = setting.variable();
+        let (name, text) = environment.iter().find(|(name, _)| *name == variable)?;
+        Some((setting, name.as_str(), text.as_str()))
+    };
+    SETTINGS.iter().filter_map(given).collect()
+}
+
+/// The value that `text` stands for.
+pub fn value(setting: &Setting, text: &str) -> anyhow::Result<Value> {
+    Ok(match setting.form {
+        Form::Text => Value::String(text.to_owned()),
+        Form::Number => Value::from(
+            text.trim()
+                .parse::<u64>()
+                .with_context(|| format!("`{text}` is not a whole number"))?,
+        ),
+        Form::List => text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(Value::from)
+            .collect(),
+        Form::Mapping => {
+            serde_saphyr::from_str(text).with_context(|| format!("`{text}` is not a mapping"))?
+        }
+    })
+}
+
+impl Setting {
+    /// Its environment variable.
+    fn variable(&self) -> String {
+        format!("THOUGHTGATE_{}", self.path.to_uppercase().replace('.', "_"))
+    }
+}
+
+/// The environment's part of `--help`.
+pub fn help() -> String {
+    let mut help = String::from(
+        "Settings, as environment variables (in the file: the same names, nested at the dots):\n",
+    );
+    let width = SETTINGS
+        .iter()
+        .map(|setting| setting.variable().len())
+        .max()
+        .unwrap_or(0);
+    for setting in SETTINGS {
+        let variable = setting.variable();
+        writeln!(help, "  {variable:width$}  {}", setting.help).expect("a String takes any text");
+    }
+    help.push_str("\nFlags win over the environment, the environment over the file.\nExit codes: 0 stopped in good order, 1 failed while running, 2 misuse or bad configuration.");
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// Leaves of the default configuration; a mapping that users fill is one leaf.
+    fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) if !fields.is_empty() => {
+                for (name, value) in fields {
+                    leaves(
+                        value,
+                        &format!("{path}{}{name}", if path.is_empty() { "" } else { "." }),
+                        found,
+                    );
+                }
+            }
+            _ => found.push(path.to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_table_and_the_configuration_have_the_same_settings() {
+        let mut in_config = Vec::new();
+        leaves(
+            &serde_json::to_value(Config::default()).unwrap(),
+            "",
+            &mut in_config,
+        );
+        let mut in_table: Vec<String> = SETTINGS
+            .iter()
+            .map(|setting| setting.path.to_owned())
+            .collect();
+        in_config.sort();
+        in_table.sort();
+        assert_eq!(in_config, in_table);
+    }
+
+    #[test]
+    fn variables_are_unique() {
+        let mut names: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), SETTINGS.len());
+    }
+}

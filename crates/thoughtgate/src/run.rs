@@ -1,0 +1,120 @@
+//! Starts the proxy, waits for a signal, drains, and exits.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use thoughtgate_proxy::{Server, Settings, Shared};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Config;
+use crate::flags::Flags;
+use crate::reload::Reloader;
+use crate::{overlay, policies, reload, settings};
+
+/// Runs the command that `flags` asks for.
+pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    overlay::warn_of_unknown(&environment);
+    let config = Config::load(&flags, &environment)?;
+    let fixed = settings::fixed(&config)?;
+    let rules = settings::rules(&config)?;
+    let loaded = policies::load(&config)?;
+    if flags.check {
+        let Some(loaded) = loaded else {
+            anyhow::bail!(
+                "no policy is configured, so everything would be refused; pass --policy FILE or set `policy`"
+            );
+        };
+        println!(
+            "ok: configuration, schema and {} policies are valid",
+            loaded.engine.policy_count()
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    if loaded.is_none() {
+        eprintln!(
+            "thoughtgate: warning: no policy is configured, so everything is refused; pass --policy FILE"
+        );
+    }
+    let (engine, took) = loaded.map_or((None, Duration::ZERO), |loaded| {
+        (Some(loaded.engine), loaded.took)
+    });
+    let shared = Shared::new(fixed, rules, engine, took);
+    let file = flags.config.clone();
+    let source = Box::new(move || Config::load(&flags, &environment));
+    let reloader = Reloader::new(Arc::clone(&shared), source, config);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?;
+    runtime.block_on(serve(shared, reloader, file.as_deref()))
+}
+
+async fn serve(
+    shared: Arc<Shared>,
+    reloader: Reloader,
+    file: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let server = Server::bind(Arc::clone(&shared))?;
+    let address = server
+        .address()
+        .context("failed to read the bound address")?;
+    let admin = server
+        .admin_address()
+        .map(|address| format!(", admin on {address}"))
+        .unwrap_or_default();
+    let Settings {
+        workers,
+        upstream,
+        drain_timeout,
+        ..
+    } = &shared.settings;
+    let stop = stop_signal()?;
+    let reload = reload::start(reloader, file)?;
+    let mut hangup = signal(SignalKind::hangup()).context("failed to listen for SIGHUP")?;
+    tokio::spawn(async move { while hangup.recv().await.is_some() && reload.send(()).is_ok() {} });
+    eprintln!(
+        "thoughtgate: listening on {address}{admin} ({workers} workers, upstream {upstream:?})"
+    );
+    let drained = server.run(stop).await.context("failed to serve")?;
+    if drained.cut_off > 0 {
+        eprintln!(
+            "thoughtgate: warning: {} requests were cut off after {drain_timeout:?}",
+            drained.cut_off
+        );
+    }
+    eprintln!("thoughtgate: stopped");
+    // Workers end with the process: what they still hold is past its deadline.
+    std::process::exit(0);
+}
+
+/// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
+    let (first, stopped) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let mut first = Some(first);
+        loop {
+            let code = tokio::select! {
+                _ = terminate.recv() => 143,
+                _ = interrupt.recv() => 130,
+            };
+            match first.take() {
+                Some(first) => {
+                    eprintln!("thoughtgate: stopping, requests in flight are finished");
+                    let _ = first.send(());
+                }
+                None => std::process::exit(code),
+            }
+        }
+    });
+    Ok(async {
+        let _ = stopped.await;
+    })
+}

@@ -1,0 +1,137 @@
+//! Turns the configuration into the proxy's settings and rules, and says what does not fit together.
+
+use anyhow::{Context, bail, ensure};
+use thoughtgate_proxy::{Guard, Identity, Jwt, Limits, Rules, Settings, Target};
+
+use crate::cgroup;
+use crate::config::{self, Config};
+
+/// The agent's id where the configuration names none.
+const AGENT: &str = "agent";
+
+/// What holds for the life of the process, or the first thing that is wrong with it.
+pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
+    let Some(url) = &config.upstream.url else {
+        bail!("no upstream is configured; pass --upstream URL or set `upstream.url`");
+    };
+    let uri = url
+        .parse()
+        .with_context(|| format!("failed to parse `upstream.url` `{url}`"))?;
+    let upstream =
+        Target::new(&uri).with_context(|| format!("failed to use `upstream.url` `{url}`"))?;
+    if config.admin_listen == Some(config.listen) && config.listen.port() != 0 {
+        bail!(
+            "`listen` and `admin_listen` are the same address, {}; leave `admin_listen` out to serve both on one",
+            config.listen
+        );
+    }
+    if let Some(workers) = config.workers {
+        ensure!(
+            (1..=256).contains(&workers),
+            "`workers` is {workers}; it must be between 1 and 256"
+        );
+    }
+    ensure!(
+        config.limits.connections > 0,
+        "`limits.connections` is 0, which would refuse everything"
+    );
+    let timeouts = &config.timeouts;
+    for (name, value) in [
+        ("head", timeouts.head),
+        ("connect", timeouts.connect),
+        ("probe_interval", timeouts.probe_interval),
+    ] {
+        ensure!(
+            !value.is_zero(),
+            "`timeouts.{name}` is 0, which would refuse everything"
+        );
+    }
+    Ok(Settings {
+        listen: config.listen,
+        admin_listen: config.admin_listen,
+        upstream,
+        workers: config.workers.unwrap_or_else(cgroup::workers),
+        connections: config.limits.connections,
+        head_timeout: timeouts.head,
+        connect_timeout: timeouts.connect,
+        probe_interval: timeouts.probe_interval,
+        drain_timeout: timeouts.drain,
+    })
+}
+
+/// What a reload may change, or the first thing that is wrong with it.
+pub fn rules(config: &Config) -> anyhow::Result<Rules> {
+    let limits = &config.limits;
+    for (name, value) in [
+        ("body_bytes", limits.body_bytes),
+        ("depth", limits.depth),
+        ("list_bytes", limits.list_bytes),
+    ] {
+        ensure!(
+            value > 0,
+            "`limits.{name}` is 0, which would refuse everything"
+        );
+    }
+    // serde_json itself stops at 128, so a deeper limit could not be kept.
+    ensure!(
+        limits.depth <= 128,
+        "`limits.depth` is {}; it can be at most 128",
+        limits.depth
+    );
+    let timeouts = &config.timeouts;
+    for (name, value) in [("body", timeouts.body), ("response", timeouts.response)] {
+        ensure!(
+            !value.is_zero(),
+            "`timeouts.{name}` is 0, which would refuse everything"
+        );
+    }
+    Ok(Rules {
+        identity: identity(&config.agent)?,
+        guard: Guard::new(
+            config.listen,
+            config.allowed_hosts.clone(),
+            config.allowed_origins.clone(),
+        ),
+        limits: Limits {
+            body_bytes: limits.body_bytes,
+            depth: limits.depth,
+            list_bytes: limits.list_bytes,
+        },
+        body_timeout: timeouts.body,
+        response_timeout: timeouts.response,
+    })
+}
+
+fn identity(agent: &config::Agent) -> anyhow::Result<Identity> {
+    let jwt = &agent.jwt;
+    let wants_jwt = jwt.claim.is_some()
+        || jwt.key_file.is_some()
+        || jwt.audience.is_some()
+        || jwt.issuer.is_some();
+    match (&agent.id, &agent.header, wants_jwt) {
+        (id, None, false) => Ok(Identity::Fixed(
+            id.clone().unwrap_or_else(|| AGENT.to_owned()),
+        )),
+        (None, Some(header), false) => {
+            let name = header.parse().with_context(|| {
+                format!("failed to use `agent.header` `{header}`: not a header name")
+            })?;
+            Ok(Identity::Header(name))
+        }
+        (None, None, true) => {
+            let Some(path) = &jwt.key_file else {
+                bail!(
+                    "`agent.jwt` needs `key_file`, the PEM public key that tokens are verified with"
+                );
+            };
+            let shown = path.display();
+            let pem = std::fs::read(path)
+                .with_context(|| format!("failed to read `agent.jwt.key_file` `{shown}`"))?;
+            let claim = jwt.claim.as_deref().unwrap_or("sub");
+            let jwt = Jwt::new(claim, &pem, jwt.audience.as_deref(), jwt.issuer.as_deref())
+                .with_context(|| format!("failed to use `agent.jwt.key_file` `{shown}`"))?;
+            Ok(Identity::Jwt(Box::new(jwt)))
+        }
+        _ => bail!("`agent.id`, `agent.header` and `agent.jwt` exclude each other; keep one"),
+    }
+}
