@@ -127,19 +127,11 @@ impl<'a> Parts<'a> {
             }
             None => Params::default(),
         };
-        let missing = match method.as_ref() {
-            "tools/call" | "prompts/get" if params.name.is_none() => Some("name"),
-            "resources/read" | "resources/subscribe" | "resources/unsubscribe"
-                if params.uri.is_none() =>
-            {
-                Some("uri")
-            }
-            _ => None,
-        };
-        if let Some(name) = missing {
+        if method == "tools/call" && params.name.is_none() {
+            // Without a name there is nothing to decide on; what else may lack is the server's to say.
             return Err(refuse(
                 codes::INVALID_PARAMS,
-                format!("`{method}` needs `params.{name}`"),
+                "`tools/call` needs `params.name`".to_owned(),
             ));
         }
         let kind = if self.id.is_some() {
@@ -309,10 +301,6 @@ mod tests {
             (
                 r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"\ud800"}}"#,
                 "400 -32602 2 params.name must be a string",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":2,"method":"resources/read","params":{}}"#,
-                "400 -32602 2 `resources/read` needs",
             ),
             (
                 r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":{"a":[[[[[[[1]]]]]]]}}"#,

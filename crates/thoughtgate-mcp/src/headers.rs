@@ -91,7 +91,7 @@ fn named<'e>(envelope: &'e Envelope<'_>) -> Option<(&'static str, &'e str)> {
     let (place, name) = match envelope.method.as_ref() {
         "tools/call" | "prompts/get" => ("params.name", &params.name),
         "resources/read" => ("params.uri", &params.uri),
-        method if method.starts_with("tasks/") => ("params.taskId", &params.task_id),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => ("params.taskId", &params.task_id),
         _ => return None,
     };
     Some((place, name.as_deref()?))

@@ -160,7 +160,9 @@ impl Relay {
 
     /// Reads the whole body, at most `bytes_max` of it; `None` beyond that or when it breaks.
     pub async fn collect(mut self, bytes_max: usize) -> Option<Bytes> {
-        let incoming = self.incoming.as_mut()?;
+        let Some(incoming) = self.incoming.as_mut() else {
+            return Some(Bytes::new());
+        };
         let collected = http_body_util::Limited::new(incoming, bytes_max)
             .collect()
             .await

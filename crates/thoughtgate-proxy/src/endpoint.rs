@@ -24,6 +24,11 @@ use crate::settings::Rules;
 use crate::state::{Shared, Snapshot};
 use crate::upstream::Pool;
 
+/// What a GET asks for.
+const STREAM: &str = "stream";
+/// What a DELETE asks for.
+const SESSION_DELETE: &str = "session/delete";
+
 /// What one worker thread serves requests with.
 pub struct Worker {
     /// Shared by all workers.
@@ -53,8 +58,8 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
     parts.uri = Uri::from(worker.shared.settings.upstream.path(parts.uri.query()));
     match parts.method {
         Method::POST => post(worker, &snapshot, parts, body).await,
-        Method::GET => bodiless(worker, &snapshot, parts, &body, "stream").await,
-        Method::DELETE => bodiless(worker, &snapshot, parts, &body, "session/delete").await,
+        Method::GET => bodiless(worker, &snapshot, parts, &body, STREAM).await,
+        Method::DELETE => bodiless(worker, &snapshot, parts, &body, SESSION_DELETE).await,
         _ => {
             let mut response = refuse(
                 &worker.shared,
@@ -184,8 +189,8 @@ async fn bodiless(
     shared.metrics.decision(verdict(&decision));
     let call = Call {
         era: Era::Modern,
-        lists: true,
-        listens: true,
+        lists: action == STREAM,
+        listens: action == STREAM,
         expects_answer: false,
         principal,
     };

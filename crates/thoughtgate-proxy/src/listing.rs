@@ -35,6 +35,10 @@ impl Filter {
     /// The message with the tools taken out that the caller may not call; `None` when it can stay
     /// as it is, `Err` when it cannot be read.
     pub fn apply(&self, message: &[u8]) -> Result<Option<Vec<u8>>, BodyError> {
+        if message.trim_ascii().is_empty() {
+            // An event that only carries an id, for resuming the stream.
+            return Ok(None);
+        }
         // Asked anew for each message: a stream may outlive many generations.
         let snapshot = self.shared.snapshot();
         let keep = |tool: &str| {
