@@ -1,0 +1,160 @@
+//! Reads one output of a child in a thread and keeps a bounded part of it.
+//!
+//! The start is kept for parsing, the end for error messages. Nothing is decoded
+//! before it is asked for, and a full cap never blocks the child.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How much of the start of an output is kept, in bytes.
+pub(super) const HEAD_BYTES: usize = 16 << 20;
+/// How much of the end of an output is kept, in bytes.
+const TAIL_BYTES: usize = 16 << 10;
+
+/// The bounded, growing copy of one output.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    moved: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    captured: Captured,
+    ended: bool,
+}
+
+/// What has been kept of one output.
+#[derive(Clone, Debug, Default)]
+pub struct Captured {
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    dropped_bytes: u64,
+}
+
+impl Captured {
+    /// The kept start of the output; bytes that are not UTF-8 are replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.head).into_owned()
+    }
+
+    /// The last `count` lines of the output, each indented by two spaces.
+    pub fn last_lines(&self, count: usize) -> String {
+        let tail: Vec<u8> = self.tail.iter().copied().collect();
+        let text = String::from_utf8_lossy(&tail);
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        let from = lines.len().saturating_sub(count);
+        let lines: Vec<String> = lines[from..]
+            .iter()
+            .map(|line| format!("  {line}"))
+            .collect();
+        lines.join("\n")
+    }
+
+    /// How many bytes did not fit into what `text` returns.
+    pub fn dropped_bytes(&self) -> u64 {
+        self.dropped_bytes
+    }
+
+    fn total_bytes(&self) -> u64 {
+        self.head.len() as u64 + self.dropped_bytes
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let room = HEAD_BYTES - self.head.len();
+        let (kept, dropped) = bytes.split_at(room.min(bytes.len()));
+        self.head.extend_from_slice(kept);
+        self.dropped_bytes += dropped.len() as u64;
+        self.tail.extend(bytes);
+        let excess = self.tail.len().saturating_sub(TAIL_BYTES);
+        self.tail.drain(..excess);
+    }
+}
+
+impl Capture {
+    /// Starts to read `source` until its end.
+    pub(super) fn of(mut source: impl Read + Send + 'static) -> Capture {
+        let shared = Arc::new(Shared::default());
+        let capture = Capture {
+            shared: Arc::clone(&shared),
+        };
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            loop {
+                match source.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(count) => lock(&shared).captured.push(&buffer[..count]),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                }
+                shared.moved.notify_all();
+            }
+            lock(&shared).ended = true;
+            shared.moved.notify_all();
+        });
+        capture
+    }
+
+    /// An output that is not captured: always empty, already at its end.
+    pub(super) fn empty() -> Capture {
+        let shared = Arc::new(Shared::default());
+        lock(&shared).ended = true;
+        Capture { shared }
+    }
+
+    /// What has arrived by now.
+    pub fn get(&self) -> Captured {
+        lock(&self.shared).captured.clone()
+    }
+
+    /// Waits for the end of the output, but no longer than `limit`: a process that
+    /// left the group may hold the pipe open for ever.
+    pub(super) fn settle(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        let mut state = lock(&self.shared);
+        while !state.ended {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            (state, _) = self
+                .shared
+                .moved
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until there is more than `seen`, but no longer than `limit`. An output that
+    /// has ended is waited for as well: the process may live on, and its owner polls it.
+    pub(super) fn wait_beyond(&self, seen: &Captured, limit: Duration) {
+        let until = Instant::now() + limit;
+        let mut state = lock(&self.shared);
+        while state.captured.total_bytes() == seen.total_bytes() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            (state, _) = self
+                .shared
+                .moved
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn lock(shared: &Shared) -> MutexGuard<'_, State> {
+    // The state is valid after every statement, so a panic elsewhere does not spoil it.
+    shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+}
