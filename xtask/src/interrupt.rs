@@ -1,0 +1,84 @@
+//! Ctrl-C and SIGTERM as a flag that the work checks between its steps, so that a run that is
+//! cut off still saves what it has.
+//!
+//! Deliberately absent: ending children (the tools layer kills them on drop) and exiting.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+
+use anyhow::Context as _;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+static RECEIVED: AtomicI32 = AtomicI32::new(0);
+
+/// The run was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interrupted {
+    /// The signal's number.
+    pub signal: i32,
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.signal {
+            SIGINT => "SIGINT",
+            SIGTERM => "SIGTERM",
+            _ => return write!(formatter, "interrupted by signal {}", self.signal),
+        };
+        write!(formatter, "interrupted by {name}")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// From here on SIGINT and SIGTERM set the flag instead of ending the process.
+pub fn install() -> anyhow::Result<()> {
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM]).context("failed to listen for SIGINT and SIGTERM")?;
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            // The first signal names the exit code.
+            let first = RECEIVED.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
+            if first.is_ok() {
+                eprintln!("stopping: saving what there is");
+            }
+        }
+    });
+    Ok(())
+}
+
+/// An error once a signal has come. Blocks call it between slices.
+pub fn check() -> Result<(), Interrupted> {
+    read(&RECEIVED)
+}
+
+/// The interruption among the causes of `error`, if it is one.
+pub fn cause(error: &anyhow::Error) -> Option<Interrupted> {
+    error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Interrupted>().copied())
+}
+
+fn read(received: &AtomicI32) -> Result<(), Interrupted> {
+    match received.load(Ordering::SeqCst) {
+        0 => Ok(()),
+        signal => Err(Interrupted { signal }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_is_an_error_that_survives_context() {
+        assert_eq!(read(&AtomicI32::new(0)), Ok(()));
+        let interrupted = read(&AtomicI32::new(SIGTERM)).unwrap_err();
+        assert_eq!(interrupted.to_string(), "interrupted by SIGTERM");
+        let wrapped = anyhow::Error::new(interrupted).context("failed to measure `latency/p50`");
+        assert_eq!(cause(&wrapped), Some(interrupted));
+        assert_eq!(cause(&anyhow::anyhow!("no")), None);
+    }
+}

@@ -1,0 +1,38 @@
+//! What a tier is given to work with. Tiers use this, the catalogue, the recorder and
+//! `crate::tools`, and nothing else.
+//!
+//! Deliberately absent: results. Those go to the recorder.
+
+use std::path::PathBuf;
+
+use crate::progress::Progress;
+
+pub use super::host::{HostWatch, Pressure};
+
+/// Where things are, and how much to do.
+pub struct Context<'a> {
+    /// Root of the workspace, absolute.
+    pub workspace: PathBuf,
+    /// The `thoughtgate` under measurement, absolute.
+    pub binary: PathBuf,
+    /// Where the helper binaries of `thoughtgate-test` were built: `target/release`, absolute.
+    pub release_dir: PathBuf,
+    /// Downloads and scratch files of the tools: `target/xtask/tools`, absolute; exists.
+    pub tools_dir: PathBuf,
+    /// Few and short blocks, to see that it works.
+    pub quick: bool,
+    /// `HOST:PORT` of the registry for the container metrics; none means start a local one.
+    pub registry: Option<String>,
+    /// Progress on stderr: `progress.plan(seconds)` first, then a `progress.step(…)` per step.
+    pub progress: &'a Progress,
+}
+
+impl Context<'_> {
+    /// Begins to watch what else the machine does; `finish` tells it.
+    ///
+    /// # Panics
+    /// Never: what the machine does not tell is `None` in the result.
+    pub fn watch(&self) -> HostWatch {
+        HostWatch::start()
+    }
+}

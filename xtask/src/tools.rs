@@ -1,0 +1,11 @@
+//! One external thing each: run it, parse what it says. Tools know nothing of metrics.
+
+pub mod cargo;
+pub mod criterion;
+pub mod docker;
+pub mod image;
+pub mod k6;
+pub mod load;
+pub mod process;
+pub mod procfs;
+pub mod subject;

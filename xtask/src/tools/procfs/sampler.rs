@@ -1,0 +1,170 @@
+//! A thread that reads memory and CPU time of some processes while they are under load.
+//!
+//! It keeps raw points with their wall-clock time, so that a window that another process
+//! tells afterwards can be cut out of them. A process that ends just stops having points.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Time between two readings: 20 a second.
+const PERIOD: Duration = Duration::from_millis(50);
+
+/// One reading of one process.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Wall-clock time in milliseconds since 1970.
+    pub at_ms: f64,
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+    /// CPU time since the process started, in microseconds.
+    pub cpu_us: u64,
+}
+
+/// The readings of one process, the oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trace {
+    points: Vec<Point>,
+}
+
+impl Trace {
+    /// The most resident memory that was seen between the two times, in bytes.
+    pub fn most_rss_bytes(&self, from_ms: f64, to_ms: f64) -> Option<u64> {
+        let within = self
+            .points
+            .iter()
+            .filter(|point| point.at_ms >= from_ms && point.at_ms <= to_ms);
+        within.map(|point| point.rss_bytes).max()
+    }
+
+    /// CPU time between the two times in cores: 1.0 is one core all the time. None when the
+    /// readings do not cover them.
+    pub fn cores(&self, from_ms: f64, to_ms: f64) -> Option<f64> {
+        let spent_us = self.cpu_us_at(to_ms)? - self.cpu_us_at(from_ms)?;
+        (to_ms > from_ms).then(|| spent_us / ((to_ms - from_ms) * 1000.0))
+    }
+
+    /// CPU time at a moment, between its two neighbours on a straight line.
+    fn cpu_us_at(&self, at_ms: f64) -> Option<f64> {
+        let after = self.points.iter().position(|point| point.at_ms >= at_ms)?;
+        let next = self.points[after];
+        let before = self.points[after.checked_sub(1)?];
+        let share = (at_ms - before.at_ms) / (next.at_ms - before.at_ms);
+        let step_us = next.cpu_us.saturating_sub(before.cpu_us) as f64;
+        Some(before.cpu_us as f64 + share * step_us)
+    }
+}
+
+impl FromIterator<Point> for Trace {
+    fn from_iter<I: IntoIterator<Item = Point>>(points: I) -> Trace {
+        Trace {
+            points: points.into_iter().collect(),
+        }
+    }
+}
+
+/// The running thread; dropping it stops it.
+#[derive(Debug)]
+pub struct Sampler {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Vec<Trace>>>,
+}
+
+impl Sampler {
+    /// Starts to read these processes.
+    pub fn start(pids: &[u32]) -> Sampler {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (pids, stopped) = (pids.to_vec(), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            let mut traces = vec![Trace::default(); pids.len()];
+            loop {
+                // Read once more after the stop: the last window may reach up to now.
+                let last = stopped.load(Ordering::Relaxed);
+                for (pid, trace) in pids.iter().zip(&mut traces) {
+                    trace.points.extend(read(*pid));
+                }
+                if last {
+                    return traces;
+                }
+                std::thread::sleep(PERIOD);
+            }
+        });
+        Sampler {
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Stops, and returns one trace per process in the order given.
+    pub fn stop(mut self) -> Vec<Trace> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Vec<Trace> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread
+            .take()
+            .and_then(|thread| thread.join().ok())
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn read(pid: u32) -> Option<Point> {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(Point {
+        at_ms: since_epoch.as_secs_f64() * 1000.0,
+        rss_bytes: super::rss_bytes(pid).ok()?,
+        cpu_us: super::cpu_ticks_us(pid).ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace() -> Trace {
+        let point = |at_ms, rss_bytes, cpu_us| Point {
+            at_ms,
+            rss_bytes,
+            cpu_us,
+        };
+        [
+            point(0.0, 9, 0),
+            point(100.0, 5, 50_000),
+            point(200.0, 7, 150_000),
+        ]
+        .into_iter()
+        .collect()
+    }
+
+    #[test]
+    fn cpu_is_cut_to_the_window() {
+        assert_eq!(trace().cores(50.0, 150.0), Some(0.75));
+        assert_eq!(trace().cores(100.0, 200.0), Some(1.0));
+        assert_eq!(trace().cores(100.0, 201.0), None, "the end is not covered");
+        assert_eq!(trace().cores(-1.0, 100.0), None, "the start is not covered");
+        assert_eq!(trace().cores(100.0, 100.0), None);
+    }
+
+    #[test]
+    fn memory_is_the_most_within_the_window() {
+        assert_eq!(trace().most_rss_bytes(50.0, 200.0), Some(7));
+        assert_eq!(trace().most_rss_bytes(120.0, 180.0), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_never_was_has_an_empty_trace() {
+        let sampler = Sampler::start(&[std::process::id(), 0x3fff_fffe]);
+        let traces = sampler.stop();
+        assert!(!traces[0].points.is_empty());
+        assert!(traces[1].points.is_empty());
+    }
+}

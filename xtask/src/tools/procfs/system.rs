@@ -1,0 +1,98 @@
+//! The readings themselves: from `/proc` on Linux, refused elsewhere.
+
+#[cfg(not(target_os = "linux"))]
+pub(super) use elsewhere::{cpu_ticks_us, memory, reset_peak, threads_ns};
+#[cfg(target_os = "linux")]
+pub(super) use linux::{cpu_ticks_us, memory, reset_peak, threads_ns};
+
+/// Resident memory of a process.
+pub(super) struct Memory {
+    pub(super) rss_bytes: u64,
+    pub(super) peak_bytes: u64,
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::collections::BTreeMap;
+
+    use anyhow::Context as _;
+    use procfs::process::{ClearRefs, Process};
+
+    use super::Memory;
+
+    const BYTES_PER_KIB: u64 = 1024;
+
+    pub(in super::super) fn memory(pid: u32) -> anyhow::Result<Memory> {
+        let status = process(pid)?
+            .status()
+            .with_context(|| format!("failed to read `/proc/{pid}/status` of process {pid}"))?;
+        let bytes = |kib: Option<u64>, field: &str| {
+            // A process that has ended but was not waited for has no memory lines.
+            kib.map(|kib| kib * BYTES_PER_KIB)
+                .with_context(|| format!("failed to find {field} of process {pid}: it has ended"))
+        };
+        Ok(Memory {
+            rss_bytes: bytes(status.vmrss, "VmRSS")?,
+            peak_bytes: bytes(status.vmhwm, "VmHWM")?,
+        })
+    }
+
+    pub(in super::super) fn reset_peak(pid: u32) -> anyhow::Result<()> {
+        process(pid)?
+            .clear_refs(ClearRefs::PeakRSS)
+            .with_context(|| format!("failed to reset the peak memory of process {pid}"))
+    }
+
+    pub(in super::super) fn cpu_ticks_us(pid: u32) -> anyhow::Result<u64> {
+        let stat = process(pid)?
+            .stat()
+            .with_context(|| format!("failed to read `/proc/{pid}/stat` of process {pid}"))?;
+        Ok((stat.utime + stat.stime) * 1_000_000 / procfs::ticks_per_second())
+    }
+
+    pub(in super::super) fn threads_ns(pid: u32) -> anyhow::Result<BTreeMap<i32, u64>> {
+        let tasks = process(pid)?
+            .tasks()
+            .with_context(|| format!("failed to list the threads of process {pid}"))?;
+        let mut threads_ns = BTreeMap::new();
+        // A thread that ends while we read is left out, and the set tells that it ended.
+        for task in tasks.flatten() {
+            if let Ok(times) = task.schedstat() {
+                threads_ns.insert(task.tid, times.sum_exec_runtime);
+            }
+        }
+        Ok(threads_ns)
+    }
+
+    fn process(pid: u32) -> anyhow::Result<Process> {
+        let id = i32::try_from(pid).with_context(|| format!("{pid} is not a process id"))?;
+        Process::new(id).with_context(|| format!("failed to look at process {pid}"))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere {
+    use std::collections::BTreeMap;
+
+    use super::Memory;
+
+    fn refused<T>() -> anyhow::Result<T> {
+        anyhow::bail!("memory and CPU time of a process can be read only on Linux (from `/proc`)")
+    }
+
+    pub(in super::super) fn memory(_pid: u32) -> anyhow::Result<Memory> {
+        refused()
+    }
+
+    pub(in super::super) fn reset_peak(_pid: u32) -> anyhow::Result<()> {
+        refused()
+    }
+
+    pub(in super::super) fn cpu_ticks_us(_pid: u32) -> anyhow::Result<u64> {
+        refused()
+    }
+
+    pub(in super::super) fn threads_ns(_pid: u32) -> anyhow::Result<BTreeMap<i32, u64>> {
+        refused()
+    }
+}
