@@ -1,0 +1,203 @@
+//! Readiness, metrics, and the ways in which the process ends.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use thoughtgate_test::client::{self, Connection};
+use thoughtgate_test::mock_mcp::{self, Hold};
+use thoughtgate_test::process::Output;
+
+use crate::support::{ALL, PATIENCE, Proxy, call, pair, policy};
+
+#[tokio::test]
+async fn ready_follows_the_upstream() {
+    let (upstream, proxy) = pair(ALL);
+    proxy.ready().await;
+    let address = upstream.address();
+    upstream.shutdown().await;
+    let body = proxy.ready_is(503).await;
+    assert_eq!(body["ready"], false);
+    assert_eq!(body["checks"]["upstream"]["ok"], false);
+    assert!(body["checks"]["upstream"]["reason"].is_string(), "{body}");
+    assert_eq!(proxy.get("/health").await.status, 200);
+    let config = mock_mcp::Config {
+        listen: address,
+        ..mock_mcp::Config::default()
+    };
+    let _upstream = mock_mcp::spawn(config).unwrap();
+    proxy.ready().await;
+}
+
+#[tokio::test]
+async fn admin_routes_move_to_their_own_port() {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let file = policy(ALL);
+    let arguments = [
+        "--upstream",
+        &upstream.url(),
+        "--policy",
+        file.path().to_str().unwrap(),
+        "--admin-listen",
+        "127.0.0.1:0",
+    ];
+    let proxy = Proxy::with(&arguments, &[]);
+    let line = proxy
+        .process
+        .output(Output::Stderr)
+        .into_iter()
+        .find(|line| line.contains("admin on "))
+        .unwrap();
+    let admin = line
+        .split("admin on ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .to_owned();
+    for path in ["/health", "/ready", "/metrics"] {
+        assert_eq!(proxy.get(path).await.status, 404, "{path}");
+    }
+    for path in ["/health", "/metrics"] {
+        assert_eq!(
+            client::get(&format!("http://{admin}{path}"), &[])
+                .await
+                .unwrap()
+                .status,
+            200,
+            "{path}"
+        );
+    }
+    let elsewhere = client::post_json(&format!("http://{admin}/mcp"), &[], call("echo"))
+        .await
+        .unwrap();
+    assert_eq!(elsewhere.status, 404);
+    assert_eq!(upstream.stats().requests, 0);
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened() {
+    let (_upstream, proxy) =
+        pair(r#"permit (principal, action == Action::"tools/call", resource == Tool::"echo");"#);
+    proxy.post(&call("echo")).await;
+    proxy.post(&call("rm")).await;
+    proxy.post("[]").await;
+    for (series, value) in [
+        (r#"thoughtgate_requests_total{method="tools/call"}"#, 2.0),
+        (r#"thoughtgate_decisions_total{outcome="forward"}"#, 1.0),
+        (r#"thoughtgate_decisions_total{outcome="reject"}"#, 1.0),
+        (r#"thoughtgate_refused_total{status="400"}"#, 1.0),
+        ("thoughtgate_upstream_latency_seconds_count", 1.0),
+        ("thoughtgate_policy_generation", 1.0),
+        ("thoughtgate_policies", 1.0),
+    ] {
+        assert_eq!(proxy.metric(series).await, Some(value), "{series}");
+    }
+    assert!(
+        proxy
+            .metric("thoughtgate_policy_load_seconds")
+            .await
+            .is_some_and(|seconds| seconds > 0.0)
+    );
+}
+
+#[tokio::test]
+async fn a_stop_finishes_what_is_in_flight_and_refuses_what_is_new() {
+    let (upstream, mut proxy) = pair(ALL);
+    // An idle connection and one that listens must not hold up the end.
+    let _idle = Connection::open(&proxy.url()).await.unwrap();
+    let _listening = client::get_stream(&proxy.url(), &[]).await.unwrap();
+    upstream.hold(Hold::Answer);
+    let url = proxy.url();
+    let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
+    upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    proxy.process.terminate().unwrap();
+    proxy
+        .process
+        .wait_line(Output::Stderr, "thoughtgate: stopping", PATIENCE)
+        .unwrap();
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while Connection::open(&proxy.url()).await.is_ok() {
+        assert!(
+            tokio::time::Instant::now() < until,
+            "new connections are still accepted"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    upstream.release();
+    let response = asking
+        .await
+        .unwrap()
+        .expect("the answer to what was in flight");
+    assert_eq!(response.json()["id"], 7);
+    assert_eq!(proxy.process.wait(PATIENCE).unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_outlasts_the_deadline_is_cut_off() {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let file = policy(ALL);
+    let arguments = [
+        "--upstream",
+        &upstream.url(),
+        "--policy",
+        file.path().to_str().unwrap(),
+    ];
+    let mut proxy = Proxy::with(&arguments, &[("THOUGHTGATE_TIMEOUTS_DRAIN", "50ms")]);
+    upstream.hold(Hold::Answer);
+    let url = proxy.url();
+    let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
+    upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    proxy.process.signal(Signal::INT).unwrap();
+    assert_eq!(proxy.process.wait(PATIENCE).unwrap().code(), Some(0));
+    assert!(asking.await.unwrap().is_err());
+    assert!(
+        proxy
+            .process
+            .output(Output::Stderr)
+            .iter()
+            .any(|line| line.contains("1 requests were cut off"))
+    );
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let (upstream, mut proxy) = pair(ALL);
+    upstream.hold(Hold::Answer);
+    let url = proxy.url();
+    let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
+    upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    proxy.process.terminate().unwrap();
+    proxy
+        .process
+        .wait_line(Output::Stderr, "thoughtgate: stopping", PATIENCE)
+        .unwrap();
+    proxy.process.terminate().unwrap();
+    assert_eq!(proxy.process.wait(PATIENCE).unwrap().code(), Some(143));
+    assert!(asking.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn well_known_paths_are_passed() {
+    let (upstream, proxy) = pair("");
+    let canned = mock_mcp::Canned {
+        status: 200,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: "{}".to_owned(),
+    };
+    upstream.turn(|knobs| knobs.canned = Some(canned));
+    proxy.get("/.well-known/oauth-protected-resource/mcp").await;
+    proxy.get("/.well-known/oauth-authorization-server").await;
+    let paths: Vec<String> = upstream
+        .requests()
+        .iter()
+        .map(|request| request.head.uri.path().to_owned())
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "/.well-known/oauth-protected-resource/mcp",
+            "/.well-known/oauth-authorization-server"
+        ]
+    );
+}

@@ -1,0 +1,10 @@
+//! The real binary in front of a real upstream, over real sockets.
+
+mod conformance;
+mod decisions;
+mod lifecycle;
+mod refusals;
+mod reload;
+mod startup;
+mod streaming;
+mod support;

@@ -1,0 +1,230 @@
+//! Hot reload: the new set is in force, or the old one stays and the reason is told.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::process::Signal;
+use thoughtgate_test::client::Connection;
+use thoughtgate_test::mock_mcp::{self, MockMcp};
+
+use crate::support::{PATIENCE, Proxy, call};
+
+const A: &str = r#"permit (principal, action == Action::"tools/call", resource == Tool::"a");"#;
+const B: &str = r#"permit (principal, action == Action::"tools/call", resource == Tool::"b");"#;
+
+/// Whether `a` and `b` may be called.
+async fn allowed(proxy: &Proxy) -> (bool, bool) {
+    let mut found = [false; 2];
+    for (tool, found) in ["a", "b"].into_iter().zip(&mut found) {
+        *found = proxy.post(&call(tool)).await.json()["result"].is_object();
+    }
+    (found[0], found[1])
+}
+
+async fn generation_is(proxy: &Proxy, wanted: f64) {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while proxy.metric("thoughtgate_policy_generation").await != Some(wanted) {
+        assert!(
+            tokio::time::Instant::now() < until,
+            "generation {wanted} never came"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+}
+
+async fn refused_reload(proxy: &Proxy, wanted: f64) -> String {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while proxy
+        .metric("thoughtgate_policy_reloads_total{result=\"refused\"}")
+        .await
+        < Some(wanted)
+    {
+        assert!(
+            tokio::time::Instant::now() < until,
+            "the reload was never refused"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    proxy.get("/ready").await.json()["checks"]["policies"]["last_reload_error"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn set_up(text: &str) -> (MockMcp, tempfile::TempDir) {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("p.cedar"), text).unwrap();
+    (upstream, folder)
+}
+
+fn rename_into(folder: &Path, text: &str) {
+    let aside = folder.join("p.cedar.new");
+    std::fs::write(&aside, text).unwrap();
+    std::fs::rename(aside, folder.join("p.cedar")).unwrap();
+}
+
+#[tokio::test]
+async fn written_in_place_and_renamed() {
+    let (upstream, folder) = set_up(A);
+    let proxy = Proxy::start(&upstream.url(), &folder.path().join("p.cedar"));
+    assert_eq!(allowed(&proxy).await, (true, false));
+    std::fs::write(folder.path().join("p.cedar"), B).unwrap();
+    generation_is(&proxy, 2.0).await;
+    assert_eq!(allowed(&proxy).await, (false, true));
+    rename_into(folder.path(), A);
+    while allowed(&proxy).await != (true, false) {}
+}
+
+#[tokio::test]
+async fn a_bad_set_is_refused_and_the_last_good_one_stays() {
+    let (upstream, folder) = set_up(A);
+    let proxy = Proxy::start(&upstream.url(), &folder.path().join("p.cedar"));
+    for (index, (text, reason)) in [
+        ("permit (", "p.cedar:1:"),
+        ("", "hold no policy"),
+        (
+            "permit (principal, action == Action::\"x\", resource);",
+            "unrecognized action",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        rename_into(folder.path(), text);
+        let error = refused_reload(&proxy, index as f64 + 1.0).await;
+        assert!(error.contains(reason), "{error}");
+        assert_eq!(allowed(&proxy).await, (true, false));
+        assert_eq!(
+            proxy.get("/ready").await.status,
+            200,
+            "the last good set still serves"
+        );
+    }
+    rename_into(folder.path(), B);
+    while allowed(&proxy).await != (false, true) {}
+    assert!(proxy.get("/ready").await.json()["checks"]["policies"]["last_reload_error"].is_null());
+}
+
+#[tokio::test]
+async fn a_config_map_swaps_links() {
+    let (upstream, folder) = set_up(A);
+    let mount = folder.path().join("mount");
+    for (version, text) in [("v1", A), ("v2", B)] {
+        std::fs::create_dir_all(mount.join(version)).unwrap();
+        std::fs::write(mount.join(version).join("p.cedar"), text).unwrap();
+    }
+    std::os::unix::fs::symlink("v1", mount.join("..data")).unwrap();
+    std::os::unix::fs::symlink("..data/p.cedar", mount.join("p.cedar")).unwrap();
+    let proxy = Proxy::start(&upstream.url(), &mount.join("p.cedar"));
+    assert_eq!(allowed(&proxy).await, (true, false));
+    std::os::unix::fs::symlink("v2", mount.join("..data_tmp")).unwrap();
+    std::fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
+    generation_is(&proxy, 2.0).await;
+    assert_eq!(allowed(&proxy).await, (false, true));
+}
+
+#[tokio::test]
+async fn half_written_files_are_not_read() {
+    use std::io::Write;
+    let (upstream, folder) = set_up(A);
+    let proxy = Proxy::start(&upstream.url(), &folder.path().join("p.cedar"));
+    let mut file = std::fs::File::create(folder.path().join("p.cedar")).unwrap();
+    // A whole policy, but not the whole file.
+    file.write_all(B.as_bytes()).unwrap();
+    file.sync_all().unwrap();
+    for _ in 0..20 {
+        assert_eq!(allowed(&proxy).await, (true, false));
+    }
+    file.write_all(A.as_bytes()).unwrap();
+    drop(file);
+    generation_is(&proxy, 2.0).await;
+    assert_eq!(allowed(&proxy).await, (true, true));
+}
+
+#[tokio::test]
+async fn configuration_reloads_with_the_policies() {
+    let (upstream, folder) =
+        set_up(r#"permit (principal in Group::"ops", action == Action::"tools/call", resource);"#);
+    let config = folder.path().join("thoughtgate.yaml");
+    let text = |agents: &str, workers: u32| {
+        format!(
+            "upstream: {{url: '{}'}}\npolicy: p.cedar\nagent: {{groups: {{ops: [{agents}]}}}}\nworkers: {workers}\n",
+            upstream.url()
+        )
+    };
+    std::fs::write(&config, text("", 1)).unwrap();
+    let proxy = Proxy::with(&["--config", config.to_str().unwrap()], &[]);
+    assert_eq!(allowed(&proxy).await, (false, false));
+    std::fs::write(&config, text("agent", 1)).unwrap();
+    generation_is(&proxy, 2.0).await;
+    assert_eq!(allowed(&proxy).await, (true, true));
+    std::fs::write(&config, text("", 2)).unwrap();
+    let error = refused_reload(&proxy, 1.0).await;
+    assert!(
+        error.contains("`workers` cannot change while running"),
+        "{error}"
+    );
+    assert_eq!(allowed(&proxy).await, (true, true));
+}
+
+#[tokio::test]
+async fn sighup_reloads() {
+    let (upstream, folder) = set_up(A);
+    let proxy = Proxy::start(&upstream.url(), &folder.path().join("p.cedar"));
+    proxy.process.signal(Signal::HUP).unwrap();
+    generation_is(&proxy, 2.0).await;
+    assert_eq!(allowed(&proxy).await, (true, false));
+}
+
+/// Sets alternate between "only a" and "only b". Whoever asks for both on one connection between two
+/// reloads sees one set or the other; never both, never neither, never an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_there_are_only_old_and_new_decisions() {
+    let (upstream, folder) = set_up(A);
+    let proxy = Proxy::start(&upstream.url(), &folder.path().join("p.cedar"));
+    let stop = Arc::new(AtomicBool::new(false));
+    let checkers: Vec<_> = (0..4)
+        .map(|_| {
+            let (url, stop) = (proxy.url(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut connection = Connection::open(&url).await.unwrap();
+                let (mut checked, mut changes, mut last) = (0, 0, None);
+                while !stop.load(Ordering::Relaxed) {
+                    for tool in ["a", "b"] {
+                        let headers = [("content-type", "application/json")];
+                        let response = connection
+                            .send(http::Method::POST, "/mcp", &headers, call(tool))
+                            .await
+                            .expect("no request is dropped");
+                        assert_eq!(response.status, 200);
+                        let answer = response.json();
+                        assert_eq!(answer["id"], 7);
+                        let forwarded = answer["result"].is_object();
+                        assert!(forwarded || answer["error"]["code"] == 40301, "{answer}");
+                        let set = if forwarded == (tool == "a") { "A" } else { "B" };
+                        changes += usize::from(last.is_some_and(|last| last != set));
+                        last = Some(set);
+                        checked += 1;
+                    }
+                }
+                (checked, changes)
+            })
+        })
+        .collect();
+    for round in 0..40 {
+        rename_into(folder.path(), if round % 2 == 0 { B } else { A });
+        generation_is(&proxy, f64::from(round) + 2.0).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for checker in checkers {
+        let (checked, changes) = checker.await.unwrap();
+        assert!(checked > 40, "{checked} requests");
+        // One set at a time: as many changes as there were reloads, at most.
+        assert!(
+            (1..=40).contains(&changes),
+            "{changes} changes in {checked} requests"
+        );
+    }
+}

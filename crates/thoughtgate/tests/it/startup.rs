@@ -1,0 +1,205 @@
+//! Configuration, good and bad, and what its author is told.
+
+use std::process::Command;
+
+use crate::support::{ALL, Proxy, call, policy};
+
+/// Exit code, standard output, standard error.
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+fn config(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("p.cedar"), ALL).unwrap();
+    let path = folder.path().join("thoughtgate.yaml");
+    std::fs::write(&path, text).unwrap();
+    (folder, path.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn check_accepts_what_is_valid() {
+    let (_folder, path) = config(
+        "upstream:\n  url: http://127.0.0.1:1/mcp\npolicy: p.cedar\ntool_groups:\n  safe: [a, b]\n",
+    );
+    let (code, out, _) = run(&["--config", &path, "--check"], &[]);
+    assert_eq!(
+        (code, out.as_str()),
+        (
+            Some(0),
+            "ok: configuration, schema and 1 policies are valid\n"
+        )
+    );
+}
+
+#[test]
+fn each_mistake_is_named_with_the_way_out() {
+    let url = "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\n";
+    for (text, expected) in [
+        ("", "is empty"),
+        ("policy: p.cedar\n", "--upstream URL"),
+        ("upstream: {url: 'ftp://x'}\n", "http://"),
+        (
+            "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: missing.cedar\n",
+            "missing.cedar",
+        ),
+        (&format!("{url}lsten: 127.0.0.1:1\n"), "lsten"),
+        (&format!("{url}listen: nonsense\n"), "listen"),
+        (&format!("{url}workers: 0\n"), "`workers` is 0"),
+        (&format!("{url}timeouts: {{drain: soon}}\n"), "drain"),
+        (&format!("{url}limits: {{depth: 1000}}\n"), "`limits.depth`"),
+        (
+            &format!("{url}agent: {{id: a, header: x}}\n"),
+            "exclude each other",
+        ),
+        (
+            &format!("{url}agent: {{jwt: {{claim: sub}}}}\n"),
+            "key_file",
+        ),
+        (
+            &format!("{url}agent: {{jwt: {{key_file: p.cedar}}}}\n"),
+            "PEM public key",
+        ),
+        (
+            &format!("{url}admin_listen: 127.0.0.1:8080\n"),
+            "same address",
+        ),
+        (&format!("{url}policy: p.cedar\n"), "policy"),
+        ("upstream: [", "failed to parse configuration"),
+    ] {
+        let (_folder, path) = config(text);
+        let (code, out, error) = run(&["--config", &path, "--check"], &[]);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{text}");
+        assert!(error.contains(expected), "{text}\n{error}");
+        assert_eq!(
+            error.lines().filter(|line| line.contains("error")).count(),
+            1,
+            "{text}\n{error}"
+        );
+    }
+}
+
+#[test]
+fn a_bad_policy_is_named_with_its_place() {
+    let file = policy(
+        "permit (principal, action, resource);\npermit (principal, action == Action::\"tool/call\", resource);\n",
+    );
+    let arguments = [
+        "--upstream",
+        "http://127.0.0.1:1/mcp",
+        "--policy",
+        file.path().to_str().unwrap(),
+    ];
+    let (code, _, error) = run(&arguments, &[]);
+    assert_eq!(code, Some(2));
+    assert!(
+        error.contains(&format!("{}:2:", file.path().display())),
+        "{error}"
+    );
+    assert!(error.contains("tools/call"), "{error}");
+}
+
+#[test]
+fn approval_needs_a_channel() {
+    let file = policy("@id(\"pay\") @approve permit (principal, action, resource);");
+    let arguments = [
+        "--upstream",
+        "http://127.0.0.1:1/mcp",
+        "--policy",
+        file.path().to_str().unwrap(),
+        "--check",
+    ];
+    let (code, _, error) = run(&arguments, &[]);
+    assert_eq!(code, Some(2));
+    assert!(
+        error.contains("`pay` asks for approval, but no approval channel is configured"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_environment_and_the_flags_win_in_this_order() {
+    let (_folder, path) =
+        config("upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\nworkers: 1\n");
+    let arguments = ["--config", &path, "--check"];
+    assert_eq!(run(&arguments, &[("THOUGHTGATE_WORKERS", "2")]).0, Some(0));
+    let (code, _, error) = run(&arguments, &[("THOUGHTGATE_WORKERS", "many")]);
+    assert_eq!(code, Some(2));
+    assert!(
+        error.contains("`THOUGHTGATE_WORKERS`") && error.contains("`many`"),
+        "{error}"
+    );
+    let flag = [&arguments[..], &["--workers", "3"]].concat();
+    assert_eq!(
+        run(&flag, &[("THOUGHTGATE_WORKERS", "0")]).0,
+        Some(0),
+        "the flag wins"
+    );
+    assert_eq!(run(&arguments, &[("THOUGHTGATE_WORKERS", "0")]).0, Some(2));
+}
+
+#[test]
+fn a_misspelt_variable_is_told() {
+    let file = policy(ALL);
+    let arguments = [
+        "--upstream",
+        "http://127.0.0.1:1/mcp",
+        "--policy",
+        file.path().to_str().unwrap(),
+        "--check",
+    ];
+    let (code, _, error) = run(&arguments, &[("THOUGHTGATE_UPSTREAM", "http://x/")]);
+    assert_eq!(code, Some(0));
+    assert!(
+        error.contains("`THOUGHTGATE_UPSTREAM` is no setting"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let file = policy(ALL);
+    let arguments = [
+        "--upstream",
+        "http://127.0.0.1:1/mcp",
+        "--policy",
+        file.path().to_str().unwrap(),
+        "--listen",
+        &address,
+    ];
+    let (code, _, error) = run(&arguments, &[]);
+    assert_eq!(code, Some(2));
+    assert!(
+        error.contains(&format!("failed to listen on {address}")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn policies_of_a_directory_are_joined() {
+    let upstream =
+        thoughtgate_test::mock_mcp::spawn(thoughtgate_test::mock_mcp::Config::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, tool) in [("a.cedar", "a"), ("b.cedar", "b"), ("ignored.txt", "c")] {
+        let text = format!(
+            "permit (principal, action == Action::\"tools/call\", resource == Tool::\"{tool}\");"
+        );
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let proxy = Proxy::start(&upstream.url(), folder.path());
+    assert!(proxy.post(&call("a")).await.json()["result"].is_object());
+    assert!(proxy.post(&call("b")).await.json()["result"].is_object());
+    assert_eq!(proxy.post(&call("c")).await.json()["error"]["code"], 40301);
+}

@@ -1,0 +1,166 @@
+//! Starts the real binary on a free port, with a policy from text.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Child;
+use std::time::Duration;
+
+use tempfile::NamedTempFile;
+use thoughtgate_test::client::{self, Response};
+use thoughtgate_test::mock_mcp::{self, MockMcp};
+use thoughtgate_test::process::{Output, Process};
+
+/// Ample for a start on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running proxy; killed on drop.
+pub struct Proxy {
+    pub process: Process,
+    address: String,
+}
+
+/// A child that is killed on drop.
+pub struct Kill(pub Child);
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Proxy {
+    /// In front of `upstream`, with a policy file.
+    pub fn start(upstream: &str, policy: &Path) -> Proxy {
+        Proxy::with(
+            &["--upstream", upstream, "--policy", policy.to_str().unwrap()],
+            &[],
+        )
+    }
+
+    /// With these arguments and environment, on a free port.
+    pub fn with(arguments: &[&str], environment: &[(&str, &str)]) -> Proxy {
+        let all = [&["--listen", "127.0.0.1:0"], arguments].concat();
+        let process = Process::start(env!("CARGO_BIN_EXE_thoughtgate"), &all, environment).unwrap();
+        let line = process
+            .wait_line(Output::Stderr, "thoughtgate: listening on ", PATIENCE)
+            .unwrap();
+        let address = line["thoughtgate: listening on ".len()..]
+            .split([' ', ','])
+            .next()
+            .unwrap()
+            .to_owned();
+        Proxy { process, address }
+    }
+
+    /// The MCP endpoint.
+    pub fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Any path.
+    pub fn at(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// POSTs one message of a legacy client.
+    pub async fn post(&self, body: &str) -> Response {
+        client::post_json(&self.url(), &[], body.to_owned())
+            .await
+            .unwrap()
+    }
+
+    /// GETs one path.
+    pub async fn get(&self, path: &str) -> Response {
+        client::get(&self.at(path), &[]).await.unwrap()
+    }
+
+    /// Waits until `/ready` says yes.
+    pub async fn ready(&self) {
+        self.ready_is(200).await;
+    }
+
+    /// Waits until `/ready` has this status, and returns its body.
+    pub async fn ready_is(&self, status: u16) -> serde_json::Value {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let response = self.get("/ready").await;
+            if response.status == status {
+                return response.json();
+            }
+            assert!(
+                tokio::time::Instant::now() < until,
+                "/ready is {}: {}",
+                response.status,
+                response.text()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The value of one series of `/metrics`.
+    pub async fn metric(&self, series: &str) -> Option<f64> {
+        let text = self.get("/metrics").await.text();
+        let line = text.lines().find(|line| {
+            line.strip_prefix(series)
+                .is_some_and(|rest| rest.starts_with(' '))
+        })?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+}
+
+/// A policy file with this text.
+pub fn policy(text: &str) -> NamedTempFile {
+    let mut file = tempfile::Builder::new()
+        .suffix(".cedar")
+        .tempfile()
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+/// An upstream, and a proxy in front of it with these policies.
+pub fn pair(policies: &str) -> (MockMcp, Proxy) {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let file = policy(policies);
+    let proxy = Proxy::start(&upstream.url(), file.path());
+    // The proxy has read it; reload has its own tests.
+    drop(file);
+    (upstream, proxy)
+}
+
+/// Permits everything.
+pub const ALL: &str = "permit (principal, action, resource);";
+
+/// A call of `tool` as a legacy client sends it.
+pub fn call(tool: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{tool}","arguments":{{}}}}}}"#
+    )
+}
+
+/// A call of `tool` as a modern client sends it, and its headers.
+pub fn modern_call(tool: &str) -> (String, Vec<(&'static str, String)>) {
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{tool}","arguments":{{}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+    );
+    let headers = vec![
+        ("mcp-protocol-version", "2026-07-28".to_owned()),
+        ("mcp-method", "tools/call".to_owned()),
+        ("mcp-name", tool.to_owned()),
+    ];
+    (body, headers)
+}
+
+/// Borrows headers for the client.
+pub fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect()
+}
