@@ -39,7 +39,7 @@ pub struct Flags {
     #[arg(long, value_name = "ID")]
     pub agent: Option<String>,
 
-    /// Threads that serve requests [setting: workers; default: the CPU quota, at most the cores]
+    /// Threads that serve requests [setting: workers; default: the whole cores of the CPU quota, else 1]
     #[arg(long, value_name = "COUNT")]
     pub workers: Option<usize>,
 
