@@ -4,17 +4,19 @@
 //! The queue is bounded: what does not fit, or cannot be written, is counted, never waited for.
 //! Arguments are digested, not stored.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use prometheus_client::metrics::counter::Counter;
 use serde_json::json;
+use thoughtgate_mcp::{Limits, canonical, parse};
 use thoughtgate_policy::{Decision, Outcome};
 
 /// Records that may wait for the writer; a burst of some tenths of a second at full load.
@@ -35,24 +37,54 @@ pub struct Record {
     pub time: SystemTime,
     /// The agent that asked.
     pub principal: String,
-    /// `tools/call`, or the method or stream that was asked for.
-    pub method: String,
-    /// The request's body, from which tool and arguments are read.
+    /// The request's body, from which method, tool and arguments are read; empty for a GET or DELETE.
     pub message: Bytes,
+    /// What a request without a message asked for.
+    pub action: &'static str,
     /// What was decided.
     pub decision: Decision,
-    /// The approval's id and how it ended, where a human was asked.
-    pub approval: Option<(String, String)>,
     /// The policy set that decided.
     pub generation: u64,
-    /// HTTP status of the answer.
-    pub status: u16,
-    /// From the request's head to the answer's.
-    pub latency: Duration,
+}
+
+/// A decision whose answer is on its way. Written when dropped, so that a client which goes away
+/// leaves its line too.
+pub struct Trail<'a> {
+    audit: &'a Audit,
+    started: Instant,
+    record: Option<Box<Record>>,
+    status: Option<u16>,
+}
+
+impl Trail<'_> {
+    /// Ends with the HTTP status of the answer.
+    pub fn answered(mut self, status: u16) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for Trail<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            let line = Line {
+                record,
+                status: self.status,
+                latency: self.started.elapsed(),
+            };
+            self.audit.send(line);
+        }
+    }
+}
+
+/// A record with what its end added.
+struct Line {
+    record: Box<Record>,
+    status: Option<u16>,
+    latency: Duration,
 }
 
 enum Message {
-    Record(Box<Record>),
+    Line(Line),
     Close,
 }
 
@@ -69,9 +101,16 @@ impl Audit {
         let out: Box<dyn Write + Send> = match sink {
             Sink::Stdout => Box::new(std::io::stdout()),
             Sink::File(path) => {
-                let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+                let opened = OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .mode(0o600)
+                    .open(path);
                 Box::new(opened.map_err(|error| {
-                    std::io::Error::new(error.kind(), format!("failed to open audit file `{}`: {error}", path.display()))
+                    std::io::Error::new(
+                        error.kind(),
+                        format!("failed to open audit file `{}`: {error}", path.display()),
+                    )
                 })?)
             }
         };
@@ -80,19 +119,37 @@ impl Audit {
         let writer = std::thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || write_all(&records, BufWriter::new(out), &lost))?;
-        Ok(Audit { queue, dropped, writer: std::sync::Mutex::new(Some(writer)) })
+        Ok(Audit {
+            queue,
+            dropped,
+            writer: std::sync::Mutex::new(Some(writer)),
+        })
     }
 
-    /// Hands one record over; never waits.
-    pub fn record(&self, record: Record) {
-        if self.queue.try_send(Message::Record(Box::new(record))).is_err() {
+    /// Begins the trail of one decision; `started` is when its request was read.
+    pub fn trail(&self, record: Record, started: Instant) -> Trail<'_> {
+        Trail {
+            audit: self,
+            started,
+            record: Some(Box::new(record)),
+            status: None,
+        }
+    }
+
+    /// Hands one line over; never waits.
+    fn send(&self, line: Line) {
+        if self.queue.try_send(Message::Line(line)).is_err() {
             self.dropped.inc();
         }
     }
 
     /// Writes what is queued and ends the writer. Blocks; for an orderly exit.
     pub fn close(&self) {
-        let writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
         if let Some(writer) = writer
             && self.queue.send(Message::Close).is_ok()
         {
@@ -108,16 +165,18 @@ fn write_all(records: &Receiver<Message>, mut out: impl Write, dropped: &Counter
         Err(error) => {
             dropped.inc();
             if !std::mem::replace(&mut broken, true) {
-                eprintln!("thoughtgate: warning: audit lines cannot be written and are counted as dropped: {error}");
+                eprintln!(
+                    "thoughtgate: warning: audit lines cannot be written and are counted as dropped: {error}"
+                );
             }
         }
     };
-    while let Ok(Message::Record(record)) = records.recv() {
-        written(writeln!(out, "{}", line(&record)));
+    while let Ok(Message::Line(line)) = records.recv() {
+        written(writeln!(out, "{}", render(&line)));
         // Everything that is waiting goes out with one write, and nothing stays behind in memory.
         while let Ok(next) = records.try_recv() {
             match next {
-                Message::Record(record) => written(writeln!(out, "{}", line(&record))),
+                Message::Line(line) => written(writeln!(out, "{}", render(&line))),
                 Message::Close => {
                     written(out.flush());
                     return;
@@ -128,15 +187,14 @@ fn write_all(records: &Receiver<Message>, mut out: impl Write, dropped: &Counter
     }
 }
 
-fn line(record: &Record) -> serde_json::Value {
-    let limits = thoughtgate_mcp::Limits { depth: 128 };
-    let envelope = thoughtgate_mcp::parse(&record.message, &limits).ok();
+fn render(line: &Line) -> serde_json::Value {
+    let record = &line.record;
+    let envelope = parse(&record.message, &Limits { depth: usize::MAX }).ok();
     let params = envelope.as_ref().map(|envelope| &envelope.params);
     let subject = params.and_then(|params| params.name.as_deref().or(params.uri.as_deref()));
-    let digest = params.and_then(|params| {
-        let name = params.name.as_deref()?;
-        Some(thoughtgate_approval::digest(&record.principal, name, params.arguments).to_string())
-    });
+    let digest = params
+        .filter(|params| params.name.is_some())
+        .map(|params| sha256(&canonical(params.arguments)));
     let decision = match record.decision.outcome {
         Outcome::Forward => "forward",
         Outcome::Approve { .. } => "approve",
@@ -146,15 +204,26 @@ fn line(record: &Record) -> serde_json::Value {
     json!({
         "time": humantime::format_rfc3339_millis(record.time).to_string(),
         "agent": record.principal,
-        "method": record.method,
+        "method": envelope.as_ref().map_or(record.action, |envelope| envelope.method.as_ref()),
         "subject": subject,
-        "call_sha256": digest,
+        "arguments_sha256": digest,
         "decision": decision,
         "error": record.decision.error.as_deref(),
         "policies": record.decision.policies.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
         "generation": record.generation,
-        "approval": record.approval.as_ref().map(|(id, state)| json!({"id": id, "state": state})),
-        "status": record.status,
-        "latency_us": u64::try_from(record.latency.as_micros()).unwrap_or(u64::MAX),
+        "status": line.status,
+        "latency_us": u64::try_from(line.latency.as_micros()).unwrap_or(u64::MAX),
     })
+}
+
+/// In hexadecimal, as `sha256sum` prints it.
+fn sha256(text: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    digest
+        .as_ref()
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("a String takes any text");
+            text
+        })
 }

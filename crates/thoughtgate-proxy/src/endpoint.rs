@@ -4,7 +4,7 @@
 //! as they came. Approvals are carried out in [`crate::approve`], lists cut in [`crate::listing`].
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -15,6 +15,7 @@ use thoughtgate_mcp::{Envelope, Era, Kind, Refusal, check_headers, codes, parse,
 use thoughtgate_policy::{Decision, Outcome, Query, Target};
 
 use crate::answer;
+use crate::audit::{Record, Trail};
 use crate::body::Body;
 use crate::forward::{self, Call};
 use crate::guard::Rejected;
@@ -107,13 +108,24 @@ async fn post(
         Ok(understood) => understood,
         Err(response) => return *response,
     };
+    let asked = Asked {
+        message: &bytes,
+        action: "",
+        started: in_flight.since(),
+    };
+    let trail = trail(shared, snapshot, &asked, &call.principal, &decision);
     let response = match decision.outcome {
-        Outcome::Forward => forward::send(worker, &snapshot.rules, parts, bytes, &call).await,
+        Outcome::Forward => {
+            forward::send(worker, &snapshot.rules, parts, bytes.clone(), &call).await
+        }
         Outcome::Reject => answer::rejected(&bytes, &call, &decision),
         Outcome::Approve { .. } => {
-            crate::approve::respond(worker, parts, bytes, &call, &decision).await
+            crate::approve::respond(worker, parts, bytes.clone(), &call, &decision).await
         }
     };
+    if let Some(trail) = trail {
+        trail.answered(response.status().as_u16());
+    }
     // A stream that only listens may stay open for hours: drain does not wait for it.
     if call.listens {
         response
@@ -194,12 +206,48 @@ async fn bodiless(
         expects_answer: false,
         principal,
     };
-    match decision.outcome {
+    let asked = Asked {
+        message: &Bytes::new(),
+        action,
+        started: Instant::now(),
+    };
+    let trail = trail(shared, snapshot, &asked, &call.principal, &decision);
+    let response = match decision.outcome {
         Outcome::Forward => {
             forward::send(worker, &snapshot.rules, parts, Bytes::new(), &call).await
         }
         Outcome::Reject | Outcome::Approve { .. } => answer::rejected(&[], &call, &decision),
+    };
+    if let Some(trail) = trail {
+        trail.answered(response.status().as_u16());
     }
+    response
+}
+
+/// What the audit says of a request beside its decision.
+struct Asked<'a> {
+    message: &'a Bytes,
+    action: &'static str,
+    started: Instant,
+}
+
+fn trail<'a>(
+    shared: &'a Shared,
+    snapshot: &Snapshot,
+    asked: &Asked<'_>,
+    principal: &str,
+    decision: &Decision,
+) -> Option<Trail<'a>> {
+    let audit = shared.audit.as_ref()?;
+    let record = Record {
+        time: SystemTime::now(),
+        principal: principal.to_owned(),
+        message: asked.message.clone(),
+        action: asked.action,
+        decision: decision.clone(),
+        generation: snapshot.generation,
+    };
+    Some(audit.trail(record, asked.started))
 }
 
 async fn read(rules: &Rules, mut body: Incoming) -> Result<Bytes, (StatusCode, &'static str)> {

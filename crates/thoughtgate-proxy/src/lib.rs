@@ -15,6 +15,7 @@
 mod admin;
 mod answer;
 mod approve;
+mod audit;
 mod body;
 mod endpoint;
 mod forward;
@@ -31,6 +32,7 @@ mod state;
 mod upstream;
 mod well_known;
 
+pub use audit::{Audit, Sink};
 pub use guard::Guard;
 pub use identity::{BadKey, Identity, Jwt};
 pub use server::{Drained, Server};

@@ -116,6 +116,8 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Open client connections.
     pub connections: Gauge,
+    /// Audit lines that were not written.
+    pub audit_dropped: Counter,
     policy_load_seconds: Gauge<f64, std::sync::atomic::AtomicU64>,
     policy_generation: Gauge,
     policies: Gauge,
@@ -133,6 +135,7 @@ impl Default for Metrics {
         let in_flight = Gauge::default();
         let connections = Gauge::default();
         let policy_load_seconds = Gauge::default();
+        let audit_dropped = Counter::default();
         let policy_generation = Gauge::default();
         let policies = Gauge::default();
         registry.register(
@@ -171,6 +174,11 @@ impl Default for Metrics {
             in_flight.clone(),
         );
         registry.register(
+            "audit_dropped",
+            "Audit lines that were not written",
+            audit_dropped.clone(),
+        );
+        registry.register(
             "connections",
             "Open client connections",
             connections.clone(),
@@ -199,6 +207,7 @@ impl Default for Metrics {
             upstream_latency,
             in_flight,
             connections,
+            audit_dropped,
             policy_load_seconds,
             policy_generation,
             policies,

@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::audit::Sink;
 use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::upstream::Target;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub probe_interval: Duration,
     /// For requests in flight when the process is asked to stop.
     pub drain_timeout: Duration,
+    /// Where a line for each decision goes, if anywhere.
+    pub audit: Option<Sink>,
 }
 
 /// What a reload may change beside the policies.

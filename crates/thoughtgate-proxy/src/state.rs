@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use thoughtgate_policy::Engine;
 use tokio::sync::watch;
 
+use crate::audit::Audit;
 use crate::metrics::Metrics;
 use crate::settings::{Rules, Settings};
 
@@ -29,6 +30,8 @@ pub struct Shared {
     pub settings: Settings,
     /// Counters and gauges.
     pub metrics: Metrics,
+    /// Takes a record of each decision, where one is kept.
+    pub audit: Option<Audit>,
     snapshot: ArcSwap<Snapshot>,
     reload_error: Mutex<Option<String>>,
     upstream: Mutex<Reachability>,
@@ -48,18 +51,27 @@ pub enum Reachability {
 
 impl Shared {
     /// Starts with a first generation; `took` is the time that loading `engine` took.
-    #[must_use]
+    ///
+    /// # Errors
+    /// When the audit's file cannot be opened; the error names it.
     pub fn new(
         settings: Settings,
         rules: Rules,
         engine: Option<Engine>,
         took: Duration,
-    ) -> Arc<Shared> {
+    ) -> std::io::Result<Arc<Shared>> {
         let metrics = Metrics::default();
         metrics.policies_loaded(1, engine.as_ref().map_or(0, Engine::policy_count), took);
-        Arc::new(Shared {
+        let dropped = metrics.audit_dropped.clone();
+        let audit = settings
+            .audit
+            .as_ref()
+            .map(|sink| Audit::start(sink, dropped))
+            .transpose()?;
+        Ok(Arc::new(Shared {
             settings,
             metrics,
+            audit,
             snapshot: ArcSwap::from_pointee(Snapshot {
                 engine,
                 rules,
@@ -68,7 +80,7 @@ impl Shared {
             reload_error: Mutex::new(None),
             upstream: Mutex::new(Reachability::Unknown),
             draining: watch::Sender::new(false),
-        })
+        }))
     }
 
     /// Puts a new set in force at once, for every request that has not been read yet.
@@ -165,10 +177,10 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// Time since the request's head was read.
+    /// When the request's head was read.
     #[must_use]
-    pub fn elapsed(&self) -> Duration {
-        self.since.elapsed()
+    pub fn since(&self) -> Instant {
+        self.since
     }
 }
 

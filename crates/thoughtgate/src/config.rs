@@ -15,6 +15,9 @@ use serde_json::Value;
 use crate::flags::Flags;
 use crate::overlay;
 
+/// The audit's name for standard output.
+pub const STDOUT: &str = "stdout";
+
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -41,6 +44,8 @@ pub struct Config {
     pub limits: Limits,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// Where a line for each decision goes: a file, or `stdout`.
+    pub audit: Option<PathBuf>,
 }
 
 /// The MCP server behind the proxy.
@@ -133,6 +138,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            audit: None,
         }
     }
 }
@@ -230,6 +236,13 @@ fn file_tree(path: &Path) -> anyhow::Result<Value> {
     let folder = path.parent().unwrap_or(Path::new(""));
     if let Some(policy) = &config.policy {
         tree["policy"] = Value::String(folder.join(policy).display().to_string());
+    }
+    if let Some(audit) = config
+        .audit
+        .as_ref()
+        .filter(|audit| *audit != Path::new(STDOUT))
+    {
+        tree["audit"] = Value::String(folder.join(audit).display().to_string());
     }
     if let Some(key) = &config.agent.jwt.key_file {
         tree["agent"]["jwt"]["key_file"] = Value::String(folder.join(key).display().to_string());

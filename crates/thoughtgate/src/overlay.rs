@@ -159,6 +159,11 @@ const SETTINGS: &[Setting] = &[
         form: Form::Text,
         help: "for requests in flight at a stop",
     },
+    Setting {
+        path: "audit",
+        form: Form::Text,
+        help: "file for a JSON line per decision, or stdout",
+    },
 ];
 
 /// The setting at `path`, which a flag of ours stands for.

@@ -185,6 +185,7 @@ fn fixed_difference(old: &Config, new: &Config) -> Option<&'static str> {
             "limits.connections",
             old.limits.connections != new.limits.connections,
         ),
+        ("audit", old.audit != new.audit),
         ("timeouts.head", before.head != after.head),
         ("timeouts.connect", before.connect != after.connect),
         (

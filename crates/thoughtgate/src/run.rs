@@ -44,7 +44,7 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     let (engine, took) = loaded.map_or((None, Duration::ZERO), |loaded| {
         (Some(loaded.engine), loaded.took)
     });
-    let shared = Shared::new(fixed, rules, engine, took);
+    let shared = Shared::new(fixed, rules, engine, took)?;
     let file = flags.config.clone();
     let source = Box::new(move || Config::load(&flags, &environment));
     let reloader = Reloader::new(Arc::clone(&shared), source, config);
@@ -87,6 +87,9 @@ async fn serve(
             "thoughtgate: warning: {} requests were cut off after {drain_timeout:?}",
             drained.cut_off
         );
+    }
+    if let Some(audit) = &shared.audit {
+        audit.close();
     }
     eprintln!("thoughtgate: stopped");
     // Workers end with the process: what they still hold is past its deadline.

@@ -1,7 +1,7 @@
 //! Turns the configuration into the proxy's settings and rules, and says what does not fit together.
 
 use anyhow::{Context, bail, ensure};
-use thoughtgate_proxy::{Guard, Identity, Jwt, Limits, Rules, Settings, Target};
+use thoughtgate_proxy::{Guard, Identity, Jwt, Limits, Rules, Settings, Sink, Target};
 
 use crate::cgroup;
 use crate::config::{self, Config};
@@ -56,6 +56,10 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         connect_timeout: timeouts.connect,
         probe_interval: timeouts.probe_interval,
         drain_timeout: timeouts.drain,
+        audit: config.audit.as_ref().map(|audit| match audit.to_str() {
+            Some(config::STDOUT) => Sink::Stdout,
+            _ => Sink::File(audit.clone()),
+        }),
     })
 }
 

@@ -1,0 +1,170 @@
+//! One line for each decision, none lost on an orderly exit, no argument in it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::Value;
+use thoughtgate_test::client::{self, Connection};
+use thoughtgate_test::mock_mcp::{self, Hold, MockMcp};
+
+use crate::support::{PATIENCE, Proxy, borrowed, call, modern_call, policy};
+
+const POLICY: &str =
+    r#"@id("echo") permit (principal, action == Action::"tools/call", resource == Tool::"echo");"#;
+
+fn audited() -> (MockMcp, Proxy, tempfile::TempDir) {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = policy(POLICY);
+    let arguments = [
+        "--upstream",
+        &upstream.url(),
+        "--policy",
+        file.path().to_str().unwrap(),
+    ];
+    let audit = folder.path().join("audit.jsonl");
+    let proxy = Proxy::with(
+        &arguments,
+        &[
+            ("THOUGHTGATE_AUDIT", audit.to_str().unwrap()),
+            ("THOUGHTGATE_AGENT_ID", "alice"),
+        ],
+    );
+    (upstream, proxy, folder)
+}
+
+fn lines(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join("audit.jsonl")).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_line_says_who_what_why_and_how_it_ended() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_upstream, mut proxy, folder) = audited();
+    let secret = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"NAME","arguments":{"b":1,"a":"secret"}}}"#;
+    proxy.post(&secret.replace("NAME", "echo")).await;
+    proxy.post(&secret.replace("NAME", "rm")).await;
+    client::request(http::Method::DELETE, &proxy.url(), &[], "")
+        .await
+        .unwrap();
+    proxy.process.terminate().unwrap();
+    proxy.process.wait(PATIENCE).unwrap();
+    let lines = lines(folder.path());
+    assert_eq!(lines.len(), 3);
+    // printf '{"a":"secret","b":1}' | sha256sum
+    let digest = "4ed19acec45b227cc06d4b03a08da31f77fe891216ea5a1fce1a4f27889c418c";
+    assert_eq!(lines[0]["arguments_sha256"], digest);
+    assert_eq!(lines[0]["arguments_sha256"], lines[1]["arguments_sha256"]);
+    for (line, expected) in lines.iter().zip([
+        ("tools/call", "echo", "forward", "echo"),
+        ("tools/call", "rm", "reject", ""),
+        ("session/delete", "", "forward", "thoughtgate:baseline"),
+    ]) {
+        let policies = line["policies"].as_array().unwrap();
+        let found = (
+            line["method"].as_str().unwrap(),
+            line["subject"].as_str().unwrap_or_default(),
+            line["decision"].as_str().unwrap(),
+            policies.first().and_then(Value::as_str).unwrap_or_default(),
+        );
+        assert_eq!(found, expected);
+        assert_eq!(line["agent"], "alice");
+        assert_eq!(line["generation"], 1);
+        assert!(
+            line["latency_us"].is_u64() && line["status"].is_u64() && line["time"].is_string(),
+            "{line}"
+        );
+    }
+    assert!(
+        !std::fs::read_to_string(folder.path().join("audit.jsonl"))
+            .unwrap()
+            .contains("secret")
+    );
+    let mode = std::fs::metadata(folder.path().join("audit.jsonl"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_its_line() {
+    let (upstream, mut proxy, folder) = audited();
+    upstream.hold(Hold::Answer);
+    let (body, headers) = modern_call("echo");
+    let url = proxy.url();
+    let asking =
+        tokio::spawn(async move { client::post_json(&url, &borrowed(&headers), body).await });
+    upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    asking.abort();
+    upstream.wait_for(|stats| stats.cancelled == 1).await;
+    proxy.process.terminate().unwrap();
+    proxy.process.wait(PATIENCE).unwrap();
+    let lines = lines(folder.path());
+    assert_eq!((lines.len(), &lines[0]["decision"]), (1, &"forward".into()));
+    assert!(lines[0]["status"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_when_stopped_under_load() {
+    let (_upstream, mut proxy, folder) = audited();
+    let answered = Arc::new(AtomicU64::new(0));
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (url, answered) = (proxy.url(), Arc::clone(&answered));
+            tokio::spawn(async move {
+                let mut connection = Connection::open(&url).await.unwrap();
+                let headers = [("content-type", "application/json")];
+                while let Ok(response) = connection
+                    .send(http::Method::POST, "/mcp", &headers, call("echo"))
+                    .await
+                {
+                    assert_eq!(response.status, 200);
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    while answered.load(Ordering::Relaxed) < 500 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    proxy.process.terminate().unwrap();
+    assert_eq!(proxy.process.wait(PATIENCE).unwrap().code(), Some(0));
+    for client in clients {
+        client.await.unwrap();
+    }
+    let written = u64::try_from(lines(folder.path()).len()).unwrap();
+    let answered = answered.load(Ordering::Relaxed);
+    // A decision whose answer was cut off by the end has a line as well.
+    assert!(
+        (answered..=answered + 4).contains(&written),
+        "{written} lines for {answered} answers"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_named() {
+    let file = policy(POLICY);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
+        .args([
+            "--upstream",
+            "http://127.0.0.1:1/mcp",
+            "--listen",
+            "127.0.0.1:0",
+            "--policy",
+        ])
+        .arg(file.path())
+        .env("THOUGHTGATE_AUDIT", "/nowhere/audit.jsonl")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("failed to open audit file `/nowhere/audit.jsonl`"),
+        "{error}"
+    );
+}
