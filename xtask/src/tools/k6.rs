@@ -1,1 +1,166 @@
-//! The k6 load generator: finds it, runs a script, parses its summary. Knows nothing of metrics.
+//! The k6 load generator: runs one of our scripts and reads the summary it writes.
+//!
+//! Which k6 is taken is in `find`, how it gets here when there is none in `install`. Knows
+//! nothing of metrics, and does not judge whether the answers were good.
+
+mod find;
+mod install;
+mod summary;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::process::{Child, Launch};
+
+pub use summary::{Summary, Trend, Wrong};
+
+/// What all scripts import.
+const CALL: &str = include_str!("../../k6/call.js");
+/// How a script begins the line that shows its first wrong answer.
+const COMPLAINT: &str = "wrong answer: ";
+
+/// A k6 that has told its version.
+#[derive(Clone, Debug)]
+pub struct K6 {
+    path: PathBuf,
+    version: String,
+}
+
+/// The load scripts.
+#[derive(Clone, Copy, Debug)]
+pub enum Script {
+    /// Direct and proxied slices in turn at a constant arrival rate.
+    Latency,
+    /// A closed loop with a fixed number of VUs.
+    Throughput,
+}
+
+impl Script {
+    fn text(self) -> &'static str {
+        match self {
+            Script::Latency => include_str!("../../k6/latency.js"),
+            Script::Throughput => include_str!("../../k6/throughput.js"),
+        }
+    }
+}
+
+impl K6 {
+    /// The k6 named by the environment variable `K6`, else the first in `PATH`, else our own,
+    /// which is installed once into `tools_dir`.
+    ///
+    /// # Errors
+    /// The one that is there is broken or of a version that the scripts do not fit; or there is
+    /// none, and it cannot be installed here. The message tells the way out.
+    pub fn find(tools_dir: &Path) -> anyhow::Result<K6> {
+        find::find(std::env::var_os("K6"), std::env::var_os("PATH"), tools_dir)
+    }
+
+    /// Its version, such as `1.1.0`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts `script` with the settings in `plan` (each script lists them in its head).
+    pub fn start(&self, script: Script, mut plan: Value) -> anyhow::Result<Running> {
+        let directory = tempfile::tempdir().context("failed to make a directory for k6")?;
+        let summary = directory.path().join("summary.json");
+        plan["summary"] = json!(summary);
+        let write = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text)
+                .with_context(|| format!("failed to write `{}`", path.display()))?;
+            Ok::<PathBuf, anyhow::Error>(path)
+        };
+        write("call.js", CALL)?;
+        let script = write("script.js", script.text())?;
+        // Without a file of our own, k6 reads the settings of whoever runs it.
+        let config = write("config.json", "{}")?;
+        let mut launch = Launch::new(&self.path)
+            .args(["run", "--quiet", "--no-color", "--no-usage-report"])
+            .args(["--log-format", "raw", "--address", "", "--config"])
+            .arg(config)
+            .arg(script)
+            .env("PLAN", plan.to_string())
+            .directory(directory.path());
+        for (key, _) in std::env::vars_os() {
+            let key_text = key.to_string_lossy();
+            // Its own variables override the scripts' options, a proxy the target.
+            if key_text.starts_with("K6_") || key_text.to_ascii_lowercase().ends_with("_proxy") {
+                launch = launch.env_remove(&key);
+            }
+        }
+        let child = launch.start()?;
+        Ok(Running {
+            child,
+            summary,
+            _directory: directory,
+        })
+    }
+}
+
+/// A k6 at work; dropping it kills it.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    summary: PathBuf,
+    /// Holds the script and the summary until both have been read.
+    _directory: tempfile::TempDir,
+}
+
+impl Running {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// Waits for the end and reads the summary; calls `look` meanwhile, some times a second.
+    ///
+    /// # Errors
+    /// k6 failed, took longer than `deadline`, or wrote no summary; or the error of `look`.
+    pub fn finish(
+        mut self,
+        deadline: Duration,
+        look: &mut dyn FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<Summary> {
+        let status = self.child.wait_watching(deadline, look)?;
+        let output = self.child.output(status).success()?;
+        let text = std::fs::read_to_string(&self.summary).with_context(|| {
+            format!(
+                "failed to read the summary of k6 `{}`",
+                self.summary.display()
+            )
+        })?;
+        let mut summary = Summary::parse(&text)?;
+        summary.complaint = complaint(&output.stderr.text());
+        Ok(summary)
+    }
+}
+
+/// The first wrong answer that a script showed.
+fn complaint(stderr: &str) -> Option<String> {
+    let found = stderr.lines().find_map(|line| line.split_once(COMPLAINT))?;
+    Some(found.1.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_wrong_answer_is_the_one_told() {
+        let stderr = "Request Failed\nwrong answer: dial: connection refused\nwrong answer: x\n";
+        assert_eq!(
+            complaint(stderr).as_deref(),
+            Some("dial: connection refused")
+        );
+        assert_eq!(complaint("a warning\n"), None);
+    }
+}

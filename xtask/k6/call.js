@@ -1,0 +1,110 @@
+// One `tools/call` of about 1.1 kB in the stateless era of MCP, and the check of its answer.
+//
+// Shared by all scripts. What the answers were is told by three counters; nothing here
+// decides how often or when a call is made.
+
+import http from 'k6/http';
+import { Counter } from 'k6/metrics';
+
+const TOOL = 'tool_0';
+const VERSION = '2026-07-28';
+const FILLER = 'The quick brown fox jumps over the lazy dog, again and again. '.repeat(13);
+
+// A request that got no answer, one with another status than 200, and one whose body is
+// not the JSON-RPC result of this very request.
+const wrongConnection = new Counter('wrong_connection');
+const wrongStatus = new Counter('wrong_status');
+const wrongBody = new Counter('wrong_body');
+
+const BEFORE_ID = '{"jsonrpc":"2.0","id":';
+const AFTER_ID = `,"method":"tools/call","params":${JSON.stringify({
+  name: TOOL,
+  arguments: { path: '/srv/notes/today.md', recursive: false, limit: 20, text: FILLER },
+  _meta: {
+    'io.modelcontextprotocol/protocolVersion': VERSION,
+    'io.modelcontextprotocol/clientInfo': { name: 'k6', version: '1' },
+    'io.modelcontextprotocol/clientCapabilities': {},
+  },
+})}}`;
+
+// What goes along with every request of one kind; `tags` tell the kinds apart in the summary.
+export function parameters(tags) {
+  return {
+    tags,
+    timeout: '10s',
+    headers: {
+      'Content-Type': 'application/json',
+      Accept: 'application/json, text/event-stream',
+      'MCP-Protocol-Version': VERSION,
+      'Mcp-Method': 'tools/call',
+      'Mcp-Name': TOOL,
+    },
+  };
+}
+
+// Each VU tells its first wrong answer, which is enough to see what is the matter.
+let told = false;
+
+function wrong(counter, what) {
+  counter.add(1);
+  if (!told) {
+    told = true;
+    console.error(`wrong answer: ${what}`);
+  }
+}
+
+// Sends the request `id` to `url` and checks the answer.
+export function call(url, id, params) {
+  const response = http.post(url, BEFORE_ID + id + AFTER_ID, params);
+  if (response.status === 0) {
+    wrong(wrongConnection, response.error);
+  } else if (response.status !== 200) {
+    wrong(wrongStatus, `status ${response.status}: ${String(response.body).slice(0, 300)}`);
+  } else if (!isResult(response.body, id)) {
+    wrong(wrongBody, `not the result of request ${id}: ${String(response.body).slice(0, 300)}`);
+  }
+}
+
+function isResult(body, id) {
+  try {
+    const answer = JSON.parse(body);
+    return answer.id === id && answer.result !== undefined && answer.result.isError !== true;
+  } catch (_) {
+    return false;
+  }
+}
+
+// The options that all scripts share.
+export const OPTIONS = {
+  // A tag costs the generator time on every sample; only those of `parameters` are kept.
+  systemTags: [],
+  summaryTrendStats: ['min', 'avg', 'med', 'p(90)', 'p(95)', 'p(99)', 'max', 'count'],
+  userAgent: 'k6',
+};
+
+// The one file that is read afterwards, whatever the formats of k6 itself become.
+export function summary(path, data) {
+  const metrics = data.metrics;
+  const count = (name) => (metrics[name] === undefined ? 0 : metrics[name].values.count);
+  const result = {
+    format: 1,
+    started_ms: data.setup_data.started_ms,
+    requests: count('http_reqs'),
+    dropped: count('dropped_iterations'),
+    wrong: {
+      connection: count('wrong_connection'),
+      status: count('wrong_status'),
+      body: count('wrong_body'),
+    },
+    counts: {},
+    trends_ms: {},
+  };
+  for (const [name, metric] of Object.entries(metrics)) {
+    if (name.startsWith('http_reqs{')) {
+      result.counts[name] = metric.values.count;
+    } else if (/^http_req_(duration|waiting)(\{|$)/.test(name) && metric.values.count > 0) {
+      result.trends_ms[name] = metric.values;
+    }
+  }
+  return { [path]: JSON.stringify(result, null, 1) };
+}

