@@ -1,1 +1,13 @@
-//! Placeholder.
+//! What the tests and measurements of `ThoughtGate` need from outside it: doubles of an MCP
+//! upstream and of Slack, an HTTP client that can misbehave, a load driver, child processes.
+//!
+//! Depends on no other `thoughtgate` crate, so that a double cannot share a misunderstanding with
+//! the product. Nothing here validates the protocol for its own sake: a double answers what it is
+//! asked and tells what it saw.
+
+mod body;
+pub mod client;
+pub mod mock_mcp;
+pub mod process;
+mod server;
+pub mod timer;

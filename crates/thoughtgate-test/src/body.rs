@@ -1,0 +1,167 @@
+//! The one response body of the doubles: whole, or piped from a task, and aware of whether the
+//! client stayed until its end.
+//!
+//! Knows nothing of what the bytes mean.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
+
+/// Why an answer ends without being complete: on purpose. Hyper then closes the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("the double breaks off here")]
+pub(crate) struct Aborted;
+
+/// Where a piped answer is fed from.
+pub(crate) type Pipe = mpsc::Sender<Result<Bytes, Aborted>>;
+
+/// A response body.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    source: Source,
+    guard: Option<InFlight>,
+    endless: bool,
+}
+
+#[derive(Debug)]
+enum Source {
+    Whole(Bytes),
+    Piped {
+        pieces: mpsc::Receiver<Result<Bytes, Aborted>>,
+        /// What a `Content-Length` still promises; `None` for a chunked answer.
+        remaining_bytes: Option<u64>,
+    },
+}
+
+/// Adds one to `counter` when dropped before [`finish`](InFlight::finish): the client went away.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    counter: Arc<AtomicU64>,
+    finished: bool,
+}
+
+impl InFlight {
+    pub(crate) fn new(counter: &Arc<AtomicU64>) -> Self {
+        Self {
+            counter: Arc::clone(counter),
+            finished: false,
+        }
+    }
+
+    pub(crate) fn finish(&mut self) {
+        self.finished = true;
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Answer {
+    /// An answer that is there from the start.
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self {
+            source: Source::Whole(bytes.into()),
+            guard: None,
+            endless: false,
+        }
+    }
+
+    /// An answer that comes piece by piece; with `content_length` that length is announced.
+    pub(crate) fn piped(content_length: Option<usize>) -> (Pipe, Self) {
+        let (pipe, pieces) = mpsc::channel(1);
+        let source = Source::Piped {
+            pieces,
+            remaining_bytes: content_length.map(|length| length as u64),
+        };
+        (
+            pipe,
+            Self {
+                source,
+                guard: None,
+                endless: false,
+            },
+        )
+    }
+
+    /// A chunked answer that only its reader ends.
+    pub(crate) fn endless() -> (Pipe, Self) {
+        let (pipe, mut answer) = Self::piped(None);
+        answer.endless = true;
+        (pipe, answer)
+    }
+
+    /// Counts the client's going away before the end, if there is one.
+    pub(crate) fn guarded(mut self, guard: InFlight) -> Self {
+        self.guard = Some(guard);
+        // Nobody polls an empty body.
+        if self.endless || self.is_end_stream() {
+            self.finish();
+        }
+        self
+    }
+
+    fn finish(&mut self) {
+        if let Some(guard) = &mut self.guard {
+            guard.finish();
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let (piece, ended) = match &mut self.source {
+            Source::Whole(bytes) if bytes.is_empty() => (None, true),
+            Source::Whole(bytes) => (Some(Ok(std::mem::take(bytes))), true),
+            Source::Piped {
+                pieces,
+                remaining_bytes,
+            } => match ready!(pieces.poll_recv(context)) {
+                Some(Ok(bytes)) => {
+                    let mut ended = false;
+                    if let Some(remaining) = remaining_bytes {
+                        *remaining = remaining.saturating_sub(bytes.len() as u64);
+                        ended = *remaining == 0;
+                    }
+                    (Some(Ok(bytes)), ended)
+                }
+                // Breaking off was our doing, not the client's.
+                ending => (ending, true),
+            },
+        };
+        if ended {
+            self.finish();
+        }
+        Poll::Ready(piece.map(|result| result.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.source, Source::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Piped {
+                remaining_bytes: Some(remaining),
+                ..
+            } => SizeHint::with_exact(*remaining),
+            Source::Piped { .. } => SizeHint::default(),
+        }
+    }
+}

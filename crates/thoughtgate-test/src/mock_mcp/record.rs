@@ -1,0 +1,155 @@
+//! What the MCP double counts and keeps of what reached it.
+//!
+//! Decides nothing. Counts are exact; whole requests are kept up to a number.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::request::Parts;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A request as it was received.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// Method, URI and headers.
+    pub head: Parts,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl Received {
+    /// The first value of a header as text, if there is one.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as JSON; `Null` when it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+/// The counters at one moment. Requests under `/control` count nowhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Requests whose head arrived, whatever the path, method or content.
+    pub requests: u64,
+    /// `tools/call` requests that arrived whole.
+    pub tool_calls: u64,
+    /// Event streams that are open now.
+    pub open_streams: u64,
+    /// Requests whose client went away before the answer had ended. A stream without an end
+    /// (GET, `subscriptions/listen`) is not among them.
+    pub cancelled: u64,
+    /// Connections accepted, those for `/control` included.
+    pub connections: u64,
+    /// The request that came last.
+    pub last_request: Option<LastRequest>,
+}
+
+/// A received request in JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRequest {
+    /// HTTP method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Names (in lower case) and values, repetitions kept.
+    pub headers: Vec<(String, String)>,
+    /// The body; what is not UTF-8 replaced.
+    pub body: String,
+}
+
+/// The counters and the kept requests, shared by all connections.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    pub(super) requests: AtomicU64,
+    pub(super) tool_calls: AtomicU64,
+    pub(super) connections: AtomicU64,
+    pub(super) cancelled: Arc<AtomicU64>,
+    open_streams: Arc<AtomicU64>,
+    received: Mutex<VecDeque<Received>>,
+    kept_requests: usize,
+}
+
+/// One open event stream, until dropped.
+pub(super) struct OpenStream(Arc<AtomicU64>);
+
+impl Record {
+    pub(super) fn new(kept_requests: usize) -> Self {
+        Self {
+            kept_requests: kept_requests.max(1),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn keep(&self, head: Parts, body: Bytes) {
+        let mut received = self.received();
+        if received.len() >= self.kept_requests {
+            received.pop_front();
+        }
+        received.push_back(Received { head, body });
+    }
+
+    pub(super) fn received(&self) -> MutexGuard<'_, VecDeque<Received>> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn open_stream(&self) -> OpenStream {
+        self.open_streams.fetch_add(1, Ordering::Relaxed);
+        OpenStream(Arc::clone(&self.open_streams))
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            requests: self.requests.load(Ordering::Relaxed),
+            tool_calls: self.tool_calls.load(Ordering::Relaxed),
+            open_streams: self.open_streams.load(Ordering::Relaxed),
+            cancelled: self.cancelled.load(Ordering::Relaxed),
+            connections: self.connections.load(Ordering::Relaxed),
+            last_request: self.received().back().map(LastRequest::from),
+        }
+    }
+
+    /// Back to zero; streams that are open stay counted.
+    pub(super) fn reset(&self) {
+        for counter in [&self.requests, &self.tool_calls, &self.connections] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.cancelled.store(0, Ordering::Relaxed);
+        self.received().clear();
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl From<&Received> for LastRequest {
+    fn from(received: &Received) -> Self {
+        let headers = &received.head.headers;
+        Self {
+            method: received.head.method.to_string(),
+            path: received
+                .head
+                .uri
+                .path_and_query()
+                .map_or_else(String::new, ToString::to_string),
+            headers: headers
+                .iter()
+                .map(|(name, value)| {
+                    let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                    (name.to_string(), value)
+                })
+                .collect(),
+            body: String::from_utf8_lossy(&received.body).into_owned(),
+        }
+    }
+}

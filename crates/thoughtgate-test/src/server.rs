@@ -1,0 +1,123 @@
+//! The HTTP/1 listener under every double: accepts, serves, and stops at once when told.
+//!
+//! Knows no route. Stopping cuts open connections, as a crashed server would.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+
+use crate::body::{Aborted, Answer};
+
+/// What a double does with one request.
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// Called for each accepted connection.
+    fn accepted(&self) {}
+
+    /// Answers; `Err` closes the connection without an answer.
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Answer>, Aborted>> + Send;
+}
+
+/// A double that runs on a thread of its own. Dropping it stops it.
+#[derive(Debug)]
+pub(crate) struct Running {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Binds `listen`, then serves on a new thread what `make` builds inside its runtime.
+    pub(crate) fn spawn<H, M>(name: &str, listen: SocketAddr, make: M) -> io::Result<Self>
+    where
+        H: Handler,
+        M: FnOnce() -> io::Result<Arc<H>> + Send + 'static,
+    {
+        let listener = bind(listen)?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    let served = async {
+                        let handler = make()?;
+                        serve(listener, handler).await
+                    };
+                    tokio::select! {
+                        result = served => result.expect("a bound listener can be served"),
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Self {
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops and waits until the port is closed.
+    pub(crate) fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has printed its message; a second one here would abort the test run.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Binds a listener that [`serve`] can take over.
+pub(crate) fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(listen)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Serves until dropped; only a listener that tokio cannot take is an error.
+pub(crate) async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let mut http = http1::Builder::new();
+    http.auto_date_header(false);
+    loop {
+        // A failed accept concerns one client; out of descriptors, the others must end first.
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            continue;
+        };
+        handler.accepted();
+        let _ = stream.set_nodelay(true);
+        let handler = Arc::clone(&handler);
+        let connection = http.serve_connection(
+            TokioIo::new(stream),
+            service_fn(move |request| Arc::clone(&handler).answer(request)),
+        );
+        tokio::spawn(async move {
+            // The client's going away is an event of the test, told by the counters.
+            let _ = connection.await;
+        });
+    }
+}

@@ -1,0 +1,196 @@
+//! Sleeps that are exact to some microseconds, for service times and send times below a
+//! millisecond, where tokio's own timer is too coarse.
+//!
+//! One `timerfd` serves all sleeps of a runtime, so that a sleep costs at most one system call.
+//! Never wakes a sleeper early. Linux only.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use rustix::fd::OwnedFd;
+use rustix::time::{
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+const NOT_ARMED: u64 = u64::MAX;
+
+/// A source of exact sleeps for one tokio runtime. Clones share the one kernel timer.
+#[derive(Clone, Debug)]
+pub struct Timer {
+    shared: Arc<Shared>,
+}
+
+/// A sleep in progress; dropping it forgets it.
+#[derive(Debug)]
+pub struct Sleep {
+    shared: Arc<Shared>,
+    deadline_ns: u64,
+    key: Option<Key>,
+}
+
+type Key = (u64, u64);
+
+#[derive(Debug)]
+struct Shared {
+    kernel_timer: AsyncFd<OwnedFd>,
+    /// Deadlines are kept in nanoseconds since this instant …
+    origin: Instant,
+    /// … which is this reading of the monotonic clock (taken just after, so never early).
+    origin_clock_ns: u64,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    sleepers: BTreeMap<Key, Waker>,
+    next_number: u64,
+    armed_ns: u64,
+}
+
+impl Timer {
+    /// Creates the kernel timer and the task that serves it. Must be called within a tokio
+    /// runtime with IO enabled; the sleeps must be awaited on the same runtime.
+    pub fn new() -> io::Result<Self> {
+        let fd = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+        )?;
+        let origin = Instant::now();
+        let clock = clock_gettime(ClockId::Monotonic);
+        let shared = Arc::new(Shared {
+            kernel_timer: register(fd)?,
+            origin,
+            origin_clock_ns: nanos(clock),
+            queue: Mutex::new(Queue {
+                sleepers: BTreeMap::new(),
+                next_number: 0,
+                armed_ns: NOT_ARMED,
+            }),
+        });
+        tokio::spawn(Arc::clone(&shared).drive());
+        Ok(Self { shared })
+    }
+
+    /// Sleeps until `deadline`; ready at once when it has passed.
+    #[must_use]
+    pub fn sleep_until(&self, deadline: Instant) -> Sleep {
+        let since_origin = deadline.saturating_duration_since(self.shared.origin);
+        Sleep {
+            shared: Arc::clone(&self.shared),
+            deadline_ns: u64::try_from(since_origin.as_nanos()).unwrap_or(NOT_ARMED - 1),
+            key: None,
+        }
+    }
+
+    /// Sleeps for `duration` from now.
+    #[must_use]
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        self.sleep_until(Instant::now() + duration)
+    }
+}
+
+impl Shared {
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(NOT_ARMED - 1)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes what is due, each time the kernel timer fires.
+    async fn drive(self: Arc<Self>) {
+        while let Ok(mut ready) = self.kernel_timer.readable().await {
+            // The descriptor is edge-triggered and setting the timer resets it: no read is needed.
+            ready.clear_ready();
+            let now_ns = self.now_ns();
+            let mut queue = self.queue();
+            queue.armed_ns = NOT_ARMED;
+            while let Some(earliest) = queue.sleepers.first_entry() {
+                if earliest.key().0 > now_ns {
+                    break;
+                }
+                earliest.remove().wake();
+            }
+            self.arm(&mut queue);
+        }
+    }
+
+    /// Sets the kernel timer to the earliest sleeper, unless it is set there or earlier.
+    fn arm(&self, queue: &mut Queue) {
+        let Some(&(deadline_ns, _)) = queue.sleepers.keys().next() else {
+            return;
+        };
+        if queue.armed_ns <= deadline_ns {
+            return;
+        }
+        let wanted = Itimerspec {
+            it_interval: timespec(0),
+            it_value: timespec(self.origin_clock_ns.saturating_add(deadline_ns)),
+        };
+        timerfd_settime(
+            self.kernel_timer.get_ref(),
+            TimerfdTimerFlags::ABSTIME,
+            &wanted,
+        )
+        .expect("a valid time is accepted for a timer that we own");
+        queue.armed_ns = deadline_ns;
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.deadline_ns <= this.shared.now_ns() {
+            return Poll::Ready(());
+        }
+        let mut queue = this.shared.queue();
+        let key = *this.key.get_or_insert_with(|| {
+            queue.next_number += 1;
+            (this.deadline_ns, queue.next_number)
+        });
+        queue.sleepers.insert(key, context.waker().clone());
+        this.shared.arm(&mut queue);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.shared.queue().sleepers.remove(&key);
+        }
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "deprecated because a type can give another descriptor each time it is asked; an \
+              `OwnedFd` cannot, and the successor is `unsafe`, which this workspace forbids"
+)]
+fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, Interest::READABLE)
+}
+
+fn nanos(time: Timespec) -> u64 {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds * NANOS_PER_SECOND + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+fn timespec(nanos: u64) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(nanos / NANOS_PER_SECOND).unwrap_or(i64::MAX),
+        tv_nsec: i64::try_from(nanos % NANOS_PER_SECOND).unwrap_or(0),
+    }
+}
