@@ -53,7 +53,7 @@ fn write(raw: &RawValue, text: &mut String) -> serde_json::Result<()> {
             text.push(']');
         }
         Some(b'"') => {
-            text.push_str(&Value::from(serde_json::from_str::<String>(raw.get())?).to_string())
+            text.push_str(&Value::from(serde_json::from_str::<String>(raw.get())?).to_string());
         }
         _ => text.push_str(raw.get()),
     }

@@ -41,7 +41,7 @@ pub struct Envelope<'a> {
 
 /// Reads one message, or says why it is refused.
 pub fn parse<'a>(body: &'a [u8], limits: &Limits) -> Result<Envelope<'a>, Refusal> {
-    let text = scan::text(body, limits)?;
+    let text = scan::text(body, *limits)?;
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
         Refusal::bad_request(
             codes::PARSE_ERROR,
@@ -212,6 +212,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn everything_else_is_refused_with_the_id_where_it_is_known() {
         for (body, expected) in [
             ("", "400 -32700 - "),
@@ -321,7 +322,8 @@ mod tests {
     fn neither_depth_nor_size_nor_bytes_bring_it_down() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(read(&deep).unwrap_err().contains("nested deeper"));
-        let many: String = (0..50_000).map(|key| format!("\"k{key}\":0,")).collect();
+        let many: String =
+            (0..50_000).fold(String::new(), |many, key| many + &format!("\"k{key}\":0,"));
         let body = format!(
             "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{{{many}\"name\":\"x\"}}}}"
         );

@@ -91,7 +91,7 @@ impl<'a> Params<'a> {
             match key.as_ref() {
                 META_VERSION => {
                     self.protocol_version =
-                        Some(text(value, "the protocol version in params._meta")?)
+                        Some(text(value, "the protocol version in params._meta")?);
                 }
                 META_CAPABILITIES => self.client_capabilities = Some(value),
                 "progressToken" => self.progress_token = Some(value),

@@ -22,7 +22,7 @@ impl Default for Limits {
 }
 
 /// The body as text, when it is UTF-8 and not nested deeper than `limits` say.
-pub(crate) fn text<'a>(body: &'a [u8], limits: &Limits) -> Result<&'a str, Refusal> {
+pub(crate) fn text(body: &[u8], limits: Limits) -> Result<&str, Refusal> {
     if body.starts_with(b"\xEF\xBB\xBF") {
         return Err(Refusal::bad_request(
             codes::PARSE_ERROR,

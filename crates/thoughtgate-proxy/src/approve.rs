@@ -1,29 +1,18 @@
-//! Carries out the third outcome: a call that a human must approve.
+//! The third outcome: a call that a human must approve.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use http::request::Parts;
 use http::{Response, StatusCode};
 use thoughtgate_mcp::codes;
-use thoughtgate_policy::Decision;
 
 use crate::answer;
 use crate::body::Body;
-use crate::endpoint::Worker;
 use crate::forward::Call;
 
-/// Refuses: no approval channel is configured, so nobody can say yes.
-pub async fn respond(
-    _: &Arc<Worker>,
-    _: Parts,
-    bytes: Bytes,
-    call: &Call,
-    _: &Decision,
-) -> Response<Body> {
+/// Refuses: without an approval channel nobody can say yes. Policies that ask for approval are not
+/// accepted at load then, so this answers for what no load should have let through.
+pub fn respond(message: &[u8], call: &Call) -> Response<Body> {
     answer::error(
         StatusCode::OK,
-        &bytes,
+        message,
         call.expects_answer,
         codes::APPROVAL_UNAVAILABLE,
         "this call needs approval, and no approval channel is configured",

@@ -26,8 +26,8 @@ const FINISH_MAX: Duration = Duration::from_secs(300);
 /// A response body.
 pub struct Body {
     content: Content,
-    /// Drain waits until the body is gone.
-    _in_flight: Option<InFlight>,
+    /// Held until the body is gone: drain waits for it.
+    in_flight: Option<InFlight>,
 }
 
 enum Content {
@@ -43,7 +43,7 @@ impl Body {
         let bytes = bytes.into();
         Body {
             content: Content::Own((!bytes.is_empty()).then_some(bytes)),
-            _in_flight: None,
+            in_flight: None,
         }
     }
 
@@ -52,7 +52,7 @@ impl Body {
     pub fn relay(relay: Relay) -> Body {
         Body {
             content: Content::Relay(relay),
-            _in_flight: None,
+            in_flight: None,
         }
     }
 
@@ -61,14 +61,14 @@ impl Body {
     pub fn events(filter: EventFilter) -> Body {
         Body {
             content: Content::Events(Box::new(filter)),
-            _in_flight: None,
+            in_flight: None,
         }
     }
 
     /// Keeps the request counted as in flight until the body has been sent.
     #[must_use]
     pub fn counted(mut self, in_flight: InFlight) -> Body {
-        self._in_flight = Some(in_flight);
+        self.in_flight = Some(in_flight);
         self
     }
 }

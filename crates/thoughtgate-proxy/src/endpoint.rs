@@ -15,6 +15,7 @@ use thoughtgate_mcp::{Envelope, Era, Kind, Refusal, check_headers, codes, parse,
 use thoughtgate_policy::{Decision, Outcome, Query, Target};
 
 use crate::answer;
+use crate::approve;
 use crate::audit::{Record, Trail};
 use crate::body::Body;
 use crate::forward::{self, Call};
@@ -119,9 +120,7 @@ async fn post(
             forward::send(worker, &snapshot.rules, parts, bytes.clone(), &call).await
         }
         Outcome::Reject => answer::rejected(&bytes, &call, &decision),
-        Outcome::Approve { .. } => {
-            crate::approve::respond(worker, parts, bytes.clone(), &call, &decision).await
-        }
+        Outcome::Approve { .. } => approve::respond(&bytes, &call),
     };
     if let Some(trail) = trail {
         trail.answered(response.status().as_u16());

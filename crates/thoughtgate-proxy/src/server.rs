@@ -180,17 +180,11 @@ fn worker(shared: &Arc<Shared>) -> Arc<Worker> {
 
 async fn accept(listener: &tokio::net::TcpListener, slots: &Arc<Semaphore>, workers: &[Handoff]) {
     while let Ok(permit) = Arc::clone(slots).acquire_owned().await {
-        let stream = match listener
-            .accept()
-            .await
-            .and_then(|(stream, _)| stream.into_std())
-        {
-            Ok(stream) => stream,
-            Err(_) => {
-                // Out of descriptors, or a client that left again; both pass.
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                continue;
-            }
+        let accepted = listener.accept().await;
+        let Ok(stream) = accepted.and_then(|(stream, _)| stream.into_std()) else {
+            // Out of descriptors, or a client that left again; both pass.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
         };
         let Some(least) = workers
             .iter()

@@ -13,6 +13,10 @@ use crate::overlay;
 /// rest, and puts what needs a human before one. Serves MCP at /mcp, and /health, /ready and
 /// /metrics.
 #[derive(Debug, Parser)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "these are the texts of --help, not Markdown"
+)]
 #[command(version, after_long_help = overlay::help())]
 pub struct Flags {
     /// Configuration file (YAML)

@@ -106,7 +106,7 @@ impl Watch {
     ) -> Watch {
         let folders = folders(config, file);
         let started = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| is_finished_change(&event.kind)) {
+            if event.is_ok_and(|event| is_finished_change(event.kind)) {
                 let _ = changed.send(());
             }
         })
@@ -132,7 +132,7 @@ impl Watch {
 
 /// A file closed after writing, renamed into place, linked or removed. Writes themselves are not
 /// waited on: between two of them a file is half written.
-fn is_finished_change(kind: &EventKind) -> bool {
+fn is_finished_change(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Access(AccessKind::Close(AccessMode::Write))

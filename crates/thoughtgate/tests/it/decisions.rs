@@ -168,7 +168,7 @@ async fn a_list_that_cannot_be_read_is_not_passed_on() {
                 status: 200,
                 headers: headers.clone(),
                 body: body.to_owned(),
-            })
+            });
         });
         let response = proxy
             .post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#)
@@ -263,7 +263,7 @@ async fn answers_of_the_upstream_pass_as_they_are() {
                 status,
                 headers: headers.clone(),
                 body: "{\"any\": 1}".to_owned(),
-            })
+            });
         });
         let response = proxy.post(&call("echo")).await;
         assert_eq!(
