@@ -201,6 +201,17 @@ impl Child {
         Ok(self.status)
     }
 
+    /// The exit status, when it ends within `limit`: what dies is noticed by its peers first.
+    pub fn ended_within(&mut self, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
+        if self.ended()?.is_none() {
+            self.status = self
+                .child
+                .wait_timeout(limit)
+                .with_context(|| format!("failed to wait for `{}`", self.name))?;
+        }
+        Ok(self.status)
+    }
+
     /// An error with its exit status and last lines when it has ended though it should be running.
     pub fn check_running(&mut self) -> anyhow::Result<()> {
         let Some(status) = self.ended()? else {

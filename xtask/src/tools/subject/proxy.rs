@@ -1,0 +1,153 @@
+//! The measured `thoughtgate`: started with a configuration, asked whether it is ready, and
+//! asked what it has counted.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::{Server, exposition};
+use crate::interrupt;
+use crate::tools::process::{Launch, Stream};
+
+const READY_DEADLINE: Duration = Duration::from_secs(15);
+/// Time between two questions whether it is ready.
+const POLL: Duration = Duration::from_millis(1);
+
+/// What a proxy is started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    /// The executable.
+    pub binary: &'a Path,
+    /// Its configuration file.
+    pub config: &'a Path,
+    /// Its Cedar policies, a file or a directory.
+    pub policy: &'a Path,
+    /// The MCP endpoint behind it.
+    pub upstream: &'a str,
+}
+
+impl Setup<'_> {
+    /// The command that serves on `listen`, such as `127.0.0.1:0`.
+    pub fn launch(&self, listen: &str) -> Launch {
+        let mut launch = Launch::new(self.binary)
+            .arg("--config")
+            .arg(self.config)
+            .arg("--policy")
+            .arg(self.policy)
+            .args(["--upstream", self.upstream, "--listen", listen]);
+        for (key, _) in std::env::vars_os() {
+            // Its own variables would win over the configuration that is measured.
+            if key.to_string_lossy().starts_with("THOUGHTGATE_") {
+                launch = launch.env_remove(&key);
+            }
+        }
+        launch
+    }
+}
+
+/// A running proxy; dropping it kills it.
+#[derive(Debug)]
+pub struct Proxy {
+    server: Server,
+}
+
+impl Proxy {
+    /// Starts it on a free port and waits until it is ready.
+    pub fn start(setup: &Setup<'_>) -> anyhow::Result<Proxy> {
+        let launch = setup.launch("127.0.0.1:0");
+        let server = Server::start("the proxy", launch, Stream::Stderr, announced)?;
+        let mut proxy = Proxy { server };
+        proxy.wait_ready()?;
+        Ok(proxy)
+    }
+
+    /// Its MCP endpoint.
+    pub fn url(&self) -> String {
+        self.server.url("/mcp")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
+    /// Requests that policy let through since its start.
+    pub fn forwarded(&mut self) -> anyhow::Result<u64> {
+        let forwarded = self.counter("thoughtgate_decisions_total{outcome=\"forward\"}")?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count"
+        )]
+        Ok(forwarded as u64)
+    }
+
+    /// The value of a sample of `/metrics`, named with its labels.
+    pub fn counter(&mut self, name: &str) -> anyhow::Result<f64> {
+        let text = self.server.get_ok("/metrics")?;
+        exposition::value(&text, name)
+            .with_context(|| format!("failed to find `{name}` in what `/metrics` says"))
+    }
+
+    /// An error with its exit status and last words when it has died.
+    pub fn check_running(&mut self) -> anyhow::Result<()> {
+        self.server.check_running()
+    }
+
+    /// Asks it to end, and kills it when it does not.
+    pub fn stop(self) {
+        self.server.stop();
+    }
+
+    fn wait_ready(&mut self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        loop {
+            let (status, body) = self.server.get("/ready")?;
+            if status == 200 {
+                return Ok(());
+            }
+            if started.elapsed() > READY_DEADLINE {
+                bail!("the proxy was not ready within {READY_DEADLINE:?}: it says {body}");
+            }
+            interrupt::check()?;
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+/// The address in `… listening on 127.0.0.1:4711 …`, once something follows it.
+fn announced(stderr: &str) -> Option<SocketAddr> {
+    let (_, rest) = stderr.split_once("listening on ")?;
+    let end = rest.find(|letter: char| letter.is_whitespace() || letter == ',')?;
+    rest[..end].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(stderr: &str, expected: Option<&str>) {
+        assert_eq!(
+            announced(stderr)
+                .map(|address| address.to_string())
+                .as_deref(),
+            expected
+        );
+    }
+
+    #[test]
+    fn the_address_is_read_once_it_is_whole() {
+        check("warning: x\nthoughtgate: listening on 127.0.0.1:47", None);
+        check(
+            "thoughtgate: listening on 127.0.0.1:4711 (1 workers)\n",
+            Some("127.0.0.1:4711"),
+        );
+        check(
+            "thoughtgate: listening on 127.0.0.1:4711, admin on x\n",
+            Some("127.0.0.1:4711"),
+        );
+        check("thoughtgate: listening on [::1]:4711\n", Some("[::1]:4711"));
+    }
+}

@@ -1,0 +1,94 @@
+//! The upstream double `mock-mcp`: a stated service time, and its own count of what reached it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Server;
+use crate::tools::process::{Launch, Stream};
+
+/// A running upstream double; dropping it kills it.
+#[derive(Debug)]
+pub struct Upstream {
+    server: Server,
+}
+
+/// What has reached the double since its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Counts {
+    /// Requests of any kind, those that only ask whether it is there included.
+    pub requests: u64,
+    /// `tools/call` requests.
+    pub tool_calls: u64,
+}
+
+impl Upstream {
+    /// Starts `mock-mcp` from the directory of the helper binaries.
+    pub fn start(release_dir: &Path, service_time: Duration) -> anyhow::Result<Upstream> {
+        let launch = Launch::new(release_dir.join("mock-mcp")).args(["--listen", "127.0.0.1:0"]);
+        let server = Server::start("the upstream double", launch, Stream::Stdout, announced)?;
+        let mut upstream = Upstream { server };
+        upstream.set_service_time(service_time)?;
+        Ok(upstream)
+    }
+
+    /// Its MCP endpoint.
+    pub fn url(&self) -> String {
+        self.server.url("/mcp")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
+    /// Changes the time that it takes over each request that arrives from now on.
+    pub fn set_service_time(&mut self, service_time: Duration) -> anyhow::Result<()> {
+        let knobs = json!({ "service_time_us": u64::try_from(service_time.as_micros())? });
+        let (status, body) = self.server.post("/control/knobs", &knobs)?;
+        ensure!(
+            status == 200,
+            "the upstream double refused a service time: {body}"
+        );
+        Ok(())
+    }
+
+    /// What has reached it.
+    pub fn counts(&mut self) -> anyhow::Result<Counts> {
+        let text = self.server.get_ok("/control/stats")?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("failed to read the counts of the upstream double {text:?}"))
+    }
+
+    /// An error with its last words when it has died.
+    pub fn check_running(&mut self) -> anyhow::Result<()> {
+        self.server.check_running()
+    }
+}
+
+/// The address in the first line of standard output, once the line is whole.
+fn announced(stdout: &str) -> Option<SocketAddr> {
+    #[derive(Deserialize)]
+    struct Announcement {
+        listening: SocketAddr,
+    }
+    let (line, _) = stdout.split_once('\n')?;
+    let announcement: Announcement = serde_json::from_str(line).ok()?;
+    Some(announcement.listening)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_from_a_whole_line() {
+        assert_eq!(announced("{\"listening\":\"127.0.0.1:47"), None);
+        let address = announced("{\"listening\":\"127.0.0.1:4711\"}\n").unwrap();
+        assert_eq!(address.port(), 4711);
+    }
+}
