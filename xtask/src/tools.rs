@@ -6,6 +6,7 @@ pub mod docker;
 pub mod image;
 pub mod k6;
 pub mod load;
+pub mod nginx;
 pub mod process;
 pub mod procfs;
 pub mod subject;

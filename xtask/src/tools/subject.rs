@@ -5,6 +5,7 @@
 
 mod exposition;
 mod proxy;
+mod startup;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use anyhow::{Context as _, ensure};
 use super::process::{Child, Launch, Stream};
 
 pub use proxy::{Proxy, Setup};
+pub use startup::{Startup, startup};
 pub use upstream::{Counts, Upstream};
 
 /// How long a process may take from its start to its address.

@@ -1,0 +1,132 @@
+//! nginx as the neighbour: a plain reverse proxy in front of the same upstream, governing nothing.
+//!
+//! Configured as its users would for speed: one worker, connections to the upstream kept alive, no
+//! access log, nothing buffered. Knows nothing of metrics.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+
+use super::process::{Child, Launch};
+
+const START: Duration = Duration::from_secs(10);
+
+/// A running nginx; dropping it kills it.
+#[derive(Debug)]
+pub struct Nginx {
+    child: Child,
+    port: u16,
+    _folder: TempDir,
+}
+
+/// What nginx is started with, also in a container.
+#[derive(Debug)]
+pub struct Setup {
+    /// The folder with the configuration; holds everything that nginx writes.
+    pub folder: TempDir,
+    /// The configuration in it.
+    pub config: PathBuf,
+    /// Where it will listen on the loopback.
+    pub port: u16,
+}
+
+/// The executable, and the version that it tells; none when it is not installed.
+pub fn find() -> Option<(PathBuf, String)> {
+    let folders = std::env::var_os("PATH")?;
+    // Debian keeps it where only root looks.
+    let mut places: Vec<PathBuf> = std::env::split_paths(&folders).collect();
+    places.push(PathBuf::from("/usr/sbin"));
+    let binary = places.iter().map(|folder| folder.join("nginx")).find(|path| path.is_file())?;
+    let output = Launch::new(&binary).arg("-v").run(START).ok()?;
+    let version = output.stderr.text().split('/').nth(1)?.trim().to_owned();
+    Some((binary, version))
+}
+
+/// Writes the configuration of a reverse proxy in front of `upstream`, an MCP endpoint's URL.
+pub fn set_up(upstream: &str) -> anyhow::Result<Setup> {
+    let folder = tempfile::tempdir().context("failed to create a folder for nginx")?;
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let port = port.context("failed to find a free port")?.port();
+    let config = folder.path().join("nginx.conf");
+    std::fs::write(&config, configuration(upstream, folder.path(), port)?)
+        .with_context(|| format!("failed to write `{}`", config.display()))?;
+    Ok(Setup { folder, config, port })
+}
+
+impl Nginx {
+    /// Starts it in front of `upstream` and waits until it listens.
+    pub fn start(binary: &Path, upstream: &str) -> anyhow::Result<Nginx> {
+        let setup = set_up(upstream)?;
+        let child = Launch::new(binary).arg("-c").arg(&setup.config).start()?;
+        let mut nginx = Nginx { child, port: setup.port, _folder: setup.folder };
+        let until = Instant::now() + START;
+        while std::net::TcpStream::connect(("127.0.0.1", nginx.port)).is_err() {
+            nginx.child.check_running().context("failed to start nginx")?;
+            if Instant::now() > until {
+                bail!("nginx did not listen within {START:?}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(nginx)
+    }
+
+    /// The endpoint through it.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/mcp", self.port)
+    }
+
+    /// Its process id: master and worker are one.
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+}
+
+fn configuration(upstream: &str, folder: &Path, port: u16) -> anyhow::Result<String> {
+    let Some((authority, path)) = upstream.strip_prefix("http://").and_then(|rest| rest.split_once('/')) else {
+        bail!("`{upstream}` is no http:// URL with a path");
+    };
+    let folder = folder.display();
+    let scratch: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|name| format!("  {name}_temp_path {folder}/{name};\n"))
+        .collect();
+    Ok(format!(
+        "daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+{scratch}  keepalive_requests 1000000000;
+  client_body_buffer_size 64k;
+  upstream mcp {{ server {authority}; keepalive 64; keepalive_requests 1000000000; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location /mcp {{
+      proxy_pass http://mcp/{path};
+      proxy_http_version 1.1;
+      proxy_set_header Connection \"\";
+      proxy_buffering off;
+    }}
+  }}
+}}
+"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upstream_is_taken_apart() {
+        let text = configuration("http://127.0.0.1:4711/v1/mcp", Path::new("/tmp/x"), 80).unwrap();
+        assert!(text.contains("server 127.0.0.1:4711;"), "{text}");
+        assert!(text.contains("proxy_pass http://mcp/v1/mcp;"), "{text}");
+        assert!(configuration("https://x/mcp", Path::new("/tmp/x"), 80).is_err());
+    }
+}

@@ -1,0 +1,74 @@
+//! One start of the proxy, timed from before the process is created until it says that it is ready.
+//!
+//! Asks over plain sockets: an HTTP client's own set-up would be a good part of what is measured.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::proxy::Setup;
+use super::{ANSWER_DEADLINE, STOP_GRACE};
+
+/// Time between two questions; adds at most this much to what is measured, half of it on average.
+const POLL: Duration = Duration::from_micros(500);
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// The times of one start, on one clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Startup {
+    /// Until `/health` answered 200.
+    pub healthy: Duration,
+    /// Until `/ready` answered 200.
+    pub ready: Duration,
+    /// What the process itself measured of loading its policies.
+    pub policy_load: Duration,
+}
+
+/// Starts the proxy, asks until it is ready, and ends it.
+pub fn startup(setup: &Setup<'_>) -> anyhow::Result<Startup> {
+    let address = free_address()?;
+    let launch = setup.launch(&address.to_string());
+    let started = Instant::now();
+    let mut child = launch.start()?;
+    let mut until = |path: &str| {
+        loop {
+            if status(address, path) == Some(200) {
+                return Ok(started.elapsed());
+            }
+            child.check_running().context("the proxy died while starting")?;
+            if started.elapsed() > DEADLINE {
+                bail!("the proxy did not answer `{path}` with 200 within {DEADLINE:?}");
+            }
+            std::thread::sleep(POLL);
+        }
+    };
+    let healthy = until("/health")?;
+    let ready = until("/ready")?;
+    let text = get(address, "/metrics").context("failed to read `/metrics`")?;
+    let seconds = super::exposition::value(&text, "thoughtgate_policy_load_seconds")
+        .context("`/metrics` does not tell how long the policies took to load")?;
+    child.stop(STOP_GRACE);
+    Ok(Startup { healthy, ready, policy_load: Duration::from_secs_f64(seconds) })
+}
+
+fn free_address() -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    listener.and_then(|listener| listener.local_addr()).context("failed to find a free port")
+}
+
+fn status(address: SocketAddr, path: &str) -> Option<u16> {
+    get(address, path)?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The whole answer, head and body, on a connection of its own.
+fn get(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(ANSWER_DEADLINE)).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}
