@@ -19,6 +19,10 @@ use wait_timeout::ChildExt as _;
 /// The hidden argument that turns `xtask` into the reaper.
 pub const ARGUMENT: &str = "__reap";
 
+/// Set in the environment of the reaper. A reaper that started children of its own would start
+/// a reaper again, without end; so nothing below one ever does.
+const MARK: &str = "XTASK_REAPER";
+
 /// How long the removal of one container may take.
 const REMOVAL_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -96,12 +100,13 @@ fn remove_container(id: &str) {
 
 fn start() -> Option<Mutex<ChildStdin>> {
     // The executable of a unit test is not `xtask` and would run all tests again.
-    if cfg!(test) {
+    if cfg!(test) || std::env::var_os(MARK).is_some() {
         return None;
     }
     let executable = std::env::current_exe().ok()?;
     let mut reaper = Command::new(executable)
         .arg(ARGUMENT)
+        .env(MARK, "1")
         // A group of its own, so that an interrupt from the terminal does not end it first.
         .process_group(0)
         .stdin(Stdio::piped())
