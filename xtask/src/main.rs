@@ -1,8 +1,48 @@
 //! `cargo xtask`: measures ThoughtGate, and runs what CI runs. `main` dispatches, nothing more.
 
+mod ci;
+mod doctor;
+mod exit;
+mod flags;
 mod interrupt;
 mod metrics;
 mod progress;
+mod test;
+#[cfg(test)]
+mod tidy;
 mod tools;
+mod workspace;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::exit::Exit;
+use crate::flags::{Command, Flags};
+
+fn main() -> ExitCode {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) if !error.use_stderr() => {
+            // Help is the answer to a question, not misuse.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let _ = error.print();
+            return exit::close(Ok(Exit::Unusable(
+                "the command line makes no sense".to_owned(),
+            )));
+        }
+    };
+    exit::close(match flags.command {
+        Command::Metrics(metrics) => metrics::run(&metrics),
+        Command::Doctor => doctor::run(),
+        Command::Test(test) => test::run(&test),
+        Command::Ci => ci::run(),
+        Command::Reap => {
+            tools::process::reaper_main();
+            return ExitCode::SUCCESS;
+        }
+    })
+}

@@ -1,12 +1,206 @@
 //! `cargo xtask metrics`: plan, collect, save, report, and the exit code that follows.
+//!
+//! Deliberately absent: how anything is measured; the tiers know.
 
 pub mod catalog;
 pub mod context;
 pub mod host;
+pub mod judge;
+pub mod list;
+pub mod merge;
 pub mod model;
+pub mod origin;
 pub mod recorder;
+pub mod report;
 pub mod stats;
 pub mod store;
 pub mod tier1;
 pub mod tier2;
 pub mod tier3;
+
+mod ending;
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+
+use crate::exit::{self, Exit};
+use crate::flags::{self, MetricsCommand};
+use crate::interrupt::{self, Interrupted};
+use crate::progress::Progress;
+use crate::tools::cargo;
+use crate::workspace;
+
+use catalog::Tier;
+use context::Context;
+use recorder::{Recorder, Start};
+
+/// Dispatches.
+pub fn run(flags: &flags::Metrics) -> anyhow::Result<Exit> {
+    match &flags.command {
+        None => measure(&flags.measure),
+        Some(MetricsCommand::List(flags)) => list::run(flags),
+        Some(MetricsCommand::Merge(flags)) => merge::run(flags),
+    }
+}
+
+/// Where the results go. A quick run has files of its own under `target/`: its figures must not
+/// replace those of a full run, nor be taken for them, since the array has no place for a mark.
+struct Outputs {
+    run: PathBuf,
+    array: PathBuf,
+}
+
+impl Outputs {
+    fn of(flags: &flags::Measure, workspace: &Path) -> Self {
+        let directory = workspace.join("target/metrics");
+        let (run, array) = if flags.quick {
+            (
+                directory.join("run.quick.json"),
+                directory.join("bench_metrics.quick.json"),
+            )
+        } else {
+            (
+                directory.join("run.json"),
+                workspace.join("bench_metrics.json"),
+            )
+        };
+        Self {
+            run,
+            array: flags.output.clone().unwrap_or(array),
+        }
+    }
+}
+
+fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
+    interrupt::install()?;
+    let workspace = workspace::root();
+    let outputs = Outputs::of(flags, &workspace);
+    store::check_writable(&outputs.array)?;
+
+    let progress = Progress::new();
+    let mut context = prepare(flags, &workspace, &progress)?;
+    let start = Start {
+        tiers: flags.tiers(),
+        quick: flags.quick,
+        seed: flags.seed.unwrap_or_else(seed_from_clock),
+        host: host::fingerprint(),
+        git: origin::git(&workspace),
+        subject: origin::subject(&workspace, flags.binary.as_deref(), &context.binary)?,
+    };
+    let tiers = start.tiers.clone();
+    progress.line(&format!(
+        "seed {} (--seed repeats its random orders)",
+        start.seed
+    ));
+    let mut recorder = Recorder::new(&outputs.run, start)?;
+    if let Some(version) = origin::rustc_version(&workspace) {
+        recorder.tool("rustc", &version);
+    }
+
+    let interrupted = collect(&tiers, &mut recorder, |tier, recorder| match tier {
+        Tier::One => tier1::collect(&mut context, recorder),
+        Tier::Two => tier2::collect(&mut context, recorder),
+        Tier::Three => tier3::collect(&mut context, recorder),
+    })?;
+    drop(progress);
+    report(flags, &outputs, &mut recorder, interrupted)
+}
+
+/// Builds what is measured and what it is measured with.
+fn prepare<'a>(
+    flags: &flags::Measure,
+    workspace: &Path,
+    progress: &'a Progress,
+) -> anyhow::Result<Context<'a>> {
+    let given = flags
+        .binary
+        .as_deref()
+        .map(origin::given_binary)
+        .transpose()?;
+    let packages: &[&str] = if given.is_some() {
+        &["thoughtgate-test"]
+    } else {
+        &["thoughtgate", "thoughtgate-test"]
+    };
+    let release_dir = {
+        let _step = progress.step(&format!("building {}", packages.join(" and ")), 0.0);
+        cargo::build_release(workspace, packages)?
+    };
+    let tools_dir = workspace.join("target/xtask/tools");
+    std::fs::create_dir_all(&tools_dir)
+        .with_context(|| format!("failed to create `{}`", tools_dir.display()))?;
+    Ok(Context {
+        workspace: workspace.to_path_buf(),
+        binary: given.unwrap_or_else(|| release_dir.join("thoughtgate")),
+        release_dir,
+        tools_dir,
+        quick: flags.quick,
+        registry: flags.registry.clone(),
+        progress,
+    })
+}
+
+/// Lets each tier report. An error that ends a tier becomes the failure of what it had not
+/// reported yet, and the next tier goes on; an interruption ends all.
+fn collect(
+    tiers: &[Tier],
+    recorder: &mut Recorder,
+    mut collect_tier: impl FnMut(Tier, &mut Recorder) -> anyhow::Result<()>,
+) -> anyhow::Result<Option<Interrupted>> {
+    for &tier in tiers {
+        if let Err(interrupted) = interrupt::check() {
+            return Ok(Some(interrupted));
+        }
+        let Err(error) = collect_tier(tier, recorder) else {
+            continue;
+        };
+        if let Some(interrupted) = interrupt::cause(&error) {
+            return Ok(Some(interrupted));
+        }
+        let error = error.context(format!("tier {} ended early", tier.number()));
+        for metric in catalog::of_tier(tier) {
+            if recorder.pending(metric.name) {
+                recorder.fail(metric.name, &error)?;
+            }
+        }
+    }
+    Ok(interrupt::check().err())
+}
+
+fn report(
+    flags: &flags::Measure,
+    outputs: &Outputs,
+    recorder: &mut Recorder,
+    interrupted: Option<Interrupted>,
+) -> anyhow::Result<Exit> {
+    let run = recorder.finish(interrupted.is_none())?;
+    let text = if flags.json {
+        run.to_text()
+    } else {
+        report::table::render(run)
+    };
+    exit::print(&text)?;
+    let saved = format!("samples in `{}`", outputs.run.display());
+    if let Some(interrupted) = interrupted {
+        // An array cannot say that it is not whole.
+        let text = format!("{saved}, `{}` not written", outputs.array.display());
+        return Ok(Exit::Interrupted(interrupted, text));
+    }
+    eprint!("{}", report::warnings::render(run));
+    store::save(&outputs.array, &report::array::render(run))?;
+    eprintln!("results in `{}`, {saved}", outputs.array.display());
+    Ok(ending::of(run, flags.strict, flags.enforce_targets))
+}
+
+fn seed_from_clock() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    // Below 2^53, so that every JSON reader keeps it whole.
+    stats::Random::new(since.as_nanos() as u64).next() >> 11
+}
+
+#[cfg(test)]
+mod tests;

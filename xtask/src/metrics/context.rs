@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::progress::Progress;
 
-pub use super::host::{HostWatch, Pressure};
+pub use super::host::HostWatch;
 
 /// Where things are, and how much to do.
 pub struct Context<'a> {

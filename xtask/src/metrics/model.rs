@@ -184,15 +184,23 @@ pub enum Note {
 }
 
 /// One of the runs that a merged run was made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
     /// The file it was read from.
     pub file: String,
+    /// Seconds since the epoch when it began.
+    pub started: u64,
+    /// Seconds since the epoch when it ended.
+    pub finished: u64,
     /// Where it ran.
     pub host: Host,
+    /// Versions of its tools.
+    pub tools: BTreeMap<String, String>,
     /// What it measured.
     pub subject: Subject,
+    /// Its own seed, rates and so on.
+    pub settings: BTreeMap<String, Json>,
     /// The metrics that came from it.
     pub metrics: Vec<String>,
 }

@@ -14,6 +14,7 @@ use super::catalog::{self, Category, Kind, METRICS, Metric, Tier};
 pub use super::model::Note;
 use super::model::{Git, Host, Outcome, Record, Run, SCHEMA, Subject, Value};
 use super::{stats, store};
+use crate::interrupt;
 
 /// Owns the run while it goes on.
 pub struct Recorder {
@@ -155,7 +156,14 @@ impl Recorder {
     }
 
     /// Tried, and not obtained. Samples recorded before are kept in the file, not in the value.
+    ///
+    /// # Errors
+    /// Also when the cause is an interruption, which is then passed on: what was cut off has not
+    /// failed.
     pub fn fail(&mut self, metric: &str, error: &anyhow::Error) -> anyhow::Result<()> {
+        if let Some(interrupted) = interrupt::cause(error) {
+            return Err(interrupted.into());
+        }
         self.record(metric)?.outcome = Outcome::Failed {
             error: format!("{error:#}"),
         };

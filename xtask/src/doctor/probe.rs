@@ -1,0 +1,153 @@
+//! One look at each thing that a run may need. Each look has a deadline and changes nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use crate::tools::docker::Docker;
+use crate::tools::k6::K6;
+use crate::tools::process::{Launch, Output};
+
+/// Telling a version takes no time; a first start from a cold disk may.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(super) fn cargo(workspace: &Path) -> anyhow::Result<String> {
+    says(
+        Launch::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())),
+        workspace,
+    )
+}
+
+pub(super) fn rustc(workspace: &Path) -> anyhow::Result<String> {
+    says(Launch::new("rustc"), workspace)
+}
+
+/// Links the smallest program: that tells more than the presence of a `cc`.
+pub(super) fn linker(workspace: &Path) -> anyhow::Result<String> {
+    let scratch = tempfile::tempdir().context("failed to create a scratch folder")?;
+    let source = scratch.path().join("main.rs");
+    std::fs::write(&source, "fn main() {}\n").context("failed to write a test program")?;
+    Launch::new("rustc")
+        .arg(&source)
+        .arg("-o")
+        .arg(scratch.path().join("program"))
+        .directory(workspace)
+        .run(DEADLINE)
+        .and_then(Output::success)?;
+    Ok("links a program".to_owned())
+}
+
+pub(super) fn procfs(_workspace: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string("/proc/self/stat").context("failed to read `/proc/self/stat`")?;
+    Ok("readable".to_owned())
+}
+
+pub(super) fn pip(workspace: &Path) -> anyhow::Result<String> {
+    says(Launch::new("python3").args(["-m", "pip"]), workspace)
+}
+
+/// Finding k6 installs it where it is nowhere; so look first whether there is one to be found.
+pub(super) fn k6(workspace: &Path) -> anyhow::Result<String> {
+    let tools_dir = workspace.join("target/xtask/tools");
+    let in_path = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|entry| entry.join("k6").is_file()));
+    let named = std::env::var_os("K6").is_some_and(|named| !named.is_empty());
+    if !named && !in_path && !installed(&tools_dir) {
+        bail!(
+            "neither named by `K6`, nor in `PATH`, nor installed in `{}`",
+            tools_dir.display()
+        );
+    }
+    let k6 = K6::find(&tools_dir)?;
+    Ok(format!("k6 {} ({})", k6.version(), k6.path().display()))
+}
+
+pub(super) fn docker(_workspace: &Path) -> anyhow::Result<String> {
+    match Docker::find() {
+        Ok(docker) => Ok(format!("daemon {}", docker.server_version)),
+        Err(unavailable) => bail!("{}: {}", unavailable.reason, unavailable.hint),
+    }
+}
+
+pub(super) fn registry(workspace: &Path) -> anyhow::Result<String> {
+    says(Launch::new("docker-registry"), workspace)
+}
+
+pub(super) fn valgrind(workspace: &Path) -> anyhow::Result<String> {
+    says(Launch::new("valgrind"), workspace)
+}
+
+pub(super) fn node(workspace: &Path) -> anyhow::Result<String> {
+    let version = says(Launch::new("node"), workspace)?;
+    let major = major(&version).with_context(|| format!("node says `{version}`"))?;
+    if major < 22 {
+        bail!("node is {version}, older than 22");
+    }
+    Ok(version)
+}
+
+/// nginx tells its version on standard error, and knows no long option for it.
+pub(super) fn nginx(workspace: &Path) -> anyhow::Result<String> {
+    let output = Launch::new("nginx")
+        .arg("-v")
+        .directory(workspace)
+        .run(DEADLINE)?
+        .success()?;
+    Ok(output.stderr.text().trim().to_owned())
+}
+
+pub(super) fn bencher(workspace: &Path) -> anyhow::Result<String> {
+    says(Launch::new("bencher"), workspace)
+}
+
+fn says(program: Launch, workspace: &Path) -> anyhow::Result<String> {
+    let output = program
+        .arg("--version")
+        .directory(workspace)
+        .run(DEADLINE)
+        .and_then(Output::success)?;
+    Ok(output.stdout.text().trim().to_owned())
+}
+
+fn installed(tools_dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(tools_dir) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy().starts_with("k6-") && entry.path().join("bin/k6").is_file()
+    })
+}
+
+fn major(version: &str) -> Option<u32> {
+    version
+        .trim()
+        .strip_prefix('v')?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_of_node_has_its_major_number() {
+        assert_eq!(major("v22.4.1\n"), Some(22));
+        assert_eq!(major("22.4.1"), None);
+    }
+
+    #[test]
+    fn an_unfinished_installation_of_k6_is_none() {
+        let tools_dir = tempfile::tempdir().unwrap();
+        assert!(!installed(&tools_dir.path().join("none")));
+        let bin = tools_dir.path().join("k6-1.1.0/bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        assert!(!installed(tools_dir.path()));
+        std::fs::write(bin.join("k6"), "").unwrap();
+        assert!(installed(tools_dir.path()));
+    }
+}

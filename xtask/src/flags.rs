@@ -1,0 +1,228 @@
+//! The command line: what can be asked. What it does is told by the files of the commands.
+//!
+//! Deliberately absent: defaults that depend on the machine.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::metrics::catalog::Tier;
+
+/// Measures ThoughtGate, and runs what CI runs.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+pub struct Flags {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build, measure, print a table with targets, write bench_metrics.json
+    Metrics(Metrics),
+    /// Tell what is there, what is missing, and the command that gets it
+    Doctor,
+    /// Run all tests
+    Test(Test),
+    /// Run all that CI checks
+    Ci,
+    /// Remove what a killed run left behind; started by the tools layer alone.
+    #[command(name = "__reap", hide = true)]
+    Reap,
+}
+
+/// `metrics`, alone or with a command of its own.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = EXIT_CODES)]
+pub struct Metrics {
+    /// Without a command: measure.
+    #[command(flatten)]
+    pub measure: Measure,
+    /// What to do instead of measuring.
+    #[command(subcommand)]
+    pub command: Option<MetricsCommand>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 fine (a metric that could not be measured is a warning); 1 a missed target under
+--enforce-targets; 2 misuse, or nothing could be measured, or under --strict not everything;
+130 or 143 interrupted, with what there was saved in target/metrics/run.json.";
+
+/// How to measure.
+#[derive(Debug, Args)]
+pub struct Measure {
+    /// Tier to measure; repeat it or separate by commas [default: 1]
+    #[arg(long = "tier", value_name = "TIER", value_enum, value_delimiter = ',')]
+    pub tiers: Vec<TierFlag>,
+    /// Where the array of results goes [default: bench_metrics.json, of a quick run
+    /// target/metrics/bench_metrics.quick.json]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print the whole run as JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
+    /// Few and short blocks: to see that it works, not to quote
+    #[arg(long)]
+    pub quick: bool,
+    /// Exit 2 when a metric could not be measured
+    #[arg(long)]
+    pub strict: bool,
+    /// Exit 1 when a target is missed
+    #[arg(long)]
+    pub enforce_targets: bool,
+    /// Measure this thoughtgate instead of building one
+    #[arg(long, value_name = "PATH")]
+    pub binary: Option<PathBuf>,
+    /// Push the image to this registry instead of a local one
+    #[arg(long, value_name = "HOST:PORT")]
+    pub registry: Option<String>,
+    /// Repeat the random orders of an earlier run [default: from the clock]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+}
+
+/// What `metrics` does besides measuring.
+#[derive(Debug, Subcommand)]
+pub enum MetricsCommand {
+    /// Print the catalogue
+    List(List),
+    /// Join the outputs of several jobs
+    Merge(Merge),
+}
+
+/// How to print the catalogue.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to join, and where the result goes.
+#[derive(Debug, Args)]
+pub struct Merge {
+    /// run.json files or bench_metrics.json arrays
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Where the joined array goes
+    #[arg(long, value_name = "FILE", default_value = "bench_metrics.json")]
+    pub output: PathBuf,
+    /// Where the joined run goes, when all inputs are runs [default: not written]
+    #[arg(long, value_name = "FILE")]
+    pub run_output: Option<PathBuf>,
+    /// Join runs of different machines, and mark them
+    #[arg(long)]
+    pub across_hosts: bool,
+}
+
+/// What to test.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Passed on to `cargo test --workspace`
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGS"
+    )]
+    pub args: Vec<String>,
+}
+
+/// A value of `--tier`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TierFlag {
+    /// Must have.
+    #[value(name = "1")]
+    One,
+    /// Should have.
+    #[value(name = "2")]
+    Two,
+    /// Nice to have.
+    #[value(name = "3")]
+    Three,
+    /// All three.
+    All,
+}
+
+impl Measure {
+    /// The tiers asked for, each once, in order; tier 1 when none is named.
+    pub fn tiers(&self) -> Vec<Tier> {
+        let asked = |tier: Tier| {
+            self.tiers.iter().any(|flag| match flag {
+                TierFlag::One => tier == Tier::One,
+                TierFlag::Two => tier == Tier::Two,
+                TierFlag::Three => tier == Tier::Three,
+                TierFlag::All => true,
+            })
+        };
+        let none = self.tiers.is_empty();
+        Tier::ALL
+            .into_iter()
+            .filter(|tier| asked(*tier) || (none && *tier == Tier::One))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn tiers(arguments: &[&str]) -> Vec<u8> {
+        let arguments = ["cargo xtask", "metrics"].iter().chain(arguments);
+        let flags = Flags::try_parse_from(arguments).unwrap();
+        let Command::Metrics(metrics) = flags.command else {
+            panic!("not metrics")
+        };
+        metrics
+            .measure
+            .tiers()
+            .into_iter()
+            .map(Tier::number)
+            .collect()
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn tiers_are_asked_for_once_each_and_in_order() {
+        assert_eq!(tiers(&[]), [1]);
+        assert_eq!(
+            tiers(&["--tier", "3", "--tier", "1", "--tier", "3"]),
+            [1, 3]
+        );
+        assert_eq!(tiers(&["--tier", "2,1"]), [1, 2]);
+        assert_eq!(tiers(&["--tier", "all", "--tier", "1"]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn misuse_is_refused() {
+        for arguments in [
+            &["metrics", "--tier", "4"][..],
+            &["metrics", "--quick", "list"],
+            &["metrics", "merge"],
+            &["metrics", "--seed", "x"],
+            &["nonsense"],
+            &[],
+        ] {
+            let arguments = ["cargo xtask"].iter().chain(arguments);
+            assert!(Flags::try_parse_from(arguments).is_err());
+        }
+    }
+
+    #[test]
+    fn test_arguments_pass_through() {
+        let flags =
+            Flags::try_parse_from(["cargo xtask", "test", "-p", "xtask", "--", "--nocapture"]);
+        let Command::Test(test) = flags.unwrap().command else {
+            panic!("not test")
+        };
+        assert_eq!(test.args, ["-p", "xtask", "--", "--nocapture"]);
+    }
+}

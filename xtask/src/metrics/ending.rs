@@ -1,0 +1,45 @@
+//! The exit code that a finished run deserves, pure.
+
+use super::catalog::{self, Metric};
+use super::judge::{self, TargetVerdict};
+use super::model::{Outcome, Record, Run};
+use crate::exit::Exit;
+
+/// A missed target comes first under `enforce_targets`: it is certain, whatever else is missing.
+/// Under `strict` a metric that was asked for must have a value; an extra may be skipped, since
+/// it is measured only where its tool is there.
+pub fn of(run: &Run, strict: bool, enforce_targets: bool) -> Exit {
+    let rows: Vec<(&Metric, &Record)> = run
+        .metrics
+        .iter()
+        .filter_map(|record| Some((catalog::find(&record.name)?, record)))
+        .collect();
+    let names = |keep: &dyn Fn(&Metric, &Record) -> bool| -> Vec<&str> {
+        rows.iter()
+            .filter(|(row, record)| keep(row, record))
+            .map(|(row, _)| row.name)
+            .collect()
+    };
+    let measured = names(&|_, record| matches!(record.outcome, Outcome::Measured { .. }));
+    let missed = names(&|row, record| judge::target(row, record) == TargetVerdict::Missed);
+    let met = names(&|row, record| judge::target(row, record) == TargetVerdict::Met);
+    let unmeasured = names(&|row, record| match record.outcome {
+        Outcome::Measured { .. } => false,
+        Outcome::Skipped { .. } => !row.extra,
+        Outcome::Failed { .. } | Outcome::Pending => true,
+    });
+
+    let mut summary = format!("{} of {} metrics measured", measured.len(), rows.len());
+    summary += &format!(", {} targets met, {} missed", met.len(), missed.len());
+    if enforce_targets && !missed.is_empty() {
+        return Exit::Blocked(format!("targets missed: {} ({summary})", missed.join(", ")));
+    }
+    if measured.is_empty() {
+        return Exit::Unusable("nothing could be measured; the warnings say why".to_owned());
+    }
+    if strict && !unmeasured.is_empty() {
+        let names = unmeasured.join(", ");
+        return Exit::Unusable(format!("not measured, under --strict: {names} ({summary})"));
+    }
+    Exit::Fine(summary)
+}

@@ -1,0 +1,82 @@
+//! Verdicts: data in, verdicts out. Here: whether a value meets the requirement's target.
+//!
+//! Deliberately absent: IO, and any opinion on a metric that was not measured.
+
+use super::catalog::{Metric, Target};
+use super::model::{Outcome, Record, Value};
+
+/// How a metric stands to its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetVerdict {
+    /// The value meets it.
+    Met,
+    /// The value does not.
+    Missed,
+    /// Nothing is asked.
+    NoTarget,
+    /// There is no value to hold against it. Never the same as met.
+    Unmeasured,
+}
+
+/// How the record of `metric` stands to its target. The value itself counts, not its interval:
+/// the requirement's targets are about the figure that is quoted.
+pub fn target(metric: &Metric, record: &Record) -> TargetVerdict {
+    let Outcome::Measured { value, .. } = &record.outcome else {
+        return TargetVerdict::Unmeasured;
+    };
+    match holds(metric.target, value) {
+        None => TargetVerdict::NoTarget,
+        Some(true) => TargetVerdict::Met,
+        Some(false) => TargetVerdict::Missed,
+    }
+}
+
+fn holds(target: Target, value: &Value) -> Option<bool> {
+    let number = |holds: fn(f64, f64) -> bool, limit: f64| {
+        Some(value.number().is_some_and(|number| holds(number, limit)))
+    };
+    match target {
+        Target::None => None,
+        Target::Below(limit) => number(|value, limit| value < limit, limit),
+        Target::AtMost(limit) => number(|value, limit| value <= limit, limit),
+        Target::Above(limit) => number(|value, limit| value > limit, limit),
+        Target::Text(wanted) => Some(*value == Value::Text(wanted.to_owned())),
+        Target::Boolean(wanted) => Some(*value == Value::Boolean(wanted)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_strict_unless_it_says_at_most() {
+        let number = |value| Value::Float(value);
+        assert_eq!(holds(Target::Below(5.0), &number(4.999)), Some(true));
+        assert_eq!(holds(Target::Below(5.0), &number(5.0)), Some(false));
+        assert_eq!(holds(Target::AtMost(5.0), &Value::Integer(5)), Some(true));
+        assert_eq!(holds(Target::AtMost(5.0), &Value::Integer(6)), Some(false));
+        assert_eq!(
+            holds(Target::Above(10_000.0), &Value::Integer(10_000)),
+            Some(false)
+        );
+        assert_eq!(
+            holds(Target::Above(10_000.0), &Value::Integer(10_001)),
+            Some(true)
+        );
+        assert_eq!(
+            holds(Target::Text("scratch"), &Value::Text("debian".to_owned())),
+            Some(false)
+        );
+        assert_eq!(
+            holds(Target::Boolean(true), &Value::Boolean(true)),
+            Some(true)
+        );
+        assert_eq!(holds(Target::None, &number(1e9)), None);
+        // A value of the wrong kind meets nothing.
+        assert_eq!(
+            holds(Target::Below(5.0), &Value::Boolean(false)),
+            Some(false)
+        );
+    }
+}

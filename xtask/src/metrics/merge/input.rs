@@ -1,0 +1,121 @@
+//! Reading what is to be merged: a run or an array, told apart by its first character. What does
+//! not fit the catalogue is an error that names the file and the place in it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use crate::metrics::catalog::{self, Category, Kind, Metric};
+use crate::metrics::model::{Outcome, Run, Value};
+use crate::metrics::store;
+
+/// A file to merge.
+#[derive(Debug)]
+pub enum Input {
+    /// A `run.json`.
+    Run(Box<Run>),
+    /// A `bench_metrics.json`.
+    Array(Vec<(&'static Metric, Value)>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    value: Json,
+    unit: String,
+}
+
+/// Reads a file.
+pub fn read(path: &Path) -> anyhow::Result<Input> {
+    parse(&store::read(path)?).with_context(|| format!("failed to read `{}`", path.display()))
+}
+
+/// Reads a text.
+pub fn parse(text: &str) -> anyhow::Result<Input> {
+    match text.trim_start().chars().next() {
+        Some('[') => parse_array(text).map(Input::Array),
+        Some('{') => {
+            let run = Run::parse(text)?;
+            run.metrics.iter().try_for_each(|record| {
+                let metric = known(&record.name)?;
+                match &record.outcome {
+                    Outcome::Measured { value, .. } => check_kind(metric, value),
+                    _ => Ok(()),
+                }
+            })?;
+            Ok(Input::Run(Box::new(run)))
+        }
+        Some(_) => bail!("neither a run ({{…}}) nor an array of results ([…]): line 1 column 1"),
+        None => bail!("the file is empty: the job that wrote it did not finish"),
+    }
+}
+
+fn parse_array(text: &str) -> anyhow::Result<Vec<(&'static Metric, Value)>> {
+    let entries: Vec<Entry> = serde_json::from_str(text).context("not an array of results")?;
+    let values = entries.into_iter().enumerate().map(|(index, entry)| {
+        parse_entry(&entry).with_context(|| format!("entry {} (`{}`)", index + 1, entry.name))
+    });
+    values.collect()
+}
+
+fn parse_entry(entry: &Entry) -> anyhow::Result<(&'static Metric, Value)> {
+    let metric = known(&entry.name)?;
+    let unit = metric.unit.name();
+    ensure!(
+        entry.unit == unit,
+        "the unit is `{}`, but must be `{unit}`",
+        entry.unit
+    );
+    let value = match (metric.kind, &entry.value) {
+        (Kind::Integer, Json::Number(number)) => number.as_u64().map(Value::Integer),
+        (Kind::Float, Json::Number(number)) => number.as_f64().map(Value::Float),
+        (Kind::Text, Json::String(text)) => Some(Value::Text(text.clone())),
+        (Kind::Boolean, Json::Bool(truth)) => Some(Value::Boolean(*truth)),
+        _ => None,
+    };
+    let Some(value) = value else {
+        bail!(
+            "the value is {}, but must be {}",
+            entry.value,
+            describe(metric.kind)
+        );
+    };
+    check_kind(metric, &value)?;
+    Ok((metric, value))
+}
+
+fn known(name: &str) -> anyhow::Result<&'static Metric> {
+    catalog::find(name).with_context(|| {
+        format!("there is no metric `{name}`: `cargo xtask metrics list` prints those there are")
+    })
+}
+
+fn check_kind(metric: &Metric, value: &Value) -> anyhow::Result<()> {
+    let fits = match value {
+        Value::Integer(_) => metric.kind == Kind::Integer,
+        Value::Float(number) => {
+            metric.kind == Kind::Float && (*number >= 0.0 || metric.category == Category::Overhead)
+        }
+        Value::Text(_) => metric.kind == Kind::Text,
+        Value::Boolean(_) => metric.kind == Kind::Boolean,
+    };
+    let wanted = describe(metric.kind);
+    ensure!(
+        fits,
+        "the value of `{}` is {value:?}, but must be {wanted}",
+        metric.name
+    );
+    Ok(())
+}
+
+fn describe(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Integer => "a whole number of 0 or more",
+        Kind::Float => "a number (negative only for an overhead)",
+        Kind::Text => "a string",
+        Kind::Boolean => "true or false",
+    }
+}

@@ -1,0 +1,115 @@
+//! Where a run came from: the commit and the very binary.
+//!
+//! Deliberately absent: errors about git. A tarball without a repository can be measured too.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use ring::digest::{SHA256, digest};
+use xshell::{Shell, cmd};
+
+use super::model::{Git, Subject};
+
+/// The commit that is checked out. Untracked files do not make it dirty: a run leaves its own
+/// results there.
+pub fn git(workspace: &Path) -> Git {
+    let read = |args: &[&str]| -> Option<String> {
+        let shell = Shell::new().ok()?;
+        shell.change_dir(workspace);
+        cmd!(shell, "git {args...}")
+            .quiet()
+            .ignore_stderr()
+            .read()
+            .ok()
+    };
+    let changes = read(&["status", "--porcelain", "--untracked-files=no"]);
+    Git {
+        revision: read(&["rev-parse", "HEAD"]).filter(|revision| !revision.is_empty()),
+        dirty: changes.is_some_and(|changes| !changes.is_empty()),
+    }
+}
+
+/// What `rustc --version` says in `workspace`, where a toolchain file may choose it.
+pub fn rustc_version(workspace: &Path) -> Option<String> {
+    let shell = Shell::new().ok()?;
+    shell.change_dir(workspace);
+    cmd!(shell, "rustc --version")
+        .quiet()
+        .ignore_stderr()
+        .read()
+        .ok()
+}
+
+/// The binary at `path`: `given` on the command line, or built in `workspace`.
+pub fn subject(workspace: &Path, given: Option<&Path>, path: &Path) -> anyhow::Result<Subject> {
+    let bytes = std::fs::read(path)
+        .with_context(|| format!("failed to read the binary `{}`", path.display()))?;
+    let shown = given.unwrap_or_else(|| path.strip_prefix(workspace).unwrap_or(path));
+    let hash = digest(&SHA256, &bytes);
+    Ok(Subject {
+        binary: shown.display().to_string(),
+        length: bytes.len() as u64,
+        sha256: hash
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    })
+}
+
+/// The binary given on the command line, absolute; an error if it is not a program.
+pub fn given_binary(path: &Path) -> anyhow::Result<PathBuf> {
+    let binary = std::fs::canonicalize(path)
+        .with_context(|| format!("failed to find the binary `{}`", path.display()))?;
+    ensure!(
+        binary.is_file(),
+        "the binary `{}` is not a file",
+        path.display()
+    );
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = binary.metadata()?.permissions().mode();
+        ensure!(
+            mode & 0o111 != 0,
+            "the binary `{}` is not executable",
+            path.display()
+        );
+    }
+    Ok(binary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_known_by_its_bytes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("thoughtgate");
+        std::fs::write(&path, "abc").unwrap();
+        let subject = subject(directory.path(), None, &path).unwrap();
+        assert_eq!(
+            (subject.binary.as_str(), subject.length),
+            ("thoughtgate", 3)
+        );
+        // The example of FIPS 180-2, B.1.
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(subject.sha256, expected);
+        let message = given_binary(&path).unwrap_err().to_string();
+        assert!(message.contains("not executable"), "{message}");
+        assert!(given_binary(&directory.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn a_folder_without_a_repository_has_no_revision() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(
+            git(directory.path()),
+            Git {
+                revision: None,
+                dirty: false
+            }
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! Reports: a run in, text out. What a report leaves out is said in the report itself.
+//!
+//! Deliberately absent: IO, clocks and terminals.
+
+pub mod array;
+pub mod list;
+pub mod number;
+pub mod table;
+pub mod warnings;
+
+use super::catalog::{self, Metric};
+use super::model::{Record, Run};
+
+/// The records of a run with their rows. A record that the catalogue no longer knows is left out:
+/// `Run::parse` refuses other schemas, so there is none but in a file edited by hand.
+fn rows(run: &Run) -> impl Iterator<Item = (&'static Metric, &Record)> {
+    run.metrics
+        .iter()
+        .filter_map(|record| Some((catalog::find(&record.name)?, record)))
+}
+
+#[cfg(test)]
+mod tests;

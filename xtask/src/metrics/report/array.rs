@@ -1,0 +1,44 @@
+//! `bench_metrics.json`: the flat array of the requirement's §8.1, and nothing beside it. Names,
+//! units and number types are the catalogue's; only what was measured is in it.
+//!
+//! Deliberately absent: the two extras and any mark of the run (quick, noisy, host). The format
+//! has no place for them; they are in `run.json`.
+
+use serde::Serialize;
+
+use super::rows;
+use crate::metrics::catalog::Metric;
+use crate::metrics::model::{Outcome, Run, Value};
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    name: &'a str,
+    value: &'a Value,
+    unit: &'a str,
+}
+
+/// The array of what a run measured.
+pub fn render(run: &Run) -> String {
+    let measured = rows(run).filter_map(|(metric, record)| match &record.outcome {
+        Outcome::Measured { value, .. } => Some((metric, value)),
+        _ => None,
+    });
+    render_values(measured)
+}
+
+/// The array of these values, one entry a line as in the requirement, ending in a newline.
+pub fn render_values<'a>(values: impl Iterator<Item = (&'static Metric, &'a Value)>) -> String {
+    let entries: Vec<String> = values
+        .filter(|(metric, _)| !metric.extra)
+        .map(|(metric, value)| Entry {
+            name: metric.name,
+            value,
+            unit: metric.unit.name(),
+        })
+        .map(|entry| serde_json::to_string(&entry).expect("an entry is plain data"))
+        .collect();
+    if entries.is_empty() {
+        return "[]\n".to_owned();
+    }
+    format!("[\n  {}\n]\n", entries.join(",\n  "))
+}

@@ -1,0 +1,189 @@
+//! Numbers for people: scaled, rounded to three significant digits, with a unit. Data keeps the
+//! base unit; only reports come here.
+
+use crate::metrics::catalog::{Target, Unit};
+use crate::metrics::model::Value;
+
+/// A unit to print in, and how many base units it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    base_units: f64,
+    name: &'static str,
+}
+
+impl Scale {
+    /// The scale in which a value of `magnitude` base units is legible.
+    pub fn of(unit: Unit, magnitude: f64) -> Self {
+        let steps: &[(f64, &'static str)] = match unit {
+            // Powers of ten, like the requirement's targets.
+            Unit::Bytes => &[(1e6, "MB"), (1e3, "kB"), (1.0, "B")],
+            Unit::Milliseconds => &[(1e3, "s"), (1.0, "ms"), (1e-3, "µs")],
+            Unit::Microseconds => &[(1e3, "ms"), (1.0, "µs"), (1e-3, "ns")],
+            Unit::Percent => &[(1.0, "%")],
+            Unit::RequestsPerSecond => &[(1.0, "req/s")],
+            Unit::Count | Unit::String | Unit::Bool => &[(1.0, "")],
+        };
+        // A tenth of a millisecond reads better than a hundred microseconds.
+        let fits =
+            |step: &&(f64, &str)| magnitude.abs() >= step.0 * if step.0 < 1e3 { 0.1 } else { 1.0 };
+        let smallest = steps.last().expect("every unit has a step");
+        let (base_units, name) = *steps.iter().find(fits).unwrap_or(smallest);
+        let zero = magnitude == 0.0;
+        let (base_units, name) = if zero {
+            (1.0, unit_name(unit))
+        } else {
+            (base_units, name)
+        };
+        Self { base_units, name }
+    }
+
+    /// A number in this scale, without the unit.
+    pub fn number(self, base: f64) -> String {
+        significant(base / self.base_units)
+    }
+
+    /// A number in this scale, with the unit.
+    pub fn with_unit(self, base: f64) -> String {
+        join(&self.number(base), self.name)
+    }
+}
+
+/// A value in its legible scale, with the unit.
+pub fn value(unit: Unit, value: &Value) -> String {
+    match value {
+        Value::Boolean(truth) => truth.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Integer(_) | Value::Float(_) => {
+            let number = value.number().expect("the arm is for numbers");
+            Scale::of(unit, number).with_unit(number)
+        }
+    }
+}
+
+/// A target as a condition: `< 15 MB`. Round limits are printed round.
+pub fn target(unit: Unit, target: Target) -> String {
+    let limit = |sign: &str, limit: f64| {
+        let scale = Scale::of(unit, limit);
+        let number = limit / scale.base_units;
+        let number = if number.fract() == 0.0 {
+            grouped(number, 0)
+        } else {
+            scale.number(limit)
+        };
+        format!("{sign} {}", join(&number, scale.name))
+    };
+    match target {
+        Target::None => "–".to_owned(),
+        Target::Below(number) => limit("<", number),
+        Target::AtMost(number) => limit("≤", number),
+        Target::Above(number) => limit(">", number),
+        Target::Text(text) => text.to_owned(),
+        Target::Boolean(truth) => truth.to_string(),
+    }
+}
+
+fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Bytes => "B",
+        Unit::Count | Unit::String | Unit::Bool => "",
+        other => other.name(),
+    }
+}
+
+fn join(number: &str, unit: &str) -> String {
+    if unit.is_empty() {
+        number.to_owned()
+    } else {
+        format!("{number} {unit}")
+    }
+}
+
+fn significant(number: f64) -> String {
+    let magnitude = number.abs();
+    // Decided on the rounded number, so that 9.999 is 10.0 and not 10.00.
+    let decimals = if magnitude >= 99.95 || number == 0.0 {
+        0
+    } else if magnitude >= 9.995 {
+        1
+    } else if magnitude >= 0.9995 {
+        2
+    } else {
+        3
+    };
+    if number.fract() == 0.0 {
+        grouped(number, 0)
+    } else {
+        grouped(number, decimals)
+    }
+}
+
+/// Thousands separated by commas.
+fn grouped(number: f64, decimals: usize) -> String {
+    let text = format!("{number:.decimals$}");
+    let (whole, fraction) = match text.split_once('.') {
+        Some((whole, fraction)) => (whole, format!(".{fraction}")),
+        None => (text.as_str(), String::new()),
+    };
+    let (sign, digits) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |digits| ("-", digits));
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{sign}{grouped}{fraction}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_scaled_and_rounded_for_people() {
+        let cases = [
+            (Unit::Bytes, 8_432_640.0, "8.43 MB"),
+            (Unit::Bytes, 512.0, "512 B"),
+            (Unit::Bytes, 98_566_144.0, "98.6 MB"),
+            (Unit::Bytes, 1_500_000_000.0, "1,500 MB"),
+            (Unit::Milliseconds, 2.3, "2.30 ms"),
+            (Unit::Milliseconds, 9.999, "10.0 ms"),
+            (Unit::Milliseconds, 0.1471, "0.147 ms"),
+            (Unit::Milliseconds, -0.02, "-20 µs"),
+            (Unit::Milliseconds, 2412.0, "2.41 s"),
+            (Unit::Microseconds, 0.045, "45 ns"),
+            (Unit::Percent, 0.3, "0.300 %"),
+            (Unit::Percent, 0.0, "0 %"),
+            (Unit::RequestsPerSecond, 15_420.0, "15,420 req/s"),
+            (Unit::Count, 3.0, "3"),
+        ];
+        for (unit, number, expected) in cases {
+            assert_eq!(value(unit, &Value::Float(number)), expected);
+        }
+        assert_eq!(
+            value(Unit::String, &Value::Text("scratch".to_owned())),
+            "scratch"
+        );
+    }
+
+    #[test]
+    fn targets_read_like_the_requirement() {
+        let cases = [
+            (Unit::Bytes, Target::Below(15e6), "< 15 MB"),
+            (Unit::Microseconds, Target::Below(500.0), "< 500 µs"),
+            (
+                Unit::RequestsPerSecond,
+                Target::Above(10_000.0),
+                "> 10,000 req/s",
+            ),
+            (Unit::Count, Target::AtMost(5.0), "≤ 5"),
+            (Unit::String, Target::Text("scratch"), "scratch"),
+            (Unit::Count, Target::None, "–"),
+        ];
+        for (unit, condition, expected) in cases {
+            assert_eq!(target(unit, condition), expected);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The table that a run ends with: one line per metric of the tiers that were asked for.
+//!
+//! Deliberately absent: colour, and reasons longer than a word; `warnings` has those.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::{number, rows};
+use crate::metrics::catalog::{Metric, Tier};
+use crate::metrics::judge::{self, TargetVerdict};
+use crate::metrics::model::{Note, Outcome, Record, Run};
+
+const HEADER: [&str; 7] = [
+    "metric",
+    "value",
+    "95 % interval",
+    "target",
+    "",
+    "samples",
+    "notes",
+];
+
+/// The table, a line on what was measured above it.
+pub fn render(run: &Run) -> String {
+    let mut table = empty(&HEADER);
+    for tier in Tier::ALL {
+        for (metric, record) in rows(run).filter(|(metric, _)| metric.tier == tier) {
+            table.add_row(line(metric, record));
+        }
+    }
+    for column in [1, 2, 5] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    format!("{}\n{}", headline(run), finish(&table))
+}
+
+/// A table without frame, columns two spaces apart.
+pub(super) fn empty(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(header.iter().copied());
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// The text of a table, without blanks at the ends of its lines.
+pub(super) fn finish(table: &Table) -> String {
+    table
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
+}
+
+fn headline(run: &Run) -> String {
+    let host = &run.host;
+    let revision = run
+        .git
+        .revision
+        .as_deref()
+        .map_or("no revision", |hash| hash.get(..12).unwrap_or(hash));
+    let marks = [
+        (run.git.dirty, ", modified"),
+        (run.quick, ", quick: not to be quoted"),
+        (!run.complete, ", cut off"),
+    ];
+    let marks: String = marks
+        .iter()
+        .filter(|mark| mark.0)
+        .map(|mark| mark.1)
+        .collect();
+    format!(
+        "{revision} on {} ({} cores, {}){marks}\n",
+        host.cpu_model.as_deref().unwrap_or("unknown CPU"),
+        host.logical_cores,
+        host.kernel.as_deref().unwrap_or(&host.os),
+    )
+}
+
+fn line(metric: &Metric, record: &Record) -> [String; 7] {
+    let (value, interval) = figures(metric, record);
+    let verdict = match judge::target(metric, record) {
+        TargetVerdict::Met => "met",
+        TargetVerdict::Missed => "MISSED",
+        TargetVerdict::NoTarget => "no target",
+        TargetVerdict::Unmeasured => "",
+    };
+    let target = match verdict {
+        "no target" => String::new(),
+        _ => number::target(metric.unit, metric.target),
+    };
+    [
+        metric.name.to_owned(),
+        value,
+        interval,
+        target,
+        verdict.to_owned(),
+        samples(record),
+        notes(record),
+    ]
+}
+
+fn figures(metric: &Metric, record: &Record) -> (String, String) {
+    let word = |word: &str| (word.to_owned(), String::new());
+    match &record.outcome {
+        Outcome::Pending => word("not reached"),
+        Outcome::Skipped { .. } => word("skipped"),
+        Outcome::Failed { .. } => word("failed"),
+        Outcome::Measured { value, interval } => {
+            let interval = interval.zip(value.number()).map(|([lower, upper], value)| {
+                // In the scale of the value, so that the three numbers can be compared by eye.
+                let scale = number::Scale::of(metric.unit, value);
+                format!("{} … {}", scale.number(lower), scale.number(upper))
+            });
+            (
+                number::value(metric.unit, value),
+                interval.unwrap_or_default(),
+            )
+        }
+    }
+}
+
+fn samples(record: &Record) -> String {
+    match (record.samples.len(), record.voids.len()) {
+        (0, 0) => String::new(),
+        (count, 0) => count.to_string(),
+        (count, voids) => format!("{count}, {voids} void"),
+    }
+}
+
+fn notes(record: &Record) -> String {
+    let notes: Vec<&str> = record.notes.iter().map(describe).collect();
+    notes.join("; ")
+}
+
+/// A note in words.
+pub(super) fn describe(note: &Note) -> &str {
+    match note {
+        Note::Noisy => "noisy",
+        Note::GeneratorBound => "generator bound",
+        Note::OtherHost => "other host",
+        Note::Text(text) => text,
+    }
+}

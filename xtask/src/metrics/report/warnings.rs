@@ -1,0 +1,59 @@
+//! What a reader of the table must be told on stderr: what happened, why, and what to do.
+
+use super::rows;
+use crate::metrics::model::{Note, Outcome, Record, Run};
+
+/// One warning per reason, the metrics it concerns together. Empty when all went well.
+pub fn render(run: &Run) -> String {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for (metric, record) in rows(run) {
+        for text in of_record(record) {
+            match groups.iter_mut().find(|group| group.0 == text) {
+                Some(group) => group.1.push(metric.name),
+                None => groups.push((text, vec![metric.name])),
+            }
+        }
+    }
+    groups
+        .iter()
+        .map(|(text, names)| format!("warning: {}: {text}\n", names.join(", ")))
+        .collect()
+}
+
+fn of_record(record: &Record) -> Vec<String> {
+    let mut texts = Vec::new();
+    match &record.outcome {
+        Outcome::Measured { .. } => {}
+        Outcome::Pending => texts.push("not reached".to_owned()),
+        Outcome::Skipped { reason, hint } => {
+            texts.push(format!("not measured: {reason}\n  hint: {hint}"));
+        }
+        Outcome::Failed { error } => {
+            let error = error.trim_end().replace('\n', "\n  ");
+            texts.push(format!("not measured: failed: {error}"));
+        }
+    }
+    let measured = matches!(record.outcome, Outcome::Measured { .. });
+    if let (true, Some(why)) = (measured, record.voids.last()) {
+        texts.push(format!(
+            "{} blocks were void and do not count; the last: {why}",
+            record.voids.len()
+        ));
+    }
+    texts.extend(record.notes.iter().filter_map(|note| {
+        match note {
+            Note::Noisy => Some(
+                "noisy: the machine was disturbed meanwhile, and repeating did not help\n  \
+             hint: measure again when nothing else runs"
+                    .to_owned(),
+            ),
+            Note::GeneratorBound => Some(
+                "the load generator was the limit: the true value is at least this good\n  \
+             hint: measure on a machine with more cores"
+                    .to_owned(),
+            ),
+            Note::OtherHost | Note::Text(_) => None,
+        }
+    }));
+    texts
+}
