@@ -1,0 +1,123 @@
+//! Cedar's own authorizer over all policies, as a program would use it without an engine of ours.
+//!
+//! `cached` has every known entity built beforehand and builds only the request; `cold` also builds
+//! the entities of the request each time. Neither remembers decisions.
+
+use std::collections::HashSet;
+
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request,
+    RestrictedExpression,
+};
+use serde_json::Value;
+
+use crate::corpus::{self, Call, Kind};
+
+/// Policies and what they may refer to.
+pub struct Naive {
+    policies: PolicySet,
+    entities: Entities,
+    groups: Vec<(&'static str, String, Vec<String>)>,
+    reading: bool,
+}
+
+impl Naive {
+    /// The same policies and groups as [`corpus::engine`] loads.
+    pub fn new(count: usize, kind: Kind) -> Naive {
+        let policies = corpus::policies(count, kind)
+            .parse()
+            .expect("the generated policies are valid");
+        let options = corpus::options(count);
+        let agents = options
+            .agent_groups
+            .into_iter()
+            .map(|group| ("Agent", group));
+        let tools = options.tool_groups.into_iter().map(|group| ("Tool", group));
+        let groups = agents
+            .chain(tools)
+            .map(|(of, (name, members))| (of, name, members))
+            .collect();
+        let mut naive = Naive {
+            policies,
+            entities: Entities::empty(),
+            groups,
+            reading: kind == Kind::ContextReading,
+        };
+        let agents = corpus::AGENTS.iter().map(|agent| naive.agent(agent));
+        let names = corpus::tools(count);
+        let tools = names.iter().map(|tool| naive.tool(tool));
+        naive.entities = entities(agents.chain(tools).collect());
+        naive
+    }
+
+    /// Whether the call is allowed, with the entities that are there already.
+    pub fn cached(&self, call: &Call) -> bool {
+        self.evaluate(call, &self.entities)
+    }
+
+    /// Whether the call is allowed, its entities built for it.
+    pub fn cold(&self, call: &Call) -> bool {
+        let own = entities(vec![self.agent(&call.agent), self.tool(&call.tool)]);
+        self.evaluate(call, &own)
+    }
+
+    fn evaluate(&self, call: &Call, entities: &Entities) -> bool {
+        let context = if self.reading {
+            context(call)
+        } else {
+            Context::empty()
+        };
+        let request = Request::new(
+            uid("Agent", &call.agent),
+            uid("Action", "tools/call"),
+            uid("Tool", &call.tool),
+            context,
+            None,
+        )
+        .expect("only a schema's check can fail");
+        let response = Authorizer::new().is_authorized(&request, &self.policies, entities);
+        response.decision() == Decision::Allow
+    }
+
+    fn agent(&self, id: &str) -> Entity {
+        Entity::new_no_attrs(uid("Agent", id), self.parents("Agent", "Group", id))
+    }
+
+    fn tool(&self, id: &str) -> Entity {
+        let mut parents = self.parents("Tool", "ToolGroup", id);
+        parents.insert(uid("Upstream", corpus::UPSTREAM));
+        Entity::new_no_attrs(uid("Tool", id), parents)
+    }
+
+    fn parents(&self, of: &str, group_type: &str, id: &str) -> HashSet<EntityUid> {
+        self.groups
+            .iter()
+            .filter(|(kind, _, members)| *kind == of && members.iter().any(|member| member == id))
+            .map(|(_, name, _)| uid(group_type, name))
+            .collect()
+    }
+}
+
+fn entities(all: Vec<Entity>) -> Entities {
+    Entities::from_entities(all, None).expect("no two entities have one id")
+}
+
+fn uid(of: &str, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(of.parse().expect("a type name"), id.parse().expect("an id"))
+}
+
+/// The arguments parsed, and of them what the policies read.
+fn context(call: &Call) -> Context {
+    let value: Value = serde_json::from_str(call.arguments.get()).expect("the arguments are JSON");
+    let text = |name: &str| {
+        let text = value[name].as_str().unwrap_or_default().to_owned();
+        RestrictedExpression::new_string(text)
+    };
+    let number = RestrictedExpression::new_long(value["limit"].as_i64().unwrap_or_default());
+    let fields = [
+        ("path".to_owned(), text("path")),
+        ("limit".to_owned(), number),
+    ];
+    let arguments = RestrictedExpression::new_record(fields).expect("no name occurs twice");
+    Context::from_pairs([("arguments".to_owned(), arguments)]).expect("no name occurs twice")
+}

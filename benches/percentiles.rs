@@ -1,0 +1,262 @@
+//! Percentiles of single evaluations, which Criterion's batch means cannot give.
+//!
+//! One clock reading before and one after each evaluation. Where the median is under twenty times
+//! what reading the clock costs, groups of evaluations are timed instead and the case says so: its
+//! percentiles are then of group means. The cost of the clock is told, and not subtracted.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant, SystemTime};
+
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+use thoughtgate_policy::{Decision, Engine, Outcome, Query, Target};
+
+use crate::corpus::{self, Call, Kind, SIZES};
+use crate::naive::Naive;
+
+/// How much to measure.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Sizes of the policy files.
+    pub sizes: &'static [usize],
+    /// Evaluations of each case, at least.
+    pub evaluations: usize,
+    /// After this the naive engine, slow with many policies, ends a case early.
+    pub naive_time_max: Duration,
+}
+
+impl Effort {
+    /// What the figures in reports are made of.
+    pub const FULL: Effort = Effort {
+        sizes: &SIZES,
+        evaluations: 100_000,
+        naive_time_max: Duration::from_secs(4),
+    };
+    /// What shows that the benchmark works.
+    pub const SMOKE: Effort = Effort {
+        sizes: &[10],
+        evaluations: 50,
+        naive_time_max: Duration::from_secs(1),
+    };
+}
+
+/// A median below this many clock readings is measured in groups.
+const CLOCK_READINGS_MIN: u64 = 20;
+/// Evaluations that are run but not recorded before each case.
+const WARM_UP: usize = 2048;
+/// Calls that are checked before a case is measured.
+const CHECKED: usize = 128;
+
+/// Measures all cases: `{"timer_ns_p50": …, "cases": […]}`.
+pub fn measure(effort: Effort) -> Value {
+    let timer_ns = timer_ns_p50();
+    let mut cases = Vec::new();
+    for &policies in effort.sizes {
+        for kind in Kind::ALL {
+            let calls = corpus::calls(policies);
+            let naive = Naive::new(policies, kind);
+            check(&corpus::engine(policies, kind), &naive, &calls);
+            let mut add = |state: &str, engine: &str, figures: Figures| {
+                cases.push(figures.case(policies, kind, state, engine));
+            };
+
+            let engine = corpus::engine(policies, kind);
+            let cached = |at: usize| {
+                black_box(decide(&engine, &calls[at % calls.len()]))
+                    .error
+                    .is_none()
+            };
+            add(
+                "cached",
+                "thoughtgate",
+                run(timer_ns, effort.evaluations, Duration::MAX, cached),
+            );
+
+            let strangers = strangers(effort.evaluations, &calls);
+            let engine = corpus::engine(policies, kind);
+            // An agent that never called before is what a decision memory cannot help with; each
+            // stands for one evaluation only, so nothing is warmed up and nothing is grouped.
+            let cold = |at: usize| black_box(decide(&engine, &strangers[at])).error.is_none();
+            add(
+                "cold",
+                "thoughtgate",
+                record(1, strangers.len(), Duration::MAX, 0, &cold),
+            );
+
+            let at = |at: usize| &calls[at % calls.len()];
+            let prepared = |index: usize| {
+                black_box(naive.cached(at(index)));
+                true
+            };
+            add(
+                "cached",
+                "naive",
+                run(
+                    timer_ns,
+                    effort.evaluations,
+                    effort.naive_time_max,
+                    prepared,
+                ),
+            );
+            let built = |index: usize| {
+                black_box(naive.cold(at(index)));
+                true
+            };
+            add(
+                "cold",
+                "naive",
+                run(timer_ns, effort.evaluations, effort.naive_time_max, built),
+            );
+        }
+    }
+    json!({"timer_ns_p50": timer_ns, "cases": cases})
+}
+
+/// The decision of the engine that is measured.
+pub fn decide(engine: &Engine, call: &Call) -> Decision {
+    engine.decide(&Query {
+        principal: &call.agent,
+        target: Target::Tool(&call.tool),
+        arguments: Some(&call.arguments),
+        now: SystemTime::UNIX_EPOCH,
+    })
+}
+
+/// A fast wrong answer is no result: both engines must agree, in both states. A sample of the calls,
+/// since the naive engine takes a millisecond a call with many policies.
+pub fn check(engine: &Engine, naive: &Naive, calls: &[Call]) {
+    let mut allowed = 0;
+    for call in calls.iter().take(CHECKED) {
+        let expected = naive.cached(call);
+        assert_eq!(
+            naive.cold(call),
+            expected,
+            "{} calls {}",
+            call.agent,
+            call.tool
+        );
+        for _ in ["first", "remembered"] {
+            let decision = decide(engine, call);
+            assert_eq!(decision.error, None, "{} calls {}", call.agent, call.tool);
+            let forwarded = decision.outcome == Outcome::Forward;
+            assert_eq!(forwarded, expected, "{} calls {}", call.agent, call.tool);
+        }
+        allowed += usize::from(expected);
+    }
+    assert!(
+        allowed > 0 && allowed < CHECKED,
+        "{allowed} of {} allowed",
+        calls.len()
+    );
+}
+
+/// The same calls by agents of which each calls once.
+fn strangers(count: usize, calls: &[Call]) -> Vec<Call> {
+    (0..count)
+        .map(|at| {
+            let call = &calls[at % calls.len()];
+            call.by(format!("{}-{at}", call.agent))
+        })
+        .collect()
+}
+
+fn run(
+    timer_ns: u64,
+    evaluations: usize,
+    time_max: Duration,
+    evaluate: impl Fn(usize) -> bool,
+) -> Figures {
+    let warm_up = WARM_UP.min(evaluations);
+    let pilot = record(1, warm_up, time_max / 4, warm_up / 2, &evaluate);
+    let median = pilot.histogram.value_at_quantile(0.5).max(1);
+    let group = (CLOCK_READINGS_MIN * timer_ns).div_ceil(median).max(1);
+    record(group, evaluations, time_max, 0, &evaluate)
+}
+
+/// Times `evaluations` evaluations in groups, after `warm_up` that are not timed.
+fn record(
+    group: u64,
+    evaluations: usize,
+    time_max: Duration,
+    warm_up: usize,
+    evaluate: &dyn Fn(usize) -> bool,
+) -> Figures {
+    let mut histogram = new_histogram();
+    let begin = Instant::now();
+    for at in 0..warm_up {
+        if begin.elapsed() > time_max {
+            break;
+        }
+        assert!(evaluate(at), "evaluation {at} failed");
+    }
+    let size = usize::try_from(group).expect("a small number");
+    let (begin, mut done, mut failed, mut sum_ns) = (Instant::now(), 0, false, 0.0);
+    while done < evaluations && begin.elapsed() <= time_max {
+        let start = Instant::now();
+        for _ in 0..size {
+            failed |= !evaluate(done);
+            done += 1;
+        }
+        let elapsed = start.elapsed();
+        sum_ns += elapsed.as_secs_f64() * 1e9;
+        let each = nanoseconds(elapsed) / group;
+        histogram
+            .record(each.max(1))
+            .expect("the histogram resizes");
+    }
+    assert!(!failed, "an evaluation failed");
+    assert!(done > 0, "no evaluation ended in time");
+    Figures {
+        histogram,
+        group,
+        evaluations: done,
+        mean_ns: sum_ns / done as f64,
+    }
+}
+
+struct Figures {
+    histogram: Histogram<u64>,
+    group: u64,
+    evaluations: usize,
+    mean_ns: f64,
+}
+
+impl Figures {
+    fn case(&self, policies: usize, kind: Kind, state: &str, engine: &str) -> Value {
+        let mut case = json!({
+            "policies": policies,
+            "kind": kind.name(),
+            "state": state,
+            "engine": engine,
+            "evaluations": self.evaluations,
+            "p50_ns": self.histogram.value_at_quantile(0.5),
+            "p99_ns": self.histogram.value_at_quantile(0.99),
+            "mean_ns": (self.mean_ns * 10.0).round() / 10.0,
+        });
+        if self.group > 1 {
+            case["group"] = json!(self.group);
+        }
+        case
+    }
+}
+
+/// The median cost of reading the clock twice.
+fn timer_ns_p50() -> u64 {
+    let mut histogram = new_histogram();
+    for _ in 0..100_000 {
+        let start = Instant::now();
+        let elapsed = black_box(start).elapsed();
+        histogram
+            .record(nanoseconds(elapsed).max(1))
+            .expect("the histogram resizes");
+    }
+    histogram.value_at_quantile(0.5)
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn new_histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits are allowed")
+}
