@@ -1,0 +1,389 @@
+//! The handle that the proxy holds: asks for approvals, waits for them, claims them. Knows nothing
+//! of HTTP, MCP messages or policies, and nothing of how approvers are reached.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+
+use crate::claim::Claim;
+use crate::core::{Core, millis};
+use crate::counters::{Counters, Counts, Health};
+use crate::error::{ClaimError, OpenError, RequestError, UnsealError};
+use crate::ids::{Digest, Id, digest};
+use crate::record::{Record, State, View, now_ms};
+use crate::redact;
+use crate::seal::{Sealed, Sealer};
+use crate::settings::Settings;
+use crate::slack::{Desk, Interaction, InteractionError, InteractionOutcome};
+use crate::store::{Store, Write};
+
+/// Most of the arguments that is kept for approvers to read, in bytes.
+const ARGUMENTS_BYTES_MAX: usize = 12_000;
+
+/// A call that needs approval.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Who calls.
+    pub principal: &'a str,
+    /// The tool that the call names.
+    pub tool: &'a str,
+    /// Its arguments.
+    pub arguments: Option<&'a RawValue>,
+    /// The channel that the policy names; `None` is the default one.
+    pub channel: Option<&'a str>,
+    /// What it takes to make the call later, opaque here; only for calls that are answered later.
+    pub body: Option<&'a [u8]>,
+    /// The policies that ask for approval.
+    pub policies: &'a [Arc<str>],
+    /// Their generation.
+    pub generation: u64,
+}
+
+/// All approvals of this process. A cheap handle: clones share everything, on any thread.
+#[derive(Clone)]
+pub struct Approvals {
+    core: Arc<Core>,
+}
+
+impl std::fmt::Debug for Approvals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Approvals").finish_non_exhaustive()
+    }
+}
+
+impl Approvals {
+    /// Opens the store, takes up what is pending in it, and starts the workers on the current
+    /// runtime. Speaks to nobody before the first approval is pending.
+    pub async fn open(settings: Settings) -> Result<Self, OpenError> {
+        let counts = Arc::new(Counts::default());
+        let desk = Desk::new(&settings.slack, Arc::clone(&counts))?;
+        let location = settings.store.clone();
+        let (store, loaded) = tokio::task::spawn_blocking(move || Store::open(&location))
+            .await
+            .map_err(|error| OpenError::Settings(format!("the store was not opened: {error}")))??;
+        let sealer = Sealer::new(&loaded.seal_key).ok_or(OpenError::Random)?;
+        let core = Arc::new(Core::new(settings, store, sealer, desk, counts));
+        core.restore(loaded.records);
+        tokio::spawn(keep(Arc::clone(&core)));
+        Desk::resume(&core);
+        Ok(Self { core })
+    }
+
+    /// Asks for approval, or joins the approval that the same call already waits for or has not
+    /// used yet. On disk when this returns; approvers are asked in the background. Cancel safe: the
+    /// approval of a caller that goes away meanwhile is asked for all the same, and can be joined.
+    pub async fn request(&self, call: Call<'_>) -> Result<Id, RequestError> {
+        let core = &self.core;
+        if *core.closed.borrow() {
+            return Err(RequestError::Closed);
+        }
+        self.check(&call)?;
+        let shown = redact::render(
+            call.arguments,
+            &core.settings.redaction,
+            ARGUMENTS_BYTES_MAX,
+        );
+        let digest = digest(call.principal, call.tool, call.arguments);
+        let (id, flush, channel) = {
+            let mut book = core.book();
+            let mut writes = Vec::new();
+            let joined = book.joinable(&digest, now_ms());
+            let id = if let Some(id) = joined {
+                core.counts.joined.add(1);
+                id
+            } else {
+                self.check_room(&book, call.principal)?;
+                let id = Id::random()
+                    .ok_or_else(|| RequestError::Store("no random numbers".to_owned()))?;
+                book.insert(self.record(id, digest, &call, shown));
+                core.counts.requested.add(1);
+                core.counts.enter(State::Pending);
+                id
+            };
+            let Some(entry) = book.get_mut(id) else {
+                return Err(RequestError::Closed);
+            };
+            if let Some(body) = call
+                .body
+                .filter(|_| joined.is_none() || !entry.record.has_body)
+            {
+                entry.record.has_body = true;
+                writes.push(Write::Body(id, body.to_vec()));
+            }
+            if joined.is_none() || !writes.is_empty() {
+                writes.push(Write::Record(Box::new(entry.record.clone())));
+            }
+            (id, core.store.submit(writes), entry.record.channel.clone())
+        };
+        core.keeper.notify_one();
+        // The desk waits for the same flush before it asks anybody.
+        Desk::ask(core, &channel);
+        match flush.done().await {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                core.give_up(id, "the approval could not be stored");
+                Err(RequestError::Store(error))
+            }
+        }
+    }
+
+    fn check(&self, call: &Call<'_>) -> Result<(), RequestError> {
+        if let Some(arguments) = call.arguments {
+            thoughtgate_mcp::unique_keys(arguments)
+                .map_err(|duplicate| RequestError::DuplicateKey(duplicate.0))?;
+        }
+        let bytes = call.body.map_or(0, <[u8]>::len);
+        let limit = self.core.settings.body_bytes_max;
+        if bytes > limit {
+            return Err(RequestError::TooLarge { bytes, limit });
+        }
+        Ok(())
+    }
+
+    fn check_room(&self, book: &crate::book::Book, principal: &str) -> Result<(), RequestError> {
+        let settings = &self.core.settings;
+        let open = book.records().filter(|record| record.state.is_open());
+        let (mut all, mut own) = (0, 0);
+        for record in open {
+            all += 1;
+            own += usize::from(record.principal == principal);
+        }
+        let limits = [
+            (all, settings.open_max),
+            (own, settings.open_per_principal_max),
+        ];
+        for (open, limit) in limits {
+            if open >= limit {
+                self.core.counts.refused_busy.add(1);
+                return Err(RequestError::Busy { open, limit });
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&self, id: Id, digest: Digest, call: &Call<'_>, shown: redact::Shown) -> Record {
+        let settings = &self.core.settings;
+        let now = now_ms();
+        Record {
+            id,
+            principal: call.principal.to_owned(),
+            tool: call.tool.to_owned(),
+            digest,
+            channel: call.channel.unwrap_or(&settings.slack.channel).to_owned(),
+            policies: call.policies.iter().map(ToString::to_string).collect(),
+            generation: call.generation,
+            arguments: shown.text,
+            arguments_complete: shown.complete,
+            created_ms: now,
+            updated_ms: now,
+            expires_ms: now.saturating_add(millis(settings.timeout)),
+            state: State::Pending,
+            decided_by: None,
+            reason: None,
+            strangers: Vec::new(),
+            message: None,
+            face: None,
+            has_body: false,
+        }
+    }
+
+    /// The approval, if it is `principal`'s.
+    #[must_use]
+    pub fn find(&self, id: Id, principal: &str) -> Option<View> {
+        self.core
+            .book()
+            .owned(id, principal)
+            .map(|entry| entry.record.view())
+    }
+
+    /// All approvals of `principal` that are kept, newest first.
+    #[must_use]
+    pub fn list(&self, principal: &str) -> Vec<View> {
+        let book = self.core.book();
+        let own = book
+            .records()
+            .filter(|record| record.principal == principal);
+        let mut views: Vec<View> = own.map(Record::view).collect();
+        views.sort_unstable_by_key(|view| std::cmp::Reverse((view.created_ms, view.id)));
+        views
+    }
+
+    /// Waits until the approval is no longer pending, for at most `at_most`. Cancel safe, and at
+    /// home on any runtime. `None` when it is not `principal`'s or was forgotten meanwhile.
+    pub async fn wait(&self, id: Id, principal: &str, at_most: Duration) -> Option<View> {
+        self.wait_while(id, principal, at_most, |state| state == State::Pending)
+            .await
+    }
+
+    /// Like [`Approvals::wait`], until nothing more can happen: for calls that are answered later.
+    pub async fn wait_end(&self, id: Id, principal: &str, at_most: Duration) -> Option<View> {
+        self.wait_while(id, principal, at_most, State::is_open)
+            .await
+    }
+
+    async fn wait_while(
+        &self,
+        id: Id,
+        principal: &str,
+        at_most: Duration,
+        holds: fn(State) -> bool,
+    ) -> Option<View> {
+        let mut changed = self.core.book().owned(id, principal)?.changed.subscribe();
+        // Timed out, changed or forgotten: what it is now answers all three.
+        let _ = tokio::time::timeout(at_most, changed.wait_for(|state| !holds(*state))).await;
+        self.find(id, principal)
+    }
+
+    /// Takes the right to make the approved call; at most one caller ever gets it, restarts
+    /// included. On disk before this returns.
+    pub async fn claim(
+        &self,
+        id: Id,
+        principal: &str,
+        digest: &Digest,
+    ) -> Result<Claim, ClaimError> {
+        Claim::take(&self.core, id, principal, digest).await
+    }
+
+    /// The result that [`Claim::complete`] was given.
+    #[must_use]
+    pub fn result(&self, id: Id, principal: &str) -> Option<Bytes> {
+        let held = {
+            let book = self.core.book();
+            let entry = book.owned(id, principal)?;
+            if entry.record.state != State::Done {
+                return None;
+            }
+            entry.result.clone()
+        };
+        held.or_else(|| self.core.store.result(id).map(Bytes::from))
+    }
+
+    /// The agent takes its request back. Too late, or for another principal, it does nothing. Other
+    /// calls that joined the approval see it cancelled too.
+    pub fn cancel(&self, id: Id, principal: &str) {
+        self.end(id, principal, State::Cancelled, |_| {});
+    }
+
+    /// The policy changed its mind after the decision: the call must not run. Does nothing once the
+    /// approval is claimed or has ended.
+    pub fn revoke(&self, id: Id, principal: &str, reason: &str) {
+        self.end(id, principal, State::Rejected, |record| {
+            record.reason = Some(reason.to_owned());
+            record.decided_by = Some("policy".to_owned());
+        });
+    }
+
+    fn end(&self, id: Id, principal: &str, state: State, edit: impl FnOnce(&mut Record)) {
+        let mut book = self.core.book();
+        if book.owned(id, principal).is_some() {
+            self.core.change(&mut book, id, state, edit);
+        }
+    }
+
+    /// The ids of approvals with a kept body as they become approved, those that already are
+    /// included. One listener at a time: a later call takes over. Without a listener nothing is
+    /// queued.
+    pub fn ready(&self) -> mpsc::UnboundedReceiver<Id> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let book = self.core.book();
+        for record in book
+            .records()
+            .filter(|r| r.state == State::Approved && r.has_body)
+        {
+            // The receiver is at hand, so this cannot fail.
+            let _ = sender.send(record.id);
+        }
+        *self
+            .core
+            .ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        receiver
+    }
+
+    /// Request state for a client to carry: says which approval, for which call, until when.
+    /// `None` when the approval is not `principal`'s.
+    #[must_use]
+    pub fn seal(&self, id: Id, principal: &str) -> Option<String> {
+        let view = self.find(id, principal)?;
+        let settings = &self.core.settings;
+        // Good for as long as the answer may matter: to decide, to claim, and to be told the end.
+        let life = settings.timeout + settings.approved_for + settings.retention;
+        let expires_ms = view.created_ms.saturating_add(millis(life));
+        self.core.sealer.seal(
+            &Sealed {
+                id,
+                digest: view.digest,
+                expires_ms,
+            },
+            principal,
+        )
+    }
+
+    /// What [`Approvals::seal`] sealed for the same principal. The caller compares the digest with
+    /// that of the call at hand.
+    pub fn unseal(&self, text: &str, principal: &str) -> Result<Sealed, UnsealError> {
+        self.core.sealer.unseal(text, principal, now_ms())
+    }
+
+    /// Checks and reads a button press that arrived over HTTP: the headers
+    /// `X-Slack-Request-Timestamp` and `X-Slack-Signature`, and the raw body.
+    pub fn verify(
+        &self,
+        timestamp: &str,
+        signature: &str,
+        body: &[u8],
+        now: SystemTime,
+    ) -> Result<Interaction, InteractionError> {
+        self.core.desk.verify(timestamp, signature, body, now)
+    }
+
+    /// Acts on a verified button press. May have to look up who belongs to a group: answer the
+    /// press first, it must be answered within three seconds.
+    pub async fn interact(&self, interaction: Interaction) -> InteractionOutcome {
+        Desk::interact(&self.core, interaction).await
+    }
+
+    /// Stops the workers, writes what is queued and lets go of the store. Pending approvals are
+    /// taken up again by the next [`Approvals::open`].
+    pub async fn close(&self) {
+        self.core.closed.send_replace(true);
+        self.core.store.close().await;
+    }
+
+    /// What is wrong at the moment.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.core.health()
+    }
+
+    /// Numbers for `/metrics`.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.core.counters()
+    }
+}
+
+/// Expires and forgets what is due, until the end.
+async fn keep(core: Arc<Core>) {
+    let mut closed = core.closed.subscribe();
+    loop {
+        let due = core.sweep();
+        // Nothing due is not polled for: the next change wakes this up.
+        let sleep = async {
+            match due {
+                Some(ms) => tokio::time::sleep(Duration::from_millis(ms.max(1))).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep => {}
+            () = core.keeper.notified() => {}
+            _ = closed.wait_for(|closed| *closed) => return,
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! All approvals of this process in memory, and the rules by which they change. Touches no disk, no
+//! network and no clock: whoever calls passes the time and writes down what changed.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::ids::{Digest, Id};
+use crate::record::{Record, State};
+
+/// Told to the agent whose call was running when the proxy went away.
+const INTERRUPTED: &str = "the proxy stopped while executing; outcome unknown, not repeated";
+
+pub(crate) struct Entry {
+    pub(crate) record: Record,
+    pub(crate) changed: watch::Sender<State>,
+    /// A result on its way to the store.
+    pub(crate) result: Option<Bytes>,
+    /// Whether an earlier attempt to ask approvers had an unknown end: look before asking again.
+    pub(crate) maybe_asked: bool,
+}
+
+impl Entry {
+    fn new(record: Record) -> Self {
+        let changed = watch::Sender::new(record.state);
+        Self {
+            record,
+            changed,
+            result: None,
+            maybe_asked: false,
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Book {
+    entries: HashMap<Id, Entry>,
+    /// Approvals that another call of the same digest joins: the pending and the unclaimed ones.
+    joinable: HashMap<Digest, Id>,
+}
+
+impl Book {
+    /// Takes over what a former process left, and returns what had to change for that.
+    pub(crate) fn restore(&mut self, records: Vec<Record>, now_ms: u64) -> Vec<Id> {
+        let mut changed = Vec::new();
+        for record in records {
+            let (id, state) = (record.id, record.state);
+            self.insert(record);
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.maybe_asked = true;
+            }
+            if state == State::Executing {
+                self.change(id, State::Failed, now_ms, |record| {
+                    record.reason = Some(INTERRUPTED.to_owned());
+                });
+                changed.push(id);
+            }
+        }
+        changed.extend(self.expire(now_ms));
+        changed
+    }
+
+    pub(crate) fn insert(&mut self, record: Record) {
+        if is_joinable(record.state) {
+            self.joinable.insert(record.digest, record.id);
+        }
+        self.entries.insert(record.id, Entry::new(record));
+    }
+
+    pub(crate) fn get(&self, id: Id) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    /// The entry, if it is `principal`'s.
+    pub(crate) fn owned(&self, id: Id, principal: &str) -> Option<&Entry> {
+        self.entries
+            .get(&id)
+            .filter(|entry| entry.record.principal == principal)
+    }
+
+    /// The approval that a call of this digest joins.
+    pub(crate) fn joinable(&self, digest: &Digest, now_ms: u64) -> Option<Id> {
+        let id = *self.joinable.get(digest)?;
+        let live = self.get(id)?.record.expires_ms > now_ms;
+        live.then_some(id)
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.entries.values().map(|entry| &entry.record)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Moves an approval on, unless the rules forbid it; everyone who waits for it wakes up.
+    pub(crate) fn change(
+        &mut self,
+        id: Id,
+        next: State,
+        now_ms: u64,
+        edit: impl FnOnce(&mut Record),
+    ) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return false;
+        };
+        let record = &mut entry.record;
+        if !record.state.may_become(next) {
+            return false;
+        }
+        record.state = next;
+        record.updated_ms = now_ms;
+        edit(record);
+        if !next.is_open() {
+            record.has_body = false;
+        }
+        if is_joinable(next) {
+            self.joinable.insert(record.digest, id);
+        } else if self.joinable.get(&record.digest) == Some(&id) {
+            self.joinable.remove(&record.digest);
+        }
+        entry.changed.send_replace(next);
+        true
+    }
+
+    /// Expires what is due; returns it.
+    pub(crate) fn expire(&mut self, now_ms: u64) -> Vec<Id> {
+        let due: Vec<Id> = self
+            .records()
+            .filter(|record| is_joinable(record.state) && record.expires_ms <= now_ms)
+            .map(|record| record.id)
+            .collect();
+        for id in &due {
+            self.change(*id, State::Expired, now_ms, |_| {});
+        }
+        due
+    }
+
+    /// Forgets what ended `retention_ms` ago, and the oldest ended ones beyond `kept_max`.
+    pub(crate) fn prune(&mut self, now_ms: u64, retention_ms: u64, kept_max: usize) -> Vec<Id> {
+        let mut ended: Vec<(u64, Id)> = self
+            .records()
+            .filter(|record| !record.state.is_open())
+            .map(|record| (record.updated_ms, record.id))
+            .collect();
+        ended.sort_unstable();
+        let excess = self.len().saturating_sub(kept_max);
+        let old = ended.partition_point(|(ms, _)| ms.saturating_add(retention_ms) <= now_ms);
+        let gone: Vec<Id> = ended
+            .into_iter()
+            .take(excess.max(old))
+            .map(|(_, id)| id)
+            .collect();
+        for id in &gone {
+            self.entries.remove(id);
+        }
+        gone
+    }
+
+    /// When [`Book::expire`] or [`Book::prune`] next have something to do.
+    pub(crate) fn next_due_ms(&self, retention_ms: u64) -> Option<u64> {
+        self.records()
+            .filter(|record| record.state != State::Executing)
+            .map(|record| {
+                if record.state.is_open() {
+                    record.expires_ms
+                } else {
+                    record.updated_ms.saturating_add(retention_ms)
+                }
+            })
+            .min()
+    }
+}
+
+fn is_joinable(state: State) -> bool {
+    matches!(state, State::Pending | State::Approved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(tool: &str, state: State, expires_ms: u64) -> Record {
+        Record {
+            id: Id::random().unwrap(),
+            principal: "agent".to_owned(),
+            tool: tool.to_owned(),
+            digest: crate::digest("agent", tool, None),
+            channel: "C1".to_owned(),
+            policies: Vec::new(),
+            generation: 1,
+            arguments: String::new(),
+            arguments_complete: true,
+            created_ms: 0,
+            updated_ms: 0,
+            expires_ms,
+            state,
+            decided_by: None,
+            reason: None,
+            strangers: Vec::new(),
+            message: None,
+            face: None,
+            has_body: true,
+        }
+    }
+
+    #[test]
+    fn a_restart_never_repeats_a_call_that_was_running() {
+        let mut book = Book::default();
+        let running = record("a", State::Executing, 100);
+        let approved = record("b", State::Approved, 100);
+        let pending = record("c", State::Pending, 100);
+        let overdue = record("d", State::Pending, 10);
+        let ids = [running.id, approved.id, pending.id, overdue.id];
+        let changed = book.restore(vec![running, approved, pending, overdue], 50);
+        let states = ids.map(|id| book.get(id).unwrap().record.state);
+        assert_eq!(
+            states,
+            [
+                State::Failed,
+                State::Approved,
+                State::Pending,
+                State::Expired
+            ]
+        );
+        assert_eq!(changed, [ids[0], ids[3]]);
+    }
+
+    #[test]
+    fn it_is_decided_once() {
+        let mut book = Book::default();
+        let pending = record("a", State::Pending, 100);
+        let id = pending.id;
+        book.insert(pending);
+        assert!(book.change(id, State::Rejected, 1, |_| {}));
+        assert!(!book.change(id, State::Approved, 2, |_| {}));
+        assert_eq!(book.get(id).unwrap().record.updated_ms, 1);
+    }
+
+    #[test]
+    fn calls_join_until_it_is_claimed() {
+        let mut book = Book::default();
+        let pending = record("a", State::Pending, 100);
+        let (id, digest) = (pending.id, pending.digest);
+        book.insert(pending);
+        assert_eq!(book.joinable(&digest, 1), Some(id));
+        assert_eq!(book.joinable(&digest, 100), None);
+        book.change(id, State::Approved, 1, |_| {});
+        assert_eq!(book.joinable(&digest, 1), Some(id));
+        book.change(id, State::Executing, 1, |_| {});
+        assert_eq!(book.joinable(&digest, 1), None);
+    }
+
+    #[test]
+    fn only_ended_approvals_are_forgotten() {
+        let mut book = Book::default();
+        for (tool, state) in [
+            ("a", State::Done),
+            ("b", State::Pending),
+            ("c", State::Executing),
+        ] {
+            book.insert(record(tool, state, 1000));
+        }
+        assert!(book.prune(9, 10, 99).is_empty());
+        assert_eq!(book.prune(10, 10, 99).len(), 1);
+        assert_eq!(book.prune(9999, 10, 0).len(), 0);
+        assert_eq!(book.len(), 2);
+        assert_eq!(book.next_due_ms(10), Some(1000));
+    }
+
+    #[test]
+    fn too_many_ended_ones_go_early_and_oldest_first() {
+        let mut book = Book::default();
+        for ms in [3, 1, 2] {
+            let mut ended = record(&ms.to_string(), State::Done, 0);
+            ended.updated_ms = ms;
+            book.insert(ended);
+        }
+        book.prune(3, 1000, 1);
+        let left: Vec<u64> = book.records().map(|record| record.updated_ms).collect();
+        assert_eq!(left, [3]);
+    }
+
+    #[test]
+    fn the_body_is_not_kept_longer_than_it_is_needed() {
+        let mut book = Book::default();
+        let pending = record("a", State::Pending, 100);
+        let id = pending.id;
+        book.insert(pending);
+        book.change(id, State::Approved, 1, |_| {});
+        assert!(book.get(id).unwrap().record.has_body);
+        book.change(id, State::Cancelled, 1, |_| {});
+        assert!(!book.get(id).unwrap().record.has_body);
+    }
+}

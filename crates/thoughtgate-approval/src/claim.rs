@@ -1,0 +1,183 @@
+//! The right to make one approved call, once. Holding a [`Claim`] means that the fact is on disk.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::core::Core;
+use crate::error::ClaimError;
+use crate::ids::{Digest, Id};
+use crate::record::{State, now_ms};
+use crate::store::Write;
+
+/// Told to an agent whose call was dropped half-way.
+const ABANDONED: &str = "the call was abandoned while executing; outcome unknown, not repeated";
+
+/// The right to make one approved call. Settle it with [`Claim::complete`] or [`Claim::fail`];
+/// dropping it says that the outcome is unknown.
+#[must_use = "a dropped claim counts as a call with an unknown outcome"]
+pub struct Claim {
+    core: Arc<Core>,
+    id: Id,
+    body: Option<Vec<u8>>,
+    settled: bool,
+}
+
+impl std::fmt::Debug for Claim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Claim")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Claim {
+    /// Approved → Executing, on disk before this returns. A caller that goes away meanwhile gives
+    /// the approval back, since the call cannot have been made.
+    pub(crate) async fn take(
+        core: &Arc<Core>,
+        id: Id,
+        principal: &str,
+        digest: &Digest,
+    ) -> Result<Self, ClaimError> {
+        let (flush, has_body) = {
+            let mut book = core.book();
+            let record = &book.owned(id, principal).ok_or(ClaimError::Unknown)?.record;
+            if record.digest != *digest {
+                return Err(ClaimError::DigestMismatch);
+            }
+            let (state, has_body) = (record.state, record.has_body);
+            if matches!(state, State::Pending | State::Approved) && record.expires_ms <= now_ms() {
+                core.change(&mut book, id, State::Expired, |_| {});
+                return Err(ClaimError::Expired);
+            }
+            let flush = core.change(&mut book, id, State::Executing, |_| {});
+            (flush.ok_or_else(|| refusal(state))?, has_body)
+        };
+        let mut undo = Undo {
+            core,
+            id,
+            armed: true,
+        };
+        let stored = flush.done().await;
+        undo.armed = false;
+        let mut claim = Self {
+            core: Arc::clone(core),
+            id,
+            body: None,
+            settled: false,
+        };
+        if let Err(error) = stored {
+            // Whether the disk has it is unknown, so it counts as used; nothing was sent.
+            claim.settle(State::Failed, |reason| {
+                *reason = Some(format!(
+                    "the claim could not be stored: {error}; not executed"
+                ));
+            });
+            return Err(ClaimError::Store(error));
+        }
+        if has_body {
+            claim.body = core.store.body(id);
+        }
+        Ok(claim)
+    }
+
+    /// The approval claimed.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// What [`crate::Call::body`] was, for a call that is answered later.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.body.as_deref()
+    }
+
+    /// The call ran. A result, given for calls that are answered later, is on disk when this
+    /// returns; one that is larger than allowed leaves the approval failed, with that as reason.
+    pub async fn complete(mut self, result: Option<Vec<u8>>) {
+        let limit = self.core.settings.result_bytes_max;
+        let bytes = result.as_ref().map_or(0, Vec::len);
+        if bytes > limit {
+            self.fail(&format!(
+                "the call ran, but its result of {bytes} bytes exceeds the {limit} that are kept"
+            ));
+            return;
+        }
+        let Some(result) = result else {
+            self.settle(State::Done, |_| {});
+            return;
+        };
+        let core = Arc::clone(&self.core);
+        let stored = {
+            let mut book = core.book();
+            // The result is on its way to the disk before the state that speaks of it.
+            let stored = core
+                .store
+                .submit(vec![Write::Result(self.id, result.clone())]);
+            if let Some(entry) = book.get_mut(self.id) {
+                entry.result = Some(Bytes::from(result));
+            }
+            core.change(&mut book, self.id, State::Done, |_| {});
+            stored
+        };
+        self.settled = true;
+        // Memory lets go of it once the disk has it.
+        if stored.done().await.is_ok()
+            && let Some(entry) = core.book().get_mut(self.id)
+        {
+            entry.result = None;
+        }
+    }
+
+    /// The call failed, or its outcome is unknown; it is not made again.
+    pub fn fail(mut self, reason: &str) {
+        self.settle(State::Failed, |told| *told = Some(reason.to_owned()));
+    }
+
+    fn settle(&mut self, state: State, tell: impl FnOnce(&mut Option<String>)) {
+        self.settled = true;
+        let mut book = self.core.book();
+        self.core
+            .change(&mut book, self.id, state, |record| tell(&mut record.reason));
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.settle(State::Failed, |reason| *reason = Some(ABANDONED.to_owned()));
+        }
+    }
+}
+
+/// Gives an approval back when its claim was never handed out.
+struct Undo<'a> {
+    core: &'a Core,
+    id: Id,
+    armed: bool,
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            let mut book = self.core.book();
+            self.core
+                .change(&mut book, self.id, State::Approved, |_| {});
+        }
+    }
+}
+
+fn refusal(state: State) -> ClaimError {
+    match state {
+        State::Pending => ClaimError::Pending,
+        State::Rejected => ClaimError::Rejected,
+        State::Expired => ClaimError::Expired,
+        State::Cancelled => ClaimError::Cancelled,
+        State::Unavailable => ClaimError::Unavailable,
+        State::Approved | State::Executing | State::Done | State::Failed => {
+            ClaimError::AlreadyExecuted
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What all handles and workers share: the book, the store behind it, and the wake-up calls. Every
+//! change of an approval goes through here, so that memory, disk, counts and waiters agree.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::book::Book;
+use crate::counters::{Counters, Counts, Health};
+use crate::ids::Id;
+use crate::record::{Face, Message, Record, State, now_ms};
+use crate::seal::Sealer;
+use crate::settings::Settings;
+use crate::slack::Desk;
+use crate::store::{Flush, Store, Write};
+
+pub(crate) struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) sealer: Sealer,
+    pub(crate) counts: Arc<Counts>,
+    /// Asks approvers, and hears what they say.
+    pub(crate) desk: Desk,
+    pub(crate) keeper: Notify,
+    /// True once the workers must stop.
+    pub(crate) closed: watch::Sender<bool>,
+    /// Told which calls with a kept body may now run; absent until somebody listens.
+    pub(crate) ready: Mutex<Option<mpsc::UnboundedSender<Id>>>,
+    book: Mutex<Book>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        settings: Settings,
+        store: Store,
+        sealer: Sealer,
+        desk: Desk,
+        counts: Arc<Counts>,
+    ) -> Self {
+        Self {
+            settings,
+            store,
+            sealer,
+            counts,
+            desk,
+            keeper: Notify::new(),
+            closed: watch::Sender::new(false),
+            ready: Mutex::new(None),
+            book: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down what a former process left and this one had to change.
+    pub(crate) fn restore(&self, records: Vec<Record>) {
+        let mut book = self.book();
+        for id in book.restore(records, now_ms()) {
+            self.record(&book, id);
+        }
+    }
+
+    /// Moves an approval on. `None` when the rules forbid it or it is gone.
+    pub(crate) fn change(
+        &self,
+        book: &mut Book,
+        id: Id,
+        next: State,
+        edit: impl FnOnce(&mut Record),
+    ) -> Option<Flush> {
+        let approved_ms = millis(self.settings.approved_for);
+        let now = now_ms();
+        let changed = book.change(id, next, now, |record| {
+            if next == State::Approved {
+                record.expires_ms = now.saturating_add(approved_ms);
+            }
+            edit(record);
+        });
+        changed.then(|| self.record(book, id))
+    }
+
+    /// Stores an approval that just entered its state, and tells all whom it concerns.
+    fn record(&self, book: &Book, id: Id) -> Flush {
+        let Some(entry) = book.get(id) else {
+            return self.store.submit(Vec::new());
+        };
+        let record = &entry.record;
+        self.counts.enter(record.state);
+        let mut writes = vec![Write::Record(Box::new(record.clone()))];
+        if !record.state.is_open() {
+            writes.push(Write::DropBody(id));
+        }
+        if record.state == State::Approved && record.has_body {
+            self.announce(id);
+        }
+        self.keeper.notify_one();
+        self.desk.wake(&record.channel);
+        self.store.submit(writes)
+    }
+
+    fn announce(&self, id: Id) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        // A listener that went away must not leave a queue that nobody empties.
+        if ready.as_ref().is_some_and(|ready| ready.send(id).is_err()) {
+            *ready = None;
+        }
+    }
+
+    /// An approver's word. Too late a word counts as none; the second word changes nothing.
+    pub(crate) fn decide(&self, id: Id, approve: bool, by: &str) -> bool {
+        let mut book = self.book();
+        let overdue = book.get(id).is_some_and(|entry| {
+            entry.record.state == State::Pending && entry.record.expires_ms <= now_ms()
+        });
+        if overdue {
+            self.change(&mut book, id, State::Expired, |_| {});
+            return false;
+        }
+        // An approved call can still be rejected by the policy, but not by a second approver.
+        if book
+            .get(id)
+            .is_none_or(|entry| entry.record.state != State::Pending)
+        {
+            return false;
+        }
+        let next = if approve {
+            State::Approved
+        } else {
+            State::Rejected
+        };
+        self.change(&mut book, id, next, |record| {
+            record.decided_by = Some(by.to_owned());
+        })
+        .is_some()
+    }
+
+    /// Nobody could be asked, and nobody will be.
+    pub(crate) fn give_up(&self, id: Id, reason: &str) {
+        let mut book = self.book();
+        self.change(&mut book, id, State::Unavailable, |record| {
+            record.reason = Some(reason.to_owned());
+        });
+    }
+
+    /// Notes people who tried to decide and may not.
+    pub(crate) fn refuse_voters(&self, id: Id, voters: &[String]) {
+        self.edit(id, |record| {
+            let known = record.strangers.len();
+            for voter in voters {
+                if record.strangers.len() < STRANGERS_MAX && !record.strangers.contains(voter) {
+                    record.strangers.push(voter.clone());
+                }
+            }
+            self.counts
+                .refused_voters
+                .add((record.strangers.len() - known) as u64);
+            record.strangers.len() != known
+        });
+    }
+
+    /// Approvers have been asked.
+    pub(crate) fn set_message(&self, id: Id, message: Message, face: Face) {
+        self.edit(id, |record| {
+            record.message = Some(message);
+            record.face = Some(face);
+            true
+        });
+    }
+
+    /// The message now says this, or never will say anything else.
+    pub(crate) fn set_face(&self, id: Id, face: Face) {
+        self.edit(id, |record| {
+            record.face = Some(face);
+            true
+        });
+    }
+
+    /// Changes what is not the state; `edit` says whether it did.
+    fn edit(&self, id: Id, edit: impl FnOnce(&mut Record) -> bool) {
+        let mut book = self.book();
+        let Some(entry) = book.get_mut(id) else {
+            return;
+        };
+        if edit(&mut entry.record) {
+            let record = entry.record.clone();
+            self.desk.wake(&record.channel);
+            self.store.submit(vec![Write::Record(Box::new(record))]);
+        }
+    }
+
+    /// Expires and forgets what is due; returns when to come back, in milliseconds from now.
+    pub(crate) fn sweep(&self) -> Option<u64> {
+        let now = now_ms();
+        let retention = millis(self.settings.retention);
+        let mut book = self.book();
+        for id in book.expire(now) {
+            self.record(&book, id);
+        }
+        let gone = book.prune(now, retention, self.settings.kept_max);
+        if !gone.is_empty() {
+            self.store.submit(vec![Write::Remove(gone)]);
+        }
+        book.next_due_ms(retention)
+            .map(|due| due.saturating_sub(now))
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let book = self.book();
+        let count = |wanted: fn(State) -> bool| {
+            book.records().filter(|record| wanted(record.state)).count() as u64
+        };
+        Counters {
+            pending: count(|state| state == State::Pending),
+            open: count(State::is_open),
+            kept: book.len() as u64,
+            ..self.counts.snapshot()
+        }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        Health {
+            store: self.store.failure(),
+            approvers: self.desk.failure(),
+        }
+    }
+}
+
+/// Names kept per approval of people who may not decide.
+const STRANGERS_MAX: usize = 20;
+
+/// Whole milliseconds, saturating.
+pub(crate) fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

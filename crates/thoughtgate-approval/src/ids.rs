@@ -1,0 +1,213 @@
+//! The two names an approval goes by: an unguessable id for whoever asks about it, and a digest
+//! that says which call it covers. Knows nothing of states, stores or people.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ring::digest::{Context, SHA256};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Marks an id as ours, so that a proxy can tell it from a task id of the upstream.
+const ID_PREFIX: &str = "tg-";
+
+/// Separates our digests from any other use of SHA-256 over the same fields.
+const DIGEST_DOMAIN: &[u8] = b"thoughtgate approval digest 1";
+
+/// 128 random bits, written as `tg-` and 32 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Id([u8; 16]);
+
+impl Id {
+    /// A new id from the system's random source; `None` when that source fails.
+    pub(crate) fn random() -> Option<Self> {
+        let mut bytes = [0; 16];
+        SystemRandom::new().fill(&mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// The id that `text` spells, or `None` when it is none of ours.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = unhex(text.strip_prefix(ID_PREFIX)?)?;
+        Some(Self(bytes.try_into().ok()?))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{ID_PREFIX}{}", hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Id {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text).ok_or("not an approval id")
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        id.to_string()
+    }
+}
+
+/// SHA-256 over who calls which tool with which arguments; made by [`digest`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let bytes = unhex(&text).ok_or("not a digest")?;
+        Ok(Self(bytes.try_into().map_err(|_| "not a digest")?))
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+/// The digest an approval is bound to. Every field carries its length, so no two different calls
+/// concatenate to the same bytes; absent arguments differ from `null` and from `{}`.
+#[must_use]
+pub fn digest(principal: &str, tool: &str, arguments: Option<&RawValue>) -> Digest {
+    let canonical = arguments.map(|raw| thoughtgate_mcp::canonical(Some(raw)));
+    let mut context = Context::new(&SHA256);
+    context.update(DIGEST_DOMAIN);
+    for field in [Some(principal), Some(tool), canonical.as_deref()] {
+        context.update(&[u8::from(field.is_some())]);
+        let bytes = field.unwrap_or_default().as_bytes();
+        context.update(&(bytes.len() as u64).to_be_bytes());
+        context.update(bytes);
+    }
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    Digest(bytes)
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|nibble| char::from(DIGITS[usize::from(nibble)]))
+        .collect()
+}
+
+/// The bytes that lower-case hex spells; `None` for anything else, upper case included, so that
+/// one value has one spelling.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let nibble = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs
+        .iter()
+        .map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn an_id_reads_back_and_nothing_else_does() {
+        let id = Id::random().unwrap();
+        assert_eq!(Id::parse(&id.to_string()), Some(id));
+        assert_ne!(Id::random(), Some(id));
+        for text in ["", "tg-", "tg-00", "786512e2-9e0d-44bd-8f29-789f320fe840"] {
+            assert_eq!(Id::parse(text), None, "{text}");
+        }
+        assert_eq!(Id::parse(&id.to_string().to_uppercase()), None);
+    }
+
+    #[test]
+    fn equal_calls_share_a_digest() {
+        let one = digest("a", "t", Some(&raw(r#"{"x":1,"y":[true]}"#)));
+        let two = digest("a", "t", Some(&raw(r#"{ "y": [ true ], "x": 1 }"#)));
+        assert_eq!(one, two);
+    }
+
+    #[test]
+    fn different_calls_never_share_a_digest() {
+        let calls = [
+            ("ab", "c", None),
+            ("a", "bc", None),
+            ("", "abc", None),
+            ("a", "b", Some("null")),
+            ("a", "b", None),
+            ("a", "b", Some("{}")),
+            ("a", "b", Some(r#"{"x":1}"#)),
+            ("a", "b", Some(r#"{"x":"1"}"#)),
+        ];
+        let mut seen = std::collections::HashSet::new();
+        for (principal, tool, arguments) in calls {
+            let arguments = arguments.map(raw);
+            assert!(seen.insert(digest(principal, tool, arguments.as_deref())));
+        }
+    }
+}

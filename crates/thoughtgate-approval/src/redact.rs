@@ -1,0 +1,341 @@
+//! Arguments as an approver sees them: pretty-printed, in the order they were sent, numbers as they
+//! were written, secrets left out. What is left out here is stored nowhere, unless the request's
+//! body is kept for a later answer.
+
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::text::{cut, visible};
+
+/// Names that mean a secret nearly everywhere; the default of [`Redaction`].
+const SECRET_NAMES: &[&str] = &[
+    "access_token",
+    "api_key",
+    "apikey",
+    "authorization",
+    "client_secret",
+    "credential",
+    "credentials",
+    "passphrase",
+    "passwd",
+    "password",
+    "private_key",
+    "refresh_token",
+    "secret",
+    "secret_key",
+    "token",
+];
+
+/// Deeper values are not shown: no proxied call is nested this deep, and the printer recurses.
+const DEPTH_MAX: usize = 128;
+
+/// Indentation stops growing here, or it would eat all the room there is.
+const INDENT_MAX: usize = 16;
+
+const REDACTED: &str = "\"[redacted]\"";
+
+/// Which parts of the arguments approvers do not get to see.
+#[derive(Debug, Clone)]
+pub struct Redaction {
+    all: bool,
+    names: Vec<String>,
+    pointers: Vec<Vec<String>>,
+}
+
+impl Redaction {
+    /// Rules, each one of: `all`; a JSON pointer such as `/user/password`, in which `*` stands for
+    /// any key or index; or a key's name, at any depth, in any case.
+    pub fn new<S: AsRef<str>>(rules: impl IntoIterator<Item = S>) -> Self {
+        let mut redaction = Self {
+            all: false,
+            names: Vec::new(),
+            pointers: Vec::new(),
+        };
+        for rule in rules {
+            let rule = rule.as_ref();
+            if rule == "all" {
+                redaction.all = true;
+            } else if let Some(pointer) = rule.strip_prefix('/') {
+                let segments = pointer.split('/');
+                redaction.pointers.push(
+                    segments
+                        .map(|s| s.replace("~1", "/").replace("~0", "~"))
+                        .collect(),
+                );
+            } else {
+                redaction.names.push(rule.to_lowercase());
+            }
+        }
+        redaction
+    }
+
+    fn hides(&self, path: &[String], name: Option<&str>) -> bool {
+        let named = name.is_some_and(|name| {
+            let name = name.to_lowercase();
+            self.names.contains(&name)
+        });
+        named
+            || self.pointers.iter().any(|pointer| {
+                pointer.len() == path.len()
+                    && pointer
+                        .iter()
+                        .zip(path)
+                        .all(|(want, have)| want == "*" || want == have)
+            })
+    }
+}
+
+impl Default for Redaction {
+    /// Hides the values of keys that are commonly secrets: `password`, `token`, `api_key`, ….
+    fn default() -> Self {
+        Self::new(SECRET_NAMES)
+    }
+}
+
+/// The arguments as shown, and whether that is all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) text: String,
+    pub(crate) complete: bool,
+}
+
+/// Renders `arguments` into at most about `bytes_max` bytes.
+pub(crate) fn render(
+    arguments: Option<&RawValue>,
+    redaction: &Redaction,
+    bytes_max: usize,
+) -> Shown {
+    let Some(arguments) = arguments else {
+        return Shown {
+            text: "none".to_owned(),
+            complete: true,
+        };
+    };
+    if redaction.all {
+        return Shown {
+            text: "[all arguments are redacted]".to_owned(),
+            complete: true,
+        };
+    }
+    let mut printer = Printer {
+        redaction,
+        bytes_max,
+        out: String::new(),
+        path: Vec::new(),
+        full: false,
+    };
+    printer.value(arguments, 0);
+    Shown {
+        text: printer.out,
+        complete: !printer.full,
+    }
+}
+
+struct Printer<'a> {
+    redaction: &'a Redaction,
+    bytes_max: usize,
+    out: String,
+    path: Vec<String>,
+    full: bool,
+}
+
+impl Printer<'_> {
+    fn value(&mut self, raw: &RawValue, depth: usize) {
+        let text = raw.get();
+        match text.as_bytes().first() {
+            Some(b'{' | b'[') if depth >= DEPTH_MAX => {
+                self.push("[nested too deeply to show]");
+                self.full = true;
+            }
+            Some(b'{') => match members(text) {
+                Some(members) => self.object(&members, depth),
+                None => self.push(&visible(text)),
+            },
+            Some(b'[') => match serde_json::from_str::<Vec<&RawValue>>(text) {
+                Ok(items) => self.array(&items, depth),
+                Err(_) => self.push(&visible(text)),
+            },
+            Some(b'"') => match serde_json::from_str::<String>(text) {
+                Ok(string) => self.string(&string),
+                Err(_) => self.push(&visible(text)),
+            },
+            _ => self.push(&visible(text)),
+        }
+    }
+
+    fn object(&mut self, members: &[(String, &RawValue)], depth: usize) {
+        self.push("{");
+        for (index, (name, value)) in members.iter().enumerate() {
+            if self.full {
+                return;
+            }
+            self.start_item(index, depth);
+            self.string(name);
+            self.push(": ");
+            self.item(name.clone(), Some(name), value, depth);
+        }
+        self.end(members.is_empty(), depth, "}");
+    }
+
+    fn array(&mut self, items: &[&RawValue], depth: usize) {
+        self.push("[");
+        for (index, value) in items.iter().enumerate() {
+            if self.full {
+                return;
+            }
+            self.start_item(index, depth);
+            self.item(index.to_string(), None, value, depth);
+        }
+        self.end(items.is_empty(), depth, "]");
+    }
+
+    fn item(&mut self, segment: String, name: Option<&str>, value: &RawValue, depth: usize) {
+        self.path.push(segment);
+        if self.redaction.hides(&self.path, name) {
+            self.push(REDACTED);
+        } else {
+            self.value(value, depth + 1);
+        }
+        self.path.pop();
+    }
+
+    fn start_item(&mut self, index: usize, depth: usize) {
+        if index > 0 {
+            self.push(",");
+        }
+        self.line(depth + 1);
+    }
+
+    fn end(&mut self, empty: bool, depth: usize, bracket: &str) {
+        if !empty {
+            self.line(depth);
+        }
+        self.push(bracket);
+    }
+
+    fn line(&mut self, depth: usize) {
+        self.push("\n");
+        self.push(&"  ".repeat(depth.min(INDENT_MAX)));
+    }
+
+    fn string(&mut self, string: &str) {
+        // serde_json spells newlines and the like the way everyone knows; the rest is ours.
+        let quoted = serde_json::to_string(string).unwrap_or_default();
+        self.push(&visible(&quoted));
+    }
+
+    fn push(&mut self, text: &str) {
+        let room = self.bytes_max - self.out.len();
+        if self.full || text.len() <= room {
+            if !self.full {
+                self.out.push_str(text);
+            }
+            return;
+        }
+        self.out.push_str(cut(text, room));
+        self.full = true;
+    }
+}
+
+/// The members of an object in the order they were sent.
+fn members(text: &str) -> Option<Vec<(String, &RawValue)>> {
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = Vec<(String, &'de RawValue)>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members = Vec::new();
+            while let Some(member) = map.next_entry()? {
+                members.push(member);
+            }
+            Ok(members)
+        }
+    }
+    serde_json::Deserializer::from_str(text)
+        .deserialize_map(Members)
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(json: &str, redaction: &Redaction, bytes_max: usize) -> Shown {
+        let raw = RawValue::from_string(json.to_owned()).unwrap();
+        render(Some(&raw), redaction, bytes_max)
+    }
+
+    #[test]
+    fn order_and_numbers_stay_as_sent() {
+        let shown = shown(
+            r#"{"b":1e400,"a":[1.50,{}],"c":12345678901234567890123}"#,
+            &Redaction::default(),
+            999,
+        );
+        assert_eq!(
+            shown.text,
+            "{\n  \"b\": 1e400,\n  \"a\": [\n    1.50,\n    {}\n  ],\n  \"c\": 12345678901234567890123\n}"
+        );
+        assert!(shown.complete);
+    }
+
+    #[test]
+    fn secrets_are_left_out_by_name_pointer_and_altogether() {
+        let json = r#"{"Password":"p1","deep":[{"token":"t1","id":7}],"card":{"number":"n1"}}"#;
+        let by_name = shown(json, &Redaction::default(), 999);
+        assert!(!by_name.text.contains("p1") && !by_name.text.contains("t1"));
+        assert!(by_name.text.contains("n1"));
+        let by_pointer = shown(json, &Redaction::new(["/card/number", "/deep/*/id"]), 999);
+        assert!(!by_pointer.text.contains("n1") && !by_pointer.text.contains('7'));
+        assert!(by_pointer.text.contains("p1"));
+        assert!(
+            !shown(json, &Redaction::new(["all"]), 999)
+                .text
+                .contains("card")
+        );
+    }
+
+    #[test]
+    fn a_name_spelled_with_escapes_or_far_down_is_still_left_out() {
+        let mut json = r#"{"p\u0061ssword":"hidden"}"#.to_owned();
+        for _ in 0..40 {
+            json = format!("[{json}]");
+        }
+        assert!(
+            !shown(&json, &Redaction::default(), 99_999)
+                .text
+                .contains("hidden")
+        );
+    }
+
+    #[test]
+    fn endless_nesting_is_cut_and_told() {
+        let json = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
+        assert!(!shown(&json, &Redaction::default(), 99_999).complete);
+    }
+
+    #[test]
+    fn hidden_characters_in_keys_and_values_show() {
+        let shown = shown(
+            "{\"a\u{202e}\":\"x\\u202ey\\n\"}",
+            &Redaction::default(),
+            999,
+        );
+        assert!(shown.text.contains("\\u{202e}") && !shown.text.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told() {
+        let cut = shown(
+            &format!("[\"{}\"]", "é".repeat(500)),
+            &Redaction::default(),
+            100,
+        );
+        assert!(!cut.complete);
+        assert!(cut.text.len() <= 100);
+    }
+}

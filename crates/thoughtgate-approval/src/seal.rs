@@ -1,0 +1,134 @@
+//! Request state that the client carries for us (`requestState`): encrypted and authenticated, tied
+//! to a principal, with its own expiry. Attackers hold it, so nothing is read before it is proven.
+
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::error::UnsealError;
+use crate::ids::{Digest, Id, hex, unhex};
+
+/// Bound into every seal with the principal, so that the key can serve nothing else by mistake.
+const DOMAIN: &[u8] = b"thoughtgate request state 1\0";
+
+/// Id, digest and expiry.
+const PLAIN_BYTES: usize = 16 + 32 + 8;
+
+/// What a genuine request state says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The approval.
+    pub id: Id,
+    /// The call that it covers.
+    pub digest: Digest,
+    /// Until when the state is good, in milliseconds since the Unix epoch.
+    pub expires_ms: u64,
+}
+
+pub(crate) struct Sealer(LessSafeKey);
+
+impl Sealer {
+    pub(crate) fn new(key: &[u8; 32]) -> Option<Self> {
+        Some(Self(LessSafeKey::new(
+            UnboundKey::new(&CHACHA20_POLY1305, key).ok()?,
+        )))
+    }
+
+    /// `None` when the system's random source fails.
+    pub(crate) fn seal(&self, sealed: &Sealed, principal: &str) -> Option<String> {
+        let mut nonce = [0; NONCE_LEN];
+        SystemRandom::new().fill(&mut nonce).ok()?;
+        let mut bytes = Vec::with_capacity(PLAIN_BYTES + 16);
+        bytes.extend_from_slice(&sealed.id.bytes());
+        bytes.extend_from_slice(sealed.digest.bytes());
+        bytes.extend_from_slice(&sealed.expires_ms.to_be_bytes());
+        self.0
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                aad(principal),
+                &mut bytes,
+            )
+            .ok()?;
+        Some(hex(&nonce) + &hex(&bytes))
+    }
+
+    pub(crate) fn unseal(
+        &self,
+        text: &str,
+        principal: &str,
+        now_ms: u64,
+    ) -> Result<Sealed, UnsealError> {
+        let sealed = self.open(text, principal).ok_or(UnsealError::Invalid)?;
+        if sealed.expires_ms <= now_ms {
+            return Err(UnsealError::Expired);
+        }
+        Ok(sealed)
+    }
+
+    fn open(&self, text: &str, principal: &str) -> Option<Sealed> {
+        if text.len() != 2 * (NONCE_LEN + PLAIN_BYTES + 16) {
+            return None;
+        }
+        let mut bytes = unhex(text)?;
+        let (nonce, rest) = bytes.split_at_mut(NONCE_LEN);
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let plain = self.0.open_in_place(nonce, aad(principal), rest).ok()?;
+        let (id, plain) = plain.split_first_chunk::<16>()?;
+        let (digest, plain) = plain.split_first_chunk::<32>()?;
+        let expires_ms = u64::from_be_bytes(plain.try_into().ok()?);
+        Some(Sealed {
+            id: Id::from_bytes(*id),
+            digest: Digest::from_bytes(*digest),
+            expires_ms,
+        })
+    }
+}
+
+fn aad(principal: &str) -> Aad<Vec<u8>> {
+    Aad::from([DOMAIN, principal.as_bytes()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed() -> Sealed {
+        Sealed {
+            id: Id::random().unwrap(),
+            digest: crate::digest("agent", "tool", None),
+            expires_ms: 1000,
+        }
+    }
+
+    #[test]
+    fn it_reads_back_until_it_expires() {
+        let sealer = Sealer::new(&[7; 32]).unwrap();
+        let text = sealer.seal(&sealed(), "agent").unwrap();
+        assert!(sealer.unseal(&text, "agent", 999).is_ok());
+        assert_eq!(
+            sealer.unseal(&text, "agent", 1000),
+            Err(UnsealError::Expired)
+        );
+        assert_ne!(sealer.seal(&sealed(), "agent"), Some(text));
+    }
+
+    #[test]
+    fn another_principal_another_key_or_any_changed_digit_is_refused() {
+        let sealer = Sealer::new(&[7; 32]).unwrap();
+        let text = sealer.seal(&sealed(), "agent").unwrap();
+        assert_eq!(sealer.unseal(&text, "other", 0), Err(UnsealError::Invalid));
+        let other = Sealer::new(&[8; 32]).unwrap();
+        assert_eq!(other.unseal(&text, "agent", 0), Err(UnsealError::Invalid));
+        for index in 0..text.len() {
+            let mut altered = text.clone().into_bytes();
+            altered[index] = if altered[index] == b'0' { b'1' } else { b'0' };
+            let altered = String::from_utf8(altered).unwrap();
+            assert_eq!(
+                sealer.unseal(&altered, "agent", 0),
+                Err(UnsealError::Invalid)
+            );
+        }
+        for text in ["", "00", &text[2..], &format!("{text}00")] {
+            assert_eq!(sealer.unseal(text, "agent", 0), Err(UnsealError::Invalid));
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Asks approvers in Slack, and hears what they say. The only file, with its submodules, that names
+//! Slack; the rest of the crate knows a desk that can be asked and woken.
+//!
+//! Each channel has a lane of three workers: one posts, one reads reactions, one brings messages up
+//! to date. None of them runs for a channel that nothing was asked in, none of them does anything
+//! while nothing is pending, and a lane that Slack slows down slows no other, and no request.
+
+mod client;
+mod directory;
+mod interactivity;
+mod message;
+mod poll;
+mod post;
+mod update;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::core::Core;
+use crate::counters::Counts;
+use crate::error::OpenError;
+use crate::record::{Record, State};
+use crate::settings::Secret;
+
+pub use interactivity::{Interaction, InteractionError, InteractionOutcome, verify_and_parse};
+
+/// How Slack is reached, and who may approve there.
+#[derive(Debug, Clone)]
+pub struct SlackSettings {
+    /// The bot token. Its scopes: `chat:write`, `reactions:read`, `channels:history` (and
+    /// `groups:history` for private channels); `channels:read` to name channels by name,
+    /// `usergroups:read` for user groups.
+    pub token: Secret,
+    /// Where the API is; TLS is set up only when this starts with `https://`.
+    pub base_url: String,
+    /// The channel to ask in when the policy names none: an id, or a name such as `#approvals`.
+    pub channel: String,
+    /// Who may decide: ids of users (`U…`, `W…`) and of user groups (`S…`).
+    pub approvers: Vec<String>,
+    /// Names of reactions that approve.
+    pub approve_reactions: Vec<String>,
+    /// Names of reactions that deny; one of them outweighs any number of the others.
+    pub deny_reactions: Vec<String>,
+    /// How often a channel with pending approvals is read.
+    pub poll_interval: Duration,
+    /// Least time between two messages in one channel.
+    pub post_interval: Duration,
+    /// Deadline of each call.
+    pub call_timeout: Duration,
+    /// The first wait after a failed call; the next ones double, up to a minute.
+    pub retry_first: Duration,
+    /// Adds buttons to the messages, and checks what comes back from them.
+    pub signing_secret: Option<Secret>,
+}
+
+impl SlackSettings {
+    /// Defaults for everything but the token and the channel. Approvers have to be named before
+    /// this is accepted.
+    #[must_use]
+    pub fn new(token: Secret, channel: impl Into<String>) -> Self {
+        let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+        Self {
+            token,
+            base_url: "https://slack.com/api".to_owned(),
+            channel: channel.into(),
+            approvers: Vec::new(),
+            approve_reactions: names(["white_check_mark", "+1"]),
+            deny_reactions: names(["x", "-1"]),
+            poll_interval: Duration::from_secs(2),
+            post_interval: Duration::from_secs(1),
+            call_timeout: Duration::from_secs(10),
+            retry_first: Duration::from_secs(1),
+            signing_secret: None,
+        }
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        let wrong = |what: &str| Err(OpenError::Settings(what.to_owned()));
+        if self.token.expose().trim().is_empty() {
+            return wrong("the Slack token is empty");
+        }
+        if self.channel.trim().is_empty() {
+            return wrong("no Slack channel is named; give the id of one, such as C0123456789");
+        }
+        if self.approvers.is_empty() {
+            return wrong("nobody may approve; list ids of Slack users (U…) or user groups (S…)");
+        }
+        if let Some(odd) = self
+            .approvers
+            .iter()
+            .find(|id| !directory::is_person_or_group(id))
+        {
+            return Err(OpenError::Settings(format!(
+                "the approver `{odd}` is no id of a Slack user (U…, W…) or user group (S…)"
+            )));
+        }
+        if self.approve_reactions.is_empty() || self.deny_reactions.is_empty() {
+            return wrong("name at least one reaction to approve and one to deny");
+        }
+        if let Some(both) = self
+            .approve_reactions
+            .iter()
+            .find(|name| self.deny_reactions.contains(name))
+        {
+            return Err(OpenError::Settings(format!(
+                "the reaction `{both}` cannot mean both"
+            )));
+        }
+        if self.poll_interval < Duration::from_millis(10) {
+            return wrong("the poll interval is below 10 ms");
+        }
+        Ok(())
+    }
+}
+
+/// The way to the approvers.
+pub(crate) struct Desk {
+    client: client::Client,
+    directory: directory::Directory,
+    lanes: Mutex<HashMap<String, Arc<Lane>>>,
+    runtime: Handle,
+    settings: SlackSettings,
+}
+
+/// One channel's workers, as seen by those who wake them.
+struct Lane {
+    channel: String,
+    post: Notify,
+    poll: Notify,
+    update: Notify,
+}
+
+impl Desk {
+    /// Checks the settings and sets up TLS if the address needs it; calls nobody. Must be called
+    /// on the runtime that the workers shall live on.
+    pub(crate) fn new(settings: &SlackSettings, counts: Arc<Counts>) -> Result<Self, OpenError> {
+        settings.check()?;
+        Ok(Self {
+            client: client::Client::new(settings, counts)?,
+            directory: directory::Directory::new(&settings.approvers),
+            lanes: Mutex::default(),
+            runtime: Handle::current(),
+            settings: settings.clone(),
+        })
+    }
+
+    /// Starts a lane for every channel in which a former process left something to do.
+    pub(crate) fn resume(core: &Arc<Core>) {
+        let mut channels = BTreeSet::new();
+        for record in core.book().records() {
+            if let Some(message) = &record.message {
+                core.desk.directory.learn(&record.channel, &message.channel);
+            }
+            if record.state == State::Pending || is_stale(record) {
+                channels.insert(record.channel.clone());
+            }
+        }
+        for channel in channels {
+            Self::ask(core, &channel);
+        }
+    }
+
+    /// Something new is to be asked in `channel`.
+    pub(crate) fn ask(core: &Arc<Core>, channel: &str) {
+        let desk = &core.desk;
+        let lane = {
+            let mut lanes = desk.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(lane) = lanes.get(channel) {
+                lane.post.notify_one();
+                return;
+            }
+            let lane = Arc::new(Lane {
+                channel: channel.to_owned(),
+                post: Notify::new(),
+                poll: Notify::new(),
+                update: Notify::new(),
+            });
+            lanes.insert(channel.to_owned(), Arc::clone(&lane));
+            lane
+        };
+        desk.spawn(core, post::run(Arc::clone(core), Arc::clone(&lane)));
+        desk.spawn(core, poll::run(Arc::clone(core), Arc::clone(&lane)));
+        desk.spawn(core, update::run(Arc::clone(core), lane));
+    }
+
+    /// Lets `work` run until the end of everything; every await in it may be its last.
+    fn spawn(&self, core: &Arc<Core>, work: impl Future<Output = ()> + Send + 'static) {
+        let mut closed = core.closed.subscribe();
+        self.runtime.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                _ = closed.wait_for(|closed| *closed) => {}
+            }
+        });
+    }
+
+    /// Something about an approval in `channel` changed.
+    pub(crate) fn wake(&self, channel: &str) {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(channel) {
+            lane.poll.notify_one();
+            lane.update.notify_one();
+        }
+    }
+
+    /// Why the latest call failed, if it did.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.client.failure()
+    }
+
+    pub(crate) fn verify(
+        &self,
+        timestamp: &str,
+        signature: &str,
+        body: &[u8],
+        now: SystemTime,
+    ) -> Result<Interaction, InteractionError> {
+        let secret = self
+            .settings
+            .signing_secret
+            .as_ref()
+            .ok_or(InteractionError::Disabled)?;
+        verify_and_parse(secret, timestamp, signature, body, now)
+    }
+
+    pub(crate) async fn interact(core: &Arc<Core>, press: Interaction) -> InteractionOutcome {
+        interactivity::act(core, press).await
+    }
+}
+
+/// Whether the message says something that is no longer so.
+fn is_stale(record: &Record) -> bool {
+    record.message.is_some() && record.face != Some(record.wanted_face())
+}

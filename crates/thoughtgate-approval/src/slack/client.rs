@@ -1,0 +1,315 @@
+//! One call of Slack's Web API: one attempt, one deadline, a bounded answer, and an error that says
+//! whether the call may have taken effect. Retries nothing; the callers know what may be repeated.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde_json::Value;
+
+use super::SlackSettings;
+use crate::counters::Counts;
+use crate::error::OpenError;
+use crate::settings::Secret;
+
+/// A page of history is some hundred kilobytes.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
+
+/// How long to wait when a rate limit does not say.
+const LIMITED_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Longest wait that a rate limit is believed.
+const LIMITED_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// Answers with `ok: false` that say nothing about our request.
+const TRANSIENT_ERRORS: &[&str] = &[
+    "fatal_error",
+    "internal_error",
+    "request_timeout",
+    "service_unavailable",
+];
+
+/// Why a call has no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CallError {
+    /// Come back later; nothing happened.
+    #[error("Slack asks to wait {0:?}")]
+    Limited(Duration),
+    /// The connection was never made; nothing happened.
+    #[error("Slack cannot be reached: {0}")]
+    Unreachable(String),
+    /// No answer, or a broken one: the call may or may not have taken effect.
+    #[error("Slack did not answer properly: {0}")]
+    Lost(String),
+    /// Slack says no, and would say it again.
+    #[error("Slack refused: {0}")]
+    Refused(String),
+}
+
+enum Http {
+    Plain(HttpClient<HttpConnector, Full<Bytes>>),
+    Tls(HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>),
+}
+
+pub(super) struct Client {
+    http: Http,
+    base_url: String,
+    authorization: HeaderValue,
+    timeout: Duration,
+    counts: Arc<Counts>,
+    failure: Mutex<Option<String>>,
+}
+
+impl Client {
+    pub(super) fn new(settings: &SlackSettings, counts: Arc<Counts>) -> Result<Self, OpenError> {
+        let base_url = settings.base_url.trim_end_matches('/').to_owned();
+        let wrong =
+            |detail: &str| OpenError::Settings(format!("the Slack address `{base_url}` {detail}"));
+        let uri: http::Uri = base_url.parse().map_err(|_| wrong("is no URL"))?;
+        if uri.host().is_none() || uri.query().is_some() {
+            return Err(wrong("must be a host, perhaps with a path"));
+        }
+        let http = match uri.scheme_str() {
+            Some("https") => Http::Tls(builder().build(tls(&base_url)?)),
+            Some("http") => Http::Plain(builder().build(HttpConnector::new())),
+            _ => return Err(wrong("must start with https:// or http://")),
+        };
+        Ok(Self {
+            http,
+            authorization: bearer(&settings.token)?,
+            base_url,
+            timeout: settings.call_timeout,
+            counts,
+            failure: Mutex::new(None),
+        })
+    }
+
+    /// Why the latest call failed, if it did. A rate limit is no failure.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Calls a method that takes JSON.
+    pub(super) async fn write(&self, method: &str, body: &Value) -> Result<Value, CallError> {
+        let request = Request::post(format!("{}/{method}", self.base_url))
+            .header(CONTENT_TYPE, "application/json; charset=utf-8");
+        self.call(method, request, Bytes::from(body.to_string()))
+            .await
+    }
+
+    /// Calls a method that only reads; those take no JSON.
+    pub(super) async fn read(
+        &self,
+        method: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Value, CallError> {
+        let mut url = format!("{}/{method}", self.base_url);
+        for (index, (name, value)) in parameters.iter().enumerate() {
+            url.push(if index == 0 { '?' } else { '&' });
+            url.push_str(name);
+            url.push('=');
+            percent_encode_into(value, &mut url);
+        }
+        self.call(method, Request::get(url), Bytes::new()).await
+    }
+
+    async fn call(
+        &self,
+        method: &str,
+        request: http::request::Builder,
+        body: Bytes,
+    ) -> Result<Value, CallError> {
+        self.counts.calls.add(1);
+        let result = match tokio::time::timeout(self.timeout, self.attempt(request, body)).await {
+            Ok(result) => result,
+            Err(_) => Err(CallError::Lost(format!(
+                "no answer within {:?}",
+                self.timeout
+            ))),
+        };
+        match &result {
+            Ok(_) => self.note(None),
+            Err(CallError::Limited(_)) => self.counts.call_limited.add(1),
+            Err(error) => {
+                self.counts.call_errors.add(1);
+                self.note(Some(format!("{method}: {error}")));
+            }
+        }
+        result
+    }
+
+    fn note(&self, failure: Option<String>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    async fn attempt(
+        &self,
+        request: http::request::Builder,
+        body: Bytes,
+    ) -> Result<Value, CallError> {
+        let request = request
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(USER_AGENT, "thoughtgate")
+            .body(Full::new(body))
+            .map_err(|error| CallError::Refused(error.to_string()))?;
+        let answer = match &self.http {
+            Http::Plain(client) => client.request(request).await,
+            Http::Tls(client) => client.request(request).await,
+        };
+        read_answer(answer.map_err(|error| {
+            let detail = chain(&error);
+            if error.is_connect() {
+                CallError::Unreachable(detail)
+            } else {
+                CallError::Lost(detail)
+            }
+        })?)
+        .await
+    }
+}
+
+async fn read_answer(answer: Response<Incoming>) -> Result<Value, CallError> {
+    let status = answer.status();
+    let retry_after = answer
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map_or(LIMITED_DEFAULT, Duration::from_secs)
+        .min(LIMITED_MAX);
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return Err(CallError::Limited(retry_after));
+    }
+    if status.is_server_error() {
+        return Err(CallError::Lost(format!("HTTP status {status}")));
+    }
+    if status != StatusCode::OK {
+        return Err(CallError::Refused(format!("HTTP status {status}")));
+    }
+    let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await
+        .map_err(|error| CallError::Lost(error.to_string()))?
+        .to_bytes();
+    judge(&bytes, retry_after)
+}
+
+/// Slack answers 200 for its own errors too, and says `ok: false`.
+fn judge(bytes: &[u8], retry_after: Duration) -> Result<Value, CallError> {
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| CallError::Lost(format!("the answer is no JSON: {error}")))?;
+    if value["ok"] == true {
+        return Ok(value);
+    }
+    match value["error"].as_str() {
+        Some("ratelimited" | "rate_limited") => Err(CallError::Limited(retry_after)),
+        Some(error) if !TRANSIENT_ERRORS.contains(&error) => {
+            let needed = value["needed"].as_str();
+            let needed = needed.map_or(String::new(), |scope| format!(" (needs {scope})"));
+            Err(CallError::Refused(format!("{error}{needed}")))
+        }
+        Some(error) => Err(CallError::Lost(error.to_owned())),
+        None => Err(CallError::Lost(
+            "the answer is neither ok nor an error".to_owned(),
+        )),
+    }
+}
+
+fn builder() -> hyper_util::client::legacy::Builder {
+    let mut builder = HttpClient::builder(TokioExecutor::new());
+    builder
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_max_idle_per_host(2)
+        // Whoever calls decides what may be repeated.
+        .retry_canceled_requests(false);
+    builder
+}
+
+fn tls(base_url: &str) -> Result<HttpsConnector<HttpConnector>, OpenError> {
+    let failed = |detail: String| OpenError::Tls {
+        url: base_url.to_owned(),
+        detail,
+    };
+    let builder = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
+        .map_err(|error| failed(format!("no certificates of this system: {error}")))?;
+    Ok(builder.https_only().enable_http1().build())
+}
+
+fn bearer(token: &Secret) -> Result<HeaderValue, OpenError> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+        .map_err(|_| OpenError::Settings("the Slack token has odd characters".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// An error with its causes, since hyper's own text stops at "client error (Connect)".
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+fn percent_encode_into(value: &str, out: &mut String) {
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push_str(&crate::ids::hex(&[byte]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart_by_what_may_have_happened() {
+        let wait = Duration::from_secs(3);
+        let judge = |text: &str| judge(text.as_bytes(), wait);
+        assert!(judge(r#"{"ok":true}"#).is_ok());
+        assert_eq!(
+            judge(r#"{"ok":false,"error":"ratelimited"}"#),
+            Err(CallError::Limited(wait))
+        );
+        assert_eq!(
+            judge(r#"{"ok":false,"error":"missing_scope","needed":"chat:write"}"#),
+            Err(CallError::Refused(
+                "missing_scope (needs chat:write)".to_owned()
+            ))
+        );
+        for lost in [
+            r#"{"ok":false,"error":"internal_error"}"#,
+            "{}",
+            "<html>",
+            "",
+        ] {
+            assert!(matches!(judge(lost), Err(CallError::Lost(_))), "{lost}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_encoded() {
+        let mut out = String::new();
+        percent_encode_into("a b&c=é", &mut out);
+        assert_eq!(out, "a%20b%26c%3d%c3%a9");
+    }
+}

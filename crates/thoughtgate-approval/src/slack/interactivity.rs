@@ -1,0 +1,296 @@
+//! Buttons: checks that a press comes from Slack, reads it, and acts on it by the same rules as on
+//! reactions. Mounts no endpoint; the proxy hands over headers and body.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ring::hmac;
+use serde::Deserialize;
+
+use super::message::{APPROVE_ACTION, DENY_ACTION};
+use crate::core::Core;
+use crate::ids::{Id, unhex};
+use crate::record::{State, View};
+use crate::settings::Secret;
+
+/// Slack's own advice: older requests may be replays.
+const AGE_SECONDS_MAX: u64 = 300;
+
+/// A press of a button, proven to come from Slack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interaction {
+    /// Who pressed.
+    pub user: String,
+    /// The approval that the button belongs to.
+    pub id: Id,
+    /// Which button it was.
+    pub approve: bool,
+    /// The channel of the message.
+    pub channel: String,
+    /// The message.
+    pub ts: String,
+}
+
+/// A request that is no button press of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InteractionError {
+    /// No signing secret is configured.
+    #[error("buttons are not configured")]
+    Disabled,
+    /// The signature is missing, malformed or of another secret: answer 401.
+    #[error("the signature does not match")]
+    Signature,
+    /// The timestamp is more than five minutes off: answer 401.
+    #[error("the request is too old, or this machine's clock is wrong")]
+    Stale,
+    /// Genuine, and nothing that we know: answer 200 and do nothing.
+    #[error("the request is not a press of one of our buttons")]
+    Unknown,
+}
+
+/// What became of a button press.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InteractionOutcome {
+    /// It decided.
+    Decided(View),
+    /// Something else had ended it before.
+    TooLate(View),
+    /// Whoever pressed may not decide.
+    NotAllowed,
+    /// No such approval, or the button sits under another message.
+    Unknown,
+    /// Whether they may decide could not be found out; press again.
+    Unavailable(String),
+}
+
+/// Checks signature and age, then reads the press. `timestamp` and `signature` are the headers
+/// `X-Slack-Request-Timestamp` and `X-Slack-Signature`; `body` is as received.
+pub fn verify_and_parse(
+    signing_secret: &Secret,
+    timestamp: &str,
+    signature: &str,
+    body: &[u8],
+    now: SystemTime,
+) -> Result<Interaction, InteractionError> {
+    let claimed = signature.strip_prefix("v0=").and_then(unhex);
+    let claimed = claimed.ok_or(InteractionError::Signature)?;
+    let sent: u64 = timestamp.parse().map_err(|_| InteractionError::Signature)?;
+    let signed = [b"v0:", timestamp.as_bytes(), b":", body].concat();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, signing_secret.expose().as_bytes());
+    // Compares in constant time.
+    hmac::verify(&key, &signed, &claimed).map_err(|_| InteractionError::Signature)?;
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    if now.abs_diff(sent) > AGE_SECONDS_MAX {
+        return Err(InteractionError::Stale);
+    }
+    parse(body).ok_or(InteractionError::Unknown)
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    #[serde(rename = "type")]
+    kind: String,
+    user: User,
+    container: Container,
+    actions: Vec<Action>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    message_ts: String,
+    channel_id: String,
+}
+
+#[derive(Deserialize)]
+struct Action {
+    action_id: String,
+    value: Option<String>,
+}
+
+fn parse(body: &[u8]) -> Option<Interaction> {
+    let body = std::str::from_utf8(body).ok()?;
+    let payload = body
+        .split('&')
+        .find_map(|field| field.strip_prefix("payload="))?;
+    let payload: Payload = serde_json::from_slice(&form_decode(payload)?).ok()?;
+    if payload.kind != "block_actions" {
+        return None;
+    }
+    payload.actions.iter().find_map(|action| {
+        let approve = match action.action_id.as_str() {
+            APPROVE_ACTION => true,
+            DENY_ACTION => false,
+            _ => return None,
+        };
+        Some(Interaction {
+            user: payload.user.id.clone(),
+            id: Id::parse(action.value.as_deref()?)?,
+            approve,
+            channel: payload.container.channel_id.clone(),
+            ts: payload.container.message_ts.clone(),
+        })
+    })
+}
+
+fn form_decode(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = text.bytes();
+    let mut out = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = [bytes.next()?, bytes.next()?].map(|digit| digit.to_ascii_lowercase());
+                *unhex(std::str::from_utf8(&digits).ok()?)?.first()?
+            }
+            plain => plain,
+        });
+    }
+    Some(out)
+}
+
+pub(super) async fn act(core: &Arc<Core>, press: Interaction) -> InteractionOutcome {
+    let view = |core: &Core| core.book().get(press.id).map(|entry| entry.record.view());
+    let here = core.book().get(press.id).is_some_and(|entry| {
+        entry
+            .record
+            .message
+            .as_ref()
+            .is_some_and(|message| message.channel == press.channel && message.ts == press.ts)
+    });
+    if !here {
+        return InteractionOutcome::Unknown;
+    }
+    match core
+        .desk
+        .directory
+        .allows(&core.desk.client, &press.user)
+        .await
+    {
+        Err(error) => return InteractionOutcome::Unavailable(error.to_string()),
+        Ok(false) => {
+            let pending = view(core).is_some_and(|view| view.state == State::Pending);
+            if pending {
+                core.refuse_voters(press.id, &[press.user]);
+            }
+            return InteractionOutcome::NotAllowed;
+        }
+        Ok(true) => {}
+    }
+    let decided = core.decide(press.id, press.approve, &press.user);
+    match view(core) {
+        Some(view) if decided => InteractionOutcome::Decided(view),
+        Some(view) => InteractionOutcome::TooLate(view),
+        None => InteractionOutcome::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::hex;
+    use std::time::Duration;
+
+    const NOW: u64 = 1_785_229_500;
+
+    fn secret() -> Secret {
+        Secret::new("signing secret")
+    }
+
+    fn sign(timestamp: &str, body: &[u8]) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"signing secret");
+        let signed = [b"v0:", timestamp.as_bytes(), b":", body].concat();
+        format!("v0={}", hex(hmac::sign(&key, &signed).as_ref()))
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn press(id: Id, action: &str) -> Vec<u8> {
+        let payload = format!(
+            "{{\"type\":\"block_actions\",\"user\":{{\"id\":\"U1\"}},\"container\":{{\"message_ts\":\"1.2\",\"channel_id\":\"C1\"}},\"actions\":[{{\"action_id\":\"{action}\",\"value\":\"{id}\"}}]}}"
+        );
+        let encoded: String = payload.bytes().map(|b| format!("%{b:02X}")).collect();
+        format!("payload={encoded}").into_bytes()
+    }
+
+    /// The example in Slack's own description of the scheme.
+    #[test]
+    fn the_published_example_verifies() {
+        let secret = Secret::new("8f742231b10e8888abcd99yyyzzz85a5");
+        let body = b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+        let signature = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
+        let result = verify_and_parse(&secret, "1531420618", signature, body, at(1_531_420_618));
+        // Genuine, and a slash command instead of a button.
+        assert_eq!(result, Err(InteractionError::Unknown));
+    }
+
+    #[test]
+    fn a_press_is_read() {
+        let id = Id::random().unwrap();
+        let (timestamp, body) = (NOW.to_string(), press(id, DENY_ACTION));
+        let signature = sign(&timestamp, &body);
+        let press = verify_and_parse(&secret(), &timestamp, &signature, &body, at(NOW)).unwrap();
+        assert_eq!(
+            (press.id, press.approve, press.user.as_str()),
+            (id, false, "U1")
+        );
+        assert_eq!((press.channel.as_str(), press.ts.as_str()), ("C1", "1.2"));
+    }
+
+    #[test]
+    fn forged_and_replayed_requests_are_refused() {
+        let (timestamp, body) = (
+            NOW.to_string(),
+            press(Id::random().unwrap(), APPROVE_ACTION),
+        );
+        let signature = sign(&timestamp, &body);
+        let verify = |timestamp: &str, signature: &str, body: &[u8], now| {
+            verify_and_parse(&secret(), timestamp, signature, body, at(now)).unwrap_err()
+        };
+        let other = press(Id::random().unwrap(), APPROVE_ACTION);
+        assert_eq!(
+            verify(&timestamp, &signature, &other, NOW),
+            InteractionError::Signature
+        );
+        let later = (NOW + 1).to_string();
+        assert_eq!(
+            verify(&later, &signature, &body, NOW),
+            InteractionError::Signature
+        );
+        for wrong in [
+            "",
+            "v0=",
+            "v0=00",
+            "v1=00",
+            &signature[3..],
+            &signature[..66],
+        ] {
+            assert_eq!(
+                verify(&timestamp, wrong, &body, NOW),
+                InteractionError::Signature
+            );
+        }
+        assert_eq!(
+            verify(&timestamp, &signature, &body, NOW + 301),
+            InteractionError::Stale
+        );
+        assert_eq!(
+            verify(&timestamp, &signature, &body, NOW - 301),
+            InteractionError::Stale
+        );
+    }
+
+    #[test]
+    fn other_actions_are_not_ours() {
+        let (timestamp, body) = (NOW.to_string(), press(Id::random().unwrap(), "other_app"));
+        let signature = sign(&timestamp, &body);
+        let result = verify_and_parse(&secret(), &timestamp, &signature, &body, at(NOW));
+        assert_eq!(result, Err(InteractionError::Unknown));
+    }
+}

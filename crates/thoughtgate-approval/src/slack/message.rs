@@ -1,0 +1,232 @@
+//! What approvers read, as Block Kit. Pure: a record in, JSON out. Everything that an agent wrote
+//! stands escaped in code spans, cannot mention or link, and is capped at what Slack takes; what
+//! was cut off is said, since the approval covers it all the same.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::SlackSettings;
+use crate::record::{Face, Record, State};
+use crate::text::{cut, escaped_blocks, inline, utc};
+
+/// Slack takes 3000 characters per block; the rest is for the fence and the title.
+const BLOCK_UNITS_MAX: usize = 2900;
+/// Slack takes 2000 characters per field; ten capped names may be more.
+const FIELD_BYTES_MAX: usize = 1900;
+const ARGUMENT_BLOCKS_MAX: usize = 4;
+const NAME_CHARACTERS_MAX: usize = 300;
+const POLICIES_MAX: usize = 10;
+
+/// Marks our messages in a channel's history, together with the approval's id.
+pub(super) const EVENT_TYPE: &str = "thoughtgate_approval";
+
+/// Actions of the buttons.
+pub(super) const APPROVE_ACTION: &str = "thoughtgate_approve";
+pub(super) const DENY_ACTION: &str = "thoughtgate_deny";
+
+/// The fields that `chat.postMessage` and `chat.update` share; `channel` is up to the caller.
+pub(super) fn render(record: &Record, face: Face, settings: &SlackSettings) -> Value {
+    let title = title(face.state);
+    let mut blocks = vec![
+        json!({"type": "header", "text": {"type": "plain_text", "text": title, "emoji": false}}),
+        json!({"type": "section", "fields": fields(record)}),
+    ];
+    blocks.extend(arguments(record));
+    if face.state == State::Pending {
+        blocks.push(context(&how(record, settings)));
+    } else {
+        blocks.push(section(&outcome(record, face.state)));
+    }
+    if face.noted {
+        blocks.push(context(&note(record)));
+    }
+    if face.state == State::Pending && settings.signing_secret.is_some() {
+        blocks.push(buttons(record));
+    }
+    json!({
+        "text": format!(
+            "{title}: agent {} calls {}",
+            inline(&record.principal, NAME_CHARACTERS_MAX),
+            inline(&record.tool, NAME_CHARACTERS_MAX),
+        ),
+        "blocks": blocks,
+        "parse": "none",
+        "link_names": false,
+        "unfurl_links": false,
+        "unfurl_media": false,
+        "metadata": {
+            "event_type": EVENT_TYPE,
+            "event_payload": {
+                "approval_id": record.id.to_string(),
+                "digest": record.digest.to_string(),
+            },
+        },
+    })
+}
+
+fn title(state: State) -> &'static str {
+    match state {
+        State::Pending => "Approval needed",
+        State::Rejected => "Rejected",
+        State::Expired => "Expired",
+        State::Cancelled => "Cancelled",
+        State::Unavailable => "Not asked",
+        State::Approved | State::Executing | State::Done | State::Failed => "Approved",
+    }
+}
+
+fn fields(record: &Record) -> Vec<Value> {
+    let mut policies: Vec<String> = record
+        .policies
+        .iter()
+        .take(POLICIES_MAX)
+        .map(|policy| code(policy))
+        .collect();
+    if record.policies.len() > POLICIES_MAX {
+        policies.push(format!("and {} more", record.policies.len() - POLICIES_MAX));
+    }
+    let policies = if policies.is_empty() {
+        "none".to_owned()
+    } else {
+        policies.join(", ")
+    };
+    vec![
+        text(&format!("*Agent*\n{}", code(&record.principal))),
+        text(&format!("*Tool*\n{}", code(&record.tool))),
+        text(&format!("*Policies*\n{}", cut(&policies, FIELD_BYTES_MAX))),
+        text(&format!("*Asked*\n{}", date(record.created_ms))),
+    ]
+}
+
+fn arguments(record: &Record) -> Vec<Value> {
+    let (pieces, whole) = escaped_blocks(&record.arguments, BLOCK_UNITS_MAX, ARGUMENT_BLOCKS_MAX);
+    let mut blocks: Vec<Value> = pieces
+        .iter()
+        .enumerate()
+        .map(|(index, piece)| {
+            let title = if index == 0 { "*Arguments*\n" } else { "" };
+            section(&format!("{title}```\n{piece}\n```"))
+        })
+        .collect();
+    if !whole || !record.arguments_complete {
+        blocks.push(section(
+            "*These are not all arguments.* The rest is too long to show, and an approval covers it too.",
+        ));
+    }
+    blocks
+}
+
+fn how(record: &Record, settings: &SlackSettings) -> String {
+    let names = |names: &[String]| {
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| format!(":{}:", inline(name, 100)))
+            .collect();
+        names.join(" or ")
+    };
+    let mut text = format!(
+        "React with {} to approve, with {} to deny, before {}. Approval {}, digest {}.",
+        names(&settings.approve_reactions),
+        names(&settings.deny_reactions),
+        date(record.expires_ms),
+        code(&record.id.to_string()),
+        code(&record.digest.to_string()[..16]),
+    );
+    text.truncate(cut(&text, BLOCK_UNITS_MAX).len());
+    text
+}
+
+fn outcome(record: &Record, state: State) -> String {
+    let by = record.decided_by.as_deref().map_or(String::new(), |by| {
+        if super::directory::is_person_or_group(by) {
+            format!(" by <@{by}>")
+        } else {
+            format!(" by {}", inline(by, NAME_CHARACTERS_MAX))
+        }
+    });
+    let mut text = match state {
+        State::Rejected => format!(":no_entry: Rejected{by}"),
+        State::Expired if record.decided_by.is_some() => {
+            format!(":hourglass: Approved{by}, but the call was not made in time")
+        }
+        State::Expired => ":hourglass: Nobody decided in time".to_owned(),
+        State::Cancelled => ":wastebasket: The agent took its request back".to_owned(),
+        State::Unavailable => ":warning: Given up".to_owned(),
+        _ => format!(":heavy_check_mark: Approved{by}"),
+    };
+    if let Some(reason) = record
+        .reason
+        .as_deref()
+        .filter(|_| state != State::Approved)
+    {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {}", inline(reason, NAME_CHARACTERS_MAX));
+    }
+    let _ = write!(text, " ({})", date(record.updated_ms));
+    text
+}
+
+fn note(record: &Record) -> String {
+    let people: Vec<String> = record
+        .strangers
+        .iter()
+        .filter(|user| super::directory::is_person_or_group(user))
+        .map(|user| format!("<@{user}>"))
+        .collect();
+    format!(
+        ":warning: Does not count, not an approver: {}",
+        people.join(", ")
+    )
+}
+
+fn buttons(record: &Record) -> Value {
+    let button = |action: &str, label: &str, style: &str| {
+        json!({
+            "type": "button",
+            "action_id": action,
+            "value": record.id.to_string(),
+            "style": style,
+            "text": {"type": "plain_text", "text": label, "emoji": false},
+        })
+    };
+    json!({
+        "type": "actions",
+        "elements": [
+            button(APPROVE_ACTION, "Approve", "primary"),
+            button(DENY_ACTION, "Deny", "danger"),
+        ],
+    })
+}
+
+/// Verbatim: Slack then turns neither addresses nor names of people and channels into links.
+fn text(mrkdwn: &str) -> Value {
+    json!({"type": "mrkdwn", "text": mrkdwn, "verbatim": true})
+}
+
+fn section(mrkdwn: &str) -> Value {
+    json!({"type": "section", "text": text(mrkdwn)})
+}
+
+fn context(mrkdwn: &str) -> Value {
+    json!({"type": "context", "elements": [text(mrkdwn)]})
+}
+
+fn code(raw: &str) -> String {
+    if raw.is_empty() {
+        return "(empty)".to_owned();
+    }
+    format!("`{}`", inline(raw, NAME_CHARACTERS_MAX))
+}
+
+/// The reader's own time zone, with UTC where a client cannot do that.
+fn date(ms: u64) -> String {
+    format!(
+        "<!date^{}^{{date_short_pretty}} {{time_secs}}|{}>",
+        ms / 1000,
+        utc(ms)
+    )
+}
+
+#[cfg(test)]
+mod tests;
