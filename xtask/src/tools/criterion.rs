@@ -22,6 +22,9 @@ pub struct Percentiles {
     pub timer_ns_p50: f64,
     /// One entry a case.
     pub cases: Vec<Case>,
+    /// All that was printed.
+    #[serde(skip)]
+    pub raw: serde_json::Value,
 }
 
 /// One case of the benchmark.
@@ -102,8 +105,9 @@ pub fn percentiles(workspace: &Path) -> anyhow::Result<Percentiles> {
 }
 
 fn parse(text: &str) -> anyhow::Result<Percentiles> {
-    let percentiles: Percentiles = serde_json::from_str(text.trim())
+    let mut percentiles: Percentiles = serde_json::from_str(text.trim())
         .context("failed to parse the output of the policy benchmark")?;
+    percentiles.raw = serde_json::from_str(text.trim())?;
     ensure!(
         !percentiles.cases.is_empty(),
         "the policy benchmark printed no case"

@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
 
 use super::{Server, exposition};
 use crate::interrupt;
 use crate::tools::process::{Launch, Stream};
 
+/// JSON-RPC error code of a call that policy refused.
+const POLICY_DENIED: i64 = 40301;
 const READY_DEADLINE: Duration = Duration::from_secs(15);
 /// Time between two questions whether it is ready.
 const POLL: Duration = Duration::from_millis(1);
@@ -82,6 +85,26 @@ impl Proxy {
             reason = "a count"
         )]
         Ok(forwarded as u64)
+    }
+
+    /// Whether a call of `tool` is answered with a result, and not refused by policy.
+    pub fn permits(&mut self, tool: &str) -> anyhow::Result<bool> {
+        let call = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": tool, "arguments": {}},
+        });
+        let (status, body) = self.server.post("/mcp", &call)?;
+        let answer: Value = serde_json::from_str(&body)
+            .with_context(|| format!("the proxy answered status {status} with no JSON: {body}"))?;
+        if answer["result"].is_object() {
+            return Ok(true);
+        }
+        // A refusal by policy is an answer; anything else is a fault of the set-up.
+        ensure!(
+            answer["error"]["code"] == POLICY_DENIED,
+            "the proxy answered {status}: {body}"
+        );
+        Ok(false)
     }
 
     /// The value of a sample of `/metrics`, named with its labels.

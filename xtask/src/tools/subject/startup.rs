@@ -37,7 +37,9 @@ pub fn startup(setup: &Setup<'_>) -> anyhow::Result<Startup> {
             if status(address, path) == Some(200) {
                 return Ok(started.elapsed());
             }
-            child.check_running().context("the proxy died while starting")?;
+            child
+                .check_running()
+                .context("the proxy died while starting")?;
             if started.elapsed() > DEADLINE {
                 bail!("the proxy did not answer `{path}` with 200 within {DEADLINE:?}");
             }
@@ -50,12 +52,18 @@ pub fn startup(setup: &Setup<'_>) -> anyhow::Result<Startup> {
     let seconds = super::exposition::value(&text, "thoughtgate_policy_load_seconds")
         .context("`/metrics` does not tell how long the policies took to load")?;
     child.stop(STOP_GRACE);
-    Ok(Startup { healthy, ready, policy_load: Duration::from_secs_f64(seconds) })
+    Ok(Startup {
+        healthy,
+        ready,
+        policy_load: Duration::from_secs_f64(seconds),
+    })
 }
 
 fn free_address() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    listener.and_then(|listener| listener.local_addr()).context("failed to find a free port")
+    listener
+        .and_then(|listener| listener.local_addr())
+        .context("failed to find a free port")
 }
 
 fn status(address: SocketAddr, path: &str) -> Option<u16> {

@@ -1,0 +1,59 @@
+//! The policy benchmark, for percentiles of single evaluations of ten policies that read the call.
+//!
+//! The dearer of the two kinds is what is reported: a file whose policies read nothing of the call is
+//! decided from memory.
+
+use serde_json::json;
+
+use super::super::context::Context;
+use super::super::recorder::{Note, Recorder};
+use super::attempt;
+use crate::interrupt;
+use crate::tools::criterion;
+
+const METRICS: [&str; 2] = ["policy/eval_p50", "policy/eval_p99"];
+const RUNS: usize = 5;
+const SECONDS_EACH: f64 = 12.0;
+
+/// Seconds that this takes, for the time left.
+pub fn planned_seconds(quick: bool) -> f64 {
+    if quick {
+        SECONDS_EACH
+    } else {
+        RUNS as f64 * SECONDS_EACH
+    }
+}
+
+/// Runs the benchmark some times; each run is a sample.
+pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
+    attempt(recorder, &METRICS, |recorder| {
+        {
+            let _step = context.progress.step("building the policy benchmark", 0.0);
+            criterion::build(&context.workspace)?;
+        }
+        for _ in 0..if context.quick { 1 } else { RUNS } {
+            interrupt::check()?;
+            let _step = context.progress.step("policy evaluations", SECONDS_EACH);
+            let percentiles = criterion::percentiles(&context.workspace)?;
+            let case = percentiles.case(10, "context_reading", "cached", "thoughtgate")?;
+            let figures = [case.p50_ns, case.p99_ns];
+            for (metric, ns) in METRICS.into_iter().zip(figures) {
+                if recorder.wants(metric) {
+                    recorder.sample(metric, ns / 1000.0)?;
+                    recorder.detail(metric, "cases", json!(percentiles.raw))?;
+                }
+            }
+        }
+        for metric in METRICS {
+            if recorder.wants(metric) {
+                recorder.note(
+                    metric,
+                    Note::Text(
+                        "10 policies that read the arguments; all cases in run.json".to_owned(),
+                    ),
+                )?;
+            }
+        }
+        Ok(())
+    })
+}

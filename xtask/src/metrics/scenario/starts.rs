@@ -1,0 +1,54 @@
+//! Many starts of the proxy with the real configuration and policies, each timed on one clock.
+
+use super::super::context::Context;
+use super::super::recorder::Recorder;
+use super::{SubjectFiles, attempt};
+use crate::interrupt;
+use crate::tools::subject::{Setup, Upstream, startup};
+
+const METRICS: [&str; 3] = [
+    "startup/to_healthy",
+    "startup/to_ready",
+    "startup/policy_load",
+];
+const STARTS: usize = 25;
+const STARTS_QUICK: usize = 3;
+const SECONDS_EACH: f64 = 0.15;
+
+/// Seconds that this takes, for the time left.
+pub fn planned_seconds(quick: bool) -> f64 {
+    (if quick { STARTS_QUICK } else { STARTS }) as f64 * SECONDS_EACH
+}
+
+/// Starts the proxy again and again; both times come from the same start.
+pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
+    attempt(recorder, &METRICS, |recorder| {
+        let starts = if context.quick { STARTS_QUICK } else { STARTS };
+        let _step = context
+            .progress
+            .step(&format!("{starts} starts"), planned_seconds(context.quick));
+        let files = SubjectFiles::write()?;
+        let upstream = Upstream::start(&context.release_dir, std::time::Duration::ZERO)?;
+        let (config, policy, url) = (files.config(), files.policy(), upstream.url());
+        let setup = Setup {
+            binary: &context.binary,
+            config: &config,
+            policy: &policy,
+            upstream: &url,
+        };
+        for _ in 0..starts {
+            interrupt::check()?;
+            let times = startup(&setup)?;
+            for (metric, time) in
+                METRICS
+                    .into_iter()
+                    .zip([times.healthy, times.ready, times.policy_load])
+            {
+                if recorder.wants(metric) {
+                    recorder.sample(metric, time.as_secs_f64() * 1000.0)?;
+                }
+            }
+        }
+        Ok(())
+    })
+}
