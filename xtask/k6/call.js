@@ -1,4 +1,4 @@
-// One `tools/call` of about 1.1 kB in the stateless era of MCP, and the check of its answer.
+// The `tools/call` in call.json (1.1 kB, of the stateless era of MCP), and the check of its answer.
 //
 // Shared by all scripts. What the answers were is told by three counters; nothing here
 // decides how often or when a call is made.
@@ -6,26 +6,17 @@
 import http from 'k6/http';
 import { Counter } from 'k6/metrics';
 
-const TOOL = 'tool_0';
-const VERSION = '2026-07-28';
-const FILLER = 'The quick brown fox jumps over the lazy dog, again and again. '.repeat(13);
-
 // A request that got no answer, one with another status than 200, and one whose body is
 // not the JSON-RPC result of this very request.
 const wrongConnection = new Counter('wrong_connection');
 const wrongStatus = new Counter('wrong_status');
 const wrongBody = new Counter('wrong_body');
 
-const BEFORE_ID = '{"jsonrpc":"2.0","id":';
-const AFTER_ID = `,"method":"tools/call","params":${JSON.stringify({
-  name: TOOL,
-  arguments: { path: '/srv/notes/today.md', recursive: false, limit: 20, text: FILLER },
-  _meta: {
-    'io.modelcontextprotocol/protocolVersion': VERSION,
-    'io.modelcontextprotocol/clientInfo': { name: 'k6', version: '1' },
-    'io.modelcontextprotocol/clientCapabilities': {},
-  },
-})}}`;
+// The same message that the light driver sends, cut where the id goes.
+const MESSAGE = JSON.parse(open('./call.json'));
+const { id: _, jsonrpc, ...REST } = MESSAGE;
+const BEFORE_ID = `{"jsonrpc":"${jsonrpc}","id":`;
+const AFTER_ID = `,${JSON.stringify(REST).slice(1)}`;
 
 // What goes along with every request of one kind; `tags` tell the kinds apart in the summary.
 export function parameters(tags) {
@@ -35,9 +26,9 @@ export function parameters(tags) {
     headers: {
       'Content-Type': 'application/json',
       Accept: 'application/json, text/event-stream',
-      'MCP-Protocol-Version': VERSION,
-      'Mcp-Method': 'tools/call',
-      'Mcp-Name': TOOL,
+      'MCP-Protocol-Version': MESSAGE.params._meta['io.modelcontextprotocol/protocolVersion'],
+      'Mcp-Method': MESSAGE.method,
+      'Mcp-Name': MESSAGE.params.name,
     },
   };
 }
@@ -69,7 +60,7 @@ function isResult(body, id) {
   try {
     const answer = JSON.parse(body);
     return answer.id === id && answer.result !== undefined && answer.result.isError !== true;
-  } catch (_) {
+  } catch (error) {
     return false;
   }
 }

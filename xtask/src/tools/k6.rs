@@ -17,8 +17,9 @@ use super::process::{Child, Launch};
 
 pub use summary::{Summary, Trend, Wrong};
 
-/// What all scripts import.
-const CALL: &str = include_str!("../../k6/call.js");
+/// What all scripts import, and the message that it sends.
+const CALL_SCRIPT: &str = include_str!("../../k6/call.js");
+const CALL_MESSAGE: &str = include_str!("../../subject/call.json");
 /// How a script begins the line that shows its first wrong answer.
 const COMPLAINT: &str = "wrong answer: ";
 
@@ -79,7 +80,8 @@ impl K6 {
                 .with_context(|| format!("failed to write `{}`", path.display()))?;
             Ok::<PathBuf, anyhow::Error>(path)
         };
-        write("call.js", CALL)?;
+        write("call.js", CALL_SCRIPT)?;
+        write("call.json", CALL_MESSAGE)?;
         let script = write("script.js", script.text())?;
         // Without a file of our own, k6 reads the settings of whoever runs it.
         let config = write("config.json", "{}")?;
@@ -156,10 +158,15 @@ mod tests {
 
     #[test]
     fn the_first_wrong_answer_is_the_one_told() {
-        let stderr = "Request Failed\nwrong answer: dial: connection refused\nwrong answer: x\n";
+        let refused = include_str!("../../test_data/k6/refused.stderr");
         assert_eq!(
-            complaint(stderr).as_deref(),
+            complaint(refused).as_deref(),
             Some("dial: connection refused")
+        );
+        let body = complaint(include_str!("../../test_data/k6/body.stderr")).unwrap();
+        assert!(
+            body.starts_with("not the result of request 20000000: {"),
+            "{body}"
         );
         assert_eq!(complaint("a warning\n"), None);
     }

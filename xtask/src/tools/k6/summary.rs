@@ -125,3 +125,74 @@ impl Summary {
             .with_context(|| format!("failed to find `{name}` in the summary of k6"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    /// The fault in a captured summary, with the complaint that came with it.
+    fn check(text: &str, complaint: Option<&str>, expected: &Expect) {
+        let mut summary = Summary::parse(text).unwrap();
+        summary.complaint = complaint.map(str::to_owned);
+        expected.assert_eq(&summary.fault().unwrap_or_else(|| "none".to_owned()));
+    }
+
+    #[test]
+    fn faults_are_told_in_words() {
+        let read = |text, expected: Expect| check(text, None, &expected);
+        read(
+            include_str!("../../../test_data/k6/success.json"),
+            expect!["none"],
+        );
+        read(
+            include_str!("../../../test_data/k6/throughput.json"),
+            expect!["none"],
+        );
+        read(
+            include_str!("../../../test_data/k6/dropped.json"),
+            expect!["of 121 calls, 91 not sent because all VUs were waiting"],
+        );
+        read(
+            include_str!("../../../test_data/k6/status.json"),
+            expect!["of 2435 calls, 608 with a status other than 200"],
+        );
+        read(
+            include_str!("../../../test_data/k6/refused.json"),
+            expect!["of 3899 calls, 3899 without an answer"],
+        );
+        check(
+            include_str!("../../../test_data/k6/body.json"),
+            Some("not the result of request 7: {}"),
+            &expect!["of 2350 calls, 2350 with a wrong body; the first: not the result of request 7: {}"],
+        );
+    }
+
+    #[test]
+    fn times_and_counts_are_found_by_name() {
+        let summary = Summary::parse(include_str!("../../../test_data/k6/success.json")).unwrap();
+        let slice = summary.trend("http_req_duration{slice:3}").unwrap();
+        let proxied = summary.trend("http_req_waiting{arm:P}").unwrap();
+        expect!["Trend { count: 40, min: 2.658064, avg: 2.916276574999999, p50: 2.8914795, p90: 3.0901861, p95: 3.2398162, p99: 3.82355547, max: 4.121643 } Trend { count: 80, min: 2.521163, avg: 2.8016252749999992, p50: 2.736399, p90: 2.8745225, p95: 3.006793099999997, p99: 4.1798711299999995, max: 4.257491 }"].assert_eq(&format!("{slice:?} {proxied:?}"));
+        assert_eq!(summary.count("http_reqs{arm:P}").unwrap(), 80);
+        let error = summary.trend("http_req_duration{slice:4}").unwrap_err();
+        expect!["failed to find `http_req_duration{slice:4}` in the summary of k6"].assert_eq(&error.to_string());
+    }
+
+    #[test]
+    fn what_is_no_summary_of_ours_is_refused() {
+        let read = |text: &str| format!("{:#}", Summary::parse(text).unwrap_err());
+        let success = include_str!("../../../test_data/k6/success.json");
+        expect!["failed to read the summary of k6: format 2 instead of 1"].assert_eq(&read(&success.replace("\"format\": 1", "\"format\": 2")));
+        expect!["failed to read the summary of k6: EOF while parsing an object at line 13 column 20"].assert_eq(&read(&success[..200]));
+        expect!["failed to read the summary of k6: EOF while parsing a value at line 1 column 0"].assert_eq(&read(""));
+    }
+
+    #[test]
+    fn a_run_without_a_call_is_a_fault() {
+        let text = include_str!("../../../test_data/k6/success.json");
+        let text = text.replace("\"requests\": 200", "\"requests\": 0");
+        check(&text, None, &expect!["k6 sent no call"]);
+    }
+}
