@@ -3,6 +3,8 @@
 //! Deliberately absent: IO, clocks and terminals.
 
 pub mod array;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod list;
 pub mod number;
 pub mod table;

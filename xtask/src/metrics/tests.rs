@@ -1,1 +1,152 @@
-//! Tests.
+//! The command's own part: what becomes of a tier that ends early, and which exit code follows.
+
+use anyhow::anyhow;
+use tempfile::TempDir;
+
+use super::*;
+use crate::exit::Exit;
+use model::{Outcome, Value};
+use report::fixture;
+
+fn recorder(tiers: &[Tier]) -> (TempDir, Recorder) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run.json");
+    let recorder = Recorder::new(&path, fixture::start(tiers)).unwrap();
+    (directory, recorder)
+}
+
+#[test]
+fn a_tier_that_ends_early_fails_what_it_had_not_reported_and_the_next_goes_on() {
+    let (_directory, mut recorder) = recorder(&[Tier::One, Tier::Two]);
+    let interrupted = collect(
+        &[Tier::One, Tier::Two],
+        &mut recorder,
+        |tier, recorder| match tier {
+            Tier::One => {
+                recorder.sample("binary/size", 1e6)?;
+                Err(anyhow!("k6 is not there"))
+            }
+            _ => recorder.sample("latency/p99", 9.0),
+        },
+    );
+    assert_eq!(interrupted.unwrap(), None);
+    let run = recorder.finish(true).unwrap();
+    let outcome = |name| &run.record(name).unwrap().outcome;
+    assert!(matches!(outcome("binary/size"), Outcome::Measured { .. }));
+    assert!(matches!(outcome("latency/p99"), Outcome::Measured { .. }));
+    let error = "tier 1 ended early: k6 is not there".to_owned();
+    assert_eq!(*outcome("latency/p50"), Outcome::Failed { error });
+}
+
+#[test]
+fn an_interruption_ends_all_and_keeps_what_there_is() {
+    let (directory, mut recorder) = recorder(&[Tier::One, Tier::Two]);
+    let signal = Interrupted { signal: 15 };
+    let mut tiers = Vec::new();
+    let interrupted = collect(&[Tier::One, Tier::Two], &mut recorder, |tier, recorder| {
+        tiers.push(tier);
+        recorder.sample("latency/p50", 2.0)?;
+        Err(anyhow!(signal).context("failed to measure"))
+    });
+    assert_eq!(interrupted.unwrap(), Some(signal));
+    assert_eq!(tiers, [Tier::One]);
+    let outputs = Outputs {
+        run: directory.path().join("run.json"),
+        array: directory.path().join("bench_metrics.json"),
+    };
+    let flags = measure_flags(&[]);
+    let exit = report(&flags, &outputs, &mut recorder, Some(signal)).unwrap();
+    assert_eq!(exit.code(), 143);
+    assert!(
+        !outputs.array.exists(),
+        "an array cannot say that it is not whole"
+    );
+    let run = store::read_run(&outputs.run).unwrap();
+    assert!(!run.complete);
+    assert_eq!(run.record("latency/p50").unwrap().samples, [2.0]);
+}
+
+#[test]
+fn a_finished_run_leaves_both_files() {
+    let (directory, mut recorder) = recorder(&[Tier::One]);
+    recorder.sample("latency/p50", 2.0).unwrap();
+    let outputs = Outputs {
+        run: directory.path().join("run.json"),
+        array: directory.path().join("sub/bench_metrics.json"),
+    };
+    let exit = report(&measure_flags(&[]), &outputs, &mut recorder, None).unwrap();
+    assert_eq!(exit.code(), 0);
+    let array = store::read(&outputs.array).unwrap();
+    assert_eq!(
+        array,
+        "[\n  {\"name\":\"latency/p50\",\"value\":2.0,\"unit\":\"ms\"}\n]\n"
+    );
+}
+
+#[test]
+fn a_quick_run_never_lands_where_a_full_one_does() {
+    let workspace = Path::new("/workspace");
+    let full = Outputs::of(&measure_flags(&[]), workspace);
+    let quick = Outputs::of(&measure_flags(&["--quick"]), workspace);
+    assert_eq!(full.array, Path::new("/workspace/bench_metrics.json"));
+    assert_eq!(full.run, Path::new("/workspace/target/metrics/run.json"));
+    assert_ne!(full.array, quick.array);
+    assert_ne!(full.run, quick.run);
+    let named = Outputs::of(
+        &measure_flags(&["--quick", "--output", "here.json"]),
+        workspace,
+    );
+    assert_eq!(named.array, Path::new("here.json"));
+}
+
+#[test]
+fn the_exit_code_follows_from_the_run() {
+    let ending = |run: &model::Run, strict, enforce| ending::of(run, strict, enforce);
+    let nothing = fixture::run(&[Tier::One]);
+    assert_eq!(ending(&nothing, false, false).code(), 2);
+
+    let mixed = fixture::mixed();
+    assert_eq!(ending(&mixed, false, false).code(), 0);
+    assert_eq!(ending(&mixed, true, false).code(), 2);
+    let Exit::Blocked(why) = ending(&mixed, true, true) else {
+        panic!("not blocked")
+    };
+    assert!(
+        why.starts_with(
+            "targets missed: binary/multi_arch, latency/p95, throughput/rps_10vu \
+             (8 of 18 metrics measured, 4 targets met, 3 missed)"
+        ),
+        "{why}"
+    );
+}
+
+#[test]
+fn strict_forgives_a_skipped_extra_and_nothing_else() {
+    let mut run = fixture::run(&[Tier::Two]);
+    let names: Vec<String> = run
+        .metrics
+        .iter()
+        .map(|record| record.name.clone())
+        .collect();
+    for name in &names {
+        fixture::set(&mut run, name, Value::Float(1.0), None);
+    }
+    let skipped = Outcome::Skipped {
+        reason: String::new(),
+        hint: String::new(),
+    };
+    fixture::record(&mut run, "instructions/policy_eval").outcome = skipped.clone();
+    assert_eq!(ending::of(&run, true, false).code(), 0);
+    fixture::record(&mut run, "latency/p99").outcome = skipped;
+    assert_eq!(ending::of(&run, true, false).code(), 2);
+}
+
+fn measure_flags(arguments: &[&str]) -> flags::Measure {
+    use clap::Parser as _;
+    let arguments = ["cargo xtask", "metrics"].iter().chain(arguments);
+    let flags = flags::Flags::try_parse_from(arguments).unwrap();
+    let flags::Command::Metrics(metrics) = flags.command else {
+        panic!("not metrics")
+    };
+    metrics.measure
+}
