@@ -73,7 +73,9 @@ impl Client {
         let base_url = settings.base_url.trim_end_matches('/').to_owned();
         let wrong =
             |detail: &str| OpenError::Settings(format!("the Slack address `{base_url}` {detail}"));
-        let uri: http::Uri = base_url.parse().map_err(|_| wrong("is no URL"))?;
+        let uri: http::Uri = base_url
+            .parse()
+            .map_err(|_| wrong("is no URL; it looks like https://slack.com/api"))?;
         if uri.host().is_none() || uri.query().is_some() {
             return Err(wrong("must be a host, perhaps with a path"));
         }

@@ -215,8 +215,12 @@ mod tests {
         let payload = format!(
             "{{\"type\":\"block_actions\",\"user\":{{\"id\":\"U1\"}},\"container\":{{\"message_ts\":\"1.2\",\"channel_id\":\"C1\"}},\"actions\":[{{\"action_id\":\"{action}\",\"value\":\"{id}\"}}]}}"
         );
-        let encoded: String = payload.bytes().map(|b| format!("%{b:02X}")).collect();
-        format!("payload={encoded}").into_bytes()
+        let mut encoded = "payload=".to_owned();
+        for byte in payload.bytes() {
+            encoded.push('%');
+            encoded.push_str(&hex(&[byte]).to_uppercase());
+        }
+        encoded.into_bytes()
     }
 
     /// The example in Slack's own description of the scheme.

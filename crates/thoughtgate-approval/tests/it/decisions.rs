@@ -1,0 +1,214 @@
+//! Whose word counts: reactions and buttons, allowed and not.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ring::hmac;
+use thoughtgate_approval::{Approvals, Id, InteractionError, InteractionOutcome, Secret, State};
+
+use crate::slack::{BOT_USER, Slack};
+use crate::support::{APPROVER, POLL, decision, eventually, open, request, settings, view};
+
+const STRANGER: &str = "U0MALLORY";
+
+#[tokio::test]
+async fn a_denial_is_a_clear_no() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let id = request(&approvals, "tool").await;
+    slack.react_to(id, &[(APPROVER, "x")]).await;
+    let view = decision(&approvals, id).await;
+    assert_eq!(view.state, State::Rejected);
+    assert_eq!(
+        view.explain(),
+        format!("the call of `tool` was rejected by {APPROVER}")
+    );
+    eventually("the message says so", || {
+        slack.text(id).contains("Rejected by")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deny_beats_approve() {
+    let slack = Slack::start().await;
+    let mut settings = settings(&slack);
+    settings.slack.approvers.push("U0BOB".to_owned());
+    let approvals = open(&settings).await;
+    let id = request(&approvals, "tool").await;
+    slack
+        .react_to(id, &[(APPROVER, "+1"), ("U0BOB", "-1")])
+        .await;
+    let view = decision(&approvals, id).await;
+    assert_eq!(
+        (view.state, view.decided_by.as_deref()),
+        (State::Rejected, Some("U0BOB"))
+    );
+}
+
+#[tokio::test]
+async fn a_decision_stands() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let id = request(&approvals, "tool").await;
+    slack.react_to(id, &[(APPROVER, "+1")]).await;
+    decision(&approvals, id).await;
+    slack.react_to(id, &[(APPROVER, "x")]).await;
+    tokio::time::sleep(POLL * 5).await;
+    assert_eq!(view(&approvals, id).state, State::Approved);
+    assert_eq!(approvals.counters().entered(State::Rejected), 0);
+}
+
+#[tokio::test]
+async fn people_who_may_not_approve_are_told_once_and_do_not_count() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let id = request(&approvals, "tool").await;
+    slack
+        .react_to(id, &[(STRANGER, "+1"), (STRANGER, "x")])
+        .await;
+    eventually("they are told", || {
+        slack.text(id).contains("not an approver: <@U0MALLORY>")
+    })
+    .await;
+    tokio::time::sleep(POLL * 5).await;
+    assert_eq!(slack.count("chat.update"), 1);
+    let pending = view(&approvals, id);
+    assert_eq!((pending.state, pending.refused_voters), (State::Pending, 1));
+    assert!(
+        pending
+            .explain()
+            .contains("1 person answered who may not approve")
+    );
+    slack.react_to(id, &[(APPROVER, "+1")]).await;
+    assert_eq!(decision(&approvals, id).await.state, State::Approved);
+    assert_eq!(approvals.counters().refused_voters, 1);
+}
+
+#[tokio::test]
+async fn the_bot_cannot_approve_for_itself() {
+    let slack = Slack::start().await;
+    let mut settings = settings(&slack);
+    settings.slack.approvers.push(BOT_USER.to_owned());
+    let approvals = open(&settings).await;
+    let id = request(&approvals, "tool").await;
+    slack.react_to(id, &[(BOT_USER, "+1")]).await;
+    eventually("it is read", || approvals.counters().polls > 3).await;
+    let view = view(&approvals, id);
+    assert_eq!((view.state, view.refused_voters), (State::Pending, 0));
+}
+
+#[tokio::test]
+async fn members_of_a_group_may_approve() {
+    let slack = Slack::start().await;
+    slack.set_group(&["U0CAROL"]);
+    let mut settings = settings(&slack);
+    settings.slack.approvers = vec!["S0OPS".to_owned()];
+    let approvals = open(&settings).await;
+    for tool in ["one", "two"] {
+        let id = request(&approvals, tool).await;
+        slack
+            .react_to(id, &[(STRANGER, "x"), ("U0CAROL", "+1")])
+            .await;
+        assert_eq!(decision(&approvals, id).await.state, State::Approved);
+    }
+    assert_eq!(slack.count("usergroups.users.list"), 1);
+}
+
+#[tokio::test]
+async fn while_it_is_unknown_whether_a_denial_counts_nothing_is_approved() {
+    let slack = Slack::start().await;
+    slack.set_group(&["U0CAROL"]);
+    slack.fail(
+        "usergroups.users.list",
+        vec![crate::slack::Fault::ErrorBefore; 3],
+    );
+    let mut settings = settings(&slack);
+    settings.slack.approvers.push("S0OPS".to_owned());
+    let approvals = open(&settings).await;
+    let id = request(&approvals, "tool").await;
+    slack
+        .react_to(id, &[(APPROVER, "+1"), ("U0CAROL", "x")])
+        .await;
+    assert_eq!(decision(&approvals, id).await.state, State::Rejected);
+}
+
+/// A press of a button, signed as Slack signs it.
+fn press(
+    approvals: &Approvals,
+    slack: &Slack,
+    id: Id,
+    user: &str,
+    action: &str,
+) -> Result<thoughtgate_approval::Interaction, InteractionError> {
+    let message = &slack.messages(id)[0];
+    let payload = serde_json::json!({
+        "type": "block_actions",
+        "user": {"id": user},
+        "container": {"channel_id": message["channel"], "message_ts": message["ts"]},
+        "actions": [{"action_id": action, "value": id.to_string()}],
+    });
+    let body = format!(
+        "payload={}",
+        payload.to_string().replace('%', "%25").replace('+', "%2B")
+    );
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        .to_string();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"signing");
+    let tag = hmac::sign(&key, format!("v0:{now}:{body}").as_bytes());
+    let mut signature = "v0=".to_owned();
+    for byte in tag.as_ref() {
+        write!(signature, "{byte:02x}").unwrap();
+    }
+    approvals.verify(&now, &signature, body.as_bytes(), SystemTime::now())
+}
+
+#[tokio::test]
+async fn buttons_follow_the_same_rules() {
+    let slack = Slack::start().await;
+    let mut settings = settings(&slack);
+    settings.slack.signing_secret = Some(Secret::new("signing"));
+    settings.slack.poll_interval = Duration::from_secs(3600);
+    let approvals = open(&settings).await;
+    let id = request(&approvals, "tool").await;
+    eventually("approvers are asked", || {
+        slack.text(id).contains("thoughtgate_approve")
+    })
+    .await;
+    eventually("that is known here", || approvals.counters().posted == 1).await;
+
+    let stranger = press(&approvals, &slack, id, STRANGER, "thoughtgate_approve").unwrap();
+    let elsewhere = thoughtgate_approval::Interaction {
+        ts: "1.0".to_owned(),
+        ..stranger.clone()
+    };
+    assert_eq!(
+        approvals.interact(stranger).await,
+        InteractionOutcome::NotAllowed
+    );
+    assert_eq!(
+        approvals.interact(elsewhere).await,
+        InteractionOutcome::Unknown
+    );
+    let deny = press(&approvals, &slack, id, APPROVER, "thoughtgate_deny").unwrap();
+    let outcome = approvals.interact(deny).await;
+    assert!(matches!(outcome, InteractionOutcome::Decided(view) if view.state == State::Rejected));
+    let late = press(&approvals, &slack, id, APPROVER, "thoughtgate_approve").unwrap();
+    let outcome = approvals.interact(late).await;
+    assert!(matches!(outcome, InteractionOutcome::TooLate(view) if view.state == State::Rejected));
+    eventually("the buttons are gone", || {
+        !slack.text(id).contains("thoughtgate_approve")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_secret_no_button_counts() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let result = approvals.verify("0", "v0=", b"", SystemTime::now());
+    assert_eq!(result, Err(InteractionError::Disabled));
+}

@@ -1,0 +1,396 @@
+//! What the proxy sees: asking, joining, waiting, claiming, and the ends that are not approvals.
+
+use std::time::Duration;
+
+use thoughtgate_approval::{Call, ClaimError, RequestError, Secret, State, UnsealError, digest};
+
+use crate::slack::Slack;
+use crate::support::{
+    AGENT, APPROVER, approved, call, decision, digest_of, eventually, open, policies, raw, request,
+    settings, view,
+};
+
+#[tokio::test]
+async fn an_approved_call_runs_once_and_everyone_learns_of_it() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let arguments = raw(r#"{"id":7,"password":"hunter2"}"#);
+    let policies = policies(&["ask-before-delete"]);
+    let call = Call {
+        arguments: Some(&arguments),
+        policies: &policies,
+        ..call("delete_user")
+    };
+    let id = approvals.request(call).await.unwrap();
+    assert_eq!(view(&approvals, id).state, State::Pending);
+
+    slack.react_to(id, &[(APPROVER, "white_check_mark")]).await;
+    let asked = slack.text(id);
+    assert!(asked.contains("delete_user") && asked.contains("ask-before-delete"));
+    assert!(!asked.contains("hunter2"));
+    let decided = decision(&approvals, id).await;
+    assert_eq!(
+        (decided.state, decided.decided_by.as_deref()),
+        (State::Approved, Some(APPROVER))
+    );
+
+    let digest = digest(AGENT, "delete_user", Some(&arguments));
+    let claim = approvals.claim(id, AGENT, &digest).await.unwrap();
+    assert_eq!(view(&approvals, id).state, State::Executing);
+    claim.complete(None).await;
+    assert_eq!(view(&approvals, id).state, State::Done);
+    let again = approvals.claim(id, AGENT, &digest).await.unwrap_err();
+    assert_eq!(again, ClaimError::AlreadyExecuted);
+
+    eventually("the message tells the outcome", || {
+        slack.text(id).contains("Approved by")
+    })
+    .await;
+    assert_eq!(slack.messages(id).len(), 1);
+    let counters = approvals.counters();
+    assert_eq!(
+        (
+            counters.requested,
+            counters.posted,
+            counters.pending,
+            counters.open
+        ),
+        (1, 1, 0, 0)
+    );
+    assert_eq!(counters.entered(State::Approved), 1);
+    assert!(approvals.health().is_good());
+}
+
+#[tokio::test]
+async fn only_one_of_many_claims_wins() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let id = approved(&approvals, &slack, "tool").await;
+    let digest = digest_of("tool");
+    let claims = (0..8).map(|_| {
+        let approvals = approvals.clone();
+        tokio::spawn(async move {
+            approvals
+                .claim(id, AGENT, &digest)
+                .await
+                .map(|claim| claim.fail("x"))
+        })
+    });
+    let mut won = 0;
+    for claim in claims.collect::<Vec<_>>() {
+        won += usize::from(claim.await.unwrap().is_ok());
+    }
+    assert_eq!(won, 1);
+}
+
+#[tokio::test]
+async fn a_claim_must_fit_the_caller_and_the_call() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let id = request(&approvals, "tool").await;
+    let claim = |principal, tool| {
+        let (approvals, digest) = (approvals.clone(), digest_of(tool));
+        async move { approvals.claim(id, principal, &digest).await.map(drop) }
+    };
+    assert_eq!(claim("somebody", "tool").await, Err(ClaimError::Unknown));
+    assert_eq!(claim(AGENT, "other").await, Err(ClaimError::DigestMismatch));
+    assert_eq!(claim(AGENT, "tool").await, Err(ClaimError::Pending));
+    assert!(approvals.find(id, "somebody").is_none());
+    assert!(
+        approvals
+            .wait(id, "somebody", Duration::ZERO)
+            .await
+            .is_none()
+    );
+    approvals.cancel(id, "somebody");
+    assert_eq!(view(&approvals, id).state, State::Pending);
+}
+
+#[tokio::test]
+async fn a_dropped_claim_is_an_unknown_outcome() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let id = approved(&approvals, &slack, "tool").await;
+    drop(
+        approvals
+            .claim(id, AGENT, &digest_of("tool"))
+            .await
+            .unwrap(),
+    );
+    let view = view(&approvals, id);
+    assert_eq!(view.state, State::Failed);
+    assert!(
+        view.explain().contains("outcome unknown"),
+        "{}",
+        view.explain()
+    );
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_while_claiming_gives_the_approval_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    let approvals = open(&crate::support::in_file(settings(&slack), directory.path())).await;
+    let id = approved(&approvals, &slack, "tool").await;
+    let digest = digest_of("tool");
+    // Polled once: the claim is taken in memory, and its fsync is still under way.
+    let claim = tokio::time::timeout(Duration::ZERO, approvals.claim(id, AGENT, &digest)).await;
+    assert!(claim.is_err(), "an fsync takes longer than no time at all");
+    assert_eq!(view(&approvals, id).state, State::Approved);
+    approvals
+        .claim(id, AGENT, &digest)
+        .await
+        .unwrap()
+        .complete(None)
+        .await;
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn the_same_call_joins_and_another_does_not() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let first = request(&approvals, "tool").await;
+    assert_eq!(request(&approvals, "tool").await, first);
+    let other = Call {
+        principal: "somebody",
+        ..call("tool")
+    };
+    assert_ne!(approvals.request(other).await.unwrap(), first);
+    slack.react_to(first, &[(APPROVER, "+1")]).await;
+    decision(&approvals, first).await;
+    // Approved and not used yet: asking again would only ask the same thing twice.
+    assert_eq!(request(&approvals, "tool").await, first);
+    approvals
+        .claim(first, AGENT, &digest_of("tool"))
+        .await
+        .unwrap()
+        .complete(None)
+        .await;
+    assert_ne!(request(&approvals, "tool").await, first);
+    assert_eq!(slack.messages(first).len(), 1);
+    assert_eq!(approvals.counters().joined, 2);
+}
+
+#[tokio::test]
+async fn nobody_answering_in_time_is_a_clear_no() {
+    let slack = Slack::start().await;
+    let mut settings = settings(&slack);
+    settings.timeout = Duration::from_millis(300);
+    let approvals = open(&settings).await;
+    let id = request(&approvals, "tool").await;
+    let view = decision(&approvals, id).await;
+    assert_eq!(view.state, State::Expired);
+    assert!(view.explain().contains("in time"), "{}", view.explain());
+    let claim = approvals
+        .claim(id, AGENT, &digest_of("tool"))
+        .await
+        .map(drop);
+    assert_eq!(claim, Err(ClaimError::Expired));
+    eventually("the message says so", || {
+        slack.text(id).contains("Nobody decided")
+    })
+    .await;
+    slack.react_to(id, &[(APPROVER, "+1")]).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(crate::support::view(&approvals, id).state, State::Expired);
+}
+
+#[tokio::test]
+async fn an_approval_that_nobody_uses_expires_too() {
+    let slack = Slack::start().await;
+    let mut settings = settings(&slack);
+    settings.approved_for = Duration::from_millis(50);
+    let approvals = open(&settings).await;
+    let id = approved(&approvals, &slack, "tool").await;
+    eventually("it expires", || {
+        view(&approvals, id).state == State::Expired
+    })
+    .await;
+    let claim = approvals
+        .claim(id, AGENT, &digest_of("tool"))
+        .await
+        .map(drop);
+    assert_eq!(claim, Err(ClaimError::Expired));
+    assert!(view(&approvals, id).explain().contains("not made in time"));
+}
+
+#[tokio::test]
+async fn agents_cancel_and_policies_revoke() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let id = request(&approvals, "one").await;
+    approvals.cancel(id, AGENT);
+    assert_eq!(view(&approvals, id).state, State::Cancelled);
+    let id = approved(&approvals, &slack, "two").await;
+    approvals.revoke(id, AGENT, "the policy now forbids it");
+    let claim = approvals
+        .claim(id, AGENT, &digest_of("two"))
+        .await
+        .map(drop);
+    assert_eq!(claim, Err(ClaimError::Rejected));
+    assert!(
+        view(&approvals, id)
+            .explain()
+            .contains("the policy now forbids it")
+    );
+    eventually("the message says so", || {
+        slack.text(id).contains("Rejected by policy")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn too_many_open_approvals_are_refused() {
+    let slack = Slack::start().await;
+    let mut settings = settings(&slack);
+    settings.open_per_principal_max = 1;
+    settings.open_max = 2;
+    let approvals = open(&settings).await;
+    let first = request(&approvals, "one").await;
+    let busy = RequestError::Busy { open: 1, limit: 1 };
+    assert_eq!(approvals.request(call("two")).await, Err(busy));
+    approvals
+        .request(Call {
+            principal: "other",
+            ..call("x")
+        })
+        .await
+        .unwrap();
+    let third = Call {
+        principal: "third",
+        ..call("x")
+    };
+    assert_eq!(
+        approvals.request(third).await,
+        Err(RequestError::Busy { open: 2, limit: 2 })
+    );
+    approvals.cancel(first, AGENT);
+    request(&approvals, "two").await;
+    assert_eq!(approvals.counters().refused_busy, 2);
+}
+
+#[tokio::test]
+async fn arguments_that_say_two_things_are_refused() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let arguments = raw(r#"{"a":{"id":1,"id":2}}"#);
+    let call = Call {
+        arguments: Some(&arguments),
+        ..call("tool")
+    };
+    let error = approvals.request(call).await.unwrap_err();
+    assert_eq!(error, RequestError::DuplicateKey("id".to_owned()));
+}
+
+#[tokio::test]
+async fn waiting_works_on_another_runtime() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let id = request(&approvals, "tool").await;
+    let elsewhere = approvals.clone();
+    let waiting = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(decision(&elsewhere, id)).state
+    });
+    slack.react_to(id, &[(APPROVER, "-1")]).await;
+    eventually("the other thread is done", || waiting.is_finished()).await;
+    assert_eq!(waiting.join().unwrap(), State::Rejected);
+}
+
+#[tokio::test]
+async fn calls_with_a_kept_body_are_announced_when_approved() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let mut ready = approvals.ready();
+    let held = approved(&approvals, &slack, "held").await;
+    let body = Some(b"later".as_slice());
+    let later = approvals
+        .request(Call {
+            body,
+            ..call("later")
+        })
+        .await
+        .unwrap();
+    slack.react_to(later, &[(APPROVER, "+1")]).await;
+    assert_eq!(ready.recv().await, Some(later));
+    assert!(!view(&approvals, held).has_body);
+    // Whoever listens later still hears of it.
+    assert_eq!(approvals.ready().recv().await, Some(later));
+    let claim = approvals
+        .claim(later, AGENT, &digest_of("later"))
+        .await
+        .unwrap();
+    assert_eq!(claim.body(), body);
+    claim.complete(Some(b"result".to_vec())).await;
+    let view = approvals
+        .wait_end(later, AGENT, Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(view.state, State::Done);
+    assert_eq!(
+        approvals.result(later, AGENT).as_deref(),
+        Some(b"result".as_slice())
+    );
+    assert_eq!(approvals.result(later, "somebody"), None);
+    assert_eq!(approvals.list(AGENT).len(), 2);
+    assert!(approvals.list("somebody").is_empty());
+}
+
+#[tokio::test]
+async fn what_is_kept_for_later_is_limited() {
+    let slack = Slack::start().await;
+    let mut settings = settings(&slack);
+    settings.body_bytes_max = 4;
+    settings.result_bytes_max = 4;
+    let approvals = open(&settings).await;
+    let body = Some(b"12345".as_slice());
+    let error = approvals
+        .request(Call {
+            body,
+            ..call("tool")
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(error, RequestError::TooLarge { bytes: 5, limit: 4 });
+    let id = approved(&approvals, &slack, "tool").await;
+    let claim = approvals
+        .claim(id, AGENT, &digest_of("tool"))
+        .await
+        .unwrap();
+    claim.complete(Some(b"12345".to_vec())).await;
+    assert_eq!(view(&approvals, id).state, State::Failed);
+    assert!(view(&approvals, id).explain().contains("5 bytes"));
+}
+
+#[tokio::test]
+async fn ended_approvals_are_forgotten_after_a_while() {
+    let slack = Slack::start().await;
+    let mut settings = settings(&slack);
+    settings.retention = Duration::from_millis(50);
+    let approvals = open(&settings).await;
+    let id = request(&approvals, "tool").await;
+    approvals.cancel(id, AGENT);
+    eventually("it is forgotten", || approvals.find(id, AGENT).is_none()).await;
+    assert_eq!(approvals.counters().kept, 0);
+}
+
+#[tokio::test]
+async fn request_state_is_for_its_owner_alone() {
+    let slack = Slack::start().await;
+    let mut settings = settings(&slack);
+    settings.slack.signing_secret = Some(Secret::new("s"));
+    let approvals = open(&settings).await;
+    let id = request(&approvals, "tool").await;
+    assert_eq!(approvals.seal(id, "somebody"), None);
+    let state = approvals.seal(id, AGENT).unwrap();
+    let sealed = approvals.unseal(&state, AGENT).unwrap();
+    assert_eq!((sealed.id, sealed.digest), (id, digest_of("tool")));
+    assert_eq!(
+        approvals.unseal(&state, "somebody"),
+        Err(UnsealError::Invalid)
+    );
+}

@@ -1,0 +1,11 @@
+//! Approvals from request to outcome, against a double of Slack on a real port, with real files.
+//! Asserts what happens, never how fast.
+
+mod decisions;
+mod lifecycle;
+mod polling;
+mod posting;
+mod restart;
+mod slack;
+mod store;
+mod support;

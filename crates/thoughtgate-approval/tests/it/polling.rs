@@ -1,0 +1,123 @@
+//! How Slack is read: only while something is pending, in one batch, and to the last message.
+
+use thoughtgate_approval::State;
+
+use crate::slack::{Fault, Slack};
+use crate::support::{APPROVER, POLL, approved, decision, eventually, open, request, settings};
+
+#[tokio::test]
+async fn nothing_is_called_before_somebody_must_be_asked() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    tokio::time::sleep(POLL * 5).await;
+    assert_eq!(slack.count_all(), 0);
+    drop(approvals);
+}
+
+#[tokio::test]
+async fn nothing_is_read_while_nothing_is_pending() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let id = approved(&approvals, &slack, "tool").await;
+    eventually("the message tells the outcome", || {
+        slack.text(id).contains("Approved by")
+    })
+    .await;
+    tokio::time::sleep(POLL * 3).await;
+    let before = slack.count_all();
+    tokio::time::sleep(POLL * 10).await;
+    assert_eq!(slack.count_all(), before);
+    // And it wakes up again.
+    approved(&approvals, &slack, "other").await;
+}
+
+#[tokio::test]
+async fn many_pending_approvals_share_one_call() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let mut ids = Vec::new();
+    for index in 0..6 {
+        ids.push(request(&approvals, &format!("tool-{index}")).await);
+    }
+    eventually("all are asked", || approvals.counters().posted == 6).await;
+    let before = (
+        approvals.counters().polls,
+        slack.count("conversations.history"),
+    );
+    eventually("it is read", || approvals.counters().polls >= before.0 + 10).await;
+    for id in &ids {
+        slack.react_to(*id, &[(APPROVER, "+1")]).await;
+    }
+    for id in ids {
+        assert_eq!(decision(&approvals, id).await.state, State::Approved);
+    }
+    let polls = approvals.counters().polls - before.0;
+    let calls = slack.count("conversations.history") - before.1;
+    assert!(calls as u64 <= polls + 1, "{calls} calls in {polls} polls");
+    assert_eq!(slack.count("reactions.get"), 0);
+}
+
+#[tokio::test]
+async fn messages_beyond_the_pages_are_read_too() {
+    let slack = Slack::start().await;
+    slack.set_page_size(1);
+    let approvals = open(&settings(&slack)).await;
+    let mut ids = Vec::new();
+    for index in 0..12 {
+        ids.push(request(&approvals, &format!("tool-{index}")).await);
+    }
+    eventually("all are asked", || approvals.counters().posted == 12).await;
+    // The oldest lie furthest back.
+    for id in ids.into_iter().take(2) {
+        slack.react_to(id, &[(APPROVER, "+1")]).await;
+        assert_eq!(decision(&approvals, id).await.state, State::Approved);
+    }
+    assert!(slack.count("reactions.get") > 0);
+}
+
+#[tokio::test]
+async fn a_deleted_message_ends_the_approval() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let id = request(&approvals, "tool").await;
+    eventually("it is asked", || approvals.counters().posted == 1).await;
+    slack.delete(id);
+    let view = decision(&approvals, id).await;
+    assert_eq!(view.state, State::Unavailable);
+    assert!(view.explain().contains("deleted"), "{}", view.explain());
+}
+
+#[tokio::test]
+async fn failing_reads_are_tried_again() {
+    let slack = Slack::start().await;
+    slack.fail(
+        "conversations.history",
+        [
+            Fault::ErrorBefore,
+            Fault::LimitedInBody,
+            Fault::BreakAfter,
+            Fault::Refuse("missing_scope"),
+        ],
+    );
+    let approvals = open(&settings(&slack)).await;
+    approved(&approvals, &slack, "tool").await;
+    let counters = approvals.counters();
+    assert_eq!((counters.call_errors, counters.call_limited), (3, 1));
+    assert!(approvals.health().is_good());
+}
+
+#[tokio::test]
+async fn failing_updates_are_tried_again() {
+    let slack = Slack::start().await;
+    slack.fail(
+        "chat.update",
+        [Fault::ErrorBefore, Fault::Limited, Fault::BreakAfter],
+    );
+    let approvals = open(&settings(&slack)).await;
+    let id = approved(&approvals, &slack, "tool").await;
+    eventually("the message tells the outcome", || {
+        slack.text(id).contains("Approved by")
+    })
+    .await;
+    eventually("it ends", || slack.count("chat.update") == 4).await;
+}

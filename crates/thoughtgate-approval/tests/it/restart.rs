@@ -1,0 +1,200 @@
+//! What a restart must not change: who is asked, how often, and that a call runs at most once.
+
+use std::path::Path;
+
+use thoughtgate_approval::{Call, ClaimError, Settings, State, StoreLocation};
+
+use crate::slack::{Fault, Slack};
+use crate::support::{
+    AGENT, APPROVER, approved, call, decision, digest_of, eventually, in_file, open, request,
+    settings, view,
+};
+
+/// The settings for a copy of the store as it is on disk now: what a crash would leave.
+fn crashed(settings: &Settings, directory: &Path) -> Settings {
+    let StoreLocation::File(from) = &settings.store else {
+        panic!("a store in a file");
+    };
+    let to = directory.join("copy.redb");
+    std::fs::copy(from, &to).unwrap();
+    Settings {
+        store: StoreLocation::File(to),
+        ..settings.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_pending_approval_goes_on_without_asking_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    let settings = in_file(settings(&slack), directory.path());
+    let approvals = open(&settings).await;
+    let id = request(&approvals, "tool").await;
+    let state = approvals.seal(id, AGENT).unwrap();
+    eventually("it is asked", || approvals.counters().posted == 1).await;
+    approvals.close().await;
+    slack.react_to(id, &[(APPROVER, "+1")]).await;
+
+    let approvals = open(&settings).await;
+    assert_eq!(decision(&approvals, id).await.state, State::Approved);
+    assert_eq!(slack.messages(id).len(), 1);
+    assert_eq!(approvals.unseal(&state, AGENT).unwrap().id, id);
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn an_approval_that_was_not_asked_yet_is_asked_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    let settings = in_file(settings(&slack), directory.path());
+    slack.fail("chat.postMessage", [Fault::Limited]);
+    let approvals = open(&settings).await;
+    let id = request(&approvals, "tool").await;
+    eventually("the attempt failed", || {
+        slack.count("chat.postMessage") == 1
+    })
+    .await;
+    approvals.close().await;
+
+    let approvals = open(&settings).await;
+    slack.react_to(id, &[(APPROVER, "+1")]).await;
+    assert_eq!(decision(&approvals, id).await.state, State::Approved);
+    assert_eq!(slack.messages(id).len(), 1);
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn an_approval_that_may_have_been_asked_is_not_asked_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    let settings = in_file(settings(&slack), directory.path());
+    slack.fail("chat.postMessage", [Fault::HangAfter]);
+    let approvals = open(&settings).await;
+    let id = request(&approvals, "tool").await;
+    eventually("Slack has it", || slack.messages(id).len() == 1).await;
+    approvals.close().await;
+
+    let approvals = open(&settings).await;
+    slack.react_to(id, &[(APPROVER, "x")]).await;
+    assert_eq!(decision(&approvals, id).await.state, State::Rejected);
+    assert_eq!(slack.count("chat.postMessage"), 1);
+    assert_eq!(approvals.counters().found_posted, 1);
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn a_claim_is_on_disk_before_the_call_can_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    let settings = in_file(settings(&slack), directory.path());
+    let approvals = open(&settings).await;
+    let id = approved(&approvals, &slack, "tool").await;
+    let claim = approvals
+        .claim(id, AGENT, &digest_of("tool"))
+        .await
+        .unwrap();
+
+    let after = open(&crashed(&settings, directory.path())).await;
+    assert_eq!(view(&after, id).state, State::Failed);
+    assert!(view(&after, id).explain().contains("not repeated"));
+    let again = after.claim(id, AGENT, &digest_of("tool")).await.map(drop);
+    assert_eq!(again, Err(ClaimError::AlreadyExecuted));
+    after.close().await;
+    claim.complete(None).await;
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn a_request_is_on_disk_when_it_is_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    slack.stick(crate::support::CHANNEL);
+    let settings = in_file(settings(&slack), directory.path());
+    let approvals = open(&settings).await;
+    let body = Some(b"the call".as_slice());
+    let id = approvals
+        .request(Call {
+            body,
+            ..call("tool")
+        })
+        .await
+        .unwrap();
+    let after = open(&crashed(&settings, directory.path())).await;
+    assert_eq!(view(&after, id).state, State::Pending);
+    assert!(view(&after, id).has_body);
+    after.close().await;
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn an_unused_approval_can_be_used_once_afterwards() {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    let settings = in_file(settings(&slack), directory.path());
+    let approvals = open(&settings).await;
+    let body = Some(b"the call".as_slice());
+    let id = approvals
+        .request(Call {
+            body,
+            ..call("tool")
+        })
+        .await
+        .unwrap();
+    slack.react_to(id, &[(APPROVER, "+1")]).await;
+    decision(&approvals, id).await;
+    approvals.close().await;
+
+    let approvals = open(&settings).await;
+    assert_eq!(approvals.ready().recv().await, Some(id));
+    let claim = approvals
+        .claim(id, AGENT, &digest_of("tool"))
+        .await
+        .unwrap();
+    assert_eq!(claim.body(), body);
+    claim.complete(Some(b"the result".to_vec())).await;
+    approvals.close().await;
+
+    let approvals = open(&settings).await;
+    assert_eq!(view(&approvals, id).state, State::Done);
+    assert_eq!(
+        approvals.result(id, AGENT).as_deref(),
+        Some(b"the result".as_slice())
+    );
+    let again = approvals
+        .claim(id, AGENT, &digest_of("tool"))
+        .await
+        .map(drop);
+    assert_eq!(again, Err(ClaimError::AlreadyExecuted));
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn an_outcome_that_was_not_shown_yet_is_shown_afterwards() {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    let settings = in_file(settings(&slack), directory.path());
+    slack.fail("chat.update", [Fault::Limited]);
+    let approvals = open(&settings).await;
+    let id = approved(&approvals, &slack, "tool").await;
+    eventually("the update failed", || slack.count("chat.update") == 1).await;
+    approvals.close().await;
+    let approvals = open(&settings).await;
+    eventually("the message tells the outcome", || {
+        slack.text(id).contains("Approved by")
+    })
+    .await;
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn after_the_close_nothing_is_accepted_or_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    let settings = in_file(settings(&slack), directory.path());
+    let approvals = open(&settings).await;
+    approvals.close().await;
+    approvals.close().await;
+    let refused = approvals.request(call("tool")).await;
+    assert_eq!(refused, Err(thoughtgate_approval::RequestError::Closed));
+    assert_eq!(slack.count_all(), 0);
+}

@@ -1,0 +1,152 @@
+//! The file itself: who may read it, what is in it, and everything that can be wrong with it.
+
+use std::path::PathBuf;
+
+use redb::{Database, TableDefinition};
+use thoughtgate_approval::{Approvals, Call, OpenError, Settings, StoreLocation};
+
+use crate::slack::Slack;
+use crate::support::{AGENT, call, in_file, open, raw, request, settings};
+
+fn path(settings: &Settings) -> PathBuf {
+    match &settings.store {
+        StoreLocation::File(path) => path.clone(),
+        StoreLocation::Memory => panic!("a store in a file"),
+    }
+}
+
+/// A store with one approval in it, closed, and the directory that must outlive it.
+async fn used() -> (Settings, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    let settings = in_file(settings(&slack), directory.path());
+    let approvals = open(&settings).await;
+    let arguments = raw(r#"{"note":"visible-text","password":"hunter2"}"#);
+    approvals
+        .request(Call {
+            arguments: Some(&arguments),
+            ..call("tool")
+        })
+        .await
+        .unwrap();
+    approvals.close().await;
+    (settings, directory)
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_its_owner_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let (settings, _directory) = used().await;
+    let mode = |path: &PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let path = path(&settings);
+    assert_eq!(mode(&path), 0o600);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let approvals = open(&settings).await;
+    assert_eq!(mode(&path), 0o600);
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn redacted_arguments_and_tokens_are_not_in_it() {
+    let (settings, _directory) = used().await;
+    let bytes = std::fs::read(path(&settings)).unwrap();
+    let holds = |text: &str| {
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    };
+    assert!(holds("visible-text"));
+    assert!(!holds("hunter2") && !holds("xoxb-test"));
+}
+
+#[tokio::test]
+async fn a_second_proxy_is_refused() {
+    let (settings, _directory) = used().await;
+    let approvals = open(&settings).await;
+    let error = Approvals::open(settings.clone()).await.unwrap_err();
+    assert!(matches!(&error, OpenError::Locked { .. }), "{error}");
+    assert!(error.to_string().contains("approvals.redb"));
+    approvals.close().await;
+    open(&settings).await.close().await;
+}
+
+#[tokio::test]
+async fn damage_is_told_and_leaves_the_file_alone() {
+    let (settings, _directory) = used().await;
+    let path = path(&settings);
+    let good = std::fs::read(&path).unwrap();
+    let mut zeroed = good.clone();
+    zeroed[..64].fill(0);
+    let mut flipped = good.clone();
+    for byte in &mut flipped[4096..] {
+        *byte ^= 0x55;
+    }
+    let damaged = [
+        ("no store at all", b"once upon a time".repeat(999)),
+        ("a lost header", zeroed),
+        ("flipped bits", flipped),
+        ("a lost end", good[..good.len() / 2].to_vec()),
+    ];
+    for (what, bytes) in damaged {
+        std::fs::write(&path, &bytes).unwrap();
+        let error = Approvals::open(settings.clone()).await.expect_err(what);
+        assert!(
+            matches!(&error, OpenError::Corrupted { .. }),
+            "{what}: {error:?}"
+        );
+        assert!(
+            error.to_string().contains("move it away"),
+            "{what}: {error}"
+        );
+    }
+    std::fs::write(&path, &good).unwrap();
+    open(&settings).await.close().await;
+}
+
+#[tokio::test]
+async fn a_newer_store_is_refused() {
+    let (settings, _directory) = used().await;
+    let meta: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+    let database = Database::open(path(&settings)).unwrap();
+    let write = database.begin_write().unwrap();
+    write
+        .open_table(meta)
+        .unwrap()
+        .insert("format", 2_u64.to_be_bytes().as_slice())
+        .unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let error = Approvals::open(settings).await.unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            OpenError::Newer {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_impossible_place_is_named() {
+    let slack = Slack::start().await;
+    let mut settings = settings(&slack);
+    settings.store = StoreLocation::File(PathBuf::from("/nonexistent/approvals.redb"));
+    let error = Approvals::open(settings).await.unwrap_err();
+    assert!(matches!(&error, OpenError::Io { .. }), "{error}");
+    assert!(error.to_string().contains("/nonexistent/approvals.redb"));
+}
+
+#[tokio::test]
+async fn memory_forgets() {
+    let slack = Slack::start().await;
+    let settings = settings(&slack);
+    let approvals = open(&settings).await;
+    let id = request(&approvals, "tool").await;
+    approvals.close().await;
+    assert!(open(&settings).await.find(id, AGENT).is_none());
+}

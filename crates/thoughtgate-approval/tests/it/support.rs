@@ -1,0 +1,104 @@
+//! What most tests share: settings with short waits, one call, and patience.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use thoughtgate_approval::{
+    Approvals, Call, Digest, Id, Secret, Settings, SlackSettings, State, StoreLocation, View,
+    digest,
+};
+
+use crate::slack::Slack;
+
+pub(crate) const AGENT: &str = "agent-7";
+pub(crate) const CHANNEL: &str = "C0APPROVALS";
+pub(crate) const APPROVER: &str = "U0ALICE";
+pub(crate) const POLL: Duration = Duration::from_millis(20);
+
+/// Longest wait for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn settings(slack: &Slack) -> Settings {
+    let mut to = SlackSettings::new(Secret::new("xoxb-test"), CHANNEL);
+    to.base_url = slack.base_url();
+    to.approvers = vec![APPROVER.to_owned()];
+    to.poll_interval = POLL;
+    to.post_interval = Duration::from_millis(1);
+    to.retry_first = Duration::from_millis(10);
+    to.call_timeout = Duration::from_millis(500);
+    Settings::new(StoreLocation::Memory, to)
+}
+
+pub(crate) fn in_file(mut settings: Settings, directory: &Path) -> Settings {
+    settings.store = StoreLocation::File(directory.join("approvals.redb"));
+    settings
+}
+
+pub(crate) async fn open(settings: &Settings) -> Approvals {
+    Approvals::open(settings.clone())
+        .await
+        .expect("approvals open")
+}
+
+/// The call of `tool` by [`AGENT`], with no arguments.
+pub(crate) fn call(tool: &str) -> Call<'_> {
+    Call {
+        principal: AGENT,
+        tool,
+        arguments: None,
+        channel: None,
+        body: None,
+        policies: &[],
+        generation: 1,
+    }
+}
+
+pub(crate) fn raw(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).expect("JSON")
+}
+
+pub(crate) fn digest_of(tool: &str) -> Digest {
+    digest(AGENT, tool, None)
+}
+
+pub(crate) async fn request(approvals: &Approvals, tool: &str) -> Id {
+    approvals.request(call(tool)).await.expect("a request")
+}
+
+/// Waits for the decision.
+pub(crate) async fn decision(approvals: &Approvals, id: Id) -> View {
+    let view = approvals
+        .wait(id, AGENT, PATIENCE)
+        .await
+        .expect("an approval");
+    assert_ne!(view.state, State::Pending, "no decision came");
+    view
+}
+
+pub(crate) fn view(approvals: &Approvals, id: Id) -> View {
+    approvals.find(id, AGENT).expect("an approval")
+}
+
+/// Asks, lets the approver say yes, and waits until that arrived.
+pub(crate) async fn approved(approvals: &Approvals, slack: &Slack, tool: &str) -> Id {
+    let id = request(approvals, tool).await;
+    slack.react_to(id, &[(APPROVER, "+1")]).await;
+    assert_eq!(decision(approvals, id).await.state, State::Approved);
+    id
+}
+
+/// Waits until `holds`, which must become true.
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "it never happened that {what}");
+}
+
+pub(crate) fn policies(names: &[&str]) -> Vec<Arc<str>> {
+    names.iter().map(|name| Arc::from(*name)).collect()
+}
