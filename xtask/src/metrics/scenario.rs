@@ -3,10 +3,15 @@
 //! A scenario reports those of its metrics that were asked for and have no outcome yet, so a run of
 //! all tiers makes each once. It never fails: what goes wrong becomes the outcome of its metrics.
 
+pub mod bench;
+pub mod block;
 pub mod evaluation;
+pub mod idle;
 pub mod image;
+pub mod latency;
 pub mod reload;
 pub mod starts;
+pub mod throughput;
 
 use std::path::{Path, PathBuf};
 

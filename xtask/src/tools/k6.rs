@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::process::{Child, Launch};
 
-pub use summary::{Summary, Trend, Wrong};
+pub use summary::{Summary, Trend};
 
 /// What all scripts import, and the message that it sends.
 const CALL_SCRIPT: &str = include_str!("../../k6/call.js");
@@ -56,7 +56,11 @@ impl K6 {
     /// The one that is there is broken or of a version that the scripts do not fit; or there is
     /// none, and it cannot be installed here. The message tells the way out.
     pub fn find(tools_dir: &Path) -> anyhow::Result<K6> {
-        find::find(std::env::var_os("K6"), std::env::var_os("PATH"), tools_dir)
+        find::find(
+            std::env::var_os("K6"),
+            std::env::var_os("PATH").as_deref(),
+            tools_dir,
+        )
     }
 
     /// Its version, such as `1.1.0`.

@@ -6,7 +6,7 @@
 mod sampler;
 mod system;
 
-pub use sampler::{Point, Sampler, Trace};
+pub use sampler::{Sampler, Trace};
 
 /// Resident memory of a process now (`VmRSS`), in bytes.
 pub fn rss_bytes(pid: u32) -> anyhow::Result<u64> {
@@ -27,18 +27,13 @@ pub fn reset_peak(pid: u32) -> anyhow::Result<()> {
     system::reset_peak(pid)
 }
 
-/// CPU time of a whole process, user and system, those of its threads that ended included,
-/// in microseconds. Moves in ticks of the kernel, mostly 10 ms.
-pub fn cpu_ticks_us(pid: u32) -> anyhow::Result<u64> {
-    system::cpu_ticks_us(pid)
-}
-
 /// A reading of the CPU time of a process, to be compared with a later one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CpuReading {
     /// Time on a CPU by thread id, exact to the nanosecond; lacks threads that ended.
     threads_ns: std::collections::BTreeMap<i32, u64>,
-    /// The same of the whole process, in ticks.
+    /// The same of the whole process, threads that ended included; moves in ticks of the
+    /// kernel, mostly 10 ms.
     ticks_us: u64,
 }
 

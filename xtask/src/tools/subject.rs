@@ -16,17 +16,17 @@ use anyhow::{Context as _, ensure};
 use super::process::{Child, Launch, Stream};
 
 pub use proxy::{Proxy, Setup};
-pub use startup::{Startup, startup};
-pub use upstream::{Counts, Upstream};
+pub use startup::startup;
+pub use upstream::Upstream;
 
 /// How long a process may take from its start to its address.
 const LISTEN_DEADLINE: Duration = Duration::from_secs(15);
 /// How long an answer to a question of ours may take.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
-/// How long after its connections broke a process may be found dead.
-const DEATH_GRACE: Duration = Duration::from_millis(300);
 /// How long a process may take to end when it was asked to.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long after its connections broke a process may be found dead.
+const DEATH_GRACE: Duration = Duration::from_millis(300);
 
 /// A process that listens on an address of the loopback.
 #[derive(Debug)]
@@ -121,10 +121,6 @@ impl Server {
             self.name
         );
         Ok(body)
-    }
-
-    fn stop(self) {
-        self.child.stop(STOP_GRACE);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! One that is there but unusable is an error and not passed over: its owner meant it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const MAJORS: std::ops::Range<u32> = 1..3;
 
 pub(super) fn find(
     named: Option<OsString>,
-    path: Option<OsString>,
+    path: Option<&OsStr>,
     tools_dir: &Path,
 ) -> anyhow::Result<K6> {
     if let Some(named) = named.filter(|named| !named.is_empty()) {
@@ -27,7 +27,7 @@ pub(super) fn find(
              version 1 or 2, or unset it)",
         );
     }
-    if let Some(found) = path.as_deref().and_then(in_path) {
+    if let Some(found) = path.and_then(in_path) {
         return check(&found).context(
             "failed to use the first k6 in `PATH` (remove it, or set `K6` to one of version 1 or 2)",
         );
@@ -70,7 +70,7 @@ fn parse_version(text: &str) -> Option<(&str, u32)> {
     Some((version, major))
 }
 
-fn in_path(path: &std::ffi::OsStr) -> Option<PathBuf> {
+fn in_path(path: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(path)
         // An empty or relative entry would make the result depend on the current directory.
         .filter(|directory| directory.is_absolute())
@@ -130,14 +130,14 @@ mod tests {
     fn the_named_one_comes_before_the_path() {
         let (first, second) = (fake("echo k6 v2.1.0"), fake("echo k6 v1.5.0"));
         let nowhere = Path::new("/nowhere");
-        let found = find(Some(named(&first)), Some(path_of(&[&second])), nowhere).unwrap();
+        let found = find(Some(named(&first)), Some(&path_of(&[&second])), nowhere).unwrap();
         assert_eq!(
             (found.version(), found.path()),
             ("2.1.0", Path::new(&named(&first)))
         );
         let found = find(
             Some(OsString::new()),
-            Some(path_of(&[&second, &first])),
+            Some(&path_of(&[&second, &first])),
             nowhere,
         )
         .unwrap();
@@ -150,7 +150,7 @@ mod tests {
         let place = tools_dir.path().join("k6-1.1.0/bin");
         std::fs::create_dir_all(&place).unwrap();
         std::fs::rename(k6.path().join("k6"), place.join("k6")).unwrap();
-        let found = find(None, Some(OsString::from("/nowhere")), tools_dir.path()).unwrap();
+        let found = find(None, Some(OsStr::new("/nowhere")), tools_dir.path()).unwrap();
         assert_eq!(found.path(), place.join("k6"));
     }
 
@@ -161,7 +161,10 @@ mod tests {
         } else {
             (Some(named(&k6)), None)
         };
-        let message = format!("{:#}", find(env, path, Path::new("/nowhere")).unwrap_err());
+        let message = format!(
+            "{:#}",
+            find(env, path.as_deref(), Path::new("/nowhere")).unwrap_err()
+        );
         message.replace(&*k6.path().to_string_lossy(), "DIR")
     }
 

@@ -165,7 +165,9 @@ mod tests {
         check(
             include_str!("../../../test_data/k6/body.json"),
             Some("not the result of request 7: {}"),
-            &expect!["of 2350 calls, 2350 with a wrong body; the first: not the result of request 7: {}"],
+            &expect![
+                "of 2350 calls, 2350 with a wrong body; the first: not the result of request 7: {}"
+            ],
         );
     }
 
@@ -177,16 +179,22 @@ mod tests {
         expect!["Trend { count: 40, min: 2.658064, avg: 2.916276574999999, p50: 2.8914795, p90: 3.0901861, p95: 3.2398162, p99: 3.82355547, max: 4.121643 } Trend { count: 80, min: 2.521163, avg: 2.8016252749999992, p50: 2.736399, p90: 2.8745225, p95: 3.006793099999997, p99: 4.1798711299999995, max: 4.257491 }"].assert_eq(&format!("{slice:?} {proxied:?}"));
         assert_eq!(summary.count("http_reqs{arm:P}").unwrap(), 80);
         let error = summary.trend("http_req_duration{slice:4}").unwrap_err();
-        expect!["failed to find `http_req_duration{slice:4}` in the summary of k6"].assert_eq(&error.to_string());
+        expect!["failed to find `http_req_duration{slice:4}` in the summary of k6"]
+            .assert_eq(&error.to_string());
     }
 
     #[test]
     fn what_is_no_summary_of_ours_is_refused() {
         let read = |text: &str| format!("{:#}", Summary::parse(text).unwrap_err());
         let success = include_str!("../../../test_data/k6/success.json");
-        expect!["failed to read the summary of k6: format 2 instead of 1"].assert_eq(&read(&success.replace("\"format\": 1", "\"format\": 2")));
-        expect!["failed to read the summary of k6: EOF while parsing an object at line 13 column 20"].assert_eq(&read(&success[..200]));
-        expect!["failed to read the summary of k6: EOF while parsing a value at line 1 column 0"].assert_eq(&read(""));
+        expect!["failed to read the summary of k6: format 2 instead of 1"]
+            .assert_eq(&read(&success.replace("\"format\": 1", "\"format\": 2")));
+        expect![
+            "failed to read the summary of k6: EOF while parsing an object at line 13 column 20"
+        ]
+        .assert_eq(&read(&success[..200]));
+        expect!["failed to read the summary of k6: EOF while parsing a value at line 1 column 0"]
+            .assert_eq(&read(""));
     }
 
     #[test]

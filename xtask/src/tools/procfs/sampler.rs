@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::CpuReading;
+
 /// Time between two readings: 20 a second.
 const PERIOD: Duration = Duration::from_millis(50);
 
@@ -18,8 +20,8 @@ pub struct Point {
     pub at_ms: f64,
     /// Resident memory in bytes.
     pub rss_bytes: u64,
-    /// CPU time since the process started, in microseconds.
-    pub cpu_us: u64,
+    /// CPU time since the first reading, in microseconds.
+    pub cpu_us: f64,
 }
 
 /// The readings of one process, the oldest first.
@@ -29,13 +31,18 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The most resident memory that was seen between the two times, in bytes.
-    pub fn most_rss_bytes(&self, from_ms: f64, to_ms: f64) -> Option<u64> {
-        let within = self
+    /// The median of the resident memory between the two times, in bytes; the lower of the two
+    /// in the middle.
+    pub fn median_rss_bytes(&self, from_ms: f64, to_ms: f64) -> Option<u64> {
+        let within = |point: &&Point| point.at_ms >= from_ms && point.at_ms <= to_ms;
+        let mut sizes: Vec<u64> = self
             .points
             .iter()
-            .filter(|point| point.at_ms >= from_ms && point.at_ms <= to_ms);
-        within.map(|point| point.rss_bytes).max()
+            .filter(within)
+            .map(|point| point.rss_bytes)
+            .collect();
+        sizes.sort_unstable();
+        sizes.get(sizes.len().checked_sub(1)? / 2).copied()
     }
 
     /// CPU time between the two times in cores: 1.0 is one core all the time. None when the
@@ -51,16 +58,7 @@ impl Trace {
         let next = self.points[after];
         let before = self.points[after.checked_sub(1)?];
         let share = (at_ms - before.at_ms) / (next.at_ms - before.at_ms);
-        let step_us = next.cpu_us.saturating_sub(before.cpu_us) as f64;
-        Some(before.cpu_us as f64 + share * step_us)
-    }
-}
-
-impl FromIterator<Point> for Trace {
-    fn from_iter<I: IntoIterator<Item = Point>>(points: I) -> Trace {
-        Trace {
-            points: points.into_iter().collect(),
-        }
+        Some(before.cpu_us + share * (next.cpu_us - before.cpu_us))
     }
 }
 
@@ -77,15 +75,13 @@ impl Sampler {
         let stop = Arc::new(AtomicBool::new(false));
         let (pids, stopped) = (pids.to_vec(), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
-            let mut traces = vec![Trace::default(); pids.len()];
+            let mut watched: Vec<Watched> = pids.into_iter().map(Watched::new).collect();
             loop {
                 // Read once more after the stop: the last window may reach up to now.
                 let last = stopped.load(Ordering::Relaxed);
-                for (pid, trace) in pids.iter().zip(&mut traces) {
-                    trace.points.extend(read(*pid));
-                }
+                watched.iter_mut().for_each(Watched::read);
                 if last {
-                    return traces;
+                    return watched.into_iter().map(|watched| watched.trace).collect();
                 }
                 std::thread::sleep(PERIOD);
             }
@@ -116,13 +112,46 @@ impl Drop for Sampler {
     }
 }
 
-fn read(pid: u32) -> Option<Point> {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    Some(Point {
-        at_ms: since_epoch.as_secs_f64() * 1000.0,
-        rss_bytes: super::rss_bytes(pid).ok()?,
-        cpu_us: super::cpu_ticks_us(pid).ok()?,
-    })
+/// One process and what has been read of it.
+struct Watched {
+    pid: u32,
+    /// CPU time is summed up step by step: exact while the same threads run, in ticks over the
+    /// one step in which a thread comes or goes.
+    before: Option<CpuReading>,
+    cpu_us: f64,
+    trace: Trace,
+}
+
+impl Watched {
+    fn new(pid: u32) -> Watched {
+        Watched {
+            pid,
+            before: None,
+            cpu_us: 0.0,
+            trace: Trace::default(),
+        }
+    }
+
+    fn read(&mut self) {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        let (Ok(since_epoch), Ok(rss_bytes), Ok(cpu)) = (
+            since_epoch,
+            super::rss_bytes(self.pid),
+            CpuReading::of(self.pid),
+        ) else {
+            return;
+        };
+        if let Some(before) = &self.before {
+            self.cpu_us += cpu.us_since(before);
+        }
+        self.before = Some(cpu);
+        let at_ms = since_epoch.as_secs_f64() * 1000.0;
+        self.trace.points.push(Point {
+            at_ms,
+            rss_bytes,
+            cpu_us: self.cpu_us,
+        });
+    }
 }
 
 #[cfg(test)]
@@ -135,13 +164,13 @@ mod tests {
             rss_bytes,
             cpu_us,
         };
-        [
-            point(0.0, 9, 0),
-            point(100.0, 5, 50_000),
-            point(200.0, 7, 150_000),
-        ]
-        .into_iter()
-        .collect()
+        Trace {
+            points: vec![
+                point(0.0, 9, 0.0),
+                point(100.0, 5, 50e3),
+                point(200.0, 7, 150e3),
+            ],
+        }
     }
 
     #[test]
@@ -154,9 +183,10 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_the_most_within_the_window() {
-        assert_eq!(trace().most_rss_bytes(50.0, 200.0), Some(7));
-        assert_eq!(trace().most_rss_bytes(120.0, 180.0), None);
+    fn memory_is_the_median_within_the_window() {
+        assert_eq!(trace().median_rss_bytes(0.0, 200.0), Some(7));
+        assert_eq!(trace().median_rss_bytes(50.0, 200.0), Some(5));
+        assert_eq!(trace().median_rss_bytes(120.0, 180.0), None);
     }
 
     #[cfg(target_os = "linux")]

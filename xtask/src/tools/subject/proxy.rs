@@ -119,11 +119,6 @@ impl Proxy {
         self.server.check_running()
     }
 
-    /// Asks it to end, and kills it when it does not.
-    pub fn stop(self) {
-        self.server.stop();
-    }
-
     fn wait_ready(&mut self) -> anyhow::Result<()> {
         let started = Instant::now();
         loop {

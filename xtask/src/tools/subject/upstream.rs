@@ -41,11 +41,6 @@ impl Upstream {
         self.server.url("/mcp")
     }
 
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.server.pid()
-    }
-
     /// Changes the time that it takes over each request that arrives from now on.
     pub fn set_service_time(&mut self, service_time: Duration) -> anyhow::Result<()> {
         let knobs = json!({ "service_time_us": u64::try_from(service_time.as_micros())? });

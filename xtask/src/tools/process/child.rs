@@ -1,0 +1,215 @@
+//! A running child: waited for with a deadline, watched, stopped, and killed with all it started.
+
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+use wait_timeout::ChildExt as _;
+
+use super::{Capture, Output, last_words, reaper};
+use crate::interrupt;
+
+/// How long a wait sleeps before it looks at its surroundings again.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long the output of a child that has ended may take to arrive.
+const OUTPUT_GRACE: Duration = Duration::from_secs(1);
+
+/// A running child. Dropping it kills its whole process group.
+#[derive(Debug)]
+pub struct Child {
+    pub(super) process: std::process::Child,
+    pub(super) name: String,
+    pub(super) stdout: Capture,
+    pub(super) stderr: Capture,
+    pub(super) status: Option<ExitStatus>,
+}
+
+impl Child {
+    /// The process id, which is also the id of its group.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The exit status, when it has ended.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        if self.status.is_none() {
+            self.status = self
+                .process
+                .try_wait()
+                .with_context(|| format!("failed to wait for `{}`", self.name))?;
+        }
+        Ok(self.status)
+    }
+
+    /// The exit status, when it ends within `limit`: what dies is noticed by its peers first.
+    pub fn ended_within(&mut self, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
+        if self.ended()?.is_none() {
+            self.status = self
+                .process
+                .wait_timeout(limit)
+                .with_context(|| format!("failed to wait for `{}`", self.name))?;
+        }
+        Ok(self.status)
+    }
+
+    /// An error with its exit status and last lines when it has ended though it should be running.
+    pub fn check_running(&mut self) -> anyhow::Result<()> {
+        let Some(status) = self.ended()? else {
+            return Ok(());
+        };
+        self.stderr.settle(OUTPUT_GRACE);
+        bail!(
+            "`{}` ended unexpectedly ({status}){}",
+            self.name,
+            last_words(&self.stderr.get())
+        );
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// When `deadline` has passed; the child and its group are killed then.
+    pub fn wait(&mut self, deadline: Duration) -> anyhow::Result<ExitStatus> {
+        self.wait_watching(deadline, &mut || Ok(()))
+    }
+
+    /// Waits for the end and calls `look` meanwhile, about twenty times a second.
+    ///
+    /// # Errors
+    /// When `deadline` has passed, when this process was asked to stop, or with the error of
+    /// `look`; the child and its group are killed then.
+    pub fn wait_watching(
+        &mut self,
+        deadline: Duration,
+        look: &mut dyn FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<ExitStatus> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.status {
+                return Ok(status);
+            }
+            let left = deadline.saturating_sub(started.elapsed());
+            self.status = self
+                .process
+                .wait_timeout(left.min(LOOK_EVERY))
+                .with_context(|| format!("failed to wait for `{}`", self.name))?;
+            if self.status.is_some() {
+                continue;
+            }
+            if let Err(error) = interrupt::check()
+                .map_err(anyhow::Error::new)
+                .and_then(|()| look())
+            {
+                self.kill();
+                return Err(error);
+            }
+            if left.is_zero() {
+                self.kill();
+                let words = last_words(&self.stderr.get());
+                bail!(
+                    "`{}` did not end within {deadline:?} and was killed{words}",
+                    self.name
+                );
+            }
+        }
+    }
+
+    /// Waits until `find` sees what it wants in standard output (or standard error).
+    ///
+    /// # Errors
+    /// When the child ends first, or `deadline` passes.
+    pub fn wait_for<T>(
+        &mut self,
+        stream: Stream,
+        deadline: Duration,
+        find: impl Fn(&str) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let started = Instant::now();
+        loop {
+            let ended = self.ended()?.is_some();
+            let capture = match stream {
+                Stream::Stdout => self.stdout.clone(),
+                Stream::Stderr => self.stderr.clone(),
+            };
+            if ended {
+                capture.settle(OUTPUT_GRACE);
+            }
+            let captured = capture.get();
+            if let Some(found) = find(&captured.text()) {
+                return Ok(found);
+            }
+            interrupt::check()?;
+            if ended {
+                self.check_running()?;
+            }
+            if started.elapsed() >= deadline {
+                let words = last_words(&self.stderr.get());
+                bail!(
+                    "`{}` did not say what was awaited within {deadline:?}{words}",
+                    self.name
+                );
+            }
+            capture.wait_beyond(&captured, LOOK_EVERY);
+        }
+    }
+
+    /// Asks the group to end with SIGTERM, and kills what is left of it after `grace`.
+    /// Returns the exit status, or none when it had to be killed.
+    pub fn stop(mut self, grace: Duration) -> Option<ExitStatus> {
+        self.signal(Signal::TERM);
+        let ended = self
+            .status
+            .or_else(|| self.process.wait_timeout(grace).ok().flatten());
+        self.status = ended;
+        self.kill();
+        ended
+    }
+
+    /// Takes what it said after it has ended.
+    pub fn output(mut self, status: ExitStatus) -> Output {
+        // What it left running may hold the pipes open: it goes first.
+        self.kill();
+        self.stdout.settle(OUTPUT_GRACE);
+        self.stderr.settle(OUTPUT_GRACE);
+        Output {
+            name: self.name.clone(),
+            status,
+            stdout: self.stdout.get(),
+            stderr: self.stderr.get(),
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = i32::try_from(self.process.id())
+            .ok()
+            .and_then(Pid::from_raw)
+        {
+            // Fails only when nothing of the group is left, which is what is wanted.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
+    fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        if self.status.is_none() {
+            self.status = self.process.wait().ok();
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+        reaper::group_ended(self.process.id());
+    }
+}
+
+/// Which output of a child.
+#[derive(Clone, Copy, Debug)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}

@@ -1,0 +1,132 @@
+//! A command before it runs, and its start in a process group of its own.
+
+use std::ffi::OsStr;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::{Capture, Child, Output, reaper};
+
+/// A command that has not been started yet.
+#[derive(Debug)]
+pub struct Launch {
+    command: Command,
+    passes_stderr: bool,
+}
+
+impl Launch {
+    /// A command without arguments, in this directory, with this environment and no input.
+    pub fn new(program: impl AsRef<OsStr>) -> Launch {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null());
+        Launch {
+            command,
+            passes_stderr: false,
+        }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Launch {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Adds several arguments.
+    #[must_use]
+    pub fn args<I, S>(mut self, arguments: I) -> Launch
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets one environment variable.
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Launch {
+        self.command.env(key, value);
+        self
+    }
+
+    /// Keeps an inherited environment variable from the child.
+    #[must_use]
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Launch {
+        self.command.env_remove(key);
+        self
+    }
+
+    /// Runs the child in `directory`.
+    #[must_use]
+    pub fn directory(mut self, directory: &Path) -> Launch {
+        self.command.current_dir(directory);
+        self
+    }
+
+    /// Lets the child talk on our standard error instead of capturing it.
+    #[must_use]
+    pub fn pass_stderr(mut self) -> Launch {
+        self.passes_stderr = true;
+        self
+    }
+
+    /// Starts the child in a process group of its own.
+    pub fn start(mut self) -> anyhow::Result<Child> {
+        let name = describe(&self.command);
+        self.command.process_group(0).stdout(Stdio::piped());
+        self.command.stderr(if self.passes_stderr {
+            Stdio::inherit()
+        } else {
+            Stdio::piped()
+        });
+        let mut process = self
+            .command
+            .spawn()
+            .with_context(|| format!("failed to start `{name}`"))?;
+        reaper::group_started(process.id());
+        let stdout = process
+            .stdout
+            .take()
+            .map_or_else(Capture::empty, Capture::of);
+        let stderr = process
+            .stderr
+            .take()
+            .map_or_else(Capture::empty, Capture::of);
+        Ok(Child {
+            process,
+            name,
+            stdout,
+            stderr,
+            status: None,
+        })
+    }
+
+    /// Runs the child to its end and returns what it said, whatever its exit status.
+    ///
+    /// # Errors
+    /// When it cannot be started, or has not ended within `deadline` (it is killed then).
+    pub fn run(self, deadline: Duration) -> anyhow::Result<Output> {
+        let mut child = self.start()?;
+        let status = child.wait(deadline)?;
+        Ok(child.output(status))
+    }
+}
+
+/// The command line as a message shows it: no longer than a line or two.
+fn describe(command: &Command) -> String {
+    const LONGEST: usize = 160;
+    let mut text = command.get_program().to_string_lossy().into_owned();
+    for argument in command.get_args() {
+        text.push(' ');
+        text.push_str(&argument.to_string_lossy());
+    }
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
