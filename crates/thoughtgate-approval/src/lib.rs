@@ -5,6 +5,18 @@
 //! is kept and when it is flushed; `slack.rs` alone names Slack. Evaluates no policy, forwards no
 //! call, and speaks no MCP: the proxy re-checks its policy before [`Approvals::claim`], and says
 //! [`Approvals::revoke`] when that refuses.
+//!
+//! How a proxy serves the four ways of answering, all of which begin with [`Approvals::request`]:
+//!
+//! - Held: [`Approvals::wait`] in steps of the keep-alive interval, re-check, claim, forward.
+//! - As a task, of either era: the request's body goes along as [`Call::body`] and the approval's
+//!   [`Id`] is the task's. [`Approvals::ready`] says when to re-check, claim and forward what
+//!   [`Claim::body`] holds; [`Approvals::find`], [`Approvals::wait_end`], [`Approvals::result`],
+//!   [`Approvals::list`] and [`Approvals::cancel`] answer the client.
+//! - By retry: [`Approvals::seal`] is the request state. The retry brings it back to
+//!   [`Approvals::unseal`], and must have the digest that is sealed in it.
+//!
+//! [`View::explain`] is the sentence for the agent whenever the call does not run.
 
 mod approvals;
 mod backoff;

@@ -81,7 +81,7 @@ impl Client {
         }
         let http = match uri.scheme_str() {
             Some("https") => Http::Tls(builder().build(tls(&base_url)?)),
-            Some("http") => Http::Plain(builder().build(HttpConnector::new())),
+            Some("http") => Http::Plain(builder().build(connector())),
             _ => return Err(wrong("must start with https:// or http://")),
         };
         Ok(Self {
@@ -238,6 +238,14 @@ fn builder() -> hyper_util::client::legacy::Builder {
     builder
 }
 
+/// Small requests that somebody waits for; whether they are encrypted is decided above this.
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.enforce_http(false);
+    connector
+}
+
 fn tls(base_url: &str) -> Result<HttpsConnector<HttpConnector>, OpenError> {
     let failed = |detail: String| OpenError::Tls {
         url: base_url.to_owned(),
@@ -246,7 +254,10 @@ fn tls(base_url: &str) -> Result<HttpsConnector<HttpConnector>, OpenError> {
     let builder = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
         .map_err(|error| failed(format!("no certificates of this system: {error}")))?;
-    Ok(builder.https_only().enable_http1().build())
+    Ok(builder
+        .https_only()
+        .enable_http1()
+        .wrap_connector(connector()))
 }
 
 fn bearer(token: &Secret) -> Result<HeaderValue, OpenError> {

@@ -198,3 +198,15 @@ async fn after_the_close_nothing_is_accepted_or_asked() {
     assert_eq!(refused, Err(thoughtgate_approval::RequestError::Closed));
     assert_eq!(slack.count_all(), 0);
 }
+
+#[tokio::test]
+async fn a_claim_that_cannot_be_written_down_is_none() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let id = approved(&approvals, &slack, "tool").await;
+    approvals.close().await;
+    let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
+    assert!(matches!(claim, Err(ClaimError::Store(_))), "{claim:?}");
+    assert_eq!(view(&approvals, id).state, State::Failed);
+    assert!(view(&approvals, id).explain().contains("not executed"));
+}
