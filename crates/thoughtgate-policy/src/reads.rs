@@ -70,7 +70,7 @@ impl Reads {
     /// Follows one expression, which its surroundings want to be `wanted`.
     fn expression(&mut self, expression: &Value, wanted: &Type) -> Result<(), Unreadable> {
         if let Some(path) = context_path(expression) {
-            return self.read(&path, wanted.clone());
+            return self.read(&path, valued(wanted));
         }
         let Some((operator, operands)) = expression
             .as_object()
@@ -121,7 +121,14 @@ impl Reads {
                 self.expression(left, &set(right))?;
                 self.expression(right, &set(left))
             }
-            "isEmpty" => self.expression(&operands["arg"], &Type::Set(Box::new(Type::Any))),
+            "isEmpty" => {
+                // The elements are counted and not compared, so they may be of any type.
+                let list = Type::Set(Box::new(Type::Any));
+                match context_path(&operands["arg"]) {
+                    Some(path) => self.read(&path, list),
+                    None => self.expression(&operands["arg"], &list),
+                }
+            }
             "if-then-else" => {
                 self.expression(&operands["if"], &Type::Bool)?;
                 self.expression(&operands["then"], wanted)?;
@@ -206,6 +213,18 @@ impl Reads {
             // Not a field of ours: the validator says so better.
             _ => Ok(()),
         }
+    }
+}
+
+/// The type of an argument whose value is used: a text where its use does not tell another.
+///
+/// [`Type::Any`] has no value at evaluation, so comparing it would compare nothing: a forbid on it
+/// would never hold. Any other value than a text is then an error, and so a refusal.
+fn valued(wanted: &Type) -> Type {
+    match wanted {
+        Type::Any => Type::Text,
+        Type::Set(element) => Type::Set(Box::new(valued(element))),
+        known => known.clone(),
     }
 }
 

@@ -291,3 +291,59 @@ fn only_policies_that_may_apply_make_arguments_matter() {
     assert!(engine.reads_arguments("alice", &Target::Tool("reads")));
     assert!(!engine.reads_arguments("alice", &Target::Tool("clock")));
 }
+
+#[test]
+fn arguments_of_no_plain_type_are_compared_by_value() {
+    let forbid = |condition: &str| {
+        engine(&format!(
+            "permit (principal, action == Action::\"tools/call\", resource);\n\
+             forbid (principal, action == Action::\"tools/call\", resource) when {{ \
+             context.arguments has a && context.arguments has b && {condition} }};"
+        ))
+    };
+    let (a, b) = ("context.arguments.a", "context.arguments.b");
+    let cases = [
+        (
+            format!("{a} != {b}"),
+            r#"{"a":"x","b":"y"}"#,
+            r#"{"a":"x","b":"x"}"#,
+        ),
+        (
+            format!("{a} == {b}"),
+            r#"{"a":"x","b":"x"}"#,
+            r#"{"a":"x","b":"y"}"#,
+        ),
+        (
+            format!("{b}.contains({a})"),
+            r#"{"a":"x","b":["x"]}"#,
+            r#"{"a":"x","b":["y"]}"#,
+        ),
+        (
+            format!("{b}.containsAny({a})"),
+            r#"{"a":["x"],"b":["x"]}"#,
+            r#"{"a":["x"],"b":["y"]}"#,
+        ),
+        (
+            format!("{{k: {a}}} == {{k: \"x\"}}"),
+            r#"{"a":"x","b":1}"#,
+            r#"{"a":"y","b":1}"#,
+        ),
+        (
+            format!("{a} == (if resource == Tool::\"t\" then \"x\" else \"z\")"),
+            r#"{"a":"x","b":1}"#,
+            r#"{"a":"y","b":1}"#,
+        ),
+        (
+            format!("{b}.isEmpty()"),
+            r#"{"a":1,"b":[]}"#,
+            r#"{"a":1,"b":[1]}"#,
+        ),
+    ];
+    for (condition, forbidden, allowed) in cases {
+        let engine = forbid(&condition);
+        assert_eq!(call(&engine, "t", forbidden), "reject", "{condition}");
+        assert_eq!(call(&engine, "t", allowed), "forward", "{condition}");
+    }
+    let numbers = call(&forbid(&format!("{a} != {b}")), "t", r#"{"a":1,"b":2}"#);
+    assert_eq!(numbers, "error", "what cannot be compared is refused");
+}
