@@ -5,6 +5,7 @@
 
 mod probe;
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::exit::{self, Exit};
@@ -136,17 +137,19 @@ fn render(findings: &[Finding]) -> String {
         .map(|finding| finding.need.name.len())
         .max()
         .unwrap_or(0);
+    // Writing to a string does not fail.
     let mut text = String::new();
     for Finding { need, state } in findings {
         let (mark, said) = match state {
             Ok(version) => ("ok     ", first_line(version)),
             Err(reason) => ("missing", first_line(reason)),
         };
-        text += &format!("{mark}  {:width$}  {said}\n", need.name);
+        let _ = writeln!(text, "{mark}  {:width$}  {said}", need.name);
         if state.is_err() {
             let indent = " ".repeat("missing".len() + width + 4);
-            text += &format!(
-                "{indent}costs: {}\n{indent}hint: {}\n",
+            let _ = writeln!(
+                text,
+                "{indent}costs: {}\n{indent}hint: {}",
                 need.costs, need.remedy
             );
         }

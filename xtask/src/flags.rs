@@ -20,7 +20,7 @@ pub struct Flags {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Build, measure, print a table with targets, write bench_metrics.json
+    /// Build, measure, print a table with targets, write `bench_metrics.json`
     Metrics(Metrics),
     /// Tell what is there, what is missing, and the command that gets it
     Doctor,
@@ -53,12 +53,16 @@ Exit codes: 0 fine (a metric that could not be measured is a warning); 1 a misse
 
 /// How to measure.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub struct Measure {
     /// Tier to measure; repeat it or separate by commas [default: 1]
     #[arg(long = "tier", value_name = "TIER", value_enum, value_delimiter = ',')]
     pub tiers: Vec<TierFlag>,
-    /// Where the array of results goes [default: bench_metrics.json, of a quick run
-    /// target/metrics/bench_metrics.quick.json]
+    /// Where the array of results goes [default: `bench_metrics.json`, of a quick run
+    /// `target/metrics/bench_metrics.quick.json`]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Print the whole run as JSON instead of the table
@@ -104,7 +108,7 @@ pub struct List {
 /// What to join, and where the result goes.
 #[derive(Debug, Args)]
 pub struct Merge {
-    /// run.json files or bench_metrics.json arrays
+    /// `run.json` files or `bench_metrics.json` arrays
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Where the joined array goes

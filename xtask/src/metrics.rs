@@ -12,6 +12,7 @@ pub mod model;
 pub mod origin;
 pub mod recorder;
 pub mod report;
+pub mod scenario;
 pub mod stats;
 pub mod store;
 pub mod tier1;
@@ -105,7 +106,7 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
         Tier::Three => tier3::collect(&mut context, recorder),
     })?;
     drop(progress);
-    report(flags, &outputs, &mut recorder, interrupted)
+    report(flags, &outputs, &mut recorder, interrupted, exit::print)
 }
 
 /// Builds what is measured and what it is measured with.
@@ -174,6 +175,7 @@ fn report(
     outputs: &Outputs,
     recorder: &mut Recorder,
     interrupted: Option<Interrupted>,
+    print: impl FnOnce(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     let run = recorder.finish(interrupted.is_none())?;
     let text = if flags.json {
@@ -181,7 +183,7 @@ fn report(
     } else {
         report::table::render(run)
     };
-    exit::print(&text)?;
+    print(&text)?;
     let saved = format!("samples in `{}`", outputs.run.display());
     if let Some(interrupted) = interrupted {
         // An array cannot say that it is not whole.
@@ -199,7 +201,8 @@ fn seed_from_clock() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     // Below 2^53, so that every JSON reader keeps it whole.
-    stats::Random::new(since.as_nanos() as u64).next() >> 11
+    let nanos = since.as_secs() ^ u64::from(since.subsec_nanos()) << 32;
+    stats::Random::new(nanos).next() >> 11
 }
 
 #[cfg(test)]

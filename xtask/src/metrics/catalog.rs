@@ -85,7 +85,8 @@ impl TryFrom<u8> for Tier {
     }
 }
 
-/// The requirement's categories (§8.2), and one of our own for instruction counts.
+/// The requirement's categories (§8.2), and one of our own for instruction counts. Each is named
+/// like the first part of its metrics' names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Category {
     /// Static binary characteristics.
@@ -110,25 +111,6 @@ pub enum Category {
     Approval,
     /// Instruction counts under valgrind.
     Instructions,
-}
-
-impl Category {
-    /// The prefix of the names in this category.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Binary => "binary",
-            Self::Startup => "startup",
-            Self::Memory => "memory",
-            Self::Cpu => "cpu",
-            Self::Latency => "latency",
-            Self::Ttfb => "ttfb",
-            Self::Overhead => "overhead",
-            Self::Throughput => "throughput",
-            Self::Policy => "policy",
-            Self::Approval => "approval",
-            Self::Instructions => "instructions",
-        }
-    }
 }
 
 /// Base units. Scaling for people is the report's business.

@@ -28,10 +28,12 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Begins to watch what else the machine does; `finish` tells it.
-    ///
-    /// # Panics
-    /// Never: what the machine does not tell is `None` in the result.
+    /// Begins to watch what else the machine does; `finish` tells it. What the machine does not
+    /// tell is `None` in the result.
+    #[expect(
+        clippy::unused_self,
+        reason = "the machine is part of what a tier is given"
+    )]
     pub fn watch(&self) -> HostWatch {
         HostWatch::start()
     }

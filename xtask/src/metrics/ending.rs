@@ -29,8 +29,13 @@ pub fn of(run: &Run, strict: bool, enforce_targets: bool) -> Exit {
         Outcome::Failed { .. } | Outcome::Pending => true,
     });
 
-    let mut summary = format!("{} of {} metrics measured", measured.len(), rows.len());
-    summary += &format!(", {} targets met, {} missed", met.len(), missed.len());
+    let summary = format!(
+        "{} of {} metrics measured, {} targets met, {} missed",
+        measured.len(),
+        rows.len(),
+        met.len(),
+        missed.len()
+    );
     if enforce_targets && !missed.is_empty() {
         return Exit::Blocked(format!("targets missed: {} ({summary})", missed.join(", ")));
     }

@@ -122,8 +122,8 @@ fn image() -> Option<String> {
     }
 }
 
-/// First line of `/proc/stat`: user nice system idle iowait irq softirq steal guest guest_nice, in
-/// ticks. Guest time is already inside user and nice.
+/// First line of `/proc/stat`: `user nice system idle iowait irq softirq steal guest guest_nice`,
+/// in ticks. Guest time is already inside user and nice.
 fn parse_cpu_ticks(stat: &str) -> Option<CpuTicks> {
     let fields = stat.lines().next()?.strip_prefix("cpu ")?;
     let ticks: Vec<u64> = fields

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: errors about git. A tarball without a repository can be measured too.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -45,15 +46,14 @@ pub fn subject(workspace: &Path, given: Option<&Path>, path: &Path) -> anyhow::R
     let bytes = std::fs::read(path)
         .with_context(|| format!("failed to read the binary `{}`", path.display()))?;
     let shown = given.unwrap_or_else(|| path.strip_prefix(workspace).unwrap_or(path));
-    let hash = digest(&SHA256, &bytes);
+    let mut sha256 = String::new();
+    for byte in digest(&SHA256, &bytes).as_ref() {
+        write!(sha256, "{byte:02x}")?;
+    }
     Ok(Subject {
         binary: shown.display().to_string(),
         length: bytes.len() as u64,
-        sha256: hash
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        sha256,
     })
 }
 

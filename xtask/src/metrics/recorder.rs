@@ -182,17 +182,13 @@ impl Recorder {
             .is_some_and(|record| record.outcome == Outcome::Pending)
     }
 
-    /// Few and short blocks.
-    pub fn quick(&self) -> bool {
-        self.run.quick
-    }
-
     /// The seed that every random order follows from.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
     /// The run so far.
+    #[cfg(test)]
     pub fn run(&self) -> &Run {
         &self.run
     }
@@ -274,10 +270,15 @@ fn pending(metric: &Metric) -> Record {
 
 /// A median in the number type of its metric.
 fn number(metric: &Metric, median: f64) -> Value {
-    if metric.kind == Kind::Integer {
-        Value::Integer(median.round() as u64)
-    } else {
-        Value::Float(median)
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "samples of whole metrics are not negative, and far below 2^64"
+    )]
+    let whole = median.round() as u64;
+    match metric.kind {
+        Kind::Integer => Value::Integer(whole),
+        Kind::Float | Kind::Text | Kind::Boolean => Value::Float(median),
     }
 }
 

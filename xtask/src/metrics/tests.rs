@@ -55,7 +55,7 @@ fn an_interruption_ends_all_and_keeps_what_there_is() {
         array: directory.path().join("bench_metrics.json"),
     };
     let flags = measure_flags(&[]);
-    let exit = report(&flags, &outputs, &mut recorder, Some(signal)).unwrap();
+    let exit = report(&flags, &outputs, &mut recorder, Some(signal), |_| Ok(())).unwrap();
     assert_eq!(exit.code(), 143);
     assert!(
         !outputs.array.exists(),
@@ -67,15 +67,30 @@ fn an_interruption_ends_all_and_keeps_what_there_is() {
 }
 
 #[test]
-fn a_finished_run_leaves_both_files() {
+fn a_finished_run_leaves_both_files_and_prints_table_or_json() {
     let (directory, mut recorder) = recorder(&[Tier::One]);
     recorder.sample("latency/p50", 2.0).unwrap();
     let outputs = Outputs {
         run: directory.path().join("run.json"),
         array: directory.path().join("sub/bench_metrics.json"),
     };
-    let exit = report(&measure_flags(&[]), &outputs, &mut recorder, None).unwrap();
-    assert_eq!(exit.code(), 0);
+    let mut printed = String::new();
+    for arguments in [&[][..], &["--json"]] {
+        let exit = report(
+            &measure_flags(arguments),
+            &outputs,
+            &mut recorder,
+            None,
+            |text| {
+                printed = text.to_owned();
+                Ok(())
+            },
+        );
+        assert_eq!(exit.unwrap().code(), 0);
+        let table = printed.contains("latency/p50") && printed.contains("< 5 ms");
+        assert_eq!(table, arguments.is_empty(), "{printed}");
+        assert_eq!(model::Run::parse(&printed).is_ok(), !arguments.is_empty());
+    }
     let array = store::read(&outputs.array).unwrap();
     assert_eq!(
         array,

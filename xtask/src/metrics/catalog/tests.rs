@@ -94,7 +94,8 @@ fn ids_and_names_are_unique_and_well_formed() {
     assert_eq!((ids.len(), names.len()), (METRICS.len(), METRICS.len()));
     for metric in METRICS {
         let (category, rest) = metric.name.split_once('/').unwrap();
-        assert_eq!(category, metric.category.name(), "{}", metric.name);
+        let prefix = format!("{:?}", metric.category).to_lowercase();
+        assert_eq!(category, prefix, "{}", metric.name);
         assert!(
             rest.chars()
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -114,11 +115,11 @@ fn direction_target_and_kind_agree() {
         let name = metric.name;
         match metric.target {
             Target::Below(_) | Target::AtMost(_) => {
-                assert_eq!(metric.better, Better::Lower, "{name}")
+                assert_eq!(metric.better, Better::Lower, "{name}");
             }
             Target::Above(_) => assert_eq!(metric.better, Better::Higher, "{name}"),
             Target::Text(_) => {
-                assert_eq!((metric.better, metric.kind), (Better::Equal, Kind::Text))
+                assert_eq!((metric.better, metric.kind), (Better::Equal, Kind::Text));
             }
             Target::Boolean(_) => {
                 assert_eq!((metric.better, metric.kind), (Better::Equal, Kind::Boolean));

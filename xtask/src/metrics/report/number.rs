@@ -9,37 +9,44 @@ use crate::metrics::model::Value;
 pub struct Scale {
     base_units: f64,
     name: &'static str,
+    /// What cannot be divided has no decimals.
+    whole: bool,
 }
 
 impl Scale {
     /// The scale in which a value of `magnitude` base units is legible.
     pub fn of(unit: Unit, magnitude: f64) -> Self {
-        let steps: &[(f64, &'static str)] = match unit {
+        // From which magnitude on, how many base units it is, its name.
+        let steps: &[(f64, f64, &'static str)] = match unit {
             // Powers of ten, like the requirement's targets.
-            Unit::Bytes => &[(1e6, "MB"), (1e3, "kB"), (1.0, "B")],
-            Unit::Milliseconds => &[(1e3, "s"), (1.0, "ms"), (1e-3, "µs")],
-            Unit::Microseconds => &[(1e3, "ms"), (1.0, "µs"), (1e-3, "ns")],
-            Unit::Percent => &[(1.0, "%")],
-            Unit::RequestsPerSecond => &[(1.0, "req/s")],
-            Unit::Count | Unit::String | Unit::Bool => &[(1.0, "")],
+            Unit::Bytes => &[(1e6, 1e6, "MB"), (1e3, 1e3, "kB"), (0.0, 1.0, "B")],
+            // A tenth of a millisecond reads better than a hundred microseconds.
+            Unit::Milliseconds => &[(1e3, 1e3, "s"), (0.1, 1.0, "ms"), (0.0, 1e-3, "µs")],
+            Unit::Microseconds => &[(1e3, 1e3, "ms"), (0.1, 1.0, "µs"), (0.0, 1e-3, "ns")],
+            Unit::Percent => &[(0.0, 1.0, "%")],
+            Unit::RequestsPerSecond => &[(0.0, 1.0, "req/s")],
+            Unit::Count | Unit::String | Unit::Bool => &[(0.0, 1.0, "")],
         };
-        // A tenth of a millisecond reads better than a hundred microseconds.
-        let fits =
-            |step: &&(f64, &str)| magnitude.abs() >= step.0 * if step.0 < 1e3 { 0.1 } else { 1.0 };
-        let smallest = steps.last().expect("every unit has a step");
-        let (base_units, name) = *steps.iter().find(fits).unwrap_or(smallest);
-        let zero = magnitude == 0.0;
-        let (base_units, name) = if zero {
-            (1.0, unit_name(unit))
+        // Zero is zero in the unit that it was measured in.
+        let magnitude = if magnitude == 0.0 {
+            1.0
         } else {
-            (base_units, name)
+            magnitude.abs()
         };
-        Self { base_units, name }
+        let step = steps.iter().find(|(from, ..)| magnitude >= *from);
+        let (_, base_units, name) = *step.or(steps.last()).expect("every unit has a step");
+        let whole = matches!(name, "B" | "req/s" | "");
+        Self {
+            base_units,
+            name,
+            whole,
+        }
     }
 
     /// A number in this scale, without the unit.
     pub fn number(self, base: f64) -> String {
-        significant(base / self.base_units)
+        let number = base / self.base_units;
+        grouped(number, if self.whole { 0 } else { decimals(number) })
     }
 
     /// A number in this scale, with the unit.
@@ -82,14 +89,6 @@ pub fn target(unit: Unit, target: Target) -> String {
     }
 }
 
-fn unit_name(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Bytes => "B",
-        Unit::Count | Unit::String | Unit::Bool => "",
-        other => other.name(),
-    }
-}
-
 fn join(number: &str, unit: &str) -> String {
     if unit.is_empty() {
         number.to_owned()
@@ -98,10 +97,10 @@ fn join(number: &str, unit: &str) -> String {
     }
 }
 
-fn significant(number: f64) -> String {
+/// Decimals for three significant digits, decided on the rounded number: 9.999 is 10.0.
+fn decimals(number: f64) -> usize {
     let magnitude = number.abs();
-    // Decided on the rounded number, so that 9.999 is 10.0 and not 10.00.
-    let decimals = if magnitude >= 99.95 || number == 0.0 {
+    if magnitude >= 99.95 || magnitude == 0.0 {
         0
     } else if magnitude >= 9.995 {
         1
@@ -109,11 +108,6 @@ fn significant(number: f64) -> String {
         2
     } else {
         3
-    };
-    if number.fract() == 0.0 {
-        grouped(number, 0)
-    } else {
-        grouped(number, decimals)
     }
 }
 
@@ -151,9 +145,9 @@ mod tests {
             (Unit::Milliseconds, 2.3, "2.30 ms"),
             (Unit::Milliseconds, 9.999, "10.0 ms"),
             (Unit::Milliseconds, 0.1471, "0.147 ms"),
-            (Unit::Milliseconds, -0.02, "-20 µs"),
+            (Unit::Milliseconds, -0.02, "-20.0 µs"),
             (Unit::Milliseconds, 2412.0, "2.41 s"),
-            (Unit::Microseconds, 0.045, "45 ns"),
+            (Unit::Microseconds, 0.045, "45.0 ns"),
             (Unit::Percent, 0.3, "0.300 %"),
             (Unit::Percent, 0.0, "0 %"),
             (Unit::RequestsPerSecond, 15_420.0, "15,420 req/s"),

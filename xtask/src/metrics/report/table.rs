@@ -49,10 +49,8 @@ pub(super) fn empty(header: &[&str]) -> Table {
 
 /// The text of a table, without blanks at the ends of its lines.
 pub(super) fn finish(table: &Table) -> String {
-    table
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    let lines = table.lines();
+    lines.fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
 fn headline(run: &Run) -> String {

@@ -8,18 +8,18 @@ use crate::metrics::model::{Run, Value};
 
 #[test]
 fn the_table_tells_value_target_and_verdict() {
-    expect![[r#"
+    expect![[r"
         0123456789ab on AMD EPYC (2 cores, 6.18.44)
 
         metric                                value  95 % interval  target                       samples  notes
         binary/size                         8.43 MB                 < 15 MB         met
         memory/idle_rss                     skipped                 < 20 MB
         latency/p50                         2.30 ms    2.25 … 2.41  < 5 ms          met
-        latency/p95                           15 ms    14.1 … 16.2  < 15 ms         MISSED     2, 1 void  noisy; short
+        latency/p95                         15.0 ms    14.1 … 16.2  < 15 ms         MISSED     2, 1 void  noisy; short
         ttfb/p95                        not reached                 < 10 ms
-        overhead/latency_p50                 -20 µs       -50 … 10  < 2 ms          met
+        overhead/latency_p50               -20.0 µs   -50.0 … 10.0  < 2 ms          met
         throughput/rps_10vu             6,120 req/s  6,000 … 6,200  > 10,000 req/s  MISSED                generator bound
-        cpu/us_per_request                  61.5 µs        61 … 62                  no target
+        cpu/us_per_request                  61.5 µs    61.0 … 62.0                  no target
         binary/docker_image_compressed  not reached                 < 10 MB
         binary/docker_layers            not reached                 ≤ 5
         binary/docker_base                  scratch                 scratch         met
@@ -30,7 +30,7 @@ fn the_table_tells_value_target_and_verdict() {
         policy/eval_p99                 not reached                 < 500 µs
         policy/reload_time              not reached                 < 100 ms
         approval/overhead                    failed                 < 500 ms
-    "#]].assert_eq(&table::render(&fixture::mixed()));
+    "]].assert_eq(&table::render(&fixture::mixed()));
 }
 
 #[test]
@@ -42,7 +42,10 @@ fn the_head_of_the_table_tells_what_the_figures_are_not() {
     run.git.revision = None;
     let text = table::render(&run);
     let first = text.lines().next().unwrap();
-    expect!["no revision on AMD EPYC (2 cores, 6.18.44), modified, quick: not to be quoted, cut off"].assert_eq(first);
+    expect![
+        "no revision on AMD EPYC (2 cores, 6.18.44), modified, quick: not to be quoted, cut off"
+    ]
+    .assert_eq(first);
 }
 
 #[test]
@@ -57,7 +60,8 @@ fn the_array_has_what_was_measured_and_no_extra() {
           {"name":"overhead/latency_p50","value":-0.02,"unit":"ms"},
           {"name":"throughput/rps_10vu","value":6120,"unit":"req/s"}
         ]
-    "#]].assert_eq(&array::render(&fixture::mixed()));
+    "#]]
+    .assert_eq(&array::render(&fixture::mixed()));
     assert_eq!(array::render(&fixture::run(&[Tier::One])), "[]\n");
 }
 
@@ -87,17 +91,17 @@ fn warnings_say_what_happened_why_and_what_to_do() {
     let mut run = fixture::mixed();
     run.metrics
         .retain(|record| record.outcome != crate::metrics::model::Outcome::Pending);
-    expect![[r#"
+    expect![[r"
         warning: memory/idle_rss, memory/peak_rss: not measured: this is not Linux
           hint: measure on Linux
-        warning: latency/p95: 1 blocks were void and do not count; the last: status 400
+        warning: latency/p95: void samples, not counted: 1; the last: status 400
         warning: latency/p95: noisy: the machine was disturbed meanwhile, and repeating did not help
           hint: measure again when nothing else runs
         warning: throughput/rps_10vu: the load generator was the limit: the true value is at least this good
           hint: measure on a machine with more cores
         warning: approval/overhead: not measured: failed: failed to start `mock-slack`
           last words
-    "#]].assert_eq(&warnings::render(&run));
+    "]].assert_eq(&warnings::render(&run));
 }
 
 #[test]
@@ -105,10 +109,10 @@ fn the_catalogue_is_printed_whole() {
     let text = list::render();
     assert_eq!(text.lines().count(), METRICS.len() + 1);
     let first_lines: Vec<&str> = text.lines().take(3).collect();
-    expect![[r#"
+    expect![[r"
         id           name                            unit    target          tier  how it is measured
         M-BIN-001    binary/size                     bytes   < 15 MB         1     length of the stripped release binary
-        M-MEM-001    memory/idle_rss                 bytes   < 20 MB         1     VmRSS of a fresh start, one second after /ready"#]].assert_eq(&first_lines.join("\n"));
+        M-MEM-001    memory/idle_rss                 bytes   < 20 MB         1     VmRSS of a fresh start, one second after /ready"]].assert_eq(&first_lines.join("\n"));
     let json: Vec<serde_json::Value> = serde_json::from_str(&list::render_json()).unwrap();
     assert_eq!(json.len(), METRICS.len());
     assert_eq!(

@@ -14,10 +14,10 @@ pub fn render(run: &Run) -> String {
             }
         }
     }
-    groups
-        .iter()
-        .map(|(text, names)| format!("warning: {}: {text}\n", names.join(", ")))
-        .collect()
+    let warnings = groups.iter();
+    warnings.fold(String::new(), |all, (text, names)| {
+        all + "warning: " + &names.join(", ") + ": " + text + "\n"
+    })
 }
 
 fn of_record(record: &Record) -> Vec<String> {
@@ -35,9 +35,9 @@ fn of_record(record: &Record) -> Vec<String> {
     }
     let measured = matches!(record.outcome, Outcome::Measured { .. });
     if let (true, Some(why)) = (measured, record.voids.last()) {
+        let voids = record.voids.len();
         texts.push(format!(
-            "{} blocks were void and do not count; the last: {why}",
-            record.voids.len()
+            "void samples, not counted: {voids}; the last: {why}"
         ));
     }
     texts.extend(record.notes.iter().filter_map(|note| {

@@ -73,7 +73,9 @@ fn every_resample_of_three_is_weighed_right() {
     for draw in 0..27_usize {
         let picks = [draw % 3, draw / 3 % 3, draw / 9];
         let mut counts = [0; 3];
-        picks.iter().for_each(|pick| counts[*pick] += 1);
+        for pick in picks {
+            counts[pick] += 1;
+        }
         let resample = picks.map(|pick| samples[pick]);
         assert_eq!(Some(median_of_counts(&samples, &counts)), median(&resample));
         means.push(mean(&resample).unwrap());

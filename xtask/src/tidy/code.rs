@@ -1,0 +1,93 @@
+//! Rules for every Rust file: it says what it is, stays short, and leaves nothing undone.
+
+use super::{File, check, files};
+
+const LONGEST_LINES: usize = 400;
+
+#[test]
+fn every_file_says_what_it_is_and_stays_short() {
+    check(&files(".rs"), |file| head_and_length(&file.text));
+}
+
+#[test]
+fn nothing_is_left_undone_ignored_or_unsafe() {
+    // This file and its neighbours spell what they forbid.
+    let others: Vec<File> = files(".rs")
+        .into_iter()
+        .filter(|file| !file.path.starts_with("xtask/src/tidy"))
+        .collect();
+    check(&others, |file| undone(&file.text));
+}
+
+#[test]
+fn the_rules_find_what_they_forbid() {
+    assert_eq!(head_and_length("use std::fs;\n").len(), 1);
+    assert_eq!(head_and_length("//! What it is.\n"), Vec::<String>::new());
+    assert_eq!(head_and_length("//!\n\nfn main() {}\n").len(), 1);
+    assert_eq!(
+        head_and_length(&format!("//! Long.\n{}", "//\n".repeat(400))).len(),
+        1
+    );
+    let bad = [
+        "    todo!()",
+        "unimplemented!(\"later\")",
+        "#[ignore]",
+        "#[ignore = \"slow\"]",
+        "// FIXME: later",
+        "// TODO later",
+        "unsafe { x() }",
+        "unsafe fn f() {}",
+    ];
+    for line in bad {
+        assert_eq!(undone(line).len(), 1, "{line}");
+    }
+    for line in [
+        "// it is unsafe to guess",
+        "let todos = 1;",
+        "ignored += 1;",
+    ] {
+        assert_eq!(undone(line), Vec::<String>::new(), "{line}");
+    }
+}
+
+fn head_and_length(text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let says = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("//! "));
+    if says.is_none_or(str::is_empty) {
+        faults.push("does not open with `//!` and what it is".to_owned());
+    }
+    let lines = text.lines().count();
+    if lines > LONGEST_LINES {
+        faults.push(format!(
+            "has {lines} lines, more than {LONGEST_LINES}: split it by noun"
+        ));
+    }
+    faults
+}
+
+fn undone(text: &str) -> Vec<String> {
+    let macros = [
+        "todo!",
+        "unimplemented!",
+        "#[ignore",
+        "FIXME",
+        "TODO",
+        "XXX",
+    ];
+    let unsafety = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
+    let found = |line: &str| {
+        let code = line.split("//").next().unwrap_or_default();
+        macros
+            .iter()
+            .find(|word| line.contains(**word))
+            .or_else(|| unsafety.iter().find(|word| code.contains(**word)))
+            .copied()
+    };
+    text.lines()
+        .enumerate()
+        .filter_map(|(index, line)| Some(format!("line {}: `{}`", index + 1, found(line)?)))
+        .collect()
+}
