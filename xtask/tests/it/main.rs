@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: a measuring run, which builds for minutes; `cargo xtask ci` makes one.
 
+mod reaper;
+
 use std::process::{Command, Output, Stdio};
 
 fn xtask(arguments: &[&str]) -> Output {

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use serde_json::{Value as Json, json};
 
 use super::super::context::Context;
@@ -74,6 +75,7 @@ pub fn run(
         wanted,
         raw: Vec::new(),
         clean: 0,
+        voids_in_a_row: 0,
         disturbed: Vec::new(),
     };
     let Err(error) = blocks.run(context, plan, measure) else {
@@ -98,8 +100,10 @@ struct Blocks<'a> {
     raw: Vec<Json>,
     /// Blocks that gave samples and were not disturbed.
     clean: usize,
-    /// Samples of blocks that were.
+    /// Samples of the blocks that were.
     disturbed: Vec<Vec<(&'static str, f64)>>,
+    /// Blocks without samples since the last one that had some.
+    voids_in_a_row: usize,
 }
 
 impl Blocks<'_> {
@@ -111,7 +115,6 @@ impl Blocks<'_> {
     ) -> anyhow::Result<()> {
         let started = Instant::now();
         let limit = Duration::from_secs_f64(plan.seconds_at_most);
-        let mut voids_in_a_row = 0;
         let mut number = 0;
         while self.clean < plan.blocks && (number == 0 || started.elapsed() < limit) {
             interrupt::check()?;
@@ -127,36 +130,42 @@ impl Blocks<'_> {
             let pressure = watch.finish();
             drop(step);
             number += 1;
-            match block {
-                Block::Void(why) => {
-                    context
-                        .progress
-                        .line(&format!("warning: a block does not count: {why}"));
-                    self.raw.push(json!({ "void": why, "pressure": pressure }));
-                    self.void(&why)?;
-                    voids_in_a_row += 1;
-                    if voids_in_a_row >= VOIDS_IN_A_ROW {
-                        anyhow::bail!(
-                            "{voids_in_a_row} blocks in a row do not count, the last: {why}"
-                        );
-                    }
+            if let Block::Void(why) = &block {
+                let line = format!("warning: a block does not count: {why}");
+                context.progress.line(&line);
+            }
+            self.take(block, pressure.noisy(), &json!(pressure))?;
+        }
+        self.finish(plan)
+    }
+
+    fn take(&mut self, block: Block, disturbed: bool, pressure: &Json) -> anyhow::Result<()> {
+        match block {
+            Block::Void(why) => {
+                self.raw.push(json!({ "void": why, "pressure": pressure }));
+                for metric in &self.wanted {
+                    self.recorder.void(metric, &why)?;
                 }
-                Block::Measured { samples, raw } => {
-                    voids_in_a_row = 0;
-                    let disturbed = pressure.noisy();
-                    self.raw
-                        .push(json!({ "raw": raw, "disturbed": disturbed, "pressure": pressure }));
-                    self.keep_raw()?;
-                    if disturbed {
-                        self.disturbed.push(samples);
-                    } else {
-                        self.clean += 1;
-                        self.record(&samples)?;
-                    }
+                self.keep_raw()?;
+                self.voids_in_a_row += 1;
+                if self.voids_in_a_row >= VOIDS_IN_A_ROW {
+                    bail!("{VOIDS_IN_A_ROW} blocks in a row do not count, the last: {why}");
+                }
+            }
+            Block::Measured { samples, raw } => {
+                self.voids_in_a_row = 0;
+                let raw = json!({ "raw": raw, "disturbed": disturbed, "pressure": pressure });
+                self.raw.push(raw);
+                self.keep_raw()?;
+                if disturbed {
+                    self.disturbed.push(samples);
+                } else {
+                    self.clean += 1;
+                    self.record(&samples)?;
                 }
             }
         }
-        self.finish(plan)
+        Ok(())
     }
 
     /// Decides about the disturbed blocks: they count when there are too few others.
@@ -183,13 +192,6 @@ impl Blocks<'_> {
         Ok(())
     }
 
-    fn void(&mut self, why: &str) -> anyhow::Result<()> {
-        for metric in &self.wanted {
-            self.recorder.void(metric, why)?;
-        }
-        self.keep_raw()
-    }
-
     /// Raw data is kept once, with the first of the metrics that share it.
     fn keep_raw(&mut self) -> anyhow::Result<()> {
         let Some(first) = self.wanted.first() else {
@@ -204,3 +206,6 @@ impl Blocks<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

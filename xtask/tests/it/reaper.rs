@@ -1,0 +1,73 @@
+//! Nothing that `xtask` started outlives it, even when it is killed by force.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Calls `look` until it finds something.
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a process is there and not a zombie.
+fn runs(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn grandchildren_die_when_xtask_is_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (k6, note) = (directory.path().join("k6"), directory.path().join("pid"));
+    // The look at k6 hangs with a child of its own, out of the reach of a kill of `xtask` alone.
+    let script =
+        "#!/bin/sh\nsleep 300 &\necho $! > \"$NOTE.new\"\nmv \"$NOTE.new\" \"$NOTE\"\nwait\n";
+    write_executable(&k6, script);
+    let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .arg("doctor")
+        .env("K6", &k6)
+        .env("NOTE", &note)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = wait_for("the look at k6", || std::fs::read_to_string(&note).ok());
+    let pid = pid.trim();
+    assert!(runs(pid));
+    xtask.kill().unwrap();
+    xtask.wait().unwrap();
+    wait_for("the end of the grandchild", || (!runs(pid)).then_some(()));
+}
+
+#[test]
+fn the_reaper_ends_by_itself_when_nothing_is_left() {
+    let reaper = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .arg("__reap")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(reaper.status.success());
+    assert!(reaper.stdout.is_empty() && reaper.stderr.is_empty());
+}
+
+/// Writes it by another process: what this one had open for writing may be open still in a child
+/// that another test is starting, and cannot be run then.
+fn write_executable(path: &Path, text: &str) {
+    let write = r#"printf '%s' "$1" > "$2" && chmod 755 "$2""#;
+    let written = Command::new("sh")
+        .args(["-c", write, "sh", text])
+        .arg(path)
+        .status();
+    assert!(written.unwrap().success());
+}
