@@ -184,15 +184,19 @@ fn report(
         report::table::render(run)
     };
     print(&text)?;
-    let saved = format!("samples in `{}`", outputs.run.display());
+    let (array, samples) = (
+        workspace::shown(&outputs.array),
+        workspace::shown(&outputs.run),
+    );
+    let saved = format!("samples in `{samples}`");
     if let Some(interrupted) = interrupted {
         // An array cannot say that it is not whole.
-        let text = format!("{saved}, `{}` not written", outputs.array.display());
+        let text = format!("{saved}, `{array}` not written");
         return Ok(Exit::Interrupted(interrupted, text));
     }
     eprint!("{}", report::warnings::render(run));
     store::save(&outputs.array, &report::array::render(run))?;
-    eprintln!("results in `{}`, {saved}", outputs.array.display());
+    eprintln!("results in `{array}`, {saved}");
     Ok(ending::of(run, flags.strict, flags.enforce_targets))
 }
 

@@ -54,12 +54,10 @@ impl Progress {
     pub fn step(&self, label: &str, planned_seconds: f64) -> Step<'_> {
         let left = self.planned_seconds.get() - self.done_seconds.get();
         let left = describe_left(left.max(planned_seconds));
+        let elapsed = self.started.elapsed().as_secs();
         match &self.bar {
-            Some(bar) => bar.set_message(format!("{label} ({left})")),
-            None => eprintln!(
-                "[{:>4} s, {left}] {label}",
-                self.started.elapsed().as_secs()
-            ),
+            Some(bar) => bar.set_message(format!("{label}{left}")),
+            None => eprintln!("[{elapsed:>4} s{left}] {label}"),
         }
         Step {
             progress: self,
@@ -91,14 +89,13 @@ impl Drop for Progress {
     }
 }
 
+/// Ready to follow something; empty when nobody planned, or hardly anything is left.
 fn describe_left(seconds: f64) -> String {
-    if seconds < 1.0 {
-        return "nearly done".to_owned();
-    }
-    let whole = Duration::from_secs_f64(seconds).as_secs();
+    let whole = Duration::from_secs_f64(seconds.max(0.0)).as_secs();
     match (whole / 60, whole % 60) {
-        (0, seconds) => format!("about {seconds} s left"),
-        (minutes, seconds) => format!("about {minutes} min {seconds} s left"),
+        (0, 0) => String::new(),
+        (0, seconds) => format!(", about {seconds} s left"),
+        (minutes, seconds) => format!(", about {minutes} min {seconds} s left"),
     }
 }
 
@@ -112,8 +109,8 @@ mod tests {
         progress.plan(30.0);
         drop(progress.step("first", 20.0));
         assert!((progress.planned_seconds.get() - progress.done_seconds.get() - 10.0).abs() < 1e-9);
-        assert_eq!(describe_left(10.0), "about 10 s left");
-        assert_eq!(describe_left(125.9), "about 2 min 5 s left");
-        assert_eq!(describe_left(0.2), "nearly done");
+        assert_eq!(describe_left(10.0), ", about 10 s left");
+        assert_eq!(describe_left(125.9), ", about 2 min 5 s left");
+        assert_eq!(describe_left(0.2), "");
     }
 }

@@ -13,14 +13,48 @@ use crate::{flags, workspace};
 pub fn run(flags: &flags::Test) -> anyhow::Result<Exit> {
     let shell = Shell::new()?;
     shell.change_dir(workspace::root());
-    let args = &flags.args;
+    let args = arguments(&flags.args);
     let started = Instant::now();
-    let result = cmd!(shell, "cargo test --workspace {args...}")
-        .quiet()
-        .run();
+    let result = cmd!(shell, "cargo test {args...}").quiet().run();
     let seconds = started.elapsed().as_secs();
     Ok(match result {
         Ok(()) => Exit::Fine(format!("all tests passed ({seconds} s)")),
         Err(error) => Exit::Blocked(format!("tests failed ({seconds} s): {error}")),
     })
+}
+
+/// The whole workspace unless packages are named: cargo ignores the names beside `--workspace`.
+fn arguments(passed: &[String]) -> Vec<String> {
+    let for_cargo = passed.iter().take_while(|argument| *argument != "--");
+    let mut named = for_cargo.filter(|argument| {
+        let long = argument.starts_with("--package") || argument.starts_with("--manifest-path");
+        long || argument.starts_with("-p")
+    });
+    let workspace = named.next().is_none().then(|| "--workspace".to_owned());
+    workspace
+        .into_iter()
+        .chain(passed.iter().cloned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_is_tested_unless_a_package_is_named() {
+        let cases = [
+            (&[][..], &["--workspace"][..]),
+            (
+                &["--release", "--", "-p"],
+                &["--workspace", "--release", "--", "-p"],
+            ),
+            (&["-p", "xtask"], &["-p", "xtask"]),
+            (&["--package=xtask", "tidy"], &["--package=xtask", "tidy"]),
+        ];
+        for (passed, expected) in cases {
+            let passed: Vec<String> = passed.iter().map(ToString::to_string).collect();
+            assert_eq!(arguments(&passed), expected);
+        }
+    }
 }
