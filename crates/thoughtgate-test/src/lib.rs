@@ -7,6 +7,8 @@
 
 mod body;
 pub mod client;
+pub mod listening;
+pub mod load;
 pub mod mock_mcp;
 pub mod process;
 mod server;

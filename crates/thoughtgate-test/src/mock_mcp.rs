@@ -97,12 +97,15 @@ pub fn spawn(config: Config) -> io::Result<MockMcp> {
 /// Serves on the runtime of the caller until dropped; `listening` gets the address first.
 ///
 /// # Errors
-/// The address cannot be bound.
-pub async fn run(config: Config, listening: impl FnOnce(SocketAddr)) -> io::Result<()> {
+/// The address cannot be bound, or `listening` failed.
+pub async fn run(
+    config: Config,
+    listening: impl FnOnce(SocketAddr) -> io::Result<()>,
+) -> io::Result<()> {
     let shared = Shared::new(config.tools, config.kept_requests, config.knobs);
     let listener = server::bind(config.listen)?;
     let endpoint = Endpoint::new(shared)?;
-    listening(listener.local_addr()?);
+    listening(listener.local_addr()?)?;
     server::serve(listener, endpoint).await
 }
 

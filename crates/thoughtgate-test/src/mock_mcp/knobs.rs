@@ -107,6 +107,15 @@ impl Knobs {
         if !(0.0..=1.0).contains(&self.error_rate) {
             return Err("bad knob: `error_rate` must be between 0 and 1".to_owned());
         }
+        let statuses = [
+            Some(self.error_status),
+            self.canned.as_ref().map(|canned| canned.status),
+        ];
+        for status in statuses.into_iter().flatten() {
+            if !matches!(status, 0 | 200..=999) {
+                return Err(format!("bad knob: {status} is no status of a final answer"));
+            }
+        }
         for (name, value) in self.canned.iter().flat_map(|canned| &canned.headers) {
             if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {
                 return Err(format!("bad knob: `{name}: {value}` is no header"));

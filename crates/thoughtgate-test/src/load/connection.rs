@@ -1,0 +1,124 @@
+//! One keep-alive connection of the driver, opened again when the server has closed it.
+//!
+//! Repeats a request only when not a byte of it was sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::check::{Expect, Failure};
+use super::template::Template;
+
+/// A place for one connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    template: Arc<Template>,
+    sender: Option<SendRequest<Full<Bytes>>>,
+    /// Times that an idle connection was found closed.
+    pub(super) reconnects: u64,
+}
+
+impl Link {
+    pub(super) fn new(template: Arc<Template>) -> Self {
+        Self {
+            template,
+            sender: None,
+            reconnects: 0,
+        }
+    }
+
+    /// Connects unless connected.
+    pub(super) async fn open(&mut self, patience: Duration) -> Result<(), Failure> {
+        if let Some(sender) = &mut self.sender {
+            if sender.ready().await.is_ok() {
+                return Ok(());
+            }
+            self.reconnects += 1;
+        }
+        self.sender = None;
+        let connecting = async {
+            let stream = TcpStream::connect(&self.template.authority).await?;
+            stream.set_nodelay(true)?;
+            let handshake = http1::handshake(TokioIo::new(stream)).await;
+            handshake.map_err(std::io::Error::other)
+        };
+        let connected = timeout(patience, connecting).await;
+        let (sender, connection) = connected
+            .map_err(|_| Failure::Timeout)?
+            .map_err(|error| Failure::Connect(error.to_string()))?;
+        tokio::spawn(async move {
+            // Whoever waits for an answer is told of a failure by the answer.
+            let _ = connection.await;
+        });
+        self.sender = Some(sender);
+        Ok(())
+    }
+
+    /// One request and its whole, checked answer.
+    pub(super) async fn exchange(
+        &mut self,
+        id: u64,
+        expect: &Expect,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        let result = match timeout(patience, self.attempt(id, expect, patience)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::Timeout),
+        };
+        if matches!(
+            result,
+            Err(Failure::Timeout | Failure::Closed(_) | Failure::Connect(_))
+        ) {
+            self.sender = None;
+        }
+        result
+    }
+
+    async fn attempt(
+        &mut self,
+        id: u64,
+        expect: &Expect,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        let id = id.to_string();
+        let mut request = self.template.request(&id);
+        let response = loop {
+            self.open(patience).await?;
+            let Some(sender) = &mut self.sender else {
+                return Err(Failure::Connect("not connected".to_owned()));
+            };
+            match sender.try_send_request(request).await {
+                Ok(response) => break response,
+                Err(mut refused) => match refused.take_message() {
+                    // The server closed the idle connection while we were about to use it.
+                    Some(unsent) => {
+                        request = unsent;
+                        self.sender = None;
+                        self.reconnects += 1;
+                    }
+                    None => return Err(closed(refused.error())),
+                },
+            }
+        };
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(|error| closed(&error))?;
+        let is_event_stream = head
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/event-stream"));
+        let id = self.template.has_id().then_some(id.as_str());
+        expect.check(head.status.as_u16(), is_event_stream, &body.to_bytes(), id)
+    }
+}
+
+fn closed(error: &hyper::Error) -> Failure {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    Failure::Closed(format!("{error}{}", cause.unwrap_or_default()))
+}
