@@ -1,6 +1,7 @@
 //! One external thing each: run it, parse what it says. Tools know nothing of metrics.
 
 pub mod cargo;
+pub mod cgroup;
 pub mod criterion;
 pub mod docker;
 pub mod image;

@@ -20,32 +20,10 @@ use crate::settings::Settings;
 use crate::slack::{Desk, Interaction, InteractionError, InteractionOutcome};
 use crate::store::{Store, Write};
 
-/// Most of the arguments that is kept for approvers to read, in bytes.
-const ARGUMENTS_BYTES_MAX: usize = 12_000;
-
-/// A call that needs approval.
-#[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
-    /// Who calls.
-    pub principal: &'a str,
-    /// The tool that the call names.
-    pub tool: &'a str,
-    /// Its arguments.
-    pub arguments: Option<&'a RawValue>,
-    /// The channel that the policy names; `None` is the default one.
-    pub channel: Option<&'a str>,
-    /// What it takes to make the call later, opaque here; only for calls that are answered later.
-    pub body: Option<&'a [u8]>,
-    /// The policies that ask for approval.
-    pub policies: &'a [Arc<str>],
-    /// Their generation.
-    pub generation: u64,
-}
-
 /// All approvals of this process. A cheap handle: clones share everything, on any thread.
 #[derive(Clone)]
 pub struct Approvals {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 impl std::fmt::Debug for Approvals {
@@ -70,124 +48,6 @@ impl Approvals {
         tokio::spawn(keep(Arc::clone(&core)));
         Desk::resume(&core);
         Ok(Self { core })
-    }
-
-    /// Asks for approval, or joins the approval that the same call already waits for or has not
-    /// used yet. On disk when this returns; approvers are asked in the background. Cancel safe: the
-    /// approval of a caller that goes away meanwhile is asked for all the same, and can be joined.
-    pub async fn request(&self, call: Call<'_>) -> Result<Id, RequestError> {
-        let core = &self.core;
-        if *core.closed.borrow() {
-            return Err(RequestError::Closed);
-        }
-        self.check(&call)?;
-        let shown = redact::render(
-            call.arguments,
-            &core.settings.redaction,
-            ARGUMENTS_BYTES_MAX,
-        );
-        let digest = digest(call.principal, call.tool, call.arguments);
-        let (id, flush, channel) = {
-            let mut book = core.book();
-            let mut writes = Vec::new();
-            let joined = book.joinable(&digest, now_ms());
-            let id = if let Some(id) = joined {
-                core.counts.joined.add(1);
-                id
-            } else {
-                self.check_room(&book, call.principal)?;
-                let id = Id::random()
-                    .ok_or_else(|| RequestError::Store("no random numbers".to_owned()))?;
-                book.insert(self.record(id, digest, &call, shown));
-                core.counts.requested.add(1);
-                core.counts.enter(State::Pending);
-                id
-            };
-            let Some(entry) = book.get_mut(id) else {
-                return Err(RequestError::Closed);
-            };
-            if let Some(body) = call
-                .body
-                .filter(|_| joined.is_none() || !entry.record.has_body)
-            {
-                entry.record.has_body = true;
-                writes.push(Write::Body(id, body.to_vec()));
-            }
-            if joined.is_none() || !writes.is_empty() {
-                writes.push(Write::Record(Box::new(entry.record.clone())));
-            }
-            (id, core.store.submit(writes), entry.record.channel.clone())
-        };
-        core.keeper.notify_one();
-        // The desk waits for the same flush before it asks anybody.
-        Desk::ask(core, &channel);
-        match flush.done().await {
-            Ok(()) => Ok(id),
-            Err(error) => {
-                core.give_up(id, "the approval could not be stored");
-                Err(RequestError::Store(error))
-            }
-        }
-    }
-
-    fn check(&self, call: &Call<'_>) -> Result<(), RequestError> {
-        if let Some(arguments) = call.arguments {
-            thoughtgate_mcp::unique_keys(arguments)
-                .map_err(|duplicate| RequestError::DuplicateKey(duplicate.0))?;
-        }
-        let bytes = call.body.map_or(0, <[u8]>::len);
-        let limit = self.core.settings.body_bytes_max;
-        if bytes > limit {
-            return Err(RequestError::TooLarge { bytes, limit });
-        }
-        Ok(())
-    }
-
-    fn check_room(&self, book: &crate::book::Book, principal: &str) -> Result<(), RequestError> {
-        let settings = &self.core.settings;
-        let open = book.records().filter(|record| record.state.is_open());
-        let (mut all, mut own) = (0, 0);
-        for record in open {
-            all += 1;
-            own += usize::from(record.principal == principal);
-        }
-        let limits = [
-            (all, settings.open_max),
-            (own, settings.open_per_principal_max),
-        ];
-        for (open, limit) in limits {
-            if open >= limit {
-                self.core.counts.refused_busy.add(1);
-                return Err(RequestError::Busy { open, limit });
-            }
-        }
-        Ok(())
-    }
-
-    fn record(&self, id: Id, digest: Digest, call: &Call<'_>, shown: redact::Shown) -> Record {
-        let settings = &self.core.settings;
-        let now = now_ms();
-        Record {
-            id,
-            principal: call.principal.to_owned(),
-            tool: call.tool.to_owned(),
-            digest,
-            channel: call.channel.unwrap_or(&settings.slack.channel).to_owned(),
-            policies: call.policies.iter().map(ToString::to_string).collect(),
-            generation: call.generation,
-            arguments: shown.text,
-            arguments_complete: shown.complete,
-            created_ms: now,
-            updated_ms: now,
-            expires_ms: now.saturating_add(millis(settings.timeout)),
-            state: State::Pending,
-            decided_by: None,
-            reason: None,
-            strangers: Vec::new(),
-            message: None,
-            face: None,
-            has_body: false,
-        }
     }
 
     /// The approval, if it is `principal`'s.
@@ -365,6 +225,19 @@ impl Approvals {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.core.counters()
+    }
+}
+
+#[cfg(test)]
+impl Approvals {
+    /// Keeps the store from writing for as long as this is held.
+    pub(crate) fn stall(&self) -> redb::WriteTransaction {
+        self.core.store.stall()
+    }
+
+    /// Somebody says yes.
+    pub(crate) fn decide(&self, id: Id) {
+        assert!(self.core.decide(id, true, "U1"));
     }
 }
 

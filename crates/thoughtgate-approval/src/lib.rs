@@ -24,23 +24,27 @@ mod book;
 mod claim;
 mod core;
 mod counters;
+#[cfg(test)]
+mod durability;
 mod error;
 mod ids;
 mod record;
 mod redact;
+mod request;
 mod seal;
 mod settings;
 mod slack;
 mod store;
 mod text;
 
-pub use approvals::{Approvals, Call};
+pub use approvals::Approvals;
 pub use claim::Claim;
 pub use counters::{Counters, Health};
 pub use error::{ClaimError, OpenError, RequestError, UnsealError};
 pub use ids::{Digest, Id, digest};
 pub use record::{State, View};
 pub use redact::Redaction;
+pub use request::Call;
 pub use seal::Sealed;
 pub use settings::{Secret, Settings, StoreLocation};
 pub use slack::{

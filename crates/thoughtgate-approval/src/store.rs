@@ -125,3 +125,15 @@ impl Store {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+impl Store {
+    /// redb lets one writer in at a time: while this is held, the writer waits.
+    pub(crate) fn stall(&self) -> redb::WriteTransaction {
+        let database = self.handle().clone();
+        database
+            .expect("an open store")
+            .begin_write()
+            .expect("a transaction")
+    }
+}

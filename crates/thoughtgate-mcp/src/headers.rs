@@ -81,8 +81,9 @@ pub fn check_headers(envelope: &Envelope<'_>, headers: &Headers<'_>) -> Result<E
 
 /// Revisions are dates, so their order is that of their text.
 fn is_modern(version: &str) -> bool {
-    let is_date = version.len() == MODERN_VERSION.len() && version.as_bytes()[4] == b'-';
-    is_date && version >= MODERN_VERSION
+    // What follows the date (`-draft`) does not make a revision older.
+    let date = version.get(..MODERN_VERSION.len());
+    date.is_some_and(|date| date.as_bytes()[4] == b'-' && date >= MODERN_VERSION)
 }
 
 /// What `Mcp-Name` repeats, for the methods that have it.
@@ -179,7 +180,7 @@ mod tests {
             Ok(Era::Modern)
         );
         assert_eq!(
-            check(OLD, &["2027-01-01"], &["tools/call"], &["x"]),
+            check(OLD, &["2027-01-01-draft"], &["tools/call"], &["x"]),
             Ok(Era::Modern)
         );
     }

@@ -34,6 +34,14 @@ pub fn context(
 fn read_fields(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, String> {
     let all: BTreeMap<String, &RawValue> =
         serde_json::from_str(raw.get()).map_err(|_| "`arguments` is not an object".to_owned())?;
+    for name in all.keys().filter(|name| !fields.contains_key(*name)) {
+        // A server that ignores case would take it for the one that policies read.
+        if let Some(read) = fields.keys().find(|read| read.eq_ignore_ascii_case(name)) {
+            return Err(format!(
+                "argument `{name}` differs only in case from `{read}`, which policies read"
+            ));
+        }
+    }
     let mut pairs = Vec::with_capacity(fields.len());
     for (name, wanted) in fields {
         if let Some(raw) = all.get(name) {

@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod block;
+pub mod constrained;
 pub mod evaluation;
 pub mod idle;
 pub mod image;
@@ -13,6 +14,7 @@ pub mod reload;
 pub mod starts;
 pub mod throughput;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::interrupt::Interrupted;
@@ -29,6 +31,8 @@ impl SubjectFiles {
     /// Writes them to a folder that goes with the result.
     pub fn write() -> anyhow::Result<SubjectFiles> {
         let folder = tempfile::tempdir()?;
+        // A container's user reads them too.
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
         std::fs::write(
             folder.path().join("thoughtgate.yaml"),
             include_str!("../../subject/thoughtgate.yaml"),

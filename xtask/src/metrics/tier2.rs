@@ -1,15 +1,22 @@
-//! Tier 2 of the requirement's metrics: starts, evaluations, and what a small machine has to offer.
+//! Tier 2 of the requirement's metrics: starts, load, evaluations, and a sidecar's limits.
 
 use super::context::Context;
 use super::recorder::Recorder;
-use super::scenario::{evaluation, starts};
+use super::scenario::{constrained, evaluation, idle, latency, starts};
 
 /// Measures what the recorder wants of this tier.
 pub fn collect(context: &mut Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
     let quick = context.quick;
-    context
-        .progress
-        .plan(starts::planned_seconds(quick) + evaluation::planned_seconds(quick));
+    context.progress.plan(
+        starts::planned_seconds(quick)
+            + idle::planned_seconds(quick, recorder)
+            + latency::planned_seconds(quick, recorder)
+            + evaluation::planned_seconds(quick)
+            + constrained::planned_seconds(quick),
+    );
     starts::collect(context, recorder)?;
-    evaluation::collect(context, recorder)
+    idle::collect(context, recorder)?;
+    latency::collect(context, recorder)?;
+    evaluation::collect(context, recorder)?;
+    constrained::collect(context, recorder)
 }

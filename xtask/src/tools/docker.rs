@@ -34,6 +34,10 @@ pub struct Unavailable {
     pub hint: &'static str,
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "having a `Docker` is the proof that its daemon answered"
+)]
 impl Docker {
     /// Finds client and daemon.
     pub fn find() -> Result<Docker, Unavailable> {
@@ -80,14 +84,6 @@ impl Docker {
     pub fn build(&self, dockerfile: &Path, folder: &Path, tag: &str) -> anyhow::Result<Image> {
         let command = Launch::new("docker").args(["build", "--quiet", "--tag", tag, "--file"]);
         command.arg(dockerfile).arg(folder).run(MOVE)?.success()?;
-        Ok(Image {
-            tag: tag.to_owned(),
-        })
-    }
-
-    /// Gives an image another name.
-    pub fn tag(&self, image: &Image, tag: &str) -> anyhow::Result<Image> {
-        docker(&["tag", &image.tag, tag], ASK)?;
         Ok(Image {
             tag: tag.to_owned(),
         })
@@ -219,11 +215,6 @@ pub struct Container {
 }
 
 impl Container {
-    /// Its id.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
     /// The pid of its first process, as the host sees it.
     pub fn pid(&self) -> anyhow::Result<i32> {
         let output = docker(&["inspect", "--format", "{{.State.Pid}}", &self.id], ASK)?;

@@ -39,7 +39,10 @@ pub fn find() -> Option<(PathBuf, String)> {
     // Debian keeps it where only root looks.
     let mut places: Vec<PathBuf> = std::env::split_paths(&folders).collect();
     places.push(PathBuf::from("/usr/sbin"));
-    let binary = places.iter().map(|folder| folder.join("nginx")).find(|path| path.is_file())?;
+    let binary = places
+        .iter()
+        .map(|folder| folder.join("nginx"))
+        .find(|path| path.is_file())?;
     let output = Launch::new(&binary).arg("-v").run(START).ok()?;
     let version = output.stderr.text().split('/').nth(1)?.trim().to_owned();
     Some((binary, version))
@@ -53,7 +56,11 @@ pub fn set_up(upstream: &str) -> anyhow::Result<Setup> {
     let config = folder.path().join("nginx.conf");
     std::fs::write(&config, configuration(upstream, folder.path(), port)?)
         .with_context(|| format!("failed to write `{}`", config.display()))?;
-    Ok(Setup { folder, config, port })
+    Ok(Setup {
+        folder,
+        config,
+        port,
+    })
 }
 
 impl Nginx {
@@ -61,10 +68,17 @@ impl Nginx {
     pub fn start(binary: &Path, upstream: &str) -> anyhow::Result<Nginx> {
         let setup = set_up(upstream)?;
         let child = Launch::new(binary).arg("-c").arg(&setup.config).start()?;
-        let mut nginx = Nginx { child, port: setup.port, _folder: setup.folder };
+        let mut nginx = Nginx {
+            child,
+            port: setup.port,
+            _folder: setup.folder,
+        };
         let until = Instant::now() + START;
         while std::net::TcpStream::connect(("127.0.0.1", nginx.port)).is_err() {
-            nginx.child.check_running().context("failed to start nginx")?;
+            nginx
+                .child
+                .check_running()
+                .context("failed to start nginx")?;
             if Instant::now() > until {
                 bail!("nginx did not listen within {START:?}");
             }
@@ -85,14 +99,21 @@ impl Nginx {
 }
 
 fn configuration(upstream: &str, folder: &Path, port: u16) -> anyhow::Result<String> {
-    let Some((authority, path)) = upstream.strip_prefix("http://").and_then(|rest| rest.split_once('/')) else {
+    let Some((authority, path)) = upstream
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split_once('/'))
+    else {
         bail!("`{upstream}` is no http:// URL with a path");
     };
     let folder = folder.display();
-    let scratch: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .iter()
-        .map(|name| format!("  {name}_temp_path {folder}/{name};\n"))
-        .collect();
+    let scratch = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| {
+            format!(
+                "  {name}_temp_path {folder}/{name};
+"
+            )
+        })
+        .concat();
     Ok(format!(
         "daemon off;
 master_process off;

@@ -16,7 +16,7 @@ use anyhow::{Context as _, ensure};
 use super::process::{Child, Launch, Stream};
 
 pub use proxy::{Proxy, Setup};
-pub use startup::startup;
+pub use startup::{free_address, is_ready, startup};
 pub use upstream::Upstream;
 
 /// How long a process may take from its start to its address.

@@ -173,6 +173,27 @@ async fn the_same_call_joins_and_another_does_not() {
 }
 
 #[tokio::test]
+async fn a_body_that_a_joining_call_brings_is_kept() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let held = request(&approvals, "tool").await;
+    let body = Some(b"later".as_slice());
+    let later = Call {
+        body,
+        ..call("tool")
+    };
+    assert_eq!(approvals.request(later).await.unwrap(), held);
+    slack.react_to(held, &[(APPROVER, "+1")]).await;
+    decision(&approvals, held).await;
+    let claim = approvals
+        .claim(held, AGENT, &digest_of("tool"))
+        .await
+        .unwrap();
+    assert_eq!(claim.body(), body);
+    claim.complete(None).await;
+}
+
+#[tokio::test]
 async fn nobody_answering_in_time_is_a_clear_no() {
     let slack = Slack::start().await;
     let mut settings = settings(&slack);

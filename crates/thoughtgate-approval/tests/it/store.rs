@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 use thoughtgate_approval::{Approvals, Call, OpenError, Settings, StoreLocation};
 
 use crate::slack::Slack;
@@ -129,6 +129,34 @@ async fn a_newer_store_is_refused() {
         ),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_body_is_removed_with_the_end_of_its_approval() {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    let settings = in_file(settings(&slack), directory.path());
+    let bodies: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("bodies");
+    let count = || {
+        let database = Database::open(path(&settings)).unwrap();
+        let read = database.begin_read().unwrap();
+        read.open_table(bodies).unwrap().len().unwrap()
+    };
+    let approvals = open(&settings).await;
+    let body = Some(b"later".as_slice());
+    let id = approvals
+        .request(Call {
+            body,
+            ..call("tool")
+        })
+        .await
+        .unwrap();
+    approvals.close().await;
+    assert_eq!(count(), 1);
+    let approvals = open(&settings).await;
+    approvals.cancel(id, AGENT);
+    approvals.close().await;
+    assert_eq!(count(), 0);
 }
 
 #[tokio::test]

@@ -173,6 +173,7 @@ fn an_argument_that_cannot_be_compared_is_refused_with_the_reason() {
         r#"{"n": 1e400}"#,
         r#"{"n": 9223372036854775808}"#,
         r#"{"n": "6"}"#,
+        r#"{"Path": "/etc"}"#,
         "[]",
         "null",
     ] {

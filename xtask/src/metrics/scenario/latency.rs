@@ -139,7 +139,10 @@ fn measure(
     let (from_ms, to_ms) = schedule.window_ms(summary.started_ms);
     let load = schedule.load(summary.started_ms, proxy);
     let (cores, rss_bytes) = load.context("failed to sample the proxy under load")?;
-    let figures = schedule.figures(&summary)?;
+    let figures = match schedule.figures(&summary) {
+        Ok(figures) => figures,
+        Err(error) => return Ok(Block::Void(format!("{error:#}"))),
+    };
     let values = vec![
         ("latency/p50", figures.proxied.p50),
         ("latency/p95", figures.proxied.p95),

@@ -4,6 +4,7 @@
 //! the same beside it: its rate tells whether k6 was, and its calls are what CPU time is
 //! counted over.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -15,6 +16,7 @@ use super::block::{self, Block, Plan};
 use super::{SubjectFiles, attempt};
 use crate::tools::k6::{K6, Script, Summary};
 use crate::tools::load::{self, Outcome, Slice};
+use crate::tools::nginx::{self, Nginx};
 use crate::tools::procfs::{CpuReading, Sampler};
 
 const METRICS: [&str; 2] = [K6_RATE, CPU];
@@ -54,7 +56,8 @@ impl Times {
     }
 
     fn total(self) -> u64 {
-        self.warm + self.window + self.driver
+        // The driver runs twice: through the proxy and through its neighbour.
+        self.warm + self.window + 2 * self.driver
     }
 }
 
@@ -75,6 +78,11 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
         recorder.tool("k6", k6.version());
         recorder.setting("throughput_clients", CLIENTS.into());
         recorder.setting("throughput_service_time_ms", 0.into());
+        let neighbour = nginx::find();
+        if let Some((_, version)) = &neighbour {
+            recorder.tool("nginx", version);
+        }
+        let mut ratios = Vec::new();
         let mut bound = Vec::new();
         block::run(
             context,
@@ -82,9 +90,11 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
             &METRICS,
             &plan(context.quick),
             &mut |_| {
-                let (block, generator_bound) = measure(context, &files, &k6)?;
-                bound.extend(generator_bound);
-                Ok(block)
+                let nginx = neighbour.as_ref().map(|(path, _)| path.as_path());
+                let measured = measure(context, &files, &k6, nginx)?;
+                bound.extend(measured.generator_bound);
+                ratios.extend(measured.nginx_ratio);
+                Ok(measured.block)
             },
         )?;
         let bound_blocks = bound.iter().filter(|bound| **bound).count();
@@ -95,6 +105,12 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
         )?;
         if 2 * bound_blocks > bound.len() {
             recorder.note(K6_RATE, Note::GeneratorBound)?;
+        }
+        ratios.sort_by(f64::total_cmp);
+        if let Some(median) = ratios.get(ratios.len() / 2) {
+            recorder.detail(CPU, "nginx_ratios", json!(ratios))?;
+            let note = format!("{median:.2} × nginx, a plain reverse proxy in the same blocks");
+            recorder.note(CPU, Note::Text(note))?;
         }
         Ok(())
     })
@@ -111,12 +127,21 @@ fn plan(quick: bool) -> Plan {
     }
 }
 
-/// One block, and whether k6 was its limit.
+/// One block, and what it says beside its samples.
+struct Measured {
+    block: Block,
+    /// Whether k6 was its limit.
+    generator_bound: Option<bool>,
+    /// CPU time per call, relative to that of nginx.
+    nginx_ratio: Option<f64>,
+}
+
 fn measure(
     context: &Context<'_>,
     files: &SubjectFiles,
     k6: &K6,
-) -> anyhow::Result<(Block, Option<bool>)> {
+    neighbour: Option<&Path>,
+) -> anyhow::Result<Measured> {
     let times = Times::of(context.quick);
     let mut bench = Bench::start(context, files, Duration::ZERO)?;
     let before = bench.seen()?;
@@ -127,10 +152,10 @@ fn measure(
         "window_ms": times.window,
     });
     let running = k6.start(Script::Throughput, plan)?;
-    let sampler = Sampler::start(&[running.pid(), bench.proxy.pid()]);
+    let watching = Sampler::start(&[running.pid(), bench.proxy.pid()]);
     let deadline = Duration::from_millis(times.warm + times.window) + SLACK;
     let summary = running.finish(deadline, &mut || bench.check_running())?;
-    let traces = sampler.stop();
+    let traces = watching.stop();
     let slice = Slice {
         url: bench.proxy.url(),
         rate: None,
@@ -151,7 +176,12 @@ fn measure(
         );
     };
     if let Some(fault) = fault(&summary, driver, seen) {
-        return Ok((Block::Void(fault), None));
+        let block = Block::Void(fault);
+        return Ok(Measured {
+            block,
+            generator_bound: None,
+            nginx_ratio: None,
+        });
     }
     let measured = summary.count("http_reqs{phase:measured}")?;
     let k6_rate = 1000.0 * measured as f64 / times.window as f64;
@@ -170,14 +200,40 @@ fn measure(
         "k6": summary,
         "driver": driver,
     });
-    let values = vec![(K6_RATE, k6_rate), (CPU, cpu_us / driver.requests as f64)];
-    Ok((
-        Block::Measured {
-            samples: values,
-            raw,
-        },
-        Some(driver.rate_achieved > FASTER * k6_rate),
-    ))
+    let cpu_us_per_call = cpu_us / driver.requests as f64;
+    let samples = vec![(K6_RATE, k6_rate), (CPU, cpu_us_per_call)];
+    let nginx_us = match neighbour {
+        Some(binary) => nginx_cpu_us(context, binary, &bench, times.driver)?,
+        None => None,
+    };
+    Ok(Measured {
+        block: Block::Measured { samples, raw },
+        generator_bound: Some(driver.rate_achieved > FASTER * k6_rate),
+        nginx_ratio: nginx_us.map(|nginx_us| cpu_us_per_call / nginx_us),
+    })
+}
+
+/// CPU time per call of nginx in front of the same upstream, under the same load; none when its
+/// answers were wrong.
+fn nginx_cpu_us(
+    context: &Context<'_>,
+    binary: &Path,
+    bench: &Bench,
+    duration_ms: u64,
+) -> anyhow::Result<Option<f64>> {
+    let nginx = Nginx::start(binary, &bench.upstream.url())?;
+    let slice = Slice {
+        url: nginx.url(),
+        rate: None,
+        duration_ms,
+        warmup_ms: 0,
+        connections: CLIENTS,
+    };
+    let before = CpuReading::of(nginx.pid())?;
+    let outcomes = load::run(&context.release_dir, &[slice], &mut || Ok(()))?;
+    let cpu_us = CpuReading::of(nginx.pid())?.us_since(&before);
+    let well_answered = outcomes.first().filter(|outcome| outcome.fault().is_none());
+    Ok(well_answered.map(|outcome| cpu_us / outcome.requests as f64))
 }
 
 /// Why the block does not count; none when every call was answered well and seen by all.

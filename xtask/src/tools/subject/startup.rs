@@ -59,11 +59,19 @@ pub fn startup(setup: &Setup<'_>) -> anyhow::Result<Startup> {
     })
 }
 
-fn free_address() -> anyhow::Result<SocketAddr> {
+/// An address of the loopback that nobody listens on.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     listener
         .and_then(|listener| listener.local_addr())
         .context("failed to find a free port")
+}
+
+/// Whether what listens at `address` says that it is ready.
+pub fn is_ready(address: &str) -> bool {
+    address
+        .parse()
+        .is_ok_and(|address| status(address, "/ready") == Some(200))
 }
 
 fn status(address: SocketAddr, path: &str) -> Option<u16> {
