@@ -5,20 +5,18 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use crate::claim::Claim;
 use crate::core::{Core, millis};
 use crate::counters::{Counters, Counts, Health};
-use crate::error::{ClaimError, OpenError, RequestError, UnsealError};
-use crate::ids::{Digest, Id, digest};
+use crate::error::{ClaimError, OpenError, UnsealError};
+use crate::ids::{Digest, Id};
 use crate::record::{Record, State, View, now_ms};
-use crate::redact;
 use crate::seal::{Sealed, Sealer};
 use crate::settings::Settings;
 use crate::slack::{Desk, Interaction, InteractionError, InteractionOutcome};
-use crate::store::{Store, Write};
+use crate::store::Store;
 
 /// All approvals of this process. A cheap handle: clones share everything, on any thread.
 #[derive(Clone)]
@@ -45,7 +43,7 @@ impl Approvals {
         let sealer = Sealer::new(&loaded.seal_key).ok_or(OpenError::Random)?;
         let core = Arc::new(Core::new(settings, store, sealer, desk, counts));
         core.restore(loaded.records);
-        tokio::spawn(keep(Arc::clone(&core)));
+        tokio::spawn(core::keep(Arc::clone(&core)));
         Desk::resume(&core);
         Ok(Self { core })
     }
@@ -238,25 +236,5 @@ impl Approvals {
     /// Somebody says yes.
     pub(crate) fn decide(&self, id: Id) {
         assert!(self.core.decide(id, true, "U1"));
-    }
-}
-
-/// Expires and forgets what is due, until the end.
-async fn keep(core: Arc<Core>) {
-    let mut closed = core.closed.subscribe();
-    loop {
-        let due = core.sweep();
-        // Nothing due is not polled for: the next change wakes this up.
-        let sleep = async {
-            match due {
-                Some(ms) => tokio::time::sleep(Duration::from_millis(ms.max(1))).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = sleep => {}
-            () = core.keeper.notified() => {}
-            _ = closed.wait_for(|closed| *closed) => return,
-        }
     }
 }

@@ -234,3 +234,23 @@ const STRANGERS_MAX: usize = 20;
 pub(crate) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// Expires and forgets what is due, until the end.
+pub(crate) async fn keep(core: Arc<Core>) {
+    let mut closed = core.closed.subscribe();
+    loop {
+        let due = core.sweep();
+        // Nothing due is not polled for: the next change wakes this up.
+        let sleep = async {
+            match due {
+                Some(ms) => tokio::time::sleep(Duration::from_millis(ms.max(1))).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep => {}
+            () = core.keeper.notified() => {}
+            _ = closed.wait_for(|closed| *closed) => return,
+        }
+    }
+}
