@@ -46,6 +46,9 @@ pub fn run(flags: &flags::Metrics) -> anyhow::Result<Exit> {
     }
 }
 
+/// The directory of results, in the workspace.
+const RESULTS: &str = "target/metrics";
+
 /// Where the results go. A quick run has files of its own under `target/`: its figures must not
 /// replace those of a full run, nor be taken for them, since the array has no place for a mark.
 struct Outputs {
@@ -55,7 +58,7 @@ struct Outputs {
 
 impl Outputs {
     fn of(flags: &flags::Measure, workspace: &Path) -> Self {
-        let directory = workspace.join("target/metrics");
+        let directory = workspace.join(RESULTS);
         let (run, array) = if flags.quick {
             (
                 directory.join("run.quick.json"),
@@ -79,6 +82,7 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
     let workspace = workspace::root();
     let outputs = Outputs::of(flags, &workspace);
     store::check_writable(&outputs.array)?;
+    let _lock = store::lock(&workspace.join(RESULTS))?;
 
     let progress = Progress::new();
     let mut context = prepare(flags, &workspace, &progress)?;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::claim::Claim;
-use crate::core::{Core, millis};
+use crate::core::{Core, keep, millis};
 use crate::counters::{Counters, Counts, Health};
 use crate::error::{ClaimError, OpenError, UnsealError};
 use crate::ids::{Digest, Id};
@@ -43,7 +43,7 @@ impl Approvals {
         let sealer = Sealer::new(&loaded.seal_key).ok_or(OpenError::Random)?;
         let core = Arc::new(Core::new(settings, store, sealer, desk, counts));
         core.restore(loaded.records);
-        tokio::spawn(core::keep(Arc::clone(&core)));
+        tokio::spawn(keep(Arc::clone(&core)));
         Desk::resume(&core);
         Ok(Self { core })
     }

@@ -2,6 +2,7 @@
 //! change of an approval goes through here, so that memory, disk, counts and waiters agree.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 

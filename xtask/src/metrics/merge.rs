@@ -41,6 +41,11 @@ pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
              is unknown\n  hint: merge the run.json files instead"
         );
     }
+    for (file, input) in &inputs {
+        if matches!(input, Input::Run(run) if !run.complete) {
+            eprintln!("warning: `{file}` was cut off, or is still being written: it lacks metrics");
+        }
+    }
     if let Some(path) = &flags.run_output {
         let Some(run) = &runs else {
             bail!("--run-output needs run.json files alone, but an array is among the inputs");

@@ -40,6 +40,27 @@ pub fn check_writable(path: &Path) -> anyhow::Result<()> {
         .with_context(|| explain(path))
 }
 
+/// Holds the directory of results for one run. Two at a time would spoil each other's figures and
+/// overwrite each other's files. Released when the result is dropped, or its process dies.
+pub fn lock(directory: &Path) -> anyhow::Result<fs::File> {
+    let path = directory.join(".lock");
+    let open = || -> io::Result<fs::File> {
+        fs::create_dir_all(directory)?;
+        fs::File::options().create(true).append(true).open(&path)
+    };
+    let file = open().with_context(|| format!("failed to open `{}`", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => bail!(
+            "another run is measuring in this workspace (it holds `{}`): wait for its end",
+            path.display()
+        ),
+        Err(fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("failed to lock `{}`", path.display()))
+        }
+    }
+}
+
 fn save_with(
     path: &Path,
     write: impl FnOnce(&mut fs::File) -> io::Result<()>,
@@ -57,16 +78,18 @@ fn save_with(
     attempt().with_context(|| explain(path))
 }
 
-/// The file behind `path`: a link is followed, so that it is not replaced by a file, and what is
-/// no file (a directory, `/dev/stdout`) is refused, since renaming over it would destroy it.
+/// The file behind `path`: a link is followed, so that it is not replaced by a file. What is no
+/// file is refused, since renaming over it would destroy it; so is all below `/dev` and `/proc`,
+/// where a name such as `/dev/stdout` may stand for a file that somebody else is writing.
 fn target_of(path: &Path) -> anyhow::Result<PathBuf> {
+    let special = path.starts_with("/dev") || path.starts_with("/proc");
     match fs::canonicalize(path) {
-        Ok(target) if target.is_file() => Ok(target),
-        Ok(_) => bail!(
+        Ok(target) if target.is_file() && !special => Ok(target),
+        Err(_) if !special => Ok(path.to_path_buf()),
+        _ => bail!(
             "failed to save `{}`: it is not a regular file",
             path.display()
         ),
-        Err(_) => Ok(path.to_path_buf()),
     }
 }
 
@@ -132,10 +155,28 @@ mod tests {
     }
 
     #[test]
+    fn one_run_at_a_time_holds_the_results() {
+        let directory = tempfile::tempdir().unwrap();
+        let results = directory.path().join("metrics");
+        let held = lock(&results).unwrap();
+        let message = lock(&results).unwrap_err().to_string();
+        assert!(message.contains("another run is measuring"), "{message}");
+        drop(held);
+        lock(&results).unwrap();
+    }
+
+    #[test]
     fn what_is_no_file_is_refused_and_a_link_is_followed() {
         let directory = tempfile::tempdir().unwrap();
-        let message = save(directory.path(), "x").unwrap_err().to_string();
-        assert!(message.contains("not a regular file"), "{message}");
+        for path in [
+            directory.path(),
+            Path::new("/dev/stdout"),
+            Path::new("/proc/x.json"),
+        ] {
+            let message = check_writable(path).unwrap_err().to_string();
+            assert!(message.contains("not a regular file"), "{message}");
+            assert_eq!(save(path, "x").unwrap_err().to_string(), message);
+        }
         let (file, link) = (directory.path().join("file"), directory.path().join("link"));
         save(&file, "old").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thoughtgate_approval::{Call, ClaimError, RequestError, Secret, State, UnsealError, digest};
+use thoughtgate_approval::{Call, ClaimError, State, digest};
 
 use crate::slack::Slack;
 use crate::support::{
@@ -263,49 +263,6 @@ async fn agents_cancel_and_policies_revoke() {
 }
 
 #[tokio::test]
-async fn too_many_open_approvals_are_refused() {
-    let slack = Slack::start().await;
-    let mut settings = settings(&slack);
-    settings.open_per_principal_max = 1;
-    settings.open_max = 2;
-    let approvals = open(&settings).await;
-    let first = request(&approvals, "one").await;
-    let busy = RequestError::Busy { open: 1, limit: 1 };
-    assert_eq!(approvals.request(call("two")).await, Err(busy));
-    approvals
-        .request(Call {
-            principal: "other",
-            ..call("x")
-        })
-        .await
-        .unwrap();
-    let third = Call {
-        principal: "third",
-        ..call("x")
-    };
-    assert_eq!(
-        approvals.request(third).await,
-        Err(RequestError::Busy { open: 2, limit: 2 })
-    );
-    approvals.cancel(first, AGENT);
-    request(&approvals, "two").await;
-    assert_eq!(approvals.counters().refused_busy, 2);
-}
-
-#[tokio::test]
-async fn arguments_that_say_two_things_are_refused() {
-    let slack = Slack::start().await;
-    let approvals = open(&settings(&slack)).await;
-    let arguments = raw(r#"{"a":{"id":1,"id":2}}"#);
-    let call = Call {
-        arguments: Some(&arguments),
-        ..call("tool")
-    };
-    let error = approvals.request(call).await.unwrap_err();
-    assert_eq!(error, RequestError::DuplicateKey("id".to_owned()));
-}
-
-#[tokio::test]
 async fn waiting_works_on_another_runtime() {
     let slack = Slack::start().await;
     let approvals = open(&settings(&slack)).await;
@@ -360,59 +317,4 @@ async fn calls_with_a_kept_body_are_announced_when_approved() {
     assert_eq!(approvals.result(later, "somebody"), None);
     assert_eq!(approvals.list(AGENT).len(), 2);
     assert!(approvals.list("somebody").is_empty());
-}
-
-#[tokio::test]
-async fn what_is_kept_for_later_is_limited() {
-    let slack = Slack::start().await;
-    let mut settings = settings(&slack);
-    settings.body_bytes_max = 4;
-    settings.result_bytes_max = 4;
-    let approvals = open(&settings).await;
-    let body = Some(b"12345".as_slice());
-    let error = approvals
-        .request(Call {
-            body,
-            ..call("tool")
-        })
-        .await
-        .unwrap_err();
-    assert_eq!(error, RequestError::TooLarge { bytes: 5, limit: 4 });
-    let id = approved(&approvals, &slack, "tool").await;
-    let claim = approvals
-        .claim(id, AGENT, &digest_of("tool"))
-        .await
-        .unwrap();
-    claim.complete(Some(b"12345".to_vec())).await;
-    assert_eq!(view(&approvals, id).state, State::Failed);
-    assert!(view(&approvals, id).explain().contains("5 bytes"));
-}
-
-#[tokio::test]
-async fn ended_approvals_are_forgotten_after_a_while() {
-    let slack = Slack::start().await;
-    let mut settings = settings(&slack);
-    settings.retention = Duration::from_millis(50);
-    let approvals = open(&settings).await;
-    let id = request(&approvals, "tool").await;
-    approvals.cancel(id, AGENT);
-    eventually("it is forgotten", || approvals.find(id, AGENT).is_none()).await;
-    assert_eq!(approvals.counters().kept, 0);
-}
-
-#[tokio::test]
-async fn request_state_is_for_its_owner_alone() {
-    let slack = Slack::start().await;
-    let mut settings = settings(&slack);
-    settings.slack.signing_secret = Some(Secret::new("s"));
-    let approvals = open(&settings).await;
-    let id = request(&approvals, "tool").await;
-    assert_eq!(approvals.seal(id, "somebody"), None);
-    let state = approvals.seal(id, AGENT).unwrap();
-    let sealed = approvals.unseal(&state, AGENT).unwrap();
-    assert_eq!((sealed.id, sealed.digest), (id, digest_of("tool")));
-    assert_eq!(
-        approvals.unseal(&state, "somebody"),
-        Err(UnsealError::Invalid)
-    );
 }

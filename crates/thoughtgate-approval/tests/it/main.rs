@@ -3,6 +3,7 @@
 
 mod decisions;
 mod lifecycle;
+mod limits;
 mod polling;
 mod posting;
 mod restart;
