@@ -82,10 +82,15 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
     let workspace = workspace::root();
     let outputs = Outputs::of(flags, &workspace);
     store::check_writable(&outputs.array)?;
+    let given = flags
+        .binary
+        .as_deref()
+        .map(origin::given_binary)
+        .transpose()?;
     let _lock = store::lock(&workspace.join(RESULTS))?;
 
     let progress = Progress::new();
-    let mut context = prepare(flags, &workspace, &progress)?;
+    let mut context = prepare(flags, given, &workspace, &progress)?;
     let start = Start {
         tiers: flags.tiers(),
         quick: flags.quick,
@@ -116,14 +121,10 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
 /// Builds what is measured and what it is measured with.
 fn prepare<'a>(
     flags: &flags::Measure,
+    given: Option<PathBuf>,
     workspace: &Path,
     progress: &'a Progress,
 ) -> anyhow::Result<Context<'a>> {
-    let given = flags
-        .binary
-        .as_deref()
-        .map(origin::given_binary)
-        .transpose()?;
     let packages: &[&str] = if given.is_some() {
         &["thoughtgate-test"]
     } else {
