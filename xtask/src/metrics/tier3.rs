@@ -18,7 +18,6 @@ pub fn collect(context: &mut Context<'_>, recorder: &mut Recorder) -> anyhow::Re
     );
     starts::collect(context, recorder)?;
     latency::collect(context, recorder)?;
-    latency::collect(context, recorder)?;
     reload::collect(context, recorder)?;
     evaluation::collect(context, recorder)?;
     image::collect(context, recorder)?;

@@ -202,10 +202,15 @@ fn measure(
     });
     let cpu_us_per_call = cpu_us / driver.requests as f64;
     let samples = vec![(K6_RATE, k6_rate), (CPU, cpu_us_per_call)];
-    let nginx_us = match neighbour {
-        Some(binary) => nginx_cpu_us(context, binary, &bench, times.driver)?,
-        None => None,
-    };
+    let nginx_us = neighbour.and_then(|binary| {
+        let measured = nginx_cpu_us(context, binary, &bench, times.driver);
+        // A neighbour that fails must not cost what it is only compared with.
+        measured.unwrap_or_else(|error| {
+            let line = format!("warning: nginx could not be measured: {error:#}");
+            context.progress.line(&line);
+            None
+        })
+    });
     Ok(Measured {
         block: Block::Measured { samples, raw },
         generator_bound: Some(driver.rate_achieved > FASTER * k6_rate),

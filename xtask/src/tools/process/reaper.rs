@@ -23,9 +23,6 @@ pub const ARGUMENT: &str = "__reap";
 /// a reaper again, without end; so nothing below one ever does.
 const MARK: &str = "XTASK_REAPER";
 
-/// Set for the reaper, which never starts another, whatever it takes itself for.
-const REAPING: &str = "XTASK_REAPING";
-
 /// How long the removal of one container may take.
 const REMOVAL_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -109,7 +106,6 @@ fn start() -> Option<Mutex<ChildStdin>> {
     let executable = std::env::current_exe().ok()?;
     let mut reaper = Command::new(executable)
         .arg(ARGUMENT)
-        .env(REAPING, "1")
         .env(MARK, "1")
         // A group of its own, so that an interrupt from the terminal does not end it first.
         .process_group(0)
