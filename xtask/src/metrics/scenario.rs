@@ -76,11 +76,14 @@ pub fn attempt(
     if error.is::<Interrupted>() {
         return Err(error);
     }
-    for metric in metrics {
-        if recorder.pending(metric) {
-            eprintln!("warning: `{metric}` could not be measured: {error:#}");
-            recorder.fail(metric, &error)?;
-        }
+    let pending = metrics.iter().filter(|metric| recorder.pending(metric));
+    let pending: Vec<&str> = pending.copied().collect();
+    if !pending.is_empty() {
+        let names = pending.join("`, `");
+        eprintln!("warning: `{names}` could not be measured: {error:#}");
+    }
+    for metric in pending {
+        recorder.fail(metric, &error)?;
     }
     Ok(())
 }

@@ -57,7 +57,19 @@ pub fn target_dir(workspace: &Path) -> anyhow::Result<PathBuf> {
 
 fn cargo() -> Launch {
     // Under `cargo xtask`, the very cargo that was called.
-    Launch::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut launch = Launch::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (key, _) in std::env::vars_os() {
+        // What cargo told of this package: build scripts that look at it would run again, and half
+        // of everything be built again, whenever somebody also builds by hand.
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        if told
+            .iter()
+            .any(|prefix| key.to_string_lossy().starts_with(prefix))
+        {
+            launch = launch.env_remove(&key);
+        }
+    }
+    launch
 }
 
 /// The executables in the messages of a build, in the order in which they were made.

@@ -84,10 +84,10 @@ pub fn run(
     if interrupt::cause(&error).is_some() {
         return Err(error);
     }
+    let names = blocks.wanted.join("`, `");
+    let line = format!("warning: `{names}` could not be measured: {error:#}");
+    context.progress.line(&line);
     for metric in &blocks.wanted {
-        context.progress.line(&format!(
-            "warning: `{metric}` could not be measured: {error:#}"
-        ));
         blocks.recorder.fail(metric, &error)?;
     }
     Ok(())
