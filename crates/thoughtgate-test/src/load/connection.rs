@@ -89,6 +89,7 @@ impl Link {
     ) -> Result<(), Failure> {
         let id = id.to_string();
         let mut request = self.template.request(&id);
+        let reconnects_before = self.reconnects;
         let response = loop {
             self.open(patience).await?;
             let Some(sender) = &mut self.sender else {
@@ -97,13 +98,14 @@ impl Link {
             match sender.try_send_request(request).await {
                 Ok(response) => break response,
                 Err(mut refused) => match refused.take_message() {
-                    // The server closed the idle connection while we were about to use it.
-                    Some(unsent) => {
+                    // The server closed the idle connection while we were about to use it. One
+                    // that closes a new connection too does not want to talk.
+                    Some(unsent) if self.reconnects == reconnects_before => {
                         request = unsent;
                         self.sender = None;
                         self.reconnects += 1;
                     }
-                    None => return Err(closed(refused.error())),
+                    _ => return Err(closed(refused.error())),
                 },
             }
         };

@@ -3,6 +3,7 @@
 //! In open loop requests have intended starts; when no worker is free in time, a request starts
 //! late but is timed from then, so that a stalled server shows in all that it delayed.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -40,12 +41,12 @@ pub(super) async fn slice(
     options: &Options,
     timer: &Timer,
 ) -> (Vec<Link>, Outcome) {
+    let reconnects_before: u64 = links.iter().map(|link| link.reconnects).sum();
     for link in &mut links {
         // What cannot connect now fails again, and is counted, when it is used.
         let _ = link.open(options.timeout).await;
     }
     let connections = links.len();
-    let reconnects_before: u64 = links.iter().map(|link| link.reconnects).sum();
     let shared = Arc::new(Shared {
         schedule: Schedule::new(slice, options.drain),
         interval_ns: slice.rate.map(|rate| 1e9 / rate),
@@ -81,7 +82,7 @@ pub(super) async fn slice(
         duration_ms: 0.0,
         requests: 0,
         ok: 0,
-        errors: std::collections::BTreeMap::new(),
+        errors: BTreeMap::new(),
         first_error: None,
         latency_us: None,
         service_us: None,

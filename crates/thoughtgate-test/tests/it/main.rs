@@ -1,5 +1,7 @@
 //! The doubles, helpers and drivers, tested over real sockets and as real processes.
 
+mod binaries;
 mod client;
+mod load;
 mod mock_mcp;
 mod process;
