@@ -12,6 +12,8 @@ use super::CpuReading;
 
 /// Time between two readings: 20 a second.
 const PERIOD: Duration = Duration::from_millis(50);
+/// Share of a window that the readings must cover.
+const LEAST_COVERAGE: f64 = 0.9;
 
 /// One reading of one process.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,18 +47,26 @@ impl Trace {
         sizes.get(sizes.len().checked_sub(1)? / 2).copied()
     }
 
-    /// CPU time between the two times in cores: 1.0 is one core all the time. None when the
-    /// readings do not cover them.
+    /// CPU time between the two times in cores: 1.0 is one core all the time. A process that
+    /// ends with the window has its last reading a little before, so the readings need to cover
+    /// only most of it; none when they do not.
     pub fn cores(&self, from_ms: f64, to_ms: f64) -> Option<f64> {
-        let spent_us = self.cpu_us_at(to_ms)? - self.cpu_us_at(from_ms)?;
-        (to_ms > from_ms).then(|| spent_us / ((to_ms - from_ms) * 1000.0))
+        let (first, last) = (self.points.first()?, self.points.last()?);
+        let (from, to) = (from_ms.max(first.at_ms), to_ms.min(last.at_ms));
+        if to - from < LEAST_COVERAGE * (to_ms - from_ms) || to <= from {
+            return None;
+        }
+        let spent_us = self.cpu_us_at(to)? - self.cpu_us_at(from)?;
+        Some(spent_us / ((to - from) * 1000.0))
     }
 
     /// CPU time at a moment, between its two neighbours on a straight line.
     fn cpu_us_at(&self, at_ms: f64) -> Option<f64> {
         let after = self.points.iter().position(|point| point.at_ms >= at_ms)?;
         let next = self.points[after];
-        let before = self.points[after.checked_sub(1)?];
+        let Some(before) = after.checked_sub(1).map(|index| self.points[index]) else {
+            return (next.at_ms <= at_ms).then_some(next.cpu_us);
+        };
         let share = (at_ms - before.at_ms) / (next.at_ms - before.at_ms);
         Some(before.cpu_us + share * (next.cpu_us - before.cpu_us))
     }
@@ -177,8 +187,15 @@ mod tests {
     fn cpu_is_cut_to_the_window() {
         assert_eq!(trace().cores(50.0, 150.0), Some(0.75));
         assert_eq!(trace().cores(100.0, 200.0), Some(1.0));
-        assert_eq!(trace().cores(100.0, 201.0), None, "the end is not covered");
-        assert_eq!(trace().cores(-1.0, 100.0), None, "the start is not covered");
+        assert_eq!(trace().cores(0.0, 200.0), Some(0.75));
+        assert_eq!(
+            trace().cores(100.0, 210.0),
+            Some(1.0),
+            "ended a little early"
+        );
+        assert_eq!(trace().cores(100.0, 220.0), None, "ended much too early");
+        assert_eq!(trace().cores(-50.0, 100.0), None, "began too late");
+        assert_eq!(trace().cores(300.0, 310.0), None);
         assert_eq!(trace().cores(100.0, 100.0), None);
     }
 
