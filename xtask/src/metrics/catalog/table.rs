@@ -326,7 +326,7 @@ pub const METRICS: &[Metric] = &[
         target: Target::None,
         kind: Kind::Float,
         extra: true,
-        method: "user and system time of the process per request, under the latency load",
+        method: "user and system time of the process per request, while the light driver keeps ten connections busy",
     },
     Metric {
         id: "X-INS-001",
