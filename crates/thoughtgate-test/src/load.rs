@@ -131,7 +131,8 @@ impl Driver {
         }
         let target = self.targets.get_mut(&slice.url).ok_or(LoadError::Nothing)?;
         while target.links.len() < connections {
-            target.links.push(Link::new(Arc::clone(&target.template)));
+            let template = Arc::clone(&target.template);
+            target.links.push(Link::new(template, self.timer.clone()));
         }
         let spare = target.links.split_off(connections);
         let links = std::mem::replace(&mut target.links, spare);

@@ -96,6 +96,18 @@ impl Timer {
     pub fn sleep(&self, duration: Duration) -> Sleep {
         self.sleep_until(Instant::now() + duration)
     }
+
+    /// The output of `work`, or `None` when it is not there within `patience`.
+    ///
+    /// Costs no system call as long as the work is done in time, unlike tokio's timeouts, which
+    /// wake their own runtime each time that theirs is the earliest.
+    pub async fn timeout<T>(&self, patience: Duration, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            output = work => Some(output),
+            () = self.sleep(patience) => None,
+        }
+    }
 }
 
 impl Shared {

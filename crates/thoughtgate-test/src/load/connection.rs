@@ -11,24 +11,26 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::check::{Expect, Failure};
 use super::template::Template;
+use crate::timer::Timer;
 
 /// A place for one connection.
 #[derive(Debug)]
 pub(super) struct Link {
     template: Arc<Template>,
+    timer: Timer,
     sender: Option<SendRequest<Full<Bytes>>>,
     /// Times that an idle connection was found closed.
     pub(super) reconnects: u64,
 }
 
 impl Link {
-    pub(super) fn new(template: Arc<Template>) -> Self {
+    pub(super) fn new(template: Arc<Template>, timer: Timer) -> Self {
         Self {
             template,
+            timer,
             sender: None,
             reconnects: 0,
         }
@@ -49,9 +51,9 @@ impl Link {
             let handshake = http1::handshake(TokioIo::new(stream)).await;
             handshake.map_err(std::io::Error::other)
         };
-        let connected = timeout(patience, connecting).await;
+        let connected = self.timer.timeout(patience, connecting).await;
         let (sender, connection) = connected
-            .map_err(|_| Failure::Timeout)?
+            .ok_or(Failure::Timeout)?
             .map_err(|error| Failure::Connect(error.to_string()))?;
         tokio::spawn(async move {
             // Whoever waits for an answer is told of a failure by the answer.
@@ -68,10 +70,10 @@ impl Link {
         expect: &Expect,
         patience: Duration,
     ) -> Result<(), Failure> {
-        let result = match timeout(patience, self.attempt(id, expect, patience)).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure::Timeout),
-        };
+        let timer = self.timer.clone();
+        let attempt = self.attempt(id, expect, patience);
+        let result = timer.timeout(patience, attempt).await;
+        let result = result.unwrap_or(Err(Failure::Timeout));
         if matches!(
             result,
             Err(Failure::Timeout | Failure::Closed(_) | Failure::Connect(_))
