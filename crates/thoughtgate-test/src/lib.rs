@@ -10,6 +10,7 @@ pub mod client;
 pub mod listening;
 pub mod load;
 pub mod mock_mcp;
+pub mod mock_slack;
 pub mod process;
 mod server;
 pub mod timer;

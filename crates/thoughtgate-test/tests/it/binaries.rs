@@ -10,6 +10,7 @@ use thoughtgate_test::process::{Output, Process};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const MOCK_MCP: &str = env!("CARGO_BIN_EXE_mock-mcp");
+const MOCK_SLACK: &str = env!("CARGO_BIN_EXE_mock-slack");
 const LOAD: &str = env!("CARGO_BIN_EXE_load");
 
 fn listening(process: &Process) -> String {
@@ -188,4 +189,31 @@ fn load_refuses_misuse_by_name() {
             PATIENCE,
         )
         .unwrap();
+}
+
+#[tokio::test]
+async fn mock_slack_tells_its_address_serves_and_ends_with_its_stdin() {
+    let flags = [
+        "--token",
+        "xoxb-mine",
+        "--decision",
+        "thumbsup",
+        "--exit-on-stdin-close",
+    ];
+    let mut process = Process::start(MOCK_SLACK, &flags, &[]).unwrap();
+    let base_url = listening(&process);
+    let url = format!("{base_url}/api/chat.postMessage");
+    let headers = [("Authorization", "Bearer xoxb-mine")];
+    let message = r#"{"channel":"C1","text":"x"}"#;
+    let answer = client::post_json(&url, &headers, message)
+        .await
+        .unwrap()
+        .json();
+    assert_eq!(answer["ok"], true, "{answer}");
+    let messages = client::get(&format!("{base_url}/control/messages"), &[])
+        .await
+        .unwrap();
+    assert_eq!(messages.json()[0]["reactions"][0]["users"][0], "U0APPROVER");
+    process.close_stdin();
+    assert_eq!(process.wait(PATIENCE).unwrap().code(), Some(0));
 }

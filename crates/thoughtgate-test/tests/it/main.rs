@@ -4,4 +4,5 @@ mod binaries;
 mod client;
 mod load;
 mod mock_mcp;
+mod mock_slack;
 mod process;
