@@ -248,7 +248,10 @@ impl Stored {
     fn shown_now(&self) -> Message {
         let now = Instant::now();
         let mut message = self.message.clone();
-        for reacted in self.reacted.iter().filter(|reacted| reacted.from <= now) {
+        let mut visible: Vec<_> = self.reacted.iter().collect();
+        visible.retain(|reacted| reacted.from <= now);
+        visible.sort_by_key(|reacted| reacted.from);
+        for reacted in visible {
             let same_name = message
                 .reactions
                 .iter_mut()

@@ -88,6 +88,10 @@ async fn takes_json_forms_and_queries_alike() {
     assert_eq!(history["messages"][0]["ts"], messages[1].ts);
     assert_eq!(history["has_more"], true);
 
+    let url = format!("{}auth.test?token=xoxb-test", slack.url());
+    let empty = client::request(Method::POST, &url, &[JSON], "").await;
+    assert_eq!(empty.unwrap().json()["ok"], true);
+
     let no_charset = [AUTHORIZATION, ("Content-Type", "application/json")];
     let url = format!("{}auth.test", slack.url());
     let answer = client::request(Method::POST, &url, &no_charset, "{}")

@@ -69,12 +69,17 @@ async fn a_decision_comes_by_itself_but_not_early() {
     let posted_at = Instant::now();
     let ts = post(&slack, "x").await;
     let item = json!({ "channel": CHANNEL, "timestamp": ts });
+    slack.react(&ts, "U8", "eyes");
     loop {
         let answer = call(&slack, "reactions.get", item.clone()).await;
         let reactions = &answer["message"]["reactions"];
-        if *reactions != Value::Null {
+        assert_eq!(
+            reactions[0]["name"], "eyes",
+            "the earlier reaction comes first"
+        );
+        if reactions[1] != Value::Null {
             assert!(posted_at.elapsed() >= Duration::from_millis(80));
-            assert_eq!(reactions[0]["users"], json!(["U7"]));
+            assert_eq!(reactions[1]["users"], json!(["U7"]));
             break;
         }
         assert!(posted_at.elapsed() < Duration::from_secs(10));
