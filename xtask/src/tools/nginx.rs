@@ -3,7 +3,6 @@
 //! Configured as its users would for speed: one worker, connections to the upstream kept alive, no
 //! access log, nothing buffered. Knows nothing of metrics.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
 use super::process::{Child, Launch};
+use super::subject::free_address;
 
 const START: Duration = Duration::from_secs(10);
 
@@ -51,8 +51,7 @@ pub fn find() -> Option<(PathBuf, String)> {
 /// Writes the configuration of a reverse proxy in front of `upstream`, an MCP endpoint's URL.
 pub fn set_up(upstream: &str) -> anyhow::Result<Setup> {
     let folder = tempfile::tempdir().context("failed to create a folder for nginx")?;
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let port = port.context("failed to find a free port")?.port();
+    let port = free_address()?.port();
     let config = folder.path().join("nginx.conf");
     std::fs::write(&config, configuration(upstream, folder.path(), port)?)
         .with_context(|| format!("failed to write `{}`", config.display()))?;

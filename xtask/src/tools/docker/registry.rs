@@ -3,7 +3,6 @@
 //! Debian's `docker-registry` where it is installed, else the `registry` image where it has been
 //! pulled. Its storage is a temporary folder that goes with it.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -11,6 +10,7 @@ use tempfile::TempDir;
 
 use super::{Container, Docker};
 use crate::tools::process::{Child, Launch};
+use crate::tools::subject::free_address;
 
 const START: Duration = Duration::from_secs(30);
 
@@ -39,7 +39,7 @@ impl Registry {
 
     /// Starts one that ends with the result.
     pub fn start(docker: &Docker) -> anyhow::Result<Registry> {
-        let port = free_port()?;
+        let port = free_address()?.port();
         let address = format!("localhost:{port}");
         let server = match Self::process(port) {
             Ok(server) => server,
@@ -99,12 +99,4 @@ impl Registry {
             }
         }
     }
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("failed to find a free port")?;
-    Ok(listener
-        .local_addr()
-        .context("failed to find a free port")?
-        .port())
 }
