@@ -26,7 +26,8 @@ use crate::error::OpenError;
 use crate::record::{Record, State};
 use crate::settings::Secret;
 
-pub use interactivity::{Interaction, InteractionError, InteractionOutcome, verify_and_parse};
+use interactivity::verify_and_parse;
+pub use interactivity::{Interaction, InteractionError, InteractionOutcome};
 
 /// How Slack is reached, and who may approve there.
 #[derive(Debug, Clone)]
@@ -212,10 +213,9 @@ impl Desk {
         self.client.failure()
     }
 
-    pub(crate) fn verify(
+    pub(crate) fn verify<'h>(
         &self,
-        timestamp: &str,
-        signature: &str,
+        header: impl Fn(&str) -> Option<&'h str>,
         body: &[u8],
         now: SystemTime,
     ) -> Result<Interaction, InteractionError> {
@@ -224,6 +224,9 @@ impl Desk {
             .signing_secret
             .as_ref()
             .ok_or(InteractionError::Disabled)?;
+        let named = |name| header(name).ok_or(InteractionError::Signature);
+        let timestamp = named("x-slack-request-timestamp")?;
+        let signature = named("x-slack-signature")?;
         verify_and_parse(secret, timestamp, signature, body, now)
     }
 
