@@ -16,6 +16,7 @@ mod headers;
 mod members;
 mod params;
 mod refusal;
+mod rewrite;
 mod scan;
 mod unique;
 
@@ -25,5 +26,6 @@ pub use headers::{Era, HeaderField, Headers, MODERN_VERSION, check_headers};
 pub use members::folds_to;
 pub use params::Params;
 pub use refusal::Refusal;
+pub use rewrite::without;
 pub use scan::Limits;
 pub use unique::{DuplicateKey, unique_keys};

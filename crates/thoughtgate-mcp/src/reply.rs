@@ -1,4 +1,4 @@
-//! JSON-RPC messages that the gateway writes itself.
+//! JSON-RPC answers: those that the gateway writes itself, and what an upstream's says.
 //!
 //! Ids are copied as raw text: `1`, `1.0` and `"1"` are three different ids to
 //! a client, and re-serialising could change one into another.
@@ -6,6 +6,29 @@
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::rewrite::object;
+
+/// What an answer says, as raw JSON.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer<'a> {
+    /// Its `result`.
+    Result(&'a RawValue),
+    /// Its `error`.
+    Error(&'a RawValue),
+}
+
+/// What `message` answers; `None` when it is no answer, or one that could be read in two ways.
+#[must_use]
+pub fn answer(message: &[u8]) -> Option<Answer<'_>> {
+    let members = object(std::str::from_utf8(message).ok()?)?;
+    let member = |name| members.iter().find(|(key, _)| key == name);
+    match (member("result"), member("error")) {
+        (Some((_, result)), None) => Some(Answer::Result(result)),
+        (None, Some((_, error))) => Some(Answer::Error(error)),
+        _ => None,
+    }
+}
 
 /// An error response; `id` is `null` where the request's own could not be read.
 #[must_use]
@@ -87,6 +110,29 @@ mod tests {
             text(error(None, -32700, "no \"JSON\"", None)),
             r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no \"JSON\""}}"#
         );
+    }
+
+    #[test]
+    fn answers_are_told_from_other_messages() {
+        let said = |message: &str| match answer(message.as_bytes()) {
+            Some(Answer::Result(raw)) => format!("result {}", raw.get()),
+            Some(Answer::Error(raw)) => format!("error {}", raw.get()),
+            None => "no answer".to_owned(),
+        };
+        assert_eq!(said(r#"{"id":1,"result":{"a": 1}}"#), r#"result {"a": 1}"#);
+        assert_eq!(
+            said(r#"{"id":1,"error":{"code":1}}"#),
+            r#"error {"code":1}"#
+        );
+        for message in [
+            r#"{"method":"notifications/progress"}"#,
+            r#"{"result":{},"error":{}}"#,
+            r#"{"result":{},"result":{}}"#,
+            "[]",
+            "",
+        ] {
+            assert_eq!(said(message), "no answer", "{message}");
+        }
     }
 
     #[test]
