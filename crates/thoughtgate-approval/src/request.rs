@@ -105,6 +105,7 @@ impl Approvals {
                 .filter(|_| joined.is_none() || !entry.record.has_body)
             {
                 entry.record.has_body = true;
+                entry.record.is_deferred = true;
                 writes.push(Write::Body(id, body.to_vec()));
             }
             if joined.is_none() || !writes.is_empty() {
@@ -181,6 +182,7 @@ impl Approvals {
             message: None,
             face: None,
             has_body: false,
+            is_deferred: false,
         }
     }
 }

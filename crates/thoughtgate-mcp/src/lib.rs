@@ -8,6 +8,7 @@
 pub mod codes;
 pub mod reply;
 pub mod sse;
+pub mod tasks;
 pub mod tools;
 
 mod canonical;

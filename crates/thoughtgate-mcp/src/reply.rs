@@ -36,46 +36,63 @@ pub fn error(id: Option<&RawValue>, code: i64, message: &str, data: Option<&Valu
     write(&Message {
         jsonrpc: "2.0",
         id,
-        outcome: Outcome::Error {
+        outcome: Outcome::<&RawValue, _>::Error(Fault {
             code,
             message,
             data,
-        },
+        }),
     })
 }
 
 /// A response that carries `result`.
 #[must_use]
-pub fn result(id: Option<&RawValue>, result: &Value) -> Vec<u8> {
+pub fn result<T: Serialize>(id: Option<&RawValue>, result: &T) -> Vec<u8> {
     write(&Message {
         jsonrpc: "2.0",
         id,
-        outcome: Outcome::Result(result),
+        outcome: Outcome::<_, &RawValue>::Result(result),
     })
 }
 
-fn write(message: &Message<'_>) -> Vec<u8> {
+/// A response that carries `error` as it is.
+#[must_use]
+pub fn failed(id: Option<&RawValue>, error: &RawValue) -> Vec<u8> {
+    write(&Message {
+        jsonrpc: "2.0",
+        id,
+        outcome: Outcome::<&RawValue, _>::Error(error),
+    })
+}
+
+/// An error object by itself, as a task holds it.
+#[derive(Debug, Serialize)]
+pub struct Fault<'a> {
+    /// One of [`crate::codes`].
+    pub code: i64,
+    /// One sentence.
+    pub message: &'a str,
+    /// What a program may want to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<&'a Value>,
+}
+
+fn write(message: &Message<'_, impl Serialize, impl Serialize>) -> Vec<u8> {
     serde_json::to_vec(message).expect("text, numbers and JSON values always serialise")
 }
 
 #[derive(Serialize)]
-struct Message<'a> {
+struct Message<'a, R, E> {
     jsonrpc: &'static str,
     id: Option<&'a RawValue>,
     #[serde(flatten)]
-    outcome: Outcome<'a>,
+    outcome: Outcome<R, E>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Outcome<'a> {
-    Result(&'a Value),
-    Error {
-        code: i64,
-        message: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<&'a Value>,
-    },
+enum Outcome<R, E> {
+    Result(R),
+    Error(E),
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Knows no meaning of any member; who calls says which ones, and why.
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::members::{Member, members};
@@ -56,6 +57,10 @@ pub(crate) fn rewrite(
     }
     text.push('}');
     RawValue::from_string(text).expect("members of JSON make JSON")
+}
+
+pub(crate) fn to_raw(value: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("text and raw values always serialise")
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! `tools/list` answers: which tools stay, byte for byte, and which go.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::headers::Era;
-use crate::rewrite::{object, rewrite};
+use crate::rewrite::{object, rewrite, to_raw};
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,10 +78,6 @@ fn name(tool: &RawValue) -> Option<String> {
     serde_json::from_str::<Named>(tool.get())
         .ok()
         .map(|tool| tool.name)
-}
-
-fn to_raw(value: &impl Serialize) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).expect("text and raw values always serialise")
 }
 
 #[cfg(test)]
