@@ -79,7 +79,8 @@ impl SlackSettings {
         }
     }
 
-    fn check(&self) -> Result<(), OpenError> {
+    /// Says what makes no sense, before anything is opened.
+    pub fn check(&self) -> Result<(), OpenError> {
         let wrong = |what: &str| Err(OpenError::Settings(what.to_owned()));
         if self.token.expose().trim().is_empty() {
             return wrong("the Slack token is empty");

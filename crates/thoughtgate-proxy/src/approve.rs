@@ -107,7 +107,8 @@ pub async fn answer(
         Addressed::TaskList => tasks::list(worker, snapshot, approvals, request).await,
         Addressed::State | Addressed::Upstream => {
             // The policies permit by now what they put before a human when the state was sealed.
-            let bytes = without(&request.bytes, &STATE).map_or(request.bytes, Bytes::from);
+            let mut request = request;
+            let bytes = without_state(&mut request.parts, request.bytes);
             forward::send(worker, &snapshot.rules, request.parts, bytes, &request.call).await
         }
     }
@@ -184,13 +185,13 @@ async fn ask(
     let tool = params.name.as_deref().unwrap_or_default();
     let digest = digest(principal, tool, params.arguments);
     let way = Way::of(request, &envelope);
-    let mut bytes = request.bytes.clone();
+    let (mut parts, mut bytes) = (request.parts.clone(), request.bytes.clone());
     let id = if let Some(state) = params
         .request_state
         .as_deref()
         .filter(|state| is_ours(state))
     {
-        bytes = without(&bytes, &STATE).map_or(bytes, Bytes::from);
+        bytes = without_state(&mut parts, bytes);
         let sealed = approvals
             .unseal(state, principal)
             .map_err(|error| (codes::INVALID_PARAMS, error.to_string()))?;
@@ -219,13 +220,23 @@ async fn ask(
     let waiting = Waiting {
         worker: Arc::clone(worker),
         approvals: approvals.clone(),
-        parts: request.parts.clone(),
+        parts,
         bytes,
         call: request.call.clone(),
         id,
         digest,
     };
     Ok((way, waiting))
+}
+
+/// The call as it would have come without us.
+fn without_state(parts: &mut Parts, bytes: Bytes) -> Bytes {
+    let Some(shorter) = without(&bytes, &STATE) else {
+        return bytes;
+    };
+    // The client's length is that of the longer body; hyper tells the new one.
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Bytes::from(shorter)
 }
 
 fn channel(decision: &Decision) -> Option<&str> {

@@ -30,7 +30,8 @@ const POLL_INTERVAL_MS: u64 = 2000;
 struct Task {
     #[serde(skip_serializing_if = "Option::is_none")]
     result_type: Option<&'static str>,
-    task_id: String,
+    #[serde(rename = "taskId")]
+    id: String,
     status: &'static str,
     status_message: String,
     created_at: String,
@@ -238,7 +239,7 @@ impl Task {
         let ttl = u64::try_from(approvals.life().as_millis()).unwrap_or(u64::MAX);
         Task {
             result_type: (era == Era::Modern).then_some("complete"),
-            task_id: view.id.to_string(),
+            id: view.id.to_string(),
             status,
             status_message: view.explain(),
             created_at: rfc3339(view.created_ms),
@@ -276,15 +277,14 @@ fn cancelled(
     principal: &str,
 ) -> Response<Body> {
     let now = approvals.find(before.id, principal);
-    let body = match now.filter(|now| now.state == State::Cancelled && before.state.is_open()) {
-        Some(now) => {
-            let task = Task::of(approvals, &now, principal, Era::Legacy);
-            reply::result(envelope.id, &task.bare())
-        }
-        None => {
-            let text = format!("the task cannot be cancelled: {}", before.explain());
-            reply::error(envelope.id, codes::INVALID_PARAMS, &text, None)
-        }
+    let body = if let Some(now) = now.filter(|now| now.state == State::Cancelled)
+        && before.state.is_open()
+    {
+        let task = Task::of(approvals, &now, principal, Era::Legacy);
+        reply::result(envelope.id, &task.bare())
+    } else {
+        let text = format!("the task cannot be cancelled: {}", before.explain());
+        reply::error(envelope.id, codes::INVALID_PARAMS, &text, None)
     };
     answer::json(StatusCode::OK, body)
 }
