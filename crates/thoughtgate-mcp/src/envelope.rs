@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::codes;
-use crate::members::{members, string};
+use crate::members::{Unclear, members, string};
 use crate::params::{Params, invalid};
 use crate::refusal::Refusal;
 use crate::scan::{self, Limits};
@@ -42,22 +42,24 @@ pub struct Envelope<'a> {
 /// Reads one message, or says why it is refused.
 pub fn parse<'a>(body: &'a [u8], limits: &Limits) -> Result<Envelope<'a>, Refusal> {
     let text = scan::text(body, *limits)?;
-    let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
-        Refusal::bad_request(
-            codes::PARSE_ERROR,
-            format!("the body is not JSON: {error}"),
-            None,
-        )
-    })?;
-    if raw.get().starts_with('[') {
-        return Err(Refusal::bad_request(
-            codes::INVALID_REQUEST,
-            "batches are not supported; send one message a request",
-            None,
-        ));
-    }
-    let parts = Parts::read(raw)?;
+    let parts = Parts::read(text)?;
     parts.envelope()
+}
+
+/// Why `text` has no members, which takes a reading of its own to tell.
+fn unreadable(text: &str) -> Refusal {
+    let refuse = |code: i64, message: String| Refusal::bad_request(code, message, None);
+    match serde_json::from_str::<&RawValue>(text) {
+        Err(error) => refuse(codes::PARSE_ERROR, format!("the body is not JSON: {error}")),
+        Ok(raw) if raw.get().starts_with('[') => refuse(
+            codes::INVALID_REQUEST,
+            "batches are not supported; send one message a request".to_owned(),
+        ),
+        Ok(_) => {
+            let (code, message) = invalid("the message", &Unclear::NotAnObject);
+            refuse(code, message)
+        }
+    }
 }
 
 /// The members of the envelope, before they are judged together.
@@ -71,12 +73,16 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn read(raw: &'a RawValue) -> Result<Parts<'a>, Refusal> {
-        let refuse = |(code, message): (i64, String)| Refusal::bad_request(code, message, None);
+    fn read(text: &'a str) -> Result<Parts<'a>, Refusal> {
+        let members = members(text, GOVERNED).map_err(|unclear| match unclear {
+            Unclear::NotAnObject => unreadable(text),
+            unclear => {
+                let (code, message) = invalid("the message", &unclear);
+                Refusal::bad_request(code, message, None)
+            }
+        })?;
         let mut parts = Parts::default();
-        for (key, value) in members(raw.get(), &GOVERNED)
-            .map_err(|unclear| refuse(invalid("the message", &unclear)))?
-        {
+        for (key, value) in members {
             match key.as_ref() {
                 "jsonrpc" => parts.jsonrpc = Some(value),
                 "id" => parts.id = Some(value),

@@ -7,14 +7,14 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// A key and its value as raw text.
-pub(crate) type Member<'a> = (Cow<'a, str>, &'a RawValue);
+pub type Member<'a> = (Cow<'a, str>, &'a RawValue);
 
 /// Objects up to this size are searched for duplicates pair by pair, larger ones sorted.
 const PAIRWISE_MAX: usize = 16;
 
 /// Why an object's members cannot be taken.
 #[derive(Debug)]
-pub(crate) enum Unclear {
+pub enum Unclear {
     /// Not an object, or not JSON.
     NotAnObject,
     /// A key stands twice.
@@ -24,7 +24,10 @@ pub(crate) enum Unclear {
 }
 
 /// The members of the object in `text`; none of its keys may equal a governed one but for case.
-pub(crate) fn members<'a>(text: &'a str, governed: &[&str]) -> Result<Vec<Member<'a>>, Unclear> {
+pub fn members<'a, 'g>(
+    text: &'a str,
+    governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
+) -> Result<Vec<Member<'a>>, Unclear> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let members = deserializer
         .deserialize_map(Members)
@@ -33,9 +36,10 @@ pub(crate) fn members<'a>(text: &'a str, governed: &[&str]) -> Result<Vec<Member
     if let Some(key) = duplicate(members.iter().map(|(key, _)| key.as_ref())) {
         return Err(Unclear::Duplicate(key.to_owned()));
     }
+    let governed = governed.into_iter();
     for (key, _) in &members {
         if governed
-            .iter()
+            .clone()
             .any(|name| key != name && folds_to(key, name))
         {
             return Err(Unclear::Lookalike(key.clone().into_owned()));
@@ -63,17 +67,22 @@ pub(crate) fn duplicate<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Opti
         .map(|pair| pair[0])
 }
 
-/// Whether `key` equals the ASCII `name` for a reader that ignores case, also that of Unicode (the
-/// Kelvin sign is a `k`, the long s an `s`).
+/// Whether `key` equals `name` for a reader that ignores case, also that of Unicode (the Kelvin sign
+/// is a `k`, the long s an `s`).
 #[must_use]
 pub fn folds_to(key: &str, name: &str) -> bool {
-    let fold = |character: char| character.to_uppercase().flat_map(char::to_lowercase);
-    // No character folds to ASCII from more than three bytes.
-    key.len() <= name.len() * 3
-        && key
-            .chars()
-            .flat_map(fold)
-            .eq(name.chars().flat_map(char::to_lowercase))
+    if key.is_ascii() && name.is_ascii() {
+        // The folding below comes to the same, some fifty times slower.
+        return key.eq_ignore_ascii_case(name);
+    }
+    // No character folds to one a third of its length.
+    key.len() <= name.len() * 3 && folded(key).eq(folded(name))
+}
+
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
 }
 
 struct Members;
@@ -96,11 +105,43 @@ impl<'de> Visitor<'de> for Members {
 
 /// A key that borrows where it can; serde's own `Cow` always copies.
 #[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// Text that borrows where it has no escapes.
 pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Key<'_>>(raw.get())
         .ok()
         .map(|Key(text)| text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_is_ignored_as_unicode_has_it() {
+        for (key, name, same) in [
+            ("NAME", "name", true),
+            ("paramſ", "params", true),
+            ("params", "paramſ", true),
+            ("\u{212a}ey", "key", true),
+            ("É", "é", true),
+            ("names", "name", false),
+            ("nam", "name", false),
+            ("", "name", false),
+        ] {
+            assert_eq!(folds_to(key, name), same, "{key} {name}");
+        }
+    }
+
+    #[test]
+    fn ascii_is_compared_as_it_would_be_folded() {
+        let letters = || (0..128_u8).map(|byte| char::from(byte).to_string());
+        for key in letters() {
+            for name in letters() {
+                let slow = folded(&key).eq(folded(&name));
+                assert_eq!(folds_to(&key, &name), slow, "{key:?} {name:?}");
+            }
+        }
+    }
 }

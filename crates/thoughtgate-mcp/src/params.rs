@@ -67,7 +67,7 @@ impl<'a> Params<'a> {
     pub(crate) fn read(raw: &'a RawValue) -> Result<Params<'a>, (i64, String)> {
         let mut params = Params::default();
         for (key, value) in
-            members(raw.get(), &GOVERNED).map_err(|unclear| invalid("params", &unclear))?
+            members(raw.get(), GOVERNED).map_err(|unclear| invalid("params", &unclear))?
         {
             match key.as_ref() {
                 "name" => params.name = Some(text(value, "params.name")?),
@@ -85,7 +85,7 @@ impl<'a> Params<'a> {
     }
 
     fn read_meta(&mut self, raw: &'a RawValue) -> Result<(), (i64, String)> {
-        for (key, value) in members(raw.get(), &GOVERNED_META)
+        for (key, value) in members(raw.get(), GOVERNED_META)
             .map_err(|unclear| invalid("params._meta", &unclear))?
         {
             match key.as_ref() {

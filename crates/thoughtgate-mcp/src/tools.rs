@@ -70,7 +70,7 @@ pub fn filter(
 }
 
 fn object(text: &str) -> Result<Vec<(std::borrow::Cow<'_, str>, &RawValue)>, Unreadable> {
-    members(text, &[]).map_err(|_: Unclear| Unreadable)
+    members(text, []).map_err(|_: Unclear| Unreadable)
 }
 
 fn name(tool: &RawValue) -> Option<String> {
