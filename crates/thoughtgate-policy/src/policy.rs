@@ -116,7 +116,8 @@ fn known(
             });
         }
     }
-    let json = policy
+    // Of a policy that came as text, Cedar would parse the text once more for this.
+    let json = Policy::from(policy.as_ref().clone())
         .to_json()
         .map_err(|error| LoadError::Internal(error.to_string()))?;
     let reads = Reads::of(&json).map_err(|unreadable| load_error(unreadable, file, &id))?;
