@@ -23,7 +23,8 @@ pub enum Unclear {
     Lookalike(String),
 }
 
-/// The members of the object in `text`; none of its keys may equal a governed one but for case.
+/// The members of the object in `text`; a key that is not governed may not equal a governed one but
+/// for case.
 pub fn members<'a, 'g>(
     text: &'a str,
     governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
@@ -38,10 +39,8 @@ pub fn members<'a, 'g>(
     }
     let governed = governed.into_iter();
     for (key, _) in &members {
-        if governed
-            .clone()
-            .any(|name| key != name && folds_to(key, name))
-        {
+        let is_governed = governed.clone().any(|name| name == key);
+        if !is_governed && governed.clone().any(|name| folds_to(key, name)) {
             return Err(Unclear::Lookalike(key.clone().into_owned()));
         }
     }
