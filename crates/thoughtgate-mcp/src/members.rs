@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// A key and its value as raw text.
@@ -29,22 +29,48 @@ pub fn members<'a, 'g>(
     text: &'a str,
     governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
 ) -> Result<Vec<Member<'a>>, Unclear> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let members = deserializer
-        .deserialize_map(Members)
-        .map_err(|_| Unclear::NotAnObject)?;
-    deserializer.end().map_err(|_| Unclear::NotAnObject)?;
-    if let Some(key) = duplicate(members.iter().map(|(key, _)| key.as_ref())) {
-        return Err(Unclear::Duplicate(key.to_owned()));
+    let object = Object::read(text, &[])?;
+    object.check(governed)?;
+    Ok(object.members)
+}
+
+/// An object taken apart, together with those within it that are taken apart too.
+#[derive(Default)]
+pub(crate) struct Object<'a> {
+    /// All members; the value of one that is in `inner` is not here.
+    pub(crate) members: Vec<Member<'a>>,
+    /// The member that the path names, if it is there.
+    pub(crate) inner: Option<Box<Object<'a>>>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads the object in `text` and, in the same pass, the member in it that `path` names, the one
+    /// in that, and so on. Each of them must be an object where it is there.
+    pub(crate) fn read(text: &'a str, path: &[&str]) -> Result<Object<'a>, Unclear> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let object = Along(path)
+            .deserialize(&mut deserializer)
+            .map_err(|_| Unclear::NotAnObject)?;
+        deserializer.end().map_err(|_| Unclear::NotAnObject)?;
+        Ok(object)
     }
-    let governed = governed.into_iter();
-    for (key, _) in &members {
-        let is_governed = governed.clone().any(|name| name == key);
-        if !is_governed && governed.clone().any(|name| folds_to(key, name)) {
-            return Err(Unclear::Lookalike(key.clone().into_owned()));
+
+    /// Whether two readers could read the keys differently. Does not look into `inner`.
+    pub(crate) fn check<'g>(
+        &self,
+        governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
+    ) -> Result<(), Unclear> {
+        let keys = || self.members.iter().map(|(key, _)| key.as_ref());
+        if let Some(key) = duplicate(keys()) {
+            return Err(Unclear::Duplicate(key.to_owned()));
+        }
+        let governed = governed.into_iter();
+        let mut others = keys().filter(|key| !governed.clone().any(|name| name == *key));
+        match others.find(|key| governed.clone().any(|name| folds_to(key, name))) {
+            Some(key) => Err(Unclear::Lookalike(key.to_owned())),
+            None => Ok(()),
         }
     }
-    Ok(members)
 }
 
 /// A key that stands twice.
@@ -84,21 +110,37 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
         .flat_map(char::to_lowercase)
 }
 
-struct Members;
+/// Reads an object, and along the path the objects in it.
+struct Along<'p>(&'p [&'p str]);
 
-impl<'de> Visitor<'de> for Members {
-    type Value = Vec<Member<'de>>;
+impl<'de> DeserializeSeed<'de> for Along<'_> {
+    type Value = Object<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Along<'_> {
+    type Value = Object<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::with_capacity(4);
+        let mut object = Object::default();
         while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
-            members.push((key, map.next_value()?));
+            let value = match self.0 {
+                [inner, path @ ..] if key == *inner => {
+                    object.inner = Some(Box::new(map.next_value_seed(Along(path))?));
+                    RawValue::NULL
+                }
+                _ => map.next_value()?,
+            };
+            object.members.push((key, value));
         }
-        Ok(members)
+        Ok(object)
     }
 }
 
