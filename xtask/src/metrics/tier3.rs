@@ -9,13 +9,7 @@ const NOT_WIRED: &str = "this thoughtgate has no approval channel";
 const NOT_WIRED_HINT: &str = "measure a version that can be configured with one";
 
 /// Measures what the recorder wants of this tier.
-pub fn collect(context: &mut Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    let quick = context.quick;
-    context.progress.plan(
-        latency::planned_seconds(quick, recorder)
-            + reload::planned_seconds(quick)
-            + image::planned_seconds(),
-    );
+pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
     starts::collect(context, recorder)?;
     latency::collect(context, recorder)?;
     reload::collect(context, recorder)?;

@@ -4,7 +4,7 @@
 //! judge whether the answers were good; it tells.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::process::Launch;
+use super::scratch::Scratch;
 
 const MESSAGE: &str = include_str!("../../subject/call.json");
 /// What a run may take beyond the time of its slices.
@@ -103,14 +104,7 @@ pub fn run(
     slices: &[Slice],
     look: &mut dyn FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Outcome>> {
-    let directory =
-        tempfile::tempdir().context("failed to make a directory for the load driver")?;
-    let write = |name: &str, text: &str| {
-        let path: PathBuf = directory.path().join(name);
-        std::fs::write(&path, text)
-            .with_context(|| format!("failed to write `{}`", path.display()))?;
-        Ok::<PathBuf, anyhow::Error>(path)
-    };
+    let directory = Scratch::new("the load driver")?;
     let mut lines = String::new();
     for slice in slices {
         lines.push_str(&serde_json::to_string(slice)?);
@@ -118,9 +112,9 @@ pub fn run(
     }
     let mut launch = Launch::new(release_dir.join("load"))
         .arg("--slices")
-        .arg(write("slices.jsonl", &lines)?)
+        .arg(directory.write("slices.jsonl", &lines)?)
         .arg("--body")
-        .arg(write("call.json", MESSAGE)?);
+        .arg(directory.write("call.json", MESSAGE)?);
     for header in headers(MESSAGE)? {
         launch = launch.arg("--header").arg(header);
     }

@@ -1,4 +1,5 @@
-//! The processes that are measured, or measured against: the proxy and its upstream double.
+//! The processes that are measured, or measured against: the proxy, its upstream double, and the
+//! Slack double that it asks for approvals.
 //!
 //! Starts them on free ports of the loopback, asks them over HTTP, notices when one dies and
 //! says what it said last. Measures nothing and sends no load.

@@ -68,10 +68,8 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 }
 
 /// Whether what listens at `address` says that it is ready.
-pub fn is_ready(address: &str) -> bool {
-    address
-        .parse()
-        .is_ok_and(|address| status(address, "/ready") == Some(200))
+pub fn is_ready(address: SocketAddr) -> bool {
+    status(address, "/ready") == Some(200)
 }
 
 fn status(address: SocketAddr, path: &str) -> Option<u16> {
