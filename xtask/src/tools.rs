@@ -13,3 +13,4 @@ pub mod procfs;
 pub mod scratch;
 pub mod subject;
 pub mod unavailable;
+pub mod valgrind;

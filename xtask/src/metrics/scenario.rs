@@ -10,6 +10,7 @@ pub mod constrained;
 pub mod evaluation;
 pub mod idle;
 pub mod image;
+pub mod instructions;
 pub mod latency;
 pub mod packed;
 pub mod reload;
@@ -77,6 +78,7 @@ pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
         throughput::planned_seconds,
         starts::planned_seconds,
         evaluation::planned_seconds,
+        instructions::planned_seconds,
         constrained::planned_seconds,
         reload::planned_seconds,
         image::planned_seconds,

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::recorder::Recorder;
-use super::scenario::{constrained, evaluation, idle, latency, starts};
+use super::scenario::{constrained, evaluation, idle, instructions, latency, starts};
 
 /// Measures what the recorder wants of this tier.
 pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
@@ -10,5 +10,6 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
     idle::collect(context, recorder)?;
     latency::collect(context, recorder)?;
     evaluation::collect(context, recorder)?;
+    instructions::collect(context, recorder)?;
     constrained::collect(context, recorder)
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::cargo;
 use super::process::Launch;
+use super::valgrind::Valgrind;
 
 /// It takes some seconds.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -92,6 +93,13 @@ impl Benchmark {
             .run(DEADLINE)?
             .success()?;
         parse(&output.stdout.text())
+    }
+
+    /// The instructions of a process that makes `count` evaluations of the case that is reported,
+    /// and nothing else that depends on `count`.
+    pub fn instructions(&self, valgrind: &Valgrind, count: u64) -> anyhow::Result<u64> {
+        let arguments = ["--bench", "--evaluations", &count.to_string()];
+        valgrind.instructions(&self.executable, &arguments, &self.workspace)
     }
 }
 

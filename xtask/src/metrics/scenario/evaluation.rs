@@ -53,7 +53,7 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
 }
 
 /// The benchmark, built.
-fn build(context: &Context<'_>) -> anyhow::Result<Benchmark> {
+pub fn build(context: &Context<'_>) -> anyhow::Result<Benchmark> {
     let _step = context.progress.step("building the policy benchmark", 0.0);
     Benchmark::build(&context.workspace)
 }
