@@ -3,6 +3,7 @@
 //! A scenario reports those of its metrics that were asked for and have no outcome yet, so a run of
 //! all tiers makes each once. It never fails: what goes wrong becomes the outcome of its metrics.
 
+pub mod approval;
 pub mod bench;
 pub mod block;
 pub mod closed;
@@ -82,6 +83,7 @@ pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
         constrained::planned_seconds,
         reload::planned_seconds,
         image::planned_seconds,
+        approval::planned_seconds,
     ];
     let seconds = scenarios
         .iter()

@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::process::Launch;
 use super::scratch::Scratch;
 
-const MESSAGE: &str = include_str!("../../subject/call.json");
+/// The call that all scenarios send.
+pub const MESSAGE: &str = include_str!("../../subject/call.json");
 /// What a run may take beyond the time of its slices.
 const SLACK: Duration = Duration::from_secs(30);
 
@@ -137,7 +138,7 @@ pub fn run(
 }
 
 /// The headers that repeat what the message says, as a client of its era sends them.
-fn headers(message: &str) -> anyhow::Result<[String; 3]> {
+pub fn headers(message: &str) -> anyhow::Result<[String; 3]> {
     let message: Value = serde_json::from_str(message).context("failed to read `call.json`")?;
     let text = |pointer: &str| {
         let value = message.pointer(pointer).and_then(Value::as_str);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 
+use super::call::OpenCall;
 use super::{Server, exposition};
 use crate::interrupt;
 use crate::tools::process::{Launch, Stream};
@@ -105,6 +106,11 @@ impl Proxy {
             "the proxy answered {status}: {body}"
         );
         Ok(false)
+    }
+
+    /// A call of `tool` on a connection of its own, to be sent and not waited for.
+    pub fn call(&self, tool: &str, arguments: &Value) -> anyhow::Result<OpenCall> {
+        OpenCall::new(self.server.address, tool, arguments)
     }
 
     /// The value of a sample of `/metrics`, named with its labels.

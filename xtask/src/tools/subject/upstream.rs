@@ -66,7 +66,7 @@ impl Upstream {
 }
 
 /// The address that a double tells in its first line of standard output, once the line is whole.
-fn announced(stdout: &str) -> Option<SocketAddr> {
+pub(super) fn announced(stdout: &str) -> Option<SocketAddr> {
     #[derive(Deserialize)]
     struct Announcement {
         listening: SocketAddr,
