@@ -18,6 +18,10 @@ use crate::settings::Settings;
 use crate::slack::{Desk, Interaction, InteractionError, InteractionOutcome};
 use crate::store::Store;
 
+/// Hears of each approval that entered a state, with whose it is; called at once, and under a lock:
+/// it must neither wait nor call back.
+pub type Observer = Box<dyn Fn(&View, &str) + Send + Sync>;
+
 /// All approvals of this process. A cheap handle: clones share everything, on any thread.
 #[derive(Clone)]
 pub struct Approvals {
@@ -34,6 +38,11 @@ impl Approvals {
     /// Opens the store, takes up what is pending in it, and starts the workers on the current
     /// runtime. Speaks to nobody before the first approval is pending.
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
+        Self::open_observed(settings, Box::new(|_, _| {})).await
+    }
+
+    /// Like [`Approvals::open`]; `observer` hears of what a former process left unfinished, too.
+    pub async fn open_observed(settings: Settings, observer: Observer) -> Result<Self, OpenError> {
         let counts = Arc::new(Counts::default());
         let desk = Desk::new(&settings.slack, Arc::clone(&counts))?;
         let location = settings.store.clone();
@@ -41,7 +50,7 @@ impl Approvals {
             .await
             .map_err(|error| OpenError::Settings(format!("the store was not opened: {error}")))??;
         let sealer = Sealer::new(&loaded.seal_key).ok_or(OpenError::Random)?;
-        let core = Arc::new(Core::new(settings, store, sealer, desk, counts));
+        let core = Arc::new(Core::new(settings, store, sealer, desk, counts, observer));
         core.restore(loaded.records);
         tokio::spawn(keep(Arc::clone(&core)));
         Desk::resume(&core);
@@ -168,10 +177,7 @@ impl Approvals {
     #[must_use]
     pub fn seal(&self, id: Id, principal: &str) -> Option<String> {
         let view = self.find(id, principal)?;
-        let settings = &self.core.settings;
-        // Good for as long as the answer may matter: to decide, to claim, and to be told the end.
-        let life = settings.timeout + settings.approved_for + settings.retention;
-        let expires_ms = view.created_ms.saturating_add(millis(life));
+        let expires_ms = view.created_ms.saturating_add(millis(self.life()));
         self.core.sealer.seal(
             &Sealed {
                 id,
@@ -182,22 +188,35 @@ impl Approvals {
         )
     }
 
+    /// How long an approval may matter, from its creation: to be decided, to be claimed, and for its
+    /// end to be told.
+    #[must_use]
+    pub fn life(&self) -> Duration {
+        let settings = &self.core.settings;
+        settings.timeout + settings.approved_for + settings.retention
+    }
+
+    /// The largest result that is kept for a call that is answered later, in bytes.
+    #[must_use]
+    pub fn result_bytes_max(&self) -> usize {
+        self.core.settings.result_bytes_max
+    }
+
     /// What [`Approvals::seal`] sealed for the same principal. The caller compares the digest with
     /// that of the call at hand.
     pub fn unseal(&self, text: &str, principal: &str) -> Result<Sealed, UnsealError> {
         self.core.sealer.unseal(text, principal, now_ms())
     }
 
-    /// Checks and reads a button press that arrived over HTTP: the headers
-    /// `X-Slack-Request-Timestamp` and `X-Slack-Signature`, and the raw body.
-    pub fn verify(
+    /// Checks and reads a button press that arrived over HTTP, by its headers (looked up by name)
+    /// and its raw body.
+    pub fn verify<'h>(
         &self,
-        timestamp: &str,
-        signature: &str,
+        header: impl Fn(&str) -> Option<&'h str>,
         body: &[u8],
         now: SystemTime,
     ) -> Result<Interaction, InteractionError> {
-        self.core.desk.verify(timestamp, signature, body, now)
+        self.core.desk.verify(header, body, now)
     }
 
     /// Acts on a verified button press. May have to look up who belongs to a group: answer the

@@ -206,6 +206,7 @@ mod tests {
             message: None,
             face: None,
             has_body: true,
+            is_deferred: true,
         }
     }
 

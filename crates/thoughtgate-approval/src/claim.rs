@@ -19,7 +19,6 @@ const ABANDONED: &str = "the call was abandoned while executing; outcome unknown
 pub struct Claim {
     core: Arc<Core>,
     id: Id,
-    body: Option<Vec<u8>>,
     settled: bool,
 }
 
@@ -40,19 +39,19 @@ impl Claim {
         principal: &str,
         digest: &Digest,
     ) -> Result<Self, ClaimError> {
-        let (flush, has_body) = {
+        let flush = {
             let mut book = core.book();
             let record = &book.owned(id, principal).ok_or(ClaimError::Unknown)?.record;
             if record.digest != *digest {
                 return Err(ClaimError::DigestMismatch);
             }
-            let (state, has_body) = (record.state, record.has_body);
+            let state = record.state;
             if matches!(state, State::Pending | State::Approved) && record.expires_ms <= now_ms() {
                 core.change(&mut book, id, State::Expired, |_| {});
                 return Err(ClaimError::Expired);
             }
             let flush = core.change(&mut book, id, State::Executing, |_| {});
-            (flush.ok_or_else(|| refusal(state))?, has_body)
+            flush.ok_or_else(|| refusal(state))?
         };
         let mut undo = Undo {
             core,
@@ -64,7 +63,6 @@ impl Claim {
         let mut claim = Self {
             core: Arc::clone(core),
             id,
-            body: None,
             settled: false,
         };
         if let Err(error) = stored {
@@ -76,9 +74,6 @@ impl Claim {
             });
             return Err(ClaimError::Store(error));
         }
-        if has_body {
-            claim.body = core.store.body(id);
-        }
         Ok(claim)
     }
 
@@ -86,12 +81,6 @@ impl Claim {
     #[must_use]
     pub fn id(&self) -> Id {
         self.id
-    }
-
-    /// What [`crate::Call::body`] was, for a call that is answered later.
-    #[must_use]
-    pub fn body(&self) -> Option<&[u8]> {
-        self.body.as_deref()
     }
 
     /// The call ran. A result, given for calls that are answered later, is on disk when this

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::approvals::Observer;
 use crate::book::Book;
 use crate::counters::{Counters, Counts, Health};
 use crate::ids::Id;
@@ -20,6 +21,7 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) sealer: Sealer,
     pub(crate) counts: Arc<Counts>,
+    observer: Observer,
     /// Asks approvers, and hears what they say.
     pub(crate) desk: Desk,
     pub(crate) keeper: Notify,
@@ -37,12 +39,14 @@ impl Core {
         sealer: Sealer,
         desk: Desk,
         counts: Arc<Counts>,
+        observer: Observer,
     ) -> Self {
         Self {
             settings,
             store,
             sealer,
             counts,
+            observer,
             desk,
             keeper: Notify::new(),
             closed: watch::Sender::new(false),
@@ -88,7 +92,7 @@ impl Core {
             return self.store.submit(Vec::new());
         };
         let record = &entry.record;
-        self.counts.enter(record.state);
+        self.entered(record);
         let mut writes = vec![Write::Record(Box::new(record.clone()))];
         if !record.state.is_open() {
             writes.push(Write::DropBody(id));
@@ -99,6 +103,12 @@ impl Core {
         self.keeper.notify_one();
         self.desk.wake(&record.channel);
         self.store.submit(writes)
+    }
+
+    /// Counts an approval that entered its state, and tells the observer.
+    pub(crate) fn entered(&self, record: &Record) {
+        self.counts.enter(record.state);
+        (self.observer)(&record.view(), &record.principal);
     }
 
     fn announce(&self, id: Id) {

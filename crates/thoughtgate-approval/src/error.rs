@@ -128,6 +128,9 @@ pub enum ClaimError {
 /// Sealed request state that cannot be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnsealError {
+    /// It does not claim to be ours; it is the server's.
+    #[error("the request state is not ours")]
+    Foreign,
     /// Altered, invented, sealed by another proxy, or sealed for another principal.
     #[error("the request state is not ours or was altered; send the call again without it")]
     Invalid,

@@ -11,12 +11,13 @@
 //! - Held: [`Approvals::wait`] in steps of the keep-alive interval, re-check, claim, forward.
 //! - As a task, of either era: the request's body goes along as [`Call::body`] and the approval's
 //!   [`Id`] is the task's. [`Approvals::ready`] says when to re-check, claim and forward what
-//!   [`Claim::body`] holds; [`Approvals::find`], [`Approvals::wait_end`], [`Approvals::result`],
-//!   [`Approvals::list`] and [`Approvals::cancel`] answer the client.
+//!   [`Approvals::kept`] holds; [`Approvals::find`], [`Approvals::wait_end`],
+//!   [`Approvals::result`], [`Approvals::list`] and [`Approvals::cancel`] answer the client.
 //! - By retry: [`Approvals::seal`] is the request state. The retry brings it back to
 //!   [`Approvals::unseal`], and must have the digest that is sealed in it.
 //!
-//! [`View::explain`] is the sentence for the agent whenever the call does not run.
+//! [`View::explain`] is the sentence for the agent whenever the call does not run, and
+//! [`Observer`] hears of every state that an approval enters.
 
 mod approvals;
 mod backoff;
@@ -37,16 +38,14 @@ mod slack;
 mod store;
 mod text;
 
-pub use approvals::Approvals;
+pub use approvals::{Approvals, Observer};
 pub use claim::Claim;
 pub use counters::{Counters, Health};
 pub use error::{ClaimError, OpenError, RequestError, UnsealError};
 pub use ids::{Digest, Id, digest};
 pub use record::{State, View};
 pub use redact::Redaction;
-pub use request::Call;
-pub use seal::Sealed;
+pub use request::{Call, Kept};
+pub use seal::{Sealed, is_ours};
 pub use settings::{Secret, Settings, StoreLocation};
-pub use slack::{
-    Interaction, InteractionError, InteractionOutcome, SlackSettings, verify_and_parse,
-};
+pub use slack::{Interaction, InteractionError, InteractionOutcome, SlackSettings};

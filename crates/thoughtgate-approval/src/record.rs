@@ -127,6 +127,9 @@ pub(crate) struct Record {
     pub(crate) message: Option<Message>,
     pub(crate) face: Option<Face>,
     pub(crate) has_body: bool,
+    /// Whether a body was ever kept with it.
+    #[serde(default)]
+    pub(crate) is_deferred: bool,
 }
 
 impl Record {
@@ -157,6 +160,7 @@ impl Record {
             policies: self.policies.clone(),
             generation: self.generation,
             has_body: self.has_body,
+            is_deferred: self.is_deferred,
         }
     }
 }
@@ -190,6 +194,8 @@ pub struct View {
     pub generation: u64,
     /// Whether the request's body is kept, to answer it later.
     pub has_body: bool,
+    /// Whether it was kept at any time: the call is one that is answered later.
+    pub is_deferred: bool,
 }
 
 impl View {

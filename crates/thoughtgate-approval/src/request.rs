@@ -37,7 +37,34 @@ pub struct Call<'a> {
     pub generation: u64,
 }
 
+/// A call that is made later, as it was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Who called.
+    pub principal: String,
+    /// What the approval is bound to.
+    pub digest: Digest,
+    /// What [`Call::body`] was.
+    pub body: Vec<u8>,
+}
+
 impl Approvals {
+    /// The call that was kept with the approval, for as long as it may still be made.
+    #[must_use]
+    pub fn kept(&self, id: Id) -> Option<Kept> {
+        let (principal, digest) = {
+            let book = self.core.book();
+            let record = &book.get(id)?.record;
+            (record.principal.clone(), record.digest)
+        };
+        let body = self.core.store.body(id)?;
+        Some(Kept {
+            principal,
+            digest,
+            body,
+        })
+    }
+
     /// Asks for approval, or joins the approval that the same call already waits for or has not
     /// used yet. On disk when this returns; approvers are asked in the background. Cancel safe: the
     /// approval of a caller that goes away meanwhile is asked for all the same, and can be joined.
@@ -64,9 +91,10 @@ impl Approvals {
                 self.check_room(&book, call.principal)?;
                 let id = Id::random()
                     .ok_or_else(|| RequestError::Store("no random numbers".to_owned()))?;
-                book.insert(self.record(id, digest, &call, shown));
+                let record = self.record(id, digest, &call, shown);
                 core.counts.requested.add(1);
-                core.counts.enter(State::Pending);
+                core.entered(&record);
+                book.insert(record);
                 id
             };
             let Some(entry) = book.get_mut(id) else {
@@ -77,6 +105,7 @@ impl Approvals {
                 .filter(|_| joined.is_none() || !entry.record.has_body)
             {
                 entry.record.has_body = true;
+                entry.record.is_deferred = true;
                 writes.push(Write::Body(id, body.to_vec()));
             }
             if joined.is_none() || !writes.is_empty() {
@@ -153,6 +182,7 @@ impl Approvals {
             message: None,
             face: None,
             has_body: false,
+            is_deferred: false,
         }
     }
 }

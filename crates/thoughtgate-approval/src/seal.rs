@@ -10,6 +10,9 @@ use crate::ids::{Digest, Id, hex, unhex};
 /// Bound into every seal with the principal, so that the key can serve nothing else by mistake.
 const DOMAIN: &[u8] = b"thoughtgate request state 1\0";
 
+/// Tells our request states from those of the server behind the proxy.
+const PREFIX: &str = "tg-";
+
 /// Id, digest and expiry.
 const PLAIN_BYTES: usize = 16 + 32 + 8;
 
@@ -22,6 +25,12 @@ pub struct Sealed {
     pub digest: Digest,
     /// Until when the state is good, in milliseconds since the Unix epoch.
     pub expires_ms: u64,
+}
+
+/// Whether `text` claims to be a request state of ours, genuine or not.
+#[must_use]
+pub fn is_ours(text: &str) -> bool {
+    text.starts_with(PREFIX)
 }
 
 pub(crate) struct Sealer(LessSafeKey);
@@ -48,7 +57,7 @@ impl Sealer {
                 &mut bytes,
             )
             .ok()?;
-        Some(hex(&nonce) + &hex(&bytes))
+        Some(format!("{PREFIX}{}{}", hex(&nonce), hex(&bytes)))
     }
 
     pub(crate) fn unseal(
@@ -57,6 +66,7 @@ impl Sealer {
         principal: &str,
         now_ms: u64,
     ) -> Result<Sealed, UnsealError> {
+        let text = text.strip_prefix(PREFIX).ok_or(UnsealError::Foreign)?;
         let sealed = self.open(text, principal).ok_or(UnsealError::Invalid)?;
         if sealed.expires_ms <= now_ms {
             return Err(UnsealError::Expired);
@@ -118,7 +128,7 @@ mod tests {
         assert_eq!(sealer.unseal(&text, "other", 0), Err(UnsealError::Invalid));
         let other = Sealer::new(&[8; 32]).unwrap();
         assert_eq!(other.unseal(&text, "agent", 0), Err(UnsealError::Invalid));
-        for index in 0..text.len() {
+        for index in PREFIX.len()..text.len() {
             let mut altered = text.clone().into_bytes();
             altered[index] = if altered[index] == b'0' { b'1' } else { b'0' };
             let altered = String::from_utf8(altered).unwrap();
@@ -127,8 +137,11 @@ mod tests {
                 Err(UnsealError::Invalid)
             );
         }
-        for text in ["", "00", &text[2..], &format!("{text}00")] {
+        for text in [PREFIX, "tg-00", &text[..20], &format!("{text}00")] {
             assert_eq!(sealer.unseal(text, "agent", 0), Err(UnsealError::Invalid));
+        }
+        for text in ["", "00", &text[PREFIX.len()..]] {
+            assert_eq!(sealer.unseal(text, "agent", 0), Err(UnsealError::Foreign));
         }
     }
 }

@@ -26,7 +26,8 @@ use crate::error::OpenError;
 use crate::record::{Record, State};
 use crate::settings::Secret;
 
-pub use interactivity::{Interaction, InteractionError, InteractionOutcome, verify_and_parse};
+use interactivity::verify_and_parse;
+pub use interactivity::{Interaction, InteractionError, InteractionOutcome};
 
 /// How Slack is reached, and who may approve there.
 #[derive(Debug, Clone)]
@@ -78,7 +79,8 @@ impl SlackSettings {
         }
     }
 
-    fn check(&self) -> Result<(), OpenError> {
+    /// Says what makes no sense, before anything is opened.
+    pub fn check(&self) -> Result<(), OpenError> {
         let wrong = |what: &str| Err(OpenError::Settings(what.to_owned()));
         if self.token.expose().trim().is_empty() {
             return wrong("the Slack token is empty");
@@ -212,10 +214,9 @@ impl Desk {
         self.client.failure()
     }
 
-    pub(crate) fn verify(
+    pub(crate) fn verify<'h>(
         &self,
-        timestamp: &str,
-        signature: &str,
+        header: impl Fn(&str) -> Option<&'h str>,
         body: &[u8],
         now: SystemTime,
     ) -> Result<Interaction, InteractionError> {
@@ -224,6 +225,9 @@ impl Desk {
             .signing_secret
             .as_ref()
             .ok_or(InteractionError::Disabled)?;
+        let named = |name| header(name).ok_or(InteractionError::Signature);
+        let timestamp = named("x-slack-request-timestamp")?;
+        let signature = named("x-slack-signature")?;
         verify_and_parse(secret, timestamp, signature, body, now)
     }
 

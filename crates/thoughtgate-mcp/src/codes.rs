@@ -27,6 +27,10 @@ pub const POLICY_DENIED: i64 = 40301;
 pub const POLICY_ERROR: i64 = 40302;
 /// A human said no.
 pub const APPROVAL_REJECTED: i64 = 40303;
+/// The agent itself took its request for approval back.
+pub const APPROVAL_CANCELLED: i64 = 40304;
+/// The approval was used before; it is good for one call.
+pub const APPROVAL_USED: i64 = 40901;
 /// Nobody answered within the time that an approval may take.
 pub const APPROVAL_EXPIRED: i64 = 40801;
 /// The upstream server could not be reached.
@@ -50,6 +54,8 @@ mod tests {
             POLICY_DENIED,
             POLICY_ERROR,
             APPROVAL_REJECTED,
+            APPROVAL_CANCELLED,
+            APPROVAL_USED,
             APPROVAL_EXPIRED,
             UPSTREAM_UNREACHABLE,
             UPSTREAM_INVALID,

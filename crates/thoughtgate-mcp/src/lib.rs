@@ -8,6 +8,7 @@
 pub mod codes;
 pub mod reply;
 pub mod sse;
+pub mod tasks;
 pub mod tools;
 
 mod canonical;
@@ -16,6 +17,7 @@ mod headers;
 mod members;
 mod params;
 mod refusal;
+mod rewrite;
 mod scan;
 mod unique;
 
@@ -25,5 +27,6 @@ pub use headers::{Era, HeaderField, Headers, MODERN_VERSION, check_headers};
 pub use members::folds_to;
 pub use params::Params;
 pub use refusal::Refusal;
+pub use rewrite::without;
 pub use scan::Limits;
 pub use unique::{DuplicateKey, unique_keys};

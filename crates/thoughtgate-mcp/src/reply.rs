@@ -1,4 +1,4 @@
-//! JSON-RPC messages that the gateway writes itself.
+//! JSON-RPC answers: those that the gateway writes itself, and what an upstream's says.
 //!
 //! Ids are copied as raw text: `1`, `1.0` and `"1"` are three different ids to
 //! a client, and re-serialising could change one into another.
@@ -7,52 +7,92 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::rewrite::object;
+
+/// What an answer says, as raw JSON.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer<'a> {
+    /// Its `result`.
+    Result(&'a RawValue),
+    /// Its `error`.
+    Error(&'a RawValue),
+}
+
+/// What `message` answers; `None` when it is no answer, or one that could be read in two ways.
+#[must_use]
+pub fn answer(message: &[u8]) -> Option<Answer<'_>> {
+    let members = object(std::str::from_utf8(message).ok()?)?;
+    let member = |name| members.iter().find(|(key, _)| key == name);
+    match (member("result"), member("error")) {
+        (Some((_, result)), None) => Some(Answer::Result(result)),
+        (None, Some((_, error))) => Some(Answer::Error(error)),
+        _ => None,
+    }
+}
+
 /// An error response; `id` is `null` where the request's own could not be read.
 #[must_use]
 pub fn error(id: Option<&RawValue>, code: i64, message: &str, data: Option<&Value>) -> Vec<u8> {
     write(&Message {
         jsonrpc: "2.0",
         id,
-        outcome: Outcome::Error {
+        outcome: Outcome::<&RawValue, _>::Error(Fault {
             code,
             message,
             data,
-        },
+        }),
     })
 }
 
 /// A response that carries `result`.
 #[must_use]
-pub fn result(id: Option<&RawValue>, result: &Value) -> Vec<u8> {
+pub fn result<T: Serialize>(id: Option<&RawValue>, result: &T) -> Vec<u8> {
     write(&Message {
         jsonrpc: "2.0",
         id,
-        outcome: Outcome::Result(result),
+        outcome: Outcome::<_, &RawValue>::Result(result),
     })
 }
 
-fn write(message: &Message<'_>) -> Vec<u8> {
+/// A response that carries `error` as it is.
+#[must_use]
+pub fn failed(id: Option<&RawValue>, error: &RawValue) -> Vec<u8> {
+    write(&Message {
+        jsonrpc: "2.0",
+        id,
+        outcome: Outcome::<&RawValue, _>::Error(error),
+    })
+}
+
+/// An error object by itself, as a task holds it.
+#[derive(Debug, Serialize)]
+pub struct Fault<'a> {
+    /// One of [`crate::codes`].
+    pub code: i64,
+    /// One sentence.
+    pub message: &'a str,
+    /// What a program may want to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<&'a Value>,
+}
+
+fn write(message: &Message<'_, impl Serialize, impl Serialize>) -> Vec<u8> {
     serde_json::to_vec(message).expect("text, numbers and JSON values always serialise")
 }
 
 #[derive(Serialize)]
-struct Message<'a> {
+struct Message<'a, R, E> {
     jsonrpc: &'static str,
     id: Option<&'a RawValue>,
     #[serde(flatten)]
-    outcome: Outcome<'a>,
+    outcome: Outcome<R, E>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Outcome<'a> {
-    Result(&'a Value),
-    Error {
-        code: i64,
-        message: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<&'a Value>,
-    },
+enum Outcome<R, E> {
+    Result(R),
+    Error(E),
 }
 
 #[cfg(test)]
@@ -87,6 +127,29 @@ mod tests {
             text(error(None, -32700, "no \"JSON\"", None)),
             r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no \"JSON\""}}"#
         );
+    }
+
+    #[test]
+    fn answers_are_told_from_other_messages() {
+        let said = |message: &str| match answer(message.as_bytes()) {
+            Some(Answer::Result(raw)) => format!("result {}", raw.get()),
+            Some(Answer::Error(raw)) => format!("error {}", raw.get()),
+            None => "no answer".to_owned(),
+        };
+        assert_eq!(said(r#"{"id":1,"result":{"a": 1}}"#), r#"result {"a": 1}"#);
+        assert_eq!(
+            said(r#"{"id":1,"error":{"code":1}}"#),
+            r#"error {"code":1}"#
+        );
+        for message in [
+            r#"{"method":"notifications/progress"}"#,
+            r#"{"result":{},"error":{}}"#,
+            r#"{"result":{},"result":{}}"#,
+            "[]",
+            "",
+        ] {
+            assert_eq!(said(message), "no answer", "{message}");
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! `tools/list` answers: which tools stay, byte for byte, and which go.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::headers::Era;
-use crate::members::{Unclear, members};
+use crate::rewrite::{object, rewrite, to_raw};
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +28,11 @@ pub fn filter(
     mut keep: impl FnMut(&str) -> bool,
 ) -> Result<Filtered, Unreadable> {
     let text = std::str::from_utf8(body).map_err(|_| Unreadable)?;
-    let envelope = object(text)?;
+    let envelope = object(text).ok_or(Unreadable)?;
     let Some((_, result)) = envelope.iter().find(|(key, _)| key == "result") else {
         return Ok(Filtered::Unchanged);
     };
-    let Ok(members) = object(result.get()) else {
+    let Some(members) = object(result.get()) else {
         return Ok(Filtered::Unchanged);
     };
     let Some((_, tools)) = members.iter().find(|(key, _)| key == "tools") else {
@@ -69,10 +69,6 @@ pub fn filter(
     Ok(Filtered::Changed(message.get().as_bytes().to_vec()))
 }
 
-fn object(text: &str) -> Result<Vec<(std::borrow::Cow<'_, str>, &RawValue)>, Unreadable> {
-    members(text, &[]).map_err(|_: Unclear| Unreadable)
-}
-
 fn name(tool: &RawValue) -> Option<String> {
     #[derive(Deserialize)]
     struct Named {
@@ -82,35 +78,6 @@ fn name(tool: &RawValue) -> Option<String> {
     serde_json::from_str::<Named>(tool.get())
         .ok()
         .map(|tool| tool.name)
-}
-
-/// The object with some members replaced, all others as they came.
-fn rewrite(
-    members: &[(std::borrow::Cow<'_, str>, &RawValue)],
-    replaced: impl Fn(&str) -> bool,
-    add: impl FnOnce(&mut Vec<(String, Box<RawValue>)>),
-) -> Box<RawValue> {
-    let mut out: Vec<(String, Box<RawValue>)> = members
-        .iter()
-        .filter(|(key, _)| !replaced(key))
-        .map(|(key, value)| (key.clone().into_owned(), (*value).to_owned()))
-        .collect();
-    add(&mut out);
-    let mut text = String::from("{");
-    for (index, (key, value)) in out.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        text.push_str(&serde_json::Value::from(key.as_str()).to_string());
-        text.push(':');
-        text.push_str(value.get());
-    }
-    text.push('}');
-    RawValue::from_string(text).expect("members of JSON make JSON")
-}
-
-fn to_raw(value: &impl Serialize) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).expect("text and raw values always serialise")
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub enum LoadError {
     },
     /// Nobody could be asked.
     #[error(
-        "{file}: policy `{policy}` asks for approval, but no approval channel is configured; remove @approve"
+        "{file}: policy `{policy}` asks for approval, but no approval channel is configured; set `approval.slack` or remove @approve"
     )]
     NoApprovalChannel {
         /// Where it stands.

@@ -5,6 +5,7 @@
 
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
+use thoughtgate_approval::Approvals;
 
 use crate::answer;
 use crate::body::Body;
@@ -43,6 +44,9 @@ fn ready(shared: &Shared) -> Response<Body> {
     let mut checks = Map::new();
     checks.insert("policies".to_owned(), policies(shared));
     checks.insert("upstream".to_owned(), upstream(shared));
+    if let Some(approvals) = shared.approvals() {
+        checks.insert("approvals".to_owned(), approval(&approvals.health()));
+    }
     checks.insert("draining".to_owned(), json!({"ok": !shared.is_draining()}));
     let ready = checks
         .values()
@@ -75,6 +79,18 @@ fn policies(shared: &Shared) -> Value {
     check
 }
 
+fn approval(health: &thoughtgate_approval::Health) -> Value {
+    let mut check = json!({"ok": health.store.is_none()});
+    if let Some(reason) = &health.store {
+        check["reason"] = json!(reason);
+    }
+    if let Some(reason) = &health.approvers {
+        // Calls that need nobody go on: not ready would take those out as well.
+        check["approvers"] = json!(reason);
+    }
+    check
+}
+
 fn upstream(shared: &Shared) -> Value {
     match shared.upstream() {
         Reachability::Up => json!({"ok": true}),
@@ -84,7 +100,11 @@ fn upstream(shared: &Shared) -> Value {
 }
 
 fn scrape(shared: &Shared) -> Response<Body> {
-    let mut response = Response::new(Body::own(shared.metrics.render()));
+    let mut response = Response::new(Body::own(
+        shared
+            .metrics
+            .render(shared.approvals().map(Approvals::counters).as_ref()),
+    ));
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static(metrics::CONTENT_TYPE),

@@ -1,4 +1,5 @@
-//! One JSON line per decision: who asked for what, what was decided and why, how long it took.
+//! One JSON line per decision: who asked for what, what was decided and why, how long it took; and
+//! one for each state that an approval enters.
 //!
 //! The data path hands over a record and goes on; a thread of its own parses, digests and writes.
 //! The queue is bounded: what does not fit, or cannot be written, is counted, never waited for.
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use prometheus_client::metrics::counter::Counter;
 use serde_json::json;
+use thoughtgate_approval::{Id, View};
 use thoughtgate_mcp::{Limits, canonical, parse};
 use thoughtgate_policy::{Decision, Outcome};
 
@@ -53,10 +55,16 @@ pub struct Trail<'a> {
     audit: &'a Audit,
     started: Instant,
     record: Option<Box<Record>>,
+    approval: Option<Id>,
     status: Option<u16>,
 }
 
 impl Trail<'_> {
+    /// The approval that the request waits for.
+    pub fn approval(&mut self, id: Id) {
+        self.approval = Some(id);
+    }
+
     /// Ends with the HTTP status of the answer.
     pub fn answered(mut self, status: u16) {
         self.status = Some(status);
@@ -68,10 +76,11 @@ impl Drop for Trail<'_> {
         if let Some(record) = self.record.take() {
             let line = Line {
                 record,
+                approval: self.approval,
                 status: self.status,
                 latency: self.started.elapsed(),
             };
-            self.audit.send(line);
+            self.audit.send(Message::Decision(line));
         }
     }
 }
@@ -79,13 +88,22 @@ impl Drop for Trail<'_> {
 /// A record with what its end added.
 struct Line {
     record: Box<Record>,
+    approval: Option<Id>,
     status: Option<u16>,
     latency: Duration,
 }
 
 enum Message {
-    Line(Line),
+    Decision(Line),
+    Approval(Box<Step>),
     Close,
+}
+
+/// An approval that entered a state.
+struct Step {
+    time: SystemTime,
+    principal: String,
+    view: View,
 }
 
 /// The way to the writer.
@@ -132,13 +150,23 @@ impl Audit {
             audit: self,
             started,
             record: Some(Box::new(record)),
+            approval: None,
             status: None,
         }
     }
 
+    /// Takes down the state that an approval of `principal` just entered; never waits.
+    pub fn approval(&self, view: &View, principal: &str) {
+        self.send(Message::Approval(Box::new(Step {
+            time: SystemTime::now(),
+            principal: principal.to_owned(),
+            view: view.clone(),
+        })));
+    }
+
     /// Hands one line over; never waits.
-    fn send(&self, line: Line) {
-        if self.queue.try_send(Message::Line(line)).is_err() {
+    fn send(&self, message: Message) {
+        if self.queue.try_send(message).is_err() {
             self.dropped.inc();
         }
     }
@@ -171,23 +199,42 @@ fn write_all(records: &Receiver<Message>, mut out: impl Write, dropped: &Counter
             }
         }
     };
-    while let Ok(Message::Line(line)) = records.recv() {
-        written(writeln!(out, "{}", render(&line)));
+    while let Ok(first) = records.recv() {
         // Everything that is waiting goes out with one write, and nothing stays behind in memory.
-        while let Ok(next) = records.try_recv() {
-            match next {
-                Message::Line(line) => written(writeln!(out, "{}", render(&line))),
+        for message in std::iter::once(first).chain(records.try_iter()) {
+            let line = match message {
+                Message::Decision(line) => decision(&line),
+                Message::Approval(step) => approval(&step),
                 Message::Close => {
                     written(out.flush());
                     return;
                 }
-            }
+            };
+            written(writeln!(out, "{line}"));
         }
         written(out.flush());
     }
 }
 
-fn render(line: &Line) -> serde_json::Value {
+fn approval(step: &Step) -> serde_json::Value {
+    let view = &step.view;
+    let lasted = Duration::from_millis(view.updated_ms.saturating_sub(view.created_ms));
+    json!({
+        "time": humantime::format_rfc3339_millis(step.time).to_string(),
+        "agent": step.principal,
+        "method": "tools/call",
+        "subject": view.tool,
+        "approval": view.id.to_string(),
+        "decision": view.state.name(),
+        "decided_by": view.decided_by,
+        "reason": view.reason,
+        "policies": view.policies,
+        "generation": view.generation,
+        "latency_us": u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX),
+    })
+}
+
+fn decision(line: &Line) -> serde_json::Value {
     let record = &line.record;
     let envelope = parse(&record.message, &Limits { depth: usize::MAX }).ok();
     let params = envelope.as_ref().map(|envelope| &envelope.params);
@@ -195,7 +242,7 @@ fn render(line: &Line) -> serde_json::Value {
     let digest = params
         .filter(|params| params.name.is_some())
         .map(|params| sha256(&canonical(params.arguments)));
-    let decision = match record.decision.outcome {
+    let outcome = match record.decision.outcome {
         Outcome::Forward => "forward",
         Outcome::Approve { .. } => "approve",
         Outcome::Reject if record.decision.error.is_some() => "error",
@@ -207,7 +254,8 @@ fn render(line: &Line) -> serde_json::Value {
         "method": envelope.as_ref().map_or(record.action, |envelope| envelope.method.as_ref()),
         "subject": subject,
         "arguments_sha256": digest,
-        "decision": decision,
+        "decision": outcome,
+        "approval": line.approval.map(|id| id.to_string()),
         "error": record.decision.error.as_deref(),
         "policies": record.decision.policies.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
         "generation": record.generation,

@@ -1,7 +1,7 @@
 //! The bodies that the proxy answers with: its own text, or the upstream's frames as they come.
 //!
 //! Nothing is gathered here: a frame is handed on when it arrives. Only a list that must be
-//! filtered is held back, event by event, in [`crate::listing`].
+//! filtered is held back, event by event, in [`crate::listing`]. What waits for a human is fed.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,6 +12,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::Receiver;
 
 use crate::listing::EventFilter;
 use crate::state::InFlight;
@@ -34,6 +35,7 @@ enum Content {
     Own(Option<Bytes>),
     Relay(Relay),
     Events(Box<EventFilter>),
+    Fed(Receiver<Result<Bytes, BodyError>>),
 }
 
 impl Body {
@@ -65,6 +67,15 @@ impl Body {
         }
     }
 
+    /// What somebody else says, piece by piece; dropping the sender ends it.
+    #[must_use]
+    pub fn fed(pieces: Receiver<Result<Bytes, BodyError>>) -> Body {
+        Body {
+            content: Content::Fed(pieces),
+            in_flight: None,
+        }
+    }
+
     /// Keeps the request counted as in flight until the body has been sent.
     #[must_use]
     pub fn counted(mut self, in_flight: InFlight) -> Body {
@@ -87,6 +98,9 @@ impl http_body::Body for Body {
                 .poll(context)
                 .map(|frame| frame.map(|result| result.map_err(Into::into))),
             Content::Events(filter) => filter.poll(context),
+            Content::Fed(pieces) => pieces
+                .poll_recv(context)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
         }
     }
 
@@ -94,7 +108,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Own(bytes) => bytes.is_none(),
             Content::Relay(relay) => relay.is_end(),
-            Content::Events(_) => false,
+            Content::Events(_) | Content::Fed(_) => false,
         }
     }
 
@@ -104,7 +118,7 @@ impl http_body::Body for Body {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Content::Relay(relay) => relay.size_hint(),
-            Content::Events(_) => SizeHint::default(),
+            Content::Events(_) | Content::Fed(_) => SizeHint::default(),
         }
     }
 }

@@ -8,14 +8,14 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use thoughtgate_mcp::{Envelope, Era, Kind, Refusal, check_headers, codes, parse, unique_keys};
 use thoughtgate_policy::{Decision, Outcome, Query, Target};
 
 use crate::answer;
-use crate::approve;
+use crate::approve::{self, Addressed, Request};
 use crate::audit::{Record, Trail};
 use crate::body::Body;
 use crate::forward::{self, Call};
@@ -40,7 +40,7 @@ pub struct Worker {
 }
 
 /// Answers one request to the MCP endpoint.
-pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response<Body> {
+pub async fn serve(worker: &Arc<Worker>, request: http::Request<Incoming>) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     let snapshot = worker.shared.snapshot();
     if let Err(rejected) = snapshot.rules.guard.check(&parts.headers) {
@@ -105,7 +105,7 @@ async fn post(
         Ok(bytes) => bytes,
         Err((status, message)) => return refuse(shared, status, codes::INVALID_REQUEST, message),
     };
-    let (call, decision) = match understand(shared, snapshot, &parts, &bytes) {
+    let (call, decision, addressed) = match understand(shared, snapshot, &parts, &bytes) {
         Ok(understood) => understood,
         Err(response) => return *response,
     };
@@ -114,19 +114,36 @@ async fn post(
         action: "",
         started: in_flight.since(),
     };
-    let trail = trail(shared, snapshot, &asked, &call.principal, &decision);
-    let response = match decision.outcome {
-        Outcome::Forward => {
+    let mut trail = trail(shared, snapshot, &asked, &call.principal, &decision);
+    let listens = call.listens;
+    let response = match (&decision.outcome, addressed) {
+        (Outcome::Forward, Addressed::Upstream) => {
             forward::send(worker, &snapshot.rules, parts, bytes.clone(), &call).await
         }
-        Outcome::Reject => answer::rejected(&bytes, &call, &decision),
-        Outcome::Approve { .. } => approve::respond(&bytes, &call),
+        (Outcome::Reject, Addressed::Upstream) => answer::rejected(&bytes, &call, &decision),
+        (outcome, addressed) => {
+            let request = Request {
+                parts,
+                bytes: bytes.clone(),
+                call,
+            };
+            match outcome {
+                Outcome::Forward => approve::answer(worker, snapshot, request, addressed).await,
+                Outcome::Reject => {
+                    approve::withdraw(worker, &request, &decision);
+                    answer::rejected(&bytes, &request.call, &decision)
+                }
+                Outcome::Approve { .. } => {
+                    approve::respond(worker, snapshot, request, &decision, trail.as_mut()).await
+                }
+            }
+        }
     };
     if let Some(trail) = trail {
         trail.answered(response.status().as_u16());
     }
     // A stream that only listens may stay open for hours: drain does not wait for it.
-    if call.listens {
+    if listens {
         response
     } else {
         response.map(|body| body.counted(in_flight))
@@ -139,7 +156,7 @@ fn understand(
     snapshot: &Snapshot,
     parts: &Parts,
     bytes: &Bytes,
-) -> Result<(Call, Decision), Box<Response<Body>>> {
+) -> Result<(Call, Decision, Addressed), Box<Response<Body>>> {
     let limits = thoughtgate_mcp::Limits {
         depth: snapshot.rules.limits.depth,
     };
@@ -161,7 +178,7 @@ fn understand(
         expects_answer: envelope.kind == Kind::Request,
         principal: principal.into_owned(),
     };
-    Ok((call, decision))
+    Ok((call, decision, approve::addressed(&envelope)))
 }
 
 /// GET opens a stream, DELETE ends a session; neither carries a message, and none is let through.

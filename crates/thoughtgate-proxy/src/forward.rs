@@ -123,7 +123,8 @@ fn outgoing(worker: &Worker, parts: Parts, bytes: Bytes, lists: bool) -> Request
     request
 }
 
-async fn pass_on(
+/// The upstream's answer as the client gets it.
+pub async fn pass_on(
     worker: &Arc<Worker>,
     rules: &Rules,
     head: Head,

@@ -14,13 +14,17 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use thoughtgate_approval::Counters;
+
 use crate::process;
+
+mod approvals;
 
 /// `Content-Type` of the text that [`Metrics::render`] makes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Methods that have a series of their own; all others are counted as `other`.
-const METHODS: [&str; 24] = [
+const METHODS: [&str; 25] = [
     "tools/call",
     "tools/list",
     "initialize",
@@ -43,6 +47,7 @@ const METHODS: [&str; 24] = [
     "tasks/get",
     "tasks/result",
     "tasks/list",
+    "tasks/update",
     "tasks/cancel",
     "other",
 ];
@@ -264,7 +269,7 @@ impl Metrics {
 
     /// The OpenMetrics text of all series.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub fn render(&self, approvals: Option<&Counters>) -> String {
         let mut text = String::with_capacity(8 * 1024);
         encode(&mut text, &self.registry).expect("a String takes any text");
         // The process figures are read, not kept, so they are written here, before the end mark.
@@ -274,6 +279,9 @@ impl Metrics {
                 .expect("a String takes any text");
             let suffix = if kind == "counter" { "_total" } else { "" };
             writeln!(text, "{name}{suffix} {value}").expect("a String takes any text");
+        }
+        if let Some(counters) = approvals {
+            approvals::write(&mut text, counters);
         }
         text.push_str("# EOF\n");
         text
@@ -290,7 +298,7 @@ mod tests {
         for name in ["tools/call", "made/up", "another"] {
             metrics.request(name);
         }
-        let text = metrics.render();
+        let text = metrics.render(None);
         assert!(
             text.contains("thoughtgate_requests_total{method=\"tools/call\"} 1\n"),
             "{text}"
@@ -310,7 +318,7 @@ mod tests {
         metrics.failure(Failure::Timeout);
         metrics.upstream_latency(Duration::from_millis(3));
         metrics.policies_loaded(2, 10, Duration::from_millis(7));
-        let text = metrics.render();
+        let text = metrics.render(None);
         assert!(text.ends_with("# EOF\n"));
         assert_eq!(text.matches("# EOF").count(), 1);
         assert!(!text.contains("_total_total"));
@@ -333,7 +341,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn process_figures_are_there() {
-        let text = Metrics::default().render();
+        let text = Metrics::default().render(None);
         for name in [
             "process_cpu_seconds_total",
             "process_resident_memory_bytes",

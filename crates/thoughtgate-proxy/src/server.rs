@@ -24,7 +24,7 @@ use crate::body::Body;
 use crate::endpoint::{self, Worker};
 use crate::state::Shared;
 use crate::upstream::Pool;
-use crate::{admin, answer, probe, well_known};
+use crate::{admin, answer, approve, probe, well_known};
 
 /// Ample for request heads; a longer one is answered 431.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -95,6 +95,8 @@ impl Server {
             .map(|index| Handoff::start(index, &shared, main_routes))
             .collect::<std::io::Result<Vec<_>>>()?;
         let probing = tokio::spawn(probe::run(Arc::clone(&shared)));
+        // Approved calls of clients that did not wait are made here, off the workers.
+        let making = tokio::spawn(approve::run_deferred(worker(&shared)));
         let admin_serving =
             admin.map(|listener| tokio::spawn(serve_admin(Arc::clone(&shared), listener)));
         {
@@ -110,6 +112,7 @@ impl Server {
         shared.start_draining();
         let cut_off = shared.idle(shared.settings.drain_timeout).await;
         probing.abort();
+        making.abort();
         if let Some(serving) = admin_serving {
             serving.abort();
         }
@@ -259,6 +262,9 @@ async fn route(worker: &Arc<Worker>, routes: Routes, request: Request<Incoming>)
         && let Some(response) = admin::serve(&worker.shared, request.method(), path)
     {
         return response;
+    }
+    if routes != Routes::Admin && path == approve::PRESS_PATH {
+        return approve::serve_press(&worker.shared, request).await;
     }
     if routes != Routes::Admin && well_known::owns(path) {
         return well_known::serve(worker, request).await;

@@ -35,6 +35,10 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Where a line for each decision goes, if anywhere.
     pub audit: Option<Sink>,
+    /// How long a call that needs approval is held before its client is asked to come back.
+    pub approval_hold: Duration,
+    /// Between two signs of life to a client whose call is held.
+    pub approval_keep_alive: Duration,
 }
 
 /// What a reload may change beside the policies.

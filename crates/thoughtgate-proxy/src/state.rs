@@ -3,10 +3,11 @@
 //! A request reads the snapshot once and decides by it alone, so a reload never mixes with a
 //! decision that is being made.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use thoughtgate_approval::{Approvals, OpenError, View};
 use thoughtgate_policy::Engine;
 use tokio::sync::watch;
 
@@ -31,7 +32,8 @@ pub struct Shared {
     /// Counters and gauges.
     pub metrics: Metrics,
     /// Takes a record of each decision, where one is kept.
-    pub audit: Option<Audit>,
+    pub audit: Option<Arc<Audit>>,
+    approvals: OnceLock<Approvals>,
     snapshot: ArcSwap<Snapshot>,
     reload_error: Mutex<Option<String>>,
     upstream: Mutex<Reachability>,
@@ -66,12 +68,13 @@ impl Shared {
         let audit = settings
             .audit
             .as_ref()
-            .map(|sink| Audit::start(sink, dropped))
+            .map(|sink| Audit::start(sink, dropped).map(Arc::new))
             .transpose()?;
         Ok(Arc::new(Shared {
             settings,
             metrics,
             audit,
+            approvals: OnceLock::new(),
             snapshot: ArcSwap::from_pointee(Snapshot {
                 engine,
                 rules,
@@ -81,6 +84,31 @@ impl Shared {
             upstream: Mutex::new(Reachability::Unknown),
             draining: watch::Sender::new(false),
         }))
+    }
+
+    /// Opens the approvals, on the current runtime, once, before the first request.
+    ///
+    /// # Errors
+    /// A setting makes no sense, or the store cannot be used; the error says which.
+    pub async fn open_approvals(
+        &self,
+        settings: thoughtgate_approval::Settings,
+    ) -> Result<(), OpenError> {
+        let audit = self.audit.clone();
+        let observer = Box::new(move |view: &View, principal: &str| {
+            if let Some(audit) = &audit {
+                audit.approval(view, principal);
+            }
+        });
+        let approvals = Approvals::open_observed(settings, observer).await?;
+        let _ = self.approvals.set(approvals);
+        Ok(())
+    }
+
+    /// The approvals, where a channel for them is configured.
+    #[must_use]
+    pub fn approvals(&self) -> Option<&Approvals> {
+        self.approvals.get()
     }
 
     /// Puts a new set in force at once, for every request that has not been read yet.

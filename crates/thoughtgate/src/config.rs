@@ -15,6 +15,10 @@ use serde_json::Value;
 use crate::flags::Flags;
 use crate::overlay;
 
+mod approval;
+
+pub use approval::{Approval, MEMORY, Slack};
+
 /// The audit's name for standard output.
 pub const STDOUT: &str = "stdout";
 
@@ -46,6 +50,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Where a line for each decision goes: a file, or `stdout`.
     pub audit: Option<PathBuf>,
+    /// How humans approve calls.
+    pub approval: Approval,
 }
 
 /// The MCP server behind the proxy.
@@ -139,6 +145,7 @@ impl Default for Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             audit: None,
+            approval: Approval::default(),
         }
     }
 }
@@ -234,18 +241,26 @@ fn file_tree(path: &Path) -> anyhow::Result<Value> {
     let mut tree: Value = serde_saphyr::from_str(&text)
         .with_context(|| format!("failed to parse configuration `{shown}`"))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    if let Some(policy) = &config.policy {
-        tree["policy"] = Value::String(folder.join(policy).display().to_string());
-    }
-    if let Some(audit) = config
-        .audit
-        .as_ref()
-        .filter(|audit| *audit != Path::new(STDOUT))
-    {
-        tree["audit"] = Value::String(folder.join(audit).display().to_string());
-    }
-    if let Some(key) = &config.agent.jwt.key_file {
-        tree["agent"]["jwt"]["key_file"] = Value::String(folder.join(key).display().to_string());
+    let slack = &config.approval.slack;
+    let named = |path: &'_ PathBuf, name| Some(path.clone()).filter(|path| path != Path::new(name));
+    for (place, path) in [
+        ("/policy", config.policy.clone()),
+        (
+            "/audit",
+            config.audit.as_ref().and_then(|path| named(path, STDOUT)),
+        ),
+        ("/agent/jwt/key_file", config.agent.jwt.key_file.clone()),
+        ("/approval/store", named(&config.approval.store, MEMORY)),
+        ("/approval/slack/token_file", slack.token_file.clone()),
+        (
+            "/approval/slack/signing_secret_file",
+            slack.signing_secret_file.clone(),
+        ),
+    ] {
+        // A default is not in the tree, and stands for no file of this folder.
+        if let (Some(path), Some(value)) = (path, tree.pointer_mut(place)) {
+            *value = Value::String(folder.join(path).display().to_string());
+        }
     }
     Ok(tree)
 }

@@ -3,6 +3,7 @@
 //! It handles no request and makes no decision; those are `thoughtgate-proxy` and
 //! `thoughtgate-policy`.
 
+mod approvals;
 mod cgroup;
 mod config;
 mod flags;

@@ -1,11 +1,15 @@
-//! One table of every setting, from which environment variables and their help are derived.
+//! Settings given as text: which there are, how their text becomes a value, and their help.
 //!
-//! The table names settings and the form of their text; what they mean is in `config.rs`.
+//! All is derived from the rows in `overlay/table.rs`; what settings mean is in `config.rs`.
 
 use std::fmt::Write as _;
 
 use anyhow::Context;
 use serde_json::Value;
+
+mod table;
+
+use table::SETTINGS;
 
 /// A setting that can be given as text.
 #[derive(Debug)]
@@ -26,145 +30,6 @@ enum Form {
     /// A YAML (or JSON) mapping.
     Mapping,
 }
-
-/// Every setting, in the order of the help.
-const SETTINGS: &[Setting] = &[
-    Setting {
-        path: "listen",
-        form: Form::Text,
-        help: "address of the MCP endpoint",
-    },
-    Setting {
-        path: "admin_listen",
-        form: Form::Text,
-        help: "own address of /health, /ready and /metrics",
-    },
-    Setting {
-        path: "workers",
-        form: Form::Number,
-        help: "threads that serve requests",
-    },
-    Setting {
-        path: "upstream.url",
-        form: Form::Text,
-        help: "URL of the MCP endpoint behind the proxy",
-    },
-    Setting {
-        path: "upstream.name",
-        form: Form::Text,
-        help: "its name in policies, Upstream::\"name\"",
-    },
-    Setting {
-        path: "policy",
-        form: Form::Text,
-        help: "Cedar file, or directory of *.cedar files",
-    },
-    Setting {
-        path: "agent.id",
-        form: Form::Text,
-        help: "id of the one agent that calls",
-    },
-    Setting {
-        path: "agent.header",
-        form: Form::Text,
-        help: "header that holds the agent's id",
-    },
-    Setting {
-        path: "agent.jwt.claim",
-        form: Form::Text,
-        help: "claim of the bearer token that holds the agent's id",
-    },
-    Setting {
-        path: "agent.jwt.key_file",
-        form: Form::Text,
-        help: "PEM public key that bearer tokens are verified with",
-    },
-    Setting {
-        path: "agent.jwt.audience",
-        form: Form::Text,
-        help: "audience that tokens must have",
-    },
-    Setting {
-        path: "agent.jwt.issuer",
-        form: Form::Text,
-        help: "issuer that tokens must have",
-    },
-    Setting {
-        path: "agent.groups",
-        form: Form::Mapping,
-        help: "groups of agents, {group: [agent, …]}",
-    },
-    Setting {
-        path: "tool_groups",
-        form: Form::Mapping,
-        help: "groups of tools, {group: [tool, …]}",
-    },
-    Setting {
-        path: "allowed_hosts",
-        form: Form::List,
-        help: "Host names accepted beside the loopback ones",
-    },
-    Setting {
-        path: "allowed_origins",
-        form: Form::List,
-        help: "Origins accepted beside the loopback ones",
-    },
-    Setting {
-        path: "limits.body_bytes",
-        form: Form::Number,
-        help: "largest request body",
-    },
-    Setting {
-        path: "limits.depth",
-        form: Form::Number,
-        help: "deepest nesting of a request's JSON",
-    },
-    Setting {
-        path: "limits.list_bytes",
-        form: Form::Number,
-        help: "largest tool list that is filtered",
-    },
-    Setting {
-        path: "limits.connections",
-        form: Form::Number,
-        help: "client connections open at once",
-    },
-    Setting {
-        path: "timeouts.head",
-        form: Form::Text,
-        help: "for a request's head, idle connections included",
-    },
-    Setting {
-        path: "timeouts.body",
-        form: Form::Text,
-        help: "for a request's body",
-    },
-    Setting {
-        path: "timeouts.connect",
-        form: Form::Text,
-        help: "for connecting to the upstream",
-    },
-    Setting {
-        path: "timeouts.response",
-        form: Form::Text,
-        help: "for the upstream's response head; streams are never cut",
-    },
-    Setting {
-        path: "timeouts.probe_interval",
-        form: Form::Text,
-        help: "between probes of the upstream",
-    },
-    Setting {
-        path: "timeouts.drain",
-        form: Form::Text,
-        help: "for requests in flight at a stop",
-    },
-    Setting {
-        path: "audit",
-        form: Form::Text,
-        help: "file for a JSON line per decision, or stdout",
-    },
-];
 
 /// The setting at `path`, which a flag of ours stands for.
 pub fn setting(path: &str) -> &'static Setting {

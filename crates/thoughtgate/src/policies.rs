@@ -30,7 +30,7 @@ pub fn load(config: &Config) -> anyhow::Result<Option<Loaded>> {
     let sources = read(path)?;
     let options = Options {
         upstream: config.upstream.name.clone(),
-        approvals: false,
+        approvals: config.approval.is_configured(),
         agent_groups: config.agent.groups.clone(),
         tool_groups: config.tool_groups.clone(),
     };

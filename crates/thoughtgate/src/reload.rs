@@ -186,6 +186,7 @@ fn fixed_difference(old: &Config, new: &Config) -> Option<&'static str> {
             old.limits.connections != new.limits.connections,
         ),
         ("audit", old.audit != new.audit),
+        ("approval", old.approval != new.approval),
         ("timeouts.head", before.head != after.head),
         ("timeouts.connect", before.connect != after.connect),
         (

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::Config;
 use crate::flags::Flags;
 use crate::reload::Reloader;
-use crate::{overlay, policies, reload, settings};
+use crate::{approvals, overlay, policies, reload, settings};
 
 /// Runs the command that `flags` asks for.
 pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
@@ -23,6 +23,7 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     let config = Config::load(&flags, &environment)?;
     let fixed = settings::fixed(&config)?;
     let rules = settings::rules(&config)?;
+    let approval = approvals::settings(&config.approval)?;
     let loaded = policies::load(&config)?;
     if flags.check {
         let Some(loaded) = loaded else {
@@ -52,7 +53,12 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
-    runtime.block_on(serve(shared, reloader, file.as_deref()))
+    runtime.block_on(async {
+        if let Some(approval) = approval {
+            shared.open_approvals(approval).await?;
+        }
+        serve(shared, reloader, file.as_deref()).await
+    })
 }
 
 async fn serve(
@@ -87,6 +93,9 @@ async fn serve(
             "thoughtgate: warning: {} requests were cut off after {drain_timeout:?}",
             drained.cut_off
         );
+    }
+    if let Some(approvals) = shared.approvals() {
+        approvals.close().await;
     }
     if let Some(audit) = &shared.audit {
         audit.close();

@@ -56,6 +56,8 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         connect_timeout: timeouts.connect,
         probe_interval: timeouts.probe_interval,
         drain_timeout: timeouts.drain,
+        approval_hold: config.approval.hold,
+        approval_keep_alive: config.approval.keep_alive,
         audit: config.audit.as_ref().map(|audit| match audit.to_str() {
             Some(config::STDOUT) => Sink::Stdout,
             _ => Sink::File(audit.clone()),

@@ -65,7 +65,7 @@ pub enum InteractionOutcome {
 
 /// Checks signature and age, then reads the press. `timestamp` and `signature` are the headers
 /// `X-Slack-Request-Timestamp` and `X-Slack-Signature`; `body` is as received.
-pub fn verify_and_parse(
+pub(super) fn verify_and_parse(
     signing_secret: &Secret,
     timestamp: &str,
     signature: &str,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thoughtgate_approval::{Call, ClaimError, State, digest};
+use thoughtgate_approval::{Approvals, Call, ClaimError, State, View, digest};
 
 use crate::slack::Slack;
 use crate::support::{
@@ -169,7 +169,9 @@ async fn a_body_that_a_joining_call_brings_is_kept() {
         .claim(held, AGENT, &digest_of("tool"))
         .await
         .unwrap();
-    assert_eq!(claim.body(), body);
+    let kept = approvals.kept(claim.id()).unwrap();
+    assert_eq!(Some(kept.body.as_slice()), body);
+    assert_eq!(kept.principal, AGENT);
     claim.complete(None).await;
 }
 
@@ -283,7 +285,9 @@ async fn calls_with_a_kept_body_are_announced_when_approved() {
         .claim(later, AGENT, &digest_of("later"))
         .await
         .unwrap();
-    assert_eq!(claim.body(), body);
+    let kept = approvals.kept(claim.id()).unwrap();
+    assert_eq!(Some(kept.body.as_slice()), body);
+    assert_eq!(kept.principal, AGENT);
     claim.complete(Some(b"result".to_vec())).await;
     let view = approvals
         .wait_end(later, AGENT, Duration::ZERO)
@@ -297,4 +301,31 @@ async fn calls_with_a_kept_body_are_announced_when_approved() {
     assert_eq!(approvals.result(later, "somebody"), None);
     assert_eq!(approvals.list(AGENT).len(), 2);
     assert!(approvals.list("somebody").is_empty());
+}
+
+#[tokio::test]
+async fn every_state_is_told_with_whose_approval_it_is() {
+    let slack = Slack::start().await;
+    let (told, heard) = std::sync::mpsc::channel();
+    let observer = Box::new(move |view: &View, principal: &str| {
+        told.send((view.state, view.decided_by.clone(), principal.to_owned()))
+            .unwrap();
+    });
+    let approvals = Approvals::open_observed(settings(&slack), observer)
+        .await
+        .unwrap();
+    let id = approved(&approvals, &slack, "tool").await;
+    let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
+    claim.unwrap().complete(None).await;
+    let heard: Vec<_> = heard.try_iter().collect();
+    let states: Vec<State> = heard.iter().map(|(state, ..)| *state).collect();
+    let expected = [
+        State::Pending,
+        State::Approved,
+        State::Executing,
+        State::Done,
+    ];
+    assert_eq!(states, expected);
+    assert_eq!(heard[1].1.as_deref(), Some(APPROVER));
+    assert!(heard.iter().all(|(.., principal)| principal == AGENT));
 }

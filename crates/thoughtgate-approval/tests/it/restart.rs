@@ -150,7 +150,8 @@ async fn an_unused_approval_can_be_used_once_afterwards() {
         .claim(id, AGENT, &digest_of("tool"))
         .await
         .unwrap();
-    assert_eq!(claim.body(), body);
+    let kept = approvals.kept(claim.id()).unwrap();
+    assert_eq!(Some(kept.body.as_slice()), body);
     claim.complete(Some(b"the result".to_vec())).await;
     approvals.close().await;
 

@@ -104,7 +104,7 @@ fn approval_needs_a_channel() {
     let Err(error) = Engine::load(&[source], &Options::default()) else {
         panic!("accepted")
     };
-    expect!["pay.cedar: policy `pay` asks for approval, but no approval channel is configured; remove @approve"].assert_eq(&error.to_string());
+    expect!["pay.cedar: policy `pay` asks for approval, but no approval channel is configured; set `approval.slack` or remove @approve"].assert_eq(&error.to_string());
 }
 
 #[test]

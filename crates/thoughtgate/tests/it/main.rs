@@ -1,5 +1,6 @@
 //! The real binary in front of a real upstream, over real sockets.
 
+mod approvals;
 mod audit;
 mod conformance;
 mod decisions;

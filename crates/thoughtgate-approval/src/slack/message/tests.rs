@@ -25,6 +25,7 @@ fn record(tool: &str, arguments: &str) -> Record {
         message: None,
         face: None,
         has_body: false,
+        is_deferred: false,
     }
 }
 

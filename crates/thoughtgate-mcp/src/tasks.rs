@@ -1,0 +1,119 @@
+//! What tasks add to results: the mark that ties a result to its task (2025-11-25), and what a call
+//! that is made later must not come back with.
+//!
+//! Keeps no task; shapes of tasks are written where their states are known.
+
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::members::string;
+use crate::rewrite::{object, rewrite, to_raw};
+
+const RELATED: &str = "io.modelcontextprotocol/related-task";
+
+/// The result with the id of its task in `_meta`; `None` when it is no object.
+#[must_use]
+pub fn related(result: &RawValue, task: &str) -> Option<Box<RawValue>> {
+    let members = object(result.get())?;
+    let meta = members.iter().find(|(key, _)| key == "_meta");
+    let meta = meta.and_then(|(_, meta)| object(meta.get()));
+    let mark = |out: &mut Vec<(String, Box<RawValue>)>| {
+        out.push((RELATED.to_owned(), to_raw(&json!({ "taskId": task }))));
+    };
+    let meta = rewrite(&meta.unwrap_or_default(), |key| key == RELATED, mark);
+    Some(rewrite(
+        &members,
+        |key| key == "_meta",
+        |out| out.push(("_meta".to_owned(), meta)),
+    ))
+}
+
+/// Whether a tool says of its own result that it is an error.
+#[must_use]
+pub fn is_tool_error(result: &RawValue) -> bool {
+    member(result, "isError").is_some_and(|raw| raw.get() == "true")
+}
+
+/// Whether a result is the end of its call, and no request for input and no task.
+#[must_use]
+pub fn is_complete(result: &RawValue) -> bool {
+    member(result, "resultType").is_none_or(|kind| string(kind).as_deref() == Some("complete"))
+        // How 2025-11-25 says that a task was made.
+        && member(result, "task").is_none()
+}
+
+/// The answer to `tasks/list` with `tasks` before those that it holds; `None` when it is no list.
+#[must_use]
+pub fn prepend(message: &[u8], tasks: &[Box<RawValue>]) -> Option<Vec<u8>> {
+    let envelope = object(std::str::from_utf8(message).ok()?)?;
+    let (_, result) = envelope.iter().find(|(key, _)| key == "result")?;
+    let members = object(result.get())?;
+    let (_, listed) = members.iter().find(|(key, _)| key == "tasks")?;
+    let listed: Vec<&RawValue> = serde_json::from_str(listed.get()).ok()?;
+    let all: Vec<&RawValue> = tasks.iter().map(AsRef::as_ref).chain(listed).collect();
+    let result = rewrite(
+        &members,
+        |key| key == "tasks",
+        |out| out.push(("tasks".to_owned(), to_raw(&all))),
+    );
+    let message = rewrite(
+        &envelope,
+        |key| key == "result",
+        |out| out.push(("result".to_owned(), result)),
+    );
+    Some(message.get().as_bytes().to_vec())
+}
+
+fn member<'a>(result: &'a RawValue, name: &str) -> Option<&'a RawValue> {
+    let members = object(result.get())?;
+    members
+        .into_iter()
+        .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_result_is_tied_to_its_task_and_keeps_the_rest() {
+        let marked = |text: &str| related(&raw(text), "t").map(|raw| raw.get().to_owned());
+        assert_eq!(
+            marked(r#"{"content":[ 1.0 ]}"#).as_deref(),
+            Some(
+                r#"{"content":[ 1.0 ],"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}}"#
+            )
+        );
+        assert_eq!(
+            marked(r#"{"_meta":{"io.modelcontextprotocol/related-task":3,"a":1}}"#).as_deref(),
+            Some(r#"{"_meta":{"a":1,"io.modelcontextprotocol/related-task":{"taskId":"t"}}}"#)
+        );
+        assert_eq!(marked("3"), None);
+    }
+
+    #[test]
+    fn kinds_of_results_are_told_apart() {
+        assert!(is_tool_error(&raw(r#"{"isError":true}"#)));
+        assert!(!is_tool_error(&raw(r#"{"isError":false}"#)));
+        assert!(!is_tool_error(&raw("{}")));
+        assert!(is_complete(&raw("{}")));
+        assert!(is_complete(&raw(r#"{"resultType":"complete"}"#)));
+        assert!(!is_complete(&raw(r#"{"resultType":"input_required"}"#)));
+        assert!(!is_complete(&raw(r#"{"task":{"taskId":"x"}}"#)));
+    }
+
+    #[test]
+    fn a_list_begins_with_what_is_put_before_it() {
+        let list = r#"{"id":1,"result":{"tasks":[{"taskId":"b"}],"nextCursor":"c"}}"#;
+        let both = prepend(list.as_bytes(), &[raw(r#"{"taskId":"a"}"#)]).unwrap();
+        assert_eq!(
+            String::from_utf8(both).unwrap(),
+            r#"{"id":1,"result":{"nextCursor":"c","tasks":[{"taskId":"a"},{"taskId":"b"}]}}"#
+        );
+        assert_eq!(prepend(br#"{"id":1,"error":{}}"#, &[]), None);
+    }
+}

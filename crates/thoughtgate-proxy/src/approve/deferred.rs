@@ -1,0 +1,215 @@
+//! Calls that are made without their client: kept with their approval, made when it is given, their
+//! results kept for whoever asks about the task.
+//!
+//! What is kept holds the request's headers, credentials included, in a store that only its owner
+//! can read, and only while the call may still be made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Uri};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use thoughtgate_approval::{Approvals, Id};
+use thoughtgate_mcp::reply::{self, Answer};
+use thoughtgate_mcp::{Era, sse, tasks, without};
+
+use super::waiting;
+use crate::endpoint::Worker;
+use crate::forward::{self, Call, Head};
+use crate::headers::is_media_type;
+
+/// Members that ask for the call to be made as a task: we made the task, the upstream makes the call.
+const TASK: [&str; 2] = ["params", "task"];
+const TASKS_EXTENSION: [&str; 5] = [
+    "params",
+    "_meta",
+    "io.modelcontextprotocol/clientCapabilities",
+    "extensions",
+    "io.modelcontextprotocol/tasks",
+];
+
+/// A request as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    uri: String,
+    modern: bool,
+    /// Values are bytes: not every header is text.
+    headers: Vec<(String, Vec<u8>)>,
+    message: String,
+}
+
+/// The end of a call, as it is kept: its result, or its error.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The tool's result.
+    Result(Box<RawValue>),
+    /// A JSON-RPC error.
+    Error(Box<RawValue>),
+}
+
+/// What it takes to make the call later.
+pub fn keep(parts: &Parts, message: &Bytes, era: Era) -> Vec<u8> {
+    let path = match era {
+        Era::Legacy => &TASK[..],
+        Era::Modern => &TASKS_EXTENSION,
+    };
+    let plain = without(message, path).unwrap_or_else(|| message.to_vec());
+    let kept = Kept {
+        uri: parts.uri.to_string(),
+        modern: era == Era::Modern,
+        headers: parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+            .collect(),
+        message: String::from_utf8_lossy(&plain).into_owned(),
+    };
+    serde_json::to_vec(&kept).expect("text and bytes always serialise")
+}
+
+/// Makes each kept call when it becomes approved, for as long as the runtime lives.
+pub async fn run(worker: Arc<Worker>) {
+    let Some(approvals) = worker.shared.approvals() else {
+        return;
+    };
+    let mut ready = approvals.ready();
+    while let Some(id) = ready.recv().await {
+        let (worker, approvals) = (Arc::clone(&worker), approvals.clone());
+        tokio::spawn(async move {
+            // Drain waits for a call that is being made.
+            let _in_flight = worker.shared.enter();
+            make(&worker, &approvals, id).await;
+        });
+    }
+}
+
+async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
+    let Some(kept) = approvals.kept(id) else {
+        return;
+    };
+    let Some((parts, message, era)) = restore(&kept.body) else {
+        approvals.revoke(id, &kept.principal, "the kept call cannot be read any more");
+        return;
+    };
+    let settled = waiting::settle(worker, &message, id, &kept.principal, &kept.digest).await;
+    let Ok((snapshot, claim)) = settled else {
+        // What stands in the way has become the approval's state, which the client asks for.
+        return;
+    };
+    let call = Call {
+        era,
+        lists: false,
+        listens: false,
+        expects_answer: true,
+        principal: kept.principal,
+    };
+    let rules = &snapshot.rules;
+    let read = async {
+        let head = forward::exchange(worker, rules, parts, message, &call)
+            .await
+            .map_err(|failed| failed.to_string())?;
+        let outcome = outcome(head, approvals.result_bytes_max());
+        match tokio::time::timeout(rules.response_timeout, outcome).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(too_slow(rules.response_timeout)),
+        }
+    };
+    match read.await {
+        Ok(outcome) => {
+            let text = serde_json::to_vec(&outcome).expect("raw values always serialise");
+            claim.complete(Some(text)).await;
+        }
+        Err(reason) => claim.fail(&reason),
+    }
+}
+
+fn too_slow(deadline: Duration) -> String {
+    format!("the upstream's answer took longer than `timeouts.response` ({deadline:?})")
+}
+
+fn restore(kept: &[u8]) -> Option<(Parts, Bytes, Era)> {
+    let kept: Kept = serde_json::from_slice(kept).ok()?;
+    let mut request = http::Request::new(());
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = kept.uri.parse::<Uri>().ok()?;
+    for (name, value) in kept.headers {
+        let name: HeaderName = name.parse().ok()?;
+        request
+            .headers_mut()
+            .append(name, HeaderValue::from_bytes(&value).ok()?);
+    }
+    // hyper sets it anew from the body, which may have become shorter.
+    request.headers_mut().remove(http::header::CONTENT_LENGTH);
+    let era = if kept.modern {
+        Era::Modern
+    } else {
+        Era::Legacy
+    };
+    Some((request.into_parts().0, Bytes::from(kept.message), era))
+}
+
+/// The end of a call in an upstream's answer, JSON or a stream; `Err` says why there is none.
+pub async fn outcome(head: Head, bytes_max: usize) -> Result<Outcome, String> {
+    let (response, lease) = head;
+    let (parts, mut body) = response.into_parts();
+    if is_media_type(&parts.headers, "text/event-stream") {
+        return in_events(body, bytes_max).await;
+    }
+    let mut message = Vec::new();
+    while let Some(data) = next(&mut body).await? {
+        message.extend_from_slice(&data);
+        if message.len() > bytes_max {
+            return Err(format!(
+                "the upstream's answer has more than {bytes_max} bytes"
+            ));
+        }
+    }
+    lease.release();
+    told(&message).unwrap_or_else(|| {
+        let status = parts.status;
+        Err(format!(
+            "the upstream answered with status {status} and no JSON-RPC message"
+        ))
+    })
+}
+
+/// The first answer among events. What else comes (progress, questions) has nobody to go to.
+async fn in_events(mut body: Incoming, bytes_max: usize) -> Result<Outcome, String> {
+    let mut splitter = sse::Splitter::new(bytes_max);
+    while let Some(data) = next(&mut body).await? {
+        for event in splitter.push(&data).map_err(|error| error.to_string())? {
+            if let Some(outcome) = event.data().and_then(|message| told(&message)) {
+                return outcome;
+            }
+        }
+    }
+    Err("the upstream's stream ended without an answer".to_owned())
+}
+
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, String> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| format!("the upstream broke the exchange: {error}"))?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+fn told(message: &[u8]) -> Option<Result<Outcome, String>> {
+    match reply::answer(message)? {
+        Answer::Error(error) => Some(Ok(Outcome::Error(error.to_owned()))),
+        Answer::Result(result) if tasks::is_complete(result) => {
+            Some(Ok(Outcome::Result(result.to_owned())))
+        }
+        Answer::Result(_) => Some(Err(
+            "the server asked for input or made a task of its own, which an approved call cannot go on with; make the call without asking for a task".to_owned(),
+        )),
+    }
+}

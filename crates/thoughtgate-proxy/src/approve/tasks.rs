@@ -1,0 +1,310 @@
+//! Approvals as tasks: `tasks/*` of both eras, about the tasks that are ours.
+//!
+//! 2025-11-25 keeps the result for `tasks/result`, 2026-07-28 puts it into `tasks/get`. A task is its
+//! principal's alone; another's does not exist. Makes no call; `deferred.rs` does.
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
+use thoughtgate_approval::{Approvals, Id, State, View};
+use thoughtgate_mcp::{Envelope, Era, codes, reply, tasks, without};
+
+use super::deferred::{self, Outcome};
+use super::waiting::{End, Waiting, rfc3339};
+use super::{Request, ended, read, stream, takes_stream};
+use crate::answer;
+use crate::body::Body;
+use crate::endpoint::Worker;
+use crate::forward;
+use crate::state::Snapshot;
+
+/// How often a client is told to ask; a human takes longer.
+const POLL_INTERVAL_MS: u64 = 2000;
+
+/// A task in the words of either era.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Task {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_type: Option<&'static str>,
+    #[serde(rename = "taskId")]
+    id: String,
+    status: &'static str,
+    status_message: String,
+    created_at: String,
+    last_updated_at: String,
+    #[serde(flatten)]
+    times: Times,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum Times {
+    Legacy { ttl: u64, poll_interval: u64 },
+    Modern { ttl_ms: u64, poll_interval_ms: u64 },
+}
+
+/// The answer to a call that became a task.
+pub fn created(waiting: &Waiting) -> Response<Body> {
+    let Some(view) = waiting.approvals.find(waiting.id, &waiting.call.principal) else {
+        return unknown(read(&waiting.bytes).as_ref());
+    };
+    let own = read(&waiting.bytes).and_then(|envelope| envelope.id);
+    let Waiting {
+        approvals, call, ..
+    } = waiting;
+    let task = Task::of(approvals, &view, &call.principal, call.era).bare();
+    let body = match call.era {
+        Era::Modern => {
+            let result_type = Some("task");
+            reply::result(
+                own,
+                &Task {
+                    result_type,
+                    ..task
+                },
+            )
+        }
+        Era::Legacy => {
+            // What the model is told at once, since the result comes later.
+            let meta =
+                json!({ "io.modelcontextprotocol/model-immediate-response": view.explain() });
+            reply::result(own, &json!({ "task": task, "_meta": meta }))
+        }
+    };
+    answer::json(StatusCode::OK, body)
+}
+
+/// Answers a message about a task of ours.
+pub async fn serve(
+    worker: &Arc<Worker>,
+    approvals: &Approvals,
+    request: Request,
+    id: Id,
+) -> Response<Body> {
+    let Some(envelope) = read(&request.bytes) else {
+        return unknown(None);
+    };
+    let call = &request.call;
+    if call.era == Era::Modern && !envelope.params.declares_tasks() {
+        return undeclared(&envelope);
+    }
+    let Some(view) = approvals.find(id, &call.principal) else {
+        return unknown(Some(&envelope));
+    };
+    match (call.era, envelope.method.as_ref()) {
+        (era, "tasks/get") => {
+            let task = Task::of(approvals, &view, &call.principal, era);
+            let task = if era == Era::Legacy {
+                task.bare()
+            } else {
+                task
+            };
+            answer::json(StatusCode::OK, reply::result(envelope.id, &task))
+        }
+        (era, "tasks/cancel") => {
+            approvals.cancel(id, &call.principal);
+            match era {
+                Era::Modern => acknowledged(&envelope),
+                Era::Legacy => cancelled(approvals, &view, &envelope, &call.principal),
+            }
+        }
+        // Nothing is ever asked of the client, so there is nothing that it could answer.
+        (Era::Modern, "tasks/update") => acknowledged(&envelope),
+        (Era::Legacy, "tasks/result") => result(worker, approvals, &request, id).await,
+        _ => {
+            let text = "no such method for a task of an approval";
+            let body = reply::error(envelope.id, codes::METHOD_NOT_FOUND, text, None);
+            answer::json(StatusCode::OK, body)
+        }
+    }
+}
+
+/// Answers `tasks/list`: ours first, then what the upstream has, if it has tasks at all.
+pub async fn list(
+    worker: &Arc<Worker>,
+    snapshot: &Snapshot,
+    approvals: &Approvals,
+    request: Request,
+) -> Response<Body> {
+    let Request { parts, bytes, call } = request;
+    let first_page = without(&bytes, &["params", "cursor"]).is_none();
+    let kept = approvals.list(&call.principal).into_iter();
+    let ours: Vec<Box<RawValue>> = kept
+        .filter(|view| view.is_deferred)
+        .map(|view| Task::of(approvals, &view, &call.principal, call.era).bare())
+        .filter_map(|task| to_raw_value(&task).ok())
+        .collect();
+    if ours.is_empty() || !first_page || call.era == Era::Modern {
+        return forward::send(worker, &snapshot.rules, parts, bytes, &call).await;
+    }
+    let own = read(&bytes).and_then(|envelope| envelope.id.map(ToOwned::to_owned));
+    let bytes_max = snapshot.rules.limits.list_bytes;
+    let theirs = match forward::exchange(worker, &snapshot.rules, parts, bytes, &call).await {
+        Ok(head) => deferred::outcome(head, bytes_max).await.ok(),
+        Err(_) => None,
+    };
+    let theirs = match &theirs {
+        Some(Outcome::Result(result)) => reply::result(own.as_deref(), result),
+        // An upstream without tasks says so with an error; ours are there all the same.
+        Some(Outcome::Error(_)) | None => reply::result(own.as_deref(), &json!({ "tasks": [] })),
+    };
+    let both = tasks::prepend(&theirs, &ours);
+    answer::json(StatusCode::OK, both.unwrap_or(theirs))
+}
+
+/// Waits for the end of a task, and tells it.
+async fn result(
+    worker: &Arc<Worker>,
+    approvals: &Approvals,
+    request: &Request,
+    id: Id,
+) -> Response<Body> {
+    let shared = &worker.shared;
+    let (approvals, message) = (approvals.clone(), request.bytes.clone());
+    let principal = request.call.principal.clone();
+    let mut draining = shared.draining();
+    let answer = async move {
+        let view = tokio::select! {
+            view = approvals.wait_end(id, &principal, approvals.life()) => view,
+            _ = draining.wait_for(|draining| *draining) => approvals.find(id, &principal),
+        };
+        match view {
+            Some(view) => told(&approvals, &view, &principal, &message),
+            None => unknown(read(&message).as_ref()),
+        }
+    };
+    if takes_stream(&request.parts) {
+        let every = shared.settings.approval_keep_alive;
+        stream::respond(every, request.bytes.clone(), answer)
+    } else {
+        answer.await
+    }
+}
+
+/// What the call itself would have been answered.
+fn told(approvals: &Approvals, view: &View, principal: &str, message: &[u8]) -> Response<Body> {
+    let own = read(message).and_then(|envelope| envelope.id);
+    let body = match end(approvals, view, principal) {
+        Some(Outcome::Result(result)) => {
+            let marked = tasks::related(&result, &view.id.to_string());
+            reply::result(own, &marked.unwrap_or(result))
+        }
+        Some(Outcome::Error(error)) => reply::failed(own, &error),
+        None => return ended(message, view.id, &End::stopping(view)),
+    };
+    answer::json(StatusCode::OK, body)
+}
+
+/// How the call of a task ended; `None` while it has not.
+fn end(approvals: &Approvals, view: &View, principal: &str) -> Option<Outcome> {
+    if view.state.is_open() {
+        return None;
+    }
+    let kept = approvals.result(view.id, principal);
+    let kept = kept.and_then(|kept| serde_json::from_slice::<Outcome>(&kept).ok());
+    Some(kept.unwrap_or_else(|| {
+        let end = End::of(view);
+        let data = end.data(view.id);
+        let fault = reply::Fault {
+            code: end.code,
+            message: &end.text,
+            data: Some(&data),
+        };
+        Outcome::Error(to_raw_value(&fault).expect("text and numbers always serialise"))
+    }))
+}
+
+impl Task {
+    fn of(approvals: &Approvals, view: &View, principal: &str, era: Era) -> Task {
+        let (status, result, error) = match end(approvals, view, principal) {
+            None => ("working", None, None),
+            Some(_) if view.state == State::Cancelled => ("cancelled", None, None),
+            Some(Outcome::Error(error)) => ("failed", None, Some(error)),
+            // Only 2025-11-25 counts a tool's own error as a failure of the task.
+            Some(Outcome::Result(result))
+                if era == Era::Legacy && tasks::is_tool_error(&result) =>
+            {
+                ("failed", Some(result), None)
+            }
+            Some(Outcome::Result(result)) => ("completed", Some(result), None),
+        };
+        let ttl = u64::try_from(approvals.life().as_millis()).unwrap_or(u64::MAX);
+        Task {
+            result_type: (era == Era::Modern).then_some("complete"),
+            id: view.id.to_string(),
+            status,
+            status_message: view.explain(),
+            created_at: rfc3339(view.created_ms),
+            last_updated_at: rfc3339(view.updated_ms),
+            times: match era {
+                Era::Legacy => Times::Legacy {
+                    ttl,
+                    poll_interval: POLL_INTERVAL_MS,
+                },
+                Era::Modern => Times::Modern {
+                    ttl_ms: ttl,
+                    poll_interval_ms: POLL_INTERVAL_MS,
+                },
+            },
+            result,
+            error,
+        }
+    }
+
+    /// Where it stands, without how it ended.
+    fn bare(self) -> Task {
+        Task {
+            result: None,
+            error: None,
+            ..self
+        }
+    }
+}
+
+/// The answer of 2025-11-25 to a cancellation, which cannot be refused silently.
+fn cancelled(
+    approvals: &Approvals,
+    before: &View,
+    envelope: &Envelope<'_>,
+    principal: &str,
+) -> Response<Body> {
+    let now = approvals.find(before.id, principal);
+    let body = if let Some(now) = now.filter(|now| now.state == State::Cancelled)
+        && before.state.is_open()
+    {
+        let task = Task::of(approvals, &now, principal, Era::Legacy);
+        reply::result(envelope.id, &task.bare())
+    } else {
+        let text = format!("the task cannot be cancelled: {}", before.explain());
+        reply::error(envelope.id, codes::INVALID_PARAMS, &text, None)
+    };
+    answer::json(StatusCode::OK, body)
+}
+
+fn acknowledged(envelope: &Envelope<'_>) -> Response<Body> {
+    let body = reply::result(envelope.id, &json!({ "resultType": "complete" }));
+    answer::json(StatusCode::OK, body)
+}
+
+fn unknown(envelope: Option<&Envelope<'_>>) -> Response<Body> {
+    let own = envelope.and_then(|envelope| envelope.id);
+    let text = "no such task, or it has been forgotten";
+    let body = reply::error(own, codes::INVALID_PARAMS, text, None);
+    answer::json(StatusCode::OK, body)
+}
+
+fn undeclared(envelope: &Envelope<'_>) -> Response<Body> {
+    let data = json!({ "requiredCapabilities": { "extensions": { "io.modelcontextprotocol/tasks": {} } } });
+    let code = codes::MISSING_CLIENT_CAPABILITY;
+    let text = "declare the extension io.modelcontextprotocol/tasks to ask about tasks";
+    let body = reply::error(envelope.id, code, text, Some(&data));
+    answer::json(StatusCode::BAD_REQUEST, body)
+}

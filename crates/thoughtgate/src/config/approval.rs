@@ -1,0 +1,131 @@
+//! The part of the configuration that says how humans approve calls.
+//!
+//! Shapes and defaults only; `approvals.rs` turns them into the approvals' own settings.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of an approval store that forgets everything at a restart.
+pub const MEMORY: &str = "memory";
+
+/// How humans approve calls; configured once `slack` has a token.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Approval {
+    /// File that open approvals are kept in, or `memory`.
+    pub store: PathBuf,
+    /// To decide.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// From the decision to the call.
+    #[serde(with = "humantime_serde")]
+    pub approved_for: Duration,
+    /// How long an ended approval can be asked about.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+    /// How long a call is held before its client is asked to come back.
+    #[serde(with = "humantime_serde")]
+    pub hold: Duration,
+    /// Between signs of life on a held call.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
+    /// Approvals open at once.
+    pub open: usize,
+    /// Approvals of one agent open at once.
+    pub open_per_agent: usize,
+    /// Arguments that approvers do not see: keys, JSON pointers, or `all`; common names of secrets
+    /// when absent.
+    pub redact: Option<Vec<String>>,
+    /// Where approvers are asked.
+    pub slack: Slack,
+}
+
+/// How Slack is reached, and who may approve there.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Slack {
+    /// Bot token.
+    pub token: Option<String>,
+    /// File with the bot token.
+    pub token_file: Option<PathBuf>,
+    /// Where the Web API is.
+    pub base_url: String,
+    /// Channel to ask in when the policy names none.
+    pub channel: Option<String>,
+    /// Ids of the users and user groups that may decide.
+    pub approvers: Vec<String>,
+    /// Reactions that approve.
+    pub approve_reactions: Vec<String>,
+    /// Reactions that deny.
+    pub deny_reactions: Vec<String>,
+    /// Between reads of a channel with pending approvals.
+    #[serde(with = "humantime_serde")]
+    pub poll_interval: Duration,
+    /// Between two messages in one channel.
+    #[serde(with = "humantime_serde")]
+    pub post_interval: Duration,
+    /// For each call to Slack.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Signing secret; adds buttons.
+    pub signing_secret: Option<String>,
+    /// File with the signing secret.
+    pub signing_secret_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Slack {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The token and the secret must not reach a log.
+        formatter
+            .debug_struct("Slack")
+            .field("base_url", &self.base_url)
+            .field("channel", &self.channel)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Approval {
+    /// Whether there is a channel on which approvals can be asked.
+    pub fn is_configured(&self) -> bool {
+        self.slack.token.is_some() || self.slack.token_file.is_some()
+    }
+}
+
+impl Default for Approval {
+    fn default() -> Approval {
+        Approval {
+            store: PathBuf::from(MEMORY),
+            timeout: Duration::from_secs(600),
+            approved_for: Duration::from_secs(300),
+            retention: Duration::from_secs(3600),
+            hold: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(15),
+            open: 256,
+            open_per_agent: 32,
+            redact: None,
+            slack: Slack::default(),
+        }
+    }
+}
+
+impl Default for Slack {
+    fn default() -> Slack {
+        let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+        Slack {
+            token: None,
+            token_file: None,
+            base_url: "https://slack.com/api".to_owned(),
+            channel: None,
+            approvers: Vec::new(),
+            approve_reactions: names(["white_check_mark", "+1"]),
+            deny_reactions: names(["x", "-1"]),
+            poll_interval: Duration::from_secs(2),
+            post_interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(10),
+            signing_secret: None,
+            signing_secret_file: None,
+        }
+    }
+}

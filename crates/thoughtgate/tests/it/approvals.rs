@@ -1,0 +1,234 @@
+//! Calls that a human must approve: the real binary between a real upstream and the Slack double.
+
+mod bounds;
+mod ends;
+mod restart;
+mod slack;
+mod surroundings;
+mod tasks;
+mod ways;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use thoughtgate_test::client::{self, EventStream, Response};
+use thoughtgate_test::mock_mcp::{self, MockMcp};
+use thoughtgate_test::mock_slack::{self, MockSlack};
+
+use crate::support::Proxy;
+
+const APPROVER: &str = "U0APPROVER";
+const STRANGER: &str = "U0STRANGER";
+const CHANNEL: &str = "C0APPROVALS";
+
+/// `deploy` needs a human, `echo` nobody.
+const POLICY: &str = r#"
+    @id("risky") @approve
+    permit (principal, action == Action::"tools/call", resource == Tool::"deploy");
+    @id("harmless")
+    permit (principal, action == Action::"tools/call", resource == Tool::"echo");
+"#;
+
+/// An upstream, a Slack, and what it takes to put a proxy between them.
+struct Scene {
+    upstream: MockMcp,
+    slack: MockSlack,
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let slack = mock_slack::spawn(mock_slack::Config::default()).unwrap();
+        let scene = Scene {
+            upstream: mock_mcp::spawn(mock_mcp::Config::default()).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+            environment: Vec::new(),
+            slack,
+        };
+        scene.write_policy(POLICY);
+        let base_url = scene.slack.url();
+        scene
+            .with("APPROVAL_SLACK_TOKEN", "xoxb-test")
+            .with("APPROVAL_SLACK_BASE_URL", &base_url)
+            .with("APPROVAL_SLACK_CHANNEL", CHANNEL)
+            .with("APPROVAL_SLACK_APPROVERS", APPROVER)
+            .with("APPROVAL_SLACK_POLL_INTERVAL", "20ms")
+            .with("APPROVAL_SLACK_POST_INTERVAL", "1ms")
+            .with("APPROVAL_SLACK_TIMEOUT", "1s")
+            .with("APPROVAL_KEEP_ALIVE", "50ms")
+            .with("APPROVAL_HOLD", "50ms")
+            .with("AGENT_HEADER", "x-agent")
+    }
+
+    /// With a setting more, or another value for one.
+    fn with(mut self, setting: &str, value: &str) -> Scene {
+        let name = format!("THOUGHTGATE_{setting}");
+        self.environment.retain(|(known, _)| *known != name);
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
+    /// With approvals kept in a file.
+    fn kept(self) -> Scene {
+        let store = self.folder.path().join("approvals.redb");
+        self.with("APPROVAL_STORE", store.to_str().unwrap())
+    }
+
+    fn policy(&self) -> PathBuf {
+        self.folder.path().join("policies.cedar")
+    }
+
+    fn write_policy(&self, text: &str) {
+        let new = self.folder.path().join("policies.new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, self.policy()).unwrap();
+    }
+
+    fn start(&self) -> Proxy {
+        let environment: Vec<(&str, &str)> = self
+            .environment
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let (url, policy) = (self.upstream.url(), self.policy());
+        let arguments = ["--upstream", &url, "--policy", policy.to_str().unwrap()];
+        Proxy::with(&arguments, &environment)
+    }
+
+    /// Waits for the `count`th question and lets `user` answer it with `reaction`.
+    async fn react(&self, count: usize, user: &str, reaction: &str) {
+        let messages = self.slack.wait_for_messages(count).await;
+        self.slack.react(&messages[count - 1].ts, user, reaction);
+    }
+
+    async fn approve(&self) {
+        self.react(1, APPROVER, "white_check_mark").await;
+    }
+
+    /// Waits until the first message says `text`.
+    async fn message_says(&self, text: &str) {
+        let says = |slack: &MockSlack| {
+            let messages = slack.messages();
+            let updates = messages.first().map_or(&[][..], |first| &first.updates);
+            serde_json::to_string(updates).unwrap().contains(text)
+        };
+        self.slack.wait_for(says).await;
+    }
+
+    fn calls(&self) -> u64 {
+        self.upstream.stats().tool_calls
+    }
+}
+
+/// A message of one era, as its clients send it.
+#[derive(Clone)]
+struct Message {
+    body: Value,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Message {
+    fn legacy(method: &str, params: &Value) -> Message {
+        Message {
+            body: json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params}),
+            headers: vec![("x-agent", "alice".to_owned())],
+        }
+    }
+
+    /// `capabilities` are what the client declares.
+    fn modern(method: &str, params: &Value, capabilities: &Value) -> Message {
+        let mut message = Message::legacy(method, params);
+        message.body["params"]["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": capabilities,
+        });
+        let params = &message.body["params"];
+        let name = params["name"].as_str().or(params["taskId"].as_str());
+        let name = name.unwrap_or_default().to_owned();
+        message.headers.extend([
+            ("mcp-protocol-version", "2026-07-28".to_owned()),
+            ("mcp-method", method.to_owned()),
+            ("mcp-name", name),
+        ]);
+        message
+    }
+
+    fn of(mut self, agent: &str) -> Message {
+        agent.clone_into(&mut self.headers[0].1);
+        self
+    }
+
+    fn header(mut self, name: &'static str, value: &str) -> Message {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    fn borrowed(&self) -> Vec<(&str, &str)> {
+        crate::support::borrowed(&self.headers)
+    }
+
+    async fn send(&self, proxy: &Proxy) -> Response {
+        client::post_json(&proxy.url(), &self.borrowed(), self.body.to_string())
+            .await
+            .unwrap()
+    }
+
+    async fn open(&self, proxy: &Proxy) -> EventStream {
+        client::post_stream(&proxy.url(), &self.borrowed(), self.body.to_string())
+            .await
+            .unwrap()
+    }
+}
+
+/// A call of `deploy` as each kind of client makes it.
+fn held_call() -> Message {
+    Message::legacy(
+        "tools/call",
+        &json!({"name": "deploy", "arguments": {"to": "prod"}}),
+    )
+}
+
+fn legacy_task_call() -> Message {
+    let mut call = held_call();
+    call.body["params"]["task"] = json!({"ttl": 60000});
+    call
+}
+
+fn retried_call() -> Message {
+    let params = json!({"name": "deploy", "arguments": {"to": "prod"}});
+    Message::modern("tools/call", &params, &json!({}))
+}
+
+fn task_call() -> Message {
+    let params = json!({"name": "deploy", "arguments": {"to": "prod"}});
+    Message::modern("tools/call", &params, &with_tasks())
+}
+
+fn with_tasks() -> Value {
+    json!({"extensions": {"io.modelcontextprotocol/tasks": {}}})
+}
+
+/// Sends `call` with the state of the answer before, until it is no request to come back.
+async fn come_back(proxy: &Proxy, call: &Message, mut answer: Value) -> Value {
+    while answer["result"]["resultType"] == "input_required" {
+        let mut again = call.clone();
+        again.body["params"]["requestState"] = answer["result"]["requestState"].clone();
+        answer = again.send(proxy).await.json();
+    }
+    answer
+}
+
+/// Asks for a task until it has left `working`.
+async fn task_end(proxy: &Proxy, id: &str) -> Value {
+    let get = Message::modern("tasks/get", &json!({"taskId": id}), &with_tasks());
+    loop {
+        let task = get.send(proxy).await.json()["result"].clone();
+        if task["status"] != "working" {
+            return task;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

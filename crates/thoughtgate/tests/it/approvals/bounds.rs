@@ -1,0 +1,131 @@
+//! What an approval is bound to: this call, of this agent, on this proxy, once.
+
+use serde_json::{Value, json};
+
+use super::{Message, Scene, retried_call};
+
+async fn with_state(
+    call: &Message,
+    state: &Value,
+    scene: &Scene,
+    proxy: &crate::support::Proxy,
+) -> Value {
+    let mut call = call.clone();
+    call.body["params"]["requestState"] = state.clone();
+    let answer = call.send(proxy).await.json();
+    assert_eq!(scene.calls(), 0);
+    answer
+}
+
+#[tokio::test]
+async fn a_state_serves_no_other_call_and_no_other_agent() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let call = retried_call();
+    let first = call.send(&proxy).await.json();
+    let state = first["result"]["requestState"].clone();
+    scene.approve().await;
+    scene.message_says("Approved").await;
+
+    let mut changed = call.clone();
+    changed.body["params"]["arguments"]["to"] = json!("production");
+    let answer = with_state(&changed, &state, &scene, &proxy).await;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("another call")
+    );
+
+    let answer = with_state(&call.clone().of("bob"), &state, &scene, &proxy).await;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+
+    let mut forged = state.as_str().unwrap().to_owned();
+    let last = if forged.ends_with('0') { '1' } else { '0' };
+    forged.pop();
+    forged.push(last);
+    let answer = with_state(&call, &json!(forged), &scene, &proxy).await;
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("altered"),
+        "{answer}"
+    );
+
+    // A permitted call with somebody's state gains nothing, and the upstream does not see it.
+    let mut echo = Message::modern("tools/call", &json!({"name": "echo"}), &json!({}));
+    echo.body["params"]["requestState"] = state;
+    assert!(echo.send(&proxy).await.json()["result"].is_object());
+    assert!(scene.upstream.requests().last().unwrap().json()["params"]["requestState"].is_null());
+}
+
+#[tokio::test]
+async fn arguments_in_another_spelling_are_the_same_call() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let call = retried_call();
+    let first = call.send(&proxy).await.json();
+    let state = first["result"]["requestState"].as_str().unwrap();
+    scene.approve().await;
+    scene.message_says("Approved").await;
+    let mut again = call.clone();
+    again.body["params"]["requestState"] = json!(state);
+    let spelled = again
+        .body
+        .to_string()
+        .replace(r#"{"to":"prod"}"#, r#"{ "to" : "\u0070rod" }"#);
+    assert_ne!(spelled, again.body.to_string());
+    let answer =
+        thoughtgate_test::client::post_json(&proxy.url(), &again.borrowed(), spelled).await;
+    assert!(answer.unwrap().json()["result"]["content"].is_array());
+}
+
+#[tokio::test]
+async fn arguments_that_say_two_things_are_not_put_before_anyone() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let body = retried_call()
+        .body
+        .to_string()
+        .replace(r#"{"to":"prod"}"#, r#"{"to":"prod","to":"x"}"#);
+    let call = retried_call();
+    let answer = thoughtgate_test::client::post_json(&proxy.url(), &call.borrowed(), body).await;
+    assert_eq!(answer.unwrap().json()["error"]["code"], -32602);
+    assert!(scene.slack.messages().is_empty());
+}
+
+#[tokio::test]
+async fn only_a_call_that_expects_an_answer_is_put_before_someone() {
+    let scene = Scene::new();
+    scene.write_policy("@approve permit (principal, action, resource);");
+    let proxy = scene.start();
+    let mut notification = retried_call();
+    notification.body.as_object_mut().unwrap().remove("id");
+    assert_eq!(notification.send(&proxy).await.status, 403);
+    let prompt = Message::legacy("prompts/get", &json!({"name": "p"}));
+    let answer = prompt.send(&proxy).await.json();
+    assert_eq!(answer["error"]["code"], 40301, "{answer}");
+    assert!(scene.slack.messages().is_empty());
+    assert_eq!(scene.upstream.stats().requests, 0);
+}
+
+#[tokio::test]
+async fn one_agent_cannot_take_all_the_room() {
+    let scene = Scene::new().with("APPROVAL_OPEN_PER_AGENT", "1");
+    let proxy = scene.start();
+    retried_call().send(&proxy).await;
+    let mut other = retried_call();
+    other.body["params"]["arguments"]["to"] = json!("staging");
+    let answer = other.send(&proxy).await.json();
+    assert_eq!(answer["error"]["code"], 50301, "{answer}");
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("too many approvals")
+    );
+    let bob = other.of("bob").send(&proxy).await.json();
+    assert_eq!(bob["result"]["resultType"], "input_required");
+}

@@ -1,0 +1,194 @@
+//! Ends that are no approval: rejected, expired, withdrawn, refused by the policies meanwhile.
+
+use serde_json::json;
+
+use super::{APPROVER, STRANGER, Scene, come_back, held_call, retried_call, task_call, task_end};
+use crate::support::PATIENCE;
+
+#[tokio::test]
+async fn a_no_is_told_with_who_said_it() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    scene.react(1, APPROVER, "x").await;
+    let end = held.next_data().await.unwrap().json();
+    assert_eq!(
+        (&end["id"], &end["error"]["code"]),
+        (&json!(7), &json!(40303)),
+        "{end}"
+    );
+    let text = end["error"]["message"].as_str().unwrap();
+    assert!(
+        text.contains("rejected") && text.contains(APPROVER),
+        "{text}"
+    );
+    assert_eq!(end["error"]["data"]["state"], "rejected");
+
+    let task = task_call().send(&proxy).await.json();
+    scene.react(2, APPROVER, "-1").await;
+    let task = task_end(&proxy, task["result"]["taskId"].as_str().unwrap()).await;
+    assert_eq!(
+        (&task["status"], &task["error"]["code"]),
+        (&json!("failed"), &json!(40303))
+    );
+
+    let call = retried_call();
+    let first = call.send(&proxy).await.json();
+    scene.react(3, APPROVER, "x").await;
+    let end = come_back(&proxy, &call, first).await;
+    assert_eq!(end["error"]["code"], 40303, "{end}");
+    assert_eq!(scene.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_no_outweighs_a_yes_and_a_later_yes_changes_nothing() {
+    let scene = Scene::new().with("APPROVAL_SLACK_POLL_INTERVAL", "300ms");
+    let proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    scene.react(1, APPROVER, "white_check_mark").await;
+    scene.react(1, APPROVER, "x").await;
+    let end = held.next_data().await.unwrap().json();
+    assert_eq!(end["error"]["code"], 40303, "{end}");
+    let ts = scene.slack.messages()[0].ts.clone();
+    scene.slack.unreact(&ts, APPROVER, "x");
+    scene.message_says("Rejected").await;
+    assert_eq!(scene.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_yes_of_somebody_else_does_not_count_and_the_agent_is_told() {
+    let scene = Scene::new().with("APPROVAL_TIMEOUT", "700ms");
+    let proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    scene.react(1, STRANGER, "white_check_mark").await;
+    let end = held.next_data().await.unwrap().json();
+    assert_eq!(end["error"]["code"], 40801, "{end}");
+    let text = end["error"]["message"].as_str().unwrap();
+    assert!(
+        text.contains("1 person answered who may not approve"),
+        "{text}"
+    );
+    assert_eq!(scene.calls(), 0);
+    scene.message_says("xpired").await;
+}
+
+#[tokio::test]
+async fn policies_that_changed_meanwhile_have_the_last_word() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    let task = task_call().send(&proxy).await.json();
+    let call = retried_call();
+    let mut state = call.clone();
+    state.body["params"]["arguments"] = json!({"to": "elsewhere"});
+    let first = state.send(&proxy).await.json();
+    scene.slack.wait_for_messages(2).await;
+    let freeze = r#"@id("freeze") forbid (principal, action, resource == Tool::"deploy");"#;
+    scene.write_policy(&format!("{}{freeze}", super::POLICY));
+    while proxy.metric("thoughtgate_policy_generation").await != Some(2.0) {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    scene.approve().await;
+    let end = held.next_data().await.unwrap().json();
+    assert_eq!(end["error"]["code"], 40303, "{end}");
+    assert!(
+        end["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("policies refuse it now")
+    );
+    let task = task_end(&proxy, task["result"]["taskId"].as_str().unwrap()).await;
+    assert_eq!(task["status"], "failed", "{task}");
+    // A client that comes back is refused by the policies, and its approval goes with that.
+    let end = come_back(&proxy, &state, first).await;
+    assert_eq!(end["error"]["code"], 40301, "{end}");
+    assert_eq!(proxy.metric("thoughtgate_approvals_open").await, Some(0.0));
+    assert_eq!(scene.calls(), 0);
+}
+
+#[tokio::test]
+async fn policies_that_permit_it_meanwhile_let_it_through_without_the_state() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let call = retried_call();
+    let first = call.send(&proxy).await.json();
+    scene.write_policy(&super::POLICY.replace("@approve", ""));
+    while proxy.metric("thoughtgate_policy_generation").await != Some(2.0) {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let answer = come_back(&proxy, &call, first).await;
+    assert!(answer["result"]["content"].is_array(), "{answer}");
+    let seen = scene.upstream.requests().last().unwrap().json();
+    assert!(seen["params"]["requestState"].is_null(), "{seen}");
+}
+
+#[tokio::test]
+async fn a_modern_client_that_goes_away_takes_its_request_back() {
+    let scene = Scene::new().with("APPROVAL_HOLD", "60s");
+    let proxy = scene.start();
+    let (url, call) = (proxy.url(), retried_call());
+    let asking = tokio::spawn(async move {
+        thoughtgate_test::client::post_json(&url, &call.borrowed(), call.body.to_string()).await
+    });
+    scene.slack.wait_for_messages(1).await;
+    asking.abort();
+    scene.message_says("ancelled").await;
+    assert_eq!(proxy.metric("thoughtgate_approvals_open").await, Some(0.0));
+}
+
+#[tokio::test]
+async fn a_legacy_client_that_goes_away_can_come_back_for_its_approval() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let held = held_call().open(&proxy).await;
+    scene.slack.wait_for_messages(1).await;
+    drop(held);
+    scene.approve().await;
+    scene.message_says("Approved").await;
+    // Nobody waited, so nothing was made.
+    assert_eq!(scene.calls(), 0);
+    let message = held_call()
+        .open(&proxy)
+        .await
+        .next_data()
+        .await
+        .unwrap()
+        .json();
+    assert!(message["result"].is_object(), "{message}");
+    assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_upstream_that_fails_uses_the_approval_up() {
+    let scene = Scene::new();
+    scene
+        .upstream
+        .turn(|knobs| knobs.fault = thoughtgate_test::mock_mcp::Fault::CloseBeforeAnswer);
+    let proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    scene.approve().await;
+    let end = held.next_data().await.unwrap().json();
+    assert_eq!(end["error"]["code"], 50201, "{end}");
+    // The outcome is unknown, so it is not made again without being asked again.
+    let _again = held_call().open(&proxy).await;
+    scene.slack.wait_for_messages(2).await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_wait_at_once_and_says_so() {
+    let scene = Scene::new();
+    let mut proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    scene.slack.wait_for_messages(1).await;
+    proxy.process.terminate().unwrap();
+    let end = held.next_data().await.unwrap().json();
+    assert_eq!(end["error"]["code"], 50302, "{end}");
+    assert_eq!(proxy.process.wait(PATIENCE).unwrap().code(), Some(0));
+    let cut_off = proxy
+        .process
+        .output(thoughtgate_test::process::Output::Stderr);
+    assert!(
+        !cut_off.iter().any(|line| line.contains("cut off")),
+        "{cut_off:?}"
+    );
+}

@@ -1,0 +1,169 @@
+//! What is around approvals: the audit, the figures, and configurations that make no sense.
+
+use serde_json::Value;
+
+use super::{APPROVER, POLICY, Scene, held_call};
+use crate::support::{PATIENCE, policy};
+
+#[tokio::test]
+async fn the_audit_has_a_line_for_the_call_and_for_each_step_of_its_approval() {
+    let scene = Scene::new();
+    let audit = scene.folder.path().join("audit.jsonl");
+    let scene = scene.with("AUDIT", audit.to_str().unwrap());
+    let mut proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    scene.approve().await;
+    held.next_data().await.unwrap();
+    proxy.process.terminate().unwrap();
+    proxy.process.wait(PATIENCE).unwrap();
+    let text = std::fs::read_to_string(&audit).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let id = lines
+        .iter()
+        .find_map(|line| line["approval"].as_str())
+        .unwrap();
+    let steps: Vec<&str> = lines
+        .iter()
+        .filter(|line| line["approval"] == id)
+        .map(|line| line["decision"].as_str().unwrap())
+        .collect();
+    for step in ["approve", "pending", "approved", "executing", "done"] {
+        assert!(steps.contains(&step), "{step} is not in {steps:?}");
+    }
+    assert_eq!(steps.len(), 5);
+    let approved = lines
+        .iter()
+        .find(|line| line["decision"] == "approved")
+        .unwrap();
+    assert_eq!(approved["decided_by"], APPROVER);
+    assert_eq!(
+        (&approved["agent"], &approved["subject"]),
+        (&"alice".into(), &"deploy".into())
+    );
+    assert_eq!(approved["policies"][0], "risky");
+    assert!(approved["latency_us"].as_u64().unwrap() > 0);
+    assert!(!text.contains("prod"));
+}
+
+#[tokio::test]
+async fn figures_and_readiness_tell_of_approvals() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let ready = proxy.ready_is(200).await;
+    assert_eq!(ready["checks"]["approvals"]["ok"], true);
+    let mut held = held_call().open(&proxy).await;
+    assert_eq!(
+        proxy.metric("thoughtgate_approvals_pending").await,
+        Some(1.0)
+    );
+    scene.approve().await;
+    held.next_data().await.unwrap();
+    let entered = |state: &str| format!("thoughtgate_approvals_entered_total{{state=\"{state}\"}}");
+    assert_eq!(proxy.metric(&entered("done")).await, Some(1.0));
+    assert_eq!(
+        proxy.metric("thoughtgate_approvals_pending").await,
+        Some(0.0)
+    );
+    assert_eq!(
+        proxy
+            .metric("thoughtgate_decisions_total{outcome=\"approve\"}")
+            .await,
+        Some(1.0)
+    );
+}
+
+/// What a start says on stderr that must fail.
+fn refused(environment: &[(&str, &str)]) -> String {
+    let file = policy(POLICY);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
+        .args([
+            "--check",
+            "--upstream",
+            "http://127.0.0.1:1/mcp",
+            "--policy",
+        ])
+        .arg(file.path())
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!error.contains("xoxb-secret"), "{error}");
+    error
+}
+
+#[test]
+fn configurations_that_make_no_sense_are_named() {
+    let token = ("THOUGHTGATE_APPROVAL_SLACK_TOKEN", "xoxb-secret");
+    let channel = ("THOUGHTGATE_APPROVAL_SLACK_CHANNEL", "C0");
+    let approvers = ("THOUGHTGATE_APPROVAL_SLACK_APPROVERS", "U0");
+    for (environment, expected) in [
+        (&[][..], "set `approval.slack` or remove @approve"),
+        (
+            &[channel, approvers],
+            "`approval` needs `slack.token` or `slack.token_file`",
+        ),
+        (&[token, approvers], "`approval.slack` needs `channel`"),
+        (&[token, channel], "nobody may approve"),
+        (
+            &[
+                token,
+                channel,
+                ("THOUGHTGATE_APPROVAL_SLACK_APPROVERS", "alice"),
+            ],
+            "`alice` is no id",
+        ),
+        (
+            &[
+                token,
+                channel,
+                approvers,
+                ("THOUGHTGATE_APPROVAL_SLACK_TOKEN_FILE", "x"),
+            ],
+            "exclude each other",
+        ),
+        (
+            &[
+                ("THOUGHTGATE_APPROVAL_SLACK_TOKEN_FILE", "/nowhere/token"),
+                channel,
+                approvers,
+            ],
+            "`/nowhere/token`",
+        ),
+        (
+            &[
+                token,
+                channel,
+                approvers,
+                ("THOUGHTGATE_APPROVAL_TIMEOUT", "0s"),
+            ],
+            "`approval.timeout` is 0",
+        ),
+    ] {
+        let error = refused(environment);
+        assert!(error.contains(expected), "{expected} is not in {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_used_stops_the_start() {
+    let scene = Scene::new().with("APPROVAL_STORE", "/nowhere/approvals.redb");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--upstream",
+            &scene.upstream.url(),
+            "--policy",
+        ])
+        .arg(scene.policy())
+        .envs(scene.environment.iter().cloned())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("`/nowhere/approvals.redb`"), "{error}");
+}

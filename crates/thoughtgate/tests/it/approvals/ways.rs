@@ -1,0 +1,152 @@
+//! How clients are answered that get no task: held open, or asked to come back.
+
+use serde_json::json;
+
+use super::{APPROVER, Message, Scene, come_back, held_call, retried_call};
+
+#[tokio::test]
+async fn a_legacy_client_is_held_with_comments_until_a_human_says_yes() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let mut answer = held_call().open(&proxy).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["content-type"], "text/event-stream");
+    for _ in 0..2 {
+        let comment = answer.next_event().await.unwrap().unwrap();
+        assert_eq!(comment.comments, ["waiting for approval"]);
+    }
+    assert_eq!(scene.calls(), 0);
+    scene.approve().await;
+    let message = answer.next_data().await.unwrap().json();
+    assert_eq!(message["id"], 7);
+    assert!(message["result"]["content"].is_array(), "{message}");
+    assert_eq!(answer.next_event().await.unwrap(), None);
+    assert_eq!(scene.calls(), 1);
+    scene.message_says("Approved").await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_streams_is_passed_on_event_by_event() {
+    let scene = Scene::new();
+    scene.upstream.turn(|knobs| {
+        knobs.sse = true;
+        knobs.sse_events = 2;
+    });
+    let proxy = scene.start();
+    let mut answer = held_call().open(&proxy).await;
+    scene.approve().await;
+    for _ in 0..2 {
+        let event = answer.next_data().await.unwrap().json();
+        assert!(event["method"].is_string(), "{event}");
+    }
+    let last = answer.next_data().await.unwrap().json();
+    assert!(last["result"].is_object(), "{last}");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_stream_is_held_without_a_word() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let call = held_call().header("accept", "application/json");
+    let (answer, ()) = tokio::join!(call.send(&proxy), scene.approve());
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert!(answer.json()["result"]["content"].is_array());
+    assert_eq!(scene.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_modern_client_comes_back_with_the_state_it_was_given() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let call = retried_call();
+    let first = call.send(&proxy).await.json();
+    assert_eq!(first["result"]["resultType"], "input_required");
+    assert!(first["result"]["inputRequests"].is_null());
+    let state = first["result"]["requestState"].as_str().unwrap().to_owned();
+    assert_eq!(scene.calls(), 0);
+    scene.approve().await;
+    let answer = come_back(&proxy, &call, first).await;
+    assert!(answer["result"]["content"].is_array(), "{answer}");
+    assert_eq!(scene.calls(), 1);
+    // The upstream gets the call as it would have been without us.
+    let seen = scene.upstream.requests();
+    let seen = seen.last().unwrap().json();
+    assert!(seen["params"]["requestState"].is_null(), "{seen}");
+    assert_eq!(seen["params"]["arguments"], json!({"to": "prod"}));
+
+    // The state is used up with the approval, and a new call asks anew.
+    let mut again = call.clone();
+    again.body["params"]["requestState"] = json!(state);
+    let answer = again.send(&proxy).await.json();
+    assert_eq!(answer["error"]["code"], 40901, "{answer}");
+    let anew = call.send(&proxy).await.json();
+    assert_eq!(anew["result"]["resultType"], "input_required");
+    scene.slack.wait_for_messages(2).await;
+    assert_eq!(scene.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_carries_the_servers_own_state_is_held() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let mut call = retried_call();
+    call.body["params"]["requestState"] = json!("the server's");
+    call.body["params"]["inputResponses"] = json!({"q": {"action": "accept"}});
+    let mut answer = call.open(&proxy).await;
+    scene.approve().await;
+    let message = answer.next_data().await.unwrap().json();
+    assert!(message["result"]["content"].is_array(), "{message}");
+    let seen = scene.upstream.requests().last().unwrap().json();
+    assert_eq!(seen["params"]["requestState"], "the server's");
+}
+
+#[tokio::test]
+async fn equal_calls_wait_for_one_decision_and_one_of_them_is_made() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let mut one = held_call().open(&proxy).await;
+    let mut two = held_call().open(&proxy).await;
+    scene.approve().await;
+    let ends = [
+        one.next_data().await.unwrap().json(),
+        two.next_data().await.unwrap().json(),
+    ];
+    let made = ends.iter().filter(|end| end["result"].is_object()).count();
+    let used = ends
+        .iter()
+        .filter(|end| end["error"]["code"] == 40901)
+        .count();
+    assert_eq!((made, used), (1, 1), "{ends:?}");
+    assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_needs_nobody_is_not_held_up() {
+    let scene = Scene::new();
+    scene.slack.turn(|knobs| knobs.latency_ms = 5000);
+    let proxy = scene.start();
+    let _held = held_call().open(&proxy).await;
+    for _ in 0..20 {
+        let echo = Message::legacy("tools/call", &json!({"name": "echo"}));
+        assert!(echo.send(&proxy).await.json()["result"].is_object());
+    }
+    assert_eq!(scene.calls(), 20);
+    // Slack has not answered yet.
+    let posted = proxy.metric("thoughtgate_approvals_posted_total").await;
+    assert_eq!(posted, Some(0.0));
+}
+
+#[tokio::test]
+async fn a_policy_names_its_channel() {
+    let scene = Scene::new();
+    scene.write_policy(&super::POLICY.replace("@approve", r#"@approve("C0OTHER")"#));
+    let proxy = scene.start();
+    let _held = held_call().open(&proxy).await;
+    let messages = scene.slack.wait_for_messages(1).await;
+    assert_eq!(messages[0].posted_to, "C0OTHER");
+    let text = serde_json::to_string(&messages[0].posted).unwrap();
+    for part in ["deploy", "alice", "risky", "prod"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    scene.slack.react(&messages[0].ts, APPROVER, "+1");
+}
