@@ -25,6 +25,7 @@ use anyhow::Context as _;
 
 use crate::interrupt;
 use crate::tools::scratch::Scratch;
+use crate::tools::subject::{Setup, Upstream};
 use crate::tools::unavailable::Unavailable;
 
 use super::context::Context;
@@ -53,6 +54,16 @@ impl SubjectFiles {
         let policies = include_str!("../../subject/policies.cedar").to_owned() + policies;
         files.folder.write("policies.cedar", &policies)?;
         Ok(files)
+    }
+
+    /// What starts the measured proxy with them, in front of `upstream`.
+    pub fn setup(&self, context: &Context<'_>, upstream: &Upstream) -> Setup {
+        Setup {
+            binary: context.binary.clone(),
+            config: self.config(),
+            policy: self.policy(),
+            upstream: upstream.url(),
+        }
     }
 
     /// The folder with both.

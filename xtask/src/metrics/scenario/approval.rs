@@ -13,7 +13,7 @@ use super::super::recorder::Recorder;
 use super::block::{self, Block, Plan};
 use super::{SubjectFiles, attempt};
 use crate::interrupt;
-use crate::tools::subject::{Proxy, SLACK_TOKEN, Setup, Slack, Upstream};
+use crate::tools::subject::{Proxy, SLACK_TOKEN, Slack, Upstream};
 
 const METRIC: &str = "approval/overhead";
 const TOOL: &str = "approvedtool";
@@ -79,13 +79,7 @@ fn measure(context: &Context<'_>, block: usize) -> anyhow::Result<Block> {
     let mut slack = Slack::start(&context.release_dir)?;
     let mut upstream = Upstream::start(&context.release_dir, Duration::ZERO)?;
     let files = SubjectFiles::write_with(&configuration(&slack.url()), &policy())?;
-    let (config, policy, url) = (files.config(), files.policy(), upstream.url());
-    let mut proxy = Proxy::start(&Setup {
-        binary: &context.binary,
-        config: &config,
-        policy: &policy,
-        upstream: &url,
-    })?;
+    let mut proxy = Proxy::start(&files.setup(context, &upstream))?;
     let mut samples = Vec::new();
     for number in 0..CALLS {
         // Two equal calls may be one question to the approvers.

@@ -8,7 +8,7 @@ use super::super::context::Context;
 use super::super::recorder::Recorder;
 use super::{SubjectFiles, attempt, seconds_if_wanted};
 use crate::interrupt;
-use crate::tools::subject::{Proxy, Setup, Upstream};
+use crate::tools::subject::{Proxy, Upstream};
 
 const METRIC: &str = "policy/reload_time";
 const RELOADS: usize = 25;
@@ -37,13 +37,8 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
         let _step = context.progress.step(&label, seconds);
         let files = SubjectFiles::write()?;
         let upstream = Upstream::start(&context.release_dir, Duration::ZERO)?;
-        let (config, policy, url) = (files.config(), files.policy(), upstream.url());
-        let mut proxy = Proxy::start(&Setup {
-            binary: &context.binary,
-            config: &config,
-            policy: &policy,
-            upstream: &url,
-        })?;
+        let policy = files.policy();
+        let mut proxy = Proxy::start(&files.setup(context, &upstream))?;
         let without = std::fs::read_to_string(&policy)?;
         let with = format!(
             "{without}\n@id(\"reloaded\") permit (principal, action == Action::\"tools/call\", resource == Tool::\"{TOOL}\");\n"

@@ -4,7 +4,7 @@ use super::super::context::Context;
 use super::super::recorder::Recorder;
 use super::{SubjectFiles, attempt, seconds_if_wanted};
 use crate::interrupt;
-use crate::tools::subject::{Setup, Upstream, startup};
+use crate::tools::subject::{Upstream, startup};
 
 const METRICS: [&str; 3] = [
     "startup/to_healthy",
@@ -29,13 +29,7 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
         let _step = context.progress.step(&format!("{starts} starts"), seconds);
         let files = SubjectFiles::write()?;
         let upstream = Upstream::start(&context.release_dir, std::time::Duration::ZERO)?;
-        let (config, policy, url) = (files.config(), files.policy(), upstream.url());
-        let setup = Setup {
-            binary: &context.binary,
-            config: &config,
-            policy: &policy,
-            upstream: &url,
-        };
+        let setup = files.setup(context, &upstream);
         for _ in 0..starts {
             interrupt::check()?;
             let times = startup(&setup)?;

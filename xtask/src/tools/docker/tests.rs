@@ -61,6 +61,13 @@ fn lines(arguments: &[&str]) -> Vec<String> {
     output.stdout.text().lines().map(str::to_owned).collect()
 }
 
+/// Fails when there is a container of this image, whatever its state.
+fn nothing_runs(tag: &str) {
+    let filter = format!("ancestor={tag}");
+    let left = lines(&["ps", "--all", "--quiet", "--filter", &filter]);
+    assert_eq!(left, Vec::<String>::new(), "{tag}");
+}
+
 fn unavailable(script: &str) -> Unavailable {
     let client = Launch::new("sh").args(["-c", script, "docker"]);
     Docker::ask(client).unwrap_err().downcast().unwrap()
@@ -117,14 +124,7 @@ fn a_container_that_cannot_start_says_why_and_leaves_nothing() {
     assert!(message.contains("is not running"), "{message}");
     assert!(message.contains("/missing"), "{message}");
     drop(container);
-    let left = lines(&[
-        "ps",
-        "--all",
-        "--quiet",
-        "--filter",
-        &format!("ancestor={tag}"),
-    ]);
-    assert_eq!(left, Vec::<String>::new());
+    nothing_runs(tag);
 }
 
 #[test]
@@ -141,14 +141,7 @@ fn a_container_dropped_while_it_is_made_leaves_nothing() {
         std::thread::sleep(Duration::from_millis(wait_ms));
         drop(container);
     }
-    let left = lines(&[
-        "ps",
-        "--all",
-        "--quiet",
-        "--filter",
-        &format!("ancestor={tag}"),
-    ]);
-    assert_eq!(left, Vec::<String>::new());
+    nothing_runs(tag);
 }
 
 #[test]

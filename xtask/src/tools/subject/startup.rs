@@ -27,7 +27,7 @@ pub struct Startup {
 }
 
 /// Starts the proxy, asks until it is ready, and ends it.
-pub fn startup(setup: &Setup<'_>) -> anyhow::Result<Startup> {
+pub fn startup(setup: &Setup) -> anyhow::Result<Startup> {
     let address = free_address()?;
     let launch = setup.launch(&address.to_string());
     let started = Instant::now();
