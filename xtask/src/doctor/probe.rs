@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::tools::docker::Docker;
+use crate::tools::image::ARCHITECTURES;
 use crate::tools::k6::K6;
 use crate::tools::process::{Launch, Output};
 use crate::tools::scratch::Scratch;
@@ -69,6 +70,19 @@ pub(super) fn docker(_workspace: &Path) -> anyhow::Result<String> {
 
 pub(super) fn registry(workspace: &Path) -> anyhow::Result<String> {
     says(Launch::new("docker-registry"), workspace)
+}
+
+pub(super) fn architectures(_workspace: &Path) -> anyhow::Result<String> {
+    for architecture in ARCHITECTURES {
+        if let Some(obstacle) = architecture.obstacle() {
+            bail!(
+                "nothing is built for {}: `{obstacle}` first",
+                architecture.name
+            );
+        }
+    }
+    let names = ARCHITECTURES.map(|architecture| architecture.name);
+    Ok(format!("images for {}", names.join(" and ")))
 }
 
 pub(super) fn valgrind(workspace: &Path) -> anyhow::Result<String> {
