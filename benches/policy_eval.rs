@@ -1,7 +1,8 @@
 //! What one policy decision costs: the engine, and Cedar's own authorizer beside it.
 //!
 //! Criterion by default; `-- --percentiles` prints percentiles of single evaluations as one JSON
-//! object on stdout. Without `--bench`, as `cargo test` starts it, both run once on a small input.
+//! object on stdout (with `--quoted` only those of the size that reports quote), and `-- --evaluations COUNT` makes that many evaluations and prints nothing, for
+//! who counts instructions. Without `--bench`, as `cargo test` starts it, both run once on a small input.
 //! It measures no parsing, loading or forwarding.
 
 mod corpus;
@@ -18,14 +19,25 @@ use naive::Naive;
 use percentiles::{Effort, decide, measure};
 
 fn main() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--evaluations");
+    if let Some(count) = arguments.nth(1) {
+        evaluate(count.parse().expect("--evaluations takes a number"));
+        return;
+    }
     let flag = |name: &str| std::env::args().any(|argument| argument == name);
     if flag("--percentiles") {
-        println!("{}", measure(Effort::FULL));
+        let effort = if flag("--quoted") {
+            Effort::QUOTED
+        } else {
+            Effort::FULL
+        };
+        println!("{}", measure(effort));
         return;
     }
     if !flag("--bench") {
         let figures = measure(Effort::SMOKE);
         assert_eq!(figures["cases"].as_array().map(Vec::len), Some(8));
+        evaluate(50);
     }
     let mut criterion = Criterion::default()
         .sample_size(50)
@@ -36,6 +48,16 @@ fn main() {
         compare(&mut criterion, kind);
     }
     criterion.final_summary();
+}
+
+/// Makes `count` evaluations of the case that reports quote, after enough for nothing to be new.
+fn evaluate(count: usize) {
+    let (policies, kind) = (percentiles::QUOTED_SIZE, Kind::ContextReading);
+    let calls = corpus::calls(policies);
+    let engine = corpus::engine(policies, kind);
+    for call in calls.iter().chain(calls.iter().cycle().take(count)) {
+        assert!(black_box(decide(&engine, call)).error.is_none());
+    }
 }
 
 fn compare(criterion: &mut Criterion, kind: Kind) {

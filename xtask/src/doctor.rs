@@ -83,6 +83,14 @@ const NEEDS: &[Need] = &[
         probe: probe::registry,
     },
     Need {
+        name: "other architectures",
+        core: false,
+        costs: "no metric; binary/multi_arch is false",
+        remedy: "rustup target add aarch64-unknown-linux-gnu && \
+                 apt-get install gcc-aarch64-linux-gnu",
+        probe: probe::architectures,
+    },
+    Need {
         name: "valgrind",
         core: false,
         costs: "instructions/policy_eval",

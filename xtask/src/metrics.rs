@@ -90,7 +90,7 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
     let _lock = store::lock(&workspace.join(RESULTS))?;
 
     let progress = Progress::new();
-    let mut context = prepare(flags, given, &workspace, &progress)?;
+    let context = prepare(flags, given, &workspace, &progress)?;
     let start = Start {
         tiers: flags.tiers(),
         quick: flags.quick,
@@ -109,10 +109,12 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
         recorder.tool("rustc", &version);
     }
 
+    let seconds = scenario::planned_seconds(context.quick, &recorder);
+    progress.plan(seconds);
     let interrupted = collect(&tiers, &mut recorder, |tier, recorder| match tier {
-        Tier::One => tier1::collect(&mut context, recorder),
-        Tier::Two => tier2::collect(&mut context, recorder),
-        Tier::Three => tier3::collect(&mut context, recorder),
+        Tier::One => tier1::collect(&context, recorder),
+        Tier::Two => tier2::collect(&context, recorder),
+        Tier::Three => tier3::collect(&context, recorder),
     })?;
     drop(progress);
     report(flags, &outputs, &mut recorder, interrupted, exit::print)

@@ -10,4 +10,7 @@ pub mod load;
 pub mod nginx;
 pub mod process;
 pub mod procfs;
+pub mod scratch;
 pub mod subject;
+pub mod unavailable;
+pub mod valgrind;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::tools::docker::Docker;
+use crate::tools::image::ARCHITECTURES;
 use crate::tools::k6::K6;
 use crate::tools::process::{Launch, Output};
+use crate::tools::scratch::Scratch;
 
 /// Telling a version takes no time; a first start from a cold disk may.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -25,9 +27,8 @@ pub(super) fn rustc(workspace: &Path) -> anyhow::Result<String> {
 
 /// Links the smallest program: that tells more than the presence of a `cc`.
 pub(super) fn linker(workspace: &Path) -> anyhow::Result<String> {
-    let scratch = tempfile::tempdir().context("failed to create a scratch folder")?;
-    let source = scratch.path().join("main.rs");
-    std::fs::write(&source, "fn main() {}\n").context("failed to write a test program")?;
+    let scratch = Scratch::new("a test program")?;
+    let source = scratch.write("main.rs", "fn main() {}\n")?;
     Launch::new("rustc")
         .arg(&source)
         .arg("-o")
@@ -64,14 +65,24 @@ pub(super) fn k6(workspace: &Path) -> anyhow::Result<String> {
 }
 
 pub(super) fn docker(_workspace: &Path) -> anyhow::Result<String> {
-    match Docker::find() {
-        Ok(docker) => Ok(format!("daemon {}", docker.server_version)),
-        Err(unavailable) => bail!("{}: {}", unavailable.reason, unavailable.hint),
-    }
+    Docker::find().map(|docker| format!("daemon {}", docker.server_version))
 }
 
 pub(super) fn registry(workspace: &Path) -> anyhow::Result<String> {
     says(Launch::new("docker-registry"), workspace)
+}
+
+pub(super) fn architectures(_workspace: &Path) -> anyhow::Result<String> {
+    for architecture in ARCHITECTURES {
+        if let Some(obstacle) = architecture.obstacle() {
+            bail!(
+                "nothing is built for {}: `{obstacle}` first",
+                architecture.name
+            );
+        }
+    }
+    let names = ARCHITECTURES.map(|architecture| architecture.name);
+    Ok(format!("images for {}", names.join(" and ")))
 }
 
 pub(super) fn valgrind(workspace: &Path) -> anyhow::Result<String> {

@@ -3,13 +3,17 @@
 //! A scenario reports those of its metrics that were asked for and have no outcome yet, so a run of
 //! all tiers makes each once. It never fails: what goes wrong becomes the outcome of its metrics.
 
+pub mod approval;
 pub mod bench;
 pub mod block;
+pub mod closed;
 pub mod constrained;
 pub mod evaluation;
 pub mod idle;
 pub mod image;
+pub mod instructions;
 pub mod latency;
+pub mod packed;
 pub mod reload;
 pub mod starts;
 pub mod throughput;
@@ -17,31 +21,49 @@ pub mod throughput;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::interrupt::Interrupted;
-use crate::tools::docker::Unavailable;
+use anyhow::Context as _;
 
+use crate::interrupt;
+use crate::tools::scratch::Scratch;
+use crate::tools::subject::{Setup, Upstream};
+use crate::tools::unavailable::Unavailable;
+
+use super::context::Context;
 use super::recorder::Recorder;
 
 /// The configuration and the ten policies that are measured, as files.
 pub struct SubjectFiles {
-    folder: tempfile::TempDir,
+    folder: Scratch,
 }
 
 impl SubjectFiles {
     /// Writes them to a folder that goes with the result.
     pub fn write() -> anyhow::Result<SubjectFiles> {
-        let folder = tempfile::tempdir()?;
+        SubjectFiles::write_with("", "")
+    }
+
+    /// Writes them with something added to either.
+    pub fn write_with(config: &str, policies: &str) -> anyhow::Result<SubjectFiles> {
+        let folder = Scratch::new("the subject")?;
         // A container's user reads them too.
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
-        std::fs::write(
-            folder.path().join("thoughtgate.yaml"),
-            include_str!("../../subject/thoughtgate.yaml"),
-        )?;
-        std::fs::write(
-            folder.path().join("policies.cedar"),
-            include_str!("../../subject/policies.cedar"),
-        )?;
-        Ok(SubjectFiles { folder })
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("failed to open `{}` to all", folder.path().display()))?;
+        let files = SubjectFiles { folder };
+        let config = include_str!("../../subject/thoughtgate.yaml").to_owned() + config;
+        files.folder.write("thoughtgate.yaml", &config)?;
+        let policies = include_str!("../../subject/policies.cedar").to_owned() + policies;
+        files.folder.write("policies.cedar", &policies)?;
+        Ok(files)
+    }
+
+    /// What starts the measured proxy with them, in front of `upstream`.
+    pub fn setup(&self, context: &Context<'_>, upstream: &Upstream) -> Setup {
+        Setup {
+            binary: context.binary.clone(),
+            config: self.config(),
+            policy: self.policy(),
+            upstream: upstream.url(),
+        }
     }
 
     /// The folder with both.
@@ -60,47 +82,64 @@ impl SubjectFiles {
     }
 }
 
-/// Runs `measure` if any of `metrics` is still wanted; its error becomes their outcome. Only an
-/// interrupt and a recorder that cannot save end the run.
+/// Seconds that all scenarios with a metric that is wanted take, builds left out.
+pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
+    let scenarios = [
+        idle::planned_seconds,
+        latency::planned_seconds,
+        throughput::planned_seconds,
+        starts::planned_seconds,
+        evaluation::planned_seconds,
+        instructions::planned_seconds,
+        constrained::planned_seconds,
+        reload::planned_seconds,
+        image::planned_seconds,
+        approval::planned_seconds,
+    ];
+    let seconds = scenarios
+        .iter()
+        .map(|seconds_of| seconds_of(quick, recorder));
+    seconds.sum()
+}
+
+/// `seconds`, when any of `metrics` is still wanted.
+pub fn seconds_if_wanted(metrics: &[&str], recorder: &Recorder, seconds: f64) -> f64 {
+    let wanted = metrics.iter().any(|metric| recorder.pending(metric));
+    if wanted { seconds } else { 0.0 }
+}
+
+/// Runs `measure` if any of `metrics` is still wanted; its error becomes their outcome: skipped
+/// when a tool is not here, else failed. Only an interruption and a recorder that cannot save end
+/// the run.
 pub fn attempt(
+    context: &Context<'_>,
     recorder: &mut Recorder,
     metrics: &[&str],
     measure: impl FnOnce(&mut Recorder) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    if !metrics.iter().any(|metric| recorder.pending(metric)) {
+    let pending = |recorder: &Recorder| -> Vec<String> {
+        let names = metrics.iter().filter(|metric| recorder.pending(metric));
+        names.map(ToString::to_string).collect()
+    };
+    if pending(recorder).is_empty() {
         return Ok(());
     }
     let Err(error) = measure(recorder) else {
         return Ok(());
     };
-    if error.is::<Interrupted>() {
+    if interrupt::cause(&error).is_some() {
         return Err(error);
     }
-    let pending = metrics.iter().filter(|metric| recorder.pending(metric));
-    let pending: Vec<&str> = pending.copied().collect();
-    if !pending.is_empty() {
-        let names = pending.join("`, `");
-        eprintln!("warning: `{names}` could not be measured: {error:#}");
+    let left = pending(recorder);
+    if !left.is_empty() {
+        let names = left.join("`, `");
+        let line = format!("warning: `{names}` could not be measured: {error:#}");
+        context.progress.line(&line);
     }
-    for metric in pending {
-        recorder.fail(metric, &error)?;
-    }
-    Ok(())
-}
-
-/// Marks what cannot be had without docker.
-pub fn skip_without(
-    recorder: &mut Recorder,
-    metrics: &[&str],
-    unavailable: &Unavailable,
-) -> anyhow::Result<()> {
-    for metric in metrics {
-        if recorder.pending(metric) {
-            eprintln!(
-                "warning: `{metric}` is not measured: {}; {}",
-                unavailable.reason, unavailable.hint
-            );
-            recorder.skip(metric, &unavailable.reason, unavailable.hint)?;
+    for metric in &left {
+        match error.downcast_ref::<Unavailable>() {
+            Some(unavailable) => recorder.skip(metric, &unavailable.reason, unavailable.hint)?,
+            None => recorder.fail(metric, &error)?,
         }
     }
     Ok(())

@@ -10,14 +10,10 @@ use super::scenario::{attempt, idle, latency, throughput};
 const SIZE: &str = "binary/size";
 
 /// Measures what the recorder wants of this tier.
-pub fn collect(context: &mut Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    let quick = context.quick;
-    context.progress.plan(
-        idle::planned_seconds(quick, recorder)
-            + latency::planned_seconds(quick, recorder)
-            + throughput::planned_seconds(quick, recorder),
-    );
-    attempt(recorder, &[SIZE], |recorder| size(context, recorder))?;
+pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
+    attempt(context, recorder, &[SIZE], |recorder| {
+        size(context, recorder)
+    })?;
     idle::collect(context, recorder)?;
     latency::collect(context, recorder)?;
     throughput::collect(context, recorder)

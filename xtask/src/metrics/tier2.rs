@@ -2,21 +2,14 @@
 
 use super::context::Context;
 use super::recorder::Recorder;
-use super::scenario::{constrained, evaluation, idle, latency, starts};
+use super::scenario::{constrained, evaluation, idle, instructions, latency, starts};
 
 /// Measures what the recorder wants of this tier.
-pub fn collect(context: &mut Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    let quick = context.quick;
-    context.progress.plan(
-        starts::planned_seconds(quick)
-            + idle::planned_seconds(quick, recorder)
-            + latency::planned_seconds(quick, recorder)
-            + evaluation::planned_seconds(quick)
-            + constrained::planned_seconds(quick),
-    );
+pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
     starts::collect(context, recorder)?;
     idle::collect(context, recorder)?;
     latency::collect(context, recorder)?;
     evaluation::collect(context, recorder)?;
+    instructions::collect(context, recorder)?;
     constrained::collect(context, recorder)
 }

@@ -1,4 +1,4 @@
-//! Cargo: builds release binaries and tells where they are. Knows nothing of metrics.
+//! Cargo: builds binaries and benchmarks, and tells where they are. Knows nothing of metrics.
 //!
 //! Where things are is asked of cargo and never guessed: `CARGO_TARGET_DIR`, a configured
 //! target directory and a configured target platform all move them.
@@ -6,53 +6,107 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::process::{Launch, Output};
 
 /// A release build from nothing takes minutes on two cores; one that takes longer hangs.
 const BUILD_DEADLINE: Duration = Duration::from_secs(45 * 60);
-const METADATA_DEADLINE: Duration = Duration::from_secs(120);
+const ASK: Duration = Duration::from_secs(30);
 
 /// Builds `packages` with the release profile and returns the directory of their executables,
 /// absolute. Cargo's own progress goes to standard error.
 pub fn build_release(workspace: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
-    let output = cargo()
+    let command = cargo()
         .args(["build", "--release", "--locked", "--bins"])
+        .args(packages.iter().flat_map(|name| ["--package", name]));
+    let executable = build(workspace, command, &packages.join(", "))?;
+    let folder = executable.parent().map(Path::to_path_buf);
+    folder.with_context(|| format!("`{}` is in no folder", executable.display()))
+}
+
+/// Builds the one executable of `package` for `architecture` with everything linked into it, to
+/// run in an image that holds nothing else, and returns where it is.
+pub fn build_static(
+    workspace: &Path,
+    package: &str,
+    architecture: &str,
+) -> anyhow::Result<PathBuf> {
+    // Named, so that the flag is for it alone and not for what is built to run while building:
+    // the other builds stay valid.
+    let target = target(architecture);
+    let mut command = cargo()
+        .args(["build", "--release", "--locked", "--bins"])
+        .args(["--package", package, "--target", &target])
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+    if architecture != std::env::consts::ARCH {
+        let (compiler, key) = (compiler(architecture), target.replace('-', "_"));
+        let linker = format!("CARGO_TARGET_{}_LINKER", key.to_uppercase());
+        command = command.env(linker, &compiler);
+        command = command.env(format!("CC_{key}"), compiler);
+    }
+    build(
+        workspace,
+        command,
+        &format!("a static {package} for {architecture}"),
+    )
+}
+
+/// What would have to be done before a foreign `architecture` can be built for; none when nothing.
+pub fn obstacle(architecture: &str) -> Option<String> {
+    let target = target(architecture);
+    let asked = Launch::new("rustc")
+        .args(["--print", "target-libdir", "--target", &target])
+        .run(ASK);
+    let library = asked.map(|output| output.stdout.text());
+    if !library.is_ok_and(|path| Path::new(path.trim()).is_dir()) {
+        return Some(format!("rustup target add {target}"));
+    }
+    let compiler = Launch::new(compiler(architecture))
+        .arg("--version")
+        .run(ASK);
+    let missing = || {
+        format!(
+            "apt-get install gcc-{}-linux-gnu",
+            architecture.replace('_', "-")
+        )
+    };
+    compiler.is_err().then(missing)
+}
+
+fn target(architecture: &str) -> String {
+    format!("{architecture}-unknown-linux-gnu")
+}
+
+/// Debian's name of a C compiler for another architecture, which is what links for it too.
+fn compiler(architecture: &str) -> String {
+    format!("{architecture}-linux-gnu-gcc")
+}
+
+/// Builds a benchmark and returns its executable.
+pub fn build_benchmark(workspace: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let command = cargo().args(["bench", "--no-run", "--locked"]).args([
+        "--package",
+        "benches",
+        "--bench",
+        name,
+    ]);
+    build(workspace, command, &format!("the benchmark {name}"))
+}
+
+/// Runs a command that builds `what`, and returns the first executable that came of it.
+fn build(workspace: &Path, command: Launch, what: &str) -> anyhow::Result<PathBuf> {
+    let output = command
         .args(["--message-format", "json-render-diagnostics"])
-        .args(packages.iter().flat_map(|name| ["--package", name]))
         .directory(workspace)
         .pass_stderr()
         .run(BUILD_DEADLINE)
         .and_then(Output::success)
-        .with_context(|| format!("failed to build {}", packages.join(", ")))?;
-    executables(&output.stdout.text())
-        .first()
-        .and_then(|path| Some(path.parent()?.to_path_buf()))
-        .with_context(|| format!("failed to find an executable of {}", packages.join(", ")))
-}
-
-/// The target directory of the workspace, absolute.
-pub fn target_dir(workspace: &Path) -> anyhow::Result<PathBuf> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        target_directory: PathBuf,
-    }
-    let output = cargo()
-        .args(["metadata", "--format-version", "1", "--no-deps"])
-        .directory(workspace)
-        .run(METADATA_DEADLINE)
-        .and_then(Output::success)?;
-    let metadata: Metadata = serde_json::from_str(&output.stdout.text())
-        .context("failed to read the output of `cargo metadata`")?;
-    let directory = metadata.target_directory;
-    ensure!(
-        directory.is_absolute(),
-        "`cargo metadata` tells a relative target directory `{}`",
-        directory.display()
-    );
-    Ok(directory)
+        .with_context(|| format!("failed to build {what}"))?;
+    let found = executables(&output.stdout.text()).into_iter().next();
+    found.with_context(|| format!("failed to find an executable of {what}"))
 }
 
 fn cargo() -> Launch {
@@ -104,17 +158,6 @@ mod tests {
         assert_eq!(
             executables(messages),
             [PathBuf::from("/x/release/mock-mcp")]
-        );
-    }
-
-    #[test]
-    fn the_target_directory_is_that_of_this_workspace() {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let directory = target_dir(workspace).unwrap();
-        assert!(
-            std::env::current_exe().unwrap().starts_with(&directory),
-            "{}",
-            directory.display()
         );
     }
 }

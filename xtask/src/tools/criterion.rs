@@ -4,16 +4,18 @@
 //! had; so the benchmark times each evaluation when asked with `--percentiles`. Knows nothing of
 //! metrics.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
+use super::cargo;
 use super::process::Launch;
+use super::valgrind::Valgrind;
 
-/// With a cold build of the benchmark.
-const DEADLINE: Duration = Duration::from_secs(900);
+/// It takes some seconds.
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// What the benchmark prints.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -67,41 +69,38 @@ impl Percentiles {
     }
 }
 
-/// Builds the benchmark, which may take minutes and must not run while something is measured.
-pub fn build(workspace: &Path) -> anyhow::Result<()> {
-    let command = Launch::new(env!("CARGO")).args([
-        "bench",
-        "--quiet",
-        "--locked",
-        "--package",
-        "benches",
-        "--bench",
-        "policy_eval",
-        "--no-run",
-    ]);
-    command
-        .directory(workspace)
-        .pass_stderr()
-        .run(DEADLINE)?
-        .success()?;
-    Ok(())
+/// The built benchmark.
+#[derive(Debug)]
+pub struct Benchmark {
+    executable: PathBuf,
+    workspace: PathBuf,
 }
 
-/// Runs it once.
-pub fn percentiles(workspace: &Path) -> anyhow::Result<Percentiles> {
-    let command = Launch::new(env!("CARGO")).args([
-        "bench",
-        "--quiet",
-        "--locked",
-        "--package",
-        "benches",
-        "--bench",
-        "policy_eval",
-        "--",
-        "--percentiles",
-    ]);
-    let output = command.directory(workspace).run(DEADLINE)?.success()?;
-    parse(&output.stdout.text())
+impl Benchmark {
+    /// Builds it, which may take minutes and must not run while something is measured.
+    pub fn build(workspace: &Path) -> anyhow::Result<Benchmark> {
+        Ok(Benchmark {
+            executable: cargo::build_benchmark(workspace, "policy_eval")?,
+            workspace: workspace.to_path_buf(),
+        })
+    }
+
+    /// Times single evaluations, once.
+    pub fn percentiles(&self) -> anyhow::Result<Percentiles> {
+        let command = Launch::new(&self.executable).args(["--bench", "--percentiles", "--quoted"]);
+        let output = command
+            .directory(&self.workspace)
+            .run(DEADLINE)?
+            .success()?;
+        parse(&output.stdout.text())
+    }
+
+    /// The instructions of a process that makes `count` evaluations of the case that is reported,
+    /// and nothing else that depends on `count`.
+    pub fn instructions(&self, valgrind: &Valgrind, count: u64) -> anyhow::Result<u64> {
+        let arguments = ["--bench", "--evaluations", &count.to_string()];
+        valgrind.instructions(&self.executable, &arguments, &self.workspace)
+    }
 }
 
 fn parse(text: &str) -> anyhow::Result<Percentiles> {

@@ -1,17 +1,23 @@
-//! Docker: builds, pushes, inspects and runs images, all through the `docker` client.
+//! Docker: builds, pushes and inspects images, all through the `docker` client.
 //!
-//! Whatever is started here is removed again: on drop, or by the reaper when this process is killed.
+//! Whatever is made here is removed again: on drop, or by the reaper when this process is killed.
 //! Knows nothing of metrics.
 
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
-use super::process::{self, Launch, Output};
+use super::process::{self, Launch, Leftover, Output};
+use super::unavailable::Unavailable;
 
+mod base;
+mod container;
 pub mod manifest;
 pub mod registry;
+
+pub use base::base;
+pub use container::Container;
 
 /// For an answer from the daemon's own state.
 const ASK: Duration = Duration::from_secs(20);
@@ -25,40 +31,34 @@ pub struct Docker {
     pub server_version: String,
 }
 
-/// Why there is no docker here, and what would change that.
-#[derive(Debug)]
-pub struct Unavailable {
-    /// What is missing.
-    pub reason: String,
-    /// The way out.
-    pub hint: &'static str,
-}
-
 #[expect(
     clippy::unused_self,
     reason = "having a `Docker` is the proof that its daemon answered"
 )]
 impl Docker {
     /// Finds client and daemon.
-    pub fn find() -> Result<Docker, Unavailable> {
-        let unavailable = |reason: String, hint| Unavailable { reason, hint };
-        let asked = Launch::new("docker")
+    ///
+    /// # Errors
+    /// [`Unavailable`] when either is missing.
+    pub fn find() -> anyhow::Result<Docker> {
+        Docker::ask(Launch::new("docker"))
+    }
+
+    /// Asks `client` for the version of its daemon.
+    fn ask(client: Launch) -> anyhow::Result<Docker> {
+        let asked = client
             .args(["version", "--format", "{{.Server.Version}}"])
             .run(ASK);
+        let unavailable = |reason: String, hint| Unavailable { reason, hint };
         let output = match asked {
-            Ok(output) => output,
-            Err(error) if format!("{error:#}").contains("failed to start") => {
+            Err(error) if process::is_missing(&error) => {
                 return Err(unavailable(
                     "there is no `docker` on PATH".to_owned(),
                     "install docker (Debian: apt-get install docker.io)",
-                ));
+                )
+                .into());
             }
-            Err(error) => {
-                return Err(unavailable(
-                    format!("{error:#}"),
-                    "start the docker daemon (dockerd)",
-                ));
-            }
+            other => other?,
         };
         if output.status.success() {
             return Ok(Docker {
@@ -67,31 +67,79 @@ impl Docker {
         }
         let said = output.stderr.text();
         if said.contains("permission denied") {
-            let hint = "run as a user of the `docker` group, or as root";
             return Err(unavailable(
                 "no permission to talk to the docker daemon".to_owned(),
-                hint,
-            ));
+                "run as a user of the `docker` group, or as root",
+            )
+            .into());
         }
-        let first = said.lines().next().unwrap_or_default().to_owned();
+        let first = said.lines().next().unwrap_or_default();
         Err(unavailable(
-            format!("the docker daemon does not answer: {first}"),
-            "start the docker daemon (dockerd)",
-        ))
+            format!("the docker daemon does not answer ({first})"),
+            "start it (`dockerd`, or `systemctl start docker`)",
+        )
+        .into())
     }
 
-    /// Builds `tag` from a folder that holds all that the Dockerfile copies.
-    pub fn build(&self, dockerfile: &Path, folder: &Path, tag: &str) -> anyhow::Result<Image> {
-        let command = Launch::new("docker").args(["build", "--quiet", "--tag", tag, "--file"]);
-        command.arg(dockerfile).arg(folder).run(MOVE)?.success()?;
-        Ok(Image {
-            tag: tag.to_owned(),
-        })
+    /// Builds `tag` for a platform such as `linux/amd64` from a folder that holds all that the
+    /// Dockerfile copies. Runs to its end, which takes a second or two: what is built by halves
+    /// has no name by which it could be removed.
+    pub fn build(
+        &self,
+        dockerfile: &Path,
+        folder: &Path,
+        tag: &str,
+        platform: &str,
+    ) -> anyhow::Result<Image> {
+        let image = Image::named(tag);
+        let command = Launch::new("docker").args(["build", "--quiet", "--force-rm"]);
+        command
+            .args(["--platform", platform, "--tag", tag, "--file"])
+            .arg(dockerfile)
+            .arg(folder)
+            .run_through(MOVE)
+            .and_then(Output::success)
+            .with_context(|| format!("failed to build the image `{tag}`"))?;
+        Ok(image)
     }
 
     /// Pushes to the registry that the tag names.
     pub fn push(&self, image: &Image) -> anyhow::Result<()> {
-        docker(&["push", "--quiet", &image.tag], MOVE).map(drop)
+        let pushed = docker(&["push", "--quiet", &image.tag], MOVE);
+        pushed.map(drop).with_context(|| {
+            let tag = &image.tag;
+            format!(
+                "failed to push `{tag}` (`docker login` to that registry, or measure without \
+                 --registry to push to one of this machine)"
+            )
+        })
+    }
+
+    /// Pushes the list `reference` of images that have been pushed, one a platform.
+    pub fn push_list(&self, reference: &str, images: &[Image]) -> anyhow::Result<()> {
+        let run = |command: &[&str], rest: &[&str]| {
+            let insecure: &[&str] = if is_local(reference) {
+                &["--insecure"]
+            } else {
+                &[]
+            };
+            let arguments = [&["manifest"], command, insecure, rest].concat();
+            // To its end: the client keeps a list that is not pushed yet in its own folder.
+            Launch::new("docker").args(arguments).run_through(MOVE)
+        };
+        let tags = images.iter().map(|image| image.tag.as_str());
+        let listed: Vec<&str> = [reference].into_iter().chain(tags).collect();
+        let pushed = run(&["create"], &listed)
+            .and_then(Output::success)
+            .and_then(|_| run(&["push", "--purge"], &[reference])?.success());
+        if pushed.is_err() {
+            let forgotten = Launch::new("docker").args(["manifest", "rm", reference]);
+            // The push tells more than what is said of a list that may never have been made.
+            drop(forgotten.run_through(ASK));
+        }
+        pushed
+            .map(drop)
+            .with_context(|| format!("failed to push the list `{reference}`"))
     }
 
     /// The platforms that the registry has of `reference`. A registry on this machine needs no TLS.
@@ -100,43 +148,27 @@ impl Docker {
         if is_local(reference) {
             command = command.arg("--insecure");
         }
-        let output = command.arg(reference).run(ASK)?.success()?;
+        let output = command.arg(reference).run(ASK).and_then(Output::success);
+        let output = output
+            .with_context(|| format!("failed to inspect what the registry has of `{reference}`"))?;
         manifest::parse(&output.stdout.text())
     }
 
     /// What each layer was made by, the first last.
     pub fn history(&self, reference: &str) -> anyhow::Result<Vec<String>> {
-        let output = docker(
-            &[
-                "history",
-                "--no-trunc",
-                "--format",
-                "{{.CreatedBy}}",
-                reference,
-            ],
-            ASK,
-        )?;
+        let format = ["history", "--no-trunc", "--format", "{{.CreatedBy}}"];
+        let output = docker(&[&format[..], &[reference]].concat(), ASK)?;
         Ok(output.stdout.text().lines().map(str::to_owned).collect())
     }
 
-    /// Runs an image in the background on the host's network. `options` come before the image,
-    /// `arguments` behind it.
+    /// Runs an image on the host's network. `options` come before the image, `arguments` behind it.
     pub fn run(
         &self,
         reference: &str,
         options: &[&str],
         arguments: &[&str],
     ) -> anyhow::Result<Container> {
-        let command = Launch::new("docker").args(["run", "--detach", "--network", "host"]);
-        let output = command
-            .args(options)
-            .arg(reference)
-            .args(arguments)
-            .run(ASK)?
-            .success()?;
-        let id = output.stdout.text().trim().to_owned();
-        process::container_started(&id);
-        Ok(Container { id })
+        Container::start(reference, options, arguments)
     }
 }
 
@@ -153,39 +185,6 @@ fn is_local(reference: &str) -> bool {
         .any(|host| reference.starts_with(host))
 }
 
-/// The base that a Dockerfile's last stage names, and whether an image's history agrees.
-///
-/// The history of an image `FROM scratch` names no base: its first entry is the Dockerfile's first
-/// instruction. Any other base brings entries of its own below it.
-pub fn base(dockerfile: &str, history: &[String]) -> anyhow::Result<String> {
-    let instruction = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    let lines: Vec<&str> = dockerfile.lines().filter(instruction).collect();
-    let last = lines
-        .iter()
-        .rposition(|line| line.trim_start().to_ascii_uppercase().starts_with("FROM "));
-    let from = last.context("the Dockerfile has no FROM")?;
-    let name = lines[from]
-        .split_whitespace()
-        .filter(|word| !word.starts_with("--"))
-        .nth(1)
-        .context("FROM names no image")?;
-    if name != "scratch" {
-        return Ok(name.to_owned());
-    }
-    // Instructions that leave a trace; each has one entry, with BuildKit as without.
-    let own = lines[from + 1..]
-        .iter()
-        .filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()))
-        .count();
-    if history.len() > own {
-        bail!(
-            "the Dockerfile says FROM scratch, but the image's history has {} entries for {own} instructions",
-            history.len()
-        );
-    }
-    Ok(name.to_owned())
-}
-
 /// A local image; its tag is removed on drop.
 #[derive(Debug)]
 pub struct Image {
@@ -193,6 +192,14 @@ pub struct Image {
 }
 
 impl Image {
+    /// The name for an image that does not exist yet.
+    fn named(tag: &str) -> Image {
+        Leftover::Image(tag).begins();
+        Image {
+            tag: tag.to_owned(),
+        }
+    }
+
     /// Its name.
     pub fn tag(&self) -> &str {
         &self.tag
@@ -201,102 +208,15 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        let removed = Launch::new("docker")
-            .args(["image", "rm", "--force", &self.tag])
-            .run(ASK);
-        drop(removed);
-    }
-}
-
-/// A running container; removed on drop.
-#[derive(Debug)]
-pub struct Container {
-    id: String,
-}
-
-impl Container {
-    /// The pid of its first process, as the host sees it.
-    pub fn pid(&self) -> anyhow::Result<i32> {
-        let output = docker(&["inspect", "--format", "{{.State.Pid}}", &self.id], ASK)?;
-        let text = output.stdout.text();
-        let pid: i32 = text
-            .trim()
-            .parse()
-            .with_context(|| format!("failed to read the pid `{}`", text.trim()))?;
-        if pid <= 0 {
-            bail!(
-                "the container has ended; its last words:\n{}",
-                self.last_words()
-            );
-        }
-        Ok(pid)
-    }
-
-    /// What it wrote last.
-    pub fn last_words(&self) -> String {
-        match Launch::new("docker")
-            .args(["logs", "--tail", "6", &self.id])
-            .run(ASK)
+        let removal = Launch::new("docker").args(["image", "rm", "--force", &self.tag]);
+        if removal
+            .run_through(ASK)
+            .is_ok_and(|output| output.status.success())
         {
-            Ok(output) => format!("{}{}", output.stdout.text(), output.stderr.text()),
-            Err(error) => format!("{error:#}"),
-        }
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        let removed = Launch::new("docker")
-            .args(["rm", "--force", "--volumes", &self.id])
-            .run(ASK);
-        if removed.is_ok_and(|output| output.status.success()) {
-            process::container_gone(&self.id);
+            Leftover::Image(&self.tag).is_gone();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn history() -> Vec<String> {
-        include_str!("../../test_data/docker_history.jsonl")
-            .lines()
-            .map(|line| {
-                let entry: serde_json::Value = serde_json::from_str(line).unwrap();
-                entry["CreatedBy"].as_str().unwrap().to_owned()
-            })
-            .collect()
-    }
-
-    #[test]
-    fn scratch_is_believed_when_the_history_has_nothing_below() {
-        let dockerfile = "# comment\nFROM scratch\nCOPY hello /hello\nUSER 65532:65532\nENTRYPOINT [\"/hello\"]\n";
-        assert_eq!(base(dockerfile, &history()).unwrap(), "scratch");
-        let mut more = history();
-        more.push("/bin/sh -c #(nop) ADD file:1 in / ".to_owned());
-        assert!(
-            base(dockerfile, &more)
-                .unwrap_err()
-                .to_string()
-                .contains("4 entries for 3 instructions")
-        );
-    }
-
-    #[test]
-    fn the_last_stage_counts() {
-        assert_eq!(
-            base(
-                "FROM rust:1 AS build\nRUN x\nFROM scratch\nCOPY a /a\n",
-                &[]
-            )
-            .unwrap(),
-            "scratch"
-        );
-        assert_eq!(
-            base("FROM --platform=linux/amd64 debian:12\nRUN x\n", &history()).unwrap(),
-            "debian:12"
-        );
-        assert!(base("# nothing\n", &[]).is_err());
-    }
-}
+pub(crate) mod tests;

@@ -5,10 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use xshell::{Shell, cmd};
 
+use super::cargo;
 use super::docker::{Docker, Image};
+use super::scratch::Scratch;
 
 /// Where the system keeps its CA certificates, in the order in which they are looked for.
 const CERTIFICATES: [&str; 3] = [
@@ -17,25 +19,57 @@ const CERTIFICATES: [&str; 3] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Builds the static binary for this machine's architecture and returns its path.
-pub fn build_static_binary(workspace: &Path) -> anyhow::Result<PathBuf> {
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let shell = Shell::new()?;
-    shell.change_dir(workspace);
-    // Next to the other builds, so that flags of one do not invalidate the other.
-    let target_dir = super::cargo::target_dir(workspace)?.join("static");
-    cmd!(shell, "cargo build --release --locked --package thoughtgate --target {target} --target-dir {target_dir}")
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .run()
-        .context("failed to build the static binary")?;
-    let binary = target_dir.join(target).join("release/thoughtgate");
-    ensure!(binary.exists(), "the build left no `{}`", binary.display());
-    Ok(binary)
+/// An architecture that images are built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Architecture {
+    /// As registries call it.
+    pub name: &'static str,
+    /// As compilers call it.
+    compilers: &'static str,
 }
 
-/// Builds the image `tag` with `binary` in it.
-pub fn build(docker: &Docker, workspace: &Path, binary: &Path, tag: &str) -> anyhow::Result<Image> {
-    let folder = tempfile::tempdir().context("failed to create a folder for the image")?;
+/// What Kubernetes nodes are made of.
+pub const ARCHITECTURES: [Architecture; 2] = [
+    Architecture {
+        name: "amd64",
+        compilers: "x86_64",
+    },
+    Architecture {
+        name: "arm64",
+        compilers: "aarch64",
+    },
+];
+
+impl Architecture {
+    /// That of this machine.
+    pub fn own() -> anyhow::Result<Architecture> {
+        let own = std::env::consts::ARCH;
+        let mut all = ARCHITECTURES.into_iter();
+        all.find(|architecture| architecture.compilers == own)
+            .with_context(|| format!("no image is built for {own}"))
+    }
+
+    /// What would have to be done before anything can be built for it here; none when nothing.
+    pub fn obstacle(self) -> Option<String> {
+        (self.compilers != std::env::consts::ARCH)
+            .then(|| cargo::obstacle(self.compilers))
+            .flatten()
+    }
+
+    /// Builds the static binary and returns its path.
+    pub fn build_binary(self, workspace: &Path) -> anyhow::Result<PathBuf> {
+        cargo::build_static(workspace, "thoughtgate", self.compilers)
+    }
+}
+
+/// Builds the image `tag` with a binary of that architecture in it.
+pub fn build(
+    docker: &Docker,
+    workspace: &Path,
+    (architecture, binary): (Architecture, &Path),
+    tag: &str,
+) -> anyhow::Result<Image> {
+    let folder = Scratch::new("the image")?;
     let certificates = CERTIFICATES
         .iter()
         .map(Path::new)
@@ -54,7 +88,8 @@ pub fn build(docker: &Docker, workspace: &Path, binary: &Path, tag: &str) -> any
         file.set_modified(time)
             .with_context(|| format!("failed to set the time of `{}`", to.display()))?;
     }
-    docker.build(&workspace.join("Dockerfile"), folder.path(), tag)
+    let platform = format!("linux/{}", architecture.name);
+    docker.build(&workspace.join("Dockerfile"), folder.path(), tag, &platform)
 }
 
 fn commit_time(workspace: &Path) -> anyhow::Result<SystemTime> {

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::process::{Child, Launch};
+use super::scratch::Scratch;
 
 pub use summary::{Summary, Trend};
 
@@ -75,20 +76,14 @@ impl K6 {
 
     /// Starts `script` with the settings in `plan` (each script lists them in its head).
     pub fn start(&self, script: Script, mut plan: Value) -> anyhow::Result<Running> {
-        let directory = tempfile::tempdir().context("failed to make a directory for k6")?;
+        let directory = Scratch::new("k6")?;
         let summary = directory.path().join("summary.json");
         plan["summary"] = json!(summary);
-        let write = |name: &str, text: &str| {
-            let path = directory.path().join(name);
-            std::fs::write(&path, text)
-                .with_context(|| format!("failed to write `{}`", path.display()))?;
-            Ok::<PathBuf, anyhow::Error>(path)
-        };
-        write("call.js", CALL_SCRIPT)?;
-        write("call.json", CALL_MESSAGE)?;
-        let script = write("script.js", script.text())?;
+        directory.write("call.js", CALL_SCRIPT)?;
+        directory.write("call.json", CALL_MESSAGE)?;
+        let script = directory.write("script.js", script.text())?;
         // Without a file of our own, k6 reads the settings of whoever runs it.
-        let config = write("config.json", "{}")?;
+        let config = directory.write("config.json", "{}")?;
         let mut launch = Launch::new(&self.path)
             .args(["run", "--quiet", "--no-color", "--no-usage-report"])
             .args(["--log-format", "raw", "--address", "", "--config"])
@@ -118,7 +113,7 @@ pub struct Running {
     child: Child,
     summary: PathBuf,
     /// Holds the script and the summary until both have been read.
-    _directory: tempfile::TempDir,
+    _directory: Scratch,
 }
 
 impl Running {

@@ -4,7 +4,7 @@
 //! judge whether the answers were good; it tells.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::process::Launch;
+use super::scratch::Scratch;
 
-const MESSAGE: &str = include_str!("../../subject/call.json");
+/// The call that all scenarios send.
+pub const MESSAGE: &str = include_str!("../../subject/call.json");
 /// What a run may take beyond the time of its slices.
 const SLACK: Duration = Duration::from_secs(30);
 
@@ -103,14 +105,7 @@ pub fn run(
     slices: &[Slice],
     look: &mut dyn FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Outcome>> {
-    let directory =
-        tempfile::tempdir().context("failed to make a directory for the load driver")?;
-    let write = |name: &str, text: &str| {
-        let path: PathBuf = directory.path().join(name);
-        std::fs::write(&path, text)
-            .with_context(|| format!("failed to write `{}`", path.display()))?;
-        Ok::<PathBuf, anyhow::Error>(path)
-    };
+    let directory = Scratch::new("the load driver")?;
     let mut lines = String::new();
     for slice in slices {
         lines.push_str(&serde_json::to_string(slice)?);
@@ -118,9 +113,9 @@ pub fn run(
     }
     let mut launch = Launch::new(release_dir.join("load"))
         .arg("--slices")
-        .arg(write("slices.jsonl", &lines)?)
+        .arg(directory.write("slices.jsonl", &lines)?)
         .arg("--body")
-        .arg(write("call.json", MESSAGE)?);
+        .arg(directory.write("call.json", MESSAGE)?);
     for header in headers(MESSAGE)? {
         launch = launch.arg("--header").arg(header);
     }
@@ -143,7 +138,7 @@ pub fn run(
 }
 
 /// The headers that repeat what the message says, as a client of its era sends them.
-fn headers(message: &str) -> anyhow::Result<[String; 3]> {
+pub fn headers(message: &str) -> anyhow::Result<[String; 3]> {
     let message: Value = serde_json::from_str(message).context("failed to read `call.json`")?;
     let text = |pointer: &str| {
         let value = message.pointer(pointer).and_then(Value::as_str);

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use tempfile::TempDir;
 
 use super::process::{Child, Launch};
+use super::scratch::Scratch;
 use super::subject::free_address;
 
 const START: Duration = Duration::from_secs(10);
@@ -19,14 +19,14 @@ const START: Duration = Duration::from_secs(10);
 pub struct Nginx {
     child: Child,
     port: u16,
-    _folder: TempDir,
+    _folder: Scratch,
 }
 
 /// What nginx is started with, also in a container.
 #[derive(Debug)]
 pub struct Setup {
     /// The folder with the configuration; holds everything that nginx writes.
-    pub folder: TempDir,
+    pub folder: Scratch,
     /// The configuration in it.
     pub config: PathBuf,
     /// Where it will listen on the loopback.
@@ -50,11 +50,10 @@ pub fn find() -> Option<(PathBuf, String)> {
 
 /// Writes the configuration of a reverse proxy in front of `upstream`, an MCP endpoint's URL.
 pub fn set_up(upstream: &str) -> anyhow::Result<Setup> {
-    let folder = tempfile::tempdir().context("failed to create a folder for nginx")?;
+    let folder = Scratch::new("nginx")?;
     let port = free_address()?.port();
-    let config = folder.path().join("nginx.conf");
-    std::fs::write(&config, configuration(upstream, folder.path(), port)?)
-        .with_context(|| format!("failed to write `{}`", config.display()))?;
+    let text = configuration(upstream, folder.path(), port)?;
+    let config = folder.write("nginx.conf", &text)?;
     Ok(Setup {
         folder,
         config,

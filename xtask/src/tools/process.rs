@@ -16,7 +16,7 @@ use anyhow::bail;
 pub use capture::{Capture, Captured};
 pub use child::{Child, Stream};
 pub use launch::Launch;
-pub use reaper::{container_gone, container_started, reaper_main};
+pub use reaper::{Leftover, reaper_main};
 
 /// How many last lines of standard error an error message carries.
 const LAST_LINES: usize = 6;
@@ -54,6 +54,13 @@ impl Output {
         }
         Ok(self)
     }
+}
+
+/// Whether a command could not be started because there is no such program.
+pub fn is_missing(error: &anyhow::Error) -> bool {
+    let causes = error.chain().filter_map(|cause| cause.downcast_ref());
+    let mut kinds = causes.map(std::io::Error::kind);
+    kinds.any(|kind| kind == std::io::ErrorKind::NotFound)
 }
 
 /// The last lines of standard error, ready to follow a message; empty when there are none.

@@ -92,16 +92,20 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn this_process_has_memory_and_spends_time() {
-        let pid = std::process::id();
-        let earlier = CpuReading::of(pid).unwrap();
-        let mut product = 1_u64;
-        while CpuReading::of(pid).unwrap().ticks_us < earlier.ticks_us + 20_000 {
-            product = std::hint::black_box(product.wrapping_mul(3));
-        }
-        assert!(CpuReading::of(pid).unwrap().us_since(&earlier) > 1_000.0);
-        assert!(peak_rss_bytes(pid).unwrap() >= 1 << 20);
-        assert!(rss_bytes(pid).unwrap() >= 1 << 20);
+    fn a_process_that_is_busy_has_memory_and_spends_time() {
+        // Not this one, whose threads come and go with the other tests.
+        let launch = crate::tools::process::Launch::new("sh");
+        let busy = launch.args(["-c", "while :; do :; done"]).start().unwrap();
+        let earlier = CpuReading::of(busy.pid()).unwrap();
+        let later = loop {
+            let reading = CpuReading::of(busy.pid()).unwrap();
+            if reading.ticks_us >= earlier.ticks_us + 20_000 {
+                break reading;
+            }
+        };
+        assert!(later.us_since(&earlier) > 1_000.0);
+        assert!(rss_bytes(busy.pid()).unwrap() > 0);
+        assert!(peak_rss_bytes(busy.pid()).unwrap() >= rss_bytes(busy.pid()).unwrap());
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! The processes that are measured, or measured against: the proxy and its upstream double.
+//! The processes that are measured, or measured against: the proxy, its upstream double, and the
+//! Slack double that it asks for approvals.
 //!
 //! Starts them on free ports of the loopback, asks them over HTTP, notices when one dies and
 //! says what it said last. Measures nothing and sends no load.
 
+mod call;
 mod exposition;
 mod proxy;
+mod slack;
 mod startup;
 mod upstream;
 
@@ -16,6 +19,7 @@ use anyhow::{Context as _, ensure};
 use super::process::{Child, Launch, Stream};
 
 pub use proxy::{Proxy, Setup};
+pub use slack::{Slack, TOKEN as SLACK_TOKEN};
 pub use startup::{free_address, is_ready, startup};
 pub use upstream::Upstream;
 

@@ -1,5 +1,6 @@
 //! Nothing that `xtask` started outlives it, even when it is killed by force.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -59,6 +60,41 @@ fn the_reaper_ends_by_itself_when_nothing_is_left() {
         .unwrap();
     assert!(reaper.status.success());
     assert!(reaper.stdout.is_empty() && reaper.stderr.is_empty());
+}
+
+#[test]
+fn what_is_still_on_the_list_is_removed_in_an_order_that_works() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let (kept, left) = (path("kept"), path("left"));
+    std::fs::create_dir_all(left.join("deep")).unwrap();
+    std::fs::create_dir(&kept).unwrap();
+    // A docker that only notes what it was asked.
+    write_executable(&path("docker"), "#!/bin/sh\necho \"$@\" >> \"$NOTE\"\n");
+    let mut reaper = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .arg("__reap")
+        .env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", directory.path().display()),
+        )
+        .env("NOTE", path("note"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let list = format!(
+        "+image a:1\n+image b:2\n+container one\n+container two\n+folder {}\n+folder {}\n\
+         -container one\n-image b:2\n-folder {}\n",
+        left.display(),
+        kept.display(),
+        kept.display(),
+    );
+    let mut pipe = reaper.stdin.take().unwrap();
+    pipe.write_all(list.as_bytes()).unwrap();
+    drop(pipe);
+    assert!(reaper.wait().unwrap().success());
+    let asked = std::fs::read_to_string(path("note")).unwrap();
+    assert_eq!(asked, "rm --force --volumes two\nimage rm --force a:1\n");
+    assert!(kept.exists() && !left.exists());
 }
 
 /// Writes it by another process: what this one had open for writing may be open still in a child

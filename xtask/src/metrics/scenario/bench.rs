@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::context::Context;
 use super::SubjectFiles;
-use crate::tools::subject::{Proxy, Setup, Upstream};
+use crate::tools::subject::{Proxy, Upstream};
 
 /// Both processes; dropping it ends them.
 #[derive(Debug)]
@@ -33,14 +33,7 @@ impl Bench {
         service_time: Duration,
     ) -> anyhow::Result<Bench> {
         let upstream = Upstream::start(&context.release_dir, service_time)?;
-        let (config, policy, url) = (files.config(), files.policy(), upstream.url());
-        let setup = Setup {
-            binary: &context.binary,
-            config: &config,
-            policy: &policy,
-            upstream: &url,
-        };
-        let proxy = Proxy::start(&setup)?;
+        let proxy = Proxy::start(&files.setup(context, &upstream))?;
         Ok(Bench { proxy, upstream })
     }
 

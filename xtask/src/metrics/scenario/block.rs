@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::context::Context;
 use super::super::recorder::{Note, Recorder};
+use super::seconds_if_wanted;
 use crate::interrupt;
 
 /// Blocks without a sample in a row after which it is no use to go on.
@@ -29,9 +30,19 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Seconds that all of them take, for the time left.
-    pub fn planned_seconds(&self) -> f64 {
-        self.blocks as f64 * self.seconds_each
+    /// A plan that leaves a third of its time for blocks that have to be repeated.
+    pub fn new(label: &'static str, blocks: usize, seconds_each: f64) -> Plan {
+        Plan {
+            label,
+            blocks,
+            seconds_each,
+            seconds_at_most: blocks as f64 * seconds_each * 4.0 / 3.0,
+        }
+    }
+
+    /// Seconds that all of them take, for the time left: none when none of `metrics` is wanted.
+    pub fn seconds_for(&self, metrics: &[&str], recorder: &Recorder) -> f64 {
+        seconds_if_wanted(metrics, recorder, self.blocks as f64 * self.seconds_each)
     }
 }
 

@@ -22,16 +22,12 @@ const WATCH: Duration = Duration::from_secs(2);
 
 /// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
-    if METRICS.iter().any(|metric| recorder.pending(metric)) {
-        plan(quick, watches_cpu(recorder)).planned_seconds()
-    } else {
-        0.0
-    }
+    plan(quick, watches_cpu(recorder)).seconds_for(&METRICS, recorder)
 }
 
 /// Starts the proxy again and again and looks at it.
 pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(recorder, &METRICS, |recorder| {
+    attempt(context, recorder, &METRICS, |recorder| {
         let files = SubjectFiles::write()?;
         let watches_cpu = watches_cpu(recorder);
         let plan = plan(context.quick, watches_cpu);
@@ -44,13 +40,7 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
 fn plan(quick: bool, watches_cpu: bool) -> Plan {
     let watch = if watches_cpu { WATCH } else { Duration::ZERO };
     let seconds_each = (SETTLE + watch).as_secs_f64() + 0.15;
-    let blocks = if quick { 2 } else { 10 };
-    Plan {
-        label: "idle",
-        blocks,
-        seconds_each,
-        seconds_at_most: 1.5 * seconds_each * blocks as f64,
-    }
+    Plan::new("idle", if quick { 2 } else { 10 }, seconds_each)
 }
 
 fn watches_cpu(recorder: &Recorder) -> bool {

@@ -1,92 +1,78 @@
 //! The container image as a registry has it: pushed, then inspected there.
 
+use anyhow::Context as _;
+use serde_json::json;
+
 use super::super::context::Context;
 use super::super::recorder::{Note, Recorder};
-use super::{attempt, skip_without};
-use crate::interrupt;
+use super::{attempt, packed, seconds_if_wanted};
+use crate::tools::docker;
+use crate::tools::docker::manifest::Platform;
 use crate::tools::docker::registry::Registry;
-use crate::tools::docker::{self, Docker};
-use crate::tools::image;
+use crate::tools::image::{ARCHITECTURES, Architecture};
 
-const METRICS: [&str; 4] = [
-    "binary/docker_image_compressed",
-    "binary/docker_layers",
-    "binary/docker_base",
-    "binary/multi_arch",
-];
-/// What Kubernetes nodes are made of.
-const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
+const METRICS: [&str; 4] = [COMPRESSED, LAYERS, BASE, MULTI_ARCH];
+const COMPRESSED: &str = "binary/docker_image_compressed";
+const LAYERS: &str = "binary/docker_layers";
+const BASE: &str = "binary/docker_base";
+const MULTI_ARCH: &str = "binary/multi_arch";
 const SECONDS: f64 = 10.0;
 
 /// Seconds that this takes after the build, for the time left.
-pub fn planned_seconds() -> f64 {
-    SECONDS
+pub fn planned_seconds(_quick: bool, recorder: &Recorder) -> f64 {
+    seconds_if_wanted(&METRICS, recorder, SECONDS)
 }
 
 /// Builds, pushes and inspects the image.
 pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    if !METRICS.iter().any(|metric| recorder.pending(metric)) {
-        return Ok(());
-    }
-    let docker = match Docker::find() {
-        Ok(docker) => docker,
-        Err(unavailable) => return skip_without(recorder, &METRICS, &unavailable),
-    };
-    recorder.tool("docker", &docker.server_version);
-    attempt(recorder, &METRICS, |recorder| {
-        let binary = {
-            let _step = context.progress.step("building the static binary", 0.0);
-            image::build_static_binary(&context.workspace)?
-        };
-        interrupt::check()?;
-        let _step = context.progress.step("container image", SECONDS);
+    attempt(context, recorder, &METRICS, |recorder| {
+        let docker = packed::docker(recorder)?;
         let registry = match &context.registry {
             Some(address) => Registry::given(address),
             None => Registry::start(&docker)?,
         };
-        let tag = format!(
-            "{}/thoughtgate:measured-{}",
-            registry.address(),
-            std::process::id()
-        );
-        let built = image::build(&docker, &context.workspace, &binary, &tag)?;
-        docker.push(&built)?;
-        let platforms = docker.manifest(built.tag())?;
-        let own = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
-        let Some(platform) = platforms
-            .iter()
-            .find(|platform| platform.architecture == own)
-        else {
-            anyhow::bail!("the pushed image has no platform {own}");
-        };
-        recorder.sample(METRICS[0], platform.compressed_bytes() as f64)?;
-        recorder.sample(METRICS[1], platform.layers_bytes.len() as f64)?;
-        let dockerfile = std::fs::read_to_string(context.workspace.join("Dockerfile"))?;
-        recorder.text(
-            METRICS[2],
-            &docker::base(&dockerfile, &docker.history(built.tag())?)?,
-        )?;
-        let has = |architecture: &&str| {
-            platforms
-                .iter()
-                .any(|platform| platform.architecture == *architecture)
-        };
-        let missing: Vec<&str> = ARCHITECTURES
-            .into_iter()
-            .filter(|architecture| !has(architecture))
-            .collect();
-        recorder.boolean(METRICS[3], missing.is_empty())?;
-        if !missing.is_empty() {
-            let note = format!(
-                "built here for {own} alone; {} is missing",
-                missing.join(" and ")
-            );
-            recorder.note(METRICS[3], Note::Text(note))?;
+        let repository = format!("{}/thoughtgate", registry.address());
+        let (images, reasons) = packed::images(context, &docker, &repository)?;
+        let _step = context.progress.step("container image", SECONDS);
+        for image in &images {
+            docker.push(image)?;
         }
-        Ok(())
+        let list = packed::tag(&repository);
+        docker.push_list(&list, &images)?;
+        let platforms = docker.manifest(&list)?;
+        let history = docker.history(images[0].tag())?;
+        let dockerfile = context.workspace.join("Dockerfile");
+        let dockerfile = std::fs::read_to_string(&dockerfile)
+            .with_context(|| format!("failed to read `{}`", dockerfile.display()))?;
+        recorder.text(BASE, &docker::base(&dockerfile, &history)?)?;
+        report(recorder, &platforms, &reasons)
     })
 }
+
+/// Reports what the registry has: sizes of this machine's platform, never summed over several.
+fn report(
+    recorder: &mut Recorder,
+    platforms: &[Platform],
+    reasons: &[String],
+) -> anyhow::Result<()> {
+    let own = Architecture::own()?.name;
+    let platform = |architecture: &str| {
+        let mut linux = platforms.iter().filter(|platform| platform.os == "linux");
+        linux.find(|platform| platform.architecture == architecture)
+    };
+    let measured = platform(own)
+        .with_context(|| format!("failed to find linux/{own} in what was pushed: {platforms:?}"))?;
+    recorder.sample(COMPRESSED, measured.compressed_bytes() as f64)?;
+    recorder.sample(LAYERS, measured.layers_bytes.len() as f64)?;
+    recorder.detail(COMPRESSED, "platforms", json!(platforms))?;
+    let mut all = ARCHITECTURES.into_iter();
+    let is_there = all.all(|architecture| platform(architecture.name).is_some());
+    recorder.boolean(MULTI_ARCH, is_there)?;
+    for reason in reasons {
+        recorder.note(MULTI_ARCH, Note::Text(reason.clone()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -41,47 +41,30 @@ const SLACK: Duration = Duration::from_secs(30);
 
 /// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
-    if METRICS.iter().any(|metric| recorder.pending(metric)) {
-        plan(quick).planned_seconds()
-    } else {
-        0.0
-    }
+    plan(quick).seconds_for(&METRICS, recorder)
 }
 
 /// Makes blocks of slices in counterbalanced order.
 pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(recorder, &METRICS, |recorder| {
+    attempt(context, recorder, &METRICS, |recorder| {
         let k6 = K6::find(&context.tools_dir)?;
         let files = SubjectFiles::write()?;
         recorder.tool("k6", k6.version());
         recorder.setting("latency_rate_per_second", RATE.into());
         recorder.setting("latency_service_time_ms", 2.into());
         let seed = recorder.seed();
-        block::run(
-            context,
-            recorder,
-            &METRICS,
-            &plan(context.quick),
-            &mut |number| {
-                let schedule = schedule(
-                    context.quick,
-                    arms(seed, number, slice_count(context.quick)),
-                );
-                measure(context, &files, &k6, &schedule)
-            },
-        )
+        let plan = plan(context.quick);
+        block::run(context, recorder, &METRICS, &plan, &mut |number| {
+            let arms = arms(seed, number, slice_count(context.quick));
+            let schedule = schedule(context.quick, arms);
+            measure(context, &files, &k6, &schedule)
+        })
     })
 }
 
 fn plan(quick: bool) -> Plan {
     let seconds_each = schedule(quick, arms(0, 0, slice_count(quick))).seconds() + 0.6;
-    let blocks = if quick { 2 } else { 10 };
-    Plan {
-        label: "latency",
-        blocks,
-        seconds_each,
-        seconds_at_most: 1.3 * seconds_each * blocks as f64,
-    }
+    Plan::new("latency", if quick { 2 } else { 10 }, seconds_each)
 }
 
 fn slice_count(quick: bool) -> usize {

@@ -6,9 +6,9 @@ use anyhow::{Context as _, bail};
 
 use super::super::context::Context;
 use super::super::recorder::Recorder;
-use super::{SubjectFiles, attempt};
+use super::{SubjectFiles, attempt, seconds_if_wanted};
 use crate::interrupt;
-use crate::tools::subject::{Proxy, Setup, Upstream};
+use crate::tools::subject::{Proxy, Upstream};
 
 const METRIC: &str = "policy/reload_time";
 const RELOADS: usize = 25;
@@ -19,31 +19,26 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const TOOL: &str = "reloaded_tool";
 
 /// Seconds that this takes, for the time left.
-pub fn planned_seconds(quick: bool) -> f64 {
-    (if quick { RELOADS_QUICK } else { RELOADS }) as f64 * SECONDS_EACH
+pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
+    let reloads = if quick { RELOADS_QUICK } else { RELOADS };
+    seconds_if_wanted(&[METRIC], recorder, reloads as f64 * SECONDS_EACH)
 }
 
 /// Switches one permission on and off, and asks until the answer follows.
 pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(recorder, &[METRIC], |recorder| {
+    attempt(context, recorder, &[METRIC], |recorder| {
         let reloads = if context.quick {
             RELOADS_QUICK
         } else {
             RELOADS
         };
-        let _step = context.progress.step(
-            &format!("{reloads} reloads"),
-            planned_seconds(context.quick),
-        );
+        let seconds = planned_seconds(context.quick, recorder);
+        let label = format!("{reloads} reloads");
+        let _step = context.progress.step(&label, seconds);
         let files = SubjectFiles::write()?;
         let upstream = Upstream::start(&context.release_dir, Duration::ZERO)?;
-        let (config, policy, url) = (files.config(), files.policy(), upstream.url());
-        let mut proxy = Proxy::start(&Setup {
-            binary: &context.binary,
-            config: &config,
-            policy: &policy,
-            upstream: &url,
-        })?;
+        let policy = files.policy();
+        let mut proxy = Proxy::start(&files.setup(context, &upstream))?;
         let without = std::fs::read_to_string(&policy)?;
         let with = format!(
             "{without}\n@id(\"reloaded\") permit (principal, action == Action::\"tools/call\", resource == Tool::\"{TOOL}\");\n"

@@ -2,9 +2,9 @@
 
 use super::super::context::Context;
 use super::super::recorder::Recorder;
-use super::{SubjectFiles, attempt};
+use super::{SubjectFiles, attempt, seconds_if_wanted};
 use crate::interrupt;
-use crate::tools::subject::{Setup, Upstream, startup};
+use crate::tools::subject::{Upstream, startup};
 
 const METRICS: [&str; 3] = [
     "startup/to_healthy",
@@ -16,26 +16,20 @@ const STARTS_QUICK: usize = 3;
 const SECONDS_EACH: f64 = 0.15;
 
 /// Seconds that this takes, for the time left.
-pub fn planned_seconds(quick: bool) -> f64 {
-    (if quick { STARTS_QUICK } else { STARTS }) as f64 * SECONDS_EACH
+pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
+    let starts = if quick { STARTS_QUICK } else { STARTS };
+    seconds_if_wanted(&METRICS, recorder, starts as f64 * SECONDS_EACH)
 }
 
 /// Starts the proxy again and again; both times come from the same start.
 pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(recorder, &METRICS, |recorder| {
+    attempt(context, recorder, &METRICS, |recorder| {
         let starts = if context.quick { STARTS_QUICK } else { STARTS };
-        let _step = context
-            .progress
-            .step(&format!("{starts} starts"), planned_seconds(context.quick));
+        let seconds = planned_seconds(context.quick, recorder);
+        let _step = context.progress.step(&format!("{starts} starts"), seconds);
         let files = SubjectFiles::write()?;
         let upstream = Upstream::start(&context.release_dir, std::time::Duration::ZERO)?;
-        let (config, policy, url) = (files.config(), files.policy(), upstream.url());
-        let setup = Setup {
-            binary: &context.binary,
-            config: &config,
-            policy: &policy,
-            upstream: &url,
-        };
+        let setup = files.setup(context, &upstream);
         for _ in 0..starts {
             interrupt::check()?;
             let times = startup(&setup)?;

@@ -5,10 +5,10 @@
 //! too, with platform `unknown/unknown`; they are no image and are left out.
 
 use anyhow::{Context, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One platform's image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Platform {
     /// As the registry names it: `linux`.
     pub os: String,

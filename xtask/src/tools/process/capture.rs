@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How much of the start of an output is kept, in bytes.
 pub(super) const HEAD_BYTES: usize = 16 << 20;
@@ -120,37 +120,23 @@ impl Capture {
     /// Waits for the end of the output, but no longer than `limit`: a process that
     /// left the group may hold the pipe open for ever.
     pub(super) fn settle(&self, limit: Duration) {
-        let until = Instant::now() + limit;
-        let mut state = lock(&self.shared);
-        while !state.ended {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            (state, _) = self
-                .shared
-                .moved
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        self.wait_while(limit, |state| !state.ended);
     }
 
     /// Waits until there is more than `seen`, but no longer than `limit`. An output that
     /// has ended is waited for as well: the process may live on, and its owner polls it.
     pub(super) fn wait_beyond(&self, seen: &Captured, limit: Duration) {
-        let until = Instant::now() + limit;
-        let mut state = lock(&self.shared);
-        while state.captured.total_bytes() == seen.total_bytes() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            (state, _) = self
-                .shared
-                .moved
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        let seen = seen.total_bytes();
+        self.wait_while(limit, |state| state.captured.total_bytes() == seen);
+    }
+
+    fn wait_while(&self, limit: Duration, condition: impl Fn(&State) -> bool) {
+        let state = lock(&self.shared);
+        let waited = self
+            .shared
+            .moved
+            .wait_timeout_while(state, limit, |state| condition(state));
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 use wait_timeout::ChildExt as _;
 
-use super::{Capture, Output, last_words, reaper};
+use super::{Capture, Leftover, Output, last_words};
 use crate::interrupt;
 
 /// How long a wait sleeps before it looks at its surroundings again.
@@ -74,12 +74,31 @@ impl Child {
         self.wait_watching(deadline, &mut || Ok(()))
     }
 
+    /// Waits for the end, also when this process was asked to stop.
+    ///
+    /// # Errors
+    /// When `deadline` has passed; the child and its group are killed then.
+    pub fn wait_through(&mut self, deadline: Duration) -> anyhow::Result<ExitStatus> {
+        self.wait_looking(deadline, &mut || Ok(()))
+    }
+
     /// Waits for the end and calls `look` meanwhile, about twenty times a second.
     ///
     /// # Errors
     /// When `deadline` has passed, when this process was asked to stop, or with the error of
     /// `look`; the child and its group are killed then.
     pub fn wait_watching(
+        &mut self,
+        deadline: Duration,
+        look: &mut dyn FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<ExitStatus> {
+        self.wait_looking(deadline, &mut || {
+            interrupt::check()?;
+            look()
+        })
+    }
+
+    fn wait_looking(
         &mut self,
         deadline: Duration,
         look: &mut dyn FnMut() -> anyhow::Result<()>,
@@ -97,10 +116,7 @@ impl Child {
             if self.status.is_some() {
                 continue;
             }
-            if let Err(error) = interrupt::check()
-                .map_err(anyhow::Error::new)
-                .and_then(|()| look())
-            {
+            if let Err(error) = look() {
                 self.kill();
                 return Err(error);
             }
@@ -201,7 +217,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.kill();
-        reaper::group_ended(self.process.id());
+        Leftover::Group(self.process.id()).is_gone();
     }
 }
 

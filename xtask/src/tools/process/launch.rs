@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{Capture, Child, Output, reaper};
+use super::{Capture, Child, Leftover, Output};
 
 /// A command that has not been started yet.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Launch {
             .command
             .spawn()
             .with_context(|| format!("failed to start `{name}`"))?;
-        reaper::group_started(process.id());
+        Leftover::Group(process.id()).begins();
         let stdout = process
             .stdout
             .take()
@@ -112,6 +112,17 @@ impl Launch {
     pub fn run(self, deadline: Duration) -> anyhow::Result<Output> {
         let mut child = self.start()?;
         let status = child.wait(deadline)?;
+        Ok(child.output(status))
+    }
+
+    /// The same, also when this process was asked to stop: for what is short, and would leave
+    /// something behind when it is cut off.
+    ///
+    /// # Errors
+    /// As of [`Launch::run`].
+    pub fn run_through(self, deadline: Duration) -> anyhow::Result<Output> {
+        let mut child = self.start()?;
+        let status = child.wait_through(deadline)?;
         Ok(child.output(status))
     }
 }

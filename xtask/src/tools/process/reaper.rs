@@ -1,10 +1,9 @@
 //! The reaper: a small process that outlives this one when it is killed, and
-//! removes what it left running.
+//! removes what it left behind.
 //!
-//! It reads lines from a pipe that only we hold: `+group ID`, `-group ID`,
-//! `+container ID`, `-container ID`. When the pipe closes, for whatever reason, it
-//! kills the groups and removes the containers that are still on its list, and
-//! ends. It never decides anything else.
+//! It reads lines from a pipe that only we hold, such as `+group 4711` and `-group 4711`. When the
+//! pipe closes, for whatever reason, it removes what is still on its list, and ends. It never
+//! decides anything else.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, Write as _};
@@ -23,29 +22,48 @@ pub const ARGUMENT: &str = "__reap";
 /// a reaper again, without end; so nothing below one ever does.
 const MARK: &str = "XTASK_REAPER";
 
-/// How long the removal of one container may take.
+/// How long one removal by docker may take.
 const REMOVAL_DEADLINE: Duration = Duration::from_secs(30);
+/// A container whose creation was under way at our end comes into being within this time.
+const CREATION_GRACE: Duration = Duration::from_secs(1);
 
 /// The pipe to the reaper; none when it could not be started. Without it, children
 /// still die with their owners, only not when this process is killed by force.
 static REAPER: LazyLock<Option<Mutex<ChildStdin>>> = LazyLock::new(start);
 
-/// Notes that a container runs which must not outlive this process.
-pub fn container_started(id: &str) {
-    tell(&format!("+container {id}"));
+/// Something that must not outlive this process. In the order in which the reaper removes: nothing
+/// may be using what comes later.
+#[derive(Clone, Copy, Debug)]
+pub enum Leftover<'a> {
+    /// A process group.
+    Group(u32),
+    /// A container, by its name.
+    Container(&'a str),
+    /// An image, by its tag.
+    Image(&'a str),
+    /// A folder of scratch files.
+    Folder(&'a str),
 }
 
-/// Notes that a container has been removed.
-pub fn container_gone(id: &str) {
-    tell(&format!("-container {id}"));
-}
+impl Leftover<'_> {
+    /// Puts it on the list. What takes a name is listed before it exists.
+    pub fn begins(self) {
+        tell(&format!("+{}", self.line()));
+    }
 
-pub(super) fn group_started(id: u32) {
-    tell(&format!("+group {id}"));
-}
+    /// Takes it off the list.
+    pub fn is_gone(self) {
+        tell(&format!("-{}", self.line()));
+    }
 
-pub(super) fn group_ended(id: u32) {
-    tell(&format!("-group {id}"));
+    fn line(self) -> String {
+        match self {
+            Leftover::Group(id) => format!("group {id}"),
+            Leftover::Container(name) => format!("container {name}"),
+            Leftover::Image(tag) => format!("image {tag}"),
+            Leftover::Folder(path) => format!("folder {path}"),
+        }
+    }
 }
 
 /// The whole life of the reaper, after `xtask __reap`.
@@ -55,12 +73,19 @@ pub fn reaper_main() {
         let Ok(line) = line else { break };
         note(&mut left, &line);
     }
-    for entry in &left {
-        match entry.split_once(' ') {
-            Some(("group", id)) => kill_group(id),
-            Some(("container", id)) => remove_container(id),
-            _ => {}
-        }
+    let of = |kind: &'static str| {
+        left.iter()
+            .filter_map(move |entry| Some(entry.strip_prefix(kind)?.trim_start()))
+    };
+    of("group ").for_each(kill_group);
+    if of("container ").next().is_some() {
+        std::thread::sleep(CREATION_GRACE);
+    }
+    of("container ").for_each(|name| docker(&["rm", "--force", "--volumes", name]));
+    of("image ").for_each(|tag| docker(&["image", "rm", "--force", tag]));
+    for path in of("folder ") {
+        // Gone already, or somebody else's by now: neither is for us to settle.
+        let _ = std::fs::remove_dir_all(path);
     }
 }
 
@@ -84,9 +109,9 @@ fn kill_group(id: &str) {
     }
 }
 
-fn remove_container(id: &str) {
+fn docker(arguments: &[&str]) {
     let removal = Command::new("docker")
-        .args(["rm", "--force", "--volumes", id])
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -2,12 +2,13 @@
 //! asked what it has counted.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 
+use super::call::OpenCall;
 use super::{Server, exposition};
 use crate::interrupt;
 use crate::tools::process::{Launch, Stream};
@@ -19,27 +20,27 @@ const READY_DEADLINE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(1);
 
 /// What a proxy is started with.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup<'a> {
+#[derive(Clone, Debug)]
+pub struct Setup {
     /// The executable.
-    pub binary: &'a Path,
+    pub binary: PathBuf,
     /// Its configuration file.
-    pub config: &'a Path,
+    pub config: PathBuf,
     /// Its Cedar policies, a file or a directory.
-    pub policy: &'a Path,
+    pub policy: PathBuf,
     /// The MCP endpoint behind it.
-    pub upstream: &'a str,
+    pub upstream: String,
 }
 
-impl Setup<'_> {
+impl Setup {
     /// The command that serves on `listen`, such as `127.0.0.1:0`.
     pub fn launch(&self, listen: &str) -> Launch {
-        let mut launch = Launch::new(self.binary)
+        let mut launch = Launch::new(&self.binary)
             .arg("--config")
-            .arg(self.config)
+            .arg(&self.config)
             .arg("--policy")
-            .arg(self.policy)
-            .args(["--upstream", self.upstream, "--listen", listen]);
+            .arg(&self.policy)
+            .args(["--upstream", &self.upstream, "--listen", listen]);
         for (key, _) in std::env::vars_os() {
             // Its own variables would win over the configuration that is measured.
             if key.to_string_lossy().starts_with("THOUGHTGATE_") {
@@ -58,7 +59,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// Starts it on a free port and waits until it is ready.
-    pub fn start(setup: &Setup<'_>) -> anyhow::Result<Proxy> {
+    pub fn start(setup: &Setup) -> anyhow::Result<Proxy> {
         let launch = setup.launch("127.0.0.1:0");
         let server = Server::start("the proxy", launch, Stream::Stderr, announced)?;
         let mut proxy = Proxy { server };
@@ -105,6 +106,11 @@ impl Proxy {
             "the proxy answered {status}: {body}"
         );
         Ok(false)
+    }
+
+    /// A call of `tool` on a connection of its own, to be sent and not waited for.
+    pub fn call(&self, tool: &str, arguments: &Value) -> anyhow::Result<OpenCall> {
+        OpenCall::new(self.server.address, tool, arguments)
     }
 
     /// The value of a sample of `/metrics`, named with its labels.

@@ -27,7 +27,7 @@ pub struct Startup {
 }
 
 /// Starts the proxy, asks until it is ready, and ends it.
-pub fn startup(setup: &Setup<'_>) -> anyhow::Result<Startup> {
+pub fn startup(setup: &Setup) -> anyhow::Result<Startup> {
     let address = free_address()?;
     let launch = setup.launch(&address.to_string());
     let started = Instant::now();
@@ -68,10 +68,8 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 }
 
 /// Whether what listens at `address` says that it is ready.
-pub fn is_ready(address: &str) -> bool {
-    address
-        .parse()
-        .is_ok_and(|address| status(address, "/ready") == Some(200))
+pub fn is_ready(address: SocketAddr) -> bool {
+    status(address, "/ready") == Some(200)
 }
 
 fn status(address: SocketAddr, path: &str) -> Option<u16> {

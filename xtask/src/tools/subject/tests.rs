@@ -1,7 +1,5 @@
 //! Startup failures and deaths in the middle are told with the process's own last words.
 
-use std::path::Path;
-
 use super::{Launch, Server, Stream};
 
 /// A server played by a shell: it announces an address where nobody listens, then does `then`.
@@ -30,10 +28,10 @@ fn a_refused_start_is_told() {
 #[test]
 fn a_missing_binary_is_named() {
     let setup = super::Setup {
-        binary: Path::new("/nowhere/thoughtgate"),
-        config: Path::new("c"),
-        policy: Path::new("p"),
-        upstream: "http://127.0.0.1:1/mcp",
+        binary: "/nowhere/thoughtgate".into(),
+        config: "c".into(),
+        policy: "p".into(),
+        upstream: "http://127.0.0.1:1/mcp".to_owned(),
     };
     let error = super::Proxy::start(&setup).unwrap_err();
     assert!(

@@ -65,8 +65,8 @@ impl Upstream {
     }
 }
 
-/// The address in the first line of standard output, once the line is whole.
-fn announced(stdout: &str) -> Option<SocketAddr> {
+/// The address that a double tells in its first line of standard output, once the line is whole.
+pub(super) fn announced(stdout: &str) -> Option<SocketAddr> {
     #[derive(Deserialize)]
     struct Announcement {
         listening: SocketAddr,

@@ -22,10 +22,8 @@ fn recorder() -> (TempDir, Recorder) {
 
 fn plan(blocks: usize) -> Plan {
     Plan {
-        label: "test",
-        blocks,
-        seconds_each: 0.0,
         seconds_at_most: 60.0,
+        ..Plan::new("test", blocks, 0.0)
     }
 }
 

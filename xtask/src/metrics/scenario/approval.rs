@@ -1,0 +1,139 @@
+//! A call that a human must approve: from the moment that a client sends it until Slack has been
+//! asked.
+//!
+//! Nobody ever answers; the client that waits is let go once its message has arrived.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use super::super::context::Context;
+use super::super::recorder::Recorder;
+use super::block::{self, Block, Plan};
+use super::{SubjectFiles, attempt};
+use crate::interrupt;
+use crate::tools::subject::{Proxy, SLACK_TOKEN, Slack, Upstream};
+
+const METRIC: &str = "approval/overhead";
+const TOOL: &str = "approvedtool";
+/// Calls of one process, the first of which finds everything cold.
+const CALLS: usize = 5;
+/// Least time between two messages that the proxy is told to keep.
+const POST_INTERVAL_MS: u64 = 200;
+/// Time between two calls: longer, so that none waits for that.
+const SPACING: Duration = Duration::from_millis(POST_INTERVAL_MS + 100);
+/// How long a message may take. Far more than the target, so that a miss is a figure.
+const DEADLINE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(5);
+/// How far the two clocks may run apart during one call.
+const CLOCK_DRIFT_MAX: Duration = Duration::from_millis(1);
+
+/// Seconds that this takes, for the time left.
+pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
+    plan(quick).seconds_for(&[METRIC], recorder)
+}
+
+/// Makes blocks of some calls each.
+pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
+    attempt(context, recorder, &[METRIC], |recorder| {
+        recorder.setting("approval_post_interval_ms", POST_INTERVAL_MS.into());
+        let plan = plan(context.quick);
+        block::run(context, recorder, &[METRIC], &plan, &mut |number| {
+            measure(context, number)
+        })
+    })
+}
+
+fn plan(quick: bool) -> Plan {
+    let seconds_each = CALLS as f64 * SPACING.as_secs_f64() + 0.5;
+    Plan::new("approval", if quick { 1 } else { 5 }, seconds_each)
+}
+
+/// The configuration beside that of all scenarios.
+fn configuration(slack: &str) -> String {
+    format!(
+        "approval:\n  \
+           store: memory\n  \
+           timeout: 10m\n  \
+           slack:\n    \
+             base_url: {slack}\n    \
+             token: {SLACK_TOKEN}\n    \
+             channel: C0123456789\n    \
+             approvers: [U0123456789]\n    \
+             post_interval: {POST_INTERVAL_MS}ms\n"
+    )
+}
+
+/// The policy beside those of all scenarios.
+fn policy() -> String {
+    format!(
+        "\n@id(\"humans-approve\") @approve\npermit (\n    \
+             principal,\n    \
+             action == Action::\"tools/call\",\n    \
+             resource == Tool::\"{TOOL}\"\n);\n"
+    )
+}
+
+fn measure(context: &Context<'_>, block: usize) -> anyhow::Result<Block> {
+    let mut slack = Slack::start(&context.release_dir)?;
+    let mut upstream = Upstream::start(&context.release_dir, Duration::ZERO)?;
+    let files = SubjectFiles::write_with(&configuration(&slack.url()), &policy())?;
+    let mut proxy = Proxy::start(&files.setup(context, &upstream))?;
+    let mut samples = Vec::new();
+    for number in 0..CALLS {
+        // Two equal calls may be one question to the approvers.
+        let marker = format!("order-{block}-{number}");
+        match one(&mut proxy, &mut slack, &marker, number)? {
+            Ok(taken) => samples.push((METRIC, taken.as_secs_f64() * 1000.0)),
+            Err(fault) => return Ok(Block::Void(fault)),
+        }
+        std::thread::sleep(SPACING);
+    }
+    let forwarded = upstream.counts()?.tool_calls;
+    if forwarded > 0 {
+        let fault = format!("{forwarded} calls reached the upstream before anybody approved");
+        return Ok(Block::Void(fault));
+    }
+    let messages = slack.messages()?.len();
+    let raw = json!({ "calls": CALLS, "messages": messages });
+    Ok(Block::Measured { samples, raw })
+}
+
+/// One call: how long its message took, or why it does not count.
+///
+/// The message's time of arrival is told by another process, in wall-clock time: the one clock of
+/// this machine, unless somebody sets it meanwhile. The monotonic clock tells whether.
+fn one(
+    proxy: &mut Proxy,
+    slack: &mut Slack,
+    marker: &str,
+    messages_before: usize,
+) -> anyhow::Result<Result<Duration, String>> {
+    let mut call = proxy.call(TOOL, &json!({ "order": marker }))?;
+    let (sent, started) = (SystemTime::now(), Instant::now());
+    call.send()?;
+    let message = loop {
+        if let Some(message) = slack.messages()?.into_iter().nth(messages_before) {
+            break message;
+        }
+        interrupt::check()?;
+        proxy.check_running()?;
+        if started.elapsed() > DEADLINE {
+            bail!("no message reached Slack within {DEADLINE:?} of a call that needs approval");
+        }
+        std::thread::sleep(POLL);
+    };
+    let by_wall_clock = sent.elapsed().unwrap_or_default();
+    if by_wall_clock.abs_diff(started.elapsed()) > CLOCK_DRIFT_MAX {
+        return Ok(Err("the clock of the machine was set meanwhile".to_owned()));
+    }
+    if !message.text().contains(TOOL) || !message.shows(marker) {
+        let text = message.text();
+        return Ok(Err(format!("the message is about something else: {text}")));
+    }
+    let taken = message.received().duration_since(sent);
+    taken
+        .map(Ok)
+        .context("the message arrived before the call was sent")
+}

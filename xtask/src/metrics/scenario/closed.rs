@@ -1,0 +1,116 @@
+//! Calls as fast as ten clients get answers, each with one call at a time.
+//!
+//! k6 sends for the figure that is quoted. On a small machine k6 is itself the limit, so the light
+//! driver does the same beside it.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::super::context::Context;
+use crate::tools::k6::{K6, Script, Summary};
+use crate::tools::load::{self, Outcome, Slice};
+use crate::tools::procfs::{Sampler, Trace};
+
+/// Clients, each with one call at a time.
+pub const CLIENTS: usize = 10;
+/// What k6 may take beyond its duration.
+const SLACK: Duration = Duration::from_secs(30);
+
+/// How long each part of a block takes, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// k6, before it counts.
+    pub warm: u64,
+    /// k6, while it counts.
+    pub window: u64,
+    /// The driver, each time that it runs.
+    pub driver: u64,
+}
+
+/// What k6 saw, and what was seen of it and of the process that answered.
+#[derive(Debug)]
+pub struct Sent {
+    /// Its own account.
+    pub summary: Summary,
+    /// The generator's processes over time.
+    pub generator: Trace,
+    /// Those of the subject.
+    pub subject: Trace,
+    /// From when to when it counted, in wall-clock milliseconds.
+    pub window_ms: (f64, f64),
+}
+
+impl Times {
+    /// The given times, or the shortest of any use: k6 refuses to run for less than a second.
+    pub fn of(quick: bool, full: Times) -> Times {
+        let short = Times {
+            warm: 300,
+            window: 800,
+            driver: 300,
+        };
+        if quick { short } else { full }
+    }
+
+    /// Seconds of a block in which the driver runs twice: to the subject and to its neighbour.
+    pub fn seconds(self) -> f64 {
+        (self.warm + self.window + 2 * self.driver) as f64 / 1000.0
+    }
+
+    /// Lets k6 send to `url`, which the process `subject` serves; calls `look` meanwhile.
+    pub fn send(
+        self,
+        k6: &K6,
+        url: &str,
+        subject: u32,
+        look: &mut dyn FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<Sent> {
+        let plan =
+            json!({"url": url, "vus": CLIENTS, "warm_ms": self.warm, "window_ms": self.window});
+        let running = k6.start(Script::Throughput, plan)?;
+        let watching = Sampler::start(&[running.pid(), subject]);
+        let deadline = Duration::from_millis(self.warm + self.window) + SLACK;
+        let summary = running.finish(deadline, look)?;
+        let [generator, subject]: [Trace; 2] = watching
+            .stop()
+            .try_into()
+            .ok()
+            .context("failed to sample the processes under load")?;
+        let from_ms = summary.started_ms + self.warm as f64;
+        Ok(Sent {
+            window_ms: (from_ms, from_ms + self.window as f64),
+            summary,
+            generator,
+            subject,
+        })
+    }
+
+    /// Lets the light driver send to `url`; calls `look` meanwhile. Without a warm-up, whose calls
+    /// the upstream would see and nobody count.
+    pub fn drive(
+        self,
+        context: &Context<'_>,
+        url: &str,
+        look: &mut dyn FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<Outcome> {
+        let slice = Slice {
+            url: url.to_owned(),
+            rate: None,
+            duration_ms: self.driver,
+            warmup_ms: 0,
+            connections: CLIENTS,
+        };
+        let outcome = load::run(&context.release_dir, &[slice], look)?.pop();
+        outcome.context("the load driver told no outcome")
+    }
+}
+
+impl Sent {
+    /// Calls per second while it counted; an error when it has a fault.
+    pub fn rate(&self) -> anyhow::Result<f64> {
+        let measured = self.summary.count("http_reqs{phase:measured}")?;
+        let (from_ms, to_ms) = self.window_ms;
+        Ok(1000.0 * measured as f64 / (to_ms - from_ms))
+    }
+}

@@ -1,0 +1,110 @@
+//! Containers under a sidecar's limits: the proxy in its own image, and nginx of this machine in
+//! the same one.
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::super::SubjectFiles;
+use crate::interrupt;
+use crate::tools::docker::{Container, Docker, Image};
+use crate::tools::nginx;
+use crate::tools::subject::{free_address, is_ready};
+
+/// What the requirement calls realistic for a sidecar.
+pub const LIMITS: [&str; 4] = ["--cpus", "0.5", "--memory", "128m"];
+const READY_DEADLINE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(10);
+
+/// What containers are made of.
+pub struct Cage<'a> {
+    /// The client.
+    pub docker: &'a Docker,
+    /// Where the proxy is.
+    pub image: &'a Image,
+    /// What the proxy is started with.
+    pub files: &'a SubjectFiles,
+}
+
+/// A container that answers.
+pub struct Caged {
+    /// Its owner.
+    pub container: Container,
+    /// Its MCP endpoint.
+    pub url: String,
+}
+
+impl Cage<'_> {
+    /// The proxy in front of `upstream`, ready.
+    pub fn proxy(&self, upstream: &str) -> anyhow::Result<Caged> {
+        let address = free_address()?;
+        let listen = address.to_string();
+        let folder = self.files.folder().display();
+        let mount = format!("{folder}:{folder}:ro");
+        let options = [&LIMITS[..], &["--volume", &mount]].concat();
+        let (config, policy) = (self.files.config(), self.files.policy());
+        let container = self.docker.run(
+            self.image.tag(),
+            &options,
+            &[
+                "--config",
+                text(&config)?,
+                "--policy",
+                text(&policy)?,
+                "--upstream",
+                upstream,
+                "--listen",
+                &listen,
+            ],
+        )?;
+        answering(container, address, is_ready)
+    }
+
+    /// nginx in front of the same `upstream` under the same limits. The result's first part holds
+    /// its configuration.
+    pub fn nginx(&self, binary: &Path, upstream: &str) -> anyhow::Result<(nginx::Setup, Caged)> {
+        let setup = nginx::set_up(upstream)?;
+        let own = setup.folder.path().display();
+        // Its libraries and what they read: the image has none.
+        let folders = ["/usr", "/lib", "/lib64", "/etc"].map(PathBuf::from);
+        let system = folders.iter().filter(|folder| folder.is_dir());
+        let mut volumes: Vec<String> = system
+            .map(|folder| format!("{0}:{0}:ro", folder.display()))
+            .collect();
+        volumes.push(format!("{own}:{own}"));
+        let mut options = LIMITS.to_vec();
+        options.extend(["--user", "0:0", "--entrypoint", text(binary)?]);
+        options.extend(volumes.iter().flat_map(|volume| ["--volume", volume]));
+        let arguments = ["-c", text(&setup.config)?];
+        let container = self.docker.run(self.image.tag(), &options, &arguments)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], setup.port));
+        let listens = |address| TcpStream::connect(address).is_ok();
+        Ok((setup, answering(container, address, listens)?))
+    }
+}
+
+/// Waits until what the container serves at `address` is there.
+fn answering(
+    mut container: Container,
+    address: SocketAddr,
+    is_there: impl Fn(SocketAddr) -> bool,
+) -> anyhow::Result<Caged> {
+    let until = Instant::now() + READY_DEADLINE;
+    while !is_there(address) {
+        interrupt::check()?;
+        container.check_running()?;
+        if Instant::now() > until {
+            bail!("the container did not answer at {address} within {READY_DEADLINE:?}");
+        }
+        std::thread::sleep(POLL);
+    }
+    let url = format!("http://{address}/mcp");
+    Ok(Caged { container, url })
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str()
+        .with_context(|| format!("`{}` is not UTF-8", path.display()))
+}

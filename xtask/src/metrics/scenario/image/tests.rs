@@ -1,0 +1,130 @@
+//! Images that were really pushed: what is read of them is what the registry holds.
+
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+
+use super::*;
+use crate::metrics::catalog::Tier;
+use crate::metrics::model::{Outcome, Value};
+use crate::metrics::report::fixture;
+use crate::tools::docker::tests::{daemon, pushed};
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+fn own() -> &'static str {
+    Architecture::own().unwrap().name
+}
+
+fn recorder() -> (TempDir, Recorder) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run.json");
+    let recorder = Recorder::new(&path, fixture::start(&[Tier::Three])).unwrap();
+    (directory, recorder)
+}
+
+fn value(recorder: &Recorder, metric: &str) -> Value {
+    match &recorder.run().record(metric).unwrap().outcome {
+        Outcome::Measured { value, .. } => value.clone(),
+        other => panic!("{metric}: {other:?}"),
+    }
+}
+
+/// The registry's own account of a manifest, asked without docker.
+fn stored(registry: &Registry, tag: &str, kind: &str) -> Json {
+    let url = format!("http://{}/v2/app/manifests/{tag}", registry.address());
+    let mut answer = ureq::get(&url).header("accept", kind).call().unwrap();
+    serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+}
+
+/// Puts a manifest into the registry, and returns its digest.
+fn put(registry: &Registry, tag: &str, manifest: &Json) -> String {
+    let url = format!("http://{}/v2/app/manifests/{tag}", registry.address());
+    let kind = manifest["mediaType"].as_str().unwrap();
+    let request = ureq::put(&url).header("content-type", kind);
+    let answer = request.send(manifest.to_string()).unwrap();
+    let digest = answer.headers().get("docker-content-digest").unwrap();
+    digest.to_str().unwrap().to_owned()
+}
+
+/// The list `list` with what `docker buildx` adds to it: an attestation of its first image.
+fn attested(registry: &Registry, list: &str) -> Json {
+    let image = stored(registry, own(), MANIFEST);
+    let mut statement = image["layers"][0].clone();
+    statement["mediaType"] = json!("application/vnd.in-toto+json");
+    let mut config = image["config"].clone();
+    config["mediaType"] = json!("application/vnd.oci.image.config.v1+json");
+    let attestation = json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [statement],
+    });
+    let digest = put(registry, "attestation", &attestation);
+    let mut index = stored(registry, list, LIST);
+    let first = index["manifests"][0]["digest"].clone();
+    let entries = index["manifests"].as_array_mut().unwrap();
+    entries.push(json!({
+        "mediaType": OCI_MANIFEST,
+        "digest": digest,
+        "size": attestation.to_string().len(),
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {
+            "vnd.docker.reference.type": "attestation-manifest",
+            "vnd.docker.reference.digest": first,
+        },
+    }));
+    index["mediaType"] = json!(INDEX);
+    index
+}
+
+#[test]
+fn each_platform_of_a_pushed_list_has_its_own_size_and_its_attestation_none() {
+    let Some(docker) = daemon() else { return };
+    let registry = Registry::start(&docker).unwrap();
+    let reference = |tag: &str| format!("{}/app:{tag}", registry.address());
+    let images = [("amd64", 40_000), ("arm64", 70_000)].map(|(architecture, size)| {
+        let platform = format!("linux/{architecture}");
+        pushed(&docker, &reference(architecture), &platform, size)
+    });
+    docker.push_list(&reference("list"), &images).unwrap();
+    put(&registry, "attested", &attested(&registry, "list"));
+
+    for tag in ["list", "attested"] {
+        let platforms = docker.manifest(&reference(tag)).unwrap();
+        let names: Vec<&str> = platforms.iter().map(|found| &*found.architecture).collect();
+        assert_eq!(names, ["amd64", "arm64"], "{tag}");
+        for platform in &platforms {
+            let manifest = stored(&registry, &platform.architecture, MANIFEST);
+            let layers = manifest["layers"].as_array().unwrap().iter();
+            let sizes: Vec<u64> = layers
+                .map(|layer| layer["size"].as_u64().unwrap())
+                .collect();
+            assert_eq!(platform.layers_bytes, sizes, "{tag}");
+        }
+        let (_directory, mut recorder) = recorder();
+        report(&mut recorder, &platforms, &[]).unwrap();
+        let own = platforms.iter().find(|found| found.architecture == own());
+        let own_bytes = Value::Integer(own.unwrap().compressed_bytes());
+        assert_eq!(value(&recorder, COMPRESSED), own_bytes, "{tag}");
+        assert_eq!(value(&recorder, LAYERS), Value::Integer(2), "{tag}");
+        assert_eq!(value(&recorder, MULTI_ARCH), Value::Boolean(true), "{tag}");
+    }
+}
+
+#[test]
+fn an_image_of_one_platform_is_not_multi_arch() {
+    let Some(docker) = daemon() else { return };
+    let registry = Registry::start(&docker).unwrap();
+    let tag = format!("{}/app:single", registry.address());
+    let platform = format!("linux/{}", own());
+    let _image = pushed(&docker, &tag, &platform, 1000);
+    let (_directory, mut recorder) = recorder();
+    let reasons = ["not built for another: some tool first".to_owned()];
+    report(&mut recorder, &docker.manifest(&tag).unwrap(), &reasons).unwrap();
+    assert_eq!(value(&recorder, MULTI_ARCH), Value::Boolean(false));
+    let notes = &recorder.run().record(MULTI_ARCH).unwrap().notes;
+    assert!(
+        format!("{notes:?}").contains("some tool first"),
+        "{notes:?}"
+    );
+}

@@ -1,0 +1,73 @@
+//! The image that is measured: docker, and the static binary packed by this checkout's Dockerfile.
+
+use anyhow::ensure;
+
+use super::super::context::Context;
+use super::super::recorder::Recorder;
+use crate::interrupt;
+use crate::tools::docker::{Docker, Image};
+use crate::tools::image::{self, ARCHITECTURES, Architecture};
+
+/// Docker; noted with the run.
+pub fn docker(recorder: &mut Recorder) -> anyhow::Result<Docker> {
+    let docker = Docker::find()?;
+    recorder.tool("docker", &docker.server_version);
+    Ok(docker)
+}
+
+/// An image of `repository` for this machine.
+pub fn image(context: &Context<'_>, docker: &Docker, repository: &str) -> anyhow::Result<Image> {
+    build(context, docker, Architecture::own()?, &tag(repository))
+}
+
+/// Images of `repository` for this machine, and for the other architectures that can be built for
+/// here; and why some could not be.
+pub fn images(
+    context: &Context<'_>,
+    docker: &Docker,
+    repository: &str,
+) -> anyhow::Result<(Vec<Image>, Vec<String>)> {
+    let own = Architecture::own()?;
+    let tag = |architecture: Architecture| format!("{}-{}", tag(repository), architecture.name);
+    let mut images = vec![build(context, docker, own, &tag(own))?];
+    let mut reasons = Vec::new();
+    for other in ARCHITECTURES.into_iter().filter(|other| *other != own) {
+        if let Some(obstacle) = other.obstacle() {
+            reasons.push(format!("not built for {}: `{obstacle}` first", other.name));
+            continue;
+        }
+        match build(context, docker, other, &tag(other)) {
+            Ok(image) => images.push(image),
+            Err(error) if interrupt::cause(&error).is_some() => return Err(error),
+            // What is measured of the own architecture does not depend on it.
+            Err(error) => reasons.push(format!("not built for {}: {error:#}", other.name)),
+        }
+    }
+    Ok((images, reasons))
+}
+
+/// One tag a process: another run on this machine has its own.
+pub fn tag(repository: &str) -> String {
+    format!("{repository}:xtask-{}", std::process::id())
+}
+
+fn build(
+    context: &Context<'_>,
+    docker: &Docker,
+    architecture: Architecture,
+    tag: &str,
+) -> anyhow::Result<Image> {
+    let built_here = context.binary == context.release_dir.join("thoughtgate");
+    ensure!(
+        built_here,
+        "the binary given with --binary may not run in an empty image, and no other is measured in \
+         its place (measure without --binary)"
+    );
+    let binary = {
+        let label = format!("building the static binary for {}", architecture.name);
+        let _step = context.progress.step(&label, 0.0);
+        architecture.build_binary(&context.workspace)?
+    };
+    interrupt::check()?;
+    image::build(docker, &context.workspace, (architecture, &binary), tag)
+}

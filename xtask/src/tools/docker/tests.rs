@@ -1,0 +1,155 @@
+//! What the daemon does for real, where there is one; and what is told where there is none.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::registry::Registry;
+use super::*;
+
+/// The daemon; none where it is missing, which is said, and which CI does not take for an answer.
+pub(crate) fn daemon() -> Option<Docker> {
+    match Docker::find() {
+        Ok(docker) => Some(docker),
+        Err(error) => {
+            let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+            assert!(!in_ci, "CI must have a docker daemon: {error:#}");
+            eprintln!("skipped: {error:#}");
+            None
+        }
+    }
+}
+
+/// Builds and pushes an image of two layers; the larger `size`, the larger the first of them.
+pub(crate) fn pushed(docker: &Docker, tag: &str, platform: &str, size: usize) -> Image {
+    let folder = context("COPY program /program\nCOPY more /more\nENTRYPOINT [\"/program\"]\n");
+    // Bytes that no compression makes small.
+    let mut state = 1_u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    let program: Vec<u8> = (0..size).map(|_| noise()).collect();
+    fs::write(folder.path().join("program"), program).unwrap();
+    fs::write(folder.path().join("more"), platform).unwrap();
+    let dockerfile = folder.path().join("Dockerfile");
+    let image = docker.build(&dockerfile, folder.path(), tag, platform);
+    let image = image.unwrap();
+    docker.push(&image).unwrap();
+    image
+}
+
+/// An image with nothing to run, unlike all others.
+fn small(docker: &Docker, tag: &str) -> Image {
+    let folder = context(&format!("LABEL only={tag}\nCOPY Dockerfile /\n"));
+    let dockerfile = folder.path().join("Dockerfile");
+    let image = docker.build(&dockerfile, folder.path(), tag, "linux/amd64");
+    image.unwrap()
+}
+
+/// A folder with a Dockerfile that begins from nothing.
+fn context(instructions: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("FROM scratch\n{instructions}");
+    fs::write(folder.path().join("Dockerfile"), text).unwrap();
+    folder
+}
+
+/// The lines that `docker` prints.
+fn lines(arguments: &[&str]) -> Vec<String> {
+    let output = docker(arguments, ASK).unwrap();
+    output.stdout.text().lines().map(str::to_owned).collect()
+}
+
+/// Fails when there is a container of this image, whatever its state.
+fn nothing_runs(tag: &str) {
+    let filter = format!("ancestor={tag}");
+    let left = lines(&["ps", "--all", "--quiet", "--filter", &filter]);
+    assert_eq!(left, Vec::<String>::new(), "{tag}");
+}
+
+fn unavailable(script: &str) -> Unavailable {
+    let client = Launch::new("sh").args(["-c", script, "docker"]);
+    Docker::ask(client).unwrap_err().downcast().unwrap()
+}
+
+#[test]
+fn what_is_missing_is_told_with_the_way_out() {
+    let missing = Docker::ask(Launch::new("/nowhere/docker")).unwrap_err();
+    assert_eq!(
+        missing.to_string(),
+        "there is no `docker` on PATH: install docker (Debian: apt-get install docker.io)"
+    );
+    let silent = unavailable("echo 'Cannot connect to the Docker daemon at x' >&2; exit 1");
+    assert_eq!(
+        silent.reason,
+        "the docker daemon does not answer (Cannot connect to the Docker daemon at x)"
+    );
+    assert!(silent.hint.contains("dockerd"), "{}", silent.hint);
+    let refused = unavailable("echo 'dial unix x: connect: permission denied' >&2; exit 1");
+    assert!(refused.hint.contains("`docker` group"), "{}", refused.hint);
+}
+
+#[test]
+fn a_refused_push_names_the_tag_and_the_way_out() {
+    let Some(docker) = daemon() else { return };
+    // Nobody listens on the port that every system keeps for nobody.
+    let tag = "localhost:1/refused:test";
+    let image = small(&docker, tag);
+    let message = format!("{:#}", docker.push(&image).unwrap_err());
+    assert!(
+        message.starts_with("failed to push `localhost:1/refused:test`"),
+        "{message}"
+    );
+    assert!(message.contains("without --registry"), "{message}");
+    assert!(message.contains("connection refused"), "{message}");
+    drop(image);
+    assert_eq!(lines(&["images", "--quiet", tag]), Vec::<String>::new());
+}
+
+#[test]
+fn a_container_that_cannot_start_says_why_and_leaves_nothing() {
+    let Some(docker) = daemon() else { return };
+    let tag = "xtask-test:nothing-to-run";
+    let image = small(&docker, tag);
+    let mut container = docker
+        .run(image.tag(), &["--entrypoint", "/missing"], &[])
+        .unwrap();
+    let message = loop {
+        if let Err(error) = container.check_running() {
+            break format!("{error:#}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert!(message.contains("is not running"), "{message}");
+    assert!(message.contains("/missing"), "{message}");
+    drop(container);
+    nothing_runs(tag);
+}
+
+#[test]
+fn a_container_dropped_while_it_is_made_leaves_nothing() {
+    let Some(docker) = daemon() else { return };
+    let tag = "xtask-test:dropped";
+    let image = small(&docker, tag);
+    // A program of this machine, in an image that has none.
+    let mounts = ["/bin", "/usr", "/lib", "/lib64"].map(|folder| format!("{folder}:{folder}:ro"));
+    let mut options = vec!["--entrypoint", "/bin/sleep"];
+    options.extend(mounts.iter().flat_map(|mount| ["--volume", mount]));
+    for wait_ms in [0, 30, 100, 300] {
+        let container = docker.run(image.tag(), &options, &["300"]).unwrap();
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        drop(container);
+    }
+    nothing_runs(tag);
+}
+
+#[test]
+fn a_registry_ends_with_its_owner() {
+    let Some(docker) = daemon() else { return };
+    let registry = Registry::start(&docker).unwrap();
+    let address = registry.address().replace("localhost", "127.0.0.1");
+    std::net::TcpStream::connect(&address).unwrap();
+    drop(registry);
+    assert!(std::net::TcpStream::connect(&address).is_err());
+}

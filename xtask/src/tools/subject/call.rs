@@ -1,0 +1,57 @@
+//! One `tools/call` on a connection of its own, which is not waited for.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::ANSWER_DEADLINE;
+use crate::tools::load;
+
+/// A call that is ready to be sent.
+#[derive(Debug)]
+pub struct OpenCall {
+    stream: TcpStream,
+    request: Vec<u8>,
+}
+
+impl OpenCall {
+    /// Connects to the proxy; the call is that of all scenarios, of another tool.
+    pub(super) fn new(
+        address: SocketAddr,
+        tool: &str,
+        arguments: &Value,
+    ) -> anyhow::Result<OpenCall> {
+        let mut message: Value = serde_json::from_str(load::MESSAGE)
+            .context("failed to read the message that is sent as load")?;
+        message["params"]["name"] = json!(tool);
+        message["params"]["arguments"] = arguments.clone();
+        let body = message.to_string();
+        let mut head = format!("POST /mcp HTTP/1.1\r\nhost: {address}\r\n");
+        head.push_str("content-type: application/json\r\n");
+        head.push_str("accept: application/json, text/event-stream\r\n");
+        for header in load::headers(&body)? {
+            head.push_str(&header);
+            head.push_str("\r\n");
+        }
+        let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        let connect = || {
+            let stream = TcpStream::connect_timeout(&address, ANSWER_DEADLINE)?;
+            stream.set_nodelay(true)?;
+            stream.set_write_timeout(Some(ANSWER_DEADLINE))?;
+            Ok::<_, std::io::Error>(stream)
+        };
+        let stream = connect().with_context(|| format!("failed to connect to {address}"))?;
+        Ok(OpenCall {
+            stream,
+            request: request.into_bytes(),
+        })
+    }
+
+    /// Sends it. Whoever drops it gives up on the answer.
+    pub fn send(&mut self) -> anyhow::Result<()> {
+        let sent = self.stream.write_all(&self.request);
+        sent.context("failed to send a call to the proxy")
+    }
+}

@@ -1,0 +1,78 @@
+//! The Slack double `mock-slack`: what was posted to it, and when it had arrived.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Server, upstream};
+use crate::tools::process::{Launch, Stream};
+
+/// The token that calls must carry.
+pub const TOKEN: &str = "xoxb-test";
+
+/// A running Slack double; dropping it kills it.
+#[derive(Debug)]
+pub struct Slack {
+    server: Server,
+}
+
+/// A message that was posted.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Posted {
+    /// When the call had arrived, in microseconds of Unix time.
+    received_at_us: u64,
+    posted: Content,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct Content {
+    text: String,
+    blocks: Value,
+}
+
+impl Slack {
+    /// Starts `mock-slack` from the directory of the helper binaries.
+    pub fn start(release_dir: &Path) -> anyhow::Result<Slack> {
+        let launch = Launch::new(release_dir.join("mock-slack")).args([
+            "--listen",
+            "127.0.0.1:0",
+            "--token",
+            TOKEN,
+        ]);
+        let announced = upstream::announced;
+        let server = Server::start("the Slack double", launch, Stream::Stdout, announced)?;
+        Ok(Slack { server })
+    }
+
+    /// What replaces `https://slack.com/api`.
+    pub fn url(&self) -> String {
+        self.server.url("/api")
+    }
+
+    /// All messages, in order of arrival.
+    pub fn messages(&mut self) -> anyhow::Result<Vec<Posted>> {
+        let text = self.server.get_ok("/control/messages")?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("failed to read the messages of the Slack double {text:?}"))
+    }
+}
+
+impl Posted {
+    /// When it had arrived, by the clock of the whole machine.
+    pub fn received(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_micros(self.received_at_us)
+    }
+
+    /// What a notification shows of it.
+    pub fn text(&self) -> &str {
+        &self.posted.text
+    }
+
+    /// Whether any of its blocks shows `text`.
+    pub fn shows(&self, text: &str) -> bool {
+        self.posted.blocks.to_string().contains(text)
+    }
+}
