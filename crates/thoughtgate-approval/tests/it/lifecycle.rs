@@ -7,7 +7,7 @@ use thoughtgate_approval::{Approvals, Call, ClaimError, State, View, digest};
 use crate::slack::Slack;
 use crate::support::{
     AGENT, APPROVER, approved, call, decision, digest_of, eventually, open, policies, raw, request,
-    settings, view,
+    request_later, settings, view,
 };
 
 #[tokio::test]
@@ -157,9 +157,9 @@ async fn a_body_that_a_joining_call_brings_is_kept() {
     let slack = Slack::start().await;
     let approvals = open(&settings(&slack)).await;
     let held = request(&approvals, "tool").await;
-    let body = Some(b"later".as_slice());
+    let body = b"later";
     let later = Call {
-        body,
+        body: Some(body),
         ..call("tool")
     };
     assert_eq!(approvals.request(later).await.unwrap(), held);
@@ -170,7 +170,7 @@ async fn a_body_that_a_joining_call_brings_is_kept() {
         .await
         .unwrap();
     let kept = approvals.kept(claim.id()).unwrap();
-    assert_eq!(Some(kept.body.as_slice()), body);
+    assert_eq!(kept.body, body);
     assert_eq!(kept.principal, AGENT);
     claim.complete(None).await;
 }
@@ -268,14 +268,8 @@ async fn calls_with_a_kept_body_are_announced_when_approved() {
     let approvals = open(&settings(&slack)).await;
     let mut ready = approvals.ready();
     let held = approved(&approvals, &slack, "held").await;
-    let body = Some(b"later".as_slice());
-    let later = approvals
-        .request(Call {
-            body,
-            ..call("later")
-        })
-        .await
-        .unwrap();
+    let body = b"later";
+    let later = request_later(&approvals, "later", body).await;
     slack.react_to(later, &[(APPROVER, "+1")]).await;
     assert_eq!(ready.recv().await, Some(later));
     assert!(!view(&approvals, held).has_body);
@@ -286,7 +280,7 @@ async fn calls_with_a_kept_body_are_announced_when_approved() {
         .await
         .unwrap();
     let kept = approvals.kept(claim.id()).unwrap();
-    assert_eq!(Some(kept.body.as_slice()), body);
+    assert_eq!(kept.body, body);
     assert_eq!(kept.principal, AGENT);
     claim.complete(Some(b"result".to_vec())).await;
     let view = approvals

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use thoughtgate_approval::{Call, ClaimError, Settings, State, StoreLocation};
+use thoughtgate_approval::{ClaimError, Settings, State, StoreLocation};
 
 use crate::slack::{Fault, Slack};
 use crate::support::{
-    AGENT, APPROVER, approved, call, decision, digest_of, eventually, in_file, open, request,
-    settings, view,
+    AGENT, APPROVER, approved, call, decision, digest_of, eventually, filed, open, request,
+    request_later, settings, view,
 };
 
 /// The settings for a copy of the store as it is on disk now: what a crash would leave.
@@ -25,9 +25,7 @@ fn crashed(settings: &Settings, directory: &Path) -> Settings {
 
 #[tokio::test]
 async fn a_pending_approval_goes_on_without_asking_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let slack = Slack::start().await;
-    let settings = in_file(settings(&slack), directory.path());
+    let (_directory, slack, settings) = filed().await;
     let approvals = open(&settings).await;
     let id = request(&approvals, "tool").await;
     let state = approvals.seal(id, AGENT).unwrap();
@@ -44,9 +42,7 @@ async fn a_pending_approval_goes_on_without_asking_again() {
 
 #[tokio::test]
 async fn an_approval_that_was_not_asked_yet_is_asked_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let slack = Slack::start().await;
-    let settings = in_file(settings(&slack), directory.path());
+    let (_directory, slack, settings) = filed().await;
     slack.fail("chat.postMessage", [Fault::Limited]);
     let approvals = open(&settings).await;
     let id = request(&approvals, "tool").await;
@@ -65,9 +61,7 @@ async fn an_approval_that_was_not_asked_yet_is_asked_once() {
 
 #[tokio::test]
 async fn an_approval_that_may_have_been_asked_is_not_asked_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let slack = Slack::start().await;
-    let settings = in_file(settings(&slack), directory.path());
+    let (_directory, slack, settings) = filed().await;
     slack.fail("chat.postMessage", [Fault::HangAfter]);
     let approvals = open(&settings).await;
     let id = request(&approvals, "tool").await;
@@ -84,9 +78,7 @@ async fn an_approval_that_may_have_been_asked_is_not_asked_again() {
 
 #[tokio::test]
 async fn a_claim_is_on_disk_before_the_call_can_run() {
-    let directory = tempfile::tempdir().unwrap();
-    let slack = Slack::start().await;
-    let settings = in_file(settings(&slack), directory.path());
+    let (directory, slack, settings) = filed().await;
     let approvals = open(&settings).await;
     let id = approved(&approvals, &slack, "tool").await;
     let claim = approvals
@@ -106,19 +98,11 @@ async fn a_claim_is_on_disk_before_the_call_can_run() {
 
 #[tokio::test]
 async fn a_request_is_on_disk_when_it_is_answered() {
-    let directory = tempfile::tempdir().unwrap();
-    let slack = Slack::start().await;
+    let (directory, slack, settings) = filed().await;
     slack.stick(crate::support::CHANNEL);
-    let settings = in_file(settings(&slack), directory.path());
     let approvals = open(&settings).await;
-    let body = Some(b"the call".as_slice());
-    let id = approvals
-        .request(Call {
-            body,
-            ..call("tool")
-        })
-        .await
-        .unwrap();
+    let body = b"the call";
+    let id = request_later(&approvals, "tool", body).await;
     let after = open(&crashed(&settings, directory.path())).await;
     assert_eq!(view(&after, id).state, State::Pending);
     assert!(view(&after, id).has_body);
@@ -128,18 +112,10 @@ async fn a_request_is_on_disk_when_it_is_answered() {
 
 #[tokio::test]
 async fn an_unused_approval_can_be_used_once_afterwards() {
-    let directory = tempfile::tempdir().unwrap();
-    let slack = Slack::start().await;
-    let settings = in_file(settings(&slack), directory.path());
+    let (_directory, slack, settings) = filed().await;
     let approvals = open(&settings).await;
-    let body = Some(b"the call".as_slice());
-    let id = approvals
-        .request(Call {
-            body,
-            ..call("tool")
-        })
-        .await
-        .unwrap();
+    let body = b"the call";
+    let id = request_later(&approvals, "tool", body).await;
     slack.react_to(id, &[(APPROVER, "+1")]).await;
     decision(&approvals, id).await;
     approvals.close().await;
@@ -151,7 +127,7 @@ async fn an_unused_approval_can_be_used_once_afterwards() {
         .await
         .unwrap();
     let kept = approvals.kept(claim.id()).unwrap();
-    assert_eq!(Some(kept.body.as_slice()), body);
+    assert_eq!(kept.body, body);
     claim.complete(Some(b"the result".to_vec())).await;
     approvals.close().await;
 
@@ -171,9 +147,7 @@ async fn an_unused_approval_can_be_used_once_afterwards() {
 
 #[tokio::test]
 async fn an_outcome_that_was_not_shown_yet_is_shown_afterwards() {
-    let directory = tempfile::tempdir().unwrap();
-    let slack = Slack::start().await;
-    let settings = in_file(settings(&slack), directory.path());
+    let (_directory, slack, settings) = filed().await;
     slack.fail("chat.update", [Fault::Limited]);
     let approvals = open(&settings).await;
     let id = approved(&approvals, &slack, "tool").await;
@@ -189,9 +163,7 @@ async fn an_outcome_that_was_not_shown_yet_is_shown_afterwards() {
 
 #[tokio::test]
 async fn after_the_close_nothing_is_accepted_or_asked() {
-    let directory = tempfile::tempdir().unwrap();
-    let slack = Slack::start().await;
-    let settings = in_file(settings(&slack), directory.path());
+    let (_directory, slack, settings) = filed().await;
     let approvals = open(&settings).await;
     approvals.close().await;
     approvals.close().await;

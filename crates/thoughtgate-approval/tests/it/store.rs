@@ -6,7 +6,7 @@ use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 use thoughtgate_approval::{Approvals, Call, OpenError, Settings, StoreLocation};
 
 use crate::slack::Slack;
-use crate::support::{AGENT, call, in_file, open, raw, request, settings};
+use crate::support::{AGENT, call, filed, open, raw, request, request_later, settings};
 
 fn path(settings: &Settings) -> PathBuf {
     match &settings.store {
@@ -17,9 +17,7 @@ fn path(settings: &Settings) -> PathBuf {
 
 /// A store with one approval in it, closed, and the directory that must outlive it.
 async fn used() -> (Settings, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let slack = Slack::start().await;
-    let settings = in_file(settings(&slack), directory.path());
+    let (directory, _slack, settings) = filed().await;
     let approvals = open(&settings).await;
     let arguments = raw(r#"{"note":"visible-text","password":"hunter2"}"#);
     approvals
@@ -133,9 +131,7 @@ async fn a_newer_store_is_refused() {
 
 #[tokio::test]
 async fn a_body_is_removed_with_the_end_of_its_approval() {
-    let directory = tempfile::tempdir().unwrap();
-    let slack = Slack::start().await;
-    let settings = in_file(settings(&slack), directory.path());
+    let (_directory, _slack, settings) = filed().await;
     let bodies: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("bodies");
     let count = || {
         let database = Database::open(path(&settings)).unwrap();
@@ -143,14 +139,8 @@ async fn a_body_is_removed_with_the_end_of_its_approval() {
         read.open_table(bodies).unwrap().len().unwrap()
     };
     let approvals = open(&settings).await;
-    let body = Some(b"later".as_slice());
-    let id = approvals
-        .request(Call {
-            body,
-            ..call("tool")
-        })
-        .await
-        .unwrap();
+    let body = b"later";
+    let id = request_later(&approvals, "tool", body).await;
     approvals.close().await;
     assert_eq!(count(), 1);
     let approvals = open(&settings).await;

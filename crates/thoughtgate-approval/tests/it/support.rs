@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use tempfile::TempDir;
 use thoughtgate_approval::{
     Approvals, Call, Digest, Id, Secret, Settings, SlackSettings, State, StoreLocation, View,
     digest,
@@ -36,6 +37,14 @@ pub(crate) fn in_file(mut settings: Settings, directory: &Path) -> Settings {
     settings
 }
 
+/// A Slack, and settings that keep approvals in a file of the folder.
+pub(crate) async fn filed() -> (TempDir, Slack, Settings) {
+    let directory = tempfile::tempdir().unwrap();
+    let slack = Slack::start().await;
+    let settings = in_file(settings(&slack), directory.path());
+    (directory, slack, settings)
+}
+
 pub(crate) async fn open(settings: &Settings) -> Approvals {
     Approvals::open(settings.clone())
         .await
@@ -53,6 +62,15 @@ pub(crate) fn call(tool: &str) -> Call<'_> {
         policies: &[],
         generation: 1,
     }
+}
+
+/// Asks for a call that is answered later, with this body.
+pub(crate) async fn request_later(approvals: &Approvals, tool: &str, body: &[u8]) -> Id {
+    let call = Call {
+        body: Some(body),
+        ..call(tool)
+    };
+    approvals.request(call).await.expect("a request")
 }
 
 pub(crate) fn raw(text: &str) -> Box<RawValue> {

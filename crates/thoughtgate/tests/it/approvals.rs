@@ -17,7 +17,7 @@ use thoughtgate_test::client::{self, EventStream, Response};
 use thoughtgate_test::mock_mcp::{self, MockMcp};
 use thoughtgate_test::mock_slack::{self, MockSlack};
 
-use crate::support::Proxy;
+use crate::support::{Proxy, before};
 
 const APPROVER: &str = "U0APPROVER";
 const STRANGER: &str = "U0STRANGER";
@@ -94,7 +94,7 @@ impl Scene {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         let (url, policy) = (self.upstream.url(), self.policy());
-        let arguments = ["--upstream", &url, "--policy", policy.to_str().unwrap()];
+        let arguments = before(&url, &policy);
         Proxy::with(&arguments, &environment)
     }
 

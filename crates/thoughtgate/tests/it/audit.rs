@@ -8,7 +8,7 @@ use serde_json::Value;
 use thoughtgate_test::client::{self, Connection};
 use thoughtgate_test::mock_mcp::{self, Hold, MockMcp};
 
-use crate::support::{PATIENCE, Proxy, borrowed, call, modern_call, policy};
+use crate::support::{PATIENCE, Proxy, before, borrowed, call, modern_call, policy};
 
 const POLICY: &str =
     r#"@id("echo") permit (principal, action == Action::"tools/call", resource == Tool::"echo");"#;
@@ -17,12 +17,8 @@ fn audited() -> (MockMcp, Proxy, tempfile::TempDir) {
     let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = policy(POLICY);
-    let arguments = [
-        "--upstream",
-        &upstream.url(),
-        "--policy",
-        file.path().to_str().unwrap(),
-    ];
+    let url = upstream.url();
+    let arguments = before(&url, file.path());
     let audit = folder.path().join("audit.jsonl");
     let proxy = Proxy::with(
         &arguments,

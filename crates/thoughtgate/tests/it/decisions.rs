@@ -2,7 +2,7 @@
 
 use thoughtgate_test::client;
 
-use crate::support::{ALL, Proxy, borrowed, call, modern_call, pair, policy};
+use crate::support::{ALL, Proxy, before, borrowed, call, modern_call, pair, policy};
 
 const SOME: &str = r#"@id("echo-only") permit (principal, action == Action::"tools/call", resource == Tool::"echo");
     @id("no-rm") forbid (principal, action == Action::"tools/call", resource == Tool::"rm");"#;
@@ -212,12 +212,8 @@ async fn the_agent_is_told_by_a_header() {
     let file = policy(
         r#"permit (principal == Agent::"alice", action == Action::"tools/call", resource);"#,
     );
-    let arguments = [
-        "--upstream",
-        &upstream.url(),
-        "--policy",
-        file.path().to_str().unwrap(),
-    ];
+    let url = upstream.url();
+    let arguments = before(&url, file.path());
     let proxy = Proxy::with(&arguments, &[("THOUGHTGATE_AGENT_HEADER", "x-agent")]);
     let ask = async |headers: &[(&str, &str)]| {
         client::post_json(&proxy.url(), headers, call("echo"))

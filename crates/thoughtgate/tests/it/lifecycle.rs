@@ -9,7 +9,7 @@ use thoughtgate_test::client::{self, Connection};
 use thoughtgate_test::mock_mcp::{self, Hold};
 use thoughtgate_test::process::Output;
 
-use crate::support::{ALL, PATIENCE, Proxy, call, pair, policy};
+use crate::support::{ALL, PATIENCE, Proxy, before, call, pair, policy};
 
 #[tokio::test]
 async fn ready_follows_the_upstream() {
@@ -34,14 +34,12 @@ async fn ready_follows_the_upstream() {
 async fn admin_routes_move_to_their_own_port() {
     let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
     let file = policy(ALL);
+    let url = upstream.url();
     let arguments = [
-        "--upstream",
-        &upstream.url(),
-        "--policy",
-        file.path().to_str().unwrap(),
-        "--admin-listen",
-        "127.0.0.1:0",
-    ];
+        &before(&url, file.path())[..],
+        &["--admin-listen", "127.0.0.1:0"],
+    ]
+    .concat();
     let proxy = Proxy::with(&arguments, &[]);
     let line = proxy
         .process
@@ -139,12 +137,8 @@ async fn a_stop_finishes_what_is_in_flight_and_refuses_what_is_new() {
 async fn what_outlasts_the_deadline_is_cut_off() {
     let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
     let file = policy(ALL);
-    let arguments = [
-        "--upstream",
-        &upstream.url(),
-        "--policy",
-        file.path().to_str().unwrap(),
-    ];
+    let url = upstream.url();
+    let arguments = before(&url, file.path());
     let mut proxy = Proxy::with(&arguments, &[("THOUGHTGATE_TIMEOUTS_DRAIN", "50ms")]);
     upstream.hold(Hold::Answer);
     let url = proxy.url();

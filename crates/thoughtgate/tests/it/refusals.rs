@@ -4,7 +4,7 @@
 use http::Method;
 use thoughtgate_test::client::{self, RawConnection};
 
-use crate::support::{ALL, Proxy, borrowed, call, modern_call, pair};
+use crate::support::{ALL, Proxy, before, borrowed, call, modern_call, pair};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#;
 
@@ -143,12 +143,8 @@ async fn bodies_over_the_limit() {
             thoughtgate_test::mock_mcp::spawn(thoughtgate_test::mock_mcp::Config::default())
                 .unwrap();
         let policy = crate::support::policy(ALL);
-        let arguments = [
-            "--upstream",
-            &upstream.url(),
-            "--policy",
-            policy.path().to_str().unwrap(),
-        ];
+        let url = upstream.url();
+        let arguments = before(&url, policy.path());
         let proxy = Proxy::with(&arguments, &[("THOUGHTGATE_LIMITS_BODY_BYTES", "2000")]);
         (upstream, proxy)
     };

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{ALL, Proxy, call, policy};
+use crate::support::{ALL, Proxy, before, call, policy};
 
 /// Exit code, standard output, standard error.
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
@@ -94,12 +94,7 @@ fn a_bad_policy_is_named_with_its_place() {
     let file = policy(
         "permit (principal, action, resource);\npermit (principal, action == Action::\"tool/call\", resource);\n",
     );
-    let arguments = [
-        "--upstream",
-        "http://127.0.0.1:1/mcp",
-        "--policy",
-        file.path().to_str().unwrap(),
-    ];
+    let arguments = before("http://127.0.0.1:1/mcp", file.path());
     let (code, _, error) = run(&arguments, &[]);
     assert_eq!(code, Some(2));
     assert!(
@@ -113,12 +108,10 @@ fn a_bad_policy_is_named_with_its_place() {
 fn approval_needs_a_channel() {
     let file = policy("@id(\"pay\") @approve permit (principal, action, resource);");
     let arguments = [
-        "--upstream",
-        "http://127.0.0.1:1/mcp",
-        "--policy",
-        file.path().to_str().unwrap(),
-        "--check",
-    ];
+        &before("http://127.0.0.1:1/mcp", file.path())[..],
+        &["--check"],
+    ]
+    .concat();
     let (code, _, error) = run(&arguments, &[]);
     assert_eq!(code, Some(2));
     assert!(
@@ -152,12 +145,10 @@ fn the_environment_and_the_flags_win_in_this_order() {
 fn a_misspelt_variable_is_told() {
     let file = policy(ALL);
     let arguments = [
-        "--upstream",
-        "http://127.0.0.1:1/mcp",
-        "--policy",
-        file.path().to_str().unwrap(),
-        "--check",
-    ];
+        &before("http://127.0.0.1:1/mcp", file.path())[..],
+        &["--check"],
+    ]
+    .concat();
     let (code, _, error) = run(&arguments, &[("THOUGHTGATE_UPSTREAM", "http://x/")]);
     assert_eq!(code, Some(0));
     assert!(
@@ -172,13 +163,10 @@ fn a_port_in_use_is_named() {
     let address = taken.local_addr().unwrap().to_string();
     let file = policy(ALL);
     let arguments = [
-        "--upstream",
-        "http://127.0.0.1:1/mcp",
-        "--policy",
-        file.path().to_str().unwrap(),
-        "--listen",
-        &address,
-    ];
+        &before("http://127.0.0.1:1/mcp", file.path())[..],
+        &["--listen", &address],
+    ]
+    .concat();
     let (code, _, error) = run(&arguments, &[]);
     assert_eq!(code, Some(2));
     assert!(

@@ -32,10 +32,7 @@ impl Drop for Kill {
 impl Proxy {
     /// In front of `upstream`, with a policy file.
     pub fn start(upstream: &str, policy: &Path) -> Proxy {
-        Proxy::with(
-            &["--upstream", upstream, "--policy", policy.to_str().unwrap()],
-            &[],
-        )
+        Proxy::with(&before(upstream, policy), &[])
     }
 
     /// With these arguments and environment, on a free port.
@@ -112,6 +109,11 @@ impl Proxy {
         })?;
         line.rsplit(' ').next()?.parse().ok()
     }
+}
+
+/// The arguments of a proxy in front of `upstream`, with a policy file.
+pub fn before<'a>(upstream: &'a str, policy: &'a Path) -> [&'a str; 4] {
+    ["--upstream", upstream, "--policy", policy.to_str().unwrap()]
 }
 
 /// A policy file with this text.

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::support::{ALL, Proxy, call, policy};
+use crate::support::{ALL, Proxy, before, call, policy};
 
 /// Takes TLS connections, and passes what is in them on to a server without.
 struct Terminator {
@@ -76,12 +76,7 @@ async fn an_upstream_is_spoken_to_in_tls_and_has_to_be_trusted() {
     let terminator = Terminator::before(upstream.address()).await;
     let url = format!("https://{}/mcp", terminator.address);
     let file = policy(ALL);
-    let arguments = [
-        "--upstream",
-        &url,
-        "--policy",
-        file.path().to_str().unwrap(),
-    ];
+    let arguments = before(&url, file.path());
     let authority = terminator.authority();
     let proxy = Proxy::with(
         &arguments,
@@ -116,12 +111,7 @@ async fn approvers_are_asked_in_tls() {
     let terminator = Terminator::before(address.parse().unwrap()).await;
     let file = policy("@approve permit (principal, action, resource);");
     let url = upstream.url();
-    let arguments = [
-        "--upstream",
-        &url,
-        "--policy",
-        file.path().to_str().unwrap(),
-    ];
+    let arguments = before(&url, file.path());
     let (authority, base_url) = (
         terminator.authority(),
         format!("https://{}/api", terminator.address),
