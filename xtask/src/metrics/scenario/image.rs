@@ -34,17 +34,18 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
         let repository = format!("{}/thoughtgate", registry.address());
         let (images, reasons) = packed::images(context, &docker, &repository)?;
         let _step = context.progress.step("container image", SECONDS);
+        let dockerfile = context.workspace.join("Dockerfile");
+        let dockerfile = std::fs::read_to_string(&dockerfile)
+            .with_context(|| format!("failed to read `{}`", dockerfile.display()))?;
+        // First, since it needs no registry that takes the image.
+        let history = docker.history(images[0].tag())?;
+        recorder.text(BASE, &docker::base(&dockerfile, &history)?)?;
         for image in &images {
             docker.push(image)?;
         }
         let list = packed::tag(&repository);
         docker.push_list(&list, &images)?;
         let platforms = docker.manifest(&list)?;
-        let history = docker.history(images[0].tag())?;
-        let dockerfile = context.workspace.join("Dockerfile");
-        let dockerfile = std::fs::read_to_string(&dockerfile)
-            .with_context(|| format!("failed to read `{}`", dockerfile.display()))?;
-        recorder.text(BASE, &docker::base(&dockerfile, &history)?)?;
         report(recorder, &platforms, &reasons)
     })
 }

@@ -109,8 +109,15 @@ fn measure(
     if let Some(fault) = summary.fault() {
         return Ok(Block::Void(fault));
     }
+    let calls = schedule.calls();
+    if summary.requests != calls {
+        let sent = summary.requests;
+        return Ok(Block::Void(format!(
+            "k6 sent {sent} calls instead of {calls}"
+        )));
+    }
     let sent = Seen {
-        upstream: summary.requests,
+        upstream: calls,
         forwarded: schedule.proxied_calls(),
     };
     if let Some(fault) = bench.seen()?.since(before).fault(sent) {

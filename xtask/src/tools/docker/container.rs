@@ -80,7 +80,8 @@ impl Drop for Container {
                 Leftover::Container(&self.name).is_gone();
                 return;
             }
-            // A client that ended and a removal that fails: the daemon itself is gone.
+            // A client that ended and a removal that fails: the daemon itself is gone. Asked to
+            // remove the container at its end, it does that when it is back.
             if client_ended || Instant::now() > until {
                 return;
             }
