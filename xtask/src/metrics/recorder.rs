@@ -4,6 +4,7 @@
 //!
 //! Deliberately absent: measuring and judging.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -37,6 +38,21 @@ pub struct Start {
     pub git: Git,
     /// The binary under measurement.
     pub subject: Subject,
+}
+
+/// The context of an error after which a run cannot go on: what it measures has no place.
+#[derive(Debug)]
+pub struct Unsaved;
+
+impl fmt::Display for Unsaved {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the run ends, since its samples have no place")
+    }
+}
+
+/// Whether an error ends the run, and not only what was being measured.
+pub fn ends_the_run(error: &anyhow::Error) -> bool {
+    interrupt::cause(error).is_some() || error.is::<Unsaved>()
 }
 
 impl Recorder {
@@ -252,7 +268,7 @@ impl Recorder {
 
     fn save(&mut self) -> anyhow::Result<()> {
         self.run.finished = seconds_now();
-        store::save(&self.path, &self.run.to_text())
+        store::save(&self.path, &self.run.to_text()).context(Unsaved)
     }
 }
 

@@ -23,13 +23,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::interrupt;
 use crate::tools::scratch::Scratch;
 use crate::tools::subject::{Setup, Upstream};
 use crate::tools::unavailable::Unavailable;
 
 use super::context::Context;
-use super::recorder::Recorder;
+use super::recorder::{Recorder, ends_the_run};
 
 /// The configuration and the ten policies that are measured, as files.
 pub struct SubjectFiles {
@@ -127,7 +126,7 @@ pub fn attempt(
     let Err(error) = measure(recorder) else {
         return Ok(());
     };
-    if interrupt::cause(&error).is_some() {
+    if ends_the_run(&error) {
         return Err(error);
     }
     let left = pending(recorder);

@@ -9,7 +9,7 @@ use anyhow::bail;
 use serde_json::{Value as Json, json};
 
 use super::super::context::Context;
-use super::super::recorder::{Note, Recorder};
+use super::super::recorder::{Note, Recorder, ends_the_run};
 use super::seconds_if_wanted;
 use crate::interrupt;
 
@@ -92,7 +92,7 @@ pub fn run(
     let Err(error) = blocks.run(context, plan, measure) else {
         return Ok(());
     };
-    if interrupt::cause(&error).is_some() {
+    if ends_the_run(&error) {
         return Err(error);
     }
     let names = blocks.wanted.join("`, `");
