@@ -4,7 +4,6 @@
 //!
 //! Deliberately absent: measuring and judging.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +15,11 @@ pub use super::model::Note;
 use super::model::{Git, Host, Outcome, Record, Run, SCHEMA, Subject, Value};
 use super::{stats, store};
 use crate::interrupt;
+use unsaved::Unsaved;
+
+pub use unsaved::ends_the_run;
+
+mod unsaved;
 
 /// Owns the run while it goes on.
 pub struct Recorder {
@@ -38,21 +42,6 @@ pub struct Start {
     pub git: Git,
     /// The binary under measurement.
     pub subject: Subject,
-}
-
-/// The context of an error after which a run cannot go on: what it measures has no place.
-#[derive(Debug)]
-pub struct Unsaved;
-
-impl fmt::Display for Unsaved {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the run ends, since its samples have no place")
-    }
-}
-
-/// Whether an error ends the run, and not only what was being measured.
-pub fn ends_the_run(error: &anyhow::Error) -> bool {
-    interrupt::cause(error).is_some() || error.is::<Unsaved>()
 }
 
 impl Recorder {

@@ -17,7 +17,7 @@ pub mod manifest;
 pub mod registry;
 
 pub use base::base;
-pub use container::Container;
+pub use container::{Container, own_user};
 
 /// For an answer from the daemon's own state.
 const ASK: Duration = Duration::from_secs(20);
@@ -97,6 +97,8 @@ impl Docker {
             .args(["--platform", platform, "--tag", tag, "--file"])
             .arg(dockerfile)
             .arg(folder)
+            // With them, the image of one platform would be a list, which no list can hold.
+            .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
             .run_through(MOVE)
             .and_then(Output::success)
             .with_context(|| format!("failed to build the image `{tag}`"))?;

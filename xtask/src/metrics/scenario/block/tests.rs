@@ -79,7 +79,7 @@ fn decide(recorder: &mut Recorder, planned: usize, blocks: Vec<(f64, bool)>) {
         raw: Vec::new(),
         clean: 0,
         disturbed: Vec::new(),
-        voids_in_a_row: 0,
+        voids: 0,
     };
     for (value, disturbed) in blocks {
         all.take(measured(value), disturbed, &Json::Null).unwrap();
@@ -160,11 +160,25 @@ fn voids_without_end_end() {
     let begun = run_all(&mut recorder, &plan(9), |_| {
         Ok(Block::Void("status 400".to_owned()))
     });
-    assert_eq!(begun, VOIDS_IN_A_ROW);
+    assert_eq!(begun, VOIDS_AT_FIRST);
     let expected = Outcome::Failed {
-        error: "3 blocks in a row do not count, the last: status 400".to_owned(),
+        error: "none of 5 blocks counts, the last: status 400".to_owned(),
     };
     assert_eq!(record(&recorder, METRICS[0]).outcome, expected);
+}
+
+#[test]
+fn voids_after_a_sample_pass() {
+    let (_directory, mut recorder) = recorder();
+    let begun = run_all(&mut recorder, &plan(2), |number| {
+        Ok(match number {
+            1..9 => Block::Void("78 calls not sent".to_owned()),
+            _ => measured(1.0),
+        })
+    });
+    assert!(begun >= 10, "{begun}");
+    assert!(record(&recorder, METRICS[0]).samples.len() >= 2);
+    assert_eq!(record(&recorder, METRICS[0]).voids.len(), 8);
 }
 
 #[test]
