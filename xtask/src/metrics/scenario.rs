@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::tools::k6::K6;
 use crate::tools::scratch::Scratch;
 use crate::tools::subject::{Setup, Upstream};
 use crate::tools::unavailable::Unavailable;
@@ -79,6 +80,13 @@ impl SubjectFiles {
     pub fn policy(&self) -> PathBuf {
         self.folder.path().join("policies.cedar")
     }
+}
+
+/// k6; noted with the run.
+pub fn k6(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<K6> {
+    let k6 = K6::find(&context.tools_dir)?;
+    recorder.tool("k6", k6.version());
+    Ok(k6)
 }
 
 /// Seconds that all scenarios with a metric that is wanted take, builds left out.
