@@ -30,7 +30,7 @@ impl Effort {
     pub const FULL: Effort = Effort {
         sizes: &SIZES,
         evaluations: 100_000,
-        naive_time_max: Duration::from_secs(4),
+        naive_time_max: Duration::from_secs(1),
     };
     /// What the figures in reports are made of, as often as they are wanted.
     pub const QUOTED: Effort = Effort {

@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// A key and its value as raw text.
-pub(crate) type Member<'a> = (Cow<'a, str>, &'a RawValue);
+pub type Member<'a> = (Cow<'a, str>, &'a RawValue);
 
 /// Objects up to this size are searched for duplicates pair by pair, larger ones sorted.
 const PAIRWISE_MAX: usize = 16;
 
 /// Why an object's members cannot be taken.
 #[derive(Debug)]
-pub(crate) enum Unclear {
+pub enum Unclear {
     /// Not an object, or not JSON.
     NotAnObject,
     /// A key stands twice.
@@ -23,25 +23,54 @@ pub(crate) enum Unclear {
     Lookalike(String),
 }
 
-/// The members of the object in `text`; none of its keys may equal a governed one but for case.
-pub(crate) fn members<'a>(text: &'a str, governed: &[&str]) -> Result<Vec<Member<'a>>, Unclear> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let members = deserializer
-        .deserialize_map(Members)
-        .map_err(|_| Unclear::NotAnObject)?;
-    deserializer.end().map_err(|_| Unclear::NotAnObject)?;
-    if let Some(key) = duplicate(members.iter().map(|(key, _)| key.as_ref())) {
-        return Err(Unclear::Duplicate(key.to_owned()));
+/// The members of the object in `text`; a key that is not governed may not equal a governed one but
+/// for case.
+pub fn members<'a, 'g>(
+    text: &'a str,
+    governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
+) -> Result<Vec<Member<'a>>, Unclear> {
+    let object = Object::read(text, &[])?;
+    object.check(governed)?;
+    Ok(object.members)
+}
+
+/// An object taken apart, together with those within it that are taken apart too.
+#[derive(Default)]
+pub(crate) struct Object<'a> {
+    /// All members; the value of one that is in `inner` is not here.
+    pub(crate) members: Vec<Member<'a>>,
+    /// The member that the path names, if it is there.
+    pub(crate) inner: Option<Box<Object<'a>>>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads the object in `text` and, in the same pass, the member in it that `path` names, the one
+    /// in that, and so on. Each of them must be an object where it is there.
+    pub(crate) fn read(text: &'a str, path: &[&str]) -> Result<Object<'a>, Unclear> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let object = Along(path)
+            .deserialize(&mut deserializer)
+            .map_err(|_| Unclear::NotAnObject)?;
+        deserializer.end().map_err(|_| Unclear::NotAnObject)?;
+        Ok(object)
     }
-    for (key, _) in &members {
-        if governed
-            .iter()
-            .any(|name| key != name && folds_to(key, name))
-        {
-            return Err(Unclear::Lookalike(key.clone().into_owned()));
+
+    /// Whether two readers could read the keys differently. Does not look into `inner`.
+    pub(crate) fn check<'g>(
+        &self,
+        governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
+    ) -> Result<(), Unclear> {
+        let keys = || self.members.iter().map(|(key, _)| key.as_ref());
+        if let Some(key) = duplicate(keys()) {
+            return Err(Unclear::Duplicate(key.to_owned()));
+        }
+        let governed = governed.into_iter();
+        let mut others = keys().filter(|key| !governed.clone().any(|name| name == *key));
+        match others.find(|key| governed.clone().any(|name| folds_to(key, name))) {
+            Some(key) => Err(Unclear::Lookalike(key.to_owned())),
+            None => Ok(()),
         }
     }
-    Ok(members)
 }
 
 /// A key that stands twice.
@@ -63,44 +92,97 @@ pub(crate) fn duplicate<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Opti
         .map(|pair| pair[0])
 }
 
-/// Whether `key` equals the ASCII `name` for a reader that ignores case, also that of Unicode (the
-/// Kelvin sign is a `k`, the long s an `s`).
+/// Whether `key` equals `name` for a reader that ignores case, also that of Unicode (the Kelvin sign
+/// is a `k`, the long s an `s`).
 #[must_use]
 pub fn folds_to(key: &str, name: &str) -> bool {
-    let fold = |character: char| character.to_uppercase().flat_map(char::to_lowercase);
-    // No character folds to ASCII from more than three bytes.
-    key.len() <= name.len() * 3
-        && key
-            .chars()
-            .flat_map(fold)
-            .eq(name.chars().flat_map(char::to_lowercase))
+    if key.is_ascii() && name.is_ascii() {
+        // The folding below comes to the same, some fifty times slower.
+        return key.eq_ignore_ascii_case(name);
+    }
+    // No character folds to one a third of its length.
+    key.len() <= name.len() * 3 && folded(key).eq(folded(name))
 }
 
-struct Members;
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+}
 
-impl<'de> Visitor<'de> for Members {
-    type Value = Vec<Member<'de>>;
+/// Reads an object, and along the path the objects in it.
+struct Along<'p>(&'p [&'p str]);
+
+impl<'de> DeserializeSeed<'de> for Along<'_> {
+    type Value = Object<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Along<'_> {
+    type Value = Object<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::with_capacity(4);
+        let mut object = Object::default();
         while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
-            members.push((key, map.next_value()?));
+            let value = match self.0 {
+                [inner, path @ ..] if key == *inner => {
+                    object.inner = Some(Box::new(map.next_value_seed(Along(path))?));
+                    RawValue::NULL
+                }
+                _ => map.next_value()?,
+            };
+            object.members.push((key, value));
         }
-        Ok(members)
+        Ok(object)
     }
 }
 
 /// A key that borrows where it can; serde's own `Cow` always copies.
 #[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// Text that borrows where it has no escapes.
 pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Key<'_>>(raw.get())
         .ok()
         .map(|Key(text)| text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_is_ignored_as_unicode_has_it() {
+        for (key, name, same) in [
+            ("NAME", "name", true),
+            ("paramſ", "params", true),
+            ("params", "paramſ", true),
+            ("\u{212a}ey", "key", true),
+            ("É", "é", true),
+            ("names", "name", false),
+            ("nam", "name", false),
+            ("", "name", false),
+        ] {
+            assert_eq!(folds_to(key, name), same, "{key} {name}");
+        }
+    }
+
+    #[test]
+    fn ascii_is_compared_as_it_would_be_folded() {
+        let letters = || (0..128_u8).map(|byte| char::from(byte).to_string());
+        for key in letters() {
+            for name in letters() {
+                let slow = folded(&key).eq(folded(&name));
+                assert_eq!(folds_to(&key, &name), slow, "{key:?} {name:?}");
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::codes;
-use crate::members::{Unclear, members, string};
+use crate::members::{Object, Unclear, string};
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -64,11 +64,16 @@ impl<'a> Params<'a> {
             .is_some_and(serde_json::Value::is_object)
     }
 
-    pub(crate) fn read(raw: &'a RawValue) -> Result<Params<'a>, (i64, String)> {
+    /// `known` holds the members of `raw`, and perhaps those of its `_meta`, where they have been read.
+    pub(crate) fn read(
+        raw: &'a RawValue,
+        known: Option<Box<Object<'a>>>,
+    ) -> Result<Params<'a>, (i64, String)> {
+        let object =
+            checked(raw, known, &GOVERNED).map_err(|unclear| invalid("params", &unclear))?;
         let mut params = Params::default();
-        for (key, value) in
-            members(raw.get(), &GOVERNED).map_err(|unclear| invalid("params", &unclear))?
-        {
+        let mut meta = object.inner;
+        for (key, value) in object.members {
             match key.as_ref() {
                 "name" => params.name = Some(text(value, "params.name")?),
                 "uri" => params.uri = Some(text(value, "params.uri")?),
@@ -77,17 +82,21 @@ impl<'a> Params<'a> {
                 "arguments" => params.arguments = Some(value),
                 "task" => params.task = Some(value),
                 "inputResponses" => params.input_responses = Some(value),
-                "_meta" => params.read_meta(value)?,
+                "_meta" => params.read_meta(value, meta.take())?,
                 _ => {}
             }
         }
         Ok(params)
     }
 
-    fn read_meta(&mut self, raw: &'a RawValue) -> Result<(), (i64, String)> {
-        for (key, value) in members(raw.get(), &GOVERNED_META)
-            .map_err(|unclear| invalid("params._meta", &unclear))?
-        {
+    fn read_meta(
+        &mut self,
+        raw: &'a RawValue,
+        known: Option<Box<Object<'a>>>,
+    ) -> Result<(), (i64, String)> {
+        let object = checked(raw, known, &GOVERNED_META)
+            .map_err(|unclear| invalid("params._meta", &unclear))?;
+        for (key, value) in object.members {
             match key.as_ref() {
                 META_VERSION => {
                     self.protocol_version =
@@ -100,6 +109,19 @@ impl<'a> Params<'a> {
         }
         Ok(())
     }
+}
+
+fn checked<'a>(
+    raw: &'a RawValue,
+    known: Option<Box<Object<'a>>>,
+    governed: &[&str],
+) -> Result<Object<'a>, Unclear> {
+    let object = match known {
+        Some(known) => *known,
+        None => Object::read(raw.get(), &[])?,
+    };
+    object.check(governed.iter().copied())?;
+    Ok(object)
 }
 
 fn text<'a>(raw: &'a RawValue, place: &str) -> Result<Cow<'a, str>, (i64, String)> {

@@ -31,7 +31,7 @@ fn take_out(text: &str, path: &[&str]) -> Option<Box<RawValue>> {
 
 /// The members of an object whose keys are all different; `None` for anything else.
 pub(crate) fn object(text: &str) -> Option<Vec<Member<'_>>> {
-    members(text, &[]).ok()
+    members(text, []).ok()
 }
 
 /// The object with some members replaced, all others as they came.

@@ -1,11 +1,12 @@
 //! Whether every object in a value has each key once, at any depth.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::members::{Key, duplicate};
 
 /// A key that stands twice in one object, so that two readers may see two values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,15 +44,18 @@ impl<'de> Visitor<'de> for Unique<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut keys: HashSet<Cow<'de, str>> = HashSet::new();
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            if !keys.insert(key.clone()) {
-                *self.0 = Some(key.into_owned());
-                return Err(serde::de::Error::custom("duplicate key"));
-            }
+        let mut keys: Vec<Cow<'de, str>> = Vec::new();
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            keys.push(key);
             map.next_value_seed(Unique(self.0))?;
         }
-        Ok(())
+        match duplicate(keys.iter().map(AsRef::as_ref)) {
+            None => Ok(()),
+            Some(key) => {
+                *self.0 = Some(key.to_owned());
+                Err(serde::de::Error::custom("duplicate key"))
+            }
+        }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {

@@ -3,12 +3,12 @@
 //! An argument of another type than the policies use it as, or one that Cedar cannot hold, is an
 //! error, and so a refusal: compared as it is, it could slip past a `forbid`.
 
-use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use cedar_policy::{Context, RestrictedExpression};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use thoughtgate_mcp::{Unclear, members};
 
 use crate::reads::{Fields, Reads, Type, name_of};
 
@@ -32,33 +32,33 @@ pub fn context(
 }
 
 fn read_fields(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, String> {
-    let all: BTreeMap<String, &RawValue> =
-        serde_json::from_str(raw.get()).map_err(|_| "`arguments` is not an object".to_owned())?;
-    for name in all.keys().filter(|name| !fields.contains_key(*name)) {
-        // A server that ignores case would take it for the one that policies read.
-        if let Some(read) = fields.keys().find(|read| read.eq_ignore_ascii_case(name)) {
-            return Err(format!(
-                "argument `{name}` differs only in case from `{read}`, which policies read"
-            ));
-        }
-    }
+    let members =
+        members(raw.get(), fields.keys().map(String::as_str)).map_err(|unclear| match unclear {
+            Unclear::NotAnObject => "`arguments` is not an object".to_owned(),
+            Unclear::Duplicate(name) => format!("argument `{name}` stands twice"),
+            // A server that ignores case would take it for the one that policies read.
+            Unclear::Lookalike(name) => {
+                format!("argument `{name}` differs only in case from one that policies read")
+            }
+        })?;
     let mut pairs = Vec::with_capacity(fields.len());
-    for (name, wanted) in fields {
-        if let Some(raw) = all.get(name) {
+    for (name, raw) in members {
+        if let Some(wanted) = fields.get(name.as_ref()) {
             let value: Value = serde_json::from_str(raw.get())
                 .map_err(|error| format!("argument `{name}`: {error}"))?;
-            pairs.push((name.clone(), expression(&value, wanted, name)?));
+            let expression = expression(value, wanted, &name)?;
+            pairs.push((name.into_owned(), expression));
         }
     }
     RestrictedExpression::new_record(pairs).map_err(|error| error.to_string())
 }
 
-fn expression(value: &Value, wanted: &Type, path: &str) -> Result<RestrictedExpression, String> {
+fn expression(value: Value, wanted: &Type, path: &str) -> Result<RestrictedExpression, String> {
     Ok(match (value, wanted) {
         // Only its presence is asked for, so any value stands for it.
         (_, Type::Any) => RestrictedExpression::new_string(String::new()),
-        (Value::Bool(value), Type::Bool) => RestrictedExpression::new_bool(*value),
-        (Value::String(value), Type::Text) => RestrictedExpression::new_string(value.clone()),
+        (Value::Bool(value), Type::Bool) => RestrictedExpression::new_bool(value),
+        (Value::String(value), Type::Text) => RestrictedExpression::new_string(value),
         (Value::Number(value), Type::Long) => match value.as_i64() {
             Some(value) => RestrictedExpression::new_long(value),
             None => {
@@ -69,15 +69,15 @@ fn expression(value: &Value, wanted: &Type, path: &str) -> Result<RestrictedExpr
         },
         (Value::Array(items), Type::Set(element)) => {
             let items: Result<Vec<_>, _> = items
-                .iter()
+                .into_iter()
                 .map(|item| element_of(item, element, path))
                 .collect();
             RestrictedExpression::new_set(items?)
         }
-        (Value::Object(found), Type::Record(fields)) => {
+        (Value::Object(mut found), Type::Record(fields)) => {
             let mut pairs = Vec::with_capacity(fields.len());
             for (name, wanted) in fields {
-                if let Some(value) = found.get(name) {
+                if let Some(value) = found.remove(name) {
                     pairs.push((
                         name.clone(),
                         expression(value, wanted, &format!("{path}.{name}"))?,
@@ -89,7 +89,7 @@ fn expression(value: &Value, wanted: &Type, path: &str) -> Result<RestrictedExpr
         (value, wanted) => {
             return Err(format!(
                 "argument `{path}` is {}, and policies read it as {}",
-                kind_of(value),
+                kind_of(&value),
                 name_of(wanted)
             ));
         }
@@ -97,7 +97,7 @@ fn expression(value: &Value, wanted: &Type, path: &str) -> Result<RestrictedExpr
 }
 
 /// Elements that no policy looks into are kept apart all the same, so that a set stays its size.
-fn element_of(item: &Value, element: &Type, path: &str) -> Result<RestrictedExpression, String> {
+fn element_of(item: Value, element: &Type, path: &str) -> Result<RestrictedExpression, String> {
     match element {
         Type::Any => Ok(RestrictedExpression::new_string(item.to_string())),
         element => expression(item, element, path),

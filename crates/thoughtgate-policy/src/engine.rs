@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use cedar_policy::{Entities, Entity, EntityUid};
+use cedar_policy::{Entity, EntityUid};
 use hashbrown::{Equivalent, HashMap};
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ use crate::error::LoadError;
 use crate::index::Index;
 use crate::policy::{self, BASELINE_FILE, Known};
 use crate::schema::{self, Actions};
-use crate::slice::Slice;
+use crate::slice::{Asked, Slice};
 
 /// Slices remembered; names come from agents, so there must be an end to them.
 const SLICES_MAX: usize = 8192;
@@ -123,10 +123,9 @@ impl Decision {
 
 /// One generation of policies. Immutable, but for the memory of what was asked before.
 pub struct Engine {
-    policies: Vec<Known>,
+    policies: Vec<Arc<Known>>,
     index: Index,
     actions: Actions,
-    action_entities: Vec<Entity>,
     options: Options,
     slices: RwLock<HashMap<Key, Arc<Slice>>>,
 }
@@ -138,20 +137,13 @@ impl Engine {
         let reads = policy::joined_reads(&policies)?;
         let schema = schema::with_arguments(&reads.arguments)?;
         let actions = Actions::of(&schema)?;
-        let action_entities = schema
-            .action_entities()
-            .map_err(|error| LoadError::Internal(error.to_string()))?
-            .iter()
-            .cloned()
-            .collect();
         policy::validate(&policies, sources, schema)?;
-        let index = Index::new(&policies);
+        let index = Index::new(policies.iter().map(|known| &**known));
         let options = options.clone();
         Ok(Engine {
             policies,
             index,
             actions,
-            action_entities,
             options,
             slices: RwLock::new(HashMap::new()),
         })
@@ -209,14 +201,14 @@ impl Engine {
             Target::Prompt(name) => ("prompts/get", name),
             Target::Method(method) => (self.actions.name(method), ""),
         };
-        let asked = Asked {
+        let lookup = Lookup {
             principal,
             action,
             resource,
         };
         {
             let slices = self.slices.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(slice) = slices.get(&asked) {
+            if let Some(slice) = slices.get(&lookup) {
                 return Ok(Arc::clone(slice));
             }
         }
@@ -226,7 +218,7 @@ impl Engine {
             if slices.len() >= SLICES_MAX {
                 slices.clear();
             }
-            slices.insert(asked.to_key(), Arc::clone(&slice));
+            slices.insert(lookup.to_key(), Arc::clone(&slice));
         }
         Ok(slice)
     }
@@ -257,16 +249,22 @@ impl Engine {
             Entity::new_no_attrs(agent.clone(), agent_groups),
             Entity::new_no_attrs(resource.clone(), parents),
         ];
-        let entities = Entities::from_entities(
-            own.into_iter().chain(self.action_entities.iter().cloned()),
-            None,
-        )
-        .map_err(|error| LoadError::Internal(error.to_string()))?;
-        let candidates =
-            self.index
-                .candidates(&self.policies, &self.actions, (&agent, action, &resource));
-        let request = (agent.clone(), schema::action(action), resource.clone());
-        Slice::new(request, entities, candidates)
+        // The hierarchy of actions is part of the schema, and its own closure already.
+        let entities = self
+            .actions
+            .entities()
+            .clone()
+            .add_entities(own, None)
+            .map_err(|error| LoadError::Internal(error.to_string()))?;
+        let candidates = self.index.candidates(&agent, &resource);
+        let known = candidates.filter_map(|position| self.policies.get(position));
+        let asked = Asked {
+            principal: agent,
+            action: schema::action(action),
+            resource,
+            entities,
+        };
+        Slice::new(asked, known)
     }
 }
 
@@ -291,13 +289,13 @@ struct Key {
 
 /// A [`Key`] that borrows, so that looking up allocates nothing.
 #[derive(Hash)]
-struct Asked<'a> {
+struct Lookup<'a> {
     principal: &'a str,
     action: &'a str,
     resource: &'a str,
 }
 
-impl Asked<'_> {
+impl Lookup<'_> {
     fn to_key(&self) -> Key {
         Key {
             principal: self.principal.into(),
@@ -309,7 +307,7 @@ impl Asked<'_> {
 
 impl Hash for Key {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        Asked {
+        Lookup {
             principal: &self.principal,
             action: &self.action,
             resource: &self.resource,
@@ -318,7 +316,7 @@ impl Hash for Key {
     }
 }
 
-impl Equivalent<Key> for Asked<'_> {
+impl Equivalent<Key> for Lookup<'_> {
     fn equivalent(&self, key: &Key) -> bool {
         *self.principal == *key.principal
             && *self.action == *key.action

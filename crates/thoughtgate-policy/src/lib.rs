@@ -10,6 +10,7 @@ mod error;
 mod index;
 mod policy;
 mod reads;
+mod rule;
 mod schema;
 mod slice;
 

@@ -9,13 +9,16 @@ use miette::Diagnostic;
 use crate::engine::Source;
 use crate::error::LoadError;
 use crate::reads::{Reads, Unreadable};
+use crate::rule::Rule;
 use crate::schema;
 
 /// A policy and what this crate knows of it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Known {
     /// In Cedar's form, under its final id.
     pub policy: Policy,
+    /// What is evaluated of it.
+    pub rule: Rule,
     /// The `@id`, or `policyN@file`.
     pub id: Arc<str>,
     /// The file it came from.
@@ -24,6 +27,13 @@ pub struct Known {
     pub reads: Reads,
     /// Its `@approve`, if it has one.
     pub approve: Option<Approve>,
+}
+
+impl Known {
+    /// Whether it permits or forbids.
+    pub fn effect(&self) -> Effect {
+        self.policy.effect()
+    }
 }
 
 /// What `@approve` asks for.
@@ -37,7 +47,7 @@ pub struct Approve {
 pub const BASELINE_FILE: &str = "thoughtgate:baseline";
 
 /// Parses all sources, the baseline first.
-pub fn parse_all(sources: &[Source], approvals: bool) -> Result<Vec<Known>, LoadError> {
+pub fn parse_all(sources: &[Source], approvals: bool) -> Result<Vec<Arc<Known>>, LoadError> {
     let baseline = Source {
         name: BASELINE_FILE.to_owned(),
         text: schema::BASELINE.to_owned(),
@@ -52,7 +62,7 @@ pub fn parse_all(sources: &[Source], approvals: bool) -> Result<Vec<Known>, Load
                     policy: known.id.to_string(),
                 });
             }
-            all.push(known);
+            all.push(Arc::new(known));
         }
     }
     Ok(all)
@@ -106,12 +116,14 @@ fn known(
             });
         }
     }
-    let json = policy
+    // Of a policy that came as text, Cedar would parse the text once more for this.
+    let json = Policy::from(policy.as_ref().clone())
         .to_json()
         .map_err(|error| LoadError::Internal(error.to_string()))?;
     let reads = Reads::of(&json).map_err(|unreadable| load_error(unreadable, file, &id))?;
     let policy = policy.new_id(PolicyId::new(&*id));
     Ok(Known {
+        rule: Rule::of(&policy),
         policy,
         id,
         file: Arc::clone(file),
@@ -121,7 +133,7 @@ fn known(
 }
 
 /// What all policies read together; types must agree between them.
-pub fn joined_reads(policies: &[Known]) -> Result<Reads, LoadError> {
+pub fn joined_reads(policies: &[Arc<Known>]) -> Result<Reads, LoadError> {
     let mut reads = Reads::default();
     for known in policies {
         reads
@@ -154,7 +166,11 @@ fn load_error(unreadable: Unreadable, file: &str, policy: &str) -> LoadError {
 }
 
 /// Validates strictly against `schema`; the first error is reported at its place.
-pub fn validate(policies: &[Known], sources: &[Source], schema: Schema) -> Result<(), LoadError> {
+pub fn validate(
+    policies: &[Arc<Known>],
+    sources: &[Source],
+    schema: Schema,
+) -> Result<(), LoadError> {
     let set = PolicySet::from_policies(policies.iter().map(|known| known.policy.clone()))
         .map_err(|error| LoadError::Internal(error.to_string()))?;
     let result = Validator::new(schema).validate(&set, ValidationMode::Strict);

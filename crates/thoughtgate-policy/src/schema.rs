@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
+use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid, Schema};
 
 use crate::error::LoadError;
 use crate::reads::{Fields, record_type};
@@ -24,9 +24,10 @@ pub fn with_arguments(arguments: &Fields) -> Result<Schema, LoadError> {
     Ok(schema)
 }
 
-/// The actions of the schema, and which of them are in the [`PROTOCOL`] group.
+/// The actions of the schema.
 pub struct Actions {
-    names: Vec<(String, bool)>,
+    names: Vec<String>,
+    entities: Entities,
 }
 
 impl Actions {
@@ -35,19 +36,17 @@ impl Actions {
         let entities = schema
             .action_entities()
             .map_err(|error| LoadError::Internal(error.to_string()))?;
-        let protocol = action(PROTOCOL);
         let names = entities
             .iter()
-            .filter(|entity| entity.uid() != protocol)
-            .map(|entity| {
-                let uid = entity.uid();
-                (
-                    uid.id().unescaped().to_owned(),
-                    entities.is_ancestor_of(&protocol, &uid),
-                )
-            })
+            .map(|entity| entity.uid().id().unescaped().to_owned())
+            .filter(|name| name != PROTOCOL)
             .collect();
-        Ok(Actions { names })
+        Ok(Actions { names, entities })
+    }
+
+    /// The actions and their groups, as Cedar knows them.
+    pub fn entities(&self) -> &Entities {
+        &self.entities
     }
 
     /// The action that stands for `method`: its own, or `other`.
@@ -60,16 +59,9 @@ impl Actions {
         };
         self.names
             .iter()
-            .map(|(name, _)| name.as_str())
+            .map(String::as_str)
             .find(|name| *name == method)
             .unwrap_or("other")
-    }
-
-    /// Whether `name` is in the protocol group.
-    pub fn is_protocol(&self, name: &str) -> bool {
-        self.names
-            .iter()
-            .any(|(found, protocol)| found == name && *protocol)
     }
 }
 

@@ -1,17 +1,14 @@
 //! What is left to decide for one principal, action and resource once everything that holds for every
 //! such call has been decided.
 //!
-//! Policies that read nothing of the call are evaluated once, when the slice is made. If they forbid,
-//! or if nothing else could apply, the decision is final; else only the policies that read the call
-//! are evaluated with each one.
+//! Scopes are matched, and policies that read nothing of the call are evaluated, once, when the slice
+//! is made. If they forbid, or if nothing else applies, the decision is final; else only the conditions
+//! of the policies that apply and read the call are evaluated with each one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cedar_policy::{
-    Authorizer, Context, Effect, Entities, EntityUid, PolicySet, Request, Response,
-};
+use cedar_policy::{Context, Effect, Entities, EntityUid, Request};
 use serde_json::value::RawValue;
 
 use crate::arguments;
@@ -32,71 +29,69 @@ pub enum Slice {
 /// What each call must be asked.
 #[derive(Debug)]
 pub struct Open {
-    request: (EntityUid, EntityUid, EntityUid),
-    entities: Entities,
-    reading: PolicySet,
+    asked: Asked,
+    /// Policies that apply and read the call.
+    reading: Vec<Arc<Known>>,
+    /// What they read, together.
     reads: Reads,
-    annotations: HashMap<String, Annotation>,
     /// Permits that hold whatever the call says.
-    permits: Vec<Annotation>,
-    may_permit: bool,
+    permits: Vec<Arc<Known>>,
 }
 
-/// What a decision says of a determining policy.
-#[derive(Debug, Clone)]
-struct Annotation {
-    id: Arc<str>,
-    approve: Option<Approve>,
+/// Who asks for what, and what Cedar must know of them.
+#[derive(Debug)]
+pub struct Asked {
+    pub principal: EntityUid,
+    pub action: EntityUid,
+    pub resource: EntityUid,
+    pub entities: Entities,
+}
+
+impl Asked {
+    fn request(&self, context: Context) -> Request {
+        let (principal, action, resource) = (
+            self.principal.clone(),
+            self.action.clone(),
+            self.resource.clone(),
+        );
+        // Without a schema nothing is checked here, and nothing can fail: policies were validated at load.
+        Request::new(principal, action, resource, context, None)
+            .expect("only a schema's check can fail")
+    }
 }
 
 impl Slice {
     /// Decides as far as the call does not matter. `candidates` are the policies whose scope may match.
     pub fn new<'a>(
-        request: (EntityUid, EntityUid, EntityUid),
-        entities: Entities,
-        candidates: impl Iterator<Item = &'a Known>,
+        asked: Asked,
+        candidates: impl Iterator<Item = &'a Arc<Known>>,
     ) -> Result<Slice, LoadError> {
-        let (mut constant, mut reading) = (Vec::new(), Vec::new());
+        let request = asked.request(Context::empty());
+        let (mut found, mut reading) = (Found::default(), Vec::new());
+        let mut reads = Reads::default();
         for known in candidates {
+            let applies = known.rule.applies(&request, &asked.entities);
+            if !applies.map_err(LoadError::Internal)? {
+                continue;
+            }
             if known.reads.is_nothing() {
-                constant.push(known);
+                found.add(known, &request, &asked.entities);
             } else {
-                reading.push(known);
+                reads
+                    .join(&known.reads)
+                    .map_err(|_| LoadError::Internal("types agree since load".to_owned()))?;
+                reading.push(Arc::clone(known));
             }
         }
-        let response = evaluate(
-            &request,
-            &entities,
-            &policy_set(&constant)?,
-            Context::empty(),
-        );
-        let annotations = annotations(&constant);
-        let found = Found::of(&response, &annotations);
-        let response_is_final =
-            found.error.is_some() || found.forbids(&constant) || reading.is_empty();
-        if response_is_final {
-            return Ok(Slice::Final(
-                found.decision(response.decision() == cedar_policy::Decision::Allow),
-            ));
+        if reading.is_empty() || found.error.is_some() || !found.forbids.is_empty() {
+            return Ok(Slice::Final(found.decision()));
         }
-        let mut reads = Reads::default();
-        for known in &reading {
-            reads
-                .join(&known.reads)
-                .map_err(|_| LoadError::Internal("types agree since load".to_owned()))?;
-        }
-        let may_permit = !found.policies.is_empty()
-            || reading
-                .iter()
-                .any(|known| known.policy.effect() == Effect::Permit);
+        let permits = found.permits.into_iter().map(Arc::clone).collect();
         Ok(Slice::Open(Box::new(Open {
-            request,
-            entities,
-            reading: policy_set(&reading)?,
+            asked,
+            reading,
             reads,
-            annotations: self::annotations(&reading),
-            permits: found.policies,
-            may_permit,
+            permits,
         })))
     }
 
@@ -104,7 +99,10 @@ impl Slice {
     pub fn may_pass(&self) -> bool {
         match self {
             Slice::Final(decision) => decision.outcome != Outcome::Reject,
-            Slice::Open(open) => open.may_permit,
+            Slice::Open(open) => {
+                let mut some = open.permits.iter().chain(&open.reading);
+                some.any(|known| known.effect() == Effect::Permit)
+            }
         }
     }
 }
@@ -121,101 +119,69 @@ impl Open {
             Ok(context) => context,
             Err(reason) => return Decision::error(&reason),
         };
-        let response = evaluate(&self.request, &self.entities, &self.reading, context);
-        let mut found = Found::of(&response, &self.annotations);
-        let allowed = response.decision() == cedar_policy::Decision::Allow;
-        // Without a satisfied forbid, the permits that always hold decide too.
-        let forbidden = !allowed && !found.policies.is_empty();
-        if !forbidden {
-            found.policies.extend(self.permits.iter().cloned());
+        let request = self.asked.request(context);
+        let mut found = Found {
+            permits: self.permits.iter().collect(),
+            ..Found::default()
+        };
+        for known in &self.reading {
+            found.add(known, &request, &self.asked.entities);
         }
-        let permitted = !forbidden && !found.policies.is_empty();
-        found.decision(permitted)
+        found.decision()
     }
 }
 
-fn evaluate(
-    request: &(EntityUid, EntityUid, EntityUid),
-    entities: &Entities,
-    policies: &PolicySet,
-    context: Context,
-) -> Response {
-    let (principal, action, resource) = request.clone();
-    // Without a schema nothing is checked here, and nothing can fail: policies were validated at load.
-    let request = Request::new(principal, action, resource, context, None)
-        .expect("only a schema's check can fail");
-    Authorizer::new().is_authorized(&request, policies, entities)
-}
-
-/// Cedar's answer, in the words of this crate.
-struct Found {
-    policies: Vec<Annotation>,
+/// The policies that are satisfied, and the first that could not be evaluated.
+#[derive(Default)]
+struct Found<'a> {
+    permits: Vec<&'a Arc<Known>>,
+    forbids: Vec<&'a Arc<Known>>,
     error: Option<String>,
 }
 
-impl Found {
-    fn of(response: &Response, annotations: &HashMap<String, Annotation>) -> Found {
-        let diagnostics = response.diagnostics();
-        let policies = diagnostics
-            .reason()
-            .filter_map(|id| annotations.get(AsRef::<str>::as_ref(id)).cloned())
-            .collect();
-        Found {
-            policies,
-            error: diagnostics.errors().next().map(ToString::to_string),
+impl<'a> Found<'a> {
+    /// Evaluates the condition of a policy whose scope matches.
+    fn add(&mut self, known: &'a Arc<Known>, request: &Request, entities: &Entities) {
+        match known.rule.holds(request, entities) {
+            Ok(true) if known.effect() == Effect::Permit => self.permits.push(known),
+            Ok(true) => self.forbids.push(known),
+            Ok(false) => {}
+            Err(error) => {
+                let id = &known.id;
+                let error = || format!("error while evaluating policy `{id}`: {error}");
+                self.error.get_or_insert_with(error);
+            }
         }
     }
 
-    fn forbids(&self, policies: &[&Known]) -> bool {
-        let is_forbid = |id: &Arc<str>| {
-            policies
-                .iter()
-                .any(|known| known.id == *id && known.policy.effect() == Effect::Forbid)
-        };
-        self.policies
-            .iter()
-            .any(|annotation| is_forbid(&annotation.id))
-    }
-
-    /// An error in any candidate is a refusal: Cedar would skip that policy, a forbid too.
-    fn decision(mut self, permitted: bool) -> Decision {
+    /// One forbid outweighs all permits. An error in any policy is a refusal: Cedar would skip that
+    /// policy, a forbid too.
+    fn decision(self) -> Decision {
         if let Some(error) = self.error {
             return Decision::error(&error);
         }
-        self.policies.sort_by(|left, right| left.id.cmp(&right.id));
-        let outcome = match self
-            .policies
-            .iter()
-            .find_map(|annotation| annotation.approve.clone())
-        {
-            _ if !permitted => Outcome::Reject,
-            Some(Approve { channel }) => Outcome::Approve { channel },
+        let forbidden = !self.forbids.is_empty();
+        let mut determining = if forbidden {
+            self.forbids
+        } else {
+            self.permits
+        };
+        determining.sort_by(|left, right| left.id.cmp(&right.id));
+        let approve = determining.iter().find_map(|known| known.approve.as_ref());
+        let outcome = match approve {
+            _ if forbidden || determining.is_empty() => Outcome::Reject,
+            Some(Approve { channel }) => Outcome::Approve {
+                channel: channel.clone(),
+            },
             None => Outcome::Forward,
         };
         Decision {
             outcome,
-            policies: self
-                .policies
-                .into_iter()
-                .map(|annotation| annotation.id)
+            policies: determining
+                .iter()
+                .map(|known| Arc::clone(&known.id))
                 .collect(),
             error: None,
         }
     }
-}
-
-fn annotations(policies: &[&Known]) -> HashMap<String, Annotation> {
-    let annotation = |known: &Known| Annotation {
-        id: Arc::clone(&known.id),
-        approve: known.approve.clone(),
-    };
-    policies
-        .iter()
-        .map(|known| (known.id.to_string(), annotation(known)))
-        .collect()
-}
-
-fn policy_set(policies: &[&Known]) -> Result<PolicySet, LoadError> {
-    PolicySet::from_policies(policies.iter().map(|known| known.policy.clone()))
-        .map_err(|error| LoadError::Internal(error.to_string()))
 }

@@ -25,19 +25,19 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// Takes out what belongs to one connection, the fields that `Connection` names included.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|name| name.trim().parse().ok())
-            .collect();
-        for name in named {
-            headers.remove(name);
-        }
-    }
-    for name in &HOP_BY_HOP {
+    let named = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok());
+    // Going through the few fields that are there costs less than looking for each that might be.
+    let present = headers
+        .keys()
+        .filter(|name| HOP_BY_HOP.contains(name))
+        .cloned();
+    let stopped: Vec<HeaderName> = named.chain(present).collect();
+    for name in stopped {
         headers.remove(name);
     }
 }

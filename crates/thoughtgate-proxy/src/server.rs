@@ -149,6 +149,7 @@ impl Handoff {
             .name(format!("worker-{index}"))
             .spawn(move || {
                 runtime.block_on(async move {
+                    tokio::spawn(Arc::clone(&worker.pool).upkeep());
                     while let Some((stream, slot)) = incoming.recv().await {
                         if let Ok(stream) = TcpStream::from_std(stream) {
                             tokio::spawn(connection(

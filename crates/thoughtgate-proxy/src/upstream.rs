@@ -3,7 +3,7 @@
 //! A pool belongs to one worker. A request is sent again only when hyper hands it back unsent, so
 //! nothing is ever executed twice. No redirect is followed, no cookie kept, no body looked at.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -22,6 +22,8 @@ use tokio_rustls::TlsConnector;
 const IDLE_MAX: Duration = Duration::from_secs(4);
 /// Idle connections kept per worker; further ones are closed.
 const IDLE_COUNT_MAX: usize = 64;
+/// How often idle connections are looked through.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The address of an MCP endpoint, taken apart once.
 #[derive(Clone)]
@@ -237,8 +239,24 @@ impl Pool {
         }
     }
 
+    /// Closes connections that have been idle for too long, for as long as the worker lives.
+    ///
+    /// This also keeps a near deadline in the worker's timer. Without one, the deadline of every
+    /// request's head is the nearest, and setting it costs a system call to wake a thread that is awake.
+    pub async fn upkeep(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(UPKEEP_INTERVAL).await;
+            self.idle()
+                .retain(|(sender, since)| since.elapsed() <= IDLE_MAX && !sender.is_closed());
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<(Sender, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take_idle(&self) -> Option<Sender> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         while let Some((sender, since)) = idle.pop() {
             if since.elapsed() > IDLE_MAX {
                 // The ones below it were used even earlier.
@@ -253,7 +271,7 @@ impl Pool {
     }
 
     fn put_idle(&self, sender: Sender) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         if idle.len() < IDLE_COUNT_MAX && !sender.is_closed() {
             idle.push((sender, Instant::now()));
         }

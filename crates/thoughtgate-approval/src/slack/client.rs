@@ -9,10 +9,12 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_A
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use hyper_rustls::builderstates::WantsSchemes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
 use super::SlackSettings;
@@ -54,13 +56,8 @@ pub(super) enum CallError {
     Refused(String),
 }
 
-enum Http {
-    Plain(HttpClient<HttpConnector, Full<Bytes>>),
-    Tls(HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>),
-}
-
 pub(super) struct Client {
-    http: Http,
+    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base_url: String,
     authorization: HeaderValue,
     timeout: Duration,
@@ -79,11 +76,13 @@ impl Client {
         if uri.host().is_none() || uri.query().is_some() {
             return Err(wrong("must be a host, perhaps with a path"));
         }
-        let http = match uri.scheme_str() {
-            Some("https") => Http::Tls(builder().build(tls(&base_url)?)),
-            Some("http") => Http::Plain(builder().build(connector())),
+        let connector = match uri.scheme_str() {
+            Some("https") => connector(native_roots(&base_url)?).https_only(),
+            // Without roots nobody would be trusted, and nobody has to be.
+            Some("http") => connector(RootCertStore::empty()).https_or_http(),
             _ => return Err(wrong("must start with https:// or http://")),
         };
+        let http = builder().build(connector.enable_http1().wrap_connector(tcp()));
         Ok(Self {
             http,
             authorization: bearer(&settings.token)?,
@@ -165,10 +164,7 @@ impl Client {
             .header(USER_AGENT, "thoughtgate")
             .body(Full::new(body))
             .map_err(|error| CallError::Refused(error.to_string()))?;
-        let answer = match &self.http {
-            Http::Plain(client) => client.request(request).await,
-            Http::Tls(client) => client.request(request).await,
-        };
+        let answer = self.http.request(request).await;
         read_answer(answer.map_err(|error| {
             let detail = chain(&error);
             if error.is_connect() {
@@ -239,25 +235,38 @@ fn builder() -> hyper_util::client::legacy::Builder {
 }
 
 /// Small requests that somebody waits for; whether they are encrypted is decided above this.
-fn connector() -> HttpConnector {
+fn tcp() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector.enforce_http(false);
     connector
 }
 
-fn tls(base_url: &str) -> Result<HttpsConnector<HttpConnector>, OpenError> {
-    let failed = |detail: String| OpenError::Tls {
-        url: base_url.to_owned(),
-        detail,
-    };
-    let builder = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-        .map_err(|error| failed(format!("no certificates of this system: {error}")))?;
-    Ok(builder
-        .https_only()
-        .enable_http1()
-        .wrap_connector(connector()))
+fn connector(roots: RootCertStore) -> HttpsConnectorBuilder<WantsSchemes> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the default versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    HttpsConnectorBuilder::new().with_tls_config(config)
+}
+
+/// The certificates of this system.
+fn native_roots(base_url: &str) -> Result<RootCertStore, OpenError> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let why = found.errors.first().map(ToString::to_string);
+        return Err(OpenError::Tls {
+            url: base_url.to_owned(),
+            detail: why.unwrap_or_else(|| {
+                "no CA certificates on this system (set SSL_CERT_FILE to a bundle)".to_owned()
+            }),
+        });
+    }
+    Ok(roots)
 }
 
 fn bearer(token: &Secret) -> Result<HeaderValue, OpenError> {

@@ -174,6 +174,8 @@ fn an_argument_that_cannot_be_compared_is_refused_with_the_reason() {
         r#"{"n": 9223372036854775808}"#,
         r#"{"n": "6"}"#,
         r#"{"Path": "/etc"}"#,
+        r#"{"path": "/tmp", "path": "/etc"}"#,
+        r#"{"p\u0061th": "/tmp", "path": "/etc"}"#,
         "[]",
         "null",
     ] {
@@ -215,6 +217,7 @@ fn lists_show_what_some_arguments_could_pass() {
            permit (principal, action == Action::"tools/call", resource == Tool::"never");
            forbid (principal, action == Action::"tools/call", resource == Tool::"never");
            permit (principal == Agent::"bob", action == Action::"tools/call", resource == Tool::"bobs");
+           permit (principal in Group::"others", action, resource in Upstream::"upstream") when { context.arguments has n && context.arguments.n > 1 };
            forbid (principal, action == Action::"tools/call", resource == Tool::"unpermitted") when { context.arguments has n && context.arguments.n > 1 };"#,
     );
     for (tool, shown) in [
@@ -223,6 +226,7 @@ fn lists_show_what_some_arguments_could_pass() {
         ("maybe", true),
         ("never", false),
         ("bobs", false),
+        ("of-another-group", false),
         ("unpermitted", false),
         ("unknown", false),
     ] {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use thoughtgate_approval::{Secret, Settings, SlackSettings, StoreLocation};
 
 /// The name of an approval store that forgets everything at a restart.
 pub const MEMORY: &str = "memory";
@@ -93,37 +94,45 @@ impl Approval {
     }
 }
 
+/// Defaults are the approvals' own, so that they are told once.
 impl Default for Approval {
     fn default() -> Approval {
+        let slack = SlackSettings::new(Secret::new(""), "");
+        let settings = Settings::new(StoreLocation::Memory, slack);
         Approval {
             store: PathBuf::from(MEMORY),
-            timeout: Duration::from_secs(600),
-            approved_for: Duration::from_secs(300),
-            retention: Duration::from_secs(3600),
+            timeout: settings.timeout,
+            approved_for: settings.approved_for,
+            retention: settings.retention,
             hold: Duration::from_secs(10),
             keep_alive: Duration::from_secs(15),
-            open: 256,
-            open_per_agent: 32,
+            open: settings.open_max,
+            open_per_agent: settings.open_per_principal_max,
             redact: None,
-            slack: Slack::default(),
+            slack: Slack::from(settings.slack),
         }
     }
 }
 
 impl Default for Slack {
     fn default() -> Slack {
-        let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+        Approval::default().slack
+    }
+}
+
+impl From<SlackSettings> for Slack {
+    fn from(settings: SlackSettings) -> Slack {
         Slack {
             token: None,
             token_file: None,
-            base_url: "https://slack.com/api".to_owned(),
+            base_url: settings.base_url,
             channel: None,
-            approvers: Vec::new(),
-            approve_reactions: names(["white_check_mark", "+1"]),
-            deny_reactions: names(["x", "-1"]),
-            poll_interval: Duration::from_secs(2),
-            post_interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(10),
+            approvers: settings.approvers,
+            approve_reactions: settings.approve_reactions,
+            deny_reactions: settings.deny_reactions,
+            poll_interval: settings.poll_interval,
+            post_interval: settings.post_interval,
+            timeout: settings.call_timeout,
             signing_secret: None,
             signing_secret_file: None,
         }

@@ -176,6 +176,11 @@ impl Message {
             .unwrap()
     }
 
+    /// Sends it as a client that takes a stream, and reads on to the answer.
+    async fn end(&self, proxy: &Proxy) -> Value {
+        self.open(proxy).await.next_data().await.unwrap().json()
+    }
+
     async fn open(&self, proxy: &Proxy) -> EventStream {
         client::post_stream(&proxy.url(), &self.borrowed(), self.body.to_string())
             .await

@@ -1,5 +1,7 @@
 //! Readiness, metrics, and the ways in which the process ends.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -200,4 +202,34 @@ async fn well_known_paths_are_passed() {
             "/.well-known/oauth-authorization-server"
         ]
     );
+}
+
+#[tokio::test]
+async fn an_upstream_connection_that_nobody_uses_is_closed() {
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", upstream.local_addr().unwrap());
+    let served = tokio::task::spawn_blocking(move || {
+        loop {
+            let (mut stream, _) = upstream.accept().unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let (mut request, mut bytes) = (Vec::new(), [0; 4096]);
+            while !request.ends_with(b"}") {
+                match stream.read(&mut bytes).unwrap() {
+                    0 => break,
+                    length => request.extend_from_slice(&bytes[..length]),
+                }
+            }
+            // A connection without a request is a probe.
+            if !request.is_empty() {
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+                    .unwrap();
+                return stream.read(&mut bytes);
+            }
+        }
+    });
+    let file = policy(ALL);
+    let proxy = Proxy::start(&url, file.path());
+    assert_eq!(proxy.post(&call("tool_0")).await.status, 200);
+    assert_eq!(served.await.unwrap().unwrap(), 0);
 }

@@ -10,3 +10,4 @@ mod reload;
 mod startup;
 mod streaming;
 mod support;
+mod tls;

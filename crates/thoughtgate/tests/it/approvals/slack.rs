@@ -71,13 +71,7 @@ async fn where_nobody_can_be_asked_the_agent_is_told_and_other_calls_go_on() {
         knobs.refusal = "channel_not_found".to_owned();
     });
     let proxy = scene.start();
-    let end = held_call()
-        .open(&proxy)
-        .await
-        .next_data()
-        .await
-        .unwrap()
-        .json();
+    let end = held_call().end(&proxy).await;
     assert_eq!(end["error"]["code"], 50301, "{end}");
     let ready = proxy.ready_is(200).await;
     assert_eq!(ready["checks"]["approvals"]["ok"], true, "{ready}");

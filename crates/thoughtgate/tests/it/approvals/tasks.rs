@@ -141,13 +141,7 @@ async fn an_error_of_the_upstream_is_the_error_of_the_task() {
     let legacy = other.send(&proxy).await.json();
     let id = legacy["result"]["task"]["taskId"].as_str().unwrap();
     scene.react(2, APPROVER, "+1").await;
-    let end = about("tasks/result", id)
-        .open(&proxy)
-        .await
-        .next_data()
-        .await
-        .unwrap()
-        .json();
+    let end = about("tasks/result", id).end(&proxy).await;
     assert_eq!(end["result"]["isError"], true);
     let task = about("tasks/get", id).send(&proxy).await.json();
     assert_eq!(task["result"]["status"], "failed");
