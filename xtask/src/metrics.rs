@@ -35,7 +35,7 @@ use crate::workspace;
 
 use catalog::Tier;
 use context::Context;
-use recorder::{Recorder, Start};
+use recorder::{Recorder, Start, ends_the_run};
 
 /// Dispatches.
 pub fn run(flags: &flags::Metrics) -> anyhow::Result<Exit> {
@@ -166,6 +166,9 @@ fn collect(
         };
         if let Some(interrupted) = interrupt::cause(&error) {
             return Ok(Some(interrupted));
+        }
+        if ends_the_run(&error) {
+            return Err(error);
         }
         let error = error.context(format!("tier {} ended early", tier.number()));
         for metric in catalog::of_tier(tier) {

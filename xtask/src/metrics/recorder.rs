@@ -15,6 +15,11 @@ pub use super::model::Note;
 use super::model::{Git, Host, Outcome, Record, Run, SCHEMA, Subject, Value};
 use super::{stats, store};
 use crate::interrupt;
+use unsaved::Unsaved;
+
+pub use unsaved::ends_the_run;
+
+mod unsaved;
 
 /// Owns the run while it goes on.
 pub struct Recorder {
@@ -252,7 +257,7 @@ impl Recorder {
 
     fn save(&mut self) -> anyhow::Result<()> {
         self.run.finished = seconds_now();
-        store::save(&self.path, &self.run.to_text())
+        store::save(&self.path, &self.run.to_text()).context(Unsaved)
     }
 }
 

@@ -23,13 +23,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::interrupt;
+use crate::tools::k6::K6;
 use crate::tools::scratch::Scratch;
 use crate::tools::subject::{Setup, Upstream};
 use crate::tools::unavailable::Unavailable;
 
 use super::context::Context;
-use super::recorder::Recorder;
+use super::recorder::{Recorder, ends_the_run};
 
 /// The configuration and the ten policies that are measured, as files.
 pub struct SubjectFiles {
@@ -82,6 +82,13 @@ impl SubjectFiles {
     }
 }
 
+/// k6; noted with the run.
+pub fn k6(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<K6> {
+    let k6 = K6::find(&context.tools_dir)?;
+    recorder.tool("k6", k6.version());
+    Ok(k6)
+}
+
 /// Seconds that all scenarios with a metric that is wanted take, builds left out.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
     let scenarios = [
@@ -127,7 +134,7 @@ pub fn attempt(
     let Err(error) = measure(recorder) else {
         return Ok(());
     };
-    if interrupt::cause(&error).is_some() {
+    if ends_the_run(&error) {
         return Err(error);
     }
     let left = pending(recorder);

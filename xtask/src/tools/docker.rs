@@ -17,7 +17,7 @@ pub mod manifest;
 pub mod registry;
 
 pub use base::base;
-pub use container::Container;
+pub use container::{Container, own_user};
 
 /// For an answer from the daemon's own state.
 const ASK: Duration = Duration::from_secs(20);
@@ -97,6 +97,8 @@ impl Docker {
             .args(["--platform", platform, "--tag", tag, "--file"])
             .arg(dockerfile)
             .arg(folder)
+            // With them, the image of one platform would be a list, which no list can hold.
+            .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
             .run_through(MOVE)
             .and_then(Output::success)
             .with_context(|| format!("failed to build the image `{tag}`"))?;
@@ -179,6 +181,11 @@ fn docker(arguments: &[&str], deadline: Duration) -> anyhow::Result<Output> {
         .success()
 }
 
+/// Says what a daemon that does not answer any more could not remove.
+fn still_there(removal: &str, error: &anyhow::Error) {
+    eprintln!("warning: something of this run is left in docker (`{removal}`): {error:#}");
+}
+
 fn is_local(reference: &str) -> bool {
     ["localhost:", "127.0.0.1:", "[::1]:"]
         .iter()
@@ -209,11 +216,9 @@ impl Image {
 impl Drop for Image {
     fn drop(&mut self) {
         let removal = Launch::new("docker").args(["image", "rm", "--force", &self.tag]);
-        if removal
-            .run_through(ASK)
-            .is_ok_and(|output| output.status.success())
-        {
-            Leftover::Image(&self.tag).is_gone();
+        match removal.run_through(ASK).and_then(Output::success) {
+            Ok(_) => Leftover::Image(&self.tag).is_gone(),
+            Err(error) => still_there(&format!("docker image rm {}", self.tag), &error),
         }
     }
 }

@@ -205,7 +205,7 @@ fn an_unwritable_place_is_one_clear_error() {
         .err()
         .unwrap();
     assert!(
-        format!("{error:#}").starts_with("failed to save `"),
+        format!("{error:#}").contains(": failed to save `"),
         "{error:#}"
     );
 }

@@ -9,12 +9,13 @@ use anyhow::bail;
 use serde_json::{Value as Json, json};
 
 use super::super::context::Context;
-use super::super::recorder::{Note, Recorder};
+use super::super::recorder::{Note, Recorder, ends_the_run};
 use super::seconds_if_wanted;
 use crate::interrupt;
 
-/// Blocks without a sample in a row after which it is no use to go on.
-const VOIDS_IN_A_ROW: usize = 3;
+/// Blocks without a sample after which it is no use to go on, when there was none with one. Later
+/// ones are a disturbance that passes, or end with the time.
+const VOIDS_AT_FIRST: usize = 5;
 
 /// How many blocks there are to be.
 #[derive(Clone, Copy, Debug)]
@@ -86,13 +87,13 @@ pub fn run(
         wanted,
         raw: Vec::new(),
         clean: 0,
-        voids_in_a_row: 0,
+        voids: 0,
         disturbed: Vec::new(),
     };
     let Err(error) = blocks.run(context, plan, measure) else {
         return Ok(());
     };
-    if interrupt::cause(&error).is_some() {
+    if ends_the_run(&error) {
         return Err(error);
     }
     let names = blocks.wanted.join("`, `");
@@ -113,8 +114,8 @@ struct Blocks<'a> {
     clean: usize,
     /// Samples of the blocks that were.
     disturbed: Vec<Vec<(&'static str, f64)>>,
-    /// Blocks without samples since the last one that had some.
-    voids_in_a_row: usize,
+    /// Blocks without samples.
+    voids: usize,
 }
 
 impl Blocks<'_> {
@@ -158,13 +159,12 @@ impl Blocks<'_> {
                     self.recorder.void(metric, &why)?;
                 }
                 self.keep_raw()?;
-                self.voids_in_a_row += 1;
-                if self.voids_in_a_row >= VOIDS_IN_A_ROW {
-                    bail!("{VOIDS_IN_A_ROW} blocks in a row do not count, the last: {why}");
+                self.voids += 1;
+                if self.voids >= VOIDS_AT_FIRST && self.clean + self.disturbed.len() == 0 {
+                    bail!("none of {VOIDS_AT_FIRST} blocks counts, the last: {why}");
                 }
             }
             Block::Measured { samples, raw } => {
-                self.voids_in_a_row = 0;
                 let raw = json!({ "raw": raw, "disturbed": disturbed, "pressure": pressure });
                 self.raw.push(raw);
                 self.keep_raw()?;
@@ -179,10 +179,12 @@ impl Blocks<'_> {
         Ok(())
     }
 
-    /// Decides about the disturbed blocks: they count when there are too few others.
+    /// Decides about the disturbed blocks: they count when there are too few others. Fewer than
+    /// half of the blocks that were planned are few, whatever became of the rest.
     fn finish(&mut self, plan: &Plan) -> anyhow::Result<()> {
         let disturbed = std::mem::take(&mut self.disturbed);
-        if disturbed.is_empty() || self.clean * 2 > plan.blocks {
+        let few = self.clean * 2 <= plan.blocks;
+        if !few || (disturbed.is_empty() && self.voids == 0) {
             return Ok(());
         }
         for samples in &disturbed {

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::super::context::Context;
+use super::super::recorder::{Note, Recorder};
 use crate::tools::k6::{K6, Script, Summary};
 use crate::tools::load::{self, Outcome, Slice};
 use crate::tools::procfs::{Sampler, Trace};
@@ -17,6 +18,29 @@ use crate::tools::procfs::{Sampler, Trace};
 pub const CLIENTS: usize = 10;
 /// What k6 may take beyond its duration.
 const SLACK: Duration = Duration::from_secs(30);
+
+/// The light driver must be faster than k6 by this factor before k6 is called the limit.
+const FASTER: f64 = 1.1;
+
+/// Whether k6 was the limit of a block, by what the light driver reached in it.
+pub fn is_generator_bound(driver: &Outcome, k6_rate: f64) -> bool {
+    driver.rate_achieved > FASTER * k6_rate
+}
+
+/// Notes with `metric` whether k6 was the limit in most blocks.
+pub fn note_generator_bound(
+    recorder: &mut Recorder,
+    metric: &str,
+    blocks: &[bool],
+) -> anyhow::Result<()> {
+    let bound_blocks = blocks.iter().filter(|bound| **bound).count();
+    let mostly = 2 * bound_blocks > blocks.len();
+    recorder.detail(metric, "generator_bound", json!(mostly))?;
+    if mostly {
+        recorder.note(metric, Note::GeneratorBound)?;
+    }
+    Ok(())
+}
 
 /// How long each part of a block takes, in milliseconds.
 #[derive(Clone, Copy, Debug)]

@@ -12,10 +12,10 @@ use anyhow::Context as _;
 use serde_json::{Value as Json, json};
 
 use super::super::context::Context;
-use super::super::recorder::{Note, Recorder};
+use super::super::recorder::Recorder;
 use super::block::{self, Block, Plan};
-use super::closed::Times;
-use super::{SubjectFiles, attempt, packed};
+use super::closed::{Times, is_generator_bound, note_generator_bound};
+use super::{SubjectFiles, attempt, k6, packed};
 use crate::interrupt;
 use crate::tools::cgroup::{self, Throttling};
 use crate::tools::k6::K6;
@@ -42,8 +42,7 @@ pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
 pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
     attempt(context, recorder, &METRICS, |recorder| {
         let docker = packed::docker(recorder)?;
-        let k6 = K6::find(&context.tools_dir)?;
-        recorder.tool("k6", k6.version());
+        let k6 = k6(context, recorder)?;
         let files = SubjectFiles::write()?;
         let image = packed::image(context, &docker, "thoughtgate")?;
         let neighbour = nginx::find();
@@ -53,19 +52,15 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
             image: &image,
             files: &files,
         };
-        let mut throttled = false;
+        let mut bound = Vec::new();
         let plan = plan(context.quick);
         block::run(context, recorder, &METRICS, &plan, &mut |_| {
             let nginx = neighbour.as_ref().map(|(path, _)| path.as_path());
-            let (block, stopped) = measure(context, &cage, &k6, nginx)?;
-            throttled |= stopped;
+            let (block, generator_bound) = measure(context, &cage, &k6, nginx)?;
+            bound.extend(generator_bound);
             Ok(block)
         })?;
-        if throttled {
-            let note = "the quota was the limit, as it should be".to_owned();
-            recorder.note(RATE, Note::Text(note))?;
-        }
-        Ok(())
+        note_generator_bound(recorder, RATE, &bound)
     })
 }
 
@@ -75,13 +70,13 @@ fn plan(quick: bool) -> Plan {
     Plan::new("constrained", if quick { 1 } else { 6 }, seconds_each)
 }
 
-/// One block, and whether the kernel stopped the proxy in it.
+/// One block, and whether k6 and not the quota was its limit.
 fn measure(
     context: &Context<'_>,
     cage: &Cage<'_>,
     k6: &K6,
     neighbour: Option<&Path>,
-) -> anyhow::Result<(Block, bool)> {
+) -> anyhow::Result<(Block, Option<bool>)> {
     let times = Times::of(context.quick, FULL);
     let mut upstream = Upstream::start(&context.release_dir, Duration::ZERO)?;
     let Caged { mut container, url } = cage.proxy(&upstream.url())?;
@@ -101,15 +96,16 @@ fn measure(
     let fault = fault
         .or_else(|| (seen != calls).then(|| format!("the upstream saw {seen} calls of {calls}")));
     if let Some(fault) = fault {
-        return Ok((Block::Void(fault), false));
+        return Ok((Block::Void(fault), None));
     }
     drop(container);
     let (from_ms, to_ms) = sent.window_ms;
     let rss_bytes = sent.subject.median_rss_bytes(from_ms, to_ms);
     let rss_bytes = rss_bytes.context("failed to read the memory of the container's process")?;
     let nginx = beside(context, cage, neighbour, &upstream.url(), times)?;
-    let stopped = throttling.is_some_and(|throttling| throttling.periods_throttled > 0);
-    let samples = vec![(RATE, sent.rate()?), (RSS, rss_bytes as f64)];
+    let rate = sent.rate()?;
+    let generator_bound = is_generator_bound(&driver, rate);
+    let samples = vec![(RATE, rate), (RSS, rss_bytes as f64)];
     let raw = json!({
         "driver": driver,
         "nginx": nginx,
@@ -117,7 +113,7 @@ fn measure(
         "k6_cores": sent.generator.cores(from_ms, to_ms),
         "k6": sent.summary,
     });
-    Ok((Block::Measured { samples, raw }, stopped))
+    Ok((Block::Measured { samples, raw }, Some(generator_bound)))
 }
 
 /// nginx in the same cage; it is the neighbour, so its failure is told and nothing else.

@@ -6,9 +6,9 @@ use serde_json::json;
 use super::super::context::Context;
 use super::super::recorder::{Note, Recorder};
 use super::{attempt, packed, seconds_if_wanted};
-use crate::tools::docker;
 use crate::tools::docker::manifest::Platform;
 use crate::tools::docker::registry::Registry;
+use crate::tools::docker::{self, Docker, Image};
 use crate::tools::image::{ARCHITECTURES, Architecture};
 
 const METRICS: [&str; 4] = [COMPRESSED, LAYERS, BASE, MULTI_ARCH];
@@ -34,19 +34,29 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
         let repository = format!("{}/thoughtgate", registry.address());
         let (images, reasons) = packed::images(context, &docker, &repository)?;
         let _step = context.progress.step("container image", SECONDS);
-        for image in &images {
-            docker.push(image)?;
-        }
-        let list = packed::tag(&repository);
-        docker.push_list(&list, &images)?;
-        let platforms = docker.manifest(&list)?;
-        let history = docker.history(images[0].tag())?;
         let dockerfile = context.workspace.join("Dockerfile");
         let dockerfile = std::fs::read_to_string(&dockerfile)
             .with_context(|| format!("failed to read `{}`", dockerfile.display()))?;
+        // First, since it needs no registry that takes the image.
+        let history = docker.history(images[0].tag())?;
         recorder.text(BASE, &docker::base(&dockerfile, &history)?)?;
+        let pushed = push(&docker, &images, &repository)?;
+        let platforms = docker.manifest(&pushed)?;
         report(recorder, &platforms, &reasons)
     })
+}
+
+/// Pushes the images, and a list of them when there are several; returns what to ask for.
+fn push(docker: &Docker, images: &[Image], repository: &str) -> anyhow::Result<String> {
+    for image in images {
+        docker.push(image)?;
+    }
+    if let [only] = images {
+        return Ok(only.tag().to_owned());
+    }
+    let list = packed::tag(repository);
+    docker.push_list(&list, images)?;
+    Ok(list)
 }
 
 /// Reports what the registry has: sizes of this machine's platform, never summed over several.

@@ -15,7 +15,7 @@ use super::super::context::Context;
 use super::super::recorder::Recorder;
 use super::bench::{Bench, Seen};
 use super::block::{self, Block, Plan};
-use super::{SubjectFiles, attempt};
+use super::{SubjectFiles, attempt, k6};
 use crate::tools::k6::{K6, Script};
 use crate::tools::procfs::{self, Sampler};
 use slices::{Schedule, arms};
@@ -47,9 +47,8 @@ pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
 /// Makes blocks of slices in counterbalanced order.
 pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
     attempt(context, recorder, &METRICS, |recorder| {
-        let k6 = K6::find(&context.tools_dir)?;
+        let k6 = k6(context, recorder)?;
         let files = SubjectFiles::write()?;
-        recorder.tool("k6", k6.version());
         recorder.setting("latency_rate_per_second", RATE.into());
         recorder.setting("latency_service_time_ms", 2.into());
         let seed = recorder.seed();
@@ -109,8 +108,15 @@ fn measure(
     if let Some(fault) = summary.fault() {
         return Ok(Block::Void(fault));
     }
+    let calls = schedule.calls();
+    if summary.requests != calls {
+        let sent = summary.requests;
+        return Ok(Block::Void(format!(
+            "k6 sent {sent} calls instead of {calls}"
+        )));
+    }
     let sent = Seen {
-        upstream: summary.requests,
+        upstream: calls,
         forwarded: schedule.proxied_calls(),
     };
     if let Some(fault) = bench.seen()?.since(before).fault(sent) {

@@ -13,8 +13,8 @@ use super::super::context::Context;
 use super::super::recorder::{Note, Recorder};
 use super::bench::{Bench, Seen};
 use super::block::{self, Block, Plan};
-use super::closed::{CLIENTS, Times};
-use super::{SubjectFiles, attempt};
+use super::closed::{CLIENTS, Times, is_generator_bound, note_generator_bound};
+use super::{SubjectFiles, attempt, k6};
 use crate::interrupt;
 use crate::tools::k6::{K6, Summary};
 use crate::tools::load::Outcome;
@@ -24,8 +24,6 @@ use crate::tools::procfs::CpuReading;
 const METRICS: [&str; 2] = [K6_RATE, CPU];
 const K6_RATE: &str = "throughput/rps_10vu";
 const CPU: &str = "cpu/us_per_request";
-/// The light driver must be faster than k6 by this factor before k6 is called the limit.
-const FASTER: f64 = 1.1;
 const FULL: Times = Times {
     warm: 500,
     window: 2500,
@@ -40,9 +38,8 @@ pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
 /// Makes blocks of both generators.
 pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
     attempt(context, recorder, &METRICS, |recorder| {
-        let k6 = K6::find(&context.tools_dir)?;
+        let k6 = k6(context, recorder)?;
         let files = SubjectFiles::write()?;
-        recorder.tool("k6", k6.version());
         recorder.setting("throughput_clients", CLIENTS.into());
         recorder.setting("throughput_service_time_ms", 0.into());
         let neighbour = nginx::find();
@@ -59,15 +56,7 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
             ratios.extend(measured.nginx_ratio);
             Ok(measured.block)
         })?;
-        let bound_blocks = bound.iter().filter(|bound| **bound).count();
-        recorder.detail(
-            K6_RATE,
-            "generator_bound",
-            json!(2 * bound_blocks > bound.len()),
-        )?;
-        if 2 * bound_blocks > bound.len() {
-            recorder.note(K6_RATE, Note::GeneratorBound)?;
-        }
+        note_generator_bound(recorder, K6_RATE, &bound)?;
         ratios.sort_by(f64::total_cmp);
         if let Some(median) = ratios.get(ratios.len() / 2) {
             recorder.detail(CPU, "nginx_ratios", json!(ratios))?;
@@ -132,7 +121,7 @@ fn measure(
     let samples = vec![(K6_RATE, k6_rate), (CPU, cpu_us_per_call)];
     Ok(Measured {
         block: Block::Measured { samples, raw },
-        generator_bound: Some(driver.rate_achieved > FASTER * k6_rate),
+        generator_bound: Some(is_generator_bound(&driver, k6_rate)),
         nginx_ratio: nginx_us.map(|nginx_us| cpu_us_per_call / nginx_us),
     })
 }

@@ -15,6 +15,13 @@ use crate::tools::process::{Child, Launch, Leftover};
 const DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
+/// The user of this process, as `--user` takes it: what a container writes into a folder of ours
+/// can then be removed by us.
+pub fn own_user() -> String {
+    let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
+    format!("{}:{}", user.as_raw(), group.as_raw())
+}
+
 /// A container that has been asked for; removed on drop.
 #[derive(Debug)]
 pub struct Container {
@@ -80,7 +87,8 @@ impl Drop for Container {
                 Leftover::Container(&self.name).is_gone();
                 return;
             }
-            // A client that ended and a removal that fails: the daemon itself is gone.
+            // A client that ended and a removal that fails: the daemon itself is gone. Asked to
+            // remove the container at its end, it does that when it is back.
             if client_ended || Instant::now() > until {
                 return;
             }

@@ -1,6 +1,8 @@
 //! What the daemon does for real, where there is one; and what is told where there is none.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
 
 use tempfile::TempDir;
 
@@ -41,7 +43,7 @@ pub(crate) fn pushed(docker: &Docker, tag: &str, platform: &str, size: usize) ->
 
 /// An image with nothing to run, unlike all others.
 fn small(docker: &Docker, tag: &str) -> Image {
-    let folder = context(&format!("LABEL only={tag}\nCOPY Dockerfile /\n"));
+    let folder = context(&format!("LABEL only=\"{tag}\"\nCOPY Dockerfile /\n"));
     let dockerfile = folder.path().join("Dockerfile");
     let image = docker.build(&dockerfile, folder.path(), tag, "linux/amd64");
     image.unwrap()
@@ -90,21 +92,53 @@ fn what_is_missing_is_told_with_the_way_out() {
     assert!(refused.hint.contains("`docker` group"), "{}", refused.hint);
 }
 
+/// A registry that answers all that would change it with 403, while the test lasts.
+fn forbidding() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut head = String::new();
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            lines
+                .by_ref()
+                .take_while(|line| !line.is_empty())
+                .for_each(|line| head += &line);
+            let status = if head.starts_with("GET /v2/ ") {
+                "200 OK"
+            } else {
+                "403 Forbidden"
+            };
+            let body = r#"{"errors":[{"code":"DENIED","message":"not for you"}]}"#;
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n\
+                 content-length: {length}\r\n\r\n{body}"
+            );
+            // A client that has gone does not want it.
+            let _ = (&stream).write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
 #[test]
-fn a_refused_push_names_the_tag_and_the_way_out() {
+fn a_refused_push_says_why_and_the_way_out() {
     let Some(docker) = daemon() else { return };
-    // Nobody listens on the port that every system keeps for nobody.
-    let tag = "localhost:1/refused:test";
-    let image = small(&docker, tag);
+    let tag = format!("{}/refused:test", forbidding());
+    let image = small(&docker, &tag);
     let message = format!("{:#}", docker.push(&image).unwrap_err());
+    let expected = format!("failed to push `{tag}` (`docker login` to that registry");
+    assert!(message.starts_with(&expected), "{message}");
+    assert!(message.contains("without --registry"), "{message}");
+    assert!(message.ends_with("denied: not for you"), "{message}");
+    let list = format!("{tag}-list");
+    let message = format!("{:#}", docker.push_list(&list, &[image]).unwrap_err());
     assert!(
-        message.starts_with("failed to push `localhost:1/refused:test`"),
+        message.starts_with(&format!("failed to push the list `{list}`")),
         "{message}"
     );
-    assert!(message.contains("without --registry"), "{message}");
-    assert!(message.contains("connection refused"), "{message}");
-    drop(image);
-    assert_eq!(lines(&["images", "--quiet", tag]), Vec::<String>::new());
+    assert_eq!(lines(&["images", "--quiet", &tag]), Vec::<String>::new());
 }
 
 #[test]

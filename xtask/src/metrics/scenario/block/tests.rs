@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::metrics::catalog::Tier;
-use crate::metrics::model::{Outcome, Record};
+use crate::metrics::model::{Outcome, Record, Run};
 use crate::metrics::report::fixture;
 use crate::progress::Progress;
 
@@ -44,6 +44,20 @@ fn run_all(
     plan: &Plan,
     make: impl Fn(usize) -> anyhow::Result<Block>,
 ) -> usize {
+    let mut begun = 0;
+    try_all(recorder, plan, |number| {
+        begun += 1;
+        make(number)
+    })
+    .unwrap();
+    begun
+}
+
+fn try_all(
+    recorder: &mut Recorder,
+    plan: &Plan,
+    mut make: impl FnMut(usize) -> anyhow::Result<Block>,
+) -> anyhow::Result<()> {
     let progress = Progress::new();
     let context = Context {
         workspace: PathBuf::new(),
@@ -54,13 +68,7 @@ fn run_all(
         registry: None,
         progress: &progress,
     };
-    let mut begun = 0;
-    run(&context, recorder, &METRICS, plan, &mut |number| {
-        begun += 1;
-        make(number)
-    })
-    .unwrap();
-    begun
+    run(&context, recorder, &METRICS, plan, &mut make)
 }
 
 /// Takes blocks with the mark whether they were disturbed, and decides.
@@ -71,7 +79,7 @@ fn decide(recorder: &mut Recorder, planned: usize, blocks: Vec<(f64, bool)>) {
         raw: Vec::new(),
         clean: 0,
         disturbed: Vec::new(),
-        voids_in_a_row: 0,
+        voids: 0,
     };
     for (value, disturbed) in blocks {
         all.take(measured(value), disturbed, &Json::Null).unwrap();
@@ -120,16 +128,57 @@ fn an_error_after_samples_is_the_outcome() {
 }
 
 #[test]
+fn a_run_that_cannot_be_saved_ends_and_keeps_what_it_had() {
+    let (directory, mut recorder) = recorder();
+    let (place, aside) = (directory.path(), directory.path().with_extension("aside"));
+    let error = try_all(&mut recorder, &plan(3), |number| {
+        if number == 1 {
+            // Where the file was is no folder any more.
+            std::fs::rename(place, &aside).unwrap();
+            std::fs::write(place, "").unwrap();
+        }
+        Ok(measured(1.0))
+    })
+    .unwrap_err();
+    std::fs::remove_file(place).unwrap();
+    std::fs::rename(&aside, place).unwrap();
+    assert!(ends_the_run(&error));
+    let message = format!("{error:#}");
+    assert!(
+        message.starts_with("the run ends, since its samples"),
+        "{message}"
+    );
+    assert!(message.contains("failed to save"), "{message}");
+    let kept = std::fs::read_to_string(place.join("run.json")).unwrap();
+    let kept = Run::parse(&kept).unwrap();
+    assert_eq!(kept.record(METRICS[0]).unwrap().samples, [1.0]);
+}
+
+#[test]
 fn voids_without_end_end() {
     let (_directory, mut recorder) = recorder();
     let begun = run_all(&mut recorder, &plan(9), |_| {
         Ok(Block::Void("status 400".to_owned()))
     });
-    assert_eq!(begun, VOIDS_IN_A_ROW);
+    assert_eq!(begun, VOIDS_AT_FIRST);
     let expected = Outcome::Failed {
-        error: "3 blocks in a row do not count, the last: status 400".to_owned(),
+        error: "none of 5 blocks counts, the last: status 400".to_owned(),
     };
     assert_eq!(record(&recorder, METRICS[0]).outcome, expected);
+}
+
+#[test]
+fn voids_after_a_sample_pass() {
+    let (_directory, mut recorder) = recorder();
+    let begun = run_all(&mut recorder, &plan(2), |number| {
+        Ok(match number {
+            1..9 => Block::Void("78 calls not sent".to_owned()),
+            _ => measured(1.0),
+        })
+    });
+    assert!(begun >= 10, "{begun}");
+    assert!(record(&recorder, METRICS[0]).samples.len() >= 2);
+    assert_eq!(record(&recorder, METRICS[0]).voids.len(), 8);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use super::super::SubjectFiles;
 use crate::interrupt;
-use crate::tools::docker::{Container, Docker, Image};
+use crate::tools::docker::{Container, Docker, Image, own_user};
 use crate::tools::nginx;
 use crate::tools::subject::{free_address, is_ready};
 
@@ -74,8 +74,9 @@ impl Cage<'_> {
             .map(|folder| format!("{0}:{0}:ro", folder.display()))
             .collect();
         volumes.push(format!("{own}:{own}"));
+        let user = own_user();
         let mut options = LIMITS.to_vec();
-        options.extend(["--user", "0:0", "--entrypoint", text(binary)?]);
+        options.extend(["--user", &user, "--entrypoint", text(binary)?]);
         options.extend(volumes.iter().flat_map(|volume| ["--volume", volume]));
         let arguments = ["-c", text(&setup.config)?];
         let container = self.docker.run(self.image.tag(), &options, &arguments)?;

@@ -56,6 +56,11 @@ impl Schedule {
         f64::from(self.calls_until(self.arms.len())) / f64::from(self.rate)
     }
 
+    /// All calls, those of the warm-up included.
+    pub(super) fn calls(&self) -> u64 {
+        u64::from(self.calls_until(self.arms.len()))
+    }
+
     /// Calls that go through the proxy, half of the warm-up included.
     pub(super) fn proxied_calls(&self) -> u64 {
         let slices = self.arms.matches('P').count() as u64;
@@ -215,7 +220,7 @@ mod tests {
         let (schedule, summary) = captured();
         assert_eq!(schedule.window_ms(1000.0), (1200.0, 2000.0));
         assert!((schedule.seconds() - 1.0).abs() < 1e-12);
-        assert_eq!(schedule.proxied_calls(), 100);
+        assert_eq!((schedule.calls(), schedule.proxied_calls()), (200, 100));
         assert_eq!(summary.requests, 200);
     }
 }
