@@ -11,7 +11,7 @@ use crate::ids::{Digest, Id, hex, unhex};
 const DOMAIN: &[u8] = b"thoughtgate request state 1\0";
 
 /// Tells our request states from those of the server behind the proxy.
-const PREFIX: &str = "tg-";
+const PREFIX: &str = "thoughtgate-";
 
 /// Id, digest and expiry.
 const PLAIN_BYTES: usize = 16 + 32 + 8;
@@ -137,7 +137,7 @@ mod tests {
                 Err(UnsealError::Invalid)
             );
         }
-        for text in [PREFIX, "tg-00", &text[..20], &format!("{text}00")] {
+        for text in [PREFIX, &text[..20], &format!("{text}00")] {
             assert_eq!(sealer.unseal(text, "agent", 0), Err(UnsealError::Invalid));
         }
         for text in ["", "00", &text[PREFIX.len()..]] {

@@ -8,6 +8,7 @@ mod deferred;
 mod hold;
 mod press;
 mod stream;
+mod task;
 mod tasks;
 mod waiting;
 
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode, header};
-use thoughtgate_approval::{Id, RequestError, digest, is_ours};
+use thoughtgate_approval::{Digest, Id, RequestError, digest, is_ours};
 use thoughtgate_mcp::{Envelope, Era, Kind, Limits, codes, parse, without};
 use thoughtgate_policy::{Decision, Outcome};
 
@@ -157,6 +158,7 @@ pub fn withdraw(worker: &Worker, request: &Request, decision: &Decision) {
     if let Some(envelope) = read(&request.bytes)
         && let Some(state) = envelope.params.request_state.as_deref()
         && let Ok(sealed) = approvals.unseal(state, principal)
+        && sealed.digest == digest_of(&envelope, principal)
     {
         approvals.revoke(sealed.id, principal, &waiting::refusal(decision));
     }
@@ -183,7 +185,7 @@ async fn ask(
     let params = &envelope.params;
     let principal = request.call.principal.as_str();
     let tool = params.name.as_deref().unwrap_or_default();
-    let digest = digest(principal, tool, params.arguments);
+    let digest = digest_of(&envelope, principal);
     let way = Way::of(request, &envelope);
     let (mut parts, mut bytes) = (request.parts.clone(), request.bytes.clone());
     let id = if let Some(state) = params
@@ -227,6 +229,12 @@ async fn ask(
         digest,
     };
     Ok((way, waiting))
+}
+
+fn digest_of(envelope: &Envelope<'_>, principal: &str) -> Digest {
+    let params = &envelope.params;
+    let tool = params.name.as_deref().unwrap_or_default();
+    digest(principal, tool, params.arguments)
 }
 
 /// The call as it would have come without us.

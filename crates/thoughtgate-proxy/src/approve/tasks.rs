@@ -6,50 +6,20 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use thoughtgate_approval::{Approvals, Id, State, View};
 use thoughtgate_mcp::{Envelope, Era, codes, reply, tasks, without};
 
 use super::deferred::{self, Outcome};
-use super::waiting::{End, Waiting, rfc3339};
+use super::task::{Task, end};
+use super::waiting::{End, Waiting};
 use super::{Request, ended, read, stream, takes_stream};
 use crate::answer;
 use crate::body::Body;
 use crate::endpoint::Worker;
 use crate::forward;
 use crate::state::Snapshot;
-
-/// How often a client is told to ask; a human takes longer.
-const POLL_INTERVAL_MS: u64 = 2000;
-
-/// A task in the words of either era.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Task {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result_type: Option<&'static str>,
-    #[serde(rename = "taskId")]
-    id: String,
-    status: &'static str,
-    status_message: String,
-    created_at: String,
-    last_updated_at: String,
-    #[serde(flatten)]
-    times: Times,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Box<RawValue>>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged, rename_all_fields = "camelCase")]
-enum Times {
-    Legacy { ttl: u64, poll_interval: u64 },
-    Modern { ttl_ms: u64, poll_interval_ms: u64 },
-}
 
 /// The answer to a call that became a task.
 pub fn created(waiting: &Waiting) -> Response<Body> {
@@ -62,16 +32,7 @@ pub fn created(waiting: &Waiting) -> Response<Body> {
     } = waiting;
     let task = Task::of(approvals, &view, &call.principal, call.era).bare();
     let body = match call.era {
-        Era::Modern => {
-            let result_type = Some("task");
-            reply::result(
-                own,
-                &Task {
-                    result_type,
-                    ..task
-                },
-            )
-        }
+        Era::Modern => reply::result(own, &task.created()),
         Era::Legacy => {
             // What the model is told at once, since the result comes later.
             let meta =
@@ -201,72 +162,6 @@ fn told(approvals: &Approvals, view: &View, principal: &str, message: &[u8]) -> 
         None => return ended(message, view.id, &End::stopping(view)),
     };
     answer::json(StatusCode::OK, body)
-}
-
-/// How the call of a task ended; `None` while it has not.
-fn end(approvals: &Approvals, view: &View, principal: &str) -> Option<Outcome> {
-    if view.state.is_open() {
-        return None;
-    }
-    let kept = approvals.result(view.id, principal);
-    let kept = kept.and_then(|kept| serde_json::from_slice::<Outcome>(&kept).ok());
-    Some(kept.unwrap_or_else(|| {
-        let end = End::of(view);
-        let data = end.data(view.id);
-        let fault = reply::Fault {
-            code: end.code,
-            message: &end.text,
-            data: Some(&data),
-        };
-        Outcome::Error(to_raw_value(&fault).expect("text and numbers always serialise"))
-    }))
-}
-
-impl Task {
-    fn of(approvals: &Approvals, view: &View, principal: &str, era: Era) -> Task {
-        let (status, result, error) = match end(approvals, view, principal) {
-            None => ("working", None, None),
-            Some(_) if view.state == State::Cancelled => ("cancelled", None, None),
-            Some(Outcome::Error(error)) => ("failed", None, Some(error)),
-            // Only 2025-11-25 counts a tool's own error as a failure of the task.
-            Some(Outcome::Result(result))
-                if era == Era::Legacy && tasks::is_tool_error(&result) =>
-            {
-                ("failed", Some(result), None)
-            }
-            Some(Outcome::Result(result)) => ("completed", Some(result), None),
-        };
-        let ttl = u64::try_from(approvals.life().as_millis()).unwrap_or(u64::MAX);
-        Task {
-            result_type: (era == Era::Modern).then_some("complete"),
-            id: view.id.to_string(),
-            status,
-            status_message: view.explain(),
-            created_at: rfc3339(view.created_ms),
-            last_updated_at: rfc3339(view.updated_ms),
-            times: match era {
-                Era::Legacy => Times::Legacy {
-                    ttl,
-                    poll_interval: POLL_INTERVAL_MS,
-                },
-                Era::Modern => Times::Modern {
-                    ttl_ms: ttl,
-                    poll_interval_ms: POLL_INTERVAL_MS,
-                },
-            },
-            result,
-            error,
-        }
-    }
-
-    /// Where it stands, without how it ended.
-    fn bare(self) -> Task {
-        Task {
-            result: None,
-            error: None,
-            ..self
-        }
-    }
 }
 
 /// The answer of 2025-11-25 to a cancellation, which cannot be refused silently.

@@ -4,7 +4,7 @@
 //! on disk, before a byte goes to the upstream. Knows nothing of how the client is answered.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -212,10 +212,4 @@ impl End {
     pub fn data(&self, id: Id) -> Value {
         json!({ "approval": id.to_string(), "state": self.state.map(State::name) })
     }
-}
-
-/// Milliseconds since the epoch as RFC 3339.
-pub fn rfc3339(ms: u64) -> String {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
-    humantime::format_rfc3339_millis(time).to_string()
 }

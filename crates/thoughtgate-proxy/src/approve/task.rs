@@ -1,0 +1,124 @@
+//! One approval in the words that tasks have in either era.
+//!
+//! 2025-11-25 keeps the result apart, 2026-07-28 has it in the task. Asks nobody and changes nothing.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use thoughtgate_approval::{Approvals, State, View};
+use thoughtgate_mcp::{Era, reply, tasks};
+
+use super::deferred::Outcome;
+use super::waiting::End;
+
+/// How often a client is told to ask; a human takes longer.
+const POLL_INTERVAL_MS: u64 = 2000;
+
+/// A task in the words of either era.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Task {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_type: Option<&'static str>,
+    #[serde(rename = "taskId")]
+    id: String,
+    status: &'static str,
+    status_message: String,
+    created_at: String,
+    last_updated_at: String,
+    #[serde(flatten)]
+    times: Times,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum Times {
+    Legacy { ttl: u64, poll_interval: u64 },
+    Modern { ttl_ms: u64, poll_interval_ms: u64 },
+}
+
+/// How the call of a task ended; `None` while it has not.
+pub fn end(approvals: &Approvals, view: &View, principal: &str) -> Option<Outcome> {
+    if view.state.is_open() {
+        return None;
+    }
+    let kept = approvals.result(view.id, principal);
+    let kept = kept.and_then(|kept| serde_json::from_slice::<Outcome>(&kept).ok());
+    Some(kept.unwrap_or_else(|| {
+        let end = End::of(view);
+        let data = end.data(view.id);
+        let fault = reply::Fault {
+            code: end.code,
+            message: &end.text,
+            data: Some(&data),
+        };
+        Outcome::Error(to_raw_value(&fault).expect("text and numbers always serialise"))
+    }))
+}
+
+impl Task {
+    /// Where `principal`'s task stands, and how it ended.
+    pub fn of(approvals: &Approvals, view: &View, principal: &str, era: Era) -> Task {
+        let (status, result, error) = match end(approvals, view, principal) {
+            None => ("working", None, None),
+            Some(_) if view.state == State::Cancelled => ("cancelled", None, None),
+            Some(Outcome::Error(error)) => ("failed", None, Some(error)),
+            // Only 2025-11-25 counts a tool's own error as a failure of the task.
+            Some(Outcome::Result(result))
+                if era == Era::Legacy && tasks::is_tool_error(&result) =>
+            {
+                ("failed", Some(result), None)
+            }
+            Some(Outcome::Result(result)) => ("completed", Some(result), None),
+        };
+        let ttl = u64::try_from(approvals.life().as_millis()).unwrap_or(u64::MAX);
+        Task {
+            result_type: (era == Era::Modern).then_some("complete"),
+            id: view.id.to_string(),
+            status,
+            status_message: view.explain(),
+            created_at: rfc3339(view.created_ms),
+            last_updated_at: rfc3339(view.updated_ms),
+            times: match era {
+                Era::Legacy => Times::Legacy {
+                    ttl,
+                    poll_interval: POLL_INTERVAL_MS,
+                },
+                Era::Modern => Times::Modern {
+                    ttl_ms: ttl,
+                    poll_interval_ms: POLL_INTERVAL_MS,
+                },
+            },
+            result,
+            error,
+        }
+    }
+
+    /// As the answer to the call that became it (2026-07-28).
+    pub fn created(self) -> Task {
+        Task {
+            result_type: Some("task"),
+            ..self
+        }
+    }
+
+    /// Where it stands, without how it ended.
+    pub fn bare(self) -> Task {
+        Task {
+            result: None,
+            error: None,
+            ..self
+        }
+    }
+}
+
+/// Milliseconds since the epoch as RFC 3339.
+fn rfc3339(ms: u64) -> String {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
+    humantime::format_rfc3339_millis(time).to_string()
+}
