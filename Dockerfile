@@ -1,10 +1,12 @@
 # The image of ThoughtGate: one static binary and the CA certificates, nothing else.
 #
-# It is built from a folder that xtask fills for the image metrics (the binary, the certificates, their
-# times set to the commit's), so the same checkout gives the same layers with BuildKit and without.
+# It is built by `cargo xtask image`, from a folder with the two files, their times set to the
+# commit's. Both lie at the root: folders would get the time of the build, and the same checkout would
+# not give the same layers, with BuildKit or without.
 FROM scratch
-COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY ca-certificates.crt /ca-certificates.crt
 COPY thoughtgate /thoughtgate
+ENV SSL_CERT_FILE=/ca-certificates.crt
 # Nobody in particular: the process writes nothing but what a volume is mounted for.
 USER 65532:65532
 EXPOSE 8080

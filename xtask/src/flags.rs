@@ -24,6 +24,8 @@ pub enum Command {
     Metrics(Metrics),
     /// Tell what is there, what is missing, and the command that gets it
     Doctor,
+    /// Build the container image of this checkout
+    Image(Image),
     /// Run all tests
     Test(Test),
     /// Run all that CI checks
@@ -31,6 +33,14 @@ pub enum Command {
     /// Remove what a killed run left behind; started by the tools layer alone.
     #[command(name = "__reap", hide = true)]
     Reap,
+}
+
+/// What the image is called.
+#[derive(Debug, Args)]
+pub struct Image {
+    /// Its name and tag
+    #[arg(long, value_name = "NAME", default_value = "thoughtgate:latest")]
+    pub tag: String,
 }
 
 /// `metrics`, alone or with a command of its own.

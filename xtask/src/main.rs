@@ -4,6 +4,7 @@ mod ci;
 mod doctor;
 mod exit;
 mod flags;
+mod image;
 mod interrupt;
 mod metrics;
 mod progress;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     exit::close(match flags.command {
         Command::Metrics(metrics) => metrics::run(&metrics),
         Command::Doctor => doctor::run(),
+        Command::Image(image) => image::run(&image),
         Command::Test(test) => test::run(&test),
         Command::Ci => ci::run(),
         Command::Reap => {

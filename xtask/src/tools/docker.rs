@@ -105,6 +105,14 @@ impl Docker {
         Ok(image)
     }
 
+    /// Gives an image another name, under which it stays.
+    pub fn name(&self, image: &Image, name: &str) -> anyhow::Result<()> {
+        let named = docker(&["tag", &image.tag, name], ASK);
+        named
+            .map(drop)
+            .with_context(|| format!("failed to name the image `{name}`"))
+    }
+
     /// Pushes to the registry that the tag names.
     pub fn push(&self, image: &Image) -> anyhow::Result<()> {
         let pushed = docker(&["push", "--quiet", &image.tag], MOVE);

@@ -2,6 +2,8 @@
 //!
 //! Times of the files are those of the commit, so that the same checkout gives the same layers.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -78,15 +80,17 @@ pub fn build(
         bail!("no CA certificates on this machine (Debian: apt-get install ca-certificates)");
     };
     let time = commit_time(workspace)?;
-    for (from, name) in [
-        (certificates, "ca-certificates.crt"),
-        (binary, "thoughtgate"),
+    for (from, name, mode) in [
+        (certificates, "ca-certificates.crt", 0o644),
+        (binary, "thoughtgate", 0o755),
     ] {
         let to = folder.path().join(name);
         std::fs::copy(from, &to).with_context(|| format!("failed to copy `{}`", from.display()))?;
+        // Layers hold modes and times, and must not depend on who builds them when.
         let file = std::fs::File::options().write(true).open(&to)?;
-        file.set_modified(time)
-            .with_context(|| format!("failed to set the time of `{}`", to.display()))?;
+        file.set_permissions(Permissions::from_mode(mode))
+            .and_then(|()| file.set_modified(time))
+            .with_context(|| format!("failed to set mode and time of `{}`", to.display()))?;
     }
     let platform = format!("linux/{}", architecture.name);
     docker.build(&workspace.join("Dockerfile"), folder.path(), tag, &platform)
@@ -103,4 +107,31 @@ fn commit_time(workspace: &Path) -> anyhow::Result<SystemTime> {
         .parse()
         .context("failed to read the time of the last commit")?;
     Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::docker::tests::{daemon, layers};
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn the_same_checkout_gives_the_same_layers_whenever_it_is_built() {
+        let Some(docker) = daemon() else {
+            return;
+        };
+        let binary = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(binary.path(), std::process::id().to_string()).unwrap();
+        let own = Architecture::own().unwrap();
+        let built = |tag: &str| {
+            let tag = format!("thoughtgate-test:{tag}-{}", std::process::id());
+            let image = build(&docker, &workspace::root(), (own, binary.path()), &tag).unwrap();
+            layers(&image)
+        };
+        // The first image is gone when the second is built, and with it what could be reused.
+        let first = built("first");
+        std::thread::sleep(Duration::from_millis(1100));
+        assert_eq!(built("second"), first);
+        assert_eq!(first.matches("sha256:").count(), 2);
+    }
 }

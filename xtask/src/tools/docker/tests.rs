@@ -63,6 +63,12 @@ fn lines(arguments: &[&str]) -> Vec<String> {
     output.stdout.text().lines().map(str::to_owned).collect()
 }
 
+/// The digests of an image's layers.
+pub(crate) fn layers(image: &Image) -> String {
+    let format = "{{json .RootFS.Layers}}";
+    lines(&["image", "inspect", "--format", format, image.tag()]).concat()
+}
+
 /// Fails when there is a container of this image, whatever its state.
 fn nothing_runs(tag: &str) {
     let filter = format!("ancestor={tag}");
