@@ -4,6 +4,7 @@
 //! state, or held open. Decides nothing: the human does, and the policies are asked again
 //! afterwards. What belongs to approvals and not to the upstream is told apart here too.
 
+mod cancel;
 mod deferred;
 mod hold;
 mod press;
@@ -28,6 +29,7 @@ use crate::endpoint::Worker;
 use crate::forward::{self, Call};
 use crate::state::Snapshot;
 
+pub use cancel::Held;
 pub use deferred::run as run_deferred;
 pub use press::{PATH as PRESS_PATH, serve as serve_press};
 use waiting::Waiting;
@@ -56,6 +58,8 @@ pub enum Addressed {
     Task(Id),
     /// It asks for all tasks, ours among them.
     TaskList,
+    /// It takes a call back, perhaps one that is held here.
+    Cancellation,
 }
 
 /// How a client is answered whose call needs a human.
@@ -77,6 +81,7 @@ pub fn addressed(envelope: &Envelope<'_>) -> Addressed {
     }
     match envelope.method.as_ref() {
         "tasks/list" => Addressed::TaskList,
+        "notifications/cancelled" => Addressed::Cancellation,
         method if method.starts_with("tasks/") => params
             .task_id
             .as_deref()
@@ -94,18 +99,18 @@ pub async fn answer(
     addressed: Addressed,
 ) -> Response<Body> {
     let Some(approvals) = worker.shared.approvals() else {
-        return forward::send(
-            worker,
-            &snapshot.rules,
-            request.parts,
-            request.bytes,
-            &request.call,
-        )
-        .await;
+        let Request { parts, bytes, call } = request;
+        return forward::send(worker, &snapshot.rules, parts, bytes, &call).await;
     };
     match addressed {
         Addressed::Task(id) => tasks::serve(worker, approvals, request, id).await,
         Addressed::TaskList => tasks::list(worker, snapshot, approvals, request).await,
+        Addressed::Cancellation => {
+            worker.shared.held.cancel(approvals, &request);
+            // The call may be one that went on, and is then the upstream's to end.
+            let Request { parts, bytes, call } = request;
+            forward::send(worker, &snapshot.rules, parts, bytes, &call).await
+        }
         Addressed::State | Addressed::Upstream => {
             // The policies permit by now what they put before a human when the state was sealed.
             let mut request = request;

@@ -11,6 +11,7 @@ use thoughtgate_approval::{Approvals, OpenError, View};
 use thoughtgate_policy::Engine;
 use tokio::sync::watch;
 
+use crate::approve::Held;
 use crate::audit::Audit;
 use crate::metrics::Metrics;
 use crate::settings::{Rules, Settings};
@@ -33,6 +34,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Takes a record of each decision, where one is kept.
     pub audit: Option<Arc<Audit>>,
+    /// Calls that wait for a human with their clients' connections open.
+    pub held: Held,
     approvals: OnceLock<Approvals>,
     snapshot: ArcSwap<Snapshot>,
     reload_error: Mutex<Option<String>>,
@@ -74,6 +77,7 @@ impl Shared {
             settings,
             metrics,
             audit,
+            held: Held::default(),
             approvals: OnceLock::new(),
             snapshot: ArcSwap::from_pointee(Snapshot {
                 engine,

@@ -37,7 +37,11 @@ pub async fn silent(waiting: Waiting) -> Response<Body> {
     // Up to 2025-11-25 a client that goes away takes nothing back: the approval stays, and the
     // same call sent again joins it.
     let withdrawal = (waiting.call.era == Era::Modern).then(|| waiting.withdrawn_on_drop());
+    let (principal, headers) = (&waiting.call.principal, &waiting.parts.headers);
+    let held = &waiting.worker.shared.held;
+    let entry = held.enter(principal, headers, &waiting.bytes, waiting.id);
     let view = waiting.decided(waiting.approvals.life()).await;
+    drop(entry);
     if let Some(withdrawal) = withdrawal {
         withdrawal.keep();
     }

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{APPROVER, STRANGER, Scene, come_back, held_call, retried_call, task_call, task_end};
+use super::{
+    APPROVER, Message, STRANGER, Scene, come_back, held_call, retried_call, task_call, task_end,
+};
 use crate::support::PATIENCE;
 
 #[tokio::test]
@@ -150,6 +152,37 @@ async fn a_legacy_client_that_goes_away_can_come_back_for_its_approval() {
     let message = held_call().end(&proxy).await;
     assert!(message["result"].is_object(), "{message}");
     assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_legacy_client_that_cancels_takes_its_request_back() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    let messages = scene.slack.wait_for_messages(1).await;
+    let cancel = |id: serde_json::Value| {
+        let params = json!({"requestId": id, "reason": "no longer wanted"});
+        let mut cancel = Message::legacy("notifications/cancelled", &params);
+        cancel.body.as_object_mut().unwrap().remove("id");
+        cancel
+    };
+    // Neither another call's id nor another agent's word.
+    for other in [cancel(json!("7")), cancel(json!(7)).of("bob")] {
+        assert_eq!(other.send(&proxy).await.status, 202);
+        assert_eq!(
+            proxy.metric("thoughtgate_approvals_pending").await,
+            Some(1.0)
+        );
+    }
+    cancel(json!(7)).send(&proxy).await;
+    let end = held.next_data().await.unwrap().json();
+    assert_eq!(end["error"]["code"], 40304, "{end}");
+    scene.message_says("ancelled").await;
+    scene.slack.react(&messages[0].ts, APPROVER, "+1");
+    assert_eq!(proxy.metric("thoughtgate_approvals_open").await, Some(0.0));
+    assert_eq!(scene.calls(), 0);
+    // The upstream, which may know a call of that id, has been told each time.
+    assert_eq!(scene.upstream.stats().requests, 3);
 }
 
 #[tokio::test]
