@@ -106,7 +106,7 @@ pub async fn answer(
         Addressed::Task(id) => tasks::serve(worker, approvals, request, id).await,
         Addressed::TaskList => tasks::list(worker, snapshot, approvals, request).await,
         Addressed::Cancellation => {
-            worker.shared.held.cancel(approvals, &request);
+            worker.shared.held.cancel(&request);
             // The call may be one that went on, and is then the upstream's to end.
             let Request { parts, bytes, call } = request;
             forward::send(worker, &snapshot.rules, parts, bytes, &call).await

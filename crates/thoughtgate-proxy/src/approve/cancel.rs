@@ -1,15 +1,16 @@
 //! Held calls by the ids that their clients know them by, so that a client can take one back.
 //!
-//! Up to 2025-11-25 a client cancels with a notification; the upstream never saw the call that it is
-//! about. From 2026-07-28 it closes the connection, which needs no book.
+//! Up to 2025-11-25 a client cancels with a notification, which the upstream could not act on: it
+//! never saw the call. From 2026-07-28 it closes the connection, which needs no book. Knows nothing of
+//! approvals: clients cancel what takes them too long, and a human takes longer.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use thoughtgate_approval::{Approvals, Id};
+use tokio::sync::Notify;
 
 use super::{Request, read};
 
@@ -17,7 +18,7 @@ const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// All calls that are held now.
 #[derive(Debug, Clone, Default)]
-pub struct Held(Arc<Mutex<HashMap<Key, Id>>>);
+pub struct Held(Arc<Mutex<HashMap<Key, Arc<Notify>>>>);
 
 /// One call, as its client names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,67 +32,79 @@ struct Key {
 /// A held call's place in the book, until dropped.
 pub struct Entry {
     held: Held,
-    key: Option<Key>,
+    key: Key,
+    cancelled: Arc<Notify>,
+}
+
+#[derive(Deserialize)]
+struct Cancellation<'a> {
+    #[serde(borrow)]
+    params: Cancelled<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Cancelled<'a> {
+    #[serde(borrow)]
+    request_id: &'a RawValue,
 }
 
 impl Held {
-    /// Enters a call that waits for `id`.
-    pub fn enter(&self, principal: &str, headers: &HeaderMap, message: &[u8], id: Id) -> Entry {
+    /// Enters a call with this head and body.
+    pub fn enter(&self, principal: &str, headers: &HeaderMap, message: &[u8]) -> Entry {
         let request = read(message).and_then(|envelope| envelope.id.map(RawValue::get));
-        let key = request.map(|request| key(principal, headers, request));
-        if let Some(key) = &key {
-            self.book().insert(key.clone(), id);
-        }
+        let key = key(principal, headers, request.unwrap_or_default());
+        let cancelled = Arc::new(Notify::new());
+        self.book().insert(key.clone(), Arc::clone(&cancelled));
         Entry {
             held: self.clone(),
             key,
+            cancelled,
         }
     }
 
-    /// Takes back the approval of the call that a cancellation names, if that call is held.
-    pub fn cancel(&self, approvals: &Approvals, cancellation: &Request) {
-        #[derive(Deserialize)]
-        struct Cancellation<'a> {
-            #[serde(borrow)]
-            params: Params<'a>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Params<'a> {
-            #[serde(borrow)]
-            request_id: &'a RawValue,
-        }
-        let principal = &cancellation.call.principal;
+    /// Takes back the call that a cancellation names, if it is held.
+    pub fn cancel(&self, cancellation: &Request) {
         let Ok(message) = serde_json::from_slice::<Cancellation<'_>>(&cancellation.bytes) else {
             return;
         };
-        let request = message.params.request_id.get();
-        let key = key(principal, &cancellation.parts.headers, request);
-        let id = self.book().get(&key).copied();
-        if let Some(id) = id {
-            approvals.cancel(id, principal);
+        let (principal, headers) = (&cancellation.call.principal, &cancellation.parts.headers);
+        let key = key(principal, headers, message.params.request_id.get());
+        if let Some(cancelled) = self.book().get(&key) {
+            cancelled.notify_one();
         }
     }
 
-    fn book(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Id>> {
+    fn book(&self) -> MutexGuard<'_, HashMap<Key, Arc<Notify>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Resolves when the client takes the call back.
+    pub async fn cancelled(&self) {
+        self.cancelled.notified().await;
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if let Some(key) = &self.key {
-            self.held.book().remove(key);
+        let mut book = self.held.book();
+        // A client that uses an id twice has put a later call in this place.
+        if book
+            .get(&self.key)
+            .is_some_and(|entered| Arc::ptr_eq(entered, &self.cancelled))
+        {
+            book.remove(&self.key);
         }
     }
 }
 
 fn key(principal: &str, headers: &HeaderMap, request: &str) -> Key {
+    let session = headers.get(&SESSION);
     Key {
         principal: principal.to_owned(),
-        session: headers
-            .get(&SESSION)
-            .map(|session| session.as_bytes().to_vec()),
+        session: session.map(|session| session.as_bytes().to_vec()),
         request: request.to_owned(),
     }
 }

@@ -25,7 +25,7 @@ pub async fn until_retry(waiting: Waiting) -> Response<Body> {
     }
 }
 
-/// Holds the call as a stream of comments, then of the answer.
+/// Holds the call as a stream of signs of life, then of the answer.
 pub fn streamed(waiting: Waiting) -> Response<Body> {
     let every = waiting.worker.shared.settings.approval_keep_alive;
     let message = waiting.bytes.clone();
@@ -34,13 +34,18 @@ pub fn streamed(waiting: Waiting) -> Response<Body> {
 
 /// Holds the call without a word.
 pub async fn silent(waiting: Waiting) -> Response<Body> {
-    // Up to 2025-11-25 a client that goes away takes nothing back: the approval stays, and the
-    // same call sent again joins it.
+    // Up to 2025-11-25 neither a client that goes away nor one that cancels takes the approval back:
+    // most do so after a minute, and the same call sent again joins it.
     let withdrawal = (waiting.call.era == Era::Modern).then(|| waiting.withdrawn_on_drop());
     let (principal, headers) = (&waiting.call.principal, &waiting.parts.headers);
     let held = &waiting.worker.shared.held;
-    let entry = held.enter(principal, headers, &waiting.bytes, waiting.id);
-    let view = waiting.decided(waiting.approvals.life()).await;
+    let entry = held.enter(principal, headers, &waiting.bytes);
+    let view = tokio::select! {
+        view = waiting.decided(waiting.approvals.life()) => view,
+        () = entry.cancelled() => {
+            return ended(&waiting.bytes, waiting.id, &End::taken_back());
+        }
+    };
     drop(entry);
     if let Some(withdrawal) = withdrawal {
         withdrawal.keep();

@@ -1,4 +1,4 @@
-//! An answer that is not there yet as a stream of events: comments until it is, then the answer.
+//! An answer that is not there yet as a stream of events: signs of life until it is, then the answer.
 //!
 //! Knows nothing of what is waited for. A client that goes away ends the wait.
 
@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt;
+use serde_json::json;
+use serde_json::value::RawValue;
 use thoughtgate_mcp::{codes, reply};
 use tokio::sync::mpsc::{self, Sender};
 
@@ -17,9 +19,12 @@ use crate::headers::is_media_type;
 
 const COMMENT: &[u8] = b": waiting for approval\n\n";
 
+/// Progress must grow, and the upstream may report its own under the same token afterwards.
+const PROGRESS_STEP: f64 = 1e-9;
+
 type Piece = Result<Bytes, BodyError>;
 
-/// Answers with a stream at once; a comment goes out `every` so often until `answer` is there.
+/// Answers with a stream at once; a sign of life goes out `every` so often until `answer` is there.
 /// `message` is what it answers.
 pub fn respond(
     every: Duration,
@@ -53,8 +58,11 @@ async fn feed(
     answer: impl Future<Output = Response<Body>>,
 ) -> Result<(), Gone> {
     let mut answer = pin!(answer);
+    let token = read(message).and_then(|envelope| envelope.params.progress_token);
+    let mut signs = 0_u32;
     let response = loop {
-        send(pieces, Bytes::from_static(COMMENT)).await?;
+        signs += 1;
+        send(pieces, sign_of_life(token, signs)).await?;
         tokio::select! {
             response = &mut answer => break response,
             () = pieces.closed() => return Err(Gone),
@@ -72,6 +80,25 @@ async fn feed(
     }
     let own = read(message).and_then(|envelope| envelope.id);
     send(pieces, Bytes::from(no_message(own, head.status))).await
+}
+
+/// A comment; for a client that wants to hear of progress, progress as well, which keeps those
+/// waiting that give up on a call they hear nothing of.
+fn sign_of_life(token: Option<&RawValue>, signs: u32) -> Bytes {
+    let Some(token) = token else {
+        return Bytes::from_static(COMMENT);
+    };
+    let progress = json!({
+        "jsonrpc": "2.0",
+        "method": "notifications/progress",
+        "params": {
+            "progressToken": token,
+            "progress": f64::from(signs) * PROGRESS_STEP,
+            "message": "waiting for approval",
+        },
+    });
+    let event = thoughtgate_mcp::sse::encode(progress.to_string().as_bytes());
+    Bytes::from([COMMENT, &event].concat())
 }
 
 /// Passes a body on, each piece through `edit`.
@@ -115,7 +142,7 @@ fn in_one_line(json: &Bytes) -> Bytes {
 
 /// The event for an answer that is no message, such as a 401 with a page: the client's stream has
 /// begun, so its status is all that can be told.
-fn no_message(id: Option<&serde_json::value::RawValue>, status: StatusCode) -> Vec<u8> {
+fn no_message(id: Option<&RawValue>, status: StatusCode) -> Vec<u8> {
     let text = format!("the upstream answered with status {status} and no JSON-RPC message");
     let error = reply::error(id, codes::UPSTREAM_INVALID, &text, None);
     thoughtgate_mcp::sse::encode(&error)
@@ -124,6 +151,22 @@ fn no_message(id: Option<&serde_json::value::RawValue>, status: StatusCode) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signs_of_life_are_progress_for_those_who_ask_for_it() {
+        assert_eq!(sign_of_life(None, 1), COMMENT);
+        let token = RawValue::from_string("\"t\"".to_owned()).unwrap();
+        let progress = |signs| {
+            let text = sign_of_life(Some(&token), signs);
+            let data = text.strip_prefix(COMMENT).unwrap();
+            let data = data.strip_prefix(b"data: ").unwrap();
+            let event: serde_json::Value = serde_json::from_slice(data).unwrap();
+            assert_eq!(event["params"]["progressToken"], "t");
+            event["params"]["progress"].as_f64().unwrap()
+        };
+        assert!(0.0 < progress(1) && progress(1) < progress(2));
+        assert!(progress(u32::MAX) < 5.0);
+    }
 
     #[test]
     fn json_of_many_lines_becomes_one() {

@@ -197,6 +197,14 @@ impl End {
         }
     }
 
+    /// The client cancelled a call that was held.
+    pub fn taken_back() -> End {
+        End::new(
+            codes::APPROVAL_CANCELLED,
+            "the call was cancelled and is not made; the same call sent again joins its approval",
+        )
+    }
+
     fn unclaimed(error: &ClaimError) -> End {
         let code = match error {
             ClaimError::Rejected => codes::APPROVAL_REJECTED,

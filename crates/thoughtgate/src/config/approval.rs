@@ -104,7 +104,9 @@ impl Default for Approval {
             timeout: settings.timeout,
             approved_for: settings.approved_for,
             retention: settings.retention,
-            hold: Duration::from_secs(10),
+            // The SDKs' clients end a call after a minute, and come back ten times at most: this
+            // leaves a human nine minutes.
+            hold: Duration::from_secs(50),
             keep_alive: Duration::from_secs(15),
             open: settings.open_max,
             open_per_agent: settings.open_per_principal_max,

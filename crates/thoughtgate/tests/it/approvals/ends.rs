@@ -155,13 +155,13 @@ async fn a_legacy_client_that_goes_away_can_come_back_for_its_approval() {
 }
 
 #[tokio::test]
-async fn a_legacy_client_that_cancels_takes_its_request_back() {
+async fn a_call_that_is_cancelled_while_it_is_held_is_not_made() {
     let scene = Scene::new();
     let proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
-    let messages = scene.slack.wait_for_messages(1).await;
+    scene.slack.wait_for_messages(1).await;
     let cancel = |id: serde_json::Value| {
-        let params = json!({"requestId": id, "reason": "no longer wanted"});
+        let params = json!({"requestId": id, "reason": "it takes too long"});
         let mut cancel = Message::legacy("notifications/cancelled", &params);
         cancel.body.as_object_mut().unwrap().remove("id");
         cancel
@@ -169,20 +169,21 @@ async fn a_legacy_client_that_cancels_takes_its_request_back() {
     // Neither another call's id nor another agent's word.
     for other in [cancel(json!("7")), cancel(json!(7)).of("bob")] {
         assert_eq!(other.send(&proxy).await.status, 202);
-        assert_eq!(
-            proxy.metric("thoughtgate_approvals_pending").await,
-            Some(1.0)
-        );
     }
+    let still = held.next_event().await.unwrap().unwrap();
+    assert_eq!(still.comments.len(), 1);
     cancel(json!(7)).send(&proxy).await;
     let end = held.next_data().await.unwrap().json();
     assert_eq!(end["error"]["code"], 40304, "{end}");
-    scene.message_says("ancelled").await;
-    scene.slack.react(&messages[0].ts, APPROVER, "+1");
-    assert_eq!(proxy.metric("thoughtgate_approvals_open").await, Some(0.0));
-    assert_eq!(scene.calls(), 0);
     // The upstream, which may know a call of that id, has been told each time.
     assert_eq!(scene.upstream.stats().requests, 3);
+
+    scene.approve().await;
+    scene.message_says("Approved").await;
+    assert_eq!(scene.calls(), 0);
+    let again = held_call().end(&proxy).await;
+    assert!(again["result"].is_object(), "{again}");
+    assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
 }
 
 #[tokio::test]

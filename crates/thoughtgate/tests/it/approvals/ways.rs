@@ -26,6 +26,24 @@ async fn a_legacy_client_is_held_with_comments_until_a_human_says_yes() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_for_progress_hears_that_it_waits() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let mut call = held_call();
+    call.body["params"]["_meta"] = json!({"progressToken": "p"});
+    let mut answer = call.open(&proxy).await;
+    let mut last = 0.0;
+    for _ in 0..3 {
+        let event = answer.next_data().await.unwrap().json();
+        assert_eq!(event["method"], "notifications/progress");
+        assert_eq!(event["params"]["progressToken"], "p");
+        let progress = event["params"]["progress"].as_f64().unwrap();
+        assert!(progress > last);
+        last = progress;
+    }
+}
+
+#[tokio::test]
 async fn an_upstream_that_streams_is_passed_on_event_by_event() {
     let scene = Scene::new();
     scene.upstream.turn(|knobs| {
