@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::body::Body;
 use crate::endpoint::{self, Worker};
-use crate::state::Shared;
+use crate::state::{Bringing, Shared};
 use crate::upstream::Pool;
 use crate::{admin, answer, approve, probe, well_known};
 
@@ -101,7 +101,7 @@ impl Server {
             admin.map(|listener| tokio::spawn(serve_admin(Arc::clone(&shared), listener)));
         {
             let listener = tokio::net::TcpListener::from_std(main)?;
-            let accepting = pin!(accept(&listener, &slots, &workers));
+            let accepting = pin!(accept(&shared, &listener, &slots, &workers));
             let stop = pin!(stop);
             tokio::select! {
                 () = accepting => {}
@@ -130,6 +130,8 @@ struct Handoff {
 struct Slot {
     _permit: tokio::sync::OwnedSemaphorePermit,
     open: Arc<AtomicUsize>,
+    /// Until it has been told to bring no more requests.
+    bringing: Option<Bringing>,
 }
 
 impl Drop for Slot {
@@ -182,7 +184,12 @@ fn worker(shared: &Arc<Shared>) -> Arc<Worker> {
     })
 }
 
-async fn accept(listener: &tokio::net::TcpListener, slots: &Arc<Semaphore>, workers: &[Handoff]) {
+async fn accept(
+    shared: &Arc<Shared>,
+    listener: &tokio::net::TcpListener,
+    slots: &Arc<Semaphore>,
+    workers: &[Handoff],
+) {
     while let Ok(permit) = Arc::clone(slots).acquire_owned().await {
         let accepted = listener.accept().await;
         let Ok(stream) = accepted.and_then(|(stream, _)| stream.into_std()) else {
@@ -200,6 +207,7 @@ async fn accept(listener: &tokio::net::TcpListener, slots: &Arc<Semaphore>, work
         let slot = Slot {
             _permit: permit,
             open: Arc::clone(&least.open),
+            bringing: Some(shared.bring()),
         };
         if least.streams.send((stream, slot)).is_err() {
             return;
@@ -222,7 +230,12 @@ async fn serve_admin(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-async fn connection(worker: Arc<Worker>, stream: TcpStream, routes: Routes, _slot: Option<Slot>) {
+async fn connection(
+    worker: Arc<Worker>,
+    stream: TcpStream,
+    routes: Routes,
+    mut slot: Option<Slot>,
+) {
     let shared = Arc::clone(&worker.shared);
     shared.metrics.connections.inc();
     let _ = stream.set_nodelay(true);
@@ -248,6 +261,7 @@ async fn connection(worker: Arc<Worker>, stream: TcpStream, routes: Routes, _slo
             if routes != Routes::Admin {
                 connection.as_mut().graceful_shutdown();
             }
+            drop(slot.as_mut().and_then(|slot| slot.bringing.take()));
             let _ = connection.await;
         }
     }

@@ -3,6 +3,7 @@
 //! A request reads the snapshot once and decides by it alone, so a reload never mixes with a
 //! decision that is being made.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,7 @@ pub struct Shared {
     reload_error: Mutex<Option<String>>,
     upstream: Mutex<Reachability>,
     draining: watch::Sender<bool>,
+    bringing: AtomicUsize,
 }
 
 /// What the last probe of the upstream found.
@@ -87,6 +89,7 @@ impl Shared {
             reload_error: Mutex::new(None),
             upstream: Mutex::new(Reachability::Unknown),
             draining: watch::Sender::new(false),
+            bringing: AtomicUsize::new(0),
         }))
     }
 
@@ -188,17 +191,41 @@ impl Shared {
         }
     }
 
-    /// Waits until no request is in flight, or `deadline` is over; returns how many are left.
+    /// Counts a connection that may bring requests, until the guard is dropped: when it has ended,
+    /// or has been told to bring no more.
+    #[must_use]
+    pub fn bring(self: &Arc<Self>) -> Bringing {
+        self.bringing.fetch_add(1, Ordering::SeqCst);
+        Bringing {
+            shared: Arc::clone(self),
+        }
+    }
+
+    /// Waits until no request is in flight and none can come, or `deadline` is over; returns how
+    /// many are left.
     pub async fn idle(&self, deadline: Duration) -> usize {
         let mut poll = tokio::time::interval(Duration::from_millis(5));
         let until = Instant::now() + deadline;
         loop {
+            // In this order: what a connection brought before it was told is in flight by then.
+            let bringing = self.bringing.load(Ordering::SeqCst);
             let left = usize::try_from(self.metrics.in_flight.get()).unwrap_or(0);
-            if left == 0 || Instant::now() >= until {
+            if (bringing == 0 && left == 0) || Instant::now() >= until {
                 return left;
             }
             poll.tick().await;
         }
+    }
+}
+
+/// A connection that may bring requests.
+pub struct Bringing {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Bringing {
+    fn drop(&mut self) {
+        self.shared.bringing.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
