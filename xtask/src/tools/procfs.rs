@@ -1,4 +1,4 @@
-//! What Linux tells of a running process under `/proc`: resident memory and CPU time.
+//! What Linux tells of a running process under `/proc`: resident memory, CPU time and its start.
 //!
 //! Only readings and their differences. On other systems every reading is an error that
 //! says so; there is no estimate in its place.
@@ -25,6 +25,12 @@ pub fn peak_rss_bytes(pid: u32) -> anyhow::Result<u64> {
 /// When the process is gone, or the kernel does not allow it.
 pub fn reset_peak(pid: u32) -> anyhow::Result<()> {
     system::reset_peak(pid)
+}
+
+/// When a process started, in ticks of the kernel since it booted: a later process may have the same
+/// pid, but not the same start.
+pub fn started_ticks(pid: u32) -> anyhow::Result<u64> {
+    system::started_ticks(pid)
 }
 
 /// A reading of the CPU time of a process, to be compared with a later one.

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{ASK, docker};
 use crate::tools::process::{Child, Launch, Leftover};
+use crate::tools::procfs;
 
 /// For the daemon to create a container, or to remove one.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -27,6 +29,34 @@ pub fn own_user() -> String {
 pub struct Container {
     name: String,
     client: Child,
+    first: Option<FirstProcess>,
+}
+
+/// A container's first process as this machine knows it, for when the daemon is no more.
+#[derive(Debug)]
+struct FirstProcess {
+    pid: u32,
+    started_ticks: u64,
+}
+
+impl FirstProcess {
+    fn of(pid: u32) -> Option<FirstProcess> {
+        Some(FirstProcess {
+            pid,
+            started_ticks: procfs::started_ticks(pid).ok()?,
+        })
+    }
+
+    /// Ends it, if it is still there and we may. With it goes what it has started.
+    fn end(&self) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid
+            && procfs::started_ticks(self.pid).is_ok_and(|ticks| ticks == self.started_ticks)
+        {
+            // Not allowed to: the daemon ends it when it is back.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
 }
 
 impl Container {
@@ -45,7 +75,11 @@ impl Container {
             .arg(reference)
             .args(arguments)
             .start()?;
-        Ok(Container { name, client })
+        Ok(Container {
+            name,
+            client,
+            first: None,
+        })
     }
 
     /// An error with its last words when it has ended, or could not be started.
@@ -61,7 +95,9 @@ impl Container {
         let output = docker(&["inspect", "--format", "{{.State.Pid}}", &self.name], ASK)?;
         let text = output.stdout.text();
         let pid = text.trim().parse().ok().filter(|pid| *pid > 0);
-        pid.with_context(|| format!("failed to read the pid `{}`", text.trim()))
+        let pid = pid.with_context(|| format!("failed to read the pid `{}`", text.trim()))?;
+        self.first = FirstProcess::of(pid);
+        Ok(pid)
     }
 
     /// Tries to remove it, and returns whether it is gone for good.
@@ -88,11 +124,38 @@ impl Drop for Container {
                 return;
             }
             // A client that ended and a removal that fails: the daemon itself is gone. Asked to
-            // remove the container at its end, it does that when it is back.
+            // remove the container at its end, it does that when it is back; what runs in the
+            // container goes on without it.
             if client_ended || Instant::now() > until {
+                if let Some(first) = &self.first {
+                    first.end();
+                }
                 return;
             }
             std::thread::sleep(POLL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_process_is_ended_without_the_daemon_and_no_other_that_has_its_pid_later() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let mut first = FirstProcess::of(child.id()).unwrap();
+        first.started_ticks += 1;
+        first.end();
+        assert!(child.try_wait().unwrap().is_none());
+        first.started_ticks -= 1;
+        first.end();
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        // It is gone, and that is no error.
+        first.end();
+        assert!(FirstProcess::of(child.id()).is_none());
     }
 }

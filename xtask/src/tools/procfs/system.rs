@@ -1,9 +1,9 @@
 //! The readings themselves: from `/proc` on Linux, refused elsewhere.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use elsewhere::{cpu_ticks_us, memory, reset_peak, threads_ns};
+pub(super) use elsewhere::{cpu_ticks_us, memory, reset_peak, started_ticks, threads_ns};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{cpu_ticks_us, memory, reset_peak, threads_ns};
+pub(super) use linux::{cpu_ticks_us, memory, reset_peak, started_ticks, threads_ns};
 
 /// Resident memory of a process.
 pub(super) struct Memory {
@@ -16,7 +16,7 @@ mod linux {
     use std::collections::BTreeMap;
 
     use anyhow::Context as _;
-    use procfs::process::{ClearRefs, Process};
+    use procfs::process::{ClearRefs, Process, Stat};
 
     use super::Memory;
 
@@ -44,10 +44,12 @@ mod linux {
     }
 
     pub(in super::super) fn cpu_ticks_us(pid: u32) -> anyhow::Result<u64> {
-        let stat = process(pid)?
-            .stat()
-            .with_context(|| format!("failed to read `/proc/{pid}/stat` of process {pid}"))?;
+        let stat = stat(pid)?;
         Ok((stat.utime + stat.stime) * 1_000_000 / procfs::ticks_per_second())
+    }
+
+    pub(in super::super) fn started_ticks(pid: u32) -> anyhow::Result<u64> {
+        Ok(stat(pid)?.starttime)
     }
 
     pub(in super::super) fn threads_ns(pid: u32) -> anyhow::Result<BTreeMap<i32, u64>> {
@@ -62,6 +64,12 @@ mod linux {
             }
         }
         Ok(threads_ns)
+    }
+
+    fn stat(pid: u32) -> anyhow::Result<Stat> {
+        process(pid)?
+            .stat()
+            .with_context(|| format!("failed to read `/proc/{pid}/stat` of process {pid}"))
     }
 
     fn process(pid: u32) -> anyhow::Result<Process> {
@@ -89,6 +97,10 @@ mod elsewhere {
     }
 
     pub(in super::super) fn cpu_ticks_us(_pid: u32) -> anyhow::Result<u64> {
+        refused()
+    }
+
+    pub(in super::super) fn started_ticks(_pid: u32) -> anyhow::Result<u64> {
         refused()
     }
 
