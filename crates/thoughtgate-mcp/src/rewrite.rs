@@ -59,6 +59,15 @@ pub(crate) fn rewrite(
     RawValue::from_string(text).expect("members of JSON make JSON")
 }
 
+/// The object with one member's value exchanged, or added where it was not there.
+pub(crate) fn replace(members: &[Member<'_>], key: &str, value: Box<RawValue>) -> Box<RawValue> {
+    rewrite(
+        members,
+        |found| found == key,
+        |out| out.push((key.to_owned(), value)),
+    )
+}
+
 pub(crate) fn to_raw(value: &impl Serialize) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).expect("text and raw values always serialise")
 }

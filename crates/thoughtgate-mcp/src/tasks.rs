@@ -7,7 +7,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::members::string;
-use crate::rewrite::{object, rewrite, to_raw};
+use crate::rewrite::{object, replace, to_raw};
 
 const RELATED: &str = "io.modelcontextprotocol/related-task";
 
@@ -17,15 +17,9 @@ pub fn related(result: &RawValue, task: &str) -> Option<Box<RawValue>> {
     let members = object(result.get())?;
     let meta = members.iter().find(|(key, _)| key == "_meta");
     let meta = meta.and_then(|(_, meta)| object(meta.get()));
-    let mark = |out: &mut Vec<(String, Box<RawValue>)>| {
-        out.push((RELATED.to_owned(), to_raw(&json!({ "taskId": task }))));
-    };
-    let meta = rewrite(&meta.unwrap_or_default(), |key| key == RELATED, mark);
-    Some(rewrite(
-        &members,
-        |key| key == "_meta",
-        |out| out.push(("_meta".to_owned(), meta)),
-    ))
+    let mark = to_raw(&json!({ "taskId": task }));
+    let meta = replace(&meta.unwrap_or_default(), RELATED, mark);
+    Some(replace(&members, "_meta", meta))
 }
 
 /// Whether a tool says of its own result that it is an error.
@@ -51,16 +45,8 @@ pub fn prepend(message: &[u8], tasks: &[Box<RawValue>]) -> Option<Vec<u8>> {
     let (_, listed) = members.iter().find(|(key, _)| key == "tasks")?;
     let listed: Vec<&RawValue> = serde_json::from_str(listed.get()).ok()?;
     let all: Vec<&RawValue> = tasks.iter().map(AsRef::as_ref).chain(listed).collect();
-    let result = rewrite(
-        &members,
-        |key| key == "tasks",
-        |out| out.push(("tasks".to_owned(), to_raw(&all))),
-    );
-    let message = rewrite(
-        &envelope,
-        |key| key == "result",
-        |out| out.push(("result".to_owned(), result)),
-    );
+    let result = replace(&members, "tasks", to_raw(&all));
+    let message = replace(&envelope, "result", result);
     Some(message.get().as_bytes().to_vec())
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::headers::Era;
-use crate::rewrite::{object, rewrite, to_raw};
+use crate::rewrite::{object, replace, rewrite, to_raw};
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,11 +61,7 @@ pub fn filter(
             }
         },
     );
-    let message = rewrite(
-        &envelope,
-        |key| key == "result",
-        |out| out.push(("result".to_owned(), result)),
-    );
+    let message = replace(&envelope, "result", result);
     Ok(Filtered::Changed(message.get().as_bytes().to_vec()))
 }
 

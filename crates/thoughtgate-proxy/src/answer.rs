@@ -80,15 +80,19 @@ pub fn rejected(message: &[u8], call: &Call, decision: &Decision) -> Response<Bo
     } else {
         None
     };
-    let status = if call.expects_answer {
+    json(
+        refused_status(call),
+        reply::error(id.as_deref(), code, &text, Some(&data)),
+    )
+}
+
+/// The status of a refusal that is an answer, or of one that nobody reads.
+pub fn refused_status(call: &Call) -> StatusCode {
+    if call.expects_answer {
         StatusCode::OK
     } else {
         StatusCode::FORBIDDEN
-    };
-    json(
-        status,
-        reply::error(id.as_deref(), code, &text, Some(&data)),
-    )
+    }
 }
 
 /// The decision where no policy is in force.

@@ -141,11 +141,7 @@ pub async fn respond(
             }
         }
         Err((code, text)) => answer::error(
-            if request.call.expects_answer {
-                StatusCode::OK
-            } else {
-                StatusCode::FORBIDDEN
-            },
+            answer::refused_status(&request.call),
             &request.bytes,
             request.call.expects_answer,
             code,
@@ -301,6 +297,11 @@ fn takes_stream(parts: &Parts) -> bool {
 /// A message that was understood before, read again: only approvals need it a second time.
 fn read(bytes: &[u8]) -> Option<Envelope<'_>> {
     parse(bytes, &Limits { depth: usize::MAX }).ok()
+}
+
+/// What an upstream's answer is called that is no message, such as a 401 with a page.
+fn no_message(status: StatusCode) -> String {
+    format!("the upstream answered with status {status} and no JSON-RPC message")
 }
 
 /// The approvals' own answer to `message`, with what a program may want to know.

@@ -18,7 +18,7 @@ use thoughtgate_approval::{Approvals, Id};
 use thoughtgate_mcp::reply::{self, Answer};
 use thoughtgate_mcp::{Era, sse, tasks, without};
 
-use super::waiting;
+use super::{no_message, waiting};
 use crate::endpoint::Worker;
 use crate::forward::{self, Call, Head};
 use crate::headers::is_media_type;
@@ -171,12 +171,7 @@ pub async fn outcome(head: Head, bytes_max: usize) -> Result<Outcome, String> {
         }
     }
     lease.release();
-    told(&message).unwrap_or_else(|| {
-        let status = parts.status;
-        Err(format!(
-            "the upstream answered with status {status} and no JSON-RPC message"
-        ))
-    })
+    told(&message).unwrap_or_else(|| Err(no_message(parts.status)))
 }
 
 /// The first answer among events. What else comes (progress, questions) has nobody to go to.

@@ -6,14 +6,14 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, header};
 use http_body_util::BodyExt;
 use serde_json::json;
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{codes, reply};
 use tokio::sync::mpsc::{self, Sender};
 
-use super::read;
+use super::{no_message, read};
 use crate::body::{Body, BodyError};
 use crate::headers::is_media_type;
 
@@ -79,7 +79,10 @@ async fn feed(
         return send(pieces, Bytes::from_static(b"\n\n")).await;
     }
     let own = read(message).and_then(|envelope| envelope.id);
-    send(pieces, Bytes::from(no_message(own, head.status))).await
+    // The client's stream has begun, so the status is all that can be told.
+    let text = no_message(head.status);
+    let error = reply::error(own, codes::UPSTREAM_INVALID, &text, None);
+    send(pieces, Bytes::from(thoughtgate_mcp::sse::encode(&error))).await
 }
 
 /// A comment; for a client that wants to hear of progress, progress as well, which keeps those
@@ -138,14 +141,6 @@ fn in_one_line(json: &Bytes) -> Bytes {
         .map(|byte| if is_break(byte) { b' ' } else { *byte })
         .collect::<Vec<u8>>()
         .into()
-}
-
-/// The event for an answer that is no message, such as a 401 with a page: the client's stream has
-/// begun, so its status is all that can be told.
-fn no_message(id: Option<&RawValue>, status: StatusCode) -> Vec<u8> {
-    let text = format!("the upstream answered with status {status} and no JSON-RPC message");
-    let error = reply::error(id, codes::UPSTREAM_INVALID, &text, None);
-    thoughtgate_mcp::sse::encode(&error)
 }
 
 #[cfg(test)]
