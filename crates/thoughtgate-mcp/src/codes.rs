@@ -41,6 +41,8 @@ pub const UPSTREAM_INVALID: i64 = 50202;
 pub const APPROVAL_UNAVAILABLE: i64 = 50301;
 /// This process is shutting down and takes no new requests.
 pub const DRAINING: i64 = 50302;
+/// This process has no room for the request now; it can be sent again later.
+pub const OVERLOADED: i64 = 50303;
 /// The upstream server did not answer in time.
 pub const UPSTREAM_TIMEOUT: i64 = 50401;
 
@@ -61,6 +63,7 @@ mod tests {
             UPSTREAM_INVALID,
             APPROVAL_UNAVAILABLE,
             DRAINING,
+            OVERLOADED,
             UPSTREAM_TIMEOUT,
         ];
         for (index, code) in own.iter().enumerate() {

@@ -44,6 +44,21 @@ pub fn error(
     json(status, reply::error(id.as_deref(), code, text, None))
 }
 
+/// A request for which there is no room now, with the id of `message` where it expects an answer.
+pub fn busy(message: &[u8], expects_answer: bool, text: &str) -> Response<Body> {
+    let mut response = error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        message,
+        expects_answer,
+        codes::OVERLOADED,
+        text,
+    );
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
 /// A request that names no agent.
 pub fn unidentified(
     shared: &Shared,

@@ -17,6 +17,7 @@ mod answer;
 mod approve;
 mod audit;
 mod body;
+mod budget;
 mod endpoint;
 mod forward;
 mod guard;

@@ -121,6 +121,8 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Open client connections.
     pub connections: Gauge,
+    /// Reservations of buffer space that found no room.
+    pub budget_refused: Counter,
     /// Audit lines that were not written.
     pub audit_dropped: Counter,
     policy_load_seconds: Gauge<f64, std::sync::atomic::AtomicU64>,
@@ -141,6 +143,7 @@ impl Default for Metrics {
         let connections = Gauge::default();
         let policy_load_seconds = Gauge::default();
         let audit_dropped = Counter::default();
+        let budget_refused = Counter::default();
         let policy_generation = Gauge::default();
         let policies = Gauge::default();
         registry.register(
@@ -184,6 +187,11 @@ impl Default for Metrics {
             audit_dropped.clone(),
         );
         registry.register(
+            "budget_refused",
+            "Requests refused because `limits.buffered_bytes` was spent",
+            budget_refused.clone(),
+        );
+        registry.register(
             "connections",
             "Open client connections",
             connections.clone(),
@@ -213,6 +221,7 @@ impl Default for Metrics {
             in_flight,
             connections,
             audit_dropped,
+            budget_refused,
             policy_load_seconds,
             policy_generation,
             policies,

@@ -25,6 +25,8 @@ pub struct Settings {
     pub workers: usize,
     /// Client connections open at once; further ones wait in the kernel's queue.
     pub connections: usize,
+    /// Bytes of everything that is buffered, all clients together.
+    pub buffered_bytes: usize,
     /// From a connection's first byte, or the end of its last request, to the end of a request's head.
     pub head_timeout: Duration,
     /// For a TCP (and TLS) connection to the upstream.

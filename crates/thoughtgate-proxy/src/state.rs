@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::approve::Held;
 use crate::audit::Audit;
+use crate::budget::Budget;
 use crate::metrics::Metrics;
 use crate::settings::{Rules, Settings};
 
@@ -33,6 +34,8 @@ pub struct Shared {
     pub settings: Settings,
     /// Counters and gauges.
     pub metrics: Metrics,
+    /// Bytes that may be buffered, all clients together.
+    pub budget: Arc<Budget>,
     /// Takes a record of each decision, where one is kept.
     pub audit: Option<Arc<Audit>>,
     /// Calls that wait for a human with their clients' connections open.
@@ -75,9 +78,11 @@ impl Shared {
             .as_ref()
             .map(|sink| Audit::start(sink, dropped).map(Arc::new))
             .transpose()?;
+        let budget = Budget::new(settings.buffered_bytes, metrics.budget_refused.clone());
         Ok(Arc::new(Shared {
             settings,
             metrics,
+            budget,
             audit,
             held: Held::default(),
             approvals: OnceLock::new(),

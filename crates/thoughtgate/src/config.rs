@@ -104,6 +104,8 @@ pub struct Limits {
     pub list_bytes: usize,
     /// Client connections open at once.
     pub connections: usize,
+    /// Bytes of everything that is buffered, all clients together.
+    pub buffered_bytes: usize,
 }
 
 /// Deadlines, as `10s`, `250ms`, `5m`.
@@ -166,6 +168,7 @@ impl Default for Limits {
             depth: 64,
             list_bytes: 8 * 1024 * 1024,
             connections: 1024,
+            buffered_bytes: 32 * 1024 * 1024,
         }
     }
 }

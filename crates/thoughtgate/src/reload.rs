@@ -185,6 +185,10 @@ fn fixed_difference(old: &Config, new: &Config) -> Option<&'static str> {
             "limits.connections",
             old.limits.connections != new.limits.connections,
         ),
+        (
+            "limits.buffered_bytes",
+            old.limits.buffered_bytes != new.limits.buffered_bytes,
+        ),
         ("audit", old.audit != new.audit),
         ("approval", old.approval != new.approval),
         ("timeouts.head", before.head != after.head),

@@ -35,6 +35,13 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         config.limits.connections > 0,
         "`limits.connections` is 0, which would refuse everything"
     );
+    let limits = &config.limits;
+    let largest = limits.body_bytes.max(limits.list_bytes);
+    ensure!(
+        limits.buffered_bytes / 2 >= largest,
+        "`limits.buffered_bytes` is {}; it must be at least twice the larger of `limits.body_bytes` and `limits.list_bytes`, {largest}",
+        limits.buffered_bytes
+    );
     let timeouts = &config.timeouts;
     for (name, value) in [
         ("head", timeouts.head),
@@ -52,6 +59,7 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         upstream,
         workers: config.workers.unwrap_or_else(cgroup::workers),
         connections: config.limits.connections,
+        buffered_bytes: config.limits.buffered_bytes,
         head_timeout: timeouts.head,
         connect_timeout: timeouts.connect,
         probe_interval: timeouts.probe_interval,

@@ -107,6 +107,11 @@ pub const SETTINGS: &[Setting] = &[
         help: "client connections open at once",
     },
     Setting {
+        path: "limits.buffered_bytes",
+        form: Form::Number,
+        help: "bytes of everything that is buffered, all clients together",
+    },
+    Setting {
         path: "timeouts.head",
         form: Form::Text,
         help: "for a request's head, idle connections included",
