@@ -54,7 +54,7 @@ pub struct Flags {
 
 impl Flags {
     /// The settings that were given as flags: path in the configuration, text, the flag's name.
-    pub fn settings(&self) -> Vec<(&'static str, String, &'static str)> {
+    pub(crate) fn settings(&self) -> Vec<(&'static str, String, &'static str)> {
         let path = |path: &PathBuf| path.display().to_string();
         [
             ("upstream.url", self.upstream.clone(), "--upstream"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use thoughtgate_proxy::{Server, Settings, Shared};
+use thoughtgate_proxy::{Rules, Server, Settings, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
@@ -20,23 +20,20 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     overlay::warn_of_unknown(&environment);
-    let config = Config::load(&flags, &environment)?;
-    let fixed = settings::fixed(&config)?;
-    let rules = settings::rules(&config)?;
-    let approval = approvals::settings(&config.approval)?;
-    let loaded = policies::load(&config)?;
     if flags.check {
-        let Some(loaded) = loaded else {
-            anyhow::bail!(
-                "no policy is configured, so everything would be refused; pass --policy FILE or set `policy`"
-            );
-        };
-        println!(
-            "ok: configuration, schema and {} policies are valid",
-            loaded.engine.policy_count()
-        );
+        let policies = check(&flags, &environment)?.context(
+            "no policy is configured, so everything would be refused; pass --policy FILE or set `policy`",
+        )?;
+        println!("ok: configuration, schema and {policies} policies are valid");
         return Ok(ExitCode::SUCCESS);
     }
+    let Prepared {
+        config,
+        fixed,
+        rules,
+        approval,
+        loaded,
+    } = prepare(&flags, &environment)?;
     if loaded.is_none() {
         eprintln!(
             "thoughtgate: warning: no policy is configured, so everything is refused; pass --policy FILE"
@@ -58,6 +55,33 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
             shared.open_approvals(approval).await?;
         }
         serve(shared, reloader, file.as_deref()).await
+    })
+}
+
+/// Everything that is configured, read and checked.
+struct Prepared {
+    config: Config,
+    fixed: Settings,
+    rules: Rules,
+    approval: Option<thoughtgate_approval::Settings>,
+    loaded: Option<policies::Loaded>,
+}
+
+/// Reads and checks all that `flags` and `environment` configure, files that they name included, and
+/// returns the number of policies; none when no policy is configured.
+pub fn check(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Option<usize>> {
+    let loaded = prepare(flags, environment)?.loaded;
+    Ok(loaded.map(|loaded| loaded.engine.policy_count()))
+}
+
+fn prepare(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Prepared> {
+    let config = Config::load(flags, environment)?;
+    Ok(Prepared {
+        fixed: settings::fixed(&config)?,
+        rules: settings::rules(&config)?,
+        approval: approvals::settings(&config.approval)?,
+        loaded: policies::load(&config)?,
+        config,
     })
 }
 
