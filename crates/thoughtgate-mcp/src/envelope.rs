@@ -315,6 +315,14 @@ mod tests {
                 "400 -32602 2 params.name must be a string",
             ),
             (
+                r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":{"_meta":{"progressToken":"\ud800"}}}"#,
+                "400 -32602 2 params._meta.progressToken must be a string or a number",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":{"_meta":{"progressToken":[1]}}}"#,
+                "400 -32602 2 params._meta.progressToken must be a string or a number",
+            ),
+            (
                 r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":{"a":[[[[[[[1]]]]]]]}}"#,
                 "400 -32600 - the body is nested deeper",
             ),
@@ -326,6 +334,24 @@ mod tests {
                 refused.starts_with(expected),
                 "{body}\n{refused}\n{expected}"
             );
+        }
+    }
+
+    #[test]
+    fn a_progress_token_keeps_its_spelling() {
+        for (token, kept) in [
+            ("1e999", Some("1e999")),
+            ("-1E400", Some("-1E400")),
+            ("12345678901234567890123", Some("12345678901234567890123")),
+            ("1.0", Some("1.0")),
+            (r#""\u0061""#, Some(r#""\u0061""#)),
+            ("null", None),
+        ] {
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"_meta":{{"progressToken":{token}}}}}}}"#
+            );
+            let envelope = parse(body.as_bytes(), &Limits::default()).unwrap();
+            assert_eq!(envelope.params.progress_token.map(RawValue::get), kept);
         }
     }
 

@@ -45,7 +45,7 @@ pub struct Params<'a> {
     pub protocol_version: Option<Cow<'a, str>>,
     /// What the client can do, as `_meta` says.
     pub client_capabilities: Option<&'a RawValue>,
-    /// The token under which the client wants to hear of progress.
+    /// The token under which the client wants to hear of progress: a string or a number, as it came.
     pub progress_token: Option<&'a RawValue>,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Params<'a> {
                         Some(text(value, "the protocol version in params._meta")?);
                 }
                 META_CAPABILITIES => self.client_capabilities = Some(value),
-                "progressToken" => self.progress_token = Some(value),
+                "progressToken" => self.progress_token = progress_token(value)?,
                 _ => {}
             }
         }
@@ -126,6 +126,20 @@ fn checked<'a>(
 
 fn text<'a>(raw: &'a RawValue, place: &str) -> Result<Cow<'a, str>, (i64, String)> {
     string(raw).ok_or_else(|| (codes::INVALID_PARAMS, format!("{place} must be a string")))
+}
+
+/// The token as raw JSON. A number keeps its spelling, whatever its size, since it is written back as
+/// it came; a string must be one that can be decoded.
+fn progress_token(raw: &RawValue) -> Result<Option<&RawValue>, (i64, String)> {
+    match raw.get().as_bytes().first() {
+        Some(b'n') => Ok(None),
+        Some(b'-' | b'0'..=b'9') => Ok(Some(raw)),
+        Some(b'"') if string(raw).is_some() => Ok(Some(raw)),
+        _ => Err((
+            codes::INVALID_PARAMS,
+            "params._meta.progressToken must be a string or a number".to_owned(),
+        )),
+    }
 }
 
 /// An object that is unclear, as a code and a sentence.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use http_body_util::BodyExt;
-use serde_json::json;
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{codes, reply};
 use tokio::sync::mpsc::{self, Sender};
@@ -74,9 +73,11 @@ async fn feed(
         return pass(pieces, body, |bytes| bytes).await;
     }
     if is_media_type(&head.headers, "application/json") {
-        send(pieces, Bytes::from_static(b"data: ")).await?;
-        pass(pieces, body, |bytes| in_one_line(&bytes)).await?;
-        return send(pieces, Bytes::from_static(b"\n\n")).await;
+        let mut begun = false;
+        pass(pieces, body, |bytes| as_data(&bytes, &mut begun)).await?;
+        if begun {
+            return send(pieces, Bytes::from_static(b"\n\n")).await;
+        }
     }
     let own = read(message).and_then(|envelope| envelope.id);
     // The client's stream has begun, so the status is all that can be told.
@@ -91,16 +92,13 @@ fn sign_of_life(token: Option<&RawValue>, signs: u32) -> Bytes {
     let Some(token) = token else {
         return Bytes::from_static(COMMENT);
     };
-    let progress = json!({
-        "jsonrpc": "2.0",
-        "method": "notifications/progress",
-        "params": {
-            "progressToken": token,
-            "progress": f64::from(signs) * PROGRESS_STEP,
-            "message": "waiting for approval",
-        },
-    });
-    let event = thoughtgate_mcp::sse::encode(progress.to_string().as_bytes());
+    // The token is written as it came: no number type holds all that JSON can spell.
+    let token = token.get();
+    let progress = f64::from(signs) * PROGRESS_STEP;
+    let progress = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":{progress},"message":"waiting for approval"}}}}"#
+    );
+    let event = thoughtgate_mcp::sse::encode(progress.as_bytes());
     Bytes::from([COMMENT, &event].concat())
 }
 
@@ -108,7 +106,7 @@ fn sign_of_life(token: Option<&RawValue>, signs: u32) -> Bytes {
 async fn pass(
     pieces: &Sender<Piece>,
     mut body: Body,
-    edit: impl Fn(Bytes) -> Bytes,
+    mut edit: impl FnMut(Bytes) -> Bytes,
 ) -> Result<(), Gone> {
     loop {
         let frame = tokio::select! {
@@ -118,8 +116,10 @@ async fn pass(
         match frame {
             None => return Ok(()),
             Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    send(pieces, edit(data)).await?;
+                if let Ok(data) = frame.into_data().map(&mut edit)
+                    && !data.is_empty()
+                {
+                    send(pieces, data).await?;
                 }
             }
             Some(Err(error)) => return pieces.send(Err(error)).await.map_err(|_| Gone),
@@ -129,6 +129,19 @@ async fn pass(
 
 async fn send(pieces: &Sender<Piece>, bytes: Bytes) -> Result<(), Gone> {
     pieces.send(Ok(bytes)).await.map_err(|_| Gone)
+}
+
+/// A piece of JSON as a piece of an event. The event begins with the first piece that is not blank: an
+/// empty body is no message.
+fn as_data(json: &Bytes, begun: &mut bool) -> Bytes {
+    if *begun {
+        return in_one_line(json);
+    }
+    if json.trim_ascii().is_empty() {
+        return Bytes::new();
+    }
+    *begun = true;
+    [b"data: ", in_one_line(json).as_ref()].concat().into()
 }
 
 /// JSON without its line breaks, which can only stand between tokens.
@@ -161,6 +174,19 @@ mod tests {
         };
         assert!(0.0 < progress(1) && progress(1) < progress(2));
         assert!(progress(u32::MAX) < 5.0);
+    }
+
+    #[test]
+    fn a_progress_token_is_written_as_it_came() {
+        for token in ["1e999", "-1e400", "12345678901234567890123", r#""\ud800""#] {
+            let raw = RawValue::from_string(token.to_owned()).unwrap();
+            let text = sign_of_life(Some(&raw), 1);
+            let text = std::str::from_utf8(&text).unwrap();
+            assert!(
+                text.contains(&format!(r#""progressToken":{token},"#)),
+                "{text}"
+            );
+        }
     }
 
     #[test]

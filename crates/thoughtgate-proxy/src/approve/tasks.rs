@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use serde_json::json;
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 use thoughtgate_approval::{Approvals, Id, State, View};
 use thoughtgate_mcp::{Envelope, Era, codes, reply, tasks, without};
 
@@ -20,6 +21,14 @@ use crate::body::Body;
 use crate::endpoint::Worker;
 use crate::forward;
 use crate::state::Snapshot;
+
+/// The result of a call that became a task (2025-11-25).
+#[derive(Serialize)]
+struct Created {
+    task: Task,
+    #[serde(rename = "_meta")]
+    meta: Value,
+}
 
 /// The answer to a call that became a task.
 pub fn created(waiting: &Waiting) -> Response<Body> {
@@ -37,7 +46,7 @@ pub fn created(waiting: &Waiting) -> Response<Body> {
             // What the model is told at once, since the result comes later.
             let meta =
                 json!({ "io.modelcontextprotocol/model-immediate-response": view.explain() });
-            reply::result(own, &json!({ "task": task, "_meta": meta }))
+            reply::result(own, &Created { task, meta })
         }
     };
     answer::json(StatusCode::OK, body)

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod ends;
+mod hostile;
 mod restart;
 mod slack;
 mod surroundings;

@@ -1,0 +1,111 @@
+//! Text of clients and answers of upstreams that a JSON library cannot hold or a client cannot read.
+
+use serde_json::json;
+use thoughtgate_test::client;
+use thoughtgate_test::mock_mcp::Canned;
+
+use super::{Message, Scene, held_call, legacy_task_call, retried_call};
+
+/// Sends `call` with a progress token, spelled like this, to a proxy that must outlive it.
+async fn first_progress(call: &Message, token: &str) -> (u16, String) {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let mut call = call.clone();
+    call.body["params"]["_meta"]["progressToken"] = json!("TOKEN");
+    let body = call.body.to_string().replace("\"TOKEN\"", token);
+    let mut answer = client::post_stream(&proxy.url(), &call.borrowed(), body)
+        .await
+        .unwrap();
+    let first = answer.next_data().await.unwrap();
+    assert_eq!(proxy.get("/health").await.status, 200);
+    (answer.status, first.data)
+}
+
+#[tokio::test]
+async fn a_progress_token_that_no_number_type_holds_keeps_its_spelling() {
+    let mut held_modern = retried_call();
+    held_modern.body["params"]["inputResponses"] = json!({});
+    for call in [held_call(), held_modern] {
+        for token in ["1e999", "-1e400", "123456789012345678901234567890"] {
+            let (status, progress) = first_progress(&call, token).await;
+            assert_eq!(status, 200);
+            let told = format!(r#""progressToken":{token},"#);
+            assert!(progress.contains(&told), "{progress}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_progress_token_that_is_neither_text_nor_number_is_refused() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let task = legacy_task_call().send(&proxy).await.json();
+    let id = task["result"]["task"]["taskId"].as_str().unwrap();
+    for token in [r#""\ud800""#, "[]", "true"] {
+        for (method, params) in [
+            ("tools/call", r#""name":"deploy""#.to_owned()),
+            ("tasks/result", format!(r#""taskId":"{id}""#)),
+        ] {
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{{{params},"_meta":{{"progressToken":{token}}}}}}}"#
+            );
+            let headers = [("x-agent", "alice")];
+            let answer = client::post_json(&proxy.url(), &headers, body)
+                .await
+                .unwrap();
+            let answer = answer.json();
+            assert_eq!(
+                (&answer["id"], &answer["error"]["code"]),
+                (&json!(7), &json!(-32602)),
+                "{answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_approved_call_whose_answer_is_no_message_ends_with_an_error() {
+    for body in ["", " \n", "[]", "3", "{\"result\":1,\"result\":2}"] {
+        let scene = Scene::new();
+        let proxy = scene.start();
+        let task = legacy_task_call().send(&proxy).await.json();
+        let id = task["result"]["task"]["taskId"].as_str().unwrap();
+        let content_type = ("content-type".to_owned(), "application/json".to_owned());
+        scene.upstream.turn(|knobs| {
+            knobs.canned = Some(Canned {
+                status: 200,
+                headers: vec![content_type],
+                body: body.to_owned(),
+            });
+        });
+        scene.approve().await;
+        let result = Message::legacy("tasks/result", &json!({ "taskId": id }));
+        let end = result.end(&proxy).await;
+        assert_eq!(end["id"], 7, "{body:?}: {end}");
+        assert!(end["error"]["code"].is_i64(), "{body:?}: {end}");
+    }
+}
+
+#[tokio::test]
+async fn a_held_call_whose_answer_is_empty_ends_with_an_error() {
+    for body in ["", " \r\n"] {
+        let scene = Scene::new();
+        let proxy = scene.start();
+        let content_type = ("content-type".to_owned(), "application/json".to_owned());
+        scene.upstream.turn(|knobs| {
+            knobs.canned = Some(Canned {
+                status: 200,
+                headers: vec![content_type],
+                body: body.to_owned(),
+            });
+        });
+        let mut held = held_call().open(&proxy).await;
+        scene.approve().await;
+        let end = held.next_data().await.unwrap().json();
+        assert_eq!(
+            (&end["id"], &end["error"]["code"]),
+            (&json!(7), &json!(50202)),
+            "{end}"
+        );
+    }
+}
