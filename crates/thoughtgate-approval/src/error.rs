@@ -52,10 +52,10 @@ pub enum OpenError {
     #[error("the system's random source failed")]
     Random,
     /// TLS was asked for and could not be set up.
-    #[error("failed to set up TLS for `{url}`: {detail}")]
+    #[error("failed to set up TLS for `{host}`: {detail}")]
     Tls {
-        /// The address that needs it.
-        url: String,
+        /// The host that needs it.
+        host: String,
         /// What is missing.
         detail: String,
     },

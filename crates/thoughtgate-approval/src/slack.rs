@@ -91,31 +91,29 @@ impl SlackSettings {
         if self.approvers.is_empty() {
             return wrong("nobody may approve; list ids of Slack users (U…) or user groups (S…)");
         }
+        // Errors leave values out: a token may have been put in the wrong place.
         if let Some(odd) = self
             .approvers
             .iter()
-            .find(|id| !directory::is_person_or_group(id))
+            .position(|id| !directory::is_person_or_group(id))
         {
             return Err(OpenError::Settings(format!(
-                "the approver `{odd}` is no id of a Slack user (U…, W…) or user group (S…)"
+                "approver {} of {} is not a valid id of a Slack user (U…, W…) or user group (S…)",
+                odd + 1,
+                self.approvers.len()
             )));
         }
         if self.approve_reactions.is_empty() || self.deny_reactions.is_empty() {
             return wrong("name at least one reaction to approve and one to deny");
         }
-        if let Some(both) = self
-            .approve_reactions
-            .iter()
-            .find(|name| self.deny_reactions.contains(name))
-        {
-            return Err(OpenError::Settings(format!(
-                "the reaction `{both}` cannot mean both"
-            )));
+        let mut approving = self.approve_reactions.iter();
+        if approving.any(|name| self.deny_reactions.contains(name)) {
+            return wrong("a reaction cannot both approve and deny");
         }
         if self.poll_interval < Duration::from_millis(10) {
             return wrong("the poll interval is below 10 ms");
         }
-        Ok(())
+        client::check(self)
     }
 }
 

@@ -1,7 +1,8 @@
 //! `/health`, `/ready` and `/metrics`.
 //!
 //! Health says that the process answers; readiness that it can govern a call now. Both are read
-//! from what is known, so that asking costs the upstream nothing.
+//! from what is known, so that asking costs the upstream nothing. Whoever can call a tool can read
+//! them, so they name what is wrong and leave the reason, which may quote a configuration, to the log.
 
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -10,7 +11,7 @@ use thoughtgate_approval::Approvals;
 use crate::answer;
 use crate::body::Body;
 use crate::metrics;
-use crate::state::{Reachability, Shared};
+use crate::state::{Part, Reachability, Shared};
 
 /// The answer to an admin path, or `None` when `path` is not one.
 pub fn serve(shared: &Shared, method: &Method, path: &str) -> Option<Response<Body>> {
@@ -72,21 +73,24 @@ fn policies(shared: &Shared) -> Value {
         }
         None => json!({"ok": false, "reason": "no policies are loaded"}),
     };
-    if let Some(error) = shared.reload_error() {
+    if let Some(part) = shared.reload_refused() {
         // The last good set goes on serving: not ready would take the sidecar out for a typo.
-        check["last_reload_error"] = Value::String(error);
+        check["last_reload_error"] = json!(match part {
+            Part::Configuration => "the configuration was refused; the log has the reason",
+            Part::Policies => "the policies were refused; the log has the reason",
+        });
     }
     check
 }
 
 fn approval(health: &thoughtgate_approval::Health) -> Value {
     let mut check = json!({"ok": health.store.is_none()});
-    if let Some(reason) = &health.store {
-        check["reason"] = json!(reason);
+    if health.store.is_some() {
+        check["reason"] = json!("the approval store cannot be written; the log has the reason");
     }
-    if let Some(reason) = &health.approvers {
+    if health.approvers.is_some() {
         // Calls that need nobody go on: not ready would take those out as well.
-        check["approvers"] = json!(reason);
+        check["approvers"] = json!("approvers cannot be asked; the log has the reason");
     }
     check
 }
@@ -95,7 +99,9 @@ fn upstream(shared: &Shared) -> Value {
     match shared.upstream() {
         Reachability::Up => json!({"ok": true}),
         Reachability::Unknown => json!({"ok": false, "reason": "not probed yet"}),
-        Reachability::Down(reason) => json!({"ok": false, "reason": reason}),
+        Reachability::Down => {
+            json!({"ok": false, "reason": "not reachable; the log has the reason"})
+        }
     }
 }
 

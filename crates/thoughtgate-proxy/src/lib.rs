@@ -38,5 +38,5 @@ pub use guard::Guard;
 pub use identity::{BadKey, Identity, Jwt};
 pub use server::{Drained, Server};
 pub use settings::{Limits, Rules, Settings};
-pub use state::{Reachability, Shared, Snapshot};
+pub use state::{Part, Reachability, Shared, Snapshot};
 pub use upstream::{BadTarget, Target};

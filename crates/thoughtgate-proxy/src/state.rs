@@ -42,21 +42,30 @@ pub struct Shared {
     pub held: Held,
     approvals: OnceLock<Approvals>,
     snapshot: ArcSwap<Snapshot>,
-    reload_error: Mutex<Option<String>>,
+    reload_refused: Mutex<Option<Part>>,
     upstream: Mutex<Reachability>,
     draining: watch::Sender<bool>,
     bringing: AtomicUsize,
 }
 
+/// What of a new set was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The configuration: file, environment or flags.
+    Configuration,
+    /// The policies.
+    Policies,
+}
+
 /// What the last probe of the upstream found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub enum Reachability {
     /// No probe has ended yet.
     Unknown,
     /// A connection could be opened.
     Up,
-    /// It could not, and why.
-    Down(String),
+    /// It could not; the log has the reason.
+    Down,
 }
 
 impl Shared {
@@ -91,7 +100,7 @@ impl Shared {
                 rules,
                 generation: 1,
             }),
-            reload_error: Mutex::new(None),
+            reload_refused: Mutex::new(None),
             upstream: Mutex::new(Reachability::Unknown),
             draining: watch::Sender::new(false),
             bringing: AtomicUsize::new(0),
@@ -136,20 +145,20 @@ impl Shared {
             rules,
             generation,
         }));
-        *lock(&self.reload_error) = None;
+        *lock(&self.reload_refused) = None;
         generation
     }
 
-    /// Remembers why a new set was not accepted; the one in force stays.
-    pub fn refuse_reload(&self, error: String) {
+    /// Remembers what of a new set was not accepted; the one in force stays.
+    pub fn refuse_reload(&self, part: Part) {
         self.metrics.reload(false);
-        *lock(&self.reload_error) = Some(error);
+        *lock(&self.reload_refused) = Some(part);
     }
 
-    /// Why the last reload was refused, if it was.
+    /// What the last reload was refused for, if it was.
     #[must_use]
-    pub fn reload_error(&self) -> Option<String> {
-        lock(&self.reload_error).clone()
+    pub fn reload_refused(&self) -> Option<Part> {
+        *lock(&self.reload_refused)
     }
 
     /// What is in force now. A request takes it once and keeps to it.
@@ -166,7 +175,7 @@ impl Shared {
     /// What the last probe found.
     #[must_use]
     pub fn upstream(&self) -> Reachability {
-        lock(&self.upstream).clone()
+        *lock(&self.upstream)
     }
 
     /// From here on `/ready` says no and connections close after the request they serve.

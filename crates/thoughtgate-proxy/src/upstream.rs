@@ -142,12 +142,9 @@ impl Target {
 
 impl std::fmt::Debug for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The path is left out: hosted servers put tokens into it.
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        write!(
-            formatter,
-            "{scheme}://{}:{}{}",
-            self.host, self.port, self.path
-        )
+        write!(formatter, "{scheme}://{}:{}", self.host, self.port)
     }
 }
 

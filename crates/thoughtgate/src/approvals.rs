@@ -82,11 +82,9 @@ fn secret(name: &str, text: Option<&str>, file: Option<&Path>) -> anyhow::Result
             bail!("`approval.slack.{name}` and `{name}_file` exclude each other; keep one")
         }
         (Some(text), None) => text.to_owned(),
+        // The name is left out of errors: the secret itself may have been put in its place.
         (None, Some(file)) => std::fs::read_to_string(file).with_context(|| {
-            format!(
-                "failed to read `approval.slack.{name}_file` `{}`",
-                file.display()
-            )
+            format!("failed to read the file that `approval.slack.{name}_file` names")
         })?,
     };
     Ok(Some(Secret::new(text.trim())))

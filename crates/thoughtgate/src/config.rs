@@ -8,14 +8,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::flags::Flags;
-use crate::overlay;
+use crate::overlay::{self, Setting};
 
 mod approval;
+pub mod yaml;
 
 pub use approval::{Approval, MEMORY, Slack};
 
@@ -189,47 +189,40 @@ impl Default for Timeouts {
 impl Config {
     /// Joins the file (if any), the environment and the flags, in this order.
     pub fn load(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Config> {
-        let mut tree = match &flags.config {
-            Some(path) => file_tree(path)?,
-            None => Value::Object(serde_json::Map::new()),
+        let mut config = match &flags.config {
+            Some(path) => from_file(path)?,
+            None => Config::default(),
         };
-        let mut config = from_tree(&tree)?;
         for (setting, name, text) in overlay::from_environment(environment) {
-            config = put(&mut tree, setting.path, overlay::value(setting, text), name)?;
+            config = config.with(setting, text, name)?;
         }
         for (path, text, flag) in flags.settings() {
-            let setting = overlay::setting(path);
-            config = put(&mut tree, path, overlay::value(setting, &text), flag)?;
+            config = config.with(overlay::setting(path), &text, flag)?;
         }
         Ok(config)
     }
-}
 
-/// Sets one value and reads the whole again, so that an error names the one that caused it.
-fn put(
-    tree: &mut Value,
-    path: &str,
-    value: anyhow::Result<Value>,
-    source: &str,
-) -> anyhow::Result<Config> {
-    let value = value.with_context(|| format!("failed to read `{source}`"))?;
-    let mut place = &mut *tree;
-    for part in path.split('.') {
-        if !place.is_object() {
-            *place = Value::Object(serde_json::Map::new());
+    /// Sets one value and reads the whole again, so that an error names the one that caused it.
+    fn with(&self, setting: &Setting, text: &str, source: &str) -> anyhow::Result<Config> {
+        let Setting { path, .. } = setting;
+        let value = overlay::value(setting, text)
+            .with_context(|| format!("failed to read the value of `{source}` for `{path}`"))?;
+        let mut tree = serde_json::to_value(self).context("failed to join the settings")?;
+        if let Some(place) = tree.pointer_mut(&setting.pointer()) {
+            *place = value;
         }
-        place = &mut place[part];
+        // serde's error holds the value, which may be a secret.
+        serde_json::from_value(tree).map_err(|_| {
+            anyhow!(
+                "failed to use the value of `{source}` for `{path}`; expected: {}",
+                setting.expected()
+            )
+        })
     }
-    *place = value;
-    from_tree(tree).with_context(|| format!("failed to use the value of `{source}` for `{path}`"))
 }
 
-fn from_tree(tree: &Value) -> anyhow::Result<Config> {
-    Ok(serde_json::from_value(tree.clone())?)
-}
-
-/// The file as a tree; its own paths are taken relative to its folder.
-fn file_tree(path: &Path) -> anyhow::Result<Value> {
+/// The file's settings; its own paths are taken relative to its folder.
+fn from_file(path: &Path) -> anyhow::Result<Config> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("failed to read configuration `{shown}`"))?;
@@ -238,32 +231,25 @@ fn file_tree(path: &Path) -> anyhow::Result<Value> {
             "configuration `{shown}` is empty; at least `upstream: {{url: …}}` and `policy: …` belong in it"
         );
     }
-    // Read once as what it must be, for errors with line and column, then as a tree to lay over.
-    let config: Config = serde_saphyr::from_str(&text)
-        .with_context(|| format!("failed to parse configuration `{shown}`"))?;
-    let mut tree: Value = serde_saphyr::from_str(&text)
-        .with_context(|| format!("failed to parse configuration `{shown}`"))?;
+    let mut config: Config =
+        yaml::parse(&text).with_context(|| format!("failed to parse configuration `{shown}`"))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let slack = &config.approval.slack;
-    let named = |path: &'_ PathBuf, name| Some(path.clone()).filter(|path| path != Path::new(name));
-    for (place, path) in [
-        ("/policy", config.policy.clone()),
-        (
-            "/audit",
-            config.audit.as_ref().and_then(|path| named(path, STDOUT)),
-        ),
-        ("/agent/jwt/key_file", config.agent.jwt.key_file.clone()),
-        ("/approval/store", named(&config.approval.store, MEMORY)),
-        ("/approval/slack/token_file", slack.token_file.clone()),
-        (
-            "/approval/slack/signing_secret_file",
-            slack.signing_secret_file.clone(),
-        ),
-    ] {
-        // A default is not in the tree, and stands for no file of this folder.
-        if let (Some(path), Some(value)) = (path, tree.pointer_mut(place)) {
-            *value = Value::String(folder.join(path).display().to_string());
-        }
+    let slack = &mut config.approval.slack;
+    let audit = config
+        .audit
+        .as_mut()
+        .filter(|path| **path != Path::new(STDOUT));
+    let store = Some(&mut config.approval.store).filter(|path| **path != Path::new(MEMORY));
+    let files = [
+        config.policy.as_mut(),
+        audit,
+        store,
+        config.agent.jwt.key_file.as_mut(),
+        slack.token_file.as_mut(),
+        slack.signing_secret_file.as_mut(),
+    ];
+    for file in files.into_iter().flatten() {
+        *file = folder.join(&*file);
     }
-    Ok(tree)
+    Ok(config)
 }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::overlay;
 
@@ -45,7 +46,7 @@ pub struct Flags {
 
     /// Threads that serve requests [setting: workers; default: the whole cores of the CPU quota, else 1]
     #[arg(long, value_name = "COUNT")]
-    pub workers: Option<usize>,
+    pub workers: Option<String>,
 
     /// Validate configuration, schema and policies, then exit
     #[arg(long)]
@@ -53,6 +54,20 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// Reads the command line; help and mistakes in it end the process.
+    ///
+    /// A mistake is told without the text that was given: that may be a secret.
+    #[must_use]
+    pub fn read() -> Flags {
+        Flags::try_parse().unwrap_or_else(|error| {
+            if !error.use_stderr() {
+                error.exit();
+            }
+            eprintln!("thoughtgate: error: {} (see --help)", mistake(&error));
+            std::process::exit(2);
+        })
+    }
+
     /// The settings that were given as flags: path in the configuration, text, the flag's name.
     pub(crate) fn settings(&self) -> Vec<(&'static str, String, &'static str)> {
         let path = |path: &PathBuf| path.display().to_string();
@@ -62,14 +77,37 @@ impl Flags {
             ("listen", self.listen.clone(), "--listen"),
             ("admin_listen", self.admin_listen.clone(), "--admin-listen"),
             ("agent.id", self.agent.clone(), "--agent"),
-            (
-                "workers",
-                self.workers.map(|workers| workers.to_string()),
-                "--workers",
-            ),
+            ("workers", self.workers.clone(), "--workers"),
         ]
         .into_iter()
         .filter_map(|(path, value, flag)| Some((path, value?, flag)))
         .collect()
     }
+}
+
+fn mistake(error: &clap::Error) -> String {
+    let problem = match error.kind() {
+        ErrorKind::UnknownArgument => "unknown argument",
+        ErrorKind::ArgumentConflict => "argument given twice",
+        ErrorKind::InvalidUtf8 => "argument that is not UTF-8",
+        _ => "argument without a valid value",
+    };
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(name)) => match flag(name) {
+            Some(flag) => format!("{problem} `{flag}`"),
+            None => problem.to_owned(),
+        },
+        _ => problem.to_owned(),
+    }
+}
+
+/// The name of a flag in `argument`, where it looks like one.
+fn flag(argument: &str) -> Option<&str> {
+    let name = argument.split([' ', '=']).next()?;
+    let letters = name.strip_prefix("--")?;
+    let short = letters.len() <= 24;
+    let plain = letters
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    (short && plain).then_some(name)
 }

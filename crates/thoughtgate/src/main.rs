@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    match thoughtgate::main(thoughtgate::Flags::parse()) {
+    match thoughtgate::main(thoughtgate::Flags::read()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("thoughtgate: error: {error:#}");

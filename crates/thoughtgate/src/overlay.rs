@@ -4,8 +4,10 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use serde_json::Value;
+
+use crate::config::{Config, yaml};
 
 mod table;
 
@@ -31,12 +33,14 @@ enum Form {
     Mapping,
 }
 
-/// The setting at `path`, which a flag of ours stands for.
+/// The setting at `path`, if it is the place of one.
+pub fn find(path: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.path == path)
+}
+
+/// The setting at `path`, which a flag stands for.
 pub fn setting(path: &str) -> &'static Setting {
-    SETTINGS
-        .iter()
-        .find(|setting| setting.path == path)
-        .expect("every flag names a setting of the table")
+    find(path).expect("every flag names a setting of the table")
 }
 
 /// Tells on stderr of variables that start with our prefix and are none of ours: a misspelt one
@@ -62,14 +66,14 @@ pub fn from_environment(environment: &[(String, String)]) -> Vec<(&'static Setti
     SETTINGS.iter().filter_map(given).collect()
 }
 
-/// The value that `text` stands for.
+/// The value that `text` stands for. Errors leave `text` out: it may be a secret.
 pub fn value(setting: &Setting, text: &str) -> anyhow::Result<Value> {
     Ok(match setting.form {
         Form::Text => Value::String(text.to_owned()),
         Form::Number => Value::from(
             text.trim()
                 .parse::<u64>()
-                .with_context(|| format!("`{text}` is not a whole number"))?,
+                .map_err(|_| anyhow!("not a whole number"))?,
         ),
         Form::List => text
             .split(',')
@@ -77,13 +81,43 @@ pub fn value(setting: &Setting, text: &str) -> anyhow::Result<Value> {
             .filter(|item| !item.is_empty())
             .map(Value::from)
             .collect(),
-        Form::Mapping => {
-            serde_saphyr::from_str(text).with_context(|| format!("`{text}` is not a mapping"))?
-        }
+        Form::Mapping => yaml::parse(text)?,
     })
 }
 
+/// The longest beginning of `path` that is the place of a setting, or of a group of settings.
+pub fn known_part(path: &str) -> &str {
+    let ends = path.match_indices(['.', '[']).map(|(end, _)| end);
+    ends.chain([path.len()])
+        .filter_map(|end| path.get(..end))
+        .take_while(|part| {
+            SETTINGS.iter().any(|setting| {
+                let rest = setting.path.strip_prefix(part);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+        })
+        .last()
+        .unwrap_or_default()
+}
+
 impl Setting {
+    /// Its help and, where there is one, its default: what a value that was not accepted should
+    /// have been.
+    pub fn expected(&self) -> String {
+        let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
+        match defaults.pointer(&self.pointer()) {
+            Some(default @ (Value::String(_) | Value::Number(_))) => {
+                format!("{} (default: {default})", self.help)
+            }
+            _ => self.help.to_owned(),
+        }
+    }
+
+    /// Its place in the configuration as a JSON value (RFC 6901).
+    pub fn pointer(&self) -> String {
+        format!("/{}", self.path.replace('.', "/"))
+    }
+
     /// Its environment variable.
     fn variable(&self) -> String {
         format!("THOUGHTGATE_{}", self.path.to_uppercase().replace('.', "_"))
@@ -144,6 +178,22 @@ mod tests {
         in_config.sort();
         in_table.sort();
         assert_eq!(in_config, in_table);
+    }
+
+    #[test]
+    fn only_places_of_settings_are_known() {
+        for (path, known) in [
+            ("approval.slack.token", "approval.slack.token"),
+            ("approval.slack.approvers[0]", "approval.slack.approvers"),
+            ("approval.slack.tokn", "approval.slack"),
+            ("agent.groups.xoxb-1[2]", "agent.groups"),
+            ("work", ""),
+            ("xoxb-1", ""),
+            ("", ""),
+            (".", ""),
+        ] {
+            assert_eq!(known_part(path), known, "{path}");
+        }
     }
 
     #[test]

@@ -11,10 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use thoughtgate_proxy::Shared;
+use thoughtgate_proxy::{Part, Rules, Shared};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
+use crate::policies::Loaded;
 use crate::{policies, settings};
 
 /// One change is often several events (a rename is two, a symlink swap four).
@@ -44,38 +45,35 @@ impl Reloader {
     pub fn reload(&mut self) {
         match self.try_reload() {
             Ok(line) => eprintln!("thoughtgate: {line}"),
-            Err(error) => {
-                let reason = format!("{error:#}");
+            Err((part, error)) => {
                 eprintln!(
-                    "thoughtgate: warning: reload refused, the policies in force stay: {reason}"
+                    "thoughtgate: warning: reload refused, the policies in force stay: {error:#}"
                 );
-                self.shared.refuse_reload(reason);
+                self.shared.refuse_reload(part);
             }
         }
     }
 
-    fn try_reload(&mut self) -> anyhow::Result<String> {
+    fn try_reload(&mut self) -> Result<String, (Part, anyhow::Error)> {
+        let (config, rules) = self
+            .configuration()
+            .map_err(|error| (Part::Configuration, error))?;
+        let Loaded { engine, took } = policies(&config).map_err(|error| (Part::Policies, error))?;
+        let count = engine.policy_count();
+        let generation = self.shared.install(rules, engine, took);
+        self.running = config;
+        Ok(format!(
+            "reloaded: generation {generation}, {count} policies, {took:.1?}"
+        ))
+    }
+
+    fn configuration(&self) -> anyhow::Result<(Config, Rules)> {
         let config = (self.source)()?;
         if let Some(name) = fixed_difference(&self.running, &config) {
             bail!("`{name}` cannot change while running; restart to use the new value");
         }
         let rules = settings::rules(&config)?;
-        let Some(loaded) = policies::load(&config)? else {
-            bail!("the configuration names no policy any more");
-        };
-        if loaded.engine.policy_count() == 0 {
-            // Most likely a file caught half written, or emptied by a full disk.
-            bail!(
-                "the policy files hold no policy; to refuse everything, write `forbid (principal, action, resource);`"
-            );
-        }
-        let count = loaded.engine.policy_count();
-        let took = loaded.took;
-        let generation = self.shared.install(rules, loaded.engine, took);
-        self.running = config;
-        Ok(format!(
-            "reloaded: generation {generation}, {count} policies, {took:.1?}"
-        ))
+        Ok((config, rules))
     }
 
     /// Watches the files and reloads when they change or `asked` says so; ends with `asked`.
@@ -89,6 +87,19 @@ impl Reloader {
             self.reload();
         }
     }
+}
+
+fn policies(config: &Config) -> anyhow::Result<Loaded> {
+    let Some(loaded) = policies::load(config)? else {
+        bail!("the configuration names no policy any more");
+    };
+    if loaded.engine.policy_count() == 0 {
+        // Most likely a file caught half written, or emptied by a full disk.
+        bail!(
+            "the policy files hold no policy; to refuse everything, write `forbid (principal, action, resource);`"
+        );
+    }
+    Ok(loaded)
 }
 
 /// A running watch on folders; it ends when it is dropped.

@@ -14,11 +14,9 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
     let Some(url) = &config.upstream.url else {
         bail!("no upstream is configured; pass --upstream URL or set `upstream.url`");
     };
-    let uri = url
-        .parse()
-        .with_context(|| format!("failed to parse `upstream.url` `{url}`"))?;
-    let upstream =
-        Target::new(&uri).with_context(|| format!("failed to use `upstream.url` `{url}`"))?;
+    // The URL itself is left out of errors: it may hold a password, in its path too.
+    let uri = url.parse().context("failed to parse `upstream.url`")?;
+    let upstream = Target::new(&uri).context("failed to use `upstream.url`")?;
     if config.admin_listen == Some(config.listen) && config.listen.port() != 0 {
         bail!(
             "`listen` and `admin_listen` are the same address, {}; leave `admin_listen` out to serve both on one",
@@ -127,9 +125,9 @@ fn identity(agent: &config::Agent) -> anyhow::Result<Identity> {
             id.clone().unwrap_or_else(|| AGENT.to_owned()),
         )),
         (None, Some(header), false) => {
-            let name = header.parse().with_context(|| {
-                format!("failed to use `agent.header` `{header}`: not a header name")
-            })?;
+            let name = header
+                .parse()
+                .context("failed to use `agent.header`, such as `x-agent`")?;
             Ok(Identity::Header(name))
         }
         (None, None, true) => {
@@ -138,12 +136,12 @@ fn identity(agent: &config::Agent) -> anyhow::Result<Identity> {
                     "`agent.jwt` needs `key_file`, the PEM public key that tokens are verified with"
                 );
             };
-            let shown = path.display();
+            // The name is left out of errors: the key itself may have been put in its place.
             let pem = std::fs::read(path)
-                .with_context(|| format!("failed to read `agent.jwt.key_file` `{shown}`"))?;
+                .context("failed to read the file that `agent.jwt.key_file` names")?;
             let claim = jwt.claim.as_deref().unwrap_or("sub");
             let jwt = Jwt::new(claim, &pem, jwt.audience.as_deref(), jwt.issuer.as_deref())
-                .with_context(|| format!("failed to use `agent.jwt.key_file` `{shown}`"))?;
+                .context("failed to use `agent.jwt.key_file`")?;
             Ok(Identity::Jwt(Box::new(jwt)))
         }
         _ => bail!("`agent.id`, `agent.header` and `agent.jwt` exclude each other; keep one"),

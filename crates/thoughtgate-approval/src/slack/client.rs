@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::builderstates::WantsSchemes;
@@ -67,26 +67,18 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(settings: &SlackSettings, counts: Arc<Counts>) -> Result<Self, OpenError> {
-        let base_url = settings.base_url.trim_end_matches('/').to_owned();
-        let wrong =
-            |detail: &str| OpenError::Settings(format!("the Slack address `{base_url}` {detail}"));
-        let uri: http::Uri = base_url
-            .parse()
-            .map_err(|_| wrong("is no URL; it looks like https://slack.com/api"))?;
-        if uri.host().is_none() || uri.query().is_some() {
-            return Err(wrong("must be a host, perhaps with a path"));
-        }
-        let connector = match uri.scheme_str() {
-            Some("https") => connector(native_roots(&base_url)?).https_only(),
+        let uri = address(settings)?;
+        let connector = if uri.scheme_str() == Some("https") {
+            connector(native_roots(&uri)?).https_only()
+        } else {
             // Without roots nobody would be trusted, and nobody has to be.
-            Some("http") => connector(RootCertStore::empty()).https_or_http(),
-            _ => return Err(wrong("must start with https:// or http://")),
+            connector(RootCertStore::empty()).https_or_http()
         };
         let http = builder().build(connector.enable_http1().wrap_connector(tcp()));
         Ok(Self {
             http,
             authorization: bearer(&settings.token)?,
-            base_url,
+            base_url: settings.base_url.trim_end_matches('/').to_owned(),
             timeout: settings.call_timeout,
             counts,
             failure: Mutex::new(None),
@@ -253,14 +245,41 @@ fn connector(roots: RootCertStore) -> HttpsConnectorBuilder<WantsSchemes> {
 }
 
 /// The certificates of this system.
-fn native_roots(base_url: &str) -> Result<RootCertStore, OpenError> {
+/// Says what makes no sense in the address and the token.
+pub(super) fn check(settings: &SlackSettings) -> Result<(), OpenError> {
+    address(settings)?;
+    bearer(&settings.token)?;
+    Ok(())
+}
+
+/// The Web API's address. Errors leave it out: it may hold a password.
+fn address(settings: &SlackSettings) -> Result<Uri, OpenError> {
+    let wrong = |detail: &str| OpenError::Settings(format!("the Slack address {detail}"));
+    let uri: Uri = settings
+        .base_url
+        .trim_end_matches('/')
+        .parse()
+        .map_err(|_| wrong("is not a valid URL; it looks like https://slack.com/api"))?;
+    if !matches!(uri.scheme_str(), Some("https" | "http")) {
+        return Err(wrong("must start with https:// or http://"));
+    }
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    if authority.is_empty() || authority.contains('@') || uri.query().is_some() {
+        return Err(wrong(
+            "must be a host, perhaps with a path, without user, password or query",
+        ));
+    }
+    Ok(uri)
+}
+
+fn native_roots(address: &Uri) -> Result<RootCertStore, OpenError> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let why = found.errors.first().map(ToString::to_string);
         return Err(OpenError::Tls {
-            url: base_url.to_owned(),
+            host: address.host().unwrap_or_default().to_owned(),
             detail: why.unwrap_or_else(|| {
                 "no CA certificates on this system (set SSL_CERT_FILE to a bundle)".to_owned()
             }),
@@ -270,8 +289,11 @@ fn native_roots(base_url: &str) -> Result<RootCertStore, OpenError> {
 }
 
 fn bearer(token: &Secret) -> Result<HeaderValue, OpenError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-        .map_err(|_| OpenError::Settings("the Slack token has odd characters".to_owned()))?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
+        OpenError::Settings(
+            "the Slack token holds a character that an HTTP header cannot".to_owned(),
+        )
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -7,6 +7,7 @@ mod decisions;
 mod lifecycle;
 mod refusals;
 mod reload;
+mod secrets;
 mod startup;
 mod streaming;
 mod support;

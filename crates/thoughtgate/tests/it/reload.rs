@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use thoughtgate_test::client::Connection;
 use thoughtgate_test::mock_mcp::{self, MockMcp};
 
-use crate::support::{PATIENCE, Proxy, call};
+use crate::support::{PATIENCE, Proxy, call, refused_reloads};
 
 const A: &str = r#"permit (principal, action == Action::"tools/call", resource == Tool::"a");"#;
 const B: &str = r#"permit (principal, action == Action::"tools/call", resource == Tool::"b");"#;
@@ -31,25 +31,6 @@ async fn generation_is(proxy: &Proxy, wanted: f64) {
         );
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
-}
-
-async fn refused_reload(proxy: &Proxy, wanted: f64) -> String {
-    let until = tokio::time::Instant::now() + PATIENCE;
-    while proxy
-        .metric("thoughtgate_policy_reloads_total{result=\"refused\"}")
-        .await
-        < Some(wanted)
-    {
-        assert!(
-            tokio::time::Instant::now() < until,
-            "the reload was never refused"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
-    proxy.get("/ready").await.json()["checks"]["policies"]["last_reload_error"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 fn set_up(text: &str) -> (MockMcp, tempfile::TempDir) {
@@ -93,7 +74,7 @@ async fn a_bad_set_is_refused_and_the_last_good_one_stays() {
     .enumerate()
     {
         rename_into(folder.path(), text);
-        let error = refused_reload(&proxy, index as f64 + 1.0).await;
+        let error = refused_reloads(&proxy, index + 1).await;
         assert!(error.contains(reason), "{error}");
         assert_eq!(allowed(&proxy).await, (true, false));
         assert_eq!(
@@ -161,7 +142,7 @@ async fn configuration_reloads_with_the_policies() {
     generation_is(&proxy, 2.0).await;
     assert_eq!(allowed(&proxy).await, (true, true));
     std::fs::write(&config, text("", 2)).unwrap();
-    let error = refused_reload(&proxy, 1.0).await;
+    let error = refused_reloads(&proxy, 1).await;
     assert!(
         error.contains("`workers` cannot change while running"),
         "{error}"

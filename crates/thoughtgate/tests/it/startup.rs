@@ -129,7 +129,7 @@ fn the_environment_and_the_flags_win_in_this_order() {
     let (code, _, error) = run(&arguments, &[("THOUGHTGATE_WORKERS", "many")]);
     assert_eq!(code, Some(2));
     assert!(
-        error.contains("`THOUGHTGATE_WORKERS`") && error.contains("`many`"),
+        error.contains("`THOUGHTGATE_WORKERS`") && error.contains("not a whole number"),
         "{error}"
     );
     let flag = [&arguments[..], &["--workers", "3"]].concat();

@@ -111,6 +111,25 @@ impl Proxy {
     }
 }
 
+/// Waits until so many reloads were refused, and returns the log's line about the latest.
+pub async fn refused_reloads(proxy: &Proxy, count: usize) -> String {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    let series = "thoughtgate_policy_reloads_total{result=\"refused\"}";
+    loop {
+        let counted = proxy.metric(series).await.unwrap_or_default();
+        let mut log = proxy.process.output(Output::Stderr);
+        log.retain(|line| line.contains("reload refused"));
+        if counted >= count as f64 && log.len() >= count {
+            return log.pop().unwrap_or_default();
+        }
+        assert!(
+            tokio::time::Instant::now() < until,
+            "the reload was never refused"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 /// The arguments of a proxy in front of `upstream`, with a policy file.
 pub fn before<'a>(upstream: &'a str, policy: &'a Path) -> [&'a str; 4] {
     ["--upstream", upstream, "--policy", policy.to_str().unwrap()]

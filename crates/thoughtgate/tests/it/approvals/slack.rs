@@ -2,8 +2,10 @@
 
 use serde_json::json;
 use thoughtgate_test::client;
+use thoughtgate_test::process::Output;
 
 use super::{APPROVER, STRANGER, Scene, held_call};
+use crate::support::PATIENCE;
 
 const POST: &str = "chat.postMessage";
 
@@ -76,7 +78,10 @@ async fn where_nobody_can_be_asked_the_agent_is_told_and_other_calls_go_on() {
     let ready = proxy.ready_is(200).await;
     assert_eq!(ready["checks"]["approvals"]["ok"], true, "{ready}");
     let why = ready["checks"]["approvals"]["approvers"].as_str().unwrap();
-    assert!(why.contains("channel_not_found"), "{why}");
+    assert_eq!(why, "approvers cannot be asked; the log has the reason");
+    let log = "thoughtgate: warning: approvers cannot be asked: ";
+    let line = proxy.process.wait_line(Output::Stderr, log, PATIENCE);
+    assert!(line.unwrap().contains("channel_not_found"));
     assert_eq!(scene.calls(), 0);
 }
 

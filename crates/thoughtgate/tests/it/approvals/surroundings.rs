@@ -114,7 +114,7 @@ fn configurations_that_make_no_sense_are_named() {
                 channel,
                 ("THOUGHTGATE_APPROVAL_SLACK_APPROVERS", "alice"),
             ],
-            "`alice` is no id",
+            "approver 1 of 1 is not a valid id",
         ),
         (
             &[
@@ -131,7 +131,7 @@ fn configurations_that_make_no_sense_are_named() {
                 channel,
                 approvers,
             ],
-            "`/nowhere/token`",
+            "`approval.slack.token_file` names",
         ),
         (
             &[

@@ -1,0 +1,224 @@
+//! Reads YAML; an error gives the line, the column and the setting, and never a part of the text.
+//!
+//! A value in the wrong place was meant for another one, so any value, and any key that is not a
+//! setting, may be a secret: what the YAML library and serde print is not passed on.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_saphyr::granit_parser::ErrorKind;
+use serde_saphyr::localizer::ExternalMessageSource;
+use serde_saphyr::{Error, Location};
+
+use crate::overlay;
+
+/// An unknown key up to this length, of lower-case letters, is taken for a misspelt setting.
+const KEY_BYTES_MAX: usize = 24;
+
+/// Said of a value when nothing better is known.
+const NOT_VALID: &str = "not a valid value";
+
+/// Where a YAML text is wrong, and what was expected there.
+#[derive(Debug)]
+pub struct Fault {
+    location: Location,
+    setting: String,
+    problem: String,
+}
+
+/// Reads `text` as one document.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    let mut setting = String::new();
+    serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+        serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            overlay::known_part(&error.path().to_string()).clone_into(&mut setting);
+            error.into_inner()
+        })
+    })
+    .map_err(|error| Fault::new(&error, setting))
+}
+
+impl Fault {
+    fn new(error: &Error, setting: String) -> Fault {
+        let mut problem = problem(error);
+        if problem == NOT_VALID
+            && let Some(setting) = overlay::find(&setting)
+        {
+            problem = format!("{NOT_VALID}; expected: {}", setting.expected());
+        }
+        Fault {
+            location: error.location().unwrap_or(Location::UNKNOWN),
+            setting,
+            problem,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.location != Location::UNKNOWN {
+            let (line, column) = (self.location.line(), self.location.column());
+            write!(formatter, "line {line}, column {column}: ")?;
+        }
+        if !self.setting.is_empty() {
+            write!(formatter, "`{}`: ", self.setting)?;
+        }
+        formatter.write_str(&self.problem)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+fn problem(error: &Error) -> String {
+    match error {
+        Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => problem(error),
+        Error::SerdeUnknownField {
+            field, expected, ..
+        } => {
+            let known = expected.join("`, `");
+            format!("unknown key{}; expected one of `{known}`", shown(field))
+        }
+        Error::DuplicateMappingKey { key, .. } => {
+            format!(
+                "duplicate key{}",
+                key.as_deref().map_or_else(String::new, shown)
+            )
+        }
+        Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
+            // serde calls a mapping with known keys by the name of its Rust type.
+            let mapping = expected.starts_with("struct ") || expected == "a map";
+            format!("expected {}", if mapping { "a mapping" } else { expected })
+        }
+        Error::Unexpected { expected, .. } => match *expected {
+            "mapping start" => "expected a mapping".to_owned(),
+            "sequence start" => "expected a list".to_owned(),
+            "string scalar" => "expected a single value".to_owned(),
+            other => format!("expected {other}"),
+        },
+        Error::MultipleDocuments { .. } => "more than one YAML document".to_owned(),
+        Error::UnknownAnchor { .. } => "alias of an anchor that is not defined".to_owned(),
+        Error::ExternalMessage { source, .. } => match &**source {
+            ExternalMessageSource::Parser(error) => syntax(error.kind()).to_owned(),
+            _ => "not valid YAML".to_owned(),
+        },
+        Error::Eof { .. } => "the text ends too early".to_owned(),
+        _ => NOT_VALID.to_owned(),
+    }
+}
+
+fn syntax(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation => {
+            "not valid YAML: a tab cannot indent"
+        }
+        ErrorKind::InvalidIndentation => "not valid YAML: wrong indentation",
+        ErrorKind::UnexpectedEof
+        | ErrorKind::UnexpectedEofFlowSequence
+        | ErrorKind::UnexpectedEofFlowMapping
+        | ErrorKind::UnexpectedEofImplicitFlowMapping
+        | ErrorKind::UnexpectedEofBlockSequence
+        | ErrorKind::UnexpectedEofBlockMapping => {
+            "not valid YAML: a quote, list or mapping is not closed"
+        }
+        _ => "not valid YAML",
+    }
+}
+
+/// The key in quotes where it looks like a misspelt setting, else nothing.
+fn shown(key: &str) -> String {
+    let looks_like_one = key.len() <= KEY_BYTES_MAX
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte == b'.');
+    if looks_like_one {
+        format!(" `{key}`")
+    } else {
+        String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn check(text: &str, expected: &str) {
+        let fault = parse::<Config>(text).unwrap_err().to_string();
+        assert_eq!(fault, expected, "{text}");
+        assert!(!fault.contains("SECRET"), "{text}\n{fault}");
+    }
+
+    #[test]
+    fn a_fault_gives_place_setting_and_expectation() {
+        for (text, expected) in [
+            (
+                "workers: SECRET\n",
+                "line 1, column 10: `workers`: not a valid value; expected: threads that serve requests",
+            ),
+            (
+                "policy: p\nlisten: SECRET\n",
+                "line 2, column 9: `listen`: not a valid value; expected: address of the MCP endpoint (default: \"127.0.0.1:8080\")",
+            ),
+            (
+                "timeouts: {head: SECRET}\n",
+                "line 1, column 12: `timeouts.head`: expected a duration",
+            ),
+            (
+                "approval: {slack: SECRET}\n",
+                "line 1, column 19: `approval.slack`: expected a mapping",
+            ),
+            (
+                "approval: {slack: {token: [SECRET]}}\n",
+                "line 1, column 27: `approval.slack.token`: expected a single value",
+            ),
+            (
+                "approval: {slack: {approvers: SECRET}}",
+                "line 1, column 31: `approval.slack.approvers`: expected a list",
+            ),
+            (
+                "agent: {groups: {SECRET: [{SECRET: 1}]}}\n",
+                "line 1, column 27: `agent.groups`: expected a single value",
+            ),
+            (
+                "upstream: *SECRET\n",
+                "line 1, column 11: alias of an anchor that is not defined",
+            ),
+            (
+                "workers: &a SECRET\nlimits: {depth: *a}\n",
+                "line 1, column 13: `workers`: not a valid value; expected: threads that serve requests",
+            ),
+            (
+                "workers: 1\n---\nSECRET: 1\n",
+                "line 3, column 1: more than one YAML document",
+            ),
+            ("policy: \"\\qSECRET\"", "line 1, column 9: not valid YAML"),
+            ("SECRET", "line 1, column 1: expected a mapping"),
+        ] {
+            check(text, expected);
+        }
+    }
+
+    #[test]
+    fn a_key_is_shown_only_where_it_looks_like_a_misspelt_setting() {
+        for (text, expected) in [
+            (
+                "upstream: {ulr: SECRET}\n",
+                "line 1, column 12: `upstream`: unknown key `ulr`; expected one of `url`, `name`",
+            ),
+            (
+                "upstream: {xoxb-SECRET: 1}\n",
+                "line 1, column 12: `upstream`: unknown key; expected one of `url`, `name`",
+            ),
+            (
+                "workers: 1\nworkers: SECRET\n",
+                "line 2, column 1: duplicate key `workers`",
+            ),
+            (
+                "tool_groups: {xoxb-SECRET: [], xoxb-SECRET: []}\n",
+                "line 1, column 32: `tool_groups`: duplicate key",
+            ),
+        ] {
+            check(text, expected);
+        }
+    }
+}
