@@ -24,10 +24,10 @@ pub fn serve(shared: &Shared, method: &Method, path: &str) -> Option<Response<Bo
     if *method == Method::GET || *method == Method::HEAD {
         return Some(answer(shared));
     }
-    let mut response = answer::json(
+    let mut response = answer::closing(answer::json(
         StatusCode::METHOD_NOT_ALLOWED,
         json!({"error": "use GET"}).to_string().into_bytes(),
-    );
+    ));
     response
         .headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));

@@ -12,6 +12,7 @@ use thoughtgate_policy::Decision;
 use crate::body::Body;
 use crate::forward::Call;
 use crate::identity::{Identity, Unidentified};
+use crate::inbound::Unread;
 use crate::state::Shared;
 
 /// A JSON body.
@@ -30,6 +31,25 @@ pub fn refusal(shared: &Shared, refusal: &Refusal) -> Response<Body> {
     shared.metrics.refused(refusal.status);
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
     json(status, refusal.body())
+}
+
+/// A request whose body was not read to its end.
+pub fn unread(shared: &Shared, unread: Unread) -> Response<Body> {
+    let status = unread.status();
+    shared.metrics.refused(status.as_u16());
+    let text = unread.to_string();
+    closing(match unread {
+        Unread::Spent(_) => busy(&[], false, &text),
+        _ => error(status, &[], false, codes::INVALID_REQUEST, &text),
+    })
+}
+
+/// The last answer on its connection: what else arrives may be the rest of a body that is not read.
+pub fn closing(mut response: Response<Body>) -> Response<Body> {
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// An error with the id of `message`.

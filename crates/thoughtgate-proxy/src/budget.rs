@@ -3,13 +3,18 @@
 //!
 //! Counts bytes and allocates none. Whoever cannot get room refuses its own request with 503.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prometheus_client::metrics::counter::Counter;
 
-/// Holdings up to this size may use the whole budget, larger ones three quarters of it: large
-/// messages cannot take the room of the small ones that most calls are.
+/// Holdings up to this size, which most calls are, may use the whole budget. A quarter of the default
+/// budget is that much for each of the default number of connections, so no set of slow clients can
+/// take the room of such a call.
+const TINY_BYTES: usize = 8 * 1024;
+/// Holdings up to this size may use three quarters of the budget, larger ones five eighths: large
+/// messages cannot take the room of small ones.
 const SMALL_BYTES: usize = 64 * 1024;
 
 /// The budget of one process.
@@ -27,8 +32,8 @@ pub struct Spent;
 
 /// Bytes held from the budget, given back when dropped.
 #[derive(Debug)]
-pub struct Reserved {
-    budget: Arc<Budget>,
+pub struct Reserved<B: Deref<Target = Budget> = Arc<Budget>> {
+    budget: B,
     bytes: usize,
 }
 
@@ -53,6 +58,26 @@ impl Budget {
         Ok(reserved)
     }
 
+    /// Holds nothing yet; unlike [`Budget::reserve`] for a holding that does not outlive its caller,
+    /// which spares counting references.
+    #[must_use]
+    pub fn lend(&self) -> Reserved<&Budget> {
+        Reserved {
+            budget: self,
+            bytes: 0,
+        }
+    }
+
+    fn ceiling(&self, holding: usize) -> usize {
+        if holding <= TINY_BYTES {
+            self.bytes_max
+        } else if holding <= SMALL_BYTES {
+            self.bytes_max - self.bytes_max / 4
+        } else {
+            self.bytes_max - self.bytes_max / 8 * 3
+        }
+    }
+
     /// Bytes held now.
     #[must_use]
     pub fn used(&self) -> usize {
@@ -60,18 +85,14 @@ impl Budget {
     }
 }
 
-impl Reserved {
+impl<B: Deref<Target = Budget>> Reserved<B> {
     /// Holds `more` bytes in addition; on failure it holds what it held before.
     pub fn grow(&mut self, more: usize) -> Result<(), Spent> {
         if more == 0 {
             return Ok(());
         }
         let budget = &self.budget;
-        let ceiling = if self.bytes.saturating_add(more) > SMALL_BYTES {
-            budget.bytes_max - budget.bytes_max / 4
-        } else {
-            budget.bytes_max
-        };
+        let ceiling = budget.ceiling(self.bytes.saturating_add(more));
         // Added first and taken back if it was too much: one atomic operation in the usual case.
         let before = budget.used.fetch_add(more, Ordering::Relaxed);
         if before.saturating_add(more) > ceiling {
@@ -86,6 +107,9 @@ impl Reserved {
     /// Gives back all but `bytes`; does nothing when it holds less.
     pub fn shrink_to(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);
+        if surplus == 0 {
+            return;
+        }
         self.bytes -= surplus;
         self.budget.used.fetch_sub(surplus, Ordering::Relaxed);
     }
@@ -97,7 +121,7 @@ impl Reserved {
     }
 }
 
-impl Drop for Reserved {
+impl<B: Deref<Target = Budget>> Drop for Reserved<B> {
     fn drop(&mut self) {
         self.shrink_to(0);
     }
@@ -125,11 +149,28 @@ mod tests {
     }
 
     #[test]
-    fn large_holdings_leave_a_quarter_to_small_ones() {
-        let budget = Budget::new(16 * SMALL_BYTES, Counter::default());
-        let mut large = budget.reserve(12 * SMALL_BYTES).unwrap();
+    fn large_holdings_leave_room_to_small_ones_and_both_to_tiny_ones() {
+        let budget = Budget::new(8 * SMALL_BYTES, Counter::default());
+        let mut large = budget.reserve(5 * SMALL_BYTES).unwrap();
         assert!(large.grow(1).is_err());
-        assert!(budget.reserve(SMALL_BYTES + 1).is_err());
-        assert!(budget.reserve(SMALL_BYTES).is_ok());
+        let mut small = budget.reserve(SMALL_BYTES).unwrap();
+        assert!(small.grow(1).is_err(), "it would be a large one");
+        assert!(budget.reserve(TINY_BYTES + 1).is_err());
+        let tiny: Vec<_> = (0..2 * SMALL_BYTES / TINY_BYTES)
+            .map(|_| budget.reserve(TINY_BYTES).unwrap())
+            .collect();
+        assert_eq!(budget.used(), 8 * SMALL_BYTES);
+        drop((large, small, tiny));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_lent_holding_counts_like_any_other() {
+        let budget = Budget::new(TINY_BYTES, Counter::default());
+        let mut lent = budget.lend();
+        lent.grow(TINY_BYTES).unwrap();
+        assert!(budget.reserve(1).is_err());
+        drop(lent);
+        assert!(budget.reserve(1).is_ok());
     }
 }

@@ -9,7 +9,6 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use thoughtgate_mcp::{Envelope, Era, Kind, Refusal, check_headers, codes, parse, unique_keys};
 use thoughtgate_policy::{Decision, Outcome, Query, Target};
@@ -21,8 +20,8 @@ use crate::body::Body;
 use crate::forward::{self, Call};
 use crate::guard::Rejected;
 use crate::headers::{governed, is_encoded, is_media_type};
+use crate::inbound;
 use crate::metrics::Verdict;
-use crate::settings::Rules;
 use crate::state::{Shared, Snapshot};
 use crate::upstream::Pool;
 
@@ -101,16 +100,24 @@ async fn post(
             "request bodies with a Content-Encoding are not read",
         );
     }
-    let bytes = match read(&snapshot.rules, body).await {
-        Ok(bytes) => bytes,
-        Err((status, message)) => return refuse(shared, status, codes::INVALID_REQUEST, message),
+    let rules = &snapshot.rules;
+    let read = inbound::read(
+        &shared.budget,
+        rules.limits.body_bytes,
+        rules.body_timeout,
+        body,
+    );
+    let inbound = match read.await {
+        Ok(inbound) => inbound,
+        Err(unread) => return answer::unread(shared, unread),
     };
-    let (call, decision, addressed) = match understand(shared, snapshot, &parts, &bytes) {
+    let bytes = &inbound.bytes;
+    let (call, decision, addressed) = match understand(shared, snapshot, &parts, bytes) {
         Ok(understood) => understood,
         Err(response) => return *response,
     };
     let asked = Asked {
-        message: &bytes,
+        message: bytes,
         action: "",
         started: in_flight.since(),
     };
@@ -120,7 +127,7 @@ async fn post(
         (Outcome::Forward, Addressed::Upstream) => {
             forward::send(worker, &snapshot.rules, parts, bytes.clone(), &call).await
         }
-        (Outcome::Reject, Addressed::Upstream) => answer::rejected(&bytes, &call, &decision),
+        (Outcome::Reject, Addressed::Upstream) => answer::rejected(bytes, &call, &decision),
         (outcome, addressed) => {
             let request = Request {
                 parts,
@@ -131,7 +138,7 @@ async fn post(
                 Outcome::Forward => approve::answer(worker, snapshot, request, addressed).await,
                 Outcome::Reject => {
                     approve::withdraw(worker, &request, &decision);
-                    answer::rejected(&bytes, &request.call, &decision)
+                    answer::rejected(bytes, &request.call, &decision)
                 }
                 Outcome::Approve { .. } => {
                     approve::respond(worker, snapshot, request, &decision, trail.as_mut()).await
@@ -266,50 +273,6 @@ fn trail<'a>(
     Some(audit.trail(record, asked.started))
 }
 
-async fn read(rules: &Rules, mut body: Incoming) -> Result<Bytes, (StatusCode, &'static str)> {
-    const TOO_LARGE: (StatusCode, &str) = (
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "the request body is larger than `limits.body_bytes`",
-    );
-    const BROKEN: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "the request body ended early");
-    let bytes_max = rules.limits.body_bytes;
-    if http_body::Body::size_hint(&body).lower() > bytes_max as u64 {
-        return Err(TOO_LARGE);
-    }
-    let reading = async {
-        let mut whole = Bytes::new();
-        let mut parts: Vec<u8> = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| BROKEN)?.into_data() else {
-                continue;
-            };
-            if whole.is_empty() && parts.is_empty() {
-                // The usual request arrives in one frame, which is then never copied.
-                whole = data;
-            } else {
-                if parts.is_empty() {
-                    parts.extend_from_slice(&std::mem::take(&mut whole));
-                }
-                parts.extend_from_slice(&data);
-            }
-            if whole.len() + parts.len() > bytes_max {
-                return Err(TOO_LARGE);
-            }
-        }
-        Ok(if parts.is_empty() {
-            whole
-        } else {
-            Bytes::from(parts)
-        })
-    };
-    tokio::time::timeout(rules.body_timeout, reading)
-        .await
-        .unwrap_or(Err((
-            StatusCode::REQUEST_TIMEOUT,
-            "the request body took longer than `timeouts.body`",
-        )))
-}
-
 /// Decides by the policies in force; arguments that policies read must have one reading only.
 pub fn decide(
     snapshot: &Snapshot,
@@ -373,14 +336,13 @@ fn verdict(decision: &Decision) -> Verdict {
     }
 }
 
+/// Refuses a request whose body is not read.
 fn refuse(shared: &Shared, status: StatusCode, code: i64, message: &'static str) -> Response<Body> {
-    answer::refusal(
-        shared,
-        &Refusal {
-            status: status.as_u16(),
-            code,
-            message: message.into(),
-            id: None,
-        },
-    )
+    let refusal = Refusal {
+        status: status.as_u16(),
+        code,
+        message: message.into(),
+        id: None,
+    };
+    answer::closing(answer::refusal(shared, &refusal))
 }

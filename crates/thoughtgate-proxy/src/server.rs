@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::body::Body;
+use crate::drain::drain;
 use crate::endpoint::{self, Worker};
 use crate::state::{Bringing, Shared};
 use crate::upstream::Pool;
@@ -243,27 +244,28 @@ async fn connection(
         let worker = Arc::clone(&worker);
         async move { Ok::<_, Infallible>(route(&worker, routes, request).await) }
     });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(shared.settings.head_timeout)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), service)
-    );
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.settings.head_timeout)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
     let mut draining = shared.draining();
     let asked_to_stop = async move {
         let _ = draining.wait_for(|draining| *draining).await;
     };
     // An error here is the client's: it went away or spoke no HTTP, and hyper has answered that.
-    tokio::select! {
-        _ = connection.as_mut() => {}
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
         () = asked_to_stop => {
             if routes != Routes::Admin {
-                connection.as_mut().graceful_shutdown();
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
             }
             drop(slot.as_mut().and_then(|slot| slot.bringing.take()));
-            let _ = connection.await;
+            (&mut connection).await
         }
+    };
+    if !ended.is_err_and(|error| error.is_timeout()) {
+        drain(&mut connection.into_parts().io.into_inner()).await;
     }
     shared.metrics.connections.dec();
 }
@@ -284,10 +286,10 @@ async fn route(worker: &Arc<Worker>, routes: Routes, request: Request<Incoming>)
     if routes != Routes::Admin && well_known::owns(path) {
         return well_known::serve(worker, request).await;
     }
-    answer::json(
+    answer::closing(answer::json(
         StatusCode::NOT_FOUND,
         json!({"error": "no such path"}).to_string().into_bytes(),
-    )
+    ))
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {

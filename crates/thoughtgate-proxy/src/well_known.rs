@@ -70,8 +70,10 @@ fn is_plain(path: &str) -> bool {
     path.bytes().all(known) && !path.contains("..") && !path.contains("//") && !path.contains("/./")
 }
 
+/// Refuses a request whose body, if it has one, is not read.
 fn refused(status: StatusCode, why: &str) -> Response<Body> {
-    answer::json(status, json!({ "error": why }).to_string().into_bytes())
+    let body = json!({ "error": why }).to_string().into_bytes();
+    answer::closing(answer::json(status, body))
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
 use thoughtgate_approval::InteractionError;
 
 use crate::answer;
 use crate::body::Body;
+use crate::inbound;
 use crate::state::Shared;
 
 /// Where presses are sent.
@@ -26,21 +26,18 @@ const DEADLINE: Duration = Duration::from_secs(3);
 /// Answers one request.
 pub async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
     let Some(approvals) = shared.approvals() else {
-        return said(StatusCode::NOT_FOUND, "no such path");
+        return answer::closing(said(StatusCode::NOT_FOUND, "no such path"));
     };
     if request.method() != Method::POST {
-        return said(StatusCode::METHOD_NOT_ALLOWED, "use POST");
+        return answer::closing(said(StatusCode::METHOD_NOT_ALLOWED, "use POST"));
     }
     let (parts, body) = request.into_parts();
-    let body = tokio::time::timeout(DEADLINE, Limited::new(body, BYTES_MAX).collect()).await;
-    let Ok(Ok(body)) = body else {
-        return said(
-            StatusCode::BAD_REQUEST,
-            "the body is too large, too slow or broke off",
-        );
+    let inbound = match inbound::read(&shared.budget, BYTES_MAX, DEADLINE, body).await {
+        Ok(inbound) => inbound,
+        Err(unread) => return answer::unread(shared, unread),
     };
     let header = |name: &str| parts.headers.get(name)?.to_str().ok();
-    match approvals.verify(header, &body.to_bytes(), SystemTime::now()) {
+    match approvals.verify(header, &inbound.bytes, SystemTime::now()) {
         Ok(press) => {
             let approvals = approvals.clone();
             tokio::spawn(async move { approvals.interact(press).await });

@@ -5,6 +5,7 @@ mod audit;
 mod conformance;
 mod decisions;
 mod lifecycle;
+mod limits;
 mod refusals;
 mod reload;
 mod secrets;

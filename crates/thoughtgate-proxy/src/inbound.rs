@@ -1,0 +1,194 @@
+//! Request bodies, read whole: within a limit of bytes, a deadline and the budget.
+//!
+//! Room is taken as bytes arrive, so that a client that is slow holds what it has sent and no more.
+//! Looks into no body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use crate::budget::{Budget, Reserved, Spent};
+
+/// A body that was read. The usual one is a single frame and counts against the budget for as long
+/// as this lives; one of several frames does so until the last clone of `bytes` is dropped.
+pub struct Inbound<'a> {
+    /// The body.
+    pub bytes: Bytes,
+    _room: Reserved<&'a Budget>,
+}
+
+/// Why a body was not read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    /// Larger than the limit.
+    #[error("the request body is larger than `limits.body_bytes`")]
+    TooLarge,
+    /// The client went away, or its chunks are malformed.
+    #[error("the request body ended early")]
+    Broken,
+    /// Not there in time.
+    #[error("the request body took longer than `timeouts.body`")]
+    Slow,
+    /// No room for it now.
+    #[error(transparent)]
+    Spent(#[from] Spent),
+}
+
+impl Unread {
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Unread::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Unread::Broken => StatusCode::BAD_REQUEST,
+            Unread::Slow => StatusCode::REQUEST_TIMEOUT,
+            Unread::Spent(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// Reads `body`, at most `bytes_max` of it, within `deadline`.
+pub async fn read(
+    budget: &Arc<Budget>,
+    bytes_max: usize,
+    deadline: Duration,
+    body: Incoming,
+) -> Result<Inbound<'_>, Unread> {
+    // A length that the client states is answered before it sends, `Expect: 100-continue` or not.
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(Unread::TooLarge);
+    }
+    tokio::time::timeout(deadline, gather(budget, bytes_max, body))
+        .await
+        .unwrap_or(Err(Unread::Slow))
+}
+
+async fn gather(
+    budget: &Arc<Budget>,
+    bytes_max: usize,
+    mut body: Incoming,
+) -> Result<Inbound<'_>, Unread> {
+    let stated = body.size_hint().upper();
+    let mut room = budget.lend();
+    let first = next(&mut body).await?.unwrap_or_default();
+    if first.len() > bytes_max {
+        return Err(Unread::TooLarge);
+    }
+    room.grow(first.len())?;
+    let Some(second) = next(&mut body).await? else {
+        // The usual request arrives in one frame, which is never copied.
+        return Ok(Inbound {
+            bytes: first,
+            _room: room,
+        });
+    };
+    room.shrink_to(0);
+    let mut whole = Whole {
+        bytes: Vec::new(),
+        bytes_max: stated.map_or(bytes_max, |stated| {
+            usize::try_from(stated).map_or(bytes_max, |stated| stated.min(bytes_max))
+        }),
+        room: budget.reserve(0)?,
+    };
+    whole.append(&first)?;
+    whole.append(&second)?;
+    // Frames are slices of the connection's buffer, which is reused once they are gone.
+    drop((first, second));
+    while let Some(data) = next(&mut body).await? {
+        whole.append(&data)?;
+    }
+    Ok(Inbound {
+        bytes: Bytes::from_owner(whole),
+        _room: room,
+    })
+}
+
+/// The next frame of data.
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Unread> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+/// A body of several frames, with the room that it takes.
+struct Whole {
+    bytes: Vec<u8>,
+    bytes_max: usize,
+    room: Reserved,
+}
+
+impl Whole {
+    fn append(&mut self, data: &[u8]) -> Result<(), Unread> {
+        let length = self.bytes.len().saturating_add(data.len());
+        if length > self.bytes_max {
+            return Err(Unread::TooLarge);
+        }
+        if length > self.bytes.capacity() {
+            // Doubled, so that copying stays linear, and never beyond what can come.
+            let doubled = self.bytes.capacity().saturating_mul(2);
+            let capacity = doubled.clamp(length, self.bytes_max);
+            self.room.grow(capacity.saturating_sub(self.room.bytes()))?;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+}
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::counter::Counter;
+
+    use super::*;
+
+    fn whole(budget: &Arc<Budget>, bytes_max: usize) -> Whole {
+        Whole {
+            bytes: Vec::new(),
+            bytes_max,
+            room: budget.reserve(0).unwrap(),
+        }
+    }
+
+    #[test]
+    fn room_follows_what_has_arrived() {
+        let budget = Budget::new(1_000_000, Counter::default());
+        let mut body = whole(&budget, 100_000);
+        for sent in 1..=50_000 {
+            body.append(b"x").unwrap();
+            assert!((sent..=2 * sent).contains(&budget.used()), "{sent}");
+        }
+        body.append(&vec![b'x'; 50_000]).unwrap();
+        assert_eq!(budget.used(), 100_000);
+        assert_eq!(body.append(b"x"), Err(Unread::TooLarge));
+        let bytes = Bytes::from_owner(body);
+        let clone = bytes.clone();
+        drop(bytes);
+        assert_eq!((clone.len(), budget.used()), (100_000, 100_000));
+        drop(clone);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_body_that_finds_no_room_holds_none() {
+        let budget = Budget::new(10, Counter::default());
+        let mut body = whole(&budget, 100);
+        body.append(b"12345678").unwrap();
+        assert_eq!(body.append(b"9012345"), Err(Unread::Spent(Spent)));
+        drop(body);
+        assert_eq!(budget.used(), 0);
+    }
+}

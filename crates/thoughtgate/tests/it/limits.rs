@@ -1,0 +1,3 @@
+//! Limits on what clients can make the proxy hold, and that the answers which say so can be read.
+
+mod bodies;
