@@ -104,6 +104,14 @@ impl Approvals {
         self.find(id, principal)
     }
 
+    /// Makes sure that the approval still holds, as [`Approvals::claim`] does by itself: reads the
+    /// votes again where the latest reading is more than a poll interval old. Call it before what
+    /// must be fresh when the call is made; the claim then has nothing to wait for. Ends within the
+    /// deadline of one call to the approvers' side.
+    pub async fn confirm(&self, id: Id, principal: &str) -> Result<(), ClaimError> {
+        Claim::confirm(&self.core, id, principal).await
+    }
+
     /// Takes the right to make the approved call; at most one caller ever gets it, restarts
     /// included. On disk before this returns.
     pub async fn claim(
@@ -252,8 +260,22 @@ impl Approvals {
         self.core.store.stall()
     }
 
+    /// Somebody presses no.
+    pub(crate) fn deny(&self, id: Id) -> Option<crate::store::Flush> {
+        self.press(id, false)
+    }
+
+    fn press(&self, id: Id, approve: bool) -> Option<crate::store::Flush> {
+        let vote = crate::vote::Vote {
+            by: "U1",
+            approve,
+            means: crate::record::Means::Press,
+        };
+        self.core.decide(id, vote)
+    }
+
     /// Somebody says yes.
     pub(crate) fn decide(&self, id: Id) {
-        assert!(self.core.decide(id, true, "U1"));
+        assert!(self.press(id, true).is_some());
     }
 }

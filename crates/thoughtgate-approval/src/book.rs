@@ -2,6 +2,7 @@
 //! network and no clock: whoever calls passes the time and writes down what changed.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -19,6 +20,9 @@ pub(crate) struct Entry {
     pub(crate) result: Option<Bytes>,
     /// Whether an earlier attempt to ask approvers had an unknown end: look before asking again.
     pub(crate) maybe_asked: bool,
+    /// When the latest reading of the votes began that could be judged. A message that was posted
+    /// then had none.
+    pub(crate) votes_read: Option<Instant>,
 }
 
 impl Entry {
@@ -29,6 +33,7 @@ impl Entry {
             changed,
             result: None,
             maybe_asked: false,
+            votes_read: None,
         }
     }
 }
@@ -201,6 +206,8 @@ mod tests {
             expires_ms,
             state,
             decided_by: None,
+            means: None,
+            late_no: None,
             reason: None,
             strangers: Vec::new(),
             message: None,

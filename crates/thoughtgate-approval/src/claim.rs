@@ -7,8 +7,10 @@ use bytes::Bytes;
 use crate::core::Core;
 use crate::error::ClaimError;
 use crate::ids::{Digest, Id};
-use crate::record::{State, now_ms};
+use crate::record::{Means, State, now_ms};
+use crate::slack::Desk;
 use crate::store::Write;
+use crate::vote::Vote;
 
 /// Told to an agent whose call was dropped half-way.
 const ABANDONED: &str = "the call was abandoned while executing; outcome unknown, not repeated";
@@ -39,6 +41,7 @@ impl Claim {
         principal: &str,
         digest: &Digest,
     ) -> Result<Self, ClaimError> {
+        Self::confirm(core, id, principal).await?;
         let flush = {
             let mut book = core.book();
             let record = &book.owned(id, principal).ok_or(ClaimError::Unknown)?.record;
@@ -75,6 +78,20 @@ impl Claim {
             return Err(ClaimError::Store(error));
         }
         Ok(claim)
+    }
+
+    /// Reads the votes again unless that was done within the last poll interval, so that a no which
+    /// the approvers' side has had for longer holds.
+    pub(crate) async fn confirm(
+        core: &Arc<Core>,
+        id: Id,
+        principal: &str,
+    ) -> Result<(), ClaimError> {
+        if core.book().owned(id, principal).is_none() {
+            return Err(ClaimError::Unknown);
+        }
+        let confirmed = Desk::confirm(core, id).await;
+        confirmed.map_err(ClaimError::Unconfirmed)
     }
 
     /// The approval claimed.
@@ -150,10 +167,23 @@ struct Undo<'a> {
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
-        if self.armed {
-            let mut book = self.core.book();
-            self.core
-                .change(&mut book, self.id, State::Approved, |_| {});
+        if !self.armed {
+            return;
+        }
+        let mut book = self.core.book();
+        self.core
+            .change(&mut book, self.id, State::Approved, |_| {});
+        // A no that seemed too late was not.
+        let late_no = book
+            .get_mut(self.id)
+            .and_then(|entry| entry.record.late_no.take());
+        if let Some(by) = late_no {
+            let vote = Vote {
+                by: &by,
+                approve: false,
+                means: Means::Press,
+            };
+            self.core.decide_in(&mut book, self.id, vote);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! change of an approval goes through here, so that memory, disk, counts and waiters agree.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -77,8 +77,10 @@ impl Core {
     ) -> Option<Flush> {
         let approved_ms = millis(self.settings.approved_for);
         let now = now_ms();
+        let was = book.get(id).map(|entry| entry.record.state);
         let changed = book.change(id, next, now, |record| {
-            if next == State::Approved {
+            // A claim that is given back does not make the approval last longer.
+            if was == Some(State::Pending) && next == State::Approved {
                 record.expires_ms = now.saturating_add(approved_ms);
             }
             edit(record);
@@ -119,65 +121,29 @@ impl Core {
         }
     }
 
-    /// An approver's word. Too late a word counts as none; the second word changes nothing.
-    pub(crate) fn decide(&self, id: Id, approve: bool, by: &str) -> bool {
-        let mut book = self.book();
-        let overdue = book.get(id).is_some_and(|entry| {
-            entry.record.state == State::Pending && entry.record.expires_ms <= now_ms()
-        });
-        if overdue {
-            self.change(&mut book, id, State::Expired, |_| {});
-            return false;
-        }
-        // An approved call can still be rejected by the policy, but not by a second approver.
-        if book
-            .get(id)
-            .is_none_or(|entry| entry.record.state != State::Pending)
-        {
-            return false;
-        }
-        let next = if approve {
-            State::Approved
-        } else {
-            State::Rejected
-        };
-        self.change(&mut book, id, next, |record| {
-            record.decided_by = Some(by.to_owned());
-        })
-        .is_some()
-    }
-
-    /// Nobody could be asked, and nobody will be.
-    pub(crate) fn give_up(&self, id: Id, reason: &str) {
-        let mut book = self.book();
-        self.change(&mut book, id, State::Unavailable, |record| {
-            record.reason = Some(reason.to_owned());
-        });
-    }
-
-    /// Notes people who tried to decide and may not.
-    pub(crate) fn refuse_voters(&self, id: Id, voters: &[String]) {
-        self.edit(id, |record| {
-            let known = record.strangers.len();
-            for voter in voters {
-                if record.strangers.len() < STRANGERS_MAX && !record.strangers.contains(voter) {
-                    record.strangers.push(voter.clone());
-                }
-            }
-            self.counts
-                .refused_voters
-                .add((record.strangers.len() - known) as u64);
-            record.strangers.len() != known
-        });
-    }
-
-    /// Approvers have been asked.
-    pub(crate) fn set_message(&self, id: Id, message: Message, face: Face) {
+    /// Approvers have been asked, by a message that had no votes at `unread`, if that is known.
+    pub(crate) fn set_message(
+        &self,
+        id: Id,
+        message: Message,
+        face: Face,
+        unread: Option<Instant>,
+    ) {
         self.edit(id, |record| {
             record.message = Some(message);
             record.face = Some(face);
             true
         });
+        if let Some(unread) = unread {
+            self.votes_read(id, unread);
+        }
+    }
+
+    /// The votes have been read and judged; the reading began then.
+    pub(crate) fn votes_read(&self, id: Id, began: Instant) {
+        if let Some(entry) = self.book().get_mut(id) {
+            entry.votes_read = entry.votes_read.max(Some(began));
+        }
     }
 
     /// The message now says this, or never will say anything else.
@@ -189,8 +155,11 @@ impl Core {
     }
 
     /// Changes what is not the state; `edit` says whether it did.
-    fn edit(&self, id: Id, edit: impl FnOnce(&mut Record) -> bool) {
-        let mut book = self.book();
+    pub(crate) fn edit(&self, id: Id, edit: impl FnOnce(&mut Record) -> bool) {
+        self.edit_in(&mut self.book(), id, edit);
+    }
+
+    pub(crate) fn edit_in(&self, book: &mut Book, id: Id, edit: impl FnOnce(&mut Record) -> bool) {
         let Some(entry) = book.get_mut(id) else {
             return;
         };
@@ -237,9 +206,6 @@ impl Core {
         }
     }
 }
-
-/// Names kept per approval of people who may not decide.
-const STRANGERS_MAX: usize = 20;
 
 /// Whole milliseconds, saturating.
 pub(crate) fn millis(duration: std::time::Duration) -> u64 {

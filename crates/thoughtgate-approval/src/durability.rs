@@ -79,6 +79,32 @@ async fn a_claim_waits_for_the_disk_and_comes_back_to_nobody() {
 }
 
 #[tokio::test]
+async fn a_no_during_a_claim_that_comes_back_counts() {
+    let approvals = open(1).await;
+    let id = request(&approvals).await.unwrap();
+    let digest = crate::digest("agent", "tool", None);
+    approvals.decide(id);
+    let until = approvals.find(id, "agent").unwrap().expires_ms;
+    let slow_disk = approvals.stall();
+    let claiming = approvals.claim(id, "agent", &digest);
+    assert!(tokio::time::timeout(MEANWHILE, claiming).await.is_err());
+    // A claim that is given back does not make the approval last longer.
+    assert_eq!(approvals.find(id, "agent").unwrap().expires_ms, until);
+    let claiming = approvals.claim(id, "agent", &digest);
+    let no = async {
+        tokio::time::sleep(MEANWHILE / 4).await;
+        assert!(approvals.deny(id).is_none());
+        tokio::time::sleep(MEANWHILE).await;
+    };
+    tokio::select! {
+        _ = claiming => panic!("the disk is slow"),
+        () = no => {}
+    }
+    assert_eq!(approvals.find(id, "agent").unwrap().state, State::Rejected);
+    drop(slow_disk);
+}
+
+#[tokio::test]
 async fn a_result_can_be_read_before_the_disk_has_it() {
     let approvals = open(1).await;
     let id = request(&approvals).await.unwrap();

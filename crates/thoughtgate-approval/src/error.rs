@@ -120,6 +120,9 @@ pub enum ClaimError {
     /// It was claimed before; an approval is good for one call.
     #[error("the approval has been used already")]
     AlreadyExecuted,
+    /// Whether the approval still holds could not be read; it stays, and may be claimed later.
+    #[error("whether the approval still holds cannot be read ({0}); try again")]
+    Unconfirmed(String),
     /// The claim could not be made durable, so the call must not run.
     #[error("the claim could not be stored: {0}")]
     Store(String),

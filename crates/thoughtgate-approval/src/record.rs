@@ -15,7 +15,7 @@ pub enum State {
     Pending,
     /// An approver said yes; the call may be claimed once.
     Approved,
-    /// An approver said no, or the policy did after the decision.
+    /// An approver said no or took the yes back, or the policy refused it after the decision.
     Rejected,
     /// Nobody decided in time, or nobody claimed in time.
     Expired,
@@ -102,6 +102,19 @@ pub(crate) struct Face {
     pub(crate) state: State,
     /// Whether it tells that somebody who may not decide has tried to.
     pub(crate) noted: bool,
+    /// Whether it tells of a no that came after the call was made.
+    #[serde(default)]
+    pub(crate) late: bool,
+}
+
+/// How somebody answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Means {
+    /// A reaction, which can be removed again.
+    Reaction,
+    /// A press of a button.
+    Press,
 }
 
 /// One approval as it is kept. Arguments are in it only as approvers see them, redacted and capped.
@@ -122,6 +135,12 @@ pub(crate) struct Record {
     pub(crate) expires_ms: u64,
     pub(crate) state: State,
     pub(crate) decided_by: Option<String>,
+    /// How it was approved.
+    #[serde(default)]
+    pub(crate) means: Option<Means>,
+    /// Who said no after the call was made.
+    #[serde(default)]
+    pub(crate) late_no: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) strangers: Vec<String>,
     pub(crate) message: Option<Message>,
@@ -133,15 +152,17 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// What the message should say: running or not is the agent's business, not the approvers'.
+    /// What the message should say. From the claim on nothing can be taken back, and how the call
+    /// ends is the agent's business, not the approvers'.
     pub(crate) fn wanted_face(&self) -> Face {
         let state = match self.state {
-            State::Executing | State::Done | State::Failed => State::Approved,
+            State::Done | State::Failed => State::Executing,
             other => other,
         };
         Face {
             state,
             noted: !self.strangers.is_empty(),
+            late: self.late_no.is_some(),
         }
     }
 

@@ -177,6 +177,8 @@ impl Approvals {
             expires_ms: now.saturating_add(millis(settings.timeout)),
             state: State::Pending,
             decided_by: None,
+            means: None,
+            late_no: None,
             reason: None,
             strangers: Vec::new(),
             message: None,

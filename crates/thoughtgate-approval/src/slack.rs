@@ -6,8 +6,10 @@
 //! while nothing is pending, and a lane that Slack slows down slows no other, and no request.
 
 mod client;
+mod confirm;
 mod directory;
 mod interactivity;
+mod judge;
 mod message;
 mod poll;
 mod post;
@@ -23,6 +25,7 @@ use tokio::sync::Notify;
 use crate::core::Core;
 use crate::counters::Counts;
 use crate::error::OpenError;
+use crate::ids::Id;
 use crate::record::{Record, State};
 use crate::settings::Secret;
 
@@ -155,7 +158,8 @@ impl Desk {
             if let Some(message) = &record.message {
                 core.desk.directory.learn(&record.channel, &message.channel);
             }
-            if record.state == State::Pending || is_stale(record) {
+            let is_read = matches!(record.state, State::Pending | State::Approved);
+            if is_read || is_stale(record) {
                 channels.insert(record.channel.clone());
             }
         }
@@ -227,6 +231,11 @@ impl Desk {
         let timestamp = named("x-slack-request-timestamp")?;
         let signature = named("x-slack-signature")?;
         verify_and_parse(secret, timestamp, signature, body, now)
+    }
+
+    /// Says why it cannot be read whether the approval still holds.
+    pub(crate) async fn confirm(core: &Arc<Core>, id: Id) -> Result<(), String> {
+        confirm::confirm(core, id).await
     }
 
     pub(crate) async fn interact(core: &Arc<Core>, press: Interaction) -> InteractionOutcome {

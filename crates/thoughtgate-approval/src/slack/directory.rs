@@ -10,8 +10,9 @@ use tokio::sync::OnceCell;
 
 use super::client::{CallError, Client};
 
-/// How long the members of user groups are believed.
-const MEMBERS_FOR: Duration = Duration::from_secs(5 * 60);
+/// How long the members of user groups are believed: somebody who is removed from one decides
+/// nothing soon after. Slack answers twenty such questions a minute.
+const MEMBERS_FOR: Duration = Duration::from_secs(15);
 
 /// Most pages of the list of channels that are read to find a name.
 const CHANNEL_PAGES_MAX: usize = 20;

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use super::message::{APPROVE_ACTION, DENY_ACTION};
 use crate::core::Core;
 use crate::ids::{Id, unhex};
-use crate::record::{State, View};
+use crate::record::{Means, State, View};
 use crate::settings::Secret;
+use crate::vote::Vote;
 
 /// Slack's own advice: older requests may be replays.
 const AGE_SECONDS_MAX: u64 = 300;
@@ -173,17 +174,29 @@ pub(super) async fn act(core: &Arc<Core>, press: Interaction) -> InteractionOutc
     {
         Err(error) => return InteractionOutcome::Unavailable(error.to_string()),
         Ok(false) => {
-            let pending = view(core).is_some_and(|view| view.state == State::Pending);
-            if pending {
+            let is_undecided = |view: View| matches!(view.state, State::Pending | State::Approved);
+            if view(core).is_some_and(is_undecided) {
                 core.refuse_voters(press.id, &[press.user]);
             }
             return InteractionOutcome::NotAllowed;
         }
         Ok(true) => {}
     }
-    let decided = core.decide(press.id, press.approve, &press.user);
+    let vote = Vote {
+        by: &press.user,
+        approve: press.approve,
+        means: Means::Press,
+    };
+    let decided = core.decide(press.id, vote);
+    let is_decided = decided.is_some();
+    // Nobody finds a press again after a restart, so it is told when it is on disk.
+    if let Some(flush) = decided
+        && let Err(error) = flush.done().await
+    {
+        return InteractionOutcome::Unavailable(format!("it could not be stored: {error}"));
+    }
     match view(core) {
-        Some(view) if decided => InteractionOutcome::Decided(view),
+        Some(view) if is_decided => InteractionOutcome::Decided(view),
         Some(view) => InteractionOutcome::TooLate(view),
         None => InteractionOutcome::Unknown,
     }

@@ -41,8 +41,11 @@ pub(super) fn render(record: &Record, face: Face, settings: &SlackSettings) -> V
     if face.noted {
         blocks.push(context(&note(record)));
     }
-    if face.state == State::Pending && settings.signing_secret.is_some() {
-        blocks.push(buttons(record));
+    if face.late {
+        blocks.push(context(&late(record)));
+    }
+    if settings.signing_secret.is_some() {
+        blocks.extend(buttons(record, face.state));
     }
     json!({
         "text": format!(
@@ -147,18 +150,22 @@ fn outcome(record: &Record, state: State) -> String {
     });
     let mut text = match state {
         State::Rejected => format!(":no_entry: Rejected{by}"),
+        State::Approved => format!(
+            ":heavy_check_mark: Approved{by}. Until the call is made, {} at the latest, a no takes it back",
+            date(record.expires_ms)
+        ),
         State::Expired if record.decided_by.is_some() => {
             format!(":hourglass: Approved{by}, but the call was not made in time")
         }
         State::Expired => ":hourglass: Nobody decided in time".to_owned(),
         State::Cancelled => ":wastebasket: The agent took its request back".to_owned(),
         State::Unavailable => ":warning: Given up".to_owned(),
-        _ => format!(":heavy_check_mark: Approved{by}"),
+        _ => format!(":heavy_check_mark: Approved{by}, and used for the call"),
     };
     if let Some(reason) = record
         .reason
         .as_deref()
-        .filter(|_| state != State::Approved)
+        .filter(|_| !matches!(state, State::Approved | State::Executing))
     {
         // Writing to a String cannot fail.
         let _ = write!(text, ": {}", inline(reason, NAME_CHARACTERS_MAX));
@@ -180,7 +187,18 @@ fn note(record: &Record) -> String {
     )
 }
 
-fn buttons(record: &Record) -> Value {
+fn late(record: &Record) -> String {
+    let by = record.late_no.as_deref().unwrap_or_default();
+    let by = if super::directory::is_person_or_group(by) {
+        format!("<@{by}>")
+    } else {
+        "somebody".to_owned()
+    };
+    format!(":warning: Too late: {by} said no after the approval had been used for the call")
+}
+
+/// None once nothing can be decided any more.
+fn buttons(record: &Record, state: State) -> Option<Value> {
     let button = |action: &str, label: &str, style: &str| {
         json!({
             "type": "button",
@@ -190,13 +208,15 @@ fn buttons(record: &Record) -> Value {
             "text": {"type": "plain_text", "text": label, "emoji": false},
         })
     };
-    json!({
-        "type": "actions",
-        "elements": [
+    let elements = match state {
+        State::Pending => vec![
             button(APPROVE_ACTION, "Approve", "primary"),
             button(DENY_ACTION, "Deny", "danger"),
         ],
-    })
+        State::Approved => vec![button(DENY_ACTION, "Take back", "danger")],
+        _ => return None,
+    };
+    Some(json!({"type": "actions", "elements": elements}))
 }
 
 /// Verbatim: Slack then turns neither addresses nor names of people and channels into links.

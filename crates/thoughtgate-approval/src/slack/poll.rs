@@ -1,16 +1,18 @@
 //! Listens: reads a channel's recent messages with their reactions, one call per interval however
-//! many approvals are pending, and none while none is. Deny beats approve; people who may not
-//! decide are noted and do not count; the bot itself never counts.
+//! many approvals wait for a decision or for their call, and none while none does. What the votes
+//! mean is judged in `judge.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::Value;
 
+use super::Lane;
 use super::client::CallError;
 use super::directory::next_cursor;
+use super::judge::judge;
 use super::post::RETRY_MAX;
-use super::{Lane, SlackSettings};
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::ids::Id;
@@ -49,12 +51,14 @@ pub(super) async fn run(core: Arc<Core>, lane: Arc<Lane>) {
     }
 }
 
-/// Messages in this channel that wait for a decision, oldest first.
+/// Messages in this channel whose votes count, oldest first: until the call is made, a yes can be
+/// taken back.
 fn open(core: &Core, channel: &str) -> Vec<(Id, Message)> {
     let book = core.book();
+    let counts = |state| matches!(state, State::Pending | State::Approved);
     let waiting = book
         .records()
-        .filter(|record| record.state == State::Pending && record.channel == channel);
+        .filter(|record| counts(record.state) && record.channel == channel);
     let mut open: Vec<(Id, Message)> = waiting
         .filter_map(|record| Some((record.id, record.message.clone()?)))
         .collect();
@@ -74,11 +78,12 @@ async fn poll(core: &Core, channel: &str, round: usize) -> Result<(), CallError>
         return Ok(());
     };
     core.counts.polls.add(1);
+    let began = Instant::now();
     let seen = history(core, oldest, &open).await?;
     let mut missing = Vec::new();
     for (id, message) in &open {
         match seen.get(&message.ts) {
-            Some(reactions) if is_complete(reactions) => judge(core, *id, reactions).await?,
+            Some(reactions) if is_complete(reactions) => judge(core, *id, reactions, began).await?,
             // Too far back, deleted, or with more people than a page of history lists.
             _ => missing.push((*id, message)),
         }
@@ -151,105 +156,30 @@ fn is_complete(reactions: &Value) -> bool {
     })
 }
 
-async fn straggler(core: &Core, id: Id, message: &Message) -> Result<(), CallError> {
+/// Reads and judges one message.
+pub(super) async fn straggler(core: &Core, id: Id, message: &Message) -> Result<(), CallError> {
+    let began = Instant::now();
     let parameters = [
         ("channel", message.channel.as_str()),
         ("timestamp", &message.ts),
         ("full", "true"),
     ];
     match core.desk.client.read("reactions.get", &parameters).await {
-        Ok(answer) => judge(core, id, &answer["message"]["reactions"]).await,
+        Ok(answer) => judge(core, id, &answer["message"]["reactions"], began).await,
         Err(CallError::Refused(reason)) if reason == "message_not_found" => {
-            core.give_up(id, "the message that asked was deleted");
+            let reason = "the message that asked was deleted";
+            core.retract(id, None, reason);
+            core.give_up(id, reason);
             Ok(())
         }
         Err(error) => Err(error),
     }
 }
 
-/// Who said what, in the order of Slack's list, each person once per side.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Votes {
-    approve: Vec<String>,
-    deny: Vec<String>,
-}
-
-fn votes(reactions: &Value, settings: &SlackSettings, me: &str) -> Votes {
-    let mut votes = Votes::default();
-    for reaction in reactions.as_array().into_iter().flatten() {
-        let name = reaction["name"].as_str().unwrap_or_default();
-        // A skin tone changes the colour of a vote, not its meaning.
-        let name = name.split("::").next().unwrap_or_default();
-        let is = |names: &[String]| names.iter().any(|known| known == name);
-        let side = if is(&settings.deny_reactions) {
-            &mut votes.deny
-        } else if is(&settings.approve_reactions) {
-            &mut votes.approve
-        } else {
-            continue;
-        };
-        for user in reaction["users"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            if user != me && !side.iter().any(|known| known == user) {
-                side.push(user.to_owned());
-            }
-        }
-    }
-    votes
-}
-
-/// Decides if somebody did who may. An error leaves it undecided: while it is unknown whether a
-/// denial counts, no approval does.
-async fn judge(core: &Core, id: Id, reactions: &Value) -> Result<(), CallError> {
-    let desk = &core.desk;
-    // Nearly every message at nearly every poll: nothing to look up then.
-    if votes(reactions, &desk.settings, "") == Votes::default() {
-        return Ok(());
-    }
-    let me = desk.directory.me(&desk.client).await?;
-    let votes = votes(reactions, &desk.settings, &me.user);
-    let mut strangers = Vec::new();
-    for (approve, users) in [(false, votes.deny), (true, votes.approve)] {
-        for user in users {
-            if desk.directory.allows(&desk.client, &user).await? {
-                core.refuse_voters(id, &strangers);
-                core.decide(id, approve, &user);
-                return Ok(());
-            }
-            strangers.push(user);
-        }
-    }
-    core.refuse_voters(id, &strangers);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Secret;
     use serde_json::json;
-
-    #[test]
-    fn votes_are_read_by_name_whatever_the_skin() {
-        let settings = SlackSettings::new(Secret::new("x"), "C1");
-        let reactions = json!([
-            {"name": "eyes", "users": ["U1"], "count": 1},
-            {"name": "+1::skin-tone-3", "users": ["U2", "UBOT"], "count": 2},
-            {"name": "white_check_mark", "users": ["U2", "U3"], "count": 2},
-            {"name": "x", "users": ["U4"], "count": 1},
-        ]);
-        let votes = votes(&reactions, &settings, "UBOT");
-        assert_eq!(votes.approve, ["U2", "U3"]);
-        assert_eq!(votes.deny, ["U4"]);
-        assert_eq!(
-            super::votes(&Value::Null, &settings, "UBOT"),
-            Votes::default()
-        );
-    }
 
     #[test]
     fn a_shortened_list_of_people_is_noticed() {

@@ -3,7 +3,7 @@
 //! in this process or a former one, the channel's history is searched for our mark first.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -27,6 +27,7 @@ const SEARCH_PAGES_MAX: usize = 20;
 const FRESH_FACE: Face = Face {
     state: State::Pending,
     noted: false,
+    late: false,
 };
 
 pub(super) async fn run(core: Arc<Core>, lane: Arc<Lane>) {
@@ -42,11 +43,14 @@ pub(super) async fn run(core: Arc<Core>, lane: Arc<Lane>) {
             tokio::time::sleep(backoff.next()).await;
             continue;
         }
+        let began = Instant::now();
         match ask(&core, &record, maybe_asked).await {
             Ok(sent) => {
                 backoff.reset();
                 core.desk.directory.learn(&lane.channel, &sent.channel);
-                core.set_message(record.id, sent, FRESH_FACE);
+                // One that is found may have votes already.
+                let unread = (!maybe_asked).then_some(began);
+                core.set_message(record.id, sent, FRESH_FACE, unread);
                 tokio::time::sleep(settings.post_interval).await;
             }
             Err(CallError::Refused(reason)) => {

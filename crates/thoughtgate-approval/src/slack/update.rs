@@ -27,6 +27,11 @@ pub(super) async fn run(core: Arc<Core>, lane: Arc<Lane>) {
             lane.update.notified().await;
             continue;
         };
+        // What the message says is on disk before.
+        if core.store.submit(Vec::new()).done().await.is_err() {
+            tokio::time::sleep(backoff.next()).await;
+            continue;
+        }
         match update(&core, &record).await {
             Err(CallError::Limited(wait)) => tokio::time::sleep(wait).await,
             Err(CallError::Lost(_) | CallError::Unreachable(_))

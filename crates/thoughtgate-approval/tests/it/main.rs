@@ -7,6 +7,7 @@ mod limits;
 mod polling;
 mod posting;
 mod restart;
+mod revoking;
 mod slack;
 mod store;
 mod support;

@@ -3,7 +3,9 @@
 use thoughtgate_approval::State;
 
 use crate::slack::{Fault, Slack};
-use crate::support::{APPROVER, POLL, approved, decision, eventually, open, request, settings};
+use crate::support::{
+    AGENT, APPROVER, POLL, approved, decision, digest_of, eventually, open, request, settings,
+};
 
 #[tokio::test]
 async fn nothing_is_called_before_somebody_must_be_asked() {
@@ -19,8 +21,11 @@ async fn nothing_is_read_while_nothing_is_pending() {
     let slack = Slack::start().await;
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
+    // An approval that can still be taken back is read like one that is pending.
+    let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
+    claim.unwrap().complete(None).await;
     eventually("the message tells the outcome", || {
-        slack.text(id).contains("Approved by")
+        slack.text(id).contains("used for the call")
     })
     .await;
     tokio::time::sleep(POLL * 3).await;

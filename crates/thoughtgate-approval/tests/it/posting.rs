@@ -190,7 +190,7 @@ async fn settings_that_cannot_work_are_refused() {
     token.slack.token = thoughtgate_approval::Secret::new(" ");
     for (settings, names) in [
         (nobody, "nobody"),
-        (name, "@alice"),
+        (name, "approver 1 of 1"),
         (both, "+1"),
         (url, "https://"),
         (token, "token"),

@@ -157,6 +157,23 @@ impl Slack {
         }
     }
 
+    /// Takes every reaction of `user` to the message about an approval away.
+    pub(crate) fn unreact(&self, id: Id, user: &str) {
+        let id = id.to_string();
+        let mut state = self.state();
+        let about =
+            |message: &&mut Value| message["metadata"]["event_payload"]["approval_id"] == id;
+        for message in state.messages.iter_mut().filter(about) {
+            let reactions = message["reactions"].as_array_mut().expect("a list");
+            for reaction in reactions.iter_mut() {
+                let users = reaction["users"].as_array_mut().expect("a list");
+                users.retain(|given| given != user);
+                reaction["count"] = json!(users.len());
+            }
+            reactions.retain(|reaction| reaction["count"] != 0);
+        }
+    }
+
     pub(crate) fn delete(&self, id: Id) {
         let id = id.to_string();
         let about = |message: &Value| message["metadata"]["event_payload"]["approval_id"] == id;

@@ -1,14 +1,16 @@
 //! What most tests share: settings with short waits, one call, and patience.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ring::hmac;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use thoughtgate_approval::{
-    Approvals, Call, Digest, Id, Secret, Settings, SlackSettings, State, StoreLocation, View,
-    digest,
+    Approvals, Call, Digest, Id, Interaction, InteractionError, Secret, Settings, SlackSettings,
+    State, StoreLocation, View, digest,
 };
 
 use crate::slack::Slack;
@@ -119,4 +121,42 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 pub(crate) fn policies(names: &[&str]) -> Vec<Arc<str>> {
     names.iter().map(|name| Arc::from(*name)).collect()
+}
+
+/// A press of a button, signed as Slack signs it.
+pub(crate) fn press(
+    approvals: &Approvals,
+    slack: &Slack,
+    id: Id,
+    user: &str,
+    action: &str,
+) -> Result<Interaction, InteractionError> {
+    let message = &slack.messages(id)[0];
+    let payload = serde_json::json!({
+        "type": "block_actions",
+        "user": {"id": user},
+        "container": {"channel_id": message["channel"], "message_ts": message["ts"]},
+        "actions": [{"action_id": action, "value": id.to_string()}],
+    });
+    let body = format!(
+        "payload={}",
+        payload.to_string().replace('%', "%25").replace('+', "%2B")
+    );
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        .to_string();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"signing");
+    let tag = hmac::sign(&key, format!("v0:{now}:{body}").as_bytes());
+    let mut signature = "v0=".to_owned();
+    for byte in tag.as_ref() {
+        write!(signature, "{byte:02x}").unwrap();
+    }
+    let header = |name: &str| match name {
+        "x-slack-request-timestamp" => Some(now.as_str()),
+        "x-slack-signature" => Some(signature.as_str()),
+        _ => None,
+    };
+    approvals.verify(header, body.as_bytes(), SystemTime::now())
 }

@@ -33,6 +33,9 @@ const TASKS_EXTENSION: [&str; 5] = [
     "io.modelcontextprotocol/tasks",
 ];
 
+/// How long an approved call waits before it is tried again to read whether the approval holds.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// A request as it is kept.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -97,10 +100,16 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
         approvals.revoke(id, &kept.principal, "the kept call cannot be read any more");
         return;
     };
-    let settled = waiting::settle(worker, &message, id, &kept.principal, &kept.digest).await;
-    let Ok((snapshot, claim)) = settled else {
-        // What stands in the way has become the approval's state, which the client asks for.
-        return;
+    let (snapshot, claim) = loop {
+        match waiting::settle(worker, &message, id, &kept.principal, &kept.digest).await {
+            Ok(settled) => break settled,
+            // Until it expires; a stop leaves it to the next process.
+            Err(end) if end.passes && !worker.shared.is_draining() => {
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+            // What stands in the way has become the approval's state, which the client asks for.
+            Err(_) => return,
+        }
     };
     let call = Call {
         era,

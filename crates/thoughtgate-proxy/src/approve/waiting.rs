@@ -39,6 +39,8 @@ pub struct End {
     pub code: i64,
     /// One sentence.
     pub text: String,
+    /// Whether the approval stays and may be used later.
+    pub passes: bool,
     state: Option<State>,
 }
 
@@ -127,10 +129,13 @@ pub async fn settle(
         )
     };
     let approvals = worker.shared.approvals().ok_or_else(forgotten)?;
+    // Before the policies are asked: this may take a while, and theirs must be the last word.
+    let confirmed = approvals.confirm(id, principal).await;
     let view = approvals.find(id, principal).ok_or_else(forgotten)?;
     if view.state != State::Approved {
         return Err(End::of(&view));
     }
+    confirmed.map_err(|error| End::unclaimed(&error))?;
     let snapshot = worker.shared.snapshot();
     let envelope = read(message).ok_or_else(forgotten)?;
     let target = endpoint::target(&envelope);
@@ -160,6 +165,7 @@ impl End {
         End {
             code,
             text: text.to_owned(),
+            passes: false,
             state: None,
         }
     }
@@ -184,6 +190,7 @@ impl End {
         End {
             code,
             text,
+            passes: false,
             state: Some(view.state),
         }
     }
@@ -193,6 +200,7 @@ impl End {
         End {
             code: codes::DRAINING,
             text: format!("{}; the proxy is stopping, ask again", view.explain()),
+            passes: false,
             state: Some(view.state),
         }
     }
@@ -210,10 +218,15 @@ impl End {
             ClaimError::Rejected => codes::APPROVAL_REJECTED,
             ClaimError::Cancelled => codes::APPROVAL_CANCELLED,
             ClaimError::AlreadyExecuted => codes::APPROVAL_USED,
-            ClaimError::Unavailable | ClaimError::Store(_) => codes::APPROVAL_UNAVAILABLE,
+            ClaimError::Unavailable | ClaimError::Store(_) | ClaimError::Unconfirmed(_) => {
+                codes::APPROVAL_UNAVAILABLE
+            }
             _ => codes::APPROVAL_EXPIRED,
         };
-        End::new(code, &error.to_string())
+        End {
+            passes: matches!(error, ClaimError::Unconfirmed(_)),
+            ..End::new(code, &error.to_string())
+        }
     }
 
     /// For programs: which approval it was, and where it stands.

@@ -4,6 +4,7 @@ mod bounds;
 mod ends;
 mod hostile;
 mod restart;
+mod revoking;
 mod slack;
 mod surroundings;
 mod tasks;

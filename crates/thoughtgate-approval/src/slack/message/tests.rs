@@ -20,6 +20,8 @@ fn record(tool: &str, arguments: &str) -> Record {
         expires_ms: 1_785_230_100_000,
         state: State::Pending,
         decided_by: None,
+        means: None,
+        late_no: None,
         reason: None,
         strangers: Vec::new(),
         message: None,
@@ -158,6 +160,10 @@ fn buttons_come_with_the_secret_and_go_with_the_decision() {
         record.id.to_string()
     );
     record.state = State::Approved;
+    let left = last(&record, &settings)["elements"].clone();
+    assert_eq!(left.as_array().unwrap().len(), 1);
+    assert_eq!(left[0]["action_id"], DENY_ACTION);
+    record.state = State::Executing;
     assert_ne!(last(&record, &settings)["type"], "actions");
 }
 

@@ -8,7 +8,7 @@ use thoughtgate_test::process::Output;
 use super::{Scene, come_back, retried_call, task_call, task_end};
 use crate::support::{PATIENCE, Proxy};
 
-fn kill(mut proxy: Proxy) {
+pub(super) fn kill(mut proxy: Proxy) {
     proxy.process.signal(Signal::KILL).unwrap();
     proxy.process.wait(PATIENCE).unwrap();
 }

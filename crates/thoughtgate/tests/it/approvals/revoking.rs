@@ -1,0 +1,100 @@
+//! A yes that is taken back before the call is made.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::restart::kill;
+use super::{APPROVER, Scene, come_back, held_call, retried_call, task_call, task_end};
+
+#[tokio::test]
+async fn a_no_after_a_yes_stops_the_call_and_is_audited() {
+    let scene = Scene::new();
+    let audit = scene.folder.path().join("audit.jsonl");
+    let scene = scene.with("AUDIT", audit.to_str().unwrap());
+    let proxy = scene.start();
+    let call = retried_call();
+    let first = call.send(&proxy).await.json();
+    scene.approve().await;
+    scene.message_says("Approved by").await;
+    scene.react(1, APPROVER, "x").await;
+    scene.message_says("Rejected by").await;
+    let end = come_back(&proxy, &call, first).await;
+    assert_eq!(end["error"]["code"], 40303, "{end}");
+    let text = end["error"]["message"].as_str().unwrap();
+    assert!(
+        text.contains("taken back before the call was made"),
+        "{text}"
+    );
+    assert_eq!(scene.calls(), 0);
+    let is_line = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["decision"] == "rejected" && line["decided_by"] == APPROVER
+    };
+    while !std::fs::read_to_string(&audit)
+        .unwrap()
+        .lines()
+        .any(is_line)
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn every_call_that_joined_sees_that_a_yes_was_taken_back() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let call = retried_call();
+    let first = call.send(&proxy).await.json();
+    let second = call.send(&proxy).await.json();
+    scene.approve().await;
+    scene.message_says("Approved by").await;
+    let ts = scene.slack.messages()[0].ts.clone();
+    scene.slack.unreact(&ts, APPROVER, "white_check_mark");
+    scene.message_says("Rejected by").await;
+    for state in [first, second] {
+        let end = come_back(&proxy, &call, state).await;
+        assert_eq!(end["error"]["code"], 40303, "{end}");
+    }
+    // A new request is a new question.
+    let _again = held_call().open(&proxy).await;
+    scene.slack.wait_for_messages(2).await;
+    assert_eq!(scene.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_no_while_the_proxy_is_down_is_read_before_the_call_is_made() {
+    let scene = Scene::new().kept();
+    let proxy = scene.start();
+    let call = retried_call();
+    let first = call.send(&proxy).await.json();
+    scene.approve().await;
+    scene.message_says("Approved by").await;
+    kill(proxy);
+    scene.react(1, APPROVER, "x").await;
+    let scene = scene.with("APPROVAL_SLACK_POLL_INTERVAL", "1h");
+    let proxy = scene.start();
+    let end = come_back(&proxy, &call, first).await;
+    assert_eq!(end["error"]["code"], 40303, "{end}");
+    assert_eq!(scene.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_task_waits_until_it_can_be_read_whether_its_approval_holds() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let task = task_call().send(&proxy).await.json();
+    let id = task["result"]["taskId"].as_str().unwrap();
+    scene.slack.wait_for_messages(1).await;
+    // Each reading takes longer than the interval in which it counts, and one of them fails.
+    scene.slack.turn(|knobs| {
+        knobs.latency_ms = 50;
+        knobs.only_method = Some("reactions.get".to_owned());
+        knobs.next_refused = 1;
+        knobs.refusal = "not_in_channel".to_owned();
+    });
+    scene.approve().await;
+    let end = task_end(&proxy, id).await;
+    assert_eq!(end["status"], "completed", "{end}");
+    assert_eq!((scene.calls(), scene.slack.knobs().next_refused), (1, 0));
+}
