@@ -8,12 +8,28 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::codes;
-use crate::members::{Object, Unclear, string};
+use crate::members::{Object, Unclear, folds_to, has_nul, string};
 use crate::params::{Params, invalid};
 use crate::refusal::Refusal;
 use crate::scan::{self, Limits};
 
 const GOVERNED: [&str; 6] = ["error", "id", "jsonrpc", "method", "params", "result"];
+/// Methods that are decided by a name in them, or whose answers are read.
+const METHODS: [&str; 13] = [
+    "tools/call",
+    "tools/list",
+    "prompts/get",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "subscriptions/listen",
+    "notifications/cancelled",
+    "tasks/get",
+    "tasks/list",
+    "tasks/update",
+    "tasks/cancel",
+    "tasks/result",
+];
 /// The objects whose members are governed, each in the one before.
 const PATH: [&str; 2] = ["params", "_meta"];
 
@@ -132,6 +148,9 @@ impl<'a> Parts<'a> {
         let Some(method) = string(method) else {
             return Err(invalid("`method` must be a string"));
         };
+        if let Some(message) = is_lookalike(&method) {
+            return Err(invalid(message));
+        }
         let params = match self.params {
             Some(params) => {
                 Params::read(params, self.inner).map_err(|(code, message)| refuse(code, message))?
@@ -157,6 +176,17 @@ impl<'a> Parts<'a> {
             params,
         })
     }
+}
+
+/// Why some server may take a method for another one that is decided by its name.
+fn is_lookalike(method: &str) -> Option<&'static str> {
+    if has_nul(method) {
+        return Some("`method` contains U+0000, where some servers end a string");
+    }
+    if METHODS.contains(&method) || !METHODS.iter().any(|name| folds_to(method, name)) {
+        return None;
+    }
+    Some("`method` differs only in case from a method that is governed")
 }
 
 /// MCP's ids are strings or integers; a fraction could be rounded into another id.
@@ -352,6 +382,85 @@ mod tests {
             );
             let envelope = parse(body.as_bytes(), &Limits::default()).unwrap();
             assert_eq!(envelope.params.progress_token.map(RawValue::get), kept);
+        }
+    }
+
+    #[test]
+    fn what_a_reader_in_c_or_one_that_ignores_case_takes_for_another_is_refused() {
+        let nul = "contains U+0000";
+        for (body, expected) in [
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method\u0000":"tools/call","method":"ping"}"#,
+                nul,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","x\u0000y":1}"#,
+                nul,
+            ),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"ping\u0000"}"#, nul),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a\u0000b"}}"#,
+                nul,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name\u0000":"b"}}"#,
+                nul,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a\u0000"}}"#,
+                nul,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"\u0000"}}"#,
+                nul,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","requestState":"\u0000"}}"#,
+                nul,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","_meta":{"a\u0000":1}}}"#,
+                nul,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"Method":"tools/call","method":"ping"}"#,
+                "differs only in case",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","re\u017fult":1}"#,
+                "differs only in case",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","argument\u017f":{}}}"#,
+                "differs only in case",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_META":{}}}"#,
+                "differs only in case",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"progresstoken":1}}}"#,
+                "differs only in case",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"Tools/Call","params":{"name":"a"}}"#,
+                "differs only in case",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tool\u017f/list"}"#,
+                "differs only in case",
+            ),
+        ] {
+            let refused = read(body).unwrap_err();
+            assert!(refused.contains(expected), "{body}\n{refused}");
+            assert!(!refused.contains('\0'), "{refused:?}");
+        }
+        for body in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"A b ","arguments":{"a\u0000":"\u0000"}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"Ping","params":{"x":"\u0000"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list\u200b"}"#,
+        ] {
+            assert!(read(body).is_ok(), "{body}");
         }
     }
 

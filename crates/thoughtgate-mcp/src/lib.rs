@@ -24,7 +24,7 @@ mod unique;
 pub use canonical::canonical;
 pub use envelope::{Envelope, Kind, parse};
 pub use headers::{Era, HeaderField, Headers, MODERN_VERSION, check_headers};
-pub use members::{Member, Unclear, folds_to, members};
+pub use members::{Member, Unclear, folds_to, has_nul, members};
 pub use params::Params;
 pub use refusal::Refusal;
 pub use rewrite::without;

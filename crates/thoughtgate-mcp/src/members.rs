@@ -21,10 +21,12 @@ pub enum Unclear {
     Duplicate(String),
     /// A key is a governed one in other letters, which some servers accept as the same.
     Lookalike(String),
+    /// A key contains U+0000, where a reader in C ends it and may find a governed one.
+    Nul(String),
 }
 
-/// The members of the object in `text`; a key that is not governed may not equal a governed one but
-/// for case.
+/// The members of the object in `text`. No key occurs twice or contains U+0000, and none that is not
+/// governed equals a governed one but for case.
 pub fn members<'a, 'g>(
     text: &'a str,
     governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
@@ -64,6 +66,14 @@ impl<'a> Object<'a> {
         if let Some(key) = duplicate(keys()) {
             return Err(Unclear::Duplicate(key.to_owned()));
         }
+        // Only an escape can write U+0000, and a key that has one is not borrowed.
+        let mut escaped = self.members.iter().filter_map(|(key, _)| match key {
+            Cow::Owned(key) => Some(key),
+            Cow::Borrowed(_) => None,
+        });
+        if let Some(key) = escaped.find(|key| has_nul(key)) {
+            return Err(Unclear::Nul(key.clone()));
+        }
         let governed = governed.into_iter();
         let mut others = keys().filter(|key| !governed.clone().any(|name| name == *key));
         match others.find(|key| governed.clone().any(|name| folds_to(key, name))) {
@@ -90,6 +100,12 @@ pub(crate) fn duplicate<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Opti
         .windows(2)
         .find(|pair| pair[0] == pair[1])
         .map(|pair| pair[0])
+}
+
+/// Whether a reader in C, for which U+0000 ends a string, would read less of `text`.
+#[must_use]
+pub fn has_nul(text: &str) -> bool {
+    memchr::memchr(0, text.as_bytes()).is_some()
 }
 
 /// Whether `key` equals `name` for a reader that ignores case, also that of Unicode (the Kelvin sign

@@ -5,18 +5,19 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::codes;
-use crate::members::{Object, Unclear, string};
+use crate::members::{Object, Unclear, has_nul, string};
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
 /// Members that decide something here, so that no lookalike of them may pass.
-const GOVERNED: [&str; 8] = [
+const GOVERNED: [&str; 9] = [
     "_meta",
     "arguments",
     "inputResponses",
     "name",
+    "requestId",
     "requestState",
     "task",
     "taskId",
@@ -125,7 +126,13 @@ fn checked<'a>(
 }
 
 fn text<'a>(raw: &'a RawValue, place: &str) -> Result<Cow<'a, str>, (i64, String)> {
-    string(raw).ok_or_else(|| (codes::INVALID_PARAMS, format!("{place} must be a string")))
+    let text =
+        string(raw).ok_or_else(|| (codes::INVALID_PARAMS, format!("{place} must be a string")))?;
+    if has_nul(&text) {
+        let message = format!("{place} contains U+0000, where some servers end a string");
+        return Err((codes::INVALID_PARAMS, message));
+    }
+    Ok(text)
 }
 
 /// The token as raw JSON. A number keeps its spelling, whatever its size, since it is written back as
@@ -146,10 +153,20 @@ fn progress_token(raw: &RawValue) -> Result<Option<&RawValue>, (i64, String)> {
 pub(crate) fn invalid(place: &str, unclear: &Unclear) -> (i64, String) {
     let message = match unclear {
         Unclear::NotAnObject => format!("{place} must be an object"),
-        Unclear::Duplicate(key) => format!("{place} has the key `{key}` twice"),
+        Unclear::Duplicate(key) => format!("{place} has the key `{}` twice", shown(key)),
         Unclear::Lookalike(key) => format!(
-            "{place} has the key `{key}`, which differs only in case from one that is governed"
+            "{place} has the key `{}`, which differs only in case from one that is governed",
+            shown(key)
+        ),
+        Unclear::Nul(key) => format!(
+            "{place} has the key `{}`, which contains U+0000, where some servers end a string",
+            shown(key)
         ),
     };
     (codes::INVALID_REQUEST, message)
+}
+
+/// The beginning of a key, without invisible characters.
+fn shown(key: &str) -> String {
+    key.chars().take(64).flat_map(char::escape_debug).collect()
 }

@@ -40,6 +40,10 @@ fn read_fields(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, 
             Unclear::Lookalike(name) => {
                 format!("argument `{name}` differs only in case from one that policies read")
             }
+            Unclear::Nul(name) => format!(
+                "argument `{}` contains U+0000, where some servers end a name",
+                name.escape_debug()
+            ),
         })?;
     let mut pairs = Vec::with_capacity(fields.len());
     for (name, raw) in members {
