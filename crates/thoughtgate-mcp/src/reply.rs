@@ -21,6 +21,8 @@ pub enum Answer<'a> {
 /// What `message` answers; `None` when it is no answer, or one that could be read in two ways.
 #[must_use]
 pub fn answer(message: &[u8]) -> Option<Answer<'_>> {
+    // Most clients skip a byte order mark.
+    let message = message.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(message);
     let members = object(std::str::from_utf8(message).ok()?)?;
     let member = |name| members.iter().find(|(key, _)| key == name);
     match (member("result"), member("error")) {

@@ -1,32 +1,95 @@
-//! Messages with some members taken out or exchanged, all others as they came.
+//! Texts with some parts exchanged, all else byte for byte.
 //!
 //! Knows no meaning of any member; who calls says which ones, and why.
 
-use serde::Serialize;
-use serde_json::value::RawValue;
+use std::ops::Range;
 
 use crate::members::{Member, members};
+
+/// A text and what is to be exchanged in it.
+pub(crate) struct Edits<'t> {
+    text: &'t str,
+    edits: Vec<(Range<usize>, String)>,
+}
+
+impl<'t> Edits<'t> {
+    pub(crate) fn new(text: &'t str) -> Edits<'t> {
+        Edits {
+            text,
+            edits: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+
+    /// Exchanges `part`, a slice of the text that no other edit touches.
+    pub(crate) fn replace(&mut self, part: &str, with: String) {
+        let start = self.offset(part);
+        self.edits.push((start..start + part.len(), with));
+    }
+
+    /// Puts `new` right after `part`.
+    pub(crate) fn insert_after(&mut self, part: &str, new: String) {
+        let end = self.offset(part) + part.len();
+        self.edits.push((end..end, new));
+    }
+
+    /// Takes a member out of the object that it is in, with the comma that parts it from the others.
+    fn take_out(&mut self, object: &str, members: &[Member<'_>], index: usize) {
+        let bytes = self.text.as_bytes();
+        let end_of = |at: usize| self.offset(members[at].1.get()) + members[at].1.get().len();
+        let (start, mut end) = match index.checked_sub(1) {
+            Some(before) => (end_of(before), end_of(index)),
+            None => (self.offset(object) + 1, end_of(index)),
+        };
+        if index == 0 && members.len() > 1 {
+            // Only white space is between a value and its comma.
+            while bytes.get(end).is_some_and(|byte| *byte != b',') {
+                end += 1;
+            }
+            end += 1;
+        }
+        self.edits.push((start..end, String::new()));
+    }
+
+    /// The text with all edits made.
+    pub(crate) fn finish(mut self) -> String {
+        self.edits
+            .sort_by_key(|(range, _)| (range.start, range.end));
+        let added: usize = self.edits.iter().map(|(_, new)| new.len()).sum();
+        let mut out = String::with_capacity(self.text.len() + added);
+        let mut from = 0;
+        for (range, new) in &self.edits {
+            out.push_str(&self.text[from..range.start]);
+            out.push_str(new);
+            from = range.end;
+        }
+        out.push_str(&self.text[from..]);
+        out
+    }
+
+    fn offset(&self, part: &str) -> usize {
+        part.as_ptr().addr() - self.text.as_ptr().addr()
+    }
+}
 
 /// The message without the member that the keys of `path` lead to; `None` when it has none.
 #[must_use]
 pub fn without(message: &[u8], path: &[&str]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(message).ok()?;
-    Some(take_out(text, path)?.get().as_bytes().to_vec())
-}
-
-fn take_out(text: &str, path: &[&str]) -> Option<Box<RawValue>> {
-    let (key, rest) = path.split_first()?;
-    let members = object(text)?;
-    let (_, value) = members.iter().find(|(found, _)| found == key)?;
-    let value = match rest {
-        [] => None,
-        rest => Some(take_out(value.get(), rest)?),
-    };
-    Some(rewrite(
-        &members,
-        |found| found == *key,
-        |out| out.extend(value.map(|value| ((*key).to_owned(), value))),
-    ))
+    let (last, path) = path.split_last()?;
+    let mut inner = text.trim_matches([' ', '\t', '\r', '\n']);
+    for key in path {
+        let (_, value) = object(inner)?.into_iter().find(|(found, _)| found == key)?;
+        inner = value.get();
+    }
+    let members = object(inner)?;
+    let index = members.iter().position(|(found, _)| found == last)?;
+    let mut edits = Edits::new(text);
+    edits.take_out(inner, &members, index);
+    Some(edits.finish().into_bytes())
 }
 
 /// The members of an object whose keys are all different; `None` for anything else.
@@ -34,42 +97,24 @@ pub(crate) fn object(text: &str) -> Option<Vec<Member<'_>>> {
     members(text, []).ok()
 }
 
-/// The object with some members replaced, all others as they came.
-pub(crate) fn rewrite(
-    members: &[Member<'_>],
-    replaced: impl Fn(&str) -> bool,
-    add: impl FnOnce(&mut Vec<(String, Box<RawValue>)>),
-) -> Box<RawValue> {
-    let mut out: Vec<(String, Box<RawValue>)> = members
-        .iter()
-        .filter(|(key, _)| !replaced(key))
-        .map(|(key, value)| (key.clone().into_owned(), (*value).to_owned()))
-        .collect();
-    add(&mut out);
-    let mut text = String::from("{");
-    for (index, (key, value)) in out.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
+/// The object in `text` with one member's value exchanged, or added as its last one. `members` are
+/// those of the object.
+pub(crate) fn replace(text: &str, members: &[Member<'_>], key: &str, value: &str) -> String {
+    let mut edits = Edits::new(text);
+    match (
+        members.iter().find(|(found, _)| found == key),
+        members.last(),
+    ) {
+        (Some((_, old)), _) => edits.replace(old.get(), value.to_owned()),
+        (None, last) => {
+            let key = serde_json::Value::from(key);
+            match last {
+                Some((_, last)) => edits.insert_after(last.get(), format!(",{key}:{value}")),
+                None => return format!("{{{key}:{value}}}"),
+            }
         }
-        text.push_str(&serde_json::Value::from(key.as_str()).to_string());
-        text.push(':');
-        text.push_str(value.get());
     }
-    text.push('}');
-    RawValue::from_string(text).expect("members of JSON make JSON")
-}
-
-/// The object with one member's value exchanged, or added where it was not there.
-pub(crate) fn replace(members: &[Member<'_>], key: &str, value: Box<RawValue>) -> Box<RawValue> {
-    rewrite(
-        members,
-        |found| found == key,
-        |out| out.push((key.to_owned(), value)),
-    )
-}
-
-pub(crate) fn to_raw(value: &impl Serialize) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).expect("text and raw values always serialise")
+    edits.finish()
 }
 
 #[cfg(test)]
@@ -82,12 +127,25 @@ mod tests {
 
     #[test]
     fn one_member_goes_and_the_rest_stays_as_it_came() {
-        let message = r#"{"id": 1.0, "params":{"a":[ 1 ],"b":{"c":2,"d":"\u0041"}}}"#;
-        assert_eq!(
-            text(message, &["params", "b", "c"]).as_deref(),
-            Some(r#"{"id":1.0,"params":{"a":[ 1 ],"b":{"d":"\u0041"}}}"#)
-        );
-        assert_eq!(text(message, &["params"]).as_deref(), Some(r#"{"id":1.0}"#));
+        let message = r#" {"id": 1.0, "p\u0061rams":{"a":[ 1 ],"b" : {"c":2 , "d":"\u0041"}}} "#;
+        for (path, expected) in [
+            (
+                &["params", "b", "c"][..],
+                r#" {"id": 1.0, "p\u0061rams":{"a":[ 1 ],"b" : { "d":"\u0041"}}} "#,
+            ),
+            (
+                &["params", "b", "d"],
+                r#" {"id": 1.0, "p\u0061rams":{"a":[ 1 ],"b" : {"c":2}}} "#,
+            ),
+            (&["params"], r#" {"id": 1.0} "#),
+            (
+                &["id"],
+                r#" { "p\u0061rams":{"a":[ 1 ],"b" : {"c":2 , "d":"\u0041"}}} "#,
+            ),
+        ] {
+            assert_eq!(text(message, path).as_deref(), Some(expected), "{path:?}");
+        }
+        assert_eq!(text(r#"{"a":[ 1 ] }"#, &["a"]).as_deref(), Some("{ }"));
     }
 
     #[test]
@@ -98,5 +156,17 @@ mod tests {
         }
         assert_eq!(text("[]", &["a"]), None);
         assert_eq!(text(r#"{"a":1,"a":2}"#, &["a"]), None);
+    }
+
+    #[test]
+    fn a_member_is_exchanged_where_it_is_or_added_as_the_last() {
+        for (message, expected) in [
+            (r#"{ "a":1, "k" : 2,"b":3}"#, r#"{ "a":1, "k" : {},"b":3}"#),
+            (r#"{"a": 1 }"#, r#"{"a": 1,"k":{} }"#),
+            ("{ }", r#"{"k":{}}"#),
+        ] {
+            let members = object(message).unwrap();
+            assert_eq!(replace(message, &members, "k", "{}"), expected);
+        }
     }
 }

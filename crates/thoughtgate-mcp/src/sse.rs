@@ -1,10 +1,18 @@
 //! Server-sent events as bytes: where one ends, what its data is, how to write one.
 //!
-//! Works on whatever pieces a stream arrives in. Knows nothing of what events mean.
+//! Works on whatever pieces a stream arrives in, by offsets, so that many small events cost no more
+//! than one large one. Knows nothing of what events mean.
 
 use std::borrow::Cow;
 
-/// More bytes without an event's end than are held.
+use memchr::memchr2;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Room that a stream keeps between events.
+const ROOM_KEPT_BYTES: usize = 16 * 1024;
+
+/// An event has more bytes than may be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event is larger than {0} bytes")]
 pub struct TooLarge(pub usize);
@@ -12,106 +20,223 @@ pub struct TooLarge(pub usize);
 /// Cuts a stream into events.
 #[derive(Debug)]
 pub struct Splitter {
-    pending: Vec<u8>,
+    held: Vec<u8>,
+    /// Where the current event starts, and its last line.
+    start: usize,
+    line: usize,
+    /// No line ends between `line` and here.
     scanned: usize,
+    /// The last line ended with a CR at the end of what had arrived; an LF would be its second half.
+    half_crlf: bool,
+    at_stream_start: bool,
     bytes_max: usize,
 }
 
-/// One event (or comment) with the blank line that ends it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event(Vec<u8>);
+/// One event with the blank line that ends it; or a comment between events, a byte order mark, a
+/// line break that ends nothing, which have no data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event<'a>(&'a [u8]);
+
+/// One line of an event.
+#[derive(Debug, Clone, Copy)]
+pub struct Field<'a> {
+    /// Empty for a comment and for a blank line.
+    pub name: &'a [u8],
+    /// What follows the colon and one space.
+    pub value: &'a [u8],
+    /// The line with its end.
+    line: &'a [u8],
+}
 
 impl Splitter {
-    /// Holds at most `bytes_max` of an unfinished event.
+    /// Events may have at most `bytes_max`.
     #[must_use]
     pub fn new(bytes_max: usize) -> Splitter {
         Splitter {
-            pending: Vec::new(),
+            held: Vec::new(),
+            start: 0,
+            line: 0,
             scanned: 0,
+            half_crlf: false,
+            at_stream_start: true,
             bytes_max,
         }
     }
 
-    /// The events that `bytes` complete.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>, TooLarge> {
-        self.pending.extend_from_slice(bytes);
-        let mut events = Vec::new();
-        while let Some(end) = self.event_end() {
-            let rest = self.pending.split_off(end);
-            events.push(Event(std::mem::replace(&mut self.pending, rest)));
-            self.scanned = 0;
+    /// Takes the next piece of the stream; [`Splitter::event`] returns what it completes.
+    pub fn push(&mut self, piece: &[u8]) {
+        // Only the beginning of an unfinished event is moved, once.
+        self.held.drain(..self.start);
+        self.line -= self.start;
+        self.scanned -= self.start;
+        self.start = 0;
+        self.held.extend_from_slice(piece);
+    }
+
+    /// The next whole event, `None` until more of the stream has arrived.
+    pub fn event(&mut self) -> Result<Option<Event<'_>>, TooLarge> {
+        let end = self.end();
+        if end.unwrap_or(self.held.len()) - self.start > self.bytes_max {
+            return Err(TooLarge(self.bytes_max));
         }
-        if self.pending.len() > self.bytes_max {
-            Err(TooLarge(self.bytes_max))
-        } else {
-            Ok(events)
+        let Some(end) = end else {
+            self.relax();
+            return Ok(None);
+        };
+        Ok(Some(self.take(end)))
+    }
+
+    /// What is left at the end of the stream: an event that lacks its blank line.
+    pub fn rest(&mut self) -> Option<Event<'_>> {
+        let end = self.held.len();
+        (self.start < end).then(|| self.take(end))
+    }
+
+    /// Bytes of an unfinished event.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len() - self.start
+    }
+
+    fn take(&mut self, end: usize) -> Event<'_> {
+        let event = &self.held[self.start..end];
+        (self.start, self.line, self.scanned) = (end, end, end);
+        Event(event)
+    }
+
+    /// Gives back the room that a large event took, where none is held.
+    fn relax(&mut self) {
+        if self.start == self.held.len() && self.held.capacity() > ROOM_KEPT_BYTES {
+            self.held = Vec::new();
+            (self.start, self.line, self.scanned) = (0, 0, 0);
         }
     }
 
-    /// The offset after the first blank line. A CR at the very end may be half a CRLF: it waits.
-    fn event_end(&mut self) -> Option<usize> {
-        let bytes = &self.pending;
-        let mut line_start = self.scanned;
-        let mut at = line_start;
-        while let Some(byte) = bytes.get(at) {
-            let after = match byte {
-                b'\n' => at + 1,
-                b'\r' => match bytes.get(at + 1) {
-                    Some(b'\n') => at + 2,
-                    Some(_) => at + 1,
-                    None => return None,
-                },
-                _ => {
-                    at += 1;
-                    continue;
+    /// The offset after the next event.
+    fn end(&mut self) -> Option<usize> {
+        if self.at_stream_start {
+            if self.held.starts_with(BYTE_ORDER_MARK) {
+                self.at_stream_start = false;
+                return Some(BYTE_ORDER_MARK.len());
+            }
+            if BYTE_ORDER_MARK.starts_with(&self.held) {
+                return None;
+            }
+            self.at_stream_start = false;
+        }
+        loop {
+            let first = *self.held.get(self.line)?;
+            if std::mem::take(&mut self.half_crlf) && first == b'\n' {
+                self.line += 1;
+                self.scanned = self.line;
+                if self.start + 1 == self.line {
+                    return Some(self.line);
                 }
+                continue;
+            }
+            let Some(found) = memchr2(b'\n', b'\r', &self.held[self.scanned..]) else {
+                self.scanned = self.held.len();
+                return None;
             };
-            if at == line_start {
+            let at = self.scanned + found;
+            let mut after = at + 1;
+            if self.held[at] == b'\r' {
+                match self.held.get(after) {
+                    Some(b'\n') => after += 1,
+                    Some(_) => {}
+                    None => self.half_crlf = true,
+                }
+            }
+            // A comment between events is passed on without waiting for an event.
+            let ends = at == self.line || (self.line == self.start && first == b':');
+            self.line = after;
+            self.scanned = after;
+            if ends {
                 return Some(after);
             }
-            line_start = after;
-            at = after;
-            self.scanned = line_start;
         }
-        None
     }
 }
 
-impl Event {
+impl<'a> Event<'a> {
+    /// The bytes as they came.
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// All lines, comments and the blank one included.
+    pub fn fields(self) -> impl Iterator<Item = Field<'a>> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let at = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            let (text, end) = rest.split_at_checked(at)?;
+            let end_length = match end {
+                [b'\r', b'\n', ..] => 2,
+                [_, ..] => 1,
+                [] if text.is_empty() => return None,
+                [] => 0,
+            };
+            let line = rest.get(..at + end_length)?;
+            rest = rest.get(at + end_length..)?;
+            Some(Field::read(text, line))
+        })
+    }
+
     /// The event's `data` lines joined, `None` where it has none.
     #[must_use]
-    pub fn data(&self) -> Option<Cow<'_, [u8]>> {
-        let mut data: Option<Cow<'_, [u8]>> = None;
-        for line in lines(&self.0) {
-            let Some(value) = field(line, b"data") else {
-                continue;
-            };
-            data = Some(match data {
-                None => Cow::Borrowed(value),
-                Some(earlier) => Cow::Owned([&earlier, &b"\n"[..], value].concat()),
-            });
+    pub fn data(self) -> Option<Cow<'a, [u8]>> {
+        let mut data: Option<Cow<'a, [u8]>> = None;
+        for field in self.fields().filter(|field| field.name == b"data") {
+            match &mut data {
+                None => data = Some(Cow::Borrowed(field.value)),
+                Some(joined) => {
+                    let joined = joined.to_mut();
+                    joined.push(b'\n');
+                    joined.extend_from_slice(field.value);
+                }
+            }
         }
         data
     }
 
-    /// The same event with other data, which must hold no line break.
-    #[must_use]
-    pub fn with_data(&self, data: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.0.len());
-        for line in lines(&self.0) {
-            if !line.is_empty() && field(line, b"data").is_none() {
-                bytes.extend_from_slice(line);
-                bytes.push(b'\n');
+    /// Writes the event with other data, each line of it on one of its own; all other lines stay.
+    pub fn write_with_data(self, data: &[u8], out: &mut Vec<u8>) {
+        let mut written = false;
+        for field in self.fields() {
+            if field.name != b"data" {
+                out.extend_from_slice(field.line);
+            } else if !std::mem::replace(&mut written, true) {
+                for line in data.split(|byte| *byte == b'\n') {
+                    out.extend_from_slice(b"data: ");
+                    out.extend_from_slice(line);
+                    out.push(b'\n');
+                }
             }
         }
-        bytes.extend_from_slice(&encode(data));
-        bytes
+    }
+}
+
+impl<'a> Field<'a> {
+    fn read(text: &'a [u8], line: &'a [u8]) -> Field<'a> {
+        let colon = memchr::memchr(b':', text);
+        let (name, value) = match colon.and_then(|at| text.split_at_checked(at)) {
+            Some((name, value)) => (name, value.strip_prefix(b":").unwrap_or(value)),
+            None => (text, &b""[..]),
+        };
+        Field {
+            name,
+            value: value.strip_prefix(b" ").unwrap_or(value),
+            line,
+        }
     }
 
-    /// The bytes as they came.
+    /// Whether a reader that ignores case, or characters that cannot be seen, takes the field for
+    /// `data`, which it is not.
     #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.0
+    pub fn resembles_data(&self) -> bool {
+        let visible = self.name.iter().filter(|byte| byte.is_ascii_graphic());
+        self.name != b"data" && visible.map(u8::to_ascii_lowercase).eq(*b"data")
     }
 }
 
@@ -121,76 +246,102 @@ pub fn encode(data: &[u8]) -> Vec<u8> {
     [b"data: ", data, b"\n\n"].concat()
 }
 
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // CRLF gives an empty line between its two halves, which is skipped like the one at the end.
-    bytes
-        .split(|byte| *byte == b'\n' || *byte == b'\r')
-        .filter(|line| !line.is_empty())
-}
-
-fn field<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
-    let rest = line.strip_prefix(name)?;
-    match rest.strip_prefix(b":") {
-        Some(value) => Some(value.strip_prefix(b" ").unwrap_or(value)),
-        None => rest.is_empty().then_some(rest),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn events_are_the_same_however_the_stream_is_cut() {
-        let stream = b": hi\n\nid: 1\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\nevent: x\rdata:y\r\rdata: z\n\ndata: cut off";
-        let whole: Vec<Event> = Splitter::new(100).push(stream).unwrap();
-        let data: Vec<Option<String>> = whole
-            .iter()
-            .map(|event| {
+    /// What the events of a stream are, and its bytes put together again.
+    fn read(pieces: impl Iterator<Item = Vec<u8>>) -> (Vec<String>, Vec<u8>) {
+        let mut splitter = Splitter::new(100);
+        let (mut data, mut bytes) = (Vec::new(), Vec::new());
+        let mut take = |event: Event<'_>| {
+            data.extend(
                 event
                     .data()
-                    .map(|data| String::from_utf8(data.into_owned()).unwrap())
-            })
-            .collect();
-        assert_eq!(
-            data,
-            [
-                None,
-                Some("{\"a\":\n1}".to_owned()),
-                Some("y".to_owned()),
-                Some("z".to_owned())
-            ]
-        );
-        for size in 1..stream.len() {
-            let mut splitter = Splitter::new(100);
-            let pieces: Vec<Event> = stream
-                .chunks(size)
-                .flat_map(|piece| splitter.push(piece).unwrap())
-                .collect();
-            assert_eq!(pieces, whole, "in pieces of {size}");
+                    .map(|data| String::from_utf8(data.into_owned()).unwrap()),
+            );
+            bytes.extend_from_slice(event.bytes());
+        };
+        for piece in pieces {
+            splitter.push(&piece);
+            while let Some(event) = splitter.event().unwrap() {
+                take(event);
+            }
         }
-        let length: usize = whole
-            .iter()
-            .map(|event| event.clone().into_bytes().len())
-            .sum();
-        assert_eq!(&stream[length..], b"data: cut off");
+        if let Some(event) = splitter.rest() {
+            take(event);
+        }
+        assert_eq!(splitter.held(), 0);
+        (data, bytes)
     }
 
     #[test]
-    fn data_is_replaced_and_the_other_fields_stay() {
-        let event = &Splitter::new(100)
-            .push(b"id: 7\r\nevent: message\r\ndata: a\r\ndata: b\r\nretry: 5\r\n\r\n")
-            .unwrap()[0];
+    fn events_are_the_same_however_the_stream_is_cut() {
+        let stream = b"\xEF\xBB\xBFdata: 0\n\n: hi\n\nid: 1\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n\r\nevent: x\rdata:y\r\r\rdata\rdata:  z\n\n:c\rdata: cut off";
+        let expected = ["0", "{\"a\":\n1}", "y", "\n z", "cut off"];
+        for size in 1..=stream.len() {
+            let (data, bytes) = read(stream.chunks(size).map(<[u8]>::to_vec));
+            assert_eq!(data, expected, "in pieces of {size}");
+            assert_eq!(bytes, stream, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_there_with_the_byte_that_ends_it() {
+        for stream in [
+            "data: 1\n\n",
+            "data: 1\r\n\r\n",
+            "data: 1\r\r",
+            ": comment\n",
+        ] {
+            let mut splitter = Splitter::new(100);
+            splitter.push(stream.as_bytes());
+            let first = splitter.event().unwrap().unwrap();
+            assert!(stream.starts_with(std::str::from_utf8(first.bytes()).unwrap()));
+            while splitter.event().unwrap().is_some() {}
+            assert_eq!(splitter.held(), 0, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn data_is_replaced_and_the_other_lines_stay() {
+        let mut splitter = Splitter::new(100);
+        splitter.push(b"id: 7\r\nevent: message\r\ndata: a\r\n:c\ndata: b\r\nretry: 5\r\n\r\n");
+        let mut out = Vec::new();
+        let event = splitter.event().unwrap().unwrap();
+        event.write_with_data(b"new\nlines", &mut out);
         assert_eq!(
-            event.with_data(b"new"),
-            b"id: 7\nevent: message\nretry: 5\ndata: new\n\n"
+            String::from_utf8(out).unwrap(),
+            "id: 7\r\nevent: message\r\ndata: new\ndata: lines\n:c\nretry: 5\r\n\r\n"
         );
     }
 
     #[test]
-    fn an_endless_event_is_an_error() {
+    fn an_event_that_is_too_large_is_an_error_in_one_piece_and_in_many() {
         let mut splitter = Splitter::new(10);
-        assert!(splitter.push(b"data: 1234").is_ok());
-        assert_eq!(splitter.push(b"5").unwrap_err(), TooLarge(10));
+        splitter.push(b"data: 1234");
+        assert_eq!(splitter.event(), Ok(None));
+        splitter.push(b"5");
+        assert_eq!(splitter.event(), Err(TooLarge(10)));
+        let mut splitter = Splitter::new(10);
+        splitter.push(b"data: 12345\n\n");
+        assert_eq!(splitter.event(), Err(TooLarge(10)));
+    }
+
+    #[test]
+    fn names_that_a_lenient_reader_takes_for_data() {
+        let resembles = |line: &[u8]| Field::read(line, line).resembles_data();
+        for line in [
+            &b"Data: x"[..],
+            b" data: x",
+            b"data\t: x",
+            b"\xEF\xBB\xBFdata: x",
+            b"d\0ata",
+        ] {
+            assert!(resembles(line), "{line:?}");
+        }
+        for line in [&b"data: x"[..], b"dat: x", b"datas: x", b": data: x", b""] {
+            assert!(!resembles(line), "{line:?}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::members::string;
-use crate::rewrite::{object, replace, to_raw};
+use crate::rewrite::{Edits, object, replace};
 
 const RELATED: &str = "io.modelcontextprotocol/related-task";
 
@@ -16,10 +16,13 @@ const RELATED: &str = "io.modelcontextprotocol/related-task";
 pub fn related(result: &RawValue, task: &str) -> Option<Box<RawValue>> {
     let members = object(result.get())?;
     let meta = members.iter().find(|(key, _)| key == "_meta");
-    let meta = meta.and_then(|(_, meta)| object(meta.get()));
-    let mark = to_raw(&json!({ "taskId": task }));
-    let meta = replace(&meta.unwrap_or_default(), RELATED, mark);
-    Some(replace(&members, "_meta", meta))
+    let meta = meta
+        .map(|(_, meta)| meta.get())
+        .filter(|meta| object(meta).is_some());
+    let meta = meta.unwrap_or("{}");
+    let mark = json!({ "taskId": task }).to_string();
+    let meta = replace(meta, &object(meta)?, RELATED, &mark);
+    RawValue::from_string(replace(result.get(), &members, "_meta", &meta)).ok()
 }
 
 /// Whether a tool says of its own result that it is an error.
@@ -39,15 +42,20 @@ pub fn is_complete(result: &RawValue) -> bool {
 /// The answer to `tasks/list` with `tasks` before those that it holds; `None` when it is no list.
 #[must_use]
 pub fn prepend(message: &[u8], tasks: &[Box<RawValue>]) -> Option<Vec<u8>> {
-    let envelope = object(std::str::from_utf8(message).ok()?)?;
+    let text = std::str::from_utf8(message).ok()?;
+    let envelope = object(text)?;
     let (_, result) = envelope.iter().find(|(key, _)| key == "result")?;
     let members = object(result.get())?;
     let (_, listed) = members.iter().find(|(key, _)| key == "tasks")?;
-    let listed: Vec<&RawValue> = serde_json::from_str(listed.get()).ok()?;
-    let all: Vec<&RawValue> = tasks.iter().map(AsRef::as_ref).chain(listed).collect();
-    let result = replace(&members, "tasks", to_raw(&all));
-    let message = replace(&envelope, "result", result);
-    Some(message.get().as_bytes().to_vec())
+    let upstream: Vec<&RawValue> = serde_json::from_str(listed.get()).ok()?;
+    let all: Vec<&str> = tasks
+        .iter()
+        .map(|task| task.get())
+        .chain(upstream.iter().map(|task| task.get()))
+        .collect();
+    let mut edits = Edits::new(text);
+    edits.replace(listed.get(), format!("[{}]", all.join(",")));
+    Some(edits.finish().into_bytes())
 }
 
 fn member<'a>(result: &'a RawValue, name: &str) -> Option<&'a RawValue> {
@@ -76,7 +84,7 @@ mod tests {
         );
         assert_eq!(
             marked(r#"{"_meta":{"io.modelcontextprotocol/related-task":3,"a":1}}"#).as_deref(),
-            Some(r#"{"_meta":{"a":1,"io.modelcontextprotocol/related-task":{"taskId":"t"}}}"#)
+            Some(r#"{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"},"a":1}}"#)
         );
         assert_eq!(marked("3"), None);
     }
@@ -98,7 +106,7 @@ mod tests {
         let both = prepend(list.as_bytes(), &[raw(r#"{"taskId":"a"}"#)]).unwrap();
         assert_eq!(
             String::from_utf8(both).unwrap(),
-            r#"{"id":1,"result":{"nextCursor":"c","tasks":[{"taskId":"a"},{"taskId":"b"}]}}"#
+            r#"{"id":1,"result":{"tasks":[{"taskId":"a"},{"taskId":"b"}],"nextCursor":"c"}}"#
         );
         assert_eq!(prepend(br#"{"id":1,"error":{}}"#, &[]), None);
     }

@@ -1,125 +1,316 @@
-//! `tools/list` answers: which tools stay, byte for byte, and which go.
+//! Answers to `tools/list`: which tools stay, byte for byte, and which are taken out.
+//!
+//! Clients read JSON in more ways than one. A list that another reader could find where this one
+//! finds none, or another one, is refused.
 
-use serde::Deserialize;
+mod events;
+mod find;
+
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use crate::headers::Era;
-use crate::rewrite::{object, replace, rewrite, to_raw};
+use crate::members::{has_nul, string};
+use crate::rewrite::Edits;
 
-/// What became of a message.
+pub use events::{Events, Refused};
+use find::{Found, find, for_each};
+
+/// Result of filtering one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filtered {
-    /// It is no list of tools, or nothing had to be taken out.
+    /// It has no list of tools, or nothing had to be taken out.
     Unchanged,
     /// The message to send instead.
     Changed(Vec<u8>),
 }
 
-/// A message that may be a list of tools and cannot be read.
+/// Why a message that may have a list of tools cannot be filtered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the message is not a readable JSON-RPC message")]
-pub struct Unreadable;
+pub enum Unreadable {
+    /// Not JSON in UTF-8.
+    #[error("it is not JSON in UTF-8")]
+    NotJson,
+    /// Another reader may find another list in it.
+    #[error("`result` or `tools` occurs twice or in another spelling, or is not where it belongs")]
+    Ambiguous,
+}
 
-/// Takes the tools out of a `tools/list` answer for which `keep` says no. What is kept is kept as it
-/// came; in the modern era the answer is marked private, since it now depends on who asked.
+/// Takes the tools for which `keep` returns false out of an answer to `tools/list`, or out of those
+/// in a batch (2025-03-26). All else stays as it came; in the modern era the answer is marked
+/// private, since it now depends on who asked.
 pub fn filter(
     body: &[u8],
     era: Era,
-    mut keep: impl FnMut(&str) -> bool,
+    keep: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Filtered, Unreadable> {
-    let text = std::str::from_utf8(body).map_err(|_| Unreadable)?;
-    let envelope = object(text).ok_or(Unreadable)?;
-    let Some((_, result)) = envelope.iter().find(|(key, _)| key == "result") else {
-        return Ok(Filtered::Unchanged);
-    };
-    let Some(members) = object(result.get()) else {
-        return Ok(Filtered::Unchanged);
-    };
-    let Some((_, tools)) = members.iter().find(|(key, _)| key == "tools") else {
-        return Ok(Filtered::Unchanged);
-    };
-    let Ok(tools) = serde_json::from_str::<Vec<&RawValue>>(tools.get()) else {
-        return Ok(Filtered::Unchanged);
-    };
-    let mut kept = Vec::with_capacity(tools.len());
-    for raw in &tools {
-        // A tool without a name cannot be called, and cannot be decided either.
-        if name(raw).is_some_and(|name| keep(&name)) {
-            kept.push(*raw);
-        }
-    }
-    if kept.len() == tools.len() && era == Era::Legacy {
-        return Ok(Filtered::Unchanged);
-    }
-    let result = rewrite(
-        &members,
-        |key| key == "tools" || (era == Era::Modern && key == "cacheScope"),
-        |out| {
-            out.push(("tools".to_owned(), to_raw(&kept)));
-            if era == Era::Modern {
-                out.push(("cacheScope".to_owned(), to_raw(&"private")));
+    // Most clients skip a byte order mark.
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotJson)?;
+    let whole: &RawValue = serde_json::from_str(text).map_err(|_| Unreadable::NotJson)?;
+    let mut edits = Edits::new(text);
+    if whole.get().starts_with('[') {
+        for_each(whole, |message| {
+            if message.get().starts_with('[') {
+                return Err(Unreadable::Ambiguous);
             }
-        },
-    );
-    let message = replace(&envelope, "result", result);
-    Ok(Filtered::Changed(message.get().as_bytes().to_vec()))
+            cut(message, era, keep, &mut edits)
+        })?;
+    } else {
+        cut(whole, era, keep, &mut edits)?;
+    }
+    Ok(if edits.is_empty() {
+        Filtered::Unchanged
+    } else {
+        Filtered::Changed(edits.finish().into_bytes())
+    })
 }
 
-fn name(tool: &RawValue) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Named {
-        name: String,
+/// Whether some reader might find a list of tools in text that [`filter`] cannot read: it begins
+/// like JSON, and `tools` is in it or could be written in it.
+#[must_use]
+pub fn may_list(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    let ignored = |char: &char| {
+        char.is_whitespace()
+            || char.is_control()
+            || matches!(
+                char,
+                '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fffd}'
+            )
+    };
+    if !matches!(text.chars().find(|char| !ignored(char)), Some('{' | '[')) {
+        return false;
     }
-    // A derive refuses a second `name`, which a client might read instead of the first.
-    serde_json::from_str::<Named>(tool.get())
-        .ok()
-        .map(|tool| tool.name)
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t') && *byte != b'\\';
+    !body.iter().all(plain)
+        || body
+            .windows(TOOLS.len())
+            .any(|window| window.eq_ignore_ascii_case(TOOLS.as_bytes()))
+}
+
+const TOOLS: &str = "tools";
+const PRIVATE: &str = "\"private\"";
+
+/// Takes tools out of one message.
+fn cut(
+    message: &RawValue,
+    era: Era,
+    keep: &mut dyn FnMut(&str) -> bool,
+    edits: &mut Edits<'_>,
+) -> Result<(), Unreadable> {
+    if !message.get().starts_with('{') {
+        return Ok(());
+    }
+    let [result, tools] = find(message, ["result", TOOLS])?;
+    if !matches!(tools, Found::Absent) {
+        return Err(Unreadable::Ambiguous);
+    }
+    let Some(result) = result
+        .sole()?
+        .filter(|result| result.get().starts_with('{'))
+    else {
+        return Ok(());
+    };
+    let [list, scope] = find(result, [TOOLS, "cacheScope"])?;
+    let Some(list) = list.sole()? else {
+        return Ok(());
+    };
+    match list.get().as_bytes().first() {
+        Some(b'[') => {}
+        Some(b'{' | b'"') => return Err(Unreadable::Ambiguous),
+        // What could not be taken for a list is somebody else's `tools`.
+        _ => return Ok(()),
+    }
+    let (mut kept, mut left_out) = (String::from("["), false);
+    for_each(list, |tool| {
+        if name(tool).is_some_and(|name| keep(&name)) {
+            if kept.len() > 1 {
+                kept.push(',');
+            }
+            kept.push_str(tool.get());
+        } else {
+            left_out = true;
+        }
+        Ok(())
+    })?;
+    kept.push(']');
+    if left_out {
+        edits.replace(list.get(), kept);
+    }
+    if era == Era::Modern {
+        match scope.sole()? {
+            Some(scope) if scope.get() == PRIVATE => {}
+            Some(scope) => edits.replace(scope.get(), PRIVATE.to_owned()),
+            None => edits.insert_after(list.get(), format!(",\"cacheScope\":{PRIVATE}")),
+        }
+    }
+    Ok(())
+}
+
+/// The name that a tool is called by. One without a name, or with one that readers could read
+/// differently, cannot be decided.
+fn name(tool: &RawValue) -> Option<Cow<'_, str>> {
+    let [name] = find(tool, ["name"]).ok()?;
+    let name = string(name.sole().ok()??)?;
+    (!has_nul(&name)).then_some(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a","x":1.0},{"name":"b"},{"x":2},{"name":"a","name":"b"}],"nextCursor":"n","cacheScope":"public"}}"#;
+    const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"result": { "tools":[{"name":"a","x":1.0}, {"name":"b"},{"x":2} , {"name":"\u0061"}],"nextCursor":"n","cacheScope" : "public"}}"#;
 
-    fn filtered(body: &str, era: Era) -> String {
-        match filter(body.as_bytes(), era, |name| name == "a") {
+    fn filtered(body: impl AsRef<[u8]>, era: Era) -> String {
+        match filter(body.as_ref(), era, &mut |name| name == "a") {
             Ok(Filtered::Unchanged) => "unchanged".to_owned(),
             Ok(Filtered::Changed(message)) => String::from_utf8(message).unwrap(),
-            Err(Unreadable) => "unreadable".to_owned(),
+            Err(unreadable) => format!("{unreadable:?}"),
         }
     }
 
     #[test]
     fn tools_that_may_not_be_called_go_and_the_rest_stays_as_it_came() {
-        assert_eq!(
-            filtered(LIST, Era::Legacy),
-            r#"{"jsonrpc":"2.0","id":1,"result":{"nextCursor":"n","cacheScope":"public","tools":[{"name":"a","x":1.0}]}}"#
-        );
+        let cut = r#"{"jsonrpc":"2.0","id":1,"result": { "tools":[{"name":"a","x":1.0},{"name":"\u0061"}],"nextCursor":"n","cacheScope" : "public"}}"#;
+        assert_eq!(filtered(LIST, Era::Legacy), cut);
         assert_eq!(
             filtered(LIST, Era::Modern),
-            r#"{"jsonrpc":"2.0","id":1,"result":{"nextCursor":"n","tools":[{"name":"a","x":1.0}],"cacheScope":"private"}}"#
+            cut.replace("public", "private")
         );
-        let all = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}]}}"#;
+        let all = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[ {"name":"a"}]} }"#;
         assert_eq!(filtered(all, Era::Legacy), "unchanged");
         assert_eq!(
             filtered(all, Era::Modern),
-            r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}],"cacheScope":"private"}}"#
+            r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[ {"name":"a"}],"cacheScope":"private"} }"#
+        );
+        assert_eq!(
+            filtered(filtered(all, Era::Modern), Era::Modern),
+            "unchanged"
         );
     }
 
     #[test]
-    fn other_messages_pass_and_unreadable_ones_do_not() {
+    fn lists_are_found_however_they_are_written() {
+        let cut = r#"{"result":{"tools":[]}}"#;
+        for (body, expected) in [
+            ("\u{feff}{\"result\":{\"tools\":[{\"name\":\"b\"}]}}", cut),
+            (
+                r#" [{"id":1,"result":{}},{"result":{"tools":[{"name":"b"}]}}]"#,
+                r#" [{"id":1,"result":{}},{"result":{"tools":[]}}]"#,
+            ),
+            (
+                r#"{"r\u0065sult":{"\u0074ools":[{"name":"b"}]}}"#,
+                r#"{"r\u0065sult":{"\u0074ools":[]}}"#,
+            ),
+        ] {
+            assert_eq!(filtered(body, Era::Legacy), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn tools_that_readers_could_read_differently_go() {
+        for tool in [
+            r#"{"name":"a","name":"b"}"#,
+            r#"{"name":"b","n\u0061me":"a"}"#,
+            r#"{"name":"a","Name":"b"}"#,
+            r#"{"name":"a","name\u0000":"b"}"#,
+            r#"{"Name":"a"}"#,
+            r#"{"name":"a\u0000"}"#,
+            r#"{"name":"\ud800"}"#,
+            r#"{"name":["a"]}"#,
+            r#""a""#,
+            r#"["a"]"#,
+        ] {
+            let list = format!(r#"{{"result":{{"tools":[{tool}]}}}}"#);
+            let cut = filtered(&list, Era::Legacy);
+            assert_eq!(cut, r#"{"result":{"tools":[]}}"#, "{tool}");
+        }
+    }
+
+    #[test]
+    fn lists_that_readers_could_read_differently_are_refused() {
+        let list = r#"{"tools":[{"name":"b"}]}"#;
+        for (body, expected) in [
+            (format!(r#"{{"result":{{}},"result":{list}}}"#), "Ambiguous"),
+            (format!(r#"{{"Result":{list}}}"#), "Ambiguous"),
+            (format!(r#"{{"result\u0000":{list}}}"#), "Ambiguous"),
+            (format!(r#"{{"re\u017fult":{list}}}"#), "Ambiguous"),
+            (
+                r#"{"result":{"tools":[],"tools":[{"name":"b"}]}}"#.to_owned(),
+                "Ambiguous",
+            ),
+            (
+                r#"{"result":{"tools":[],"TOOLS":[{"name":"b"}]}}"#.to_owned(),
+                "Ambiguous",
+            ),
+            (
+                r#"{"result":{"tool\u017f":[{"name":"b"}]}}"#.to_owned(),
+                "Ambiguous",
+            ),
+            (
+                r#"{"result":{"tools\u0000x":[{"name":"b"}]}}"#.to_owned(),
+                "Ambiguous",
+            ),
+            (
+                r#"{"result":{"tools":{"0":{"name":"b"}}}}"#.to_owned(),
+                "Ambiguous",
+            ),
+            (format!("[[{{\"result\":{list}}}]]"), "Ambiguous"),
+            (list.to_owned(), "Ambiguous"),
+            (format!("{{\"result\":{list}}} x"), "NotJson"),
+            (format!("{{\"result\":{list},}}"), "NotJson"),
+            (format!("{{\"result\":{list},\"x\":NaN}}"), "NotJson"),
+        ] {
+            assert_eq!(filtered(&body, Era::Modern), expected, "{body}");
+            assert!(
+                expected == "Ambiguous" || may_list(body.as_bytes()),
+                "{body}"
+            );
+        }
+        let not_text = b"{\"result\":{\"tools\":[{\"name\":\"b\",\"x\":\"\xff\"}]}}";
+        assert_eq!(filtered(not_text, Era::Modern), "NotJson");
+        assert!(may_list(not_text));
+    }
+
+    #[test]
+    fn other_messages_pass() {
         for body in [
             r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"}}"#,
             r#"{"jsonrpc":"2.0","id":1,"result":{"tools":3}}"#,
-            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"capabilities":{"tools":{}}}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"a":1,"a":2}}"#,
             r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
+            "[]",
+            "[1]",
+            "null",
         ] {
             assert_eq!(filtered(body, Era::Modern), "unchanged", "{body}");
         }
-        for body in ["", "[]", "{", r#"{"result":{},"result":{"tools":[]}}"#] {
-            assert_eq!(filtered(body, Era::Modern), "unreadable", "{body}");
+    }
+
+    #[test]
+    fn what_begins_like_json_and_may_name_tools_may_be_a_list() {
+        for body in [
+            &b"{'tools':[]}"[..],
+            b"\0 {TOOLS",
+            b"\xEF\xBB\xBF\xEF\xBB\xBF{\"tools\":[]}",
+            b"\xC2\xA0[{\\u0074",
+            b"{\xffools",
+            b"{\"to\nols\"",
+        ] {
+            assert!(may_list(body), "{body:?}");
+        }
+        for body in [
+            &b""[..],
+            b"ping",
+            b"[DONE]",
+            b"5 tools {",
+            b"<html>{tools}",
+            b"{\"data\":NaN}",
+        ] {
+            assert!(!may_list(body), "{body:?}");
         }
     }
 }

@@ -299,6 +299,9 @@ fn read(bytes: &[u8]) -> Option<Envelope<'_>> {
     parse(bytes, &Limits { depth: usize::MAX }).ok()
 }
 
+/// Why the answer of a call that was made cannot be read.
+const ENCODED: &str = "the call was made, but its answer cannot be read: it has a Content-Encoding, and was asked for without one; configure the server to honour Accept-Encoding";
+
 /// What an upstream's answer is called that is no message, such as a 401 with a page.
 fn no_message(status: StatusCode) -> String {
     format!("the upstream answered with status {status} and no JSON-RPC message")

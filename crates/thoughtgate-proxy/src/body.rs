@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
 
+use crate::budget::Reserved;
 use crate::listing::EventFilter;
 use crate::state::InFlight;
 use crate::upstream::Lease;
@@ -24,11 +25,16 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// How long a legacy answer is read on after its client has gone.
 const FINISH_MAX: Duration = Duration::from_secs(300);
 
+/// Of a text, handed to hyper at once.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// A response body.
 pub struct Body {
     content: Content,
     /// Held until the body is gone: drain waits for it.
     in_flight: Option<InFlight>,
+    /// Room for what is held of it.
+    reserved: Option<Reserved>,
 }
 
 enum Content {
@@ -46,6 +52,7 @@ impl Body {
         Body {
             content: Content::Own((!bytes.is_empty()).then_some(bytes)),
             in_flight: None,
+            reserved: None,
         }
     }
 
@@ -55,6 +62,7 @@ impl Body {
         Body {
             content: Content::Relay(relay),
             in_flight: None,
+            reserved: None,
         }
     }
 
@@ -64,6 +72,7 @@ impl Body {
         Body {
             content: Content::Events(Box::new(filter)),
             in_flight: None,
+            reserved: None,
         }
     }
 
@@ -73,7 +82,15 @@ impl Body {
         Body {
             content: Content::Fed(pieces),
             in_flight: None,
+            reserved: None,
         }
+    }
+
+    /// Gives `reserved` back as the body is sent.
+    #[must_use]
+    pub fn holding(mut self, reserved: Reserved) -> Body {
+        self.reserved = Some(reserved);
+        self
     }
 
     /// Keeps the request counted as in flight until the body has been sent.
@@ -92,8 +109,13 @@ impl http_body::Body for Body {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.get_mut().content {
-            Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        let Body {
+            content, reserved, ..
+        } = self.get_mut();
+        match content {
+            Content::Own(bytes) => {
+                Poll::Ready(next(bytes, reserved).map(|data| Ok(Frame::data(data))))
+            }
             Content::Relay(relay) => relay
                 .poll(context)
                 .map(|frame| frame.map(|result| result.map_err(Into::into))),
@@ -121,6 +143,19 @@ impl http_body::Body for Body {
             Content::Events(_) | Content::Fed(_) => SizeHint::default(),
         }
     }
+}
+
+/// The next piece of a text. In pieces, so that one whose client reads slowly stays accounted for.
+fn next(bytes: &mut Option<Bytes>, reserved: &mut Option<Reserved>) -> Option<Bytes> {
+    let left = bytes.as_mut()?;
+    let piece = left.split_to(left.len().min(PIECE_BYTES));
+    if let Some(reserved) = reserved {
+        reserved.shrink_to(left.len());
+    }
+    if left.is_empty() {
+        *bytes = None;
+    }
+    Some(piece)
 }
 
 /// An upstream response body on its way to a client.
@@ -172,20 +207,9 @@ impl Relay {
         Poll::Ready(frame)
     }
 
-    /// Reads the whole body, at most `bytes_max` of it; `None` beyond that or when it breaks.
-    pub async fn collect(mut self, bytes_max: usize) -> Option<Bytes> {
-        let Some(incoming) = self.incoming.as_mut() else {
-            return Some(Bytes::new());
-        };
-        let collected = http_body_util::Limited::new(incoming, bytes_max)
-            .collect()
-            .await
-            .ok()?;
-        self.end();
-        Some(collected.to_bytes())
-    }
-
-    fn is_end(&self) -> bool {
+    /// Whether nothing more comes.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
         self.incoming.is_none()
     }
 

@@ -178,10 +178,11 @@ fn understand(
     shared.metrics.request(label(&envelope));
     let decision = decide(snapshot, &principal, &target, &envelope);
     shared.metrics.decision(verdict(&decision));
+    let listens = envelope.method == "subscriptions/listen";
     let call = Call {
         era,
-        lists: envelope.method == "tools/list",
-        listens: envelope.method == "subscriptions/listen",
+        lists: listens || envelope.method == "tools/list",
+        listens,
         expects_answer: envelope.kind == Kind::Request,
         principal: principal.into_owned(),
     };

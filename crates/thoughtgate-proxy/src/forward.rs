@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use thoughtgate_mcp::{Era, codes};
@@ -17,9 +17,10 @@ use tokio::runtime::Handle;
 
 use crate::answer;
 use crate::body::{Body, OnDisconnect, Relay};
+use crate::budget::Spent;
 use crate::endpoint::Worker;
-use crate::headers::{is_encoded, is_media_type, strip_hop_by_hop};
-use crate::listing::{EventFilter, Filter};
+use crate::headers::{ask_for_identity, strip_hop_by_hop};
+use crate::listing::{self, Filter, Unfiltered};
 use crate::metrics::Failure;
 use crate::settings::Rules;
 use crate::upstream::{Lease, UpstreamError};
@@ -49,8 +50,11 @@ pub enum Failed {
     #[error("the upstream did not answer within `timeouts.response`")]
     Timeout,
     /// A list that cannot be filtered is not passed on.
-    #[error("the upstream's list of tools cannot be read: {0}")]
-    List(&'static str),
+    #[error("the upstream's answer to tools/list cannot be filtered: {0}")]
+    List(Unfiltered),
+    /// No room to hold a list.
+    #[error(transparent)]
+    Spent(#[from] Spent),
 }
 
 /// An upstream response whose body has not been read.
@@ -66,7 +70,7 @@ pub async fn send(
 ) -> Response<Body> {
     let message = bytes.clone();
     let sent = match exchange(worker, rules, parts, bytes, call).await {
-        Ok(head) => pass_on(worker, rules, head, call).await,
+        Ok(head) => pass_on(worker, rules, head, call, &message).await,
         Err(failed) => Err(failed),
     };
     sent.unwrap_or_else(|failed| failure(worker, &message, call, &failed))
@@ -113,8 +117,7 @@ fn outgoing(worker: &Worker, parts: Parts, bytes: Bytes, lists: bool) -> Request
     headers.remove(header::EXPECT);
     headers.insert(header::HOST, target.host_header());
     if lists {
-        // What is to be filtered must come unencoded.
-        headers.remove(header::ACCEPT_ENCODING);
+        ask_for_identity(&mut headers);
     }
     let mut request = Request::new(Full::new(bytes));
     *request.method_mut() = parts.method;
@@ -123,48 +126,23 @@ fn outgoing(worker: &Worker, parts: Parts, bytes: Bytes, lists: bool) -> Request
     request
 }
 
-/// The upstream's answer as the client gets it.
+/// The upstream's answer to `message` as the client gets it.
 pub async fn pass_on(
     worker: &Arc<Worker>,
     rules: &Rules,
     head: Head,
     call: &Call,
+    message: &[u8],
 ) -> Result<Response<Body>, Failed> {
     let (response, lease) = head;
     let (mut parts, incoming) = response.into_parts();
     strip_hop_by_hop(&mut parts.headers);
     let relay = Relay::new(incoming, lease, on_disconnect(call));
-    if !call.lists || !parts.status.is_success() || parts.status == StatusCode::ACCEPTED {
+    if !call.lists {
         return Ok(Response::from_parts(parts, Body::relay(relay)));
     }
-    if is_encoded(&parts.headers) {
-        return Err(Failed::List("it is encoded"));
-    }
-    let filter = Filter::new(Arc::clone(&worker.shared), call.principal.clone(), call.era);
-    if is_media_type(&parts.headers, "text/event-stream") {
-        parts.headers.remove(header::CONTENT_LENGTH);
-        return Ok(Response::from_parts(
-            parts,
-            Body::events(EventFilter::new(relay, filter)),
-        ));
-    }
-    if !is_media_type(&parts.headers, "application/json") {
-        return Err(Failed::List("it is neither JSON nor an event stream"));
-    }
-    let list_bytes = rules.limits.list_bytes;
-    let whole = relay.collect(list_bytes).await.ok_or(Failed::List(
-        "it broke off or is larger than `limits.list_bytes`",
-    ))?;
-    let cut = filter
-        .apply(&whole)
-        .map_err(|_| Failed::List("it is not a JSON-RPC message"))?;
-    let body = cut.map_or(whole, Bytes::from);
-    set_length(&mut parts.headers, body.len());
-    Ok(Response::from_parts(parts, Body::own(body)))
-}
-
-fn set_length(headers: &mut HeaderMap, length: usize) {
-    headers.insert(header::CONTENT_LENGTH, length.into());
+    let filter = Filter::new(Arc::clone(&worker.shared), call, message);
+    listing::pass_on(filter, rules, parts, relay).await
 }
 
 /// The answer to a request whose upstream failed, counted by kind.
@@ -190,6 +168,9 @@ pub fn failure(worker: &Worker, message: &[u8], call: &Call, failed: &Failed) ->
             StatusCode::BAD_GATEWAY,
             codes::UPSTREAM_INVALID,
         ),
+        Failed::Spent(spent) => {
+            return answer::busy(message, call.expects_answer, &spent.to_string());
+        }
     };
     worker.shared.metrics.failure(kind);
     answer::error(

@@ -86,6 +86,15 @@ pub fn is_media_type(headers: &HeaderMap, essence: &str) -> bool {
     })
 }
 
+/// Asks for an answer that can be read here. Without the field a server may choose any encoding
+/// (RFC 9110 §12.5.3).
+pub fn ask_for_identity(headers: &mut HeaderMap) {
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
+}
+
 /// Whether the body is encoded, so that what we would read is not what the other side reads.
 pub fn is_encoded(headers: &HeaderMap) -> bool {
     headers

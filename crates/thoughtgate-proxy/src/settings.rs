@@ -54,7 +54,8 @@ pub struct Rules {
     pub limits: Limits,
     /// From a request's head to the last byte of its body.
     pub body_timeout: Duration,
-    /// From a request forwarded to the upstream's response head; streams are never cut.
+    /// From a request forwarded to the upstream's response head, and for a list or an
+    /// event that is held to be filtered; streams are never cut by their total length.
     pub response_timeout: Duration,
 }
 

@@ -121,7 +121,7 @@ pub struct Timeouts {
     /// For connecting to the upstream.
     #[serde(with = "humantime_serde")]
     pub connect: Duration,
-    /// For the upstream's response head.
+    /// For the upstream's response head, and for a list or event that is held to be filtered.
     #[serde(with = "humantime_serde")]
     pub response: Duration,
     /// Between probes of the upstream.

@@ -18,10 +18,10 @@ use thoughtgate_approval::{Approvals, Id};
 use thoughtgate_mcp::reply::{self, Answer};
 use thoughtgate_mcp::{Era, sse, tasks, without};
 
-use super::{no_message, waiting};
+use super::{ENCODED, no_message, waiting};
 use crate::endpoint::Worker;
 use crate::forward::{self, Call, Head};
-use crate::headers::is_media_type;
+use crate::headers::{ask_for_identity, is_encoded, is_media_type};
 
 /// Members that ask for the call to be made as a task: we made the task, the upstream makes the call.
 const TASK: [&str; 2] = ["params", "task"];
@@ -153,6 +153,7 @@ fn restore(kept: &[u8]) -> Option<(Parts, Bytes, Era)> {
             .headers_mut()
             .append(name, HeaderValue::from_bytes(&value).ok()?);
     }
+    ask_for_identity(request.headers_mut());
     // hyper sets it anew from the body, which may have become shorter.
     request.headers_mut().remove(http::header::CONTENT_LENGTH);
     let era = if kept.modern {
@@ -167,6 +168,9 @@ fn restore(kept: &[u8]) -> Option<(Parts, Bytes, Era)> {
 pub async fn outcome(head: Head, bytes_max: usize) -> Result<Outcome, String> {
     let (response, lease) = head;
     let (parts, mut body) = response.into_parts();
+    if is_encoded(&parts.headers) {
+        return Err(ENCODED.to_owned());
+    }
     if is_media_type(&parts.headers, "text/event-stream") {
         return in_events(body, bytes_max).await;
     }
@@ -187,13 +191,19 @@ pub async fn outcome(head: Head, bytes_max: usize) -> Result<Outcome, String> {
 async fn in_events(mut body: Incoming, bytes_max: usize) -> Result<Outcome, String> {
     let mut splitter = sse::Splitter::new(bytes_max);
     while let Some(data) = next(&mut body).await? {
-        for event in splitter.push(&data).map_err(|error| error.to_string())? {
-            if let Some(outcome) = event.data().and_then(|message| told(&message)) {
+        splitter.push(&data);
+        while let Some(event) = splitter.event().map_err(|error| error.to_string())? {
+            if let Some(outcome) = in_event(event) {
                 return outcome;
             }
         }
     }
-    Err("the upstream's stream ended without an answer".to_owned())
+    let last = splitter.rest().and_then(in_event);
+    last.unwrap_or_else(|| Err("the upstream's stream ended without an answer".to_owned()))
+}
+
+fn in_event(event: sse::Event<'_>) -> Option<Result<Outcome, String>> {
+    told(event.data()?.as_ref())
 }
 
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, String> {

@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use thoughtgate_mcp::{codes, reply};
 use tokio::sync::mpsc::{self, Sender};
 
-use super::{no_message, read};
+use super::{ENCODED, no_message, read};
 use crate::body::{Body, BodyError};
-use crate::headers::is_media_type;
+use crate::headers::{is_encoded, is_media_type};
 
 const COMMENT: &[u8] = b": waiting for approval\n\n";
 
@@ -69,10 +69,11 @@ async fn feed(
         }
     };
     let (head, body) = response.into_parts();
-    if is_media_type(&head.headers, "text/event-stream") {
+    let encoded = is_encoded(&head.headers);
+    if !encoded && is_media_type(&head.headers, "text/event-stream") {
         return pass(pieces, body, |bytes| bytes).await;
     }
-    if is_media_type(&head.headers, "application/json") {
+    if !encoded && is_media_type(&head.headers, "application/json") {
         let mut begun = false;
         pass(pieces, body, |bytes| as_data(&bytes, &mut begun)).await?;
         if begun {
@@ -81,7 +82,11 @@ async fn feed(
     }
     let own = read(message).and_then(|envelope| envelope.id);
     // The client's stream has begun, so the status is all that can be told.
-    let text = no_message(head.status);
+    let text = if encoded {
+        ENCODED.to_owned()
+    } else {
+        no_message(head.status)
+    };
     let error = reply::error(own, codes::UPSTREAM_INVALID, &text, None);
     send(pieces, Bytes::from(thoughtgate_mcp::sse::encode(&error))).await
 }

@@ -20,6 +20,7 @@ use crate::answer;
 use crate::body::Body;
 use crate::endpoint::Worker;
 use crate::forward;
+use crate::headers::ask_for_identity;
 use crate::state::Snapshot;
 
 /// The result of a call that became a task (2025-11-25).
@@ -104,7 +105,11 @@ pub async fn list(
     approvals: &Approvals,
     request: Request,
 ) -> Response<Body> {
-    let Request { parts, bytes, call } = request;
+    let Request {
+        mut parts,
+        bytes,
+        call,
+    } = request;
     let first_page = without(&bytes, &["params", "cursor"]).is_none();
     let kept = approvals.list(&call.principal).into_iter();
     let ours: Vec<Box<RawValue>> = kept
@@ -117,8 +122,14 @@ pub async fn list(
     }
     let own = read(&bytes).and_then(|envelope| envelope.id.map(ToOwned::to_owned));
     let bytes_max = snapshot.rules.limits.list_bytes;
+    ask_for_identity(&mut parts.headers);
     let theirs = match forward::exchange(worker, &snapshot.rules, parts, bytes, &call).await {
-        Ok(head) => deferred::outcome(head, bytes_max).await.ok(),
+        Ok(head) => {
+            let outcome = deferred::outcome(head, bytes_max);
+            let deadline = snapshot.rules.response_timeout;
+            let within = tokio::time::timeout(deadline, outcome).await;
+            within.ok().and_then(Result::ok)
+        }
         Err(_) => None,
     };
     let theirs = match &theirs {

@@ -18,6 +18,7 @@ use super::{ended, read};
 use crate::body::Body;
 use crate::endpoint::{self, Worker};
 use crate::forward::{self, Call};
+use crate::headers::ask_for_identity;
 use crate::state::Snapshot;
 
 /// One call and the approval that it waits for.
@@ -57,18 +58,20 @@ impl Waiting {
     }
 
     /// Makes the call if it may be made, and passes the answer on; says why not otherwise.
-    pub async fn carry_out(self) -> Response<Body> {
+    pub async fn carry_out(mut self) -> Response<Body> {
         let principal = &self.call.principal;
         let settled = settle(&self.worker, &self.bytes, self.id, principal, &self.digest).await;
         let (snapshot, claim) = match settled {
             Ok(settled) => settled,
             Err(end) => return ended(&self.bytes, self.id, &end),
         };
+        // The answer may have to become an event.
+        ask_for_identity(&mut self.parts.headers);
         let (worker, rules, call) = (&self.worker, &snapshot.rules, &self.call);
         match forward::exchange(worker, rules, self.parts, self.bytes.clone(), call).await {
             Ok(head) => {
                 claim.complete(None).await;
-                forward::pass_on(worker, rules, head, call)
+                forward::pass_on(worker, rules, head, call, &self.bytes)
                     .await
                     .unwrap_or_else(|failed| forward::failure(worker, &self.bytes, call, &failed))
             }

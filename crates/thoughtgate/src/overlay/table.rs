@@ -129,7 +129,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         path: "timeouts.response",
         form: Form::Text,
-        help: "for the upstream's response head; streams are never cut",
+        help: "for the upstream's response head, and for a list or event that is held to be filtered",
     },
     Setting {
         path: "timeouts.probe_interval",

@@ -6,6 +6,7 @@ mod conformance;
 mod decisions;
 mod lifecycle;
 mod limits;
+mod lists;
 mod refusals;
 mod reload;
 mod secrets;

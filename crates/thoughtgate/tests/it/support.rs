@@ -185,3 +185,28 @@ pub fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a 
         .map(|(name, value)| (*name, value.as_str()))
         .collect()
 }
+
+/// An upstream that answers each connection's first request with these bytes, and
+/// closes, or keeps the connection open; whatever a server that speaks no clean HTTP may send. Ends
+/// with its runtime.
+pub async fn raw_upstream(answer: impl Into<Vec<u8>>, stays_open: bool) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let answer = answer.into();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                // One read has the whole of a small request; a probe sends none.
+                if stream.read(&mut [0; 16 * 1024]).await.unwrap_or(0) > 0 {
+                    let _ = stream.write_all(&answer).await;
+                    if stays_open {
+                        let _ = stream.read(&mut [0]).await;
+                    }
+                }
+            });
+        }
+    });
+    url
+}

@@ -1,0 +1,262 @@
+//! Lists of tools in a stream of events, cut as the stream arrives.
+//!
+//! An event is held until it is whole. What a reader that is more lenient than the specification
+//! could take for data is read as such, or ends the stream.
+
+use memchr::memmem;
+
+use super::{Filtered, Unreadable, filter, may_list};
+use crate::headers::Era;
+use crate::sse::{Event, Splitter, TooLarge};
+
+/// Why a stream cannot go on: from here on it would pass unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// An event is larger than may be held.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// The data of an event.
+    #[error("an event cannot be read: {0}")]
+    Data(#[from] Unreadable),
+    /// A line that some readers take for `data`.
+    #[error("an event has a line that only some readers take for data")]
+    Lines,
+}
+
+/// A stream of events from which tools are taken out.
+#[derive(Debug)]
+pub struct Events {
+    splitter: Splitter,
+    era: Era,
+}
+
+impl Events {
+    /// Events may have at most `bytes_max`.
+    #[must_use]
+    pub fn new(era: Era, bytes_max: usize) -> Events {
+        Events {
+            splitter: Splitter::new(bytes_max),
+            era,
+        }
+    }
+
+    /// Takes a piece of the stream and writes what may be passed on to `out`: all events before the
+    /// one that is refused, if one is. `keep` is asked about each tool.
+    pub fn push(
+        &mut self,
+        piece: &[u8],
+        keep: &mut dyn FnMut(&str) -> bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refused> {
+        self.splitter.push(piece);
+        while let Some(event) = self.splitter.event()? {
+            pass(event, self.era, keep, out)?;
+        }
+        Ok(())
+    }
+
+    /// The end of the stream. An event that lacks its blank line is filtered like any other: some
+    /// readers take it for whole.
+    pub fn finish(
+        &mut self,
+        keep: &mut dyn FnMut(&str) -> bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refused> {
+        match self.splitter.rest() {
+            Some(event) => pass(event, self.era, keep, out),
+            None => Ok(()),
+        }
+    }
+
+    /// Bytes that are held because their event is not whole.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.splitter.held()
+    }
+}
+
+fn pass(
+    event: Event<'_>,
+    era: Era,
+    keep: &mut dyn FnMut(&str) -> bool,
+    out: &mut Vec<u8>,
+) -> Result<(), Refused> {
+    if has_hidden_data(event.bytes()) || event.fields().any(|field| field.resembles_data()) {
+        return Err(Refused::Lines);
+    }
+    let Some(data) = event.data() else {
+        out.extend_from_slice(event.bytes());
+        return Ok(());
+    };
+    match read(&data, era, keep)? {
+        Filtered::Unchanged => {
+            check_lines(&data, keep)?;
+            out.extend_from_slice(event.bytes());
+        }
+        Filtered::Changed(message) => {
+            check_lines(&message, keep)?;
+            event.write_with_data(&message, out);
+        }
+    }
+    Ok(())
+}
+
+/// Filters the data of an event, whatever its type: some clients look at none. Other text than JSON,
+/// such as `ping`, passes.
+fn read(data: &[u8], era: Era, keep: &mut dyn FnMut(&str) -> bool) -> Result<Filtered, Unreadable> {
+    match filter(data, era, keep) {
+        Err(Unreadable::NotJson) if !may_list(data) => Ok(Filtered::Unchanged),
+        read => read,
+    }
+}
+
+/// Some clients read each line of data as a message: none may have a list that is not cut.
+fn check_lines(data: &[u8], keep: &mut dyn FnMut(&str) -> bool) -> Result<(), Refused> {
+    if !data.contains(&b'\n') {
+        return Ok(());
+    }
+    for line in data.split(|byte| *byte == b'\n') {
+        match filter(line, Era::Legacy, keep) {
+            Ok(Filtered::Changed(_)) | Err(Unreadable::Ambiguous) => return Err(Refused::Lines),
+            Ok(Filtered::Unchanged) | Err(Unreadable::NotJson) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether `data` follows a character at which some readers end a line, as Python's `splitlines`
+/// does, and this one does not.
+fn has_hidden_data(bytes: &[u8]) -> bool {
+    const LINE_ENDS: [&[u8]; 8] = [
+        b"\x0B",
+        b"\x0C",
+        b"\x1C",
+        b"\x1D",
+        b"\x1E",
+        b"\xC2\x85",
+        b"\xE2\x80\xA8",
+        b"\xE2\x80\xA9",
+    ];
+    memmem::find_iter(bytes, b"data").any(|at| {
+        let before = bytes.get(..at).unwrap_or_default();
+        LINE_ENDS.iter().any(|end| before.ends_with(end))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = r#"{"id":1,"result":{"tools":[{"name":"a"},{"name":"b"}]}}"#;
+    const CUT: &str = r#"{"id":1,"result":{"tools":[{"name":"a"}]}}"#;
+
+    /// What comes out of a stream, the same in pieces of any size.
+    fn filtered(stream: impl AsRef<[u8]>) -> Result<String, Refused> {
+        let stream = stream.as_ref();
+        let in_pieces = |size: usize| {
+            let mut events = Events::new(Era::Legacy, 1000);
+            let keep = &mut |name: &str| name == "a";
+            let mut out = Vec::new();
+            let mut refused = Ok(());
+            for piece in stream.chunks(size) {
+                refused = refused.and_then(|()| events.push(piece, keep, &mut out));
+            }
+            refused = refused.and_then(|()| events.finish(keep, &mut out));
+            (refused, String::from_utf8(out).unwrap())
+        };
+        let (refused, out) = in_pieces(stream.len());
+        for size in 1..stream.len() {
+            assert_eq!(
+                in_pieces(size),
+                (refused, out.clone()),
+                "in pieces of {size}"
+            );
+        }
+        refused.map(|()| out)
+    }
+
+    #[test]
+    fn lists_are_cut_and_all_else_stays() {
+        for (stream, expected) in [
+            (
+                format!("id: 1\r\ndata: {LIST}\r\n\r\n"),
+                format!("id: 1\r\ndata: {CUT}\n\r\n"),
+            ),
+            (
+                format!("\u{feff}data:{LIST}\n\n"),
+                format!("\u{feff}data: {CUT}\n\n"),
+            ),
+            (format!("data: {LIST}\r\r"), format!("data: {CUT}\n\r")),
+            (
+                format!("data: {LIST}\ndata\ndata:\n\n"),
+                format!("data: {CUT}\ndata: \ndata: \n\n"),
+            ),
+            (
+                format!("event: ping\ndata: {LIST}\n\n"),
+                format!("event: ping\ndata: {CUT}\n\n"),
+            ),
+            (format!("data: [{LIST}]\n\n"), format!("data: [{CUT}]\n\n")),
+            (
+                format!(": c\ndata: 1\n\ndata: {LIST}"),
+                format!(": c\ndata: 1\n\ndata: {CUT}\n"),
+            ),
+        ] {
+            assert_eq!(filtered(&stream), Ok(expected), "{stream:?}");
+        }
+        for stream in [
+            "event: ping\ndata: ping\n\n: c\r\n\r\n\r\rdata\n\nid: 5\ndata: \n\n",
+            "data: [DONE]\n\ndata: {\"a\":NaN}\n\nretry: 1\n\n",
+            "data: {\"a\":\ndata: 1}\n\nid: half",
+            "\n\n\n\r\n",
+        ] {
+            assert_eq!(filtered(stream).as_deref(), Ok(stream));
+        }
+    }
+
+    #[test]
+    fn a_list_over_many_lines_stays_a_whole_event() {
+        let lines =
+            "{ \"result\":\n{\"tools\": [\n{\n\"name\": \"a\"\n},\n{\"name\": \"b\"}\n]\n}}";
+        let data = |text: &str| text.replace('\n', "\ndata: ");
+        let out = filtered(format!("event: message\ndata: {}\n\n", data(lines)));
+        let cut = "{ \"result\":\n{\"tools\": [{\n\"name\": \"a\"\n}]\n}}";
+        assert_eq!(out, Ok(format!("event: message\ndata: {}\n\n", data(cut))));
+    }
+
+    #[test]
+    fn what_another_reader_could_take_for_a_list_is_refused() {
+        for stream in [
+            format!("Data: {LIST}\n\n"),
+            format!(" data: {LIST}\n\n"),
+            format!("data : {LIST}\n\n"),
+            format!("data: 1\n\n\u{feff}data: {LIST}\n\n"),
+            format!("id: \u{2028}data: {LIST}\n\n"),
+            format!(": \u{b}data: {LIST}\n\n"),
+            format!("data: {{\"a\":\ndata: {LIST}\ndata: }}\n\n"),
+            format!("data: {LIST}\0\n\n"),
+            format!("data: {LIST}{LIST}\n\n"),
+            format!("event: x\ndata: {LIST},\n\n"),
+            "data: {\"result\":{\"tools\":[],\"Tools\":[]}}\n\n".to_owned(),
+        ] {
+            assert!(filtered(&stream).is_err(), "{stream:?}");
+        }
+        assert!(filtered(b"data: {\"result\":{\"tools\":[\"\xff\"]}}\n\n").is_err());
+        assert!(matches!(
+            filtered("data:".repeat(300)),
+            Err(Refused::TooLarge(_))
+        ));
+    }
+
+    #[test]
+    fn what_comes_before_a_refused_event_is_passed_on() {
+        let mut events = Events::new(Era::Legacy, 20);
+        let mut out = Vec::new();
+        let stream = format!("data: 1\n\n{}", "x".repeat(30));
+        assert!(
+            events
+                .push(stream.as_bytes(), &mut |_| true, &mut out)
+                .is_err()
+        );
+        assert_eq!(out, b"data: 1\n\n");
+    }
+}

@@ -1,0 +1,133 @@
+//! A stream of events in which lists of tools are cut; an event is held back until it is whole.
+//!
+//! An event that cannot be read, is too large, or takes too long ends the stream with an error.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Frame;
+use thoughtgate_mcp::tools::{Events, Refused};
+use thoughtgate_mcp::{codes, sse};
+use tokio::time::{Sleep, sleep};
+
+use super::{Filter, Unfiltered};
+use crate::body::{BodyError, Relay};
+use crate::budget::{Reserved, Spent};
+use crate::forward::Failed;
+use crate::metrics::Failure;
+use crate::settings::Rules;
+
+/// The events of an upstream's answer as the client gets them.
+pub struct EventFilter {
+    relay: Option<Relay>,
+    filter: Filter,
+    events: Events,
+    /// For what is held; `None` once the stream has ended.
+    reserved: Option<Reserved>,
+    at_most: Duration,
+    /// Runs while an event is held.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl EventFilter {
+    /// Filters `relay`'s events, each of at most `limits.list_bytes` and `timeouts.response`.
+    #[must_use]
+    pub fn new(relay: Relay, filter: Filter, rules: &Rules) -> EventFilter {
+        let reserved = filter.shared.budget.reserve(0).ok();
+        EventFilter {
+            relay: Some(relay),
+            events: Events::new(filter.era, rules.limits.list_bytes),
+            filter,
+            reserved,
+            at_most: rules.response_timeout,
+            deadline: None,
+        }
+    }
+
+    /// The next events, and comments that the upstream sends to keep the stream open.
+    pub fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        while let Some(relay) = &mut self.relay {
+            let mut out = Vec::new();
+            let step = match relay.poll(context) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => self.take(&data, &mut out),
+                    Err(_) => Ok(()),
+                },
+                Poll::Ready(Some(Err(error))) => {
+                    self.relay = None;
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                Poll::Ready(None) => {
+                    self.relay = None;
+                    self.finish(&mut out)
+                }
+                Poll::Pending if self.is_late(context) => {
+                    Err(Failed::List(Unfiltered::Slow(self.at_most)))
+                }
+                Poll::Pending => return Poll::Pending,
+            };
+            if let Err(failed) = step {
+                self.end(&failed, &mut out);
+            }
+            if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from(out)))));
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn take(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), Failed> {
+        let reserved = self.reserved.as_mut().ok_or(Spent)?;
+        reserved.grow(data.len())?;
+        let (filter, events) = (&self.filter, &mut self.events);
+        filter
+            .with_decision(|keep| events.push(data, keep, out))
+            .map_err(refused)?;
+        let held = events.held();
+        reserved.shrink_to(held);
+        if held == 0 {
+            self.deadline = None;
+        } else if self.deadline.is_none() {
+            self.deadline = Some(Box::pin(sleep(self.at_most)));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failed> {
+        let (filter, events) = (&self.filter, &mut self.events);
+        filter
+            .with_decision(|keep| events.finish(keep, out))
+            .map_err(refused)
+    }
+
+    /// Whether an event that began has not ended in time.
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        let deadline = self.deadline.as_mut();
+        deadline.is_some_and(|deadline| deadline.as_mut().poll(context).is_ready())
+    }
+
+    /// Ends the stream with an error, which takes the place of the answer.
+    fn end(&mut self, failed: &Failed, out: &mut Vec<u8>) {
+        // Dropping it leaves nothing of an upstream that is not read on.
+        self.relay = None;
+        self.reserved = None;
+        self.deadline = None;
+        let code = if let Failed::Spent(_) = failed {
+            codes::OVERLOADED
+        } else {
+            self.filter.shared.metrics.failure(Failure::Invalid);
+            codes::UPSTREAM_INVALID
+        };
+        let error = self.filter.error(code, &failed.to_string());
+        out.extend_from_slice(&sse::encode(&error));
+    }
+}
+
+fn refused(refused: Refused) -> Failed {
+    Failed::List(refused.into())
+}
