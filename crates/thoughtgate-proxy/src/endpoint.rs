@@ -43,22 +43,11 @@ pub async fn serve(worker: &Arc<Worker>, request: http::Request<Incoming>) -> Re
     let (mut parts, body) = request.into_parts();
     let snapshot = worker.shared.snapshot();
     if let Err(rejected) = snapshot.rules.guard.check(&parts.headers) {
-        let message = match rejected {
-            Rejected::Host => "this Host is not served (configure `allowed_hosts` to accept it)",
-            Rejected::Origin => {
-                "this Origin is not accepted (configure `allowed_origins` to accept it)"
-            }
-        };
-        return refuse(
-            &worker.shared,
-            StatusCode::FORBIDDEN,
-            codes::INVALID_REQUEST,
-            message,
-        );
+        return turn_away(&worker.shared, rejected);
     }
     parts.uri = Uri::from(worker.shared.settings.upstream.path(parts.uri.query()));
     match parts.method {
-        Method::POST => post(worker, &snapshot, parts, body).await,
+        Method::POST => post(worker, snapshot, parts, body).await,
         Method::GET => bodiless(worker, &snapshot, parts, &body, STREAM).await,
         Method::DELETE => bodiless(worker, &snapshot, parts, &body, SESSION_DELETE).await,
         _ => {
@@ -78,7 +67,7 @@ pub async fn serve(worker: &Arc<Worker>, request: http::Request<Incoming>) -> Re
 
 async fn post(
     worker: &Arc<Worker>,
-    snapshot: &Snapshot,
+    mut snapshot: Arc<Snapshot>,
     parts: Parts,
     body: Incoming,
 ) -> Response<Body> {
@@ -111,6 +100,13 @@ async fn post(
         Ok(inbound) => inbound,
         Err(unread) => return answer::unread(shared, unread),
     };
+    // A client that holds back its last byte must not keep the rights it had before a reload.
+    if shared.renew(&mut snapshot)
+        && let Err(rejected) = snapshot.rules.guard.check(&parts.headers)
+    {
+        return turn_away(shared, rejected);
+    }
+    let snapshot = &*snapshot;
     let bytes = &inbound.bytes;
     let (call, decision, addressed) = match understand(shared, snapshot, &parts, bytes) {
         Ok(understood) => understood,
@@ -335,6 +331,21 @@ fn verdict(decision: &Decision) -> Verdict {
         Outcome::Reject if decision.error.is_some() => Verdict::Error,
         Outcome::Reject => Verdict::Reject,
     }
+}
+
+fn turn_away(shared: &Shared, rejected: Rejected) -> Response<Body> {
+    let message = match rejected {
+        Rejected::Host => "this Host is not served (configure `allowed_hosts` to accept it)",
+        Rejected::Origin => {
+            "this Origin is not accepted (configure `allowed_origins` to accept it)"
+        }
+    };
+    refuse(
+        shared,
+        StatusCode::FORBIDDEN,
+        codes::INVALID_REQUEST,
+        message,
+    )
 }
 
 /// Refuses a request whose body is not read.

@@ -1,7 +1,7 @@
 //! What all threads of one proxy share: settings, the policy snapshot, health, counters.
 //!
-//! A request reads the snapshot once and decides by it alone, so a reload never mixes with a
-//! decision that is being made.
+//! A request is decided by one snapshot alone, so a reload never mixes with a decision that is being
+//! made.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -132,7 +132,7 @@ impl Shared {
         self.approvals.get()
     }
 
-    /// Puts a new set in force at once, for every request that has not been read yet.
+    /// Puts a new set in force at once, for every request that is not complete yet.
     ///
     /// Called by the one thread that reloads.
     pub fn install(&self, rules: Rules, engine: Engine, took: Duration) -> u64 {
@@ -161,10 +161,20 @@ impl Shared {
         *lock(&self.reload_refused)
     }
 
-    /// What is in force now. A request takes it once and keeps to it.
+    /// What is in force now. A request is decided by the one that is in force when it is complete.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Takes what is in force now in place of `snapshot`; whether it is another one.
+    pub fn renew(&self, snapshot: &mut Arc<Snapshot>) -> bool {
+        let current = self.snapshot.load();
+        if Arc::ptr_eq(&current, snapshot) {
+            return false;
+        }
+        *snapshot = Arc::clone(&current);
+        true
     }
 
     /// Records a probe.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::Signal;
-use thoughtgate_test::client::Connection;
+use thoughtgate_test::client::{Connection, RawConnection};
 use thoughtgate_test::mock_mcp::{self, MockMcp};
 
 use crate::support::{PATIENCE, Proxy, call, refused_reloads};
@@ -157,6 +157,64 @@ async fn sighup_reloads() {
     proxy.process.signal(Signal::HUP).unwrap();
     generation_is(&proxy, 2.0).await;
     assert_eq!(allowed(&proxy).await, (true, false));
+}
+
+/// Sends a call of `a` up to its last byte, lets `reload` happen, and returns the end of the answer.
+async fn held_back(proxy: &Proxy, head: &str, reload: impl Future<Output = ()>) -> String {
+    let body = call("a");
+    let (first, last) = body.split_at(body.len() - 1);
+    let mut client = RawConnection::open(&proxy.url()).await.unwrap();
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\n{head}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{first}",
+        body.len()
+    );
+    client.send(request).await.unwrap();
+    // The head must have been read with the old set in force.
+    while proxy.metric("thoughtgate_requests_in_flight").await != Some(1.0) {}
+    reload.await;
+    client.send(last).await.unwrap();
+    let answer = client.read_to_end().await.unwrap();
+    String::from_utf8(answer.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_whose_last_byte_is_late_is_decided_by_the_new_set() {
+    let (upstream, folder) = set_up(A);
+    let proxy = Proxy::start(&upstream.url(), &folder.path().join("p.cedar"));
+    let answer = held_back(&proxy, "host: localhost\r\n", async {
+        rename_into(folder.path(), B);
+        generation_is(&proxy, 2.0).await;
+    })
+    .await;
+    assert!(answer.contains("40301"), "{answer}");
+    assert_eq!(upstream.stats().requests, 0);
+}
+
+#[tokio::test]
+async fn and_identified_and_guarded_by_the_new_rules() {
+    for (rules, expected) in [
+        (
+            "allowed_hosts: [tools.example]\nagent: {header: x-agent}",
+            "401 Unauthorized",
+        ),
+        ("allowed_hosts: []", "403 Forbidden"),
+    ] {
+        let (upstream, folder) = set_up(A);
+        let config = folder.path().join("thoughtgate.yaml");
+        let text = |rules: &str| {
+            let url = upstream.url();
+            format!("upstream: {{url: '{url}'}}\npolicy: p.cedar\n{rules}\n")
+        };
+        std::fs::write(&config, text("allowed_hosts: [tools.example]")).unwrap();
+        let proxy = Proxy::with(&["--config", config.to_str().unwrap()], &[]);
+        let answer = held_back(&proxy, "host: tools.example\r\n", async {
+            std::fs::write(&config, text(rules)).unwrap();
+            generation_is(&proxy, 2.0).await;
+        })
+        .await;
+        assert!(answer.contains(expected), "{rules}: {answer}");
+        assert_eq!(upstream.stats().requests, 0);
+    }
 }
 
 /// Sets alternate between "only a" and "only b". Whoever asks for both on one connection between two
