@@ -1,30 +1,70 @@
 //! `cargo xtask ci`: all that CI checks, in the order in which a failure is found soonest.
 //!
-//! Deliberately absent: installing tools, and anything that a contributor could not run.
+//! Deliberately absent: installing tools, and anything that a contributor could not run. A tool that
+//! is missing fails its step: a check that cannot fail checks nothing.
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use xshell::{Shell, cmd};
 
 use crate::exit::Exit;
-use crate::workspace;
+use crate::{flags, workspace};
 
 /// A check: its name, and the cargo command that makes it.
 struct Step {
     name: &'static str,
     args: &'static [&'static str],
     env: Option<(&'static str, &'static str)>,
+    /// The tool that cargo does not bring along, with the command that gets it.
+    needs: Option<Tool>,
+    /// What the step leaves out, and where that is checked instead.
+    leaves_out: Option<&'static str>,
 }
 
+/// A cargo subcommand that is installed on its own.
+struct Tool {
+    name: &'static str,
+    remedy: &'static str,
+}
+
+impl Step {
+    const fn cargo(name: &'static str, args: &'static [&'static str]) -> Step {
+        Step {
+            name,
+            args,
+            env: None,
+            needs: None,
+            leaves_out: None,
+        }
+    }
+}
+
+/// The step that scripts leave to `cargo xtask test`, which they end with.
+const TESTS: &str = "tests";
+
+/// How to get cargo-deny; `doctor` says it too.
+pub const GET_CARGO_DENY: &str = "cargo install --locked cargo-deny";
+
 const STEPS: &[Step] = &[
+    Step::cargo("format", &["fmt", "--all", "--check"]),
     Step {
-        name: "format",
-        args: &["fmt", "--all", "--check"],
-        env: None,
+        needs: Some(Tool {
+            name: "deny",
+            remedy: GET_CARGO_DENY,
+        }),
+        leaves_out: Some(
+            "advisories are skipped here, their database is not in this checkout: \
+             the GitHub workflow checks them",
+        ),
+        ..Step::cargo(
+            "dependencies",
+            &["deny", "check", "bans", "licenses", "sources"],
+        )
     },
-    Step {
-        name: "lints",
-        args: &[
+    Step::cargo(
+        "lints",
+        &[
             "clippy",
             "--workspace",
             "--all-targets",
@@ -33,47 +73,56 @@ const STEPS: &[Step] = &[
             "--deny",
             "warnings",
         ],
-        env: None,
-    },
+    ),
     Step {
-        name: "documentation",
-        args: &[
-            "doc",
-            "--workspace",
-            "--no-deps",
-            "--locked",
-            "--document-private-items",
-        ],
         env: Some(("RUSTDOCFLAGS", "--deny warnings")),
+        ..Step::cargo(
+            "documentation",
+            &[
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--locked",
+                "--document-private-items",
+            ],
+        )
     },
-    Step {
-        name: "tests",
-        args: &["test", "--workspace", "--locked"],
-        env: None,
-    },
-    Step {
-        name: "metrics smoke run",
-        args: &["xtask", "metrics", "--quick"],
-        env: None,
-    },
+    Step::cargo(TESTS, &["test", "--workspace", "--locked"]),
+    Step::cargo("metrics smoke run", &["xtask", "metrics", "--quick"]),
 ];
 
 /// Runs the steps until one fails; that is exit 1.
-pub fn run() -> anyhow::Result<Exit> {
+pub fn run(flags: &flags::Ci) -> anyhow::Result<Exit> {
     let shell = Shell::new()?;
     shell.change_dir(workspace::root());
-    Ok(run_steps(STEPS, |step| {
+    let steps = STEPS
+        .iter()
+        .filter(|step| !(flags.skip_tests && step.name == TESTS));
+    Ok(run_steps(&steps.collect::<Vec<_>>(), |step| {
+        if let Some(tool) = &step.needs {
+            let name = tool.name;
+            let version = cmd!(shell, "cargo {name} --version")
+                .quiet()
+                .ignore_stderr();
+            version.read().with_context(|| {
+                format!("cargo-{name} is missing; get it with `{}`", tool.remedy)
+            })?;
+        }
         let args = step.args;
         let command = cmd!(shell, "cargo {args...}").quiet();
         let command = match step.env {
             Some((key, value)) => command.env(key, value),
             None => command,
         };
-        command.run().map_err(anyhow::Error::from)
+        command.run()?;
+        if let Some(note) = step.leaves_out {
+            eprintln!("{}: {note}", step.name);
+        }
+        Ok(())
     }))
 }
 
-fn run_steps(steps: &[Step], mut run: impl FnMut(&Step) -> anyhow::Result<()>) -> Exit {
+fn run_steps(steps: &[&Step], mut run: impl FnMut(&Step) -> anyhow::Result<()>) -> Exit {
     let mut times: Vec<String> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         eprintln!(
@@ -111,15 +160,19 @@ fn describe(elapsed: Duration) -> String {
 mod tests {
     use super::*;
 
+    fn all() -> Vec<&'static Step> {
+        STEPS.iter().collect()
+    }
+
     #[test]
     fn the_first_failing_step_ends_it_and_is_named() {
         let mut ran = Vec::new();
-        let exit = run_steps(STEPS, |step| {
+        let exit = run_steps(&all(), |step| {
             ran.push(step.name);
             anyhow::ensure!(step.name != "documentation", "a broken link");
             Ok(())
         });
-        assert_eq!(ran, ["format", "lints", "documentation"]);
+        assert_eq!(ran, ["format", "dependencies", "lints", "documentation"]);
         assert_eq!(exit.code(), 1);
         assert!(
             exit.line()
@@ -128,7 +181,8 @@ mod tests {
             exit.line()
         );
         assert!(
-            exit.line().contains("passed: format 0 s, lints 0 s"),
+            exit.line()
+                .contains("passed: format 0 s, dependencies 0 s, lints 0 s"),
             "{}",
             exit.line()
         );
@@ -136,6 +190,6 @@ mod tests {
 
     #[test]
     fn all_steps_passing_is_fine() {
-        assert_eq!(run_steps(STEPS, |_| Ok(())).code(), 0);
+        assert_eq!(run_steps(&all(), |_| Ok(())).code(), 0);
     }
 }

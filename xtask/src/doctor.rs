@@ -8,6 +8,7 @@ mod probe;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::ci::GET_CARGO_DENY;
 use crate::exit::{self, Exit};
 use crate::workspace;
 
@@ -103,6 +104,13 @@ const NEEDS: &[Need] = &[
         costs: "no metric; the MCP conformance tests",
         remedy: "install Node.js 22 from its own packages",
         probe: probe::node,
+    },
+    Need {
+        name: "cargo-deny",
+        core: false,
+        costs: "no metric; cargo xtask ci, which checks bans, licences and sources with it",
+        remedy: GET_CARGO_DENY,
+        probe: probe::cargo_deny,
     },
     Need {
         name: "nginx",

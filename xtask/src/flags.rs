@@ -29,7 +29,7 @@ pub enum Command {
     /// Run all tests
     Test(Test),
     /// Run all that CI checks
-    Ci,
+    Ci(Ci),
     /// Remove what a killed run left behind; started by the tools layer alone.
     #[command(name = "__reap", hide = true)]
     Reap,
@@ -142,6 +142,14 @@ pub struct Test {
         value_name = "ARGS"
     )]
     pub args: Vec<String>,
+}
+
+/// What of CI to run.
+#[derive(Debug, Args)]
+pub struct Ci {
+    /// Leave the tests out: for scripts that run `cargo xtask test` themselves
+    #[arg(long)]
+    pub skip_tests: bool,
 }
 
 /// A value of `--tier`.

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Command::Doctor => doctor::run(),
         Command::Image(image) => image::run(&image),
         Command::Test(test) => test::run(&test),
-        Command::Ci => ci::run(),
+        Command::Ci(ci) => ci::run(&ci),
         Command::Reap => {
             tools::process::reaper_main();
             return ExitCode::SUCCESS;

@@ -21,6 +21,10 @@ pub(super) fn cargo(workspace: &Path) -> anyhow::Result<String> {
     )
 }
 
+pub(super) fn cargo_deny(workspace: &Path) -> anyhow::Result<String> {
+    says(Launch::new("cargo").arg("deny"), workspace)
+}
+
 pub(super) fn rustc(workspace: &Path) -> anyhow::Result<String> {
     says(Launch::new("rustc"), workspace)
 }
