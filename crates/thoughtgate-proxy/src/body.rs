@@ -16,6 +16,7 @@ use tokio::sync::mpsc::Receiver;
 
 use crate::budget::Reserved;
 use crate::listing::EventFilter;
+use crate::slots::Busy;
 use crate::state::InFlight;
 use crate::upstream::Lease;
 
@@ -35,6 +36,8 @@ pub struct Body {
     in_flight: Option<InFlight>,
     /// Room for what is held of it.
     reserved: Option<Reserved>,
+    /// Held until the body is gone: its connection is in use.
+    busy: Option<Busy>,
 }
 
 enum Content {
@@ -49,41 +52,25 @@ impl Body {
     #[must_use]
     pub fn own(bytes: impl Into<Bytes>) -> Body {
         let bytes = bytes.into();
-        Body {
-            content: Content::Own((!bytes.is_empty()).then_some(bytes)),
-            in_flight: None,
-            reserved: None,
-        }
+        Body::of(Content::Own((!bytes.is_empty()).then_some(bytes)))
     }
 
     /// The upstream's frames as they come.
     #[must_use]
     pub fn relay(relay: Relay) -> Body {
-        Body {
-            content: Content::Relay(relay),
-            in_flight: None,
-            reserved: None,
-        }
+        Body::of(Content::Relay(relay))
     }
 
     /// The upstream's events, tool lists filtered.
     #[must_use]
     pub fn events(filter: EventFilter) -> Body {
-        Body {
-            content: Content::Events(Box::new(filter)),
-            in_flight: None,
-            reserved: None,
-        }
+        Body::of(Content::Events(Box::new(filter)))
     }
 
     /// What somebody else says, piece by piece; dropping the sender ends it.
     #[must_use]
     pub fn fed(pieces: Receiver<Result<Bytes, BodyError>>) -> Body {
-        Body {
-            content: Content::Fed(pieces),
-            in_flight: None,
-            reserved: None,
-        }
+        Body::of(Content::Fed(pieces))
     }
 
     /// Gives `reserved` back as the body is sent.
@@ -93,10 +80,26 @@ impl Body {
         self
     }
 
+    fn of(content: Content) -> Body {
+        Body {
+            content,
+            in_flight: None,
+            reserved: None,
+            busy: None,
+        }
+    }
+
     /// Keeps the request counted as in flight until the body has been sent.
     #[must_use]
     pub fn counted(mut self, in_flight: InFlight) -> Body {
         self.in_flight = Some(in_flight);
+        self
+    }
+
+    /// Keeps the connection's place until the body has been sent.
+    #[must_use]
+    pub fn occupying(mut self, busy: Busy) -> Body {
+        self.busy = Some(busy);
         self
     }
 }

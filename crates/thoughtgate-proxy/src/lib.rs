@@ -5,13 +5,14 @@
 //! plain data. Nothing here logs per request.
 //!
 //! ```text
-//! server ─ route ─┬─ admin                      /health /ready /metrics
-//!                 ├─ endpoint ─┬─ forward ─ upstream
-//!                 │            ├─ listing       tools/list, cut by the same decision
-//!                 │            └─ answer        refusals
-//!                 └─ well_known ─ forward
+//! accept ─ server ─ route ─┬─ admin                      /health /ready /metrics
+//!                          ├─ endpoint ─┬─ forward ─ upstream
+//!                          │            ├─ listing       tools/list, cut by the same decision
+//!                          │            └─ answer        refusals
+//!                          └─ well_known ─ forward
 //! ```
 
+mod accept;
 mod admin;
 mod answer;
 mod approve;
@@ -31,6 +32,8 @@ mod probe;
 mod process;
 mod server;
 mod settings;
+mod slots;
+mod sockets;
 mod state;
 mod upstream;
 mod well_known;

@@ -121,6 +121,8 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Open client connections.
     pub connections: Gauge,
+    /// Idle connections closed to make room for others.
+    pub connections_evicted: Counter,
     /// Reservations of buffer space that found no room.
     pub budget_refused: Counter,
     /// Audit lines that were not written.
@@ -142,8 +144,6 @@ impl Default for Metrics {
         let in_flight = Gauge::default();
         let connections = Gauge::default();
         let policy_load_seconds = Gauge::default();
-        let audit_dropped = Counter::default();
-        let budget_refused = Counter::default();
         let policy_generation = Gauge::default();
         let policies = Gauge::default();
         registry.register(
@@ -181,20 +181,25 @@ impl Default for Metrics {
             "Requests being handled",
             in_flight.clone(),
         );
-        registry.register(
+        let audit_dropped = counter(
+            &mut registry,
             "audit_dropped",
             "Audit lines that were not written",
-            audit_dropped.clone(),
         );
-        registry.register(
+        let budget_refused = counter(
+            &mut registry,
             "budget_refused",
             "Requests refused because `limits.buffered_bytes` was spent",
-            budget_refused.clone(),
         );
         registry.register(
             "connections",
             "Open client connections",
             connections.clone(),
+        );
+        let connections_evicted = counter(
+            &mut registry,
+            "connections_evicted",
+            "Idle client connections closed to make room for others",
         );
         registry.register(
             "policy_load_seconds",
@@ -220,6 +225,7 @@ impl Default for Metrics {
             upstream_latency,
             in_flight,
             connections,
+            connections_evicted,
             audit_dropped,
             budget_refused,
             policy_load_seconds,
@@ -227,6 +233,13 @@ impl Default for Metrics {
             policies,
         }
     }
+}
+
+/// A counter without labels.
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
 }
 
 impl Metrics {

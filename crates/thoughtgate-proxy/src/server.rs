@@ -1,14 +1,12 @@
-//! Sockets and threads: accepts connections, hands each to the worker that has fewest, drains.
+//! A server's life: binds, starts the workers, serves each connection, drains.
 //!
 //! Each worker is one thread with a current-thread runtime and an upstream pool of its own, so that
-//! a request never crosses threads. One acceptor spreads connections evenly, which `SO_REUSEPORT`
-//! does not when they are few and long-lived.
+//! a request never crosses threads. How connections come to them is told in [`crate::accept`].
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
@@ -18,17 +16,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
 
+use crate::accept::{self, Handoff, Open};
 use crate::body::Body;
 use crate::drain::drain;
 use crate::endpoint::{self, Worker};
+use crate::slots::Slot;
 use crate::state::{Bringing, Shared};
 use crate::upstream::Pool;
-use crate::{admin, answer, approve, probe, well_known};
+use crate::{admin, answer, approve, probe, sockets, well_known};
 
-/// Ample for request heads; a longer one is answered 431.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Of each direction of a connection, so with a thousand of them what memory they take at least. A
+/// head must fit, else it is answered 431; Node's servers, which many MCP servers are, stop at the same.
+const BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// For the head of a request beyond `limits.connections`.
+const SPARE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A bound proxy that does not serve yet.
 pub struct Server {
@@ -46,17 +48,24 @@ pub struct Drained {
 
 /// Which routes a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Routes {
+pub enum Routes {
+    /// All of them.
     All,
+    /// All but the admin routes, which have their own address.
     Mcp,
+    /// The admin routes.
     Admin,
 }
 
 impl Server {
     /// Binds the sockets of the settings. The error names the address.
     pub fn bind(shared: Arc<Shared>) -> std::io::Result<Server> {
-        let main = listen(shared.settings.listen)?;
-        let admin = shared.settings.admin_listen.map(listen).transpose()?;
+        let main = sockets::listen(shared.settings.listen)?;
+        let admin = shared
+            .settings
+            .admin_listen
+            .map(sockets::listen)
+            .transpose()?;
         Ok(Server {
             shared,
             main,
@@ -91,7 +100,6 @@ impl Server {
         } else {
             Routes::All
         };
-        let slots = Arc::new(Semaphore::new(shared.settings.connections));
         let workers = (0..shared.settings.workers.max(1))
             .map(|index| Handoff::start(index, &shared, main_routes))
             .collect::<std::io::Result<Vec<_>>>()?;
@@ -99,13 +107,12 @@ impl Server {
         // Approved calls of clients that did not wait are made here, off the workers.
         let making = tokio::spawn(approve::run_deferred(worker(&shared)));
         let admin_serving =
-            admin.map(|listener| tokio::spawn(serve_admin(Arc::clone(&shared), listener)));
+            admin.map(|listener| tokio::spawn(accept::admin(Arc::clone(&shared), listener)));
         {
-            let listener = tokio::net::TcpListener::from_std(main)?;
-            let accepting = pin!(accept(&shared, &listener, &slots, &workers));
+            let accepting = pin!(accept::clients(&shared, main, main_routes, &workers));
             let stop = pin!(stop);
             tokio::select! {
-                () = accepting => {}
+                ended = accepting => ended?,
                 () = stop => {}
             }
             // The listener is closed here: a new client is refused and finds another instance.
@@ -121,60 +128,8 @@ impl Server {
     }
 }
 
-/// A worker thread, and the way to hand it connections.
-struct Handoff {
-    streams: mpsc::UnboundedSender<(std::net::TcpStream, Slot)>,
-    open: Arc<AtomicUsize>,
-}
-
-/// A connection's place under the limit, and in its worker's count.
-struct Slot {
-    _permit: tokio::sync::OwnedSemaphorePermit,
-    open: Arc<AtomicUsize>,
-    /// Until it has been told to bring no more requests.
-    bringing: Option<Bringing>,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Handoff {
-    fn start(index: usize, shared: &Arc<Shared>, routes: Routes) -> std::io::Result<Handoff> {
-        let (streams, mut incoming) = mpsc::unbounded_channel::<(std::net::TcpStream, Slot)>();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let worker = worker(shared);
-        std::thread::Builder::new()
-            .name(format!("worker-{index}"))
-            .spawn(move || {
-                runtime.block_on(async move {
-                    tokio::spawn(Arc::clone(&worker.pool).upkeep());
-                    while let Some((stream, slot)) = incoming.recv().await {
-                        if let Ok(stream) = TcpStream::from_std(stream) {
-                            tokio::spawn(connection(
-                                Arc::clone(&worker),
-                                stream,
-                                routes,
-                                Some(slot),
-                            ));
-                        }
-                    }
-                    // What is in flight is finished by tasks of this runtime; the process ends it.
-                    std::future::pending::<()>().await;
-                });
-            })?;
-        Ok(Handoff {
-            streams,
-            open: Arc::new(AtomicUsize::new(0)),
-        })
-    }
-}
-
-fn worker(shared: &Arc<Shared>) -> Arc<Worker> {
+/// What one thread serves requests with.
+pub fn worker(shared: &Arc<Shared>) -> Arc<Worker> {
     let pool = Pool::new(
         shared.settings.upstream.clone(),
         shared.settings.connect_timeout,
@@ -185,69 +140,71 @@ fn worker(shared: &Arc<Shared>) -> Arc<Worker> {
     })
 }
 
-async fn accept(
-    shared: &Arc<Shared>,
-    listener: &tokio::net::TcpListener,
-    slots: &Arc<Semaphore>,
-    workers: &[Handoff],
-) {
-    while let Ok(permit) = Arc::clone(slots).acquire_owned().await {
-        let accepted = listener.accept().await;
-        let Ok(stream) = accepted.and_then(|(stream, _)| stream.into_std()) else {
-            // Out of descriptors, or a client that left again; both pass.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
-        };
-        let Some(least) = workers
-            .iter()
-            .min_by_key(|worker| worker.open.load(Ordering::Relaxed))
-        else {
-            return;
-        };
-        least.open.fetch_add(1, Ordering::Relaxed);
-        let slot = Slot {
-            _permit: permit,
-            open: Arc::clone(&least.open),
-            bringing: Some(shared.bring()),
-        };
-        if least.streams.send((stream, slot)).is_err() {
-            return;
+/// A client's connection, and what counts it for as long as it is open.
+pub struct Client {
+    slot: Slot,
+    /// It came when all places were taken, and is answered once.
+    is_spare: bool,
+    /// Until it has been told to bring no more requests.
+    bringing: Option<Bringing>,
+    _open: Open,
+}
+
+impl Client {
+    /// A client whose requests are served.
+    pub fn new(slot: Slot, bringing: Option<Bringing>, open: Open) -> Client {
+        Client {
+            slot,
+            is_spare: false,
+            bringing,
+            _open: open,
+        }
+    }
+
+    /// A client beyond `limits.connections`.
+    pub fn spare(slot: Slot, open: Open) -> Client {
+        Client {
+            slot,
+            is_spare: true,
+            bringing: None,
+            _open: open,
         }
     }
 }
 
-async fn serve_admin(shared: Arc<Shared>, listener: TcpListener) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-        return;
-    };
-    let worker = worker(&shared);
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(connection(Arc::clone(&worker), stream, Routes::Admin, None));
+/// Serves a connection, on the current runtime.
+pub fn connection(worker: &Arc<Worker>, stream: TcpStream, routes: Routes, client: Client) {
+    let place = client.slot.place();
+    let task = tokio::spawn(serve(Arc::clone(worker), stream, routes, client));
+    place.held_by(task.abort_handle());
+}
+
+async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut client: Client) {
+    let shared = &worker.shared;
+    let bringing = client.bringing.take();
+    let (worker, slot, is_spare) = (&worker, &client.slot, client.is_spare);
+    let service = service_fn(move |request| async move {
+        let response = match slot.begin() {
+            Some(busy) if is_spare => {
+                full(shared, routes, &request).map(|body| body.occupying(busy))
             }
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
-}
-
-async fn connection(
-    worker: Arc<Worker>,
-    stream: TcpStream,
-    routes: Routes,
-    mut slot: Option<Slot>,
-) {
-    let shared = Arc::clone(&worker.shared);
-    shared.metrics.connections.inc();
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| {
-        let worker = Arc::clone(&worker);
-        async move { Ok::<_, Infallible>(route(&worker, routes, request).await) }
+            Some(busy) => route(worker, routes, request)
+                .await
+                .map(|body| body.occupying(busy)),
+            None => no_place(shared),
+        };
+        Ok::<_, Infallible>(response)
     });
+    let head_timeout = if is_spare {
+        SPARE_HEAD_TIMEOUT
+    } else {
+        shared.settings.head_timeout
+    };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(shared.settings.head_timeout)
-        .max_buf_size(HEAD_BYTES_MAX)
+        .header_read_timeout(head_timeout)
+        .keep_alive(!is_spare)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut draining = shared.draining();
     let asked_to_stop = async move {
@@ -260,14 +217,29 @@ async fn connection(
             if routes != Routes::Admin {
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
             }
-            drop(slot.as_mut().and_then(|slot| slot.bringing.take()));
+            drop(bringing);
             (&mut connection).await
         }
     };
     if !ended.is_err_and(|error| error.is_timeout()) {
         drain(&mut connection.into_parts().io.into_inner()).await;
     }
-    shared.metrics.connections.dec();
+}
+
+/// Answers a request beyond `limits.connections`, if it asks about the proxy; refuses it otherwise.
+fn full(shared: &Shared, routes: Routes, request: &Request<Incoming>) -> Response<Body> {
+    let about = (routes != Routes::Mcp)
+        .then(|| admin::serve(shared, request.method(), request.uri().path()))
+        .flatten();
+    about.map_or_else(|| no_place(shared), answer::closing)
+}
+
+fn no_place(shared: &Shared) -> Response<Body> {
+    shared
+        .metrics
+        .refused(StatusCode::SERVICE_UNAVAILABLE.as_u16());
+    let text = "all connections (`limits.connections`) are in use; retry later";
+    answer::closing(answer::busy(&[], false, text))
 }
 
 async fn route(worker: &Arc<Worker>, routes: Routes, request: Request<Incoming>) -> Response<Body> {
@@ -290,24 +262,4 @@ async fn route(worker: &Arc<Worker>, routes: Routes, request: Request<Incoming>)
         StatusCode::NOT_FOUND,
         json!({"error": "no such path"}).to_string().into_bytes(),
     ))
-}
-
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::STREAM,
-        None,
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    let bound = socket
-        .bind(&address.into())
-        .and_then(|()| socket.listen(1024));
-    bound.map_err(|error| {
-        std::io::Error::new(
-            error.kind(),
-            format!("failed to listen on {address}: {error}"),
-        )
-    })?;
-    Ok(socket.into())
 }

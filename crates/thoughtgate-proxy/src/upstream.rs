@@ -13,15 +13,21 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::sockets::notice_dead_peers;
 
 /// Shorter than the keep-alive of the common MCP servers (5 s), so that a request does not meet a
 /// connection which the other side is just closing.
 const IDLE_MAX: Duration = Duration::from_secs(4);
 /// Idle connections kept per worker; further ones are closed.
 const IDLE_COUNT_MAX: usize = 64;
+/// Of each direction of a connection. A response that its client does not read fills this much, some
+/// frames of this size, and no more. A response's head must fit.
+const BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// How often idle connections are looked through.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -121,7 +127,10 @@ impl Target {
                 .await
                 .map_err(|_| UpstreamError::ConnectTimeout(at_most))?
                 .map_err(UpstreamError::Connect)?;
-        stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
+        stream
+            .set_nodelay(true)
+            .and_then(|()| notice_dead_peers(&SockRef::from(&stream)))
+            .map_err(UpstreamError::Connect)?;
         Ok(stream)
     }
 
@@ -173,7 +182,9 @@ async fn handshake<S>(stream: S) -> Result<Sender, UpstreamError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream))
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .handshake(TokioIo::new(stream))
         .await
         .map_err(UpstreamError::Exchange)?;
     // The connection's own error reaches whoever waits on the sender.

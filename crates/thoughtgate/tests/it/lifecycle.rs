@@ -41,20 +41,7 @@ async fn admin_routes_move_to_their_own_port() {
     ]
     .concat();
     let proxy = Proxy::with(&arguments, &[]);
-    let line = proxy
-        .process
-        .output(Output::Stderr)
-        .into_iter()
-        .find(|line| line.contains("admin on "))
-        .unwrap();
-    let admin = line
-        .split("admin on ")
-        .nth(1)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap()
-        .to_owned();
+    let admin = proxy.admin_address();
     for path in ["/health", "/ready", "/metrics"] {
         assert_eq!(proxy.get(path).await.status, 404, "{path}");
     }

@@ -1,3 +1,4 @@
 //! Limits on what clients can make the proxy hold, and that the answers which say so can be read.
 
 mod bodies;
+mod connections;

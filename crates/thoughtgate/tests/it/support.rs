@@ -60,6 +60,14 @@ impl Proxy {
         &self.address
     }
 
+    /// `host:port` of the admin routes that have their own address.
+    pub fn admin_address(&self) -> String {
+        let lines = self.process.output(Output::Stderr);
+        let listening = lines.iter().find_map(|line| line.split_once("admin on "));
+        let (_, address) = listening.expect("no line names the admin address");
+        address.split(' ').next().unwrap().to_owned()
+    }
+
     /// Any path.
     pub fn at(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)

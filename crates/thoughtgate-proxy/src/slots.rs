@@ -1,0 +1,314 @@
+//! Places for client connections: how many may be open, and whose goes when another needs one.
+//!
+//! The connection that is idle longest goes first: nobody waits for it, and its client opens another.
+//! One that serves a request keeps its place, a stream that only listens included. Knows no socket
+//! and no request.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use prometheus_client::metrics::counter::Counter;
+use tokio::task::AbortHandle;
+
+/// A connection that has not brought a request within this time goes before those that have.
+const SILENT_MS: u64 = 1000;
+/// Connections told to end that have not ended yet; they hold descriptors, so beyond this many no
+/// other is told.
+pub const LEAVING_MAX: usize = 64;
+
+/// Serves a request.
+const BUSY: u64 = u64::MAX;
+/// Has lost its place.
+const EVICTED: u64 = u64::MAX - 1;
+
+/// A limited number of places.
+pub struct Slots {
+    places_max: usize,
+    table: Mutex<Table>,
+    started: Instant,
+    evicted: Counter,
+}
+
+#[derive(Default)]
+struct Table {
+    places: Vec<Option<Arc<Place>>>,
+    free: Vec<usize>,
+    leaving: usize,
+}
+
+/// One connection's place; given back when dropped.
+pub struct Slot {
+    slots: Arc<Slots>,
+    index: usize,
+    place: Arc<Place>,
+}
+
+/// A request that is being served, until dropped.
+pub struct Busy(Arc<Place>);
+
+/// One place, known to whoever holds it and to whoever looks for one.
+pub struct Place {
+    /// [`BUSY`], [`EVICTED`], or since when it is idle: milliseconds since the start, times two,
+    /// plus one if it has brought a request.
+    state: AtomicU64,
+    started: Instant,
+    task: OnceLock<AbortHandle>,
+}
+
+impl Slots {
+    /// `places_max` places; `evicted` counts connections that had to make room.
+    #[must_use]
+    pub fn new(places_max: usize, evicted: Counter) -> Arc<Slots> {
+        Arc::new(Slots {
+            places_max,
+            table: Mutex::default(),
+            started: Instant::now(),
+            evicted,
+        })
+    }
+
+    /// A place, if need be that of the connection that is idle longest; `None` while all are busy.
+    #[must_use]
+    pub fn take(self: &Arc<Self>) -> Option<Slot> {
+        let mut table = self.table();
+        let index = if table.places.len() - table.free.len() >= self.places_max {
+            self.evict(&mut table)?
+        } else if let Some(index) = table.free.pop() {
+            index
+        } else {
+            table.places.push(None);
+            table.places.len() - 1
+        };
+        let place = Arc::new(Place {
+            state: AtomicU64::new(0),
+            started: self.started,
+            task: OnceLock::new(),
+        });
+        place.idle(false);
+        table.places[index] = Some(Arc::clone(&place));
+        Some(Slot {
+            slots: Arc::clone(self),
+            index,
+            place,
+        })
+    }
+
+    /// Ends the connection that is idle longest, where the process has run out of descriptors.
+    pub fn make_room(&self) {
+        let mut table = self.table();
+        if let Some(index) = self.evict(&mut table) {
+            table.places[index] = None;
+            table.free.push(index);
+        }
+    }
+
+    /// Takes the place of the connection that can best be spared.
+    fn evict(&self, table: &mut Table) -> Option<usize> {
+        while table.leaving < LEAVING_MAX {
+            let (index, seen) = spared_first(&table.places, millis(self.started))?;
+            let place = table.places.get(index)?.as_ref()?;
+            if place.evict(seen) {
+                table.leaving += 1;
+                self.evicted.inc();
+                return Some(index);
+            }
+            // It has just begun a request: look again.
+        }
+        None
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The idle connection that can best be spared, and its state: one that has said nothing for a while;
+/// else one that may bring another request, unless those that have only just come hold most of
+/// the places, which is a flood that must not wash out the others; of each kind the oldest.
+fn spared_first(places: &[Option<Arc<Place>>], now: u64) -> Option<(usize, u64)> {
+    let (mut new, mut served) = (None, None);
+    let mut new_count = 0;
+    for (index, place) in places.iter().enumerate() {
+        let Some(place) = place else { continue };
+        let state = place.state.load(Ordering::Relaxed);
+        if state >= EVICTED {
+            continue;
+        }
+        let oldest = if state & 1 == 1 {
+            &mut served
+        } else {
+            new_count += 1;
+            &mut new
+        };
+        if oldest.is_none_or(|(_, oldest)| state < oldest) {
+            *oldest = Some((index, state));
+        }
+    }
+    let is_silent = |(_, state): &(usize, u64)| now.saturating_sub(state >> 1) >= SILENT_MS;
+    if new_count * 2 > places.len() {
+        return new;
+    }
+    new.filter(is_silent).or(served).or(new)
+}
+
+fn millis(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_millis()).unwrap_or(0)
+}
+
+impl Place {
+    /// Tells which task is to end when the place is lost.
+    pub fn held_by(&self, task: AbortHandle) {
+        let task = self.task.get_or_init(|| task);
+        if self.is_evicted() {
+            task.abort();
+        }
+    }
+
+    fn idle(&self, served: bool) {
+        let state = millis(self.started) << 1 | u64::from(served);
+        self.state.store(state, Ordering::Relaxed);
+    }
+
+    fn evict(&self, seen: u64) -> bool {
+        let changed = self
+            .state
+            .compare_exchange(seen, EVICTED, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok();
+        if changed && let Some(task) = self.task.get() {
+            task.abort();
+        }
+        changed
+    }
+
+    fn is_evicted(&self) -> bool {
+        self.state.load(Ordering::Acquire) == EVICTED
+    }
+}
+
+impl Slot {
+    /// The place itself.
+    #[must_use]
+    pub fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
+    }
+
+    /// Begins a request; `None` where the place has been lost, which ends the connection.
+    #[must_use]
+    pub fn begin(&self) -> Option<Busy> {
+        if self.place.state.swap(BUSY, Ordering::AcqRel) == EVICTED {
+            self.place.state.store(EVICTED, Ordering::Release);
+            return None;
+        }
+        Some(Busy(Arc::clone(&self.place)))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.idle(true);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut table = self.slots.table();
+        let held = table
+            .places
+            .get_mut(self.index)
+            .and_then(|place| place.take_if(|place| Arc::ptr_eq(place, &self.place)));
+        if held.is_some() {
+            table.free.push(self.index);
+        } else {
+            table.leaving = table.leaving.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots(places_max: usize) -> (Arc<Slots>, Counter) {
+        let evicted = Counter::default();
+        (Slots::new(places_max, evicted.clone()), evicted)
+    }
+
+    #[test]
+    fn the_connection_that_is_idle_longest_makes_room() {
+        let (slots, evicted) = slots(3);
+        let [first, second, third] = [(); 3].map(|()| slots.take().unwrap());
+        let busy = second.begin().unwrap();
+        drop(first.begin());
+        drop(third.begin());
+        first.place.state.store(20 << 1 | 1, Ordering::Relaxed);
+        third.place.state.store(10 << 1 | 1, Ordering::Relaxed);
+        let fourth = slots.take().unwrap();
+        assert!(third.begin().is_none(), "its place is gone");
+        assert!(third.begin().is_none(), "for good");
+        assert!(first.begin().is_some());
+        assert_eq!(evicted.get(), 1);
+        let all = [&first, &fourth].map(|slot| slot.begin().unwrap());
+        assert!(slots.take().is_none(), "all are busy");
+        drop((busy, all));
+        drop((first, second, third, fourth));
+        assert_eq!(slots.table().free.len(), 3);
+        assert_eq!(slots.table().leaving, 0);
+    }
+
+    #[test]
+    fn silent_connections_go_before_idle_ones_and_few_new_ones_last() {
+        let now = 100_000;
+        let spared = |states: &[u64]| {
+            let place = |state: &u64| {
+                let state = AtomicU64::new(*state);
+                let (started, task) = (Instant::now(), OnceLock::new());
+                Some(Arc::new(Place {
+                    state,
+                    started,
+                    task,
+                }))
+            };
+            let places: Vec<_> = states.iter().map(place).collect();
+            spared_first(&places, now).map(|(index, _)| index)
+        };
+        let new = |since: u64| since << 1;
+        let served = |since: u64| since << 1 | 1;
+        let (silent, just_come) = (new(now - SILENT_MS), new(now - 1));
+        assert_eq!(spared(&[served(10), silent, served(5), BUSY]), Some(1));
+        assert_eq!(spared(&[served(10), just_come, served(5), BUSY]), Some(2));
+        assert_eq!(
+            spared(&[served(10), just_come, just_come + 2, new(now)]),
+            Some(1)
+        );
+        assert_eq!(spared(&[BUSY, just_come, BUSY, BUSY]), Some(1));
+        assert_eq!(spared(&[BUSY, EVICTED]), None);
+    }
+
+    #[test]
+    fn those_that_have_not_left_yet_are_bounded() {
+        let (slots, _) = slots(1);
+        let mut all: Vec<Slot> = (0..=LEAVING_MAX).map(|_| slots.take().unwrap()).collect();
+        assert!(slots.take().is_none());
+        all.remove(0);
+        assert!(slots.take().is_some());
+    }
+
+    #[tokio::test]
+    async fn losing_a_place_ends_its_task() {
+        let (slots, _) = slots(1);
+        for before in [true, false] {
+            let slot = slots.take().unwrap();
+            let task = tokio::spawn(std::future::pending::<()>());
+            if before {
+                slot.place.held_by(task.abort_handle());
+            }
+            let next = slots.take().unwrap();
+            if !before {
+                slot.place.held_by(task.abort_handle());
+            }
+            assert!(task.await.unwrap_err().is_cancelled());
+            drop(next);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! More clients than `limits.connections`: nobody waits without a word, and what is in use stays.
+
+use thoughtgate_test::client::{self, RawConnection};
+use thoughtgate_test::mock_mcp::{self, Hold, MockMcp};
+
+use crate::support::{ALL, PATIENCE, Proxy, before, call, policy};
+
+/// A proxy with places for `connections` clients.
+fn narrow(connections: usize, more: &[(&str, &str)]) -> (MockMcp, Proxy) {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let (file, url) = (policy(ALL), upstream.url());
+    let connections = connections.to_string();
+    let limit = [("THOUGHTGATE_LIMITS_CONNECTIONS", connections.as_str())];
+    let environment = [&limit[..], more].concat();
+    let proxy = Proxy::with(&before(&url, file.path()), &environment);
+    (upstream, proxy)
+}
+
+fn request(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n")
+}
+
+#[tokio::test]
+async fn streams_keep_their_places_and_a_new_client_hears_no() {
+    let (upstream, proxy) = narrow(3, &[]);
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        streams.push(client::get_stream(&proxy.url(), &[]).await.unwrap());
+    }
+    upstream.wait_for(|stats| stats.open_streams == 3).await;
+    for path in ["/health", "/ready", "/metrics"] {
+        // Sent with keep-alive, answered for once: a spare place is nobody's to keep.
+        let mut connection = RawConnection::open(&proxy.url()).await.unwrap();
+        connection.send(request(path)).await.unwrap();
+        let response = connection.read_response().await.unwrap();
+        assert_ne!(response.text(), "", "{path}");
+        assert_eq!(response.header("connection"), Some("close"), "{path}");
+        assert!(connection.read_to_end().await.unwrap().is_empty());
+    }
+    assert_eq!(proxy.get("/health").await.status, 200);
+    for _ in 0..40 {
+        let response = proxy.post(&call("echo")).await;
+        assert_eq!(response.status, 503);
+        assert_eq!(response.header("retry-after"), Some("1"));
+        assert_eq!(response.json()["error"]["code"], 50303);
+    }
+    assert_eq!(
+        (upstream.stats().tool_calls, upstream.stats().open_streams),
+        (0, 3)
+    );
+    streams.pop();
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while proxy.post(&call("echo")).await.status == 503 {
+        assert!(tokio::time::Instant::now() < until, "the place stays taken");
+    }
+}
+
+#[tokio::test]
+async fn silent_clients_make_room_for_others() {
+    let (upstream, proxy) = narrow(4, &[]);
+    upstream.hold(Hold::Answer);
+    let url = proxy.url();
+    let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
+    upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    // Far more than there are places: clients that say nothing, or half a head.
+    let mut silent = Vec::new();
+    for count in 0..60 {
+        let mut connection = RawConnection::open(&proxy.url()).await.unwrap();
+        let said = if count % 2 == 0 {
+            ""
+        } else {
+            "POST /mcp HTTP/1.1\r\nhost: "
+        };
+        connection.send(said).await.unwrap();
+        silent.push(connection);
+    }
+    for _ in 0..5 {
+        let response = proxy.get("/.well-known/oauth-authorization-server").await;
+        assert_ne!(response.status, 503, "{}", response.text());
+    }
+    upstream.release();
+    let answer = asking
+        .await
+        .unwrap()
+        .expect("a call in progress keeps its place");
+    assert_eq!(answer.json()["id"], 7);
+    assert!(proxy.metric("thoughtgate_connections_evicted_total").await >= Some(56.0));
+    assert!(proxy.metric("thoughtgate_connections").await <= Some(4.0));
+}
+
+#[tokio::test]
+async fn the_admin_address_has_places_of_its_own() {
+    let (_upstream, proxy) = narrow(1, &[("THOUGHTGATE_ADMIN_LISTEN", "127.0.0.1:0")]);
+    let admin = proxy.admin_address();
+    let _stream = client::get_stream(&proxy.url(), &[]).await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(
+            RawConnection::open(&format!("http://{admin}/"))
+                .await
+                .unwrap(),
+        );
+    }
+    let health = format!("http://{admin}/health");
+    assert_eq!(client::get(&health, &[]).await.unwrap().status, 200);
+    // The main port serves no admin route then, full or not.
+    assert_eq!(proxy.get("/health").await.status, 503);
+}
