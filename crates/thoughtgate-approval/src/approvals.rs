@@ -260,6 +260,11 @@ impl Approvals {
         self.core.store.stall()
     }
 
+    /// Makes every write to the store's file fail from now on, or no longer.
+    pub(crate) fn fail_writes(&self, fails: bool) {
+        self.core.store.fail(fails);
+    }
+
     /// Somebody presses no.
     pub(crate) fn deny(&self, id: Id) -> Option<crate::store::Flush> {
         self.press(id, false)

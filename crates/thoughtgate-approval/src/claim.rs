@@ -42,6 +42,10 @@ impl Claim {
         digest: &Digest,
     ) -> Result<Self, ClaimError> {
         Self::confirm(core, id, principal).await?;
+        // A claim that fails to be written uses the approval up, so none is tried in vain.
+        if let Some(failure) = core.store.failure() {
+            return Err(ClaimError::Store(failure));
+        }
         let flush = {
             let mut book = core.book();
             let record = &book.owned(id, principal).ok_or(ClaimError::Unknown)?.record;

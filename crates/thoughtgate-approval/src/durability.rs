@@ -5,34 +5,40 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use crate::{Approvals, Call, RequestError, Secret, Settings, SlackSettings, State, StoreLocation};
+use crate::{
+    Approvals, Call, ClaimError, RequestError, Secret, Settings, SlackSettings, State,
+    StoreLocation,
+};
 
 /// Long enough for anything that does not wait for the disk.
 const MEANWHILE: Duration = Duration::from_millis(200);
 
 async fn open(port: u16) -> Approvals {
+    open_in(StoreLocation::Memory, port).await
+}
+
+async fn open_in(store: StoreLocation, port: u16) -> Approvals {
     let mut slack = SlackSettings::new(Secret::new("xoxb"), "C1");
     slack.base_url = format!("http://127.0.0.1:{port}");
     slack.approvers = vec!["U1".to_owned()];
-    Approvals::open(Settings::new(StoreLocation::Memory, slack))
-        .await
-        .unwrap()
+    Approvals::open(Settings::new(store, slack)).await.unwrap()
+}
+
+fn call() -> Call<'static> {
+    Call {
+        principal: "agent",
+        tool: "tool",
+        arguments: None,
+        channel: None,
+        body: None,
+        policies: &[],
+        generation: 1,
+    }
 }
 
 fn request(approvals: &Approvals) -> impl Future<Output = Result<crate::Id, RequestError>> + use<> {
     let approvals = approvals.clone();
-    async move {
-        let call = Call {
-            principal: "agent",
-            tool: "tool",
-            arguments: None,
-            channel: None,
-            body: None,
-            policies: &[],
-            generation: 1,
-        };
-        approvals.request(call).await
-    }
+    async move { approvals.request(call()).await }
 }
 
 #[tokio::test]
@@ -119,4 +125,91 @@ async fn a_result_can_be_read_before_the_disk_has_it() {
         Some(b"result".as_slice())
     );
     drop(slow_disk);
+}
+
+/// Waits until the store is written again, which it is tried to be without being asked.
+async fn recovered(approvals: &Approvals) {
+    while approvals.health().store.is_some() {
+        tokio::time::sleep(MEANWHILE / 10).await;
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_for_a_while_loses_nothing_and_lets_nothing_through() {
+    let directory = tempfile::tempdir().unwrap();
+    let location = StoreLocation::File(directory.path().join("approvals.redb"));
+    let approvals = open_in(location.clone(), 1).await;
+    let kept = request(&approvals).await.unwrap();
+    let digest = crate::digest("agent", "tool", None);
+    approvals.fail_writes(true);
+    // In memory, and on disk as soon as that is possible.
+    approvals.decide(kept);
+    while approvals.health().store.is_none() {
+        tokio::time::sleep(MEANWHILE / 10).await;
+    }
+    let claim = approvals.claim(kept, "agent", &digest).await.map(drop);
+    assert!(matches!(claim, Err(ClaimError::Store(_))), "{claim:?}");
+    let mut other = call();
+    other.tool = "other";
+    let asked = approvals.request(other).await;
+    assert!(matches!(asked, Err(RequestError::Store(_))), "{asked:?}");
+    assert_eq!(approvals.list("agent").len(), 1);
+
+    approvals.fail_writes(false);
+    recovered(&approvals).await;
+    approvals.request(other).await.unwrap();
+    approvals.close().await;
+    let approvals = open_in(location, 1).await;
+    assert_eq!(
+        approvals.find(kept, "agent").unwrap().state,
+        State::Approved
+    );
+    assert_eq!(approvals.list("agent").len(), 2);
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn a_claim_that_the_disk_does_not_take_is_used_up_also_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let location = StoreLocation::File(directory.path().join("approvals.redb"));
+    let approvals = open_in(location.clone(), 1).await;
+    let id = request(&approvals).await.unwrap();
+    let digest = crate::digest("agent", "tool", None);
+    approvals.decide(id);
+    approvals.fail_writes(true);
+    let claim = approvals.claim(id, "agent", &digest).await.map(drop);
+    assert!(matches!(claim, Err(ClaimError::Store(_))), "{claim:?}");
+    approvals.fail_writes(false);
+    recovered(&approvals).await;
+    approvals.close().await;
+    let approvals = open_in(location, 1).await;
+    let view = approvals.find(id, "agent").unwrap();
+    assert_eq!(view.state, State::Failed);
+    assert!(
+        view.explain().contains("not executed"),
+        "{}",
+        view.explain()
+    );
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn a_result_outlasts_a_full_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let location = StoreLocation::File(directory.path().join("approvals.redb"));
+    let approvals = open_in(location.clone(), 1).await;
+    let id = request(&approvals).await.unwrap();
+    approvals.decide(id);
+    let digest = crate::digest("agent", "tool", None);
+    let claim = approvals.claim(id, "agent", &digest).await.unwrap();
+    approvals.fail_writes(true);
+    claim.complete(Some(b"result".to_vec())).await;
+    let result = Some(b"result".as_slice());
+    assert_eq!(approvals.result(id, "agent").as_deref(), result);
+    approvals.fail_writes(false);
+    recovered(&approvals).await;
+    approvals.close().await;
+    let approvals = open_in(location, 1).await;
+    assert_eq!(approvals.result(id, "agent").as_deref(), result);
+    approvals.close().await;
 }

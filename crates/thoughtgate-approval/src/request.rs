@@ -74,13 +74,16 @@ impl Approvals {
             return Err(RequestError::Closed);
         }
         self.check(&call)?;
+        if let Some(failure) = core.store.failure() {
+            return Err(RequestError::Store(failure));
+        }
         let shown = redact::render(
             call.arguments,
             &core.settings.redaction,
             ARGUMENTS_BYTES_MAX,
         );
         let digest = digest(call.principal, call.tool, call.arguments);
-        let (id, flush, channel) = {
+        let (id, flush, channel, is_new, brings_body) = {
             let mut book = core.book();
             let mut writes = Vec::new();
             let joined = book.joinable(&digest, now_ms());
@@ -108,10 +111,13 @@ impl Approvals {
                 entry.record.is_deferred = true;
                 writes.push(Write::Body(id, body.to_vec()));
             }
-            if joined.is_none() || !writes.is_empty() {
+            let brings_body = !writes.is_empty();
+            if joined.is_none() || brings_body {
                 writes.push(Write::Record(Box::new(entry.record.clone())));
             }
-            (id, core.store.submit(writes), entry.record.channel.clone())
+            let channel = entry.record.channel.clone();
+            let flush = core.store.submit(writes);
+            (id, flush, channel, joined.is_none(), brings_body)
         };
         core.keeper.notify_one();
         // The desk waits for the same flush before it asks anybody.
@@ -119,7 +125,11 @@ impl Approvals {
         match flush.done().await {
             Ok(()) => Ok(id),
             Err(error) => {
-                core.give_up(id, "the approval could not be stored");
+                if is_new {
+                    core.give_up(id, "the approval could not be stored");
+                } else if brings_body {
+                    core.edit(id, |record| std::mem::take(&mut record.has_body));
+                }
                 Err(RequestError::Store(error))
             }
         }

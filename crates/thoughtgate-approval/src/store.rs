@@ -9,15 +9,23 @@
 //! is sent, and a result before it is told. Flushed within one commit, without being waited for:
 //! decisions and the like, which a restart would find again. Commits of one moment share an fsync.
 //!
+//! A disk that takes nothing (full, read-only, failing, or with the file moved away) lets nothing be
+//! asked or claimed; once it takes writes again, what memory has goes there first. A file that was
+//! deleted is written anew; one put in its place is not touched.
+//!
 //! Not kept: tokens, and arguments in any form other than the one above.
 
+mod base;
+mod commit;
+mod disk;
 mod file;
+mod lost;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{ReadableDatabase, TableDefinition};
 use tokio::sync::oneshot;
 
 use crate::error::OpenError;
@@ -62,27 +70,36 @@ impl Flush {
 
 pub(crate) struct Store {
     writer: writer::Writer,
-    /// `None` once closed: redb lets go of the file when the last handle is dropped.
-    database: Mutex<Option<Arc<Database>>>,
+    handle: base::Handle,
+    #[cfg(test)]
+    fails: Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl Store {
     pub(crate) fn open(location: &StoreLocation) -> Result<(Self, Loaded), OpenError> {
-        let (path, database) = match location {
-            StoreLocation::File(path) => (path.clone(), file::open(path)?),
-            StoreLocation::Memory => (PathBuf::from("memory"), file::memory()?),
+        let base = base::Base::open(location)?;
+        let handle = base.handle();
+        #[cfg(test)]
+        let fails = base.fails();
+        let path = match location {
+            StoreLocation::File(path) => path.clone(),
+            StoreLocation::Memory => PathBuf::from("memory"),
+        };
+        let database = handle.lock().clone();
+        let Some(database) = database else {
+            return Err(OpenError::Settings("the store is closed".to_owned()));
         };
         let loaded = file::load(&path, &database)?;
-        let database = Arc::new(database);
-        let writer = writer::Writer::spawn(Arc::clone(&database))
-            .map_err(|source| OpenError::Io { path, source })?;
-        Ok((
-            Self {
-                writer,
-                database: Mutex::new(Some(database)),
-            },
-            loaded,
-        ))
+        drop(database);
+        let writer =
+            writer::Writer::spawn(base).map_err(|source| OpenError::Io { path, source })?;
+        let store = Self {
+            writer,
+            handle,
+            #[cfg(test)]
+            fails,
+        };
+        Ok((store, loaded))
     }
 
     /// Queues `writes` behind all earlier ones. Never blocks on the disk.
@@ -108,21 +125,16 @@ impl Store {
     /// Writes what is queued, then lets go of the file. Later writes fail.
     pub(crate) async fn close(&self) {
         let (done, closed) = oneshot::channel();
-        drop(self.handle().take());
         self.writer.send(writer::Job::Close(done));
         // An error means that it was closed before.
         let _ = closed.await;
     }
 
     fn read(&self, table: TableDefinition<'_, [u8; 16], &[u8]>, id: Id) -> Option<Vec<u8>> {
-        let database = self.handle().clone()?;
-        let table = database.begin_read().ok()?.open_table(table).ok()?;
+        let handle = self.handle.lock();
+        let table = handle.as_ref()?.begin_read().ok()?.open_table(table).ok()?;
         let value = table.get(id.bytes()).ok()??;
         Some(value.value().to_vec())
-    }
-
-    fn handle(&self) -> std::sync::MutexGuard<'_, Option<Arc<Database>>> {
-        self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,10 +142,15 @@ impl Store {
 impl Store {
     /// redb lets one writer in at a time: while this is held, the writer waits.
     pub(crate) fn stall(&self) -> redb::WriteTransaction {
-        let database = self.handle().clone();
+        let database = self.handle.lock().clone();
         database
             .expect("an open store")
             .begin_write()
             .expect("a transaction")
+    }
+
+    /// Makes every write to the file fail from now on, or no longer.
+    pub(crate) fn fail(&self, fails: bool) {
+        self.fails.store(fails, std::sync::atomic::Ordering::SeqCst);
     }
 }

@@ -1,6 +1,5 @@
 //! Opens and reads the file: every way in which it can be wrong has an error of its own.
 
-use std::fs::OpenOptions;
 use std::path::Path;
 
 use redb::backends::InMemoryBackend;
@@ -8,6 +7,7 @@ use redb::{Builder, Database, DatabaseError, ReadableTable, StorageError};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 
+use super::disk::Disk;
 use super::{BODIES, FORMAT, Loaded, META, RECORDS, RESULTS};
 use crate::error::OpenError;
 use crate::record::Record;
@@ -15,38 +15,14 @@ use crate::record::Record;
 /// redb may cache this much; its own default is a gigabyte.
 const CACHE_BYTES: usize = 1 << 20;
 
-pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
-    let io = |source| OpenError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(io)?;
-    #[cfg(unix)]
-    tighten(&file).map_err(io)?;
-    drop(file);
-    // The check reads all of the file, a few hundred kilobytes, and turns damage that redb would
-    // otherwise meet in the middle of the work into an error here.
+/// Opens the database in a file. The check reads all of the file, a few megabytes at most, and turns
+/// damage that redb would otherwise meet in the middle of the work into an error here.
+pub(super) fn open(disk: &Disk) -> Result<Database, OpenError> {
     Builder::new()
         .set_cache_size(CACHE_BYTES)
         .set_check_integrity_on_open(true)
-        .create(path)
-        .map_err(|error| explain(path, error))
-}
-
-/// A file that somebody made readable to others is ours alone again.
-#[cfg(unix)]
-fn tighten(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut permissions = file.metadata()?.permissions();
-    if permissions.mode() & 0o077 != 0 {
-        permissions.set_mode(0o600);
-        file.set_permissions(permissions)?;
-    }
-    Ok(())
+        .create_with_backend(disk.clone())
+        .map_err(|error| explain(disk.path(), error))
 }
 
 pub(super) fn memory() -> Result<Database, OpenError> {

@@ -1,16 +1,25 @@
 //! The one thread that writes: fsync takes milliseconds, and nobody who serves requests may wait
 //! for it on its own thread. What has queued up meanwhile shares the next commit.
+//!
+//! A disk that takes nothing is tried again, less and less often; until it does, whoever waits for a
+//! write is told that it failed, and what was to be written is merged in `lost.rs`.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use redb::Database;
 use tokio::sync::oneshot;
 
-use super::{BODIES, RECORDS, RESULTS, Write, file};
+use super::Write;
+use super::base::Base;
+use super::lost::Lost;
 
 /// Most jobs that share one commit, so that a flood cannot delay an fsync for ever.
 const COMMIT_JOBS_MAX: usize = 256;
+
+/// The first wait after a failure, which doubles, and the longest.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(2);
 
 type Done = oneshot::Sender<Result<(), Arc<str>>>;
 
@@ -25,13 +34,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn spawn(database: Arc<Database>) -> std::io::Result<Self> {
+    pub(super) fn spawn(base: Base) -> std::io::Result<Self> {
         let (jobs, queue) = channel();
         let failure = Arc::new(Mutex::new(None));
-        let shared = Arc::clone(&failure);
+        let worker = Worker {
+            base,
+            lost: Lost::default(),
+            failure: Arc::clone(&failure),
+            retry: None,
+        };
         std::thread::Builder::new()
             .name("approval-store".to_owned())
-            .spawn(move || run(database, &queue, &shared))?;
+            .spawn(move || worker.run(&queue))?;
         Ok(Self { jobs, failure })
     }
 
@@ -46,93 +60,125 @@ impl Writer {
     }
 }
 
-fn run(database: Arc<Database>, queue: &Receiver<Job>, failure: &Mutex<Option<Arc<str>>>) {
-    while let Ok(first) = queue.recv() {
-        let mut writes = Vec::new();
-        let mut waiting = Vec::new();
-        let mut close = None;
-        let mut next = Some(first);
-        while let Some(job) = next {
-            match job {
-                Job::Write(more, done) => {
-                    writes.extend(more);
-                    waiting.push(done);
-                }
-                Job::Close(done) => close = Some(done),
+struct Worker {
+    base: Base,
+    lost: Lost,
+    failure: Arc<Mutex<Option<Arc<str>>>>,
+    /// When to try again after a failure, and how long that wait was.
+    retry: Option<(Instant, Duration)>,
+}
+
+/// Jobs that share a commit.
+#[derive(Default)]
+struct Batch {
+    writes: Vec<Write>,
+    waiting: Vec<Done>,
+    close: Option<oneshot::Sender<()>>,
+}
+
+impl Worker {
+    fn run(mut self, queue: &Receiver<Job>) {
+        while let Some(batch) = self.next(queue) {
+            if batch.close.is_some() {
+                // The last chance, however the latest attempt ended.
+                self.retry = None;
             }
-            let more = close.is_none() && waiting.len() < COMMIT_JOBS_MAX;
-            next = if more { queue.try_recv().ok() } else { None };
-        }
-        if !waiting.is_empty() {
-            let result = commit(&database, &writes).map_err(|error| Arc::from(error.to_string()));
-            if !writes.is_empty() {
-                *failure.lock().unwrap_or_else(PoisonError::into_inner) = result.clone().err();
-            }
-            for done in waiting {
+            let result = self.write(batch.writes);
+            for done in batch.waiting {
                 // Nobody waits for most writes.
                 let _ = done.send(result.clone());
             }
-        }
-        if let Some(done) = close {
-            drop(database);
-            let _ = done.send(());
-            return;
-        }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum CommitError {
-    #[error("{0}")]
-    Database(#[from] Box<redb::Error>),
-    #[error("{0}")]
-    Encode(#[from] serde_json::Error),
-}
-
-fn failed(error: impl Into<redb::Error>) -> CommitError {
-    CommitError::Database(Box::new(error.into()))
-}
-
-fn commit(database: &Database, writes: &[Write]) -> Result<(), CommitError> {
-    // Somebody only wants to know that all earlier writes are on disk: they are.
-    if writes.is_empty() {
-        return Ok(());
-    }
-    let transaction = database.begin_write().map_err(failed)?;
-    {
-        let mut records = transaction.open_table(RECORDS).map_err(failed)?;
-        let mut bodies = transaction.open_table(BODIES).map_err(failed)?;
-        let mut results = transaction.open_table(RESULTS).map_err(failed)?;
-        for write in writes {
-            match write {
-                Write::Record(record) => {
-                    let bytes = file::encode(record)?;
-                    records
-                        .insert(record.id.bytes(), bytes.as_slice())
-                        .map_err(failed)?;
-                }
-                Write::Body(id, bytes) => {
-                    bodies
-                        .insert(id.bytes(), bytes.as_slice())
-                        .map_err(failed)?;
-                }
-                Write::Result(id, bytes) => {
-                    results
-                        .insert(id.bytes(), bytes.as_slice())
-                        .map_err(failed)?;
-                }
-                Write::DropBody(id) => {
-                    bodies.remove(id.bytes()).map_err(failed)?;
-                }
-                Write::Remove(ids) => {
-                    for id in ids {
-                        records.remove(id.bytes()).map_err(failed)?;
-                        bodies.remove(id.bytes()).map_err(failed)?;
-                        results.remove(id.bytes()).map_err(failed)?;
-                    }
-                }
+            if let Some(done) = batch.close {
+                drop(self);
+                let _ = done.send(());
+                return;
             }
         }
     }
-    transaction.commit().map_err(failed)
+
+    /// Waits for jobs, or until it is time to try again; `None` when nobody can send any.
+    fn next(&self, queue: &Receiver<Job>) -> Option<Batch> {
+        let first = match self.retry {
+            None => Some(queue.recv().ok()?),
+            Some((at, _)) => {
+                let left = at.saturating_duration_since(Instant::now());
+                match queue.recv_timeout(left) {
+                    Ok(job) => Some(job),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                }
+            }
+        };
+        let mut batch = Batch::default();
+        let mut next = first;
+        while let Some(job) = next {
+            match job {
+                Job::Write(more, done) => {
+                    batch.writes.extend(more);
+                    batch.waiting.push(done);
+                }
+                Job::Close(done) => batch.close = Some(done),
+            }
+            let more = batch.close.is_none() && batch.waiting.len() < COMMIT_JOBS_MAX;
+            next = if more { queue.try_recv().ok() } else { None };
+        }
+        Some(batch)
+    }
+
+    /// Writes what was lost before, then `writes`; an error says that some of it is not on disk.
+    fn write(&mut self, writes: Vec<Write>) -> Result<(), Arc<str>> {
+        if let Some((at, _)) = self.retry
+            && Instant::now() < at
+            && let Some(failure) = self.current()
+        {
+            for write in writes {
+                self.lost.add(write);
+            }
+            return Err(failure);
+        }
+        let mut all = self.lost.take();
+        all.extend(writes);
+        // Somebody only wants to know that all earlier writes are on disk: they are.
+        if all.is_empty() {
+            return Ok(());
+        }
+        match self.base.write(&all) {
+            Ok(()) => {
+                if self.retry.take().is_some() {
+                    eprintln!("thoughtgate: the approval store is written again");
+                }
+                self.note(None);
+                Ok(())
+            }
+            Err(error) => {
+                for write in all {
+                    self.lost.add(write);
+                }
+                let failure: Arc<str> = Arc::from(error);
+                if self.retry.is_none() {
+                    eprintln!(
+                        "thoughtgate: warning: failed to write the approval store `{}`: {failure}; until that works no call is approved",
+                        self.base.path().display()
+                    );
+                }
+                let wait = self
+                    .retry
+                    .map_or(RETRY_FIRST, |(_, wait)| (wait * 2).min(RETRY_MAX));
+                self.retry = Some((Instant::now() + wait, wait));
+                self.note(Some(Arc::clone(&failure)));
+                Err(failure)
+            }
+        }
+    }
+
+    fn current(&self) -> Option<Arc<str>> {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn note(&self, failure: Option<Arc<str>>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
 }

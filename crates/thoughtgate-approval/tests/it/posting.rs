@@ -191,7 +191,7 @@ async fn settings_that_cannot_work_are_refused() {
     for (settings, names) in [
         (nobody, "nobody"),
         (name, "approver 1 of 1"),
-        (both, "+1"),
+        (both, "both approve and deny"),
         (url, "https://"),
         (token, "token"),
     ] {

@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
-use thoughtgate_approval::{Approvals, Call, OpenError, Settings, StoreLocation};
+use thoughtgate_approval::{
+    Approvals, Call, ClaimError, OpenError, Settings, State, StoreLocation,
+};
 
 use crate::slack::Slack;
-use crate::support::{AGENT, call, filed, open, raw, request, request_later, settings};
+use crate::support::{
+    AGENT, approved, call, digest_of, eventually, filed, open, raw, request, request_later,
+    settings, view,
+};
 
 fn path(settings: &Settings) -> PathBuf {
     match &settings.store {
@@ -167,4 +172,40 @@ async fn memory_forgets() {
     let id = request(&approvals, "tool").await;
     approvals.close().await;
     assert!(open(&settings).await.find(id, AGENT).is_none());
+}
+
+#[tokio::test]
+async fn a_store_that_is_deleted_is_written_anew() {
+    let (_directory, slack, settings) = filed().await;
+    let approvals = open(&settings).await;
+    let id = approved(&approvals, &slack, "tool").await;
+    std::fs::remove_file(path(&settings)).unwrap();
+    let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
+    claim.unwrap().complete(None).await;
+    approvals.close().await;
+    let approvals = open(&settings).await;
+    assert_eq!(view(&approvals, id).state, State::Done);
+    approvals.close().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_replaced_lets_nothing_through_until_it_is_gone() {
+    let (directory, slack, settings) = filed().await;
+    let approvals = open(&settings).await;
+    let id = approved(&approvals, &slack, "tool").await;
+    let old = directory.path().join("old");
+    std::fs::copy(path(&settings), &old).unwrap();
+    std::fs::rename(&old, path(&settings)).unwrap();
+    let refused = approvals.request(call("other")).await.unwrap_err();
+    assert!(refused.to_string().contains("another file"), "{refused}");
+    let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
+    assert!(matches!(claim, Err(ClaimError::Store(_))), "{claim:?}");
+    std::fs::remove_file(path(&settings)).unwrap();
+    eventually("it is written again", || approvals.health().is_good()).await;
+    let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
+    claim.unwrap().complete(None).await;
+    approvals.close().await;
+    let approvals = open(&settings).await;
+    assert_eq!(view(&approvals, id).state, State::Done);
+    approvals.close().await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{APPROVER, POLICY, Scene, held_call};
+use super::{APPROVER, POLICY, Scene, held_call, legacy_task_call};
 use crate::support::{PATIENCE, policy};
 
 #[tokio::test]
@@ -166,4 +166,32 @@ async fn a_store_that_cannot_be_used_stops_the_start() {
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("`/nowhere/approvals.redb`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_stops_no_other_call() {
+    let scene = Scene::new().kept();
+    let proxy = scene.start();
+    let store = scene.folder.path().join("approvals.redb");
+    // Another file in its place is not written, as it is not the one that is locked.
+    std::fs::write(scene.folder.path().join("other"), "").unwrap();
+    std::fs::rename(scene.folder.path().join("other"), &store).unwrap();
+    let end = held_call().send(&proxy).await.json();
+    assert_eq!(end["error"]["code"], 50301, "{end}");
+    let ready = proxy.ready_is(200).await;
+    assert!(ready["checks"]["approvals"]["store"].is_string(), "{ready}");
+    let echo = super::Message::legacy("tools/call", &serde_json::json!({"name": "echo"}));
+    assert!(echo.send(&proxy).await.json()["result"].is_object());
+
+    std::fs::remove_file(&store).unwrap();
+    loop {
+        let task = legacy_task_call().send(&proxy).await.json();
+        if task["result"].is_object() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let ready = proxy.ready_is(200).await;
+    assert!(ready["checks"]["approvals"]["store"].is_null(), "{ready}");
+    assert!(std::fs::metadata(&store).unwrap().len() > 0);
 }

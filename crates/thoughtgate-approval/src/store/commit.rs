@@ -1,0 +1,57 @@
+//! One transaction: the writes of one moment, all on disk or none.
+
+use redb::Database;
+
+use super::{BODIES, RECORDS, RESULTS, Write, file};
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommitError {
+    #[error("{0}")]
+    Database(#[from] Box<redb::Error>),
+    #[error("{0}")]
+    Encode(#[from] serde_json::Error),
+}
+
+fn failed(error: impl Into<redb::Error>) -> CommitError {
+    CommitError::Database(Box::new(error.into()))
+}
+
+pub(super) fn commit(database: &Database, writes: &[Write]) -> Result<(), CommitError> {
+    let transaction = database.begin_write().map_err(failed)?;
+    {
+        let mut records = transaction.open_table(RECORDS).map_err(failed)?;
+        let mut bodies = transaction.open_table(BODIES).map_err(failed)?;
+        let mut results = transaction.open_table(RESULTS).map_err(failed)?;
+        for write in writes {
+            match write {
+                Write::Record(record) => {
+                    let bytes = file::encode(record)?;
+                    records
+                        .insert(record.id.bytes(), bytes.as_slice())
+                        .map_err(failed)?;
+                }
+                Write::Body(id, bytes) => {
+                    bodies
+                        .insert(id.bytes(), bytes.as_slice())
+                        .map_err(failed)?;
+                }
+                Write::Result(id, bytes) => {
+                    results
+                        .insert(id.bytes(), bytes.as_slice())
+                        .map_err(failed)?;
+                }
+                Write::DropBody(id) => {
+                    bodies.remove(id.bytes()).map_err(failed)?;
+                }
+                Write::Remove(ids) => {
+                    for id in ids {
+                        records.remove(id.bytes()).map_err(failed)?;
+                        bodies.remove(id.bytes()).map_err(failed)?;
+                        results.remove(id.bytes()).map_err(failed)?;
+                    }
+                }
+            }
+        }
+    }
+    transaction.commit().map_err(failed)
+}

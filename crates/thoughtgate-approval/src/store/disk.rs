@@ -1,0 +1,156 @@
+//! The store's file: locked for as long as this process lives, also while the database over it is
+//! closed and opened again, and noticed when somebody moves it away. Knows nothing of what is in it.
+
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::StorageBackend;
+
+use crate::error::OpenError;
+
+/// One locked file. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Disk {
+    path: PathBuf,
+    file: Arc<File>,
+    /// Makes every write fail, as a full or broken disk does.
+    #[cfg(test)]
+    pub(super) fails: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Disk {
+    /// Creates the file with mode 0600 where there is none, and takes it for this process alone.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let file = options().create(true).open(path).map_err(failed)?;
+        tighten(&file).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self::new(path, file)),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
+                path: path.to_owned(),
+            }),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    fn new(path: &Path, file: File) -> Self {
+        Self {
+            path: path.to_owned(),
+            file: Arc::new(file),
+            #[cfg(test)]
+            fails: Arc::default(),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes sure that the next process finds this file: one that was deleted is written again, and
+    /// one that was put in its place is an error, since it may hold what has been used up since.
+    /// Returns the new file, if there is one.
+    pub(super) fn in_place(&self) -> io::Result<Option<Self>> {
+        match std::fs::metadata(&self.path) {
+            Ok(found) if is_same(&found, &self.file.metadata()?) => Ok(None),
+            Ok(_) => Err(io::Error::other(
+                "another file was put in its place; remove that one, or restart to use it",
+            )),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.again().map(Some),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same bytes in a new file, which takes the place of the old one when it is whole.
+    fn again(&self) -> io::Result<Self> {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".new");
+        let aside = PathBuf::from(name);
+        let new = options().create(true).open(&aside)?;
+        tighten(&new)?;
+        new.try_lock()?;
+        new.set_len(0)?;
+        let mut chunk = vec![0; 64 * 1024];
+        let mut offset = 0;
+        loop {
+            let read = self.file.read_at(&mut chunk, offset)?;
+            let Some(read) = chunk.get(..read).filter(|read| !read.is_empty()) else {
+                break;
+            };
+            new.write_all_at(read, offset)?;
+            offset += read.len() as u64;
+        }
+        new.sync_all()?;
+        std::fs::rename(&aside, &self.path)?;
+        Ok(Self {
+            path: self.path.clone(),
+            file: Arc::new(new),
+            #[cfg(test)]
+            fails: Arc::clone(&self.fails),
+        })
+    }
+
+    #[cfg(test)]
+    fn fail(&self) -> io::Result<()> {
+        if self.fails.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as in tests")]
+    fn fail(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.fail()?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.fail()?;
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.fail()?;
+        self.file.write_all_at(data, offset)
+    }
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+/// A file that somebody made readable to others is its owner's alone again.
+fn tighten(file: &File) -> io::Result<()> {
+    let mut permissions = file.metadata()?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        permissions.set_mode(0o600);
+        file.set_permissions(permissions)?;
+    }
+    Ok(())
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
