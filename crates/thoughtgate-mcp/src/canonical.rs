@@ -1,7 +1,16 @@
 //! One text for all spellings of a JSON value: for digests that bind an approval to a call.
+//!
+//! Two passes over the text, neither of which recurses: the first finds the members of each object,
+//! the second writes them in order. Neither depends on how deep the text is nested.
+
+mod outline;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use outline::{Outline, skip_space};
+
+use crate::scan::after_string;
 
 /// Sorted keys, no white space, one spelling of each string; absent arguments are an empty object.
 ///
@@ -12,56 +21,108 @@ pub fn canonical(raw: Option<&RawValue>) -> String {
     let Some(raw) = raw else {
         return "{}".to_owned();
     };
-    let mut text = String::with_capacity(raw.get().len());
-    match write(raw, &mut text) {
-        Ok(()) => text,
-        Err(_) => raw.get().to_owned(),
+    let written = Outline::of(raw.get()).and_then(|outline| write(raw.get(), &outline));
+    written.unwrap_or_else(|| raw.get().to_owned())
+}
+
+/// What a value is in.
+enum Container {
+    Array,
+    Object {
+        index: usize,
+        /// Of the member to write next.
+        next: usize,
+    },
+}
+
+/// `None` when a string is no text, such as half of a surrogate pair.
+fn write(text: &str, outline: &Outline) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut out = String::with_capacity(text.len());
+    let mut containers: Vec<Container> = Vec::new();
+    // Where the value to write starts, and the number of objects before it.
+    let (mut at, mut objects) = (0, 0);
+    loop {
+        match bytes.get(at)? {
+            b'{' => {
+                out.push('{');
+                let members = outline.members(objects)?;
+                let (index, next) = (objects, members.start);
+                containers.push(Container::Object { index, next });
+            }
+            b'[' => {
+                out.push('[');
+                at = skip_space(bytes, at + 1);
+                containers.push(Container::Array);
+                if bytes.get(at)? != &b']' {
+                    continue;
+                }
+            }
+            b'"' => {
+                let end = after_string(bytes, at);
+                write_string(text.get(at..end)?, &mut out)?;
+                at = end;
+            }
+            _ => {
+                let length = bytes.get(at..)?.iter();
+                let ends = |byte: &u8| b",]} \t\r\n".contains(byte);
+                let end = at + length.take_while(|byte| !ends(byte)).count();
+                out.push_str(text.get(at..end)?);
+                at = end;
+            }
+        }
+        // The value has been written, or the container that begins with it has; then comes the next
+        // one in the container, or the end of it.
+        loop {
+            match containers.last_mut() {
+                None => return Some(out),
+                Some(Container::Array) => {
+                    at = skip_space(bytes, at);
+                    let is_next = bytes.get(at)? == &b',';
+                    at += 1;
+                    if is_next {
+                        out.push(',');
+                        at = skip_space(bytes, at);
+                        break;
+                    }
+                    out.push(']');
+                }
+                Some(Container::Object { index, next }) => {
+                    let members = outline.members(*index)?;
+                    if let Some(member) = outline.member(*next).filter(|_| *next < members.end) {
+                        if *next > members.start {
+                            out.push(',');
+                        }
+                        write_string(member.key(text)?, &mut out)?;
+                        out.push(':');
+                        *next += 1;
+                        (at, objects) = (member.value(), member.objects_before());
+                        break;
+                    }
+                    out.push('}');
+                    (at, objects) = outline.after(*index)?;
+                }
+            }
+            containers.pop();
+        }
     }
 }
 
-fn write(raw: &RawValue, text: &mut String) -> serde_json::Result<()> {
-    match raw.get().as_bytes().first() {
-        Some(b'{') => {
-            let mut members: Vec<(String, &RawValue)> = Vec::new();
-            for (key, value) in
-                serde_json::from_str::<std::collections::BTreeMap<String, &RawValue>>(raw.get())?
-            {
-                members.push((key, value));
-            }
-            text.push('{');
-            for (index, (key, value)) in members.iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                text.push_str(&Value::from(key.as_str()).to_string());
-                text.push(':');
-                write(value, text)?;
-            }
-            text.push('}');
-        }
-        Some(b'[') => {
-            text.push('[');
-            for (index, item) in serde_json::from_str::<Vec<&RawValue>>(raw.get())?
-                .into_iter()
-                .enumerate()
-            {
-                if index > 0 {
-                    text.push(',');
-                }
-                write(item, text)?;
-            }
-            text.push(']');
-        }
-        Some(b'"') => {
-            text.push_str(&Value::from(serde_json::from_str::<String>(raw.get())?).to_string());
-        }
-        _ => text.push_str(raw.get()),
+fn write_string(quoted: &str, out: &mut String) -> Option<()> {
+    if memchr::memchr(b'\\', quoted.as_bytes()).is_none() {
+        // Only what is escaped has another spelling.
+        out.push_str(quoted);
+        return Some(());
     }
-    Ok(())
+    let string: String = serde_json::from_str(quoted).ok()?;
+    out.push_str(&Value::from(string).to_string());
+    Some(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn of(text: &str) -> String {
@@ -78,5 +139,135 @@ mod tests {
         assert_ne!(of("9007199254740993"), of("9007199254740992"));
         assert_ne!(of("[1,2]"), of("[2,1]"));
         assert_ne!(of("\"1\""), of("1"));
+    }
+
+    /// The definition, in the words of the parser, which reads each level anew.
+    fn defined(raw: &RawValue, text: &mut String) -> serde_json::Result<()> {
+        match raw.get().as_bytes().first() {
+            Some(b'{') => {
+                let members: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())?;
+                text.push('{');
+                for (index, (key, value)) in members.iter().enumerate() {
+                    if index > 0 {
+                        text.push(',');
+                    }
+                    text.push_str(&Value::from(key.as_str()).to_string());
+                    text.push(':');
+                    defined(value, text)?;
+                }
+                text.push('}');
+            }
+            Some(b'[') => {
+                text.push('[');
+                let items: Vec<&RawValue> = serde_json::from_str(raw.get())?;
+                for (index, item) in items.into_iter().enumerate() {
+                    if index > 0 {
+                        text.push(',');
+                    }
+                    defined(item, text)?;
+                }
+                text.push(']');
+            }
+            Some(b'"') => {
+                let string: String = serde_json::from_str(raw.get())?;
+                text.push_str(&Value::from(string).to_string());
+            }
+            _ => text.push_str(raw.get()),
+        }
+        Ok(())
+    }
+
+    /// JSON of every kind, from numbers that a test can repeat.
+    fn random(state: &mut u64, depth: usize, out: &mut String) {
+        let mut pick = |count: u64| {
+            *state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (*state >> 33) % count
+        };
+        let space = ["", "", " ", "\n\t"][usize::try_from(pick(4)).unwrap()];
+        out.push_str(space);
+        match if depth == 0 { pick(2) } else { pick(5) } {
+            0 => out.push_str(
+                ["1", "-1.50", "1e999", "true", "null"][usize::try_from(pick(5)).unwrap()],
+            ),
+            1 => out.push_str(STRINGS[usize::try_from(pick(STRINGS.len() as u64)).unwrap()]),
+            2 => {
+                out.push('[');
+                for index in 0..pick(4) {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    random(state, depth - 1, out);
+                }
+                out.push_str(" ]");
+            }
+            _ => {
+                out.push('{');
+                let count = pick(5);
+                let keys: Vec<u64> = (0..count).map(|_| pick(STRINGS.len() as u64)).collect();
+                for (index, key) in keys.into_iter().enumerate() {
+                    if index > 0 {
+                        out.push_str(" ,");
+                    }
+                    out.push_str(STRINGS[usize::try_from(key).unwrap()]);
+                    out.push_str(": ");
+                    random(state, depth - 1, out);
+                }
+                out.push('}');
+            }
+        }
+        out.push_str(space);
+    }
+
+    const STRINGS: [&str; 12] = [
+        r#""a""#,
+        r#""\u0061""#,
+        r#""b""#,
+        r#""""#,
+        r#""\"\\\/\n\u0000""#,
+        r#""{\"a\":[""#,
+        "\"\u{e9}\u{7f}\u{2028}\"",
+        r#""\u00e9""#,
+        r#""\ud83d\ude00""#,
+        "\"\u{1f600}\"",
+        r#""a\\""#,
+        r#""\ud800""#,
+    ];
+
+    #[test]
+    fn it_is_what_its_definition_says() {
+        let (mut state, mut unreadable) = (7, 0);
+        for _ in 0..5_000 {
+            let mut text = String::new();
+            random(&mut state, 5, &mut text);
+            let raw: Box<RawValue> = serde_json::from_str(&text).unwrap();
+            let mut expected = String::new();
+            if defined(&raw, &mut expected).is_err() {
+                raw.get().clone_into(&mut expected);
+                unreadable += 1;
+            }
+            assert_eq!(canonical(Some(&raw)), expected, "{text}");
+        }
+        assert!(unreadable > 200, "{unreadable}");
+    }
+
+    #[test]
+    fn neither_depth_nor_width_bring_it_down() {
+        let depth = 100_000;
+        let unsorted = format!(
+            "{}1{}",
+            r#"{"b":"#.repeat(depth),
+            r#","a":0}"#.repeat(depth)
+        );
+        let sorted = format!("{}1{}", r#"{"a":0,"b":"#.repeat(depth), "}".repeat(depth));
+        assert!(of(&unsorted) == sorted);
+        let arrays = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(of(&arrays) == arrays);
+        let keys = |order: &mut dyn Iterator<Item = u32>| {
+            let members: Vec<String> = order.map(|key| format!("\"{key:06}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert!(of(&keys(&mut (0..50_000).rev())) == keys(&mut (0..50_000)));
     }
 }
