@@ -32,8 +32,8 @@ pub struct Splitter {
     bytes_max: usize,
 }
 
-/// One event with the blank line that ends it; or a comment between events, a byte order mark, a
-/// line break that ends nothing, which have no data.
+/// One event with the blank line that ends it; or what is between events: a comment, a byte order
+/// mark, blank lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a>(&'a [u8]);
 
@@ -104,6 +104,17 @@ impl Splitter {
         Event(event)
     }
 
+    /// The offset after blank lines that end nothing: millions of them are one event.
+    fn after_blank(&mut self, from: usize) -> usize {
+        let rest = self.held[from..].iter();
+        let length = rest
+            .take_while(|byte| matches!(byte, b'\n' | b'\r'))
+            .count();
+        let after = from + length;
+        self.half_crlf = after == self.held.len() && self.held.ends_with(b"\r");
+        after
+    }
+
     /// Gives back the room that a large event took, where none is held.
     fn relax(&mut self) {
         if self.start == self.held.len() && self.held.capacity() > ROOM_KEPT_BYTES {
@@ -146,6 +157,9 @@ impl Splitter {
                     Some(_) => {}
                     None => self.half_crlf = true,
                 }
+            }
+            if at == self.start {
+                after = self.after_blank(after);
             }
             // A comment between events is passed on without waiting for an event.
             let ends = at == self.line || (self.line == self.start && first == b':');

@@ -28,6 +28,8 @@ pub enum Refused {
 pub struct Events {
     splitter: Splitter,
     era: Era,
+    /// Finds `data`.
+    finder: memmem::Finder<'static>,
 }
 
 impl Events {
@@ -37,6 +39,7 @@ impl Events {
         Events {
             splitter: Splitter::new(bytes_max),
             era,
+            finder: memmem::Finder::new("data"),
         }
     }
 
@@ -50,7 +53,7 @@ impl Events {
     ) -> Result<(), Refused> {
         self.splitter.push(piece);
         while let Some(event) = self.splitter.event()? {
-            pass(event, self.era, keep, out)?;
+            pass(event, &self.finder, self.era, keep, out)?;
         }
         Ok(())
     }
@@ -63,7 +66,7 @@ impl Events {
         out: &mut Vec<u8>,
     ) -> Result<(), Refused> {
         match self.splitter.rest() {
-            Some(event) => pass(event, self.era, keep, out),
+            Some(event) => pass(event, &self.finder, self.era, keep, out),
             None => Ok(()),
         }
     }
@@ -77,11 +80,17 @@ impl Events {
 
 fn pass(
     event: Event<'_>,
+    finder: &memmem::Finder<'_>,
     era: Era,
     keep: &mut dyn FnMut(&str) -> bool,
     out: &mut Vec<u8>,
 ) -> Result<(), Refused> {
-    if has_hidden_data(event.bytes()) || event.fields().any(|field| field.resembles_data()) {
+    if matches!(event.bytes(), [b'\r' | b'\n', ..]) {
+        out.extend_from_slice(event.bytes());
+        return Ok(());
+    }
+    if has_hidden_data(event.bytes(), finder) || event.fields().any(|field| field.resembles_data())
+    {
         return Err(Refused::Lines);
     }
     let Some(data) = event.data() else {
@@ -126,7 +135,7 @@ fn check_lines(data: &[u8], keep: &mut dyn FnMut(&str) -> bool) -> Result<(), Re
 
 /// Whether `data` follows a character at which some readers end a line, as Python's `splitlines`
 /// does, and this one does not.
-fn has_hidden_data(bytes: &[u8]) -> bool {
+fn has_hidden_data(bytes: &[u8], finder: &memmem::Finder<'_>) -> bool {
     const LINE_ENDS: [&[u8]; 8] = [
         b"\x0B",
         b"\x0C",
@@ -137,7 +146,7 @@ fn has_hidden_data(bytes: &[u8]) -> bool {
         b"\xE2\x80\xA8",
         b"\xE2\x80\xA9",
     ];
-    memmem::find_iter(bytes, b"data").any(|at| {
+    finder.find_iter(bytes).any(|at| {
         let before = bytes.get(..at).unwrap_or_default();
         LINE_ENDS.iter().any(|end| before.ends_with(end))
     })
