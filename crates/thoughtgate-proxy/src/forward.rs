@@ -19,7 +19,8 @@ use crate::answer;
 use crate::body::{Body, OnDisconnect, Relay};
 use crate::budget::Spent;
 use crate::endpoint::Worker;
-use crate::headers::{ask_for_identity, strip_hop_by_hop};
+use crate::headers::{ask_for_identity, strip_request, strip_response};
+use crate::identity::Identity;
 use crate::listing::{self, Filter, Unfiltered};
 use crate::metrics::Failure;
 use crate::settings::Rules;
@@ -84,7 +85,7 @@ pub async fn exchange(
     bytes: Bytes,
     call: &Call,
 ) -> Result<Head, Failed> {
-    let request = outgoing(worker, parts, bytes, call.lists);
+    let request = outgoing(worker, rules, parts, bytes, call.lists);
     let pool = Arc::clone(&worker.pool);
     let deadline = rules.response_timeout;
     let started = Instant::now();
@@ -110,10 +111,20 @@ fn on_disconnect(call: &Call) -> OnDisconnect {
     }
 }
 
-fn outgoing(worker: &Worker, parts: Parts, bytes: Bytes, lists: bool) -> Request<Full<Bytes>> {
+fn outgoing(
+    worker: &Worker,
+    rules: &Rules,
+    parts: Parts,
+    bytes: Bytes,
+    lists: bool,
+) -> Request<Full<Bytes>> {
     let target = &worker.shared.settings.upstream;
     let mut headers = parts.headers;
-    strip_hop_by_hop(&mut headers);
+    let identity = match &rules.identity {
+        Identity::Header(name) => Some(name),
+        Identity::Fixed(_) | Identity::Jwt(_) => None,
+    };
+    strip_request(&mut headers, identity);
     headers.remove(header::EXPECT);
     headers.insert(header::HOST, target.host_header());
     if lists {
@@ -136,7 +147,7 @@ pub async fn pass_on(
 ) -> Result<Response<Body>, Failed> {
     let (response, lease) = head;
     let (mut parts, incoming) = response.into_parts();
-    strip_hop_by_hop(&mut parts.headers);
+    strip_response(&mut parts.headers);
     let relay = Relay::new(incoming, lease, on_disconnect(call));
     if !call.lists {
         return Ok(Response::from_parts(parts, Body::relay(relay)));
@@ -163,7 +174,7 @@ pub fn failure(worker: &Worker, message: &[u8], call: &Call, failed: &Failed) ->
             StatusCode::GATEWAY_TIMEOUT,
             codes::UPSTREAM_TIMEOUT,
         ),
-        Failed::List(_) => (
+        Failed::List(_) | Failed::Upstream(UpstreamError::Framing(_)) => (
             Failure::Invalid,
             StatusCode::BAD_GATEWAY,
             codes::UPSTREAM_INVALID,

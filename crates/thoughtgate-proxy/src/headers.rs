@@ -23,14 +23,64 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// Takes out what belongs to one connection, the fields that `Connection` names included.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// End-to-end fields that `Connection` cannot name away, beside the ones that begin with
+/// [`GOVERNED_PREFIXES`]: somebody decides by them, before the proxy, here or in the upstream.
+const GOVERNED: [&str; 18] = [
+    "authorization",
+    "cache-control",
+    "cookie",
+    "date",
+    "etag",
+    "forwarded",
+    "host",
+    "last-event-id",
+    "location",
+    "origin",
+    "referer",
+    "retry-after",
+    "set-cookie",
+    "user-agent",
+    "vary",
+    "via",
+    "www-authenticate",
+    "x-real-ip",
+];
+const GOVERNED_PREFIXES: [&str; 6] = [
+    "accept",
+    "content-",
+    "mcp-",
+    "sec-",
+    "trace",
+    "x-forwarded-",
+];
+
+/// Takes out of a request what belongs to one connection, and what an upstream could read as another
+/// field. `identity` is the field that names the agent, if one does.
+pub fn strip_request(headers: &mut HeaderMap, identity: Option<&HeaderName>) {
+    strip_hop_by_hop(headers, identity);
+    let twins: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_twin(name.as_str(), identity))
+        .cloned()
+        .collect();
+    for name in twins {
+        headers.remove(name);
+    }
+}
+
+/// Takes out of a response what belongs to one connection.
+pub fn strip_response(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers, None);
+}
+
+/// The fields that `Connection` names go too, unless they are governed.
+fn strip_hop_by_hop(headers: &mut HeaderMap, identity: Option<&HeaderName>) {
     let named = headers
         .get_all(header::CONNECTION)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok());
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| !is_governed(name.as_str(), identity));
     // Going through the few fields that are there costs less than looking for each that might be.
     let present = headers
         .keys()
@@ -40,6 +90,43 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in stopped {
         headers.remove(name);
     }
+}
+
+fn is_governed(name: &str, identity: Option<&HeaderName>) -> bool {
+    GOVERNED.contains(&name)
+        || GOVERNED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        || identity.is_some_and(|identity| identity == name)
+}
+
+/// Whether a CGI or WSGI server, where a name's punctuation becomes `_`, reads the field as one that
+/// is governed or belongs to one connection, and this name is not that field's.
+fn is_twin(name: &str, identity: Option<&HeaderName>) -> bool {
+    if is_plain(name) && identity.is_none_or(|identity| is_plain(identity.as_str())) {
+        return false;
+    }
+    let dashed = dashed(name);
+    let is = |other: &str| name != other && dashed == self::dashed(other);
+    identity.is_some_and(|identity| is(identity.as_str()))
+        || dashed != name
+            && (is_governed(&dashed, None) || HOP_BY_HOP.iter().any(|field| *field == *dashed))
+}
+
+fn is_plain(name: &str) -> bool {
+    name.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+fn dashed(name: &str) -> String {
+    let dash = |char: char| {
+        if char.is_ascii_alphanumeric() {
+            char
+        } else {
+            '-'
+        }
+    };
+    name.chars().map(dash).collect()
 }
 
 /// The value of a field that must stand at most once and be visible ASCII.
@@ -115,6 +202,12 @@ mod tests {
         headers
     }
 
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
     #[test]
     fn hop_by_hop_fields_and_those_that_connection_names_are_dropped() {
         let mut headers = map(&[
@@ -127,18 +220,64 @@ mod tests {
             ("mcp-param-region", "eu"),
             ("last-event-id", "7"),
         ]);
-        strip_hop_by_hop(&mut headers);
-        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(
-            left,
-            [
-                "authorization",
-                "last-event-id",
-                "mcp-param-region",
-                "mcp-session-id"
-            ]
-        );
+        strip_response(&mut headers);
+        let left = [
+            "authorization",
+            "last-event-id",
+            "mcp-param-region",
+            "mcp-session-id",
+        ];
+        assert_eq!(names(&headers), left);
+    }
+
+    #[test]
+    fn connection_cannot_name_governed_fields_away() {
+        let governed = [
+            "accept",
+            "authorization",
+            "content-length",
+            "content-type",
+            "forwarded",
+            "host",
+            "mcp-name",
+            "mcp-param-region",
+            "mcp-session-id",
+            "origin",
+            "x-agent",
+            "x-forwarded-for",
+        ];
+        let mut headers = map(&governed.map(|name| (name, "1")));
+        for name in governed {
+            headers.append(header::CONNECTION, HeaderValue::from_static(name));
+        }
+        let all = HeaderValue::from_static("close, X-Agent ,x-hop,  MCP-Name, \"x\"");
+        headers.append(header::CONNECTION, all);
+        headers.insert("x-hop", HeaderValue::from_static("1"));
+        strip_request(&mut headers, Some(&HeaderName::from_static("x-agent")));
+        assert_eq!(names(&headers), governed);
+    }
+
+    #[test]
+    fn names_that_a_cgi_server_reads_as_governed_ones_are_dropped() {
+        let twins = [
+            "accept_encoding",
+            "content_length",
+            "mcp.name",
+            "mcp_name",
+            "mcp_param_region",
+            "transfer_encoding",
+            "x!agent",
+            "x-forwarded_for",
+            "x_agent",
+        ];
+        let others = ["mcp-name", "x-agent", "x-trace", "x_request_id"];
+        let mut headers = map(&twins.map(|name| (name, "1")));
+        headers.extend(map(&others.map(|name| (name, "1"))));
+        strip_request(&mut headers, Some(&HeaderName::from_static("x-agent")));
+        assert_eq!(names(&headers), others);
+        let mut headers = map(&[("x-agent", "1"), ("x_agent", "1")]);
+        strip_request(&mut headers, Some(&HeaderName::from_static("x_agent")));
+        assert_eq!(names(&headers), ["x_agent"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::headers::sole;
 use crate::sockets::notice_dead_peers;
 
 /// Shorter than the keep-alive of the common MCP servers (5 s), so that a request does not meet a
@@ -73,6 +74,9 @@ pub enum UpstreamError {
     /// The exchange broke after bytes were written; it is not repeated.
     #[error("the upstream broke the exchange: {0}")]
     Exchange(#[source] hyper::Error),
+    /// The request was sent, and where its answer's body ends is not clear.
+    #[error("the upstream's answer cannot be passed on: {0}")]
+    Framing(&'static str),
 }
 
 impl Target {
@@ -230,14 +234,14 @@ impl Pool {
                 continue;
             }
             match sender.try_send_request(request).await {
-                Ok(response) => {
-                    return Ok((
-                        response,
-                        Lease {
-                            pool: Arc::clone(self),
-                            sender,
-                        },
-                    ));
+                Ok(mut response) => {
+                    let is_clean = framing(&mut response).map_err(UpstreamError::Framing)?;
+                    let lease = Lease {
+                        pool: Arc::clone(self),
+                        sender,
+                        is_clean,
+                    };
+                    return Ok((response, lease));
                 }
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if !fresh => request = unsent,
@@ -290,18 +294,100 @@ impl Pool {
 pub struct Lease {
     pool: Arc<Pool>,
     sender: Sender,
+    /// Nothing can be left on the connection that would be read as the next answer.
+    is_clean: bool,
 }
 
 impl Lease {
     /// Returns the connection for the next request.
     pub fn release(self) {
-        self.pool.put_idle(self.sender);
+        if self.is_clean {
+            self.pool.put_idle(self.sender);
+        }
     }
+}
+
+/// Makes the headers of an answer agree with its body as hyper reads it, so that no reader after the
+/// proxy finds another end of it; returns whether the connection can be used again (RFC 9112 §6.3).
+fn framing<B: http_body::Body>(response: &mut Response<B>) -> Result<bool, &'static str> {
+    if response.status().is_informational() {
+        return Err("it switches protocols, which was not asked for");
+    }
+    // The client is answered in the version that it speaks.
+    *response.version_mut() = Version::HTTP_11;
+    let is_bodiless = matches!(
+        response.status(),
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    let exact = response.body().size_hint().exact();
+    let headers = response.headers_mut();
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        let coding = sole(headers, &header::TRANSFER_ENCODING);
+        if !coding.is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+            return Err("its Transfer-Encoding is not `chunked` alone");
+        }
+        headers.remove(header::CONTENT_LENGTH);
+        return Ok(lengths == 0 && !is_bodiless);
+    }
+    if lengths == 0 {
+        return Ok(true);
+    }
+    let length = sole(headers, &header::CONTENT_LENGTH);
+    if is_bodiless {
+        return Ok(length == Some("0"));
+    }
+    if length.is_none_or(|length| length.contains(','))
+        && let Some(exact) = exact
+    {
+        headers.insert(header::CONTENT_LENGTH, exact.into());
+    }
+    Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_agree_with_the_body_as_it_was_read() {
+        let framed = |status: u16, fields: &[(&str, &str)]| {
+            let mut response = Response::builder().status(status);
+            for (name, value) in fields {
+                response = response.header(*name, *value);
+            }
+            let mut response = response.body(Full::new(Bytes::from("12345"))).unwrap();
+            let is_clean = framing(&mut response)?;
+            let lengths = response.headers().get_all(header::CONTENT_LENGTH).iter();
+            let lengths: Vec<_> = lengths.map(|length| length.to_str().unwrap()).collect();
+            Ok::<_, &str>((is_clean, lengths.join(" ")))
+        };
+        let (length, coding) = ("content-length", "transfer-encoding");
+        for (status, fields, expected) in [
+            (200, &[(length, "5")][..], (true, "5")),
+            (200, &[], (true, "")),
+            (200, &[(length, "5"), (length, "5")], (true, "5")),
+            (200, &[(length, "5, 5")], (true, "5")),
+            (200, &[(coding, "Chunked")], (true, "")),
+            (200, &[(length, "3"), (coding, "chunked")], (false, "")),
+            (204, &[], (true, "")),
+            (204, &[(length, "0")], (true, "0")),
+            (204, &[(length, "5")], (false, "5")),
+            (304, &[(coding, "chunked")], (false, "")),
+        ] {
+            let expected = Ok((expected.0, expected.1.to_owned()));
+            assert_eq!(framed(status, fields), expected, "{status} {fields:?}");
+        }
+        assert!(framed(101, &[]).is_err());
+        for codings in [
+            &[(coding, "gzip, chunked")][..],
+            &[(coding, "gzip")],
+            &[(coding, "gzip"), (coding, "chunked")],
+            &[(coding, "chunked, chunked")],
+        ] {
+            assert!(framed(200, codings).is_err(), "{codings:?}");
+        }
+    }
 
     fn target(url: &str) -> Result<Target, String> {
         Target::new(&url.parse().unwrap()).map_err(|error| error.to_string())

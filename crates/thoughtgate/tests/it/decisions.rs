@@ -238,6 +238,22 @@ async fn the_agent_is_told_by_a_header() {
         );
     }
     assert_eq!(upstream.stats().requests, 1);
+    // What the decision was made by reaches the upstream, once, and nothing that it could read instead.
+    let hidden = [
+        ("x-agent", "alice"),
+        ("connection", "x-agent, authorization, x-hop"),
+        ("authorization", "Bearer t"),
+        ("x-hop", "1"),
+        ("x_agent", "bob"),
+        ("mcp_name", "other"),
+    ];
+    ask(&hidden).await;
+    let received = &upstream.requests()[1];
+    assert_eq!(received.header("x-agent"), Some("alice"));
+    assert_eq!(received.header("authorization"), Some("Bearer t"));
+    for name in ["x-hop", "x_agent", "mcp_name"] {
+        assert_eq!(received.header(name), None, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use thoughtgate_test::client;
 use thoughtgate_test::mock_mcp::Hold;
 
-use crate::support::{ALL, borrowed, call, modern_call, pair};
+use crate::support::{ALL, Proxy, borrowed, call, modern_call, pair, policy, raw_upstream};
 
 #[tokio::test]
 async fn the_first_event_arrives_before_the_upstream_ends() {
@@ -136,4 +136,68 @@ async fn an_upstream_that_breaks_off_is_not_a_whole_answer() {
     assert_eq!(response.status, 502);
     // A call is never sent twice.
     assert_eq!(upstream.stats().tool_calls, 2);
+}
+
+#[tokio::test]
+async fn an_answer_whose_end_is_not_clear_arrives_whole_or_not_at_all() {
+    const BODY: &str = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
+    let chunked = format!("{:x}\r\n{BODY}\r\n0\r\n\r\n", BODY.len());
+    let length = BODY.len();
+    for (head, body, is_whole) in [
+        (
+            "200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked".to_owned(),
+            &chunked[..],
+            true,
+        ),
+        (
+            "200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 9999".to_owned(),
+            &chunked,
+            true,
+        ),
+        (
+            format!("200 OK\r\ncontent-length: {length}\r\ncontent-length: {length}"),
+            BODY,
+            true,
+        ),
+        ("200 OK".to_owned(), BODY, true),
+        (
+            format!("200 OK\r\ncontent-length: {length}\r\ncontent-length: 5"),
+            BODY,
+            false,
+        ),
+        (
+            "200 OK\r\ntransfer-encoding: gzip, chunked".to_owned(),
+            &chunked,
+            false,
+        ),
+        ("200 OK\r\nx: a\r\n b".to_owned(), BODY, false),
+        (
+            "101 Switching Protocols\r\nupgrade: x".to_owned(),
+            BODY,
+            false,
+        ),
+        ("100 Continue\r\n\r\nHTTP/1.1 200 OK".to_owned(), BODY, true),
+    ] {
+        let head = format!("HTTP/1.1 {head}\r\ncontent-type: application/json\r\n\r\n");
+        let upstream = raw_upstream(format!("{head}{body}"), false).await;
+        let proxy = Proxy::start(&upstream, policy(ALL).path());
+        let response = proxy.post(&call("echo")).await;
+        if is_whole {
+            assert_eq!(
+                (response.status, response.text().as_str()),
+                (200, BODY),
+                "{head}"
+            );
+        } else {
+            assert_eq!(response.status, 502, "{head}");
+            assert!(response.json()["error"]["message"].is_string(), "{head}");
+        }
+    }
+    // A body that breaks off is an error, not the end.
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let upstream = raw_upstream(format!("{head}5\r\n{{\"a\":"), false).await;
+    let proxy = Proxy::start(&upstream, policy(ALL).path());
+    let broken = client::post_json(&proxy.url(), &[], call("echo")).await;
+    assert!(broken.is_err());
 }
