@@ -28,7 +28,7 @@ pub fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
 
 /// A message that was not understood, or came the wrong way.
 pub fn refusal(shared: &Shared, refusal: &Refusal) -> Response<Body> {
-    shared.metrics.refused(refusal.status);
+    shared.refused(refusal.status, &refusal.message, &[]);
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
     json(status, refusal.body())
 }
@@ -36,8 +36,8 @@ pub fn refusal(shared: &Shared, refusal: &Refusal) -> Response<Body> {
 /// A request whose body was not read to its end.
 pub fn unread(shared: &Shared, unread: Unread) -> Response<Body> {
     let status = unread.status();
-    shared.metrics.refused(status.as_u16());
     let text = unread.to_string();
+    shared.refused(status.as_u16(), &text, &[]);
     closing(match unread {
         Unread::Spent(_) => busy(&[], false, &text),
         _ => error(status, &[], false, codes::INVALID_REQUEST, &text),
@@ -86,13 +86,14 @@ pub fn unidentified(
     message: &[u8],
     why: &Unidentified,
 ) -> Response<Body> {
-    shared.metrics.refused(StatusCode::UNAUTHORIZED.as_u16());
+    let reason = why.to_string();
+    shared.refused(StatusCode::UNAUTHORIZED.as_u16(), &reason, message);
     let mut response = error(
         StatusCode::UNAUTHORIZED,
         message,
         true,
         codes::POLICY_DENIED,
-        &why.to_string(),
+        &reason,
     );
     if matches!(identity, Identity::Jwt(_)) {
         response

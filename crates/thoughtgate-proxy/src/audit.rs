@@ -1,277 +1,242 @@
-//! One JSON line per decision: who asked for what, what was decided and why, how long it took; and
-//! one for each state that an approval enters.
+//! One JSON line for each decision, each state that an approval enters, and each refusal before a
+//! decision.
 //!
-//! The data path hands over a record and goes on; a thread of its own parses, digests and writes.
-//! The queue is bounded: what does not fit, or cannot be written, is counted, never waited for.
-//! Arguments are digested, not stored.
+//! Room for the line is reserved before its call goes on, and the line is handed over when the
+//! answer is known; a thread of its own writes, and keeps what cannot be written until it can be.
+//! Arguments are digested, never stored.
 
-use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+mod file;
+mod line;
+mod record;
+mod refusals;
+mod room;
+mod writer;
 
-use bytes::Bytes;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
 use prometheus_client::metrics::counter::Counter;
-use serde_json::json;
-use thoughtgate_approval::{Id, View};
-use thoughtgate_mcp::{Limits, canonical, parse};
-use thoughtgate_policy::{Decision, Outcome};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use thoughtgate_approval::View;
 
-/// Records that may wait for the writer; a burst of some tenths of a second at full load.
-const QUEUE_RECORDS: usize = 8192;
+use crate::metrics::counter;
 
-/// Where lines go.
+use file::Output;
+pub use file::Sink;
+pub use record::{Asked, Place, Record, Subject, Trail};
+use record::{Message, Refused, Step};
+use refusals::Refusals;
+use room::Room;
+use writer::Writer;
+
+/// The part of `limits.buffered_bytes` that is the audit's own: bodies cannot take it from the
+/// lines, and a disk that is stuck cannot take more than it from the bodies.
+const SHARE: usize = 4;
+/// Below this a handful of calls would find no room.
+const SHARE_BYTES_MIN: usize = 64 * 1024;
+/// How long an orderly stop waits for a sink that does not take the last lines.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// How an audit is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sink {
-    /// Standard output.
-    Stdout,
-    /// Appended to a file that only its owner may read.
-    File(PathBuf),
+pub struct AuditSettings {
+    /// Where lines go.
+    pub sink: Sink,
+    /// How long a call waits for room for its line.
+    pub wait: Duration,
+    /// What becomes of a call that found none.
+    pub when_full: WhenFull,
 }
 
-/// What the data path knows of one decision.
-pub struct Record {
-    /// When the request was read.
-    pub time: SystemTime,
-    /// The agent that asked.
-    pub principal: String,
-    /// The request's body, from which method, tool and arguments are read; empty for a GET or DELETE.
-    pub message: Bytes,
-    /// What a request without a message asked for.
-    pub action: &'static str,
-    /// What was decided.
-    pub decision: Decision,
-    /// The policy set that decided.
-    pub generation: u64,
+/// What becomes of a call for whose line there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It is refused.
+    Refuse,
+    /// It goes on without a line, which is counted.
+    Drop,
 }
 
-/// A decision whose answer is on its way. Written when dropped, so that a client which goes away
-/// leaves its line too.
-pub struct Trail<'a> {
-    audit: &'a Audit,
-    started: Instant,
-    record: Option<Box<Record>>,
-    approval: Option<Id>,
-    status: Option<u16>,
+/// Counters and gauges of the audit.
+#[derive(Debug, Clone)]
+pub struct Figures {
+    /// Lines that were not written.
+    pub dropped: Counter,
+    /// Requests refused for want of room.
+    pub refused: Counter,
+    /// Lines handed over and not written yet.
+    pub waiting: Gauge,
 }
 
-impl Trail<'_> {
-    /// The approval that the request waits for.
-    pub fn approval(&mut self, id: Id) {
-        self.approval = Some(id);
-    }
-
-    /// Ends with the HTTP status of the answer.
-    pub fn answered(mut self, status: u16) {
-        self.status = Some(status);
-    }
-}
-
-impl Drop for Trail<'_> {
-    fn drop(&mut self) {
-        if let Some(record) = self.record.take() {
-            let line = Line {
-                record,
-                approval: self.approval,
-                status: self.status,
-                latency: self.started.elapsed(),
-            };
-            self.audit.send(Message::Decision(line));
+impl Figures {
+    /// Figures that `/metrics` shows.
+    pub fn registered(registry: &mut Registry) -> Figures {
+        let waiting = Gauge::default();
+        registry.register(
+            "audit_waiting",
+            "Audit lines that wait to be written",
+            waiting.clone(),
+        );
+        Figures {
+            dropped: counter(
+                registry,
+                "audit_dropped",
+                "Audit lines that were not written",
+            ),
+            refused: counter(
+                registry,
+                "audit_refused",
+                "Requests refused because audit lines could not be written",
+            ),
+            waiting,
         }
     }
 }
 
-/// A record with what its end added.
-struct Line {
-    record: Box<Record>,
-    approval: Option<Id>,
-    status: Option<u16>,
-    latency: Duration,
-}
-
-enum Message {
-    Decision(Line),
-    Approval(Box<Step>),
-    Close,
-}
-
-/// An approval that entered a state.
-struct Step {
-    time: SystemTime,
-    principal: String,
-    view: View,
-}
+/// There is no room for a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the audit cannot take a line for this call, because earlier ones cannot be written; retry later"
+)]
+pub struct Full;
 
 /// The way to the writer.
 pub struct Audit {
-    queue: SyncSender<Message>,
-    dropped: Counter,
-    writer: std::sync::Mutex<Option<JoinHandle<()>>>,
+    queue: Sender<Message>,
+    room: Arc<Room>,
+    refusals: Arc<Refusals>,
+    wait: Duration,
+    when_full: WhenFull,
+    figures: Figures,
+    ended: Mutex<Receiver<()>>,
+}
+
+/// The audit's part of `limits.buffered_bytes`.
+#[must_use]
+pub fn share_of(buffered_bytes: usize) -> usize {
+    buffered_bytes / SHARE
 }
 
 impl Audit {
-    /// Opens the sink and starts the writer. `dropped` counts what was not written.
-    pub fn start(sink: &Sink, dropped: Counter) -> std::io::Result<Audit> {
-        let out: Box<dyn Write + Send> = match sink {
-            Sink::Stdout => Box::new(std::io::stdout()),
-            Sink::File(path) => {
-                let opened = OpenOptions::new()
-                    .create(true)
-                    .append(true)
-                    .mode(0o600)
-                    .open(path);
-                Box::new(opened.map_err(|error| {
-                    std::io::Error::new(
-                        error.kind(),
-                        format!("failed to open audit file `{}`: {error}", path.display()),
-                    )
-                })?)
-            }
-        };
-        let (queue, records) = sync_channel(QUEUE_RECORDS);
-        let lost = dropped.clone();
-        let writer = std::thread::Builder::new()
+    /// Opens the sink and starts the writer; lines may hold `share` bytes.
+    pub fn start(
+        settings: &AuditSettings,
+        share: usize,
+        figures: Figures,
+    ) -> std::io::Result<Audit> {
+        let output = Output::open(settings.sink.clone())?;
+        let (queue, messages) = channel();
+        let (ending, ended) = channel();
+        let room = Arc::new(Room::new(share.max(SHARE_BYTES_MIN)));
+        let refusals = Arc::new(Refusals::default());
+        let writer = Writer::new(
+            messages,
+            output,
+            Arc::clone(&room),
+            Arc::clone(&refusals),
+            figures.clone(),
+        );
+        std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || write_all(&records, BufWriter::new(out), &lost))?;
+            .spawn(move || {
+                // Dropped at the end, however it comes.
+                let _ending: Sender<()> = ending;
+                writer.run();
+            })?;
         Ok(Audit {
             queue,
-            dropped,
-            writer: std::sync::Mutex::new(Some(writer)),
+            room,
+            refusals,
+            wait: settings.wait,
+            when_full: settings.when_full,
+            figures,
+            ended: Mutex::new(ended),
         })
     }
 
-    /// Begins the trail of one decision; `started` is when its request was read.
-    pub fn trail(&self, record: Record, started: Instant) -> Trail<'_> {
-        Trail {
-            audit: self,
-            started,
-            record: Some(Box::new(record)),
-            approval: None,
-            status: None,
+    /// Reserves room for one line, waiting for it if there is none; `None` when the call goes on
+    /// without a line.
+    pub async fn place(&self) -> Result<Option<Place<'_>>, Full> {
+        if self.room.take_line() || Box::pin(self.room.wait_for_line(self.wait)).await {
+            return Ok(Some(Place::new(self)));
+        }
+        match self.when_full {
+            WhenFull::Drop => {
+                self.figures.dropped.inc();
+                Ok(None)
+            }
+            WhenFull::Refuse => {
+                self.figures.refused.inc();
+                self.suppress();
+                Err(Full)
+            }
         }
     }
 
     /// Takes down the state that an approval of `principal` just entered; never waits.
     pub fn approval(&self, view: &View, principal: &str) {
-        self.send(Message::Approval(Box::new(Step {
-            time: SystemTime::now(),
-            principal: principal.to_owned(),
-            view: view.clone(),
-        })));
+        let has_room = self.room.take_line();
+        if !has_room && self.when_full == WhenFull::Drop {
+            self.figures.dropped.inc();
+            return;
+        }
+        // Queued beyond the room as well: no approval is opened while calls are refused, so what is
+        // left are the few states of those that are open.
+        let step = Box::new(Step::new(view, principal));
+        self.send(Message::Approval { step, has_room });
+    }
+
+    /// Takes down a refusal before any decision; some of a burst are only counted. `message` is the
+    /// request's body as far as it is known.
+    pub fn refused(&self, status: u16, reason: &str, message: &[u8]) {
+        if self.refusals.admit() && self.room.take_line() {
+            let refused = Box::new(Refused::new(status, reason, message));
+            self.send(Message::Refused(refused));
+        } else {
+            self.suppress();
+        }
+    }
+
+    /// Counts a refusal that gets no line of its own.
+    fn suppress(&self) {
+        if self.refusals.suppress() {
+            let _ = self.queue.send(Message::Tally);
+        }
+    }
+
+    /// Opens the file anew, for it may have been moved away. Lines so far go to the old one.
+    pub fn reopen(&self) {
+        let _ = self.queue.send(Message::Reopen);
+    }
+
+    /// Writes what is queued and ends the writer. Blocks, for a bounded time; for an orderly exit.
+    pub fn close(&self) {
+        let Ok(ended) = self.ended.lock() else {
+            return;
+        };
+        let by = Instant::now() + CLOSE_MAX;
+        if self.queue.send(Message::Close { by }).is_err() {
+            return;
+        }
+        // The writer keeps the time itself; a file system that hangs does not let it.
+        let patience = CLOSE_MAX + Duration::from_secs(1);
+        if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            let lost = self.figures.waiting.get();
+            eprintln!(
+                "thoughtgate: warning: {lost} audit lines are lost: a write did not return within {patience:?}"
+            );
+        }
     }
 
     /// Hands one line over; never waits.
     fn send(&self, message: Message) {
-        if self.queue.try_send(message).is_err() {
-            self.dropped.inc();
+        // Counted first: the writer counts down.
+        self.figures.waiting.inc();
+        if self.queue.send(message).is_err() {
+            self.figures.waiting.dec();
+            self.figures.dropped.inc();
         }
     }
-
-    /// Writes what is queued and ends the writer. Blocks; for an orderly exit.
-    pub fn close(&self) {
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take();
-        if let Some(writer) = writer
-            && self.queue.send(Message::Close).is_ok()
-        {
-            let _ = writer.join();
-        }
-    }
-}
-
-fn write_all(records: &Receiver<Message>, mut out: impl Write, dropped: &Counter) {
-    let mut broken = false;
-    let mut written = |result: std::io::Result<()>| match result {
-        Ok(()) => broken = false,
-        Err(error) => {
-            dropped.inc();
-            if !std::mem::replace(&mut broken, true) {
-                eprintln!(
-                    "thoughtgate: warning: audit lines cannot be written and are counted as dropped: {error}"
-                );
-            }
-        }
-    };
-    while let Ok(first) = records.recv() {
-        // Everything that is waiting goes out with one write, and nothing stays behind in memory.
-        for message in std::iter::once(first).chain(records.try_iter()) {
-            let line = match message {
-                Message::Decision(line) => decision(&line),
-                Message::Approval(step) => approval(&step),
-                Message::Close => {
-                    written(out.flush());
-                    return;
-                }
-            };
-            written(writeln!(out, "{line}"));
-        }
-        written(out.flush());
-    }
-}
-
-fn approval(step: &Step) -> serde_json::Value {
-    let view = &step.view;
-    let lasted = Duration::from_millis(view.updated_ms.saturating_sub(view.created_ms));
-    json!({
-        "time": humantime::format_rfc3339_millis(step.time).to_string(),
-        "agent": step.principal,
-        "method": "tools/call",
-        "subject": view.tool,
-        "approval": view.id.to_string(),
-        "decision": view.state.name(),
-        "decided_by": view.decided_by,
-        "reason": view.reason,
-        "policies": view.policies,
-        "generation": view.generation,
-        "latency_us": u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX),
-    })
-}
-
-fn decision(line: &Line) -> serde_json::Value {
-    let record = &line.record;
-    let envelope = parse(&record.message, &Limits { depth: usize::MAX }).ok();
-    let params = envelope.as_ref().map(|envelope| &envelope.params);
-    let subject = params.and_then(|params| params.name.as_deref().or(params.uri.as_deref()));
-    let digest = params
-        .filter(|params| params.name.is_some())
-        .map(|params| sha256(&canonical(params.arguments)));
-    let outcome = match record.decision.outcome {
-        Outcome::Forward => "forward",
-        Outcome::Approve { .. } => "approve",
-        Outcome::Reject if record.decision.error.is_some() => "error",
-        Outcome::Reject => "reject",
-    };
-    json!({
-        "time": humantime::format_rfc3339_millis(record.time).to_string(),
-        "agent": record.principal,
-        "method": envelope.as_ref().map_or(record.action, |envelope| envelope.method.as_ref()),
-        "subject": subject,
-        "arguments_sha256": digest,
-        "decision": outcome,
-        "approval": line.approval.map(|id| id.to_string()),
-        "error": record.decision.error.as_deref(),
-        "policies": record.decision.policies.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
-        "generation": record.generation,
-        "status": line.status,
-        "latency_us": u64::try_from(line.latency.as_micros()).unwrap_or(u64::MAX),
-    })
-}
-
-/// In hexadecimal, as `sha256sum` prints it.
-fn sha256(text: &str) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    digest
-        .as_ref()
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a String takes any text");
-            text
-        })
 }

@@ -15,7 +15,7 @@ use thoughtgate_policy::{Decision, Outcome, Query, Target};
 
 use crate::answer;
 use crate::approve::{self, Addressed, Request};
-use crate::audit::{Record, Trail};
+use crate::audit::{Asked, Place, Record, Subject};
 use crate::body::Body;
 use crate::forward::{self, Call};
 use crate::guard::Rejected;
@@ -48,8 +48,8 @@ pub async fn serve(worker: &Arc<Worker>, request: http::Request<Incoming>) -> Re
     parts.uri = Uri::from(worker.shared.settings.upstream.path(parts.uri.query()));
     match parts.method {
         Method::POST => post(worker, snapshot, parts, body).await,
-        Method::GET => bodiless(worker, &snapshot, parts, &body, STREAM).await,
-        Method::DELETE => bodiless(worker, &snapshot, parts, &body, SESSION_DELETE).await,
+        Method::GET => bodiless(worker, snapshot, parts, &body, STREAM).await,
+        Method::DELETE => bodiless(worker, snapshot, parts, &body, SESSION_DELETE).await,
         _ => {
             let mut response = refuse(
                 &worker.shared,
@@ -100,24 +100,21 @@ async fn post(
         Ok(inbound) => inbound,
         Err(unread) => return answer::unread(shared, unread),
     };
-    // A client that holds back its last byte must not keep the rights it had before a reload.
-    if shared.renew(&mut snapshot)
-        && let Err(rejected) = snapshot.rules.guard.check(&parts.headers)
-    {
-        return turn_away(shared, rejected);
-    }
-    let snapshot = &*snapshot;
     let bytes = &inbound.bytes;
+    let place = match admit(shared, &mut snapshot, &parts, bytes).await {
+        Ok(place) => place,
+        Err(response) => return *response,
+    };
+    let snapshot = &*snapshot;
     let (call, decision, addressed) = match understand(shared, snapshot, &parts, bytes) {
         Ok(understood) => understood,
         Err(response) => return *response,
     };
-    let asked = Asked {
-        message: bytes,
-        action: "",
-        started: in_flight.since(),
-    };
-    let mut trail = trail(shared, snapshot, &asked, &call.principal, &decision);
+    let mut trail = place.map(|place| {
+        let asked = Asked::Message(bytes.clone());
+        let record = record(snapshot, asked, &call.principal, &decision);
+        place.trail(record, in_flight.since())
+    });
     let listens = call.listens;
     let response = match (&decision.outcome, addressed) {
         (Outcome::Forward, Addressed::Upstream) => {
@@ -151,6 +148,29 @@ async fn post(
     } else {
         response.map(|body| body.counted(in_flight))
     }
+}
+
+/// Takes room for the audit's line on a complete request, then the snapshot that decides it.
+///
+/// In this order: neither a client that holds back its last byte nor a disk that is full may keep
+/// the rights that a reload has taken away.
+async fn admit<'a>(
+    shared: &'a Shared,
+    snapshot: &mut Arc<Snapshot>,
+    parts: &Parts,
+    message: &[u8],
+) -> Result<Option<Place<'a>>, Box<Response<Body>>> {
+    let place = shared.place().await.map_err(|full| {
+        let status = StatusCode::SERVICE_UNAVAILABLE.as_u16();
+        shared.metrics.refused(status);
+        Box::new(answer::busy(message, true, &full.to_string()))
+    })?;
+    if shared.renew(snapshot)
+        && let Err(rejected) = snapshot.rules.guard.check(&parts.headers)
+    {
+        return Err(Box::new(turn_away(shared, rejected)));
+    }
+    Ok(place)
 }
 
 /// Parses, checks and decides; what is refused on the way comes back as the answer.
@@ -188,7 +208,7 @@ fn understand(
 /// GET opens a stream, DELETE ends a session; neither carries a message, and none is let through.
 async fn bodiless(
     worker: &Arc<Worker>,
-    snapshot: &Snapshot,
+    mut snapshot: Arc<Snapshot>,
     parts: Parts,
     body: &Incoming,
     action: &'static str,
@@ -202,6 +222,12 @@ async fn bodiless(
             "GET and DELETE carry no body",
         );
     }
+    let started = Instant::now();
+    let place = match admit(shared, &mut snapshot, &parts, &[]).await {
+        Ok(place) => place,
+        Err(response) => return *response,
+    };
+    let snapshot = &*snapshot;
     let identity = &snapshot.rules.identity;
     let principal = match identity.of(&parts.headers) {
         Ok(principal) => principal.into_owned(),
@@ -226,12 +252,11 @@ async fn bodiless(
         expects_answer: false,
         principal,
     };
-    let asked = Asked {
-        message: &Bytes::new(),
-        action,
-        started: Instant::now(),
-    };
-    let trail = trail(shared, snapshot, &asked, &call.principal, &decision);
+    let trail = place.map(|place| {
+        let asked = Asked::Known(Subject::bodiless(action));
+        let record = record(snapshot, asked, &call.principal, &decision);
+        place.trail(record, started)
+    });
     let response = match decision.outcome {
         Outcome::Forward => {
             forward::send(worker, &snapshot.rules, parts, Bytes::new(), &call).await
@@ -244,30 +269,15 @@ async fn bodiless(
     response
 }
 
-/// What the audit says of a request beside its decision.
-struct Asked<'a> {
-    message: &'a Bytes,
-    action: &'static str,
-    started: Instant,
-}
-
-fn trail<'a>(
-    shared: &'a Shared,
-    snapshot: &Snapshot,
-    asked: &Asked<'_>,
-    principal: &str,
-    decision: &Decision,
-) -> Option<Trail<'a>> {
-    let audit = shared.audit.as_ref()?;
-    let record = Record {
+/// What the audit says of a request, but for how it ends.
+fn record(snapshot: &Snapshot, asked: Asked, principal: &str, decision: &Decision) -> Record {
+    Record {
         time: SystemTime::now(),
         principal: principal.to_owned(),
-        message: asked.message.clone(),
-        action: asked.action,
+        asked,
         decision: decision.clone(),
         generation: snapshot.generation,
-    };
-    Some(audit.trail(record, asked.started))
+    }
 }
 
 /// Decides by the policies in force; arguments that policies read must have one reading only.

@@ -38,7 +38,7 @@ mod state;
 mod upstream;
 mod well_known;
 
-pub use audit::{Audit, Sink};
+pub use audit::{Audit, AuditSettings, Sink, WhenFull};
 pub use guard::Guard;
 pub use identity::{BadKey, Identity, Jwt};
 pub use server::{Drained, Server};

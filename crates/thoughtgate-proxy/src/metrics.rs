@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 
 use thoughtgate_approval::Counters;
 
+use crate::audit;
 use crate::process;
 
 mod approvals;
@@ -125,8 +126,8 @@ pub struct Metrics {
     pub connections_evicted: Counter,
     /// Reservations of buffer space that found no room.
     pub budget_refused: Counter,
-    /// Audit lines that were not written.
-    pub audit_dropped: Counter,
+    /// The audit's own.
+    pub audit: audit::Figures,
     policy_load_seconds: Gauge<f64, std::sync::atomic::AtomicU64>,
     policy_generation: Gauge,
     policies: Gauge,
@@ -181,11 +182,7 @@ impl Default for Metrics {
             "Requests being handled",
             in_flight.clone(),
         );
-        let audit_dropped = counter(
-            &mut registry,
-            "audit_dropped",
-            "Audit lines that were not written",
-        );
+        let audit = audit::Figures::registered(&mut registry);
         let budget_refused = counter(
             &mut registry,
             "budget_refused",
@@ -226,7 +223,7 @@ impl Default for Metrics {
             in_flight,
             connections,
             connections_evicted,
-            audit_dropped,
+            audit,
             budget_refused,
             policy_load_seconds,
             policy_generation,
@@ -236,7 +233,7 @@ impl Default for Metrics {
 }
 
 /// A counter without labels.
-fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+pub fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
     let counter = Counter::default();
     registry.register(name, help, counter.clone());
     counter

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::audit::Sink;
+use crate::audit::AuditSettings;
 use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::upstream::Target;
@@ -35,8 +35,8 @@ pub struct Settings {
     pub probe_interval: Duration,
     /// For requests in flight when the process is asked to stop.
     pub drain_timeout: Duration,
-    /// Where a line for each decision goes, if anywhere.
-    pub audit: Option<Sink>,
+    /// How a line for each decision is kept, if at all.
+    pub audit: Option<AuditSettings>,
     /// How long a call that needs approval is held before its client is asked to come back.
     pub approval_hold: Duration,
     /// Between two signs of life to a client whose call is held.

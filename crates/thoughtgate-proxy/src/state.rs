@@ -13,7 +13,7 @@ use thoughtgate_policy::Engine;
 use tokio::sync::watch;
 
 use crate::approve::Held;
-use crate::audit::Audit;
+use crate::audit::{self, Audit, Full, Place};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
 use crate::settings::{Rules, Settings};
@@ -34,7 +34,7 @@ pub struct Shared {
     pub settings: Settings,
     /// Counters and gauges.
     pub metrics: Metrics,
-    /// Bytes that may be buffered, all clients together.
+    /// Bytes that may be buffered, all clients together, but for the audit's share.
     pub budget: Arc<Budget>,
     /// Takes a record of each decision, where one is kept.
     pub audit: Option<Arc<Audit>>,
@@ -81,13 +81,16 @@ impl Shared {
     ) -> std::io::Result<Arc<Shared>> {
         let metrics = Metrics::default();
         metrics.policies_loaded(1, engine.as_ref().map_or(0, Engine::policy_count), took);
-        let dropped = metrics.audit_dropped.clone();
-        let audit = settings
-            .audit
-            .as_ref()
-            .map(|sink| Audit::start(sink, dropped).map(Arc::new))
-            .transpose()?;
-        let budget = Budget::new(settings.buffered_bytes, metrics.budget_refused.clone());
+        let mut buffered_bytes = settings.buffered_bytes;
+        let audit = match &settings.audit {
+            Some(audit) => {
+                let share = audit::share_of(buffered_bytes);
+                buffered_bytes -= share;
+                Some(Arc::new(Audit::start(audit, share, metrics.audit.clone())?))
+            }
+            None => None,
+        };
+        let budget = Budget::new(buffered_bytes, metrics.budget_refused.clone());
         Ok(Arc::new(Shared {
             settings,
             metrics,
@@ -130,6 +133,23 @@ impl Shared {
     #[must_use]
     pub fn approvals(&self) -> Option<&Approvals> {
         self.approvals.get()
+    }
+
+    /// Room for the audit's line on a request, before that is decided; `None` where it gets none.
+    pub async fn place(&self) -> Result<Option<Place<'_>>, Full> {
+        match &self.audit {
+            Some(audit) => audit.place().await,
+            None => Ok(None),
+        }
+    }
+
+    /// Counts a request that is refused before any decision, and takes it down; `message` is its
+    /// body as far as it is known.
+    pub fn refused(&self, status: u16, reason: &str, message: &[u8]) {
+        self.metrics.refused(status);
+        if let Some(audit) = &self.audit {
+            audit.refused(status, reason, message);
+        }
     }
 
     /// Puts a new set in force at once, for every request that is not complete yet.

@@ -107,7 +107,14 @@ async fn serve(
     let stop = stop_signal()?;
     let reload = reload::start(reloader, file)?;
     let mut hangup = signal(SignalKind::hangup()).context("failed to listen for SIGHUP")?;
-    tokio::spawn(async move { while hangup.recv().await.is_some() && reload.send(()).is_ok() {} });
+    let audit = shared.audit.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() && reload.send(()).is_ok() {
+            if let Some(audit) = &audit {
+                audit.reopen();
+            }
+        }
+    });
     eprintln!(
         "thoughtgate: listening on {address}{admin} ({workers} workers, upstream {upstream:?})"
     );

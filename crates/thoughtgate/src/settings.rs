@@ -1,13 +1,19 @@
 //! Turns the configuration into the proxy's settings and rules, and says what does not fit together.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail, ensure};
-use thoughtgate_proxy::{Guard, Identity, Jwt, Limits, Rules, Settings, Sink, Target};
+use thoughtgate_proxy::{
+    AuditSettings, Guard, Identity, Jwt, Limits, Rules, Settings, Sink, Target, WhenFull,
+};
 
 use crate::cgroup;
 use crate::config::{self, Config};
 
 /// The agent's id where the configuration names none.
 const AGENT: &str = "agent";
+/// How long a call waits for room for its audit line.
+const AUDIT_WAIT: Duration = Duration::from_secs(1);
 
 /// What holds for the life of the process, or the first thing that is wrong with it.
 pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
@@ -64,9 +70,13 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         drain_timeout: timeouts.drain,
         approval_hold: config.approval.hold,
         approval_keep_alive: config.approval.keep_alive,
-        audit: config.audit.as_ref().map(|audit| match audit.to_str() {
-            Some(config::STDOUT) => Sink::Stdout,
-            _ => Sink::File(audit.clone()),
+        audit: config.audit.as_ref().map(|audit| AuditSettings {
+            sink: match audit.to_str() {
+                Some(config::STDOUT) => Sink::Stdout,
+                _ => Sink::File(audit.clone()),
+            },
+            wait: AUDIT_WAIT,
+            when_full: WhenFull::Refuse,
         }),
     })
 }

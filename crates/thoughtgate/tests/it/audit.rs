@@ -10,24 +10,33 @@ use thoughtgate_test::mock_mcp::{self, Hold, MockMcp};
 
 use crate::support::{PATIENCE, Proxy, before, borrowed, call, modern_call, policy};
 
+mod refused;
+mod rotation;
+mod stuck;
+
 const POLICY: &str =
     r#"@id("echo") permit (principal, action == Action::"tools/call", resource == Tool::"echo");"#;
 
 fn audited() -> (MockMcp, Proxy, tempfile::TempDir) {
-    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
+    let alice = ("THOUGHTGATE_AGENT_ID", "alice");
+    let (upstream, proxy) = audited_in(&folder.path().join("audit.jsonl"), &[alice]);
+    (upstream, proxy, folder)
+}
+
+fn audited_in(audit: &Path, environment: &[(&str, &str)]) -> (MockMcp, Proxy) {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
     let file = policy(POLICY);
     let url = upstream.url();
-    let arguments = before(&url, file.path());
-    let audit = folder.path().join("audit.jsonl");
-    let proxy = Proxy::with(
-        &arguments,
-        &[
-            ("THOUGHTGATE_AUDIT", audit.to_str().unwrap()),
-            ("THOUGHTGATE_AGENT_ID", "alice"),
-        ],
-    );
-    (upstream, proxy, folder)
+    let audit = ("THOUGHTGATE_AUDIT", audit.to_str().unwrap());
+    let environment = [environment, &[audit]].concat();
+    let proxy = Proxy::with(&before(&url, file.path()), &environment);
+    (upstream, proxy)
+}
+
+fn stop(proxy: &mut Proxy) {
+    proxy.process.terminate().unwrap();
+    proxy.process.wait(PATIENCE).unwrap();
 }
 
 fn lines(folder: &Path) -> Vec<Value> {
@@ -143,24 +152,39 @@ async fn nothing_is_lost_when_stopped_under_load() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_opened_is_named() {
-    let file = policy(POLICY);
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
-        .args([
-            "--upstream",
-            "http://127.0.0.1:1/mcp",
-            "--listen",
-            "127.0.0.1:0",
-            "--policy",
-        ])
-        .arg(file.path())
-        .env("THOUGHTGATE_AUDIT", "/nowhere/audit.jsonl")
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        error.contains("failed to open audit file `/nowhere/audit.jsonl`"),
-        "{error}"
-    );
+async fn names_in_a_line_are_text_and_of_bounded_length() {
+    let (_upstream, mut proxy, folder) = audited();
+    let long = "\u{e9}".repeat(4000);
+    let name = format!("\u{9b}2J\u{202e}\\u001b[2J\\n{long}");
+    proxy.post(&call(&name)).await;
+    stop(&mut proxy);
+    let text = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+    assert!(text.lines().count() == 1 && text.len() < 1024, "{text}");
+    assert!(!text.contains(['\u{9b}', '\u{202e}', '\u{1b}']), "{text}");
+    let line = &lines(folder.path())[0];
+    let subject = line["subject"].as_str().unwrap();
+    assert!(subject.starts_with("\u{9b}2J\u{202e}\u{1b}[2J\n\u{e9}"));
+    assert!(subject.ends_with("\u{e9}… (8012 bytes)"), "{subject}");
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_named() {
+    for (path, expected) in [
+        (
+            "/nowhere/audit.jsonl",
+            "failed to open audit file `/nowhere/audit.jsonl`",
+        ),
+        ("/tmp", "failed to open audit file `/tmp`: Is a directory"),
+    ] {
+        let file = policy(POLICY);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
+            .args(before("http://127.0.0.1:1/mcp", file.path()))
+            .args(["--listen", "127.0.0.1:0"])
+            .env("THOUGHTGATE_AUDIT", path)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(expected), "{error}");
+    }
 }

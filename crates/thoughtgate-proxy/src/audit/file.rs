@@ -1,0 +1,211 @@
+//! Where lines go: a file, a FIFO, or standard output. Writes bytes and knows nothing of lines, but
+//! that what it opens may end in half of one.
+
+use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{
+    FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+/// A pipe that can be written to takes this much at once without waiting.
+const PIPE_BYTES: usize = 4096;
+/// How long a reader may be slow before that counts as a failure; tried again at once.
+const READER_MAX: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
+/// How often it is checked that the file is still where it was opened.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Only its owner may read what agents asked for.
+const MODE: u32 = 0o600;
+
+/// Where lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// Standard output.
+    Stdout,
+    /// Appended to a file that only its owner may read.
+    File(PathBuf),
+}
+
+impl Sink {
+    fn failed(&self, error: &io::Error) -> io::Error {
+        let name = match self {
+            Sink::Stdout => "standard output for the audit".to_owned(),
+            Sink::File(path) => format!("audit file `{}`", path.display()),
+        };
+        io::Error::new(error.kind(), format!("failed to open {name}: {error}"))
+    }
+}
+
+/// An open sink.
+pub struct Output {
+    sink: Sink,
+    /// None while a FIFO has no reader, or the path cannot be opened any more.
+    open: Option<Open>,
+}
+
+struct Open {
+    file: File,
+    /// Set for a regular file, which can be moved away.
+    place: Option<(u64, u64)>,
+    checked: Instant,
+    /// The file ends in half a line, which the next one must not become part of.
+    is_torn: bool,
+}
+
+impl Output {
+    /// Opens the sink. The error names it.
+    pub fn open(sink: Sink) -> io::Result<Output> {
+        let mut output = Output { sink, open: None };
+        match output.open_now() {
+            // A FIFO, whose reader may start later; lines wait for it.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => {}
+            opened => opened.map_err(|error| output.sink.failed(&error))?,
+        }
+        Ok(output)
+    }
+
+    /// Opens the sink anew. What is open stays where that fails and the path still leads to it.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        let reopened = self.open_now();
+        if reopened.is_err() && self.has_moved() {
+            self.open = None;
+        }
+        reopened.map_err(|error| self.sink.failed(&error))
+    }
+
+    /// Whether the file is not where it was opened any more; asks the system once a second.
+    pub fn is_stale(&mut self) -> bool {
+        let Some(open) = &mut self.open else {
+            return false;
+        };
+        if open.checked.elapsed() < CHECK_INTERVAL {
+            return false;
+        }
+        open.checked = Instant::now();
+        self.has_moved()
+    }
+
+    /// Writes `text` from `written` on, and counts that up.
+    pub fn write(&mut self, text: &[u8], written: &mut usize) -> io::Result<()> {
+        if self.open.is_none() {
+            self.open_now().map_err(|error| self.sink.failed(&error))?;
+            *written = 0;
+        }
+        let Some(open) = &mut self.open else {
+            return Err(ErrorKind::NotFound.into());
+        };
+        while open.is_torn {
+            open.is_torn = open.write(b"\n")? == 0;
+        }
+        while let Some(rest) = text.get(*written..).filter(|rest| !rest.is_empty()) {
+            *written += open.write(rest)?;
+        }
+        Ok(())
+    }
+
+    fn open_now(&mut self) -> io::Result<()> {
+        let file = match &self.sink {
+            Sink::Stdout => File::from(io::stdout().as_fd().try_clone_to_owned()?),
+            Sink::File(path) => append_to(path)?,
+        };
+        let found = file.metadata()?;
+        let is_regular = found.is_file();
+        if let Sink::File(path) = &self.sink
+            && is_regular
+        {
+            restrict(path, &file, &found);
+        }
+        self.open = Some(Open {
+            is_torn: is_regular && ends_in_half_a_line(&file, &found),
+            place: is_regular.then(|| place(&found)),
+            checked: Instant::now(),
+            file,
+        });
+        Ok(())
+    }
+
+    fn has_moved(&self) -> bool {
+        let (Sink::File(path), Some(open)) = (&self.sink, &self.open) else {
+            return false;
+        };
+        open.place.is_some_and(|opened| {
+            std::fs::metadata(path).map_or(true, |found| place(&found) != opened)
+        })
+    }
+}
+
+impl Open {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let bytes = if self.place.is_some() {
+            bytes
+        } else {
+            // A write to a pipe that nobody reads would never return.
+            let mut ready = [PollFd::new(&self.file, PollFlags::OUT)];
+            match poll(&mut ready, Some(&READER_MAX)) {
+                Ok(0) => return Err(io::Error::new(ErrorKind::WouldBlock, "nobody reads them")),
+                Ok(_) => {}
+                Err(Errno::INTR) => return Ok(0),
+                Err(error) => return Err(error.into()),
+            }
+            &bytes[..bytes.len().min(PIPE_BYTES)]
+        };
+        match self.file.write(bytes) {
+            Ok(0) => Err(ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+            written => written,
+        }
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options
+        .create(true)
+        .append(true)
+        .mode(MODE)
+        // A FIFO without a reader is an error then, and not a start that never ends.
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    // Its end is read, to see whether the last line is whole. A FIFO that is read counts as its own
+    // reader.
+    let is_fifo = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
+    match options.clone().read(!is_fifo).open(path) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => options.open(path),
+        opened => opened,
+    }
+}
+
+/// Takes the rights of others away, which a file that was there before may have given.
+fn restrict(path: &Path, file: &File, found: &Metadata) {
+    let mode = found.permissions().mode() & 0o777;
+    if mode & !MODE == 0 {
+        return;
+    }
+    let path = path.display();
+    match file.set_permissions(Permissions::from_mode(MODE)) {
+        Ok(()) => eprintln!(
+            "thoughtgate: warning: audit file `{path}` had mode {mode:04o} and has {MODE:04o} now: only its owner may read it"
+        ),
+        Err(error) => eprintln!(
+            "thoughtgate: warning: audit file `{path}` has mode {mode:04o}, which lets others read it, and cannot be restricted to {MODE:04o}: {error}"
+        ),
+    }
+}
+
+fn ends_in_half_a_line(file: &File, found: &Metadata) -> bool {
+    let mut last = [0];
+    let end = found.len().checked_sub(1);
+    end.is_some_and(|end| file.read_exact_at(&mut last, end).is_ok() && last != *b"\n")
+}
+
+fn place(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}

@@ -1,0 +1,278 @@
+//! Records as text: one JSON object a line, made so that no name in it can fool who reads it.
+//!
+//! Control characters and those that turn the direction of text are escaped, long names are cut.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
+use serde_json::ser::Formatter;
+use thoughtgate_policy::Outcome;
+
+use super::record::{Asked, Line, Refused, Step, Subject};
+
+/// Longest name (agent, method, tool, approver, policy) in a line.
+pub const NAME_BYTES: usize = 256;
+/// Longest sentence (an error, a reason) in a line.
+pub const TEXT_BYTES: usize = 512;
+/// Policies named in a line.
+const POLICIES_MAX: usize = 16;
+
+/// The line of a decision.
+pub fn decision(line: &Line, text: &mut Vec<u8>) {
+    let record = &line.record;
+    let read;
+    let subject = match &record.asked {
+        Asked::Known(subject) => subject,
+        Asked::Message(body) => {
+            read = Subject::of(body);
+            &read
+        }
+    };
+    let outcome = match record.decision.outcome {
+        Outcome::Forward => "forward",
+        Outcome::Approve { .. } => "approve",
+        Outcome::Reject if record.decision.error.is_some() => "error",
+        Outcome::Reject => "reject",
+    };
+    let policies = record.decision.policies.iter().map(AsRef::as_ref);
+    push(
+        text,
+        &Decided {
+            time: Time(record.time),
+            agent: &record.principal,
+            method: &subject.method,
+            subject: subject.name.as_deref(),
+            arguments_sha256: subject.digest.as_ref().map(hexadecimal),
+            decision: outcome,
+            approval: line.approval.map(|id| id.to_string()),
+            error: record.decision.error.as_deref(),
+            policies: named(policies),
+            generation: record.generation,
+            status: line.status,
+            latency_us: microseconds(line.latency),
+        },
+    );
+}
+
+/// The line of a state of an approval.
+pub fn approval(step: &Step, text: &mut Vec<u8>) {
+    push(
+        text,
+        &Stepped {
+            time: Time(step.time),
+            agent: &step.principal,
+            method: "tools/call",
+            subject: &step.tool,
+            approval: step.id.to_string(),
+            decision: step.state.name(),
+            decided_by: step.decided_by.as_deref(),
+            reason: step.reason.as_deref(),
+            policies: named(step.policies.iter().map(String::as_str)),
+            generation: step.generation,
+            latency_us: microseconds(step.lasted),
+        },
+    );
+}
+
+/// The line of a refusal before any decision.
+pub fn refused(refused: &Refused, text: &mut Vec<u8>) {
+    let subject = refused.subject.as_ref();
+    push(
+        text,
+        &Turned {
+            time: Time(refused.time),
+            method: subject.map(|subject| subject.method.as_str()),
+            subject: subject.and_then(|subject| subject.name.as_deref()),
+            decision: "refused",
+            error: &refused.reason,
+            status: refused.status,
+        },
+    );
+}
+
+/// The line that counts refusals without one of their own.
+pub fn tally(suppressed: u64, text: &mut Vec<u8>) {
+    push(
+        text,
+        &Tally {
+            time: Time(SystemTime::now()),
+            decision: "refused",
+            suppressed,
+        },
+    );
+}
+
+#[derive(Serialize)]
+struct Decided<'a> {
+    time: Time,
+    agent: &'a str,
+    method: &'a str,
+    subject: Option<&'a str>,
+    arguments_sha256: Option<String>,
+    decision: &'a str,
+    approval: Option<String>,
+    error: Option<&'a str>,
+    policies: Vec<Cow<'a, str>>,
+    generation: u64,
+    status: Option<u16>,
+    latency_us: u64,
+}
+
+#[derive(Serialize)]
+struct Stepped<'a> {
+    time: Time,
+    agent: &'a str,
+    method: &'a str,
+    subject: &'a str,
+    approval: String,
+    decision: &'a str,
+    decided_by: Option<&'a str>,
+    reason: Option<&'a str>,
+    policies: Vec<Cow<'a, str>>,
+    generation: u64,
+    latency_us: u64,
+}
+
+#[derive(Serialize)]
+struct Turned<'a> {
+    time: Time,
+    method: Option<&'a str>,
+    subject: Option<&'a str>,
+    decision: &'a str,
+    error: &'a str,
+    status: u16,
+}
+
+#[derive(Serialize)]
+struct Tally<'a> {
+    time: Time,
+    decision: &'a str,
+    suppressed: u64,
+}
+
+struct Time(SystemTime);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_rfc3339_millis(self.0))
+    }
+}
+
+fn push(text: &mut Vec<u8>, line: &impl Serialize) {
+    let before = text.len();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *text, Harmless);
+    if line.serialize(&mut serializer).is_err() {
+        // Memory takes any text; half a line would spoil the next one.
+        text.truncate(before);
+        return;
+    }
+    text.push(b'\n');
+}
+
+/// Writes JSON in one line, whose text no terminal or reader of logs takes for more than text.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return writer.write_all(fragment.as_bytes());
+        }
+        let mut plain = 0;
+        for (at, character) in fragment.char_indices().filter(|(_, c)| is_harmful(*c)) {
+            writer.write_all(&fragment.as_bytes()[plain..at])?;
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            plain = at + character.len_utf8();
+        }
+        writer.write_all(&fragment.as_bytes()[plain..])
+    }
+}
+
+/// Controls (C0 is escaped by JSON itself), and what is invisible or turns the direction of text.
+fn is_harmful(character: char) -> bool {
+    matches!(
+        character,
+        '\u{7f}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// At most `bytes_max` of a text, and its length where that is not all of it.
+pub fn cut(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    if text.len() <= bytes_max {
+        return Cow::Borrowed(text);
+    }
+    let mut ends = (0..=bytes_max).rev();
+    let end = ends.find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    Cow::Owned(format!("{}… ({} bytes)", &text[..end], text.len()))
+}
+
+fn named<'a>(policies: impl ExactSizeIterator<Item = &'a str>) -> Vec<Cow<'a, str>> {
+    let more = policies.len().saturating_sub(POLICIES_MAX);
+    let mut named: Vec<Cow<'_, str>> = policies
+        .take(POLICIES_MAX)
+        .map(|policy| cut(policy, NAME_BYTES))
+        .collect();
+    if more > 0 {
+        named.push(format!("… ({more} more)").into());
+    }
+    named
+}
+
+/// As `sha256sum` prints it.
+fn hexadecimal(digest: &[u8; 32]) -> String {
+    digest
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            // A String takes any text.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_text() {
+        let mut text = Vec::new();
+        let name = "a\u{1b}[2J\u{9b}2J\n\u{2028}\u{202e}\u{2066}\u{7f}\u{e0041}é";
+        push(&mut text, &name);
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(
+            text,
+            "\"a\\u001b[2J\\u009b2J\\n\\u2028\\u202e\\u2066\\u007f\\udb40\\udc41é\"\n"
+        );
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), name);
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters_and_marked() {
+        assert_eq!(cut("häh", 4), "häh");
+        assert_eq!(cut("hähä", 5), "häh… (6 bytes)");
+        let ids = vec!["p"; 18];
+        let policies = named(ids.into_iter());
+        assert_eq!((policies.len(), policies[16].as_ref()), (17, "… (2 more)"));
+    }
+}

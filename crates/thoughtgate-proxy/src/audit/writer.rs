@@ -1,0 +1,220 @@
+//! The thread that writes: turns what waits into text, and writes that.
+//!
+//! What cannot be written stays, as text, in the room that was taken for it, and is tried again. It
+//! decides nothing about calls: they feel it when the room is spent.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::file::Output;
+use super::record::Message;
+use super::refusals::{self, Refusals};
+use super::room::{LINE_BYTES, Room};
+use super::{CLOSE_MAX, Figures, line};
+
+/// Text that is written at once; memory is given back beyond it.
+const BATCH_BYTES: usize = 64 * 1024;
+/// Between two tries of a sink that failed.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The writer of one audit.
+pub struct Writer {
+    messages: Receiver<Message>,
+    output: Output,
+    room: Arc<Room>,
+    refusals: Arc<Refusals>,
+    figures: Figures,
+    /// Lines that are not written yet.
+    text: Vec<u8>,
+    lines: i64,
+    /// Bytes of `text` that are written: part of its first line.
+    written: usize,
+    /// Room that `text` holds.
+    held: usize,
+    retry_at: Option<Instant>,
+    tally_at: Option<Instant>,
+    close_by: Option<Instant>,
+    failure: String,
+}
+
+impl Writer {
+    pub fn new(
+        messages: Receiver<Message>,
+        output: Output,
+        room: Arc<Room>,
+        refusals: Arc<Refusals>,
+        figures: Figures,
+    ) -> Writer {
+        Writer {
+            messages,
+            output,
+            room,
+            refusals,
+            figures,
+            text: Vec::new(),
+            lines: 0,
+            written: 0,
+            held: 0,
+            retry_at: None,
+            tally_at: None,
+            close_by: None,
+            failure: String::new(),
+        }
+    }
+
+    /// Writes until it is closed, or nobody is left who could send.
+    pub fn run(mut self) {
+        loop {
+            match self.next() {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // Everything that is waiting goes out with one write. What fails to go out is made text
+            // all the same, which is shorter.
+            while self.text.len() < BATCH_BYTES || self.retry_at.is_some() {
+                match self.messages.try_recv() {
+                    Ok(message) => self.take(message),
+                    Err(_) => break,
+                }
+            }
+            self.tally();
+            self.flush();
+            if let Some(by) = self.close_by
+                && (self.text.is_empty() || Instant::now() >= by)
+            {
+                return self.give_up();
+            }
+        }
+    }
+
+    /// The next message, until something else is due.
+    fn next(&self) -> Result<Message, RecvTimeoutError> {
+        let due = [self.retry_at, self.tally_at, self.close_by];
+        match due.into_iter().flatten().min() {
+            None => self.messages.recv().map_err(RecvTimeoutError::from),
+            Some(due) => {
+                let left = due.saturating_duration_since(Instant::now());
+                self.messages.recv_timeout(left)
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        let before = self.text.len();
+        let held = match message {
+            Message::Decision(line) => {
+                line::decision(&line, &mut self.text);
+                line.held
+            }
+            Message::Approval { step, has_room } => {
+                line::approval(&step, &mut self.text);
+                if has_room { LINE_BYTES } else { 0 }
+            }
+            Message::Refused(refused) => {
+                line::refused(&refused, &mut self.text);
+                LINE_BYTES
+            }
+            Message::Tally => {
+                self.tally_at = Some(Instant::now() + refusals::INTERVAL);
+                return;
+            }
+            Message::Reopen => return self.reopen(),
+            Message::Close { by } => {
+                self.close_by = Some(by);
+                // Now or never.
+                self.tally_at = self.tally_at.map(|_| Instant::now());
+                return;
+            }
+        };
+        self.lines += 1;
+        let needed = held.min(self.text.len() - before);
+        self.held += needed;
+        self.room.give_back(held - needed);
+    }
+
+    fn tally(&mut self) {
+        if self.tally_at.is_some_and(|at| at <= Instant::now()) {
+            self.tally_at = None;
+            line::tally(self.refusals.take_suppressed(), &mut self.text);
+            self.figures.waiting.inc();
+            self.lines += 1;
+        }
+    }
+
+    fn reopen(&mut self) {
+        // What was there before goes to where it was meant to go, if it can.
+        self.flush();
+        self.open_anew();
+        self.retry_at = self.retry_at.map(|_| Instant::now());
+    }
+
+    fn open_anew(&mut self) {
+        match self.output.reopen() {
+            // Its first half is in a file that is gone from here.
+            Ok(()) => self.written = 0,
+            Err(error) => eprintln!("thoughtgate: warning: {error}"),
+        }
+    }
+
+    fn flush(&mut self) {
+        let is_due = self.retry_at.is_none_or(|at| at <= Instant::now());
+        if self.text.is_empty() || !is_due {
+            return;
+        }
+        if self.output.is_stale() {
+            self.open_anew();
+        }
+        match self.output.write(&self.text, &mut self.written) {
+            Ok(()) => {
+                if self.retry_at.take().is_some() {
+                    eprintln!("thoughtgate: audit lines are written again");
+                }
+            }
+            Err(error) => {
+                self.failure = error.to_string();
+                let again = Instant::now() + RETRY_INTERVAL;
+                if self.retry_at.replace(again).is_none() {
+                    eprintln!(
+                        "thoughtgate: warning: audit lines cannot be written and are kept until they can be: {error}"
+                    );
+                }
+            }
+        }
+        self.settle();
+    }
+
+    /// Forgets the lines that are written, and gives their room back.
+    fn settle(&mut self) {
+        let done = &self.text[..self.written];
+        let (bytes, lines) = if self.written == self.text.len() {
+            (self.written, self.lines)
+        } else {
+            let end = done.iter().rposition(|byte| *byte == b'\n');
+            let bytes = end.map_or(0, |end| end + 1);
+            let lines = done.split(|byte| *byte == b'\n').count() - 1;
+            (bytes, i64::try_from(lines).unwrap_or(i64::MAX))
+        };
+        if bytes == self.text.len() && self.text.capacity() > 2 * BATCH_BYTES {
+            self.text = Vec::new();
+        } else {
+            self.text.drain(..bytes);
+        }
+        self.written -= bytes;
+        self.lines -= lines;
+        self.figures.waiting.dec_by(lines);
+        let held = self.held.min(self.text.len());
+        self.room.give_back(self.held - held);
+        self.held = held;
+    }
+
+    fn give_up(&self) {
+        if self.lines > 0 {
+            eprintln!(
+                "thoughtgate: warning: {} audit lines are lost: they could not be written within {CLOSE_MAX:?}: {}",
+                self.lines, self.failure
+            );
+        }
+    }
+}

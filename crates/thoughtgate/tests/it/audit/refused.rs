@@ -1,0 +1,82 @@
+//! Requests that are refused before any decision: a line each, and a count of those in a burst.
+
+use serde_json::Value;
+use thoughtgate_test::client;
+
+use super::{audited_in, lines, stop};
+use crate::support::{Proxy, call};
+
+fn strict() -> (
+    tempfile::TempDir,
+    thoughtgate_test::mock_mcp::MockMcp,
+    Proxy,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = folder.path().join("audit.jsonl");
+    let (upstream, proxy) = audited_in(&audit, &[("THOUGHTGATE_AGENT_HEADER", "x-agent")]);
+    (folder, upstream, proxy)
+}
+
+#[tokio::test]
+async fn each_kind_has_a_line_with_its_reason() {
+    let (folder, upstream, mut proxy) = strict();
+    let alice = ("x-agent", "alice");
+    let twice = r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#;
+    for (headers, body) in [
+        (&[][..], call("echo")),
+        (&[alice, ("origin", "https://evil.example")], call("echo")),
+        (&[alice], twice.to_owned()),
+        (&[alice], "\u{9b}{".to_owned()),
+        (&[alice, ("content-type", "text/plain")], call("echo")),
+    ] {
+        let response = client::post_json(&proxy.url(), headers, body)
+            .await
+            .unwrap();
+        assert_ne!(response.status, 200);
+    }
+    client::get(&proxy.url(), &[]).await.unwrap();
+    stop(&mut proxy);
+    let lines = lines(folder.path());
+    let said: Vec<(u64, &str)> = lines
+        .iter()
+        .map(|line| {
+            assert_eq!(line["decision"], "refused");
+            (
+                line["status"].as_u64().unwrap(),
+                line["error"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    for ((status, error), (expected, part)) in said.iter().zip([
+        (401, "names no agent in its `x-agent` header"),
+        (403, "this Origin is not accepted"),
+        (400, "`method` twice"),
+        (400, ""),
+        (415, "Content-Type"),
+        (401, "names no agent"),
+    ]) {
+        assert!(
+            *status == expected && error.contains(part),
+            "{status} {error}"
+        );
+    }
+    assert_eq!((said.len(), &lines[0]["subject"]), (6, &"echo".into()));
+    assert_eq!(upstream.stats().tool_calls, 0);
+}
+
+#[tokio::test]
+async fn a_burst_has_some_lines_and_a_count() {
+    let (folder, _upstream, mut proxy) = strict();
+    for _ in 0..100 {
+        assert_eq!(proxy.post(&call("echo")).await.status, 401);
+    }
+    stop(&mut proxy);
+    let lines = lines(folder.path());
+    let counted = lines.iter().filter_map(|line| line["suppressed"].as_u64());
+    let counts = counted.clone().count();
+    let alone = lines.len() - counts;
+    assert_eq!(counted.sum::<u64>() + alone as u64, 100);
+    assert!((10..100).contains(&alone) && counts > 0, "{alone} {counts}");
+    let agents: Vec<&Value> = lines.iter().map(|line| &line["agent"]).collect();
+    assert!(agents.iter().all(|agent| agent.is_null()));
+}
