@@ -40,7 +40,7 @@ mod well_known;
 
 pub use audit::{Audit, AuditSettings, Sink, WhenFull};
 pub use guard::Guard;
-pub use identity::{BadKey, Identity, Jwt};
+pub use identity::{BadKey, Expected, Identity, Jwt};
 pub use server::{Drained, Server};
 pub use settings::{Limits, Rules, Settings};
 pub use state::{Part, Reachability, Shared, Snapshot};

@@ -78,7 +78,8 @@ pub struct Agent {
     pub groups: BTreeMap<String, Vec<String>>,
 }
 
-/// How bearer tokens are verified.
+/// How bearer tokens are verified. Nothing has a default here: a token is asked for as soon as any of
+/// it is configured.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Jwt {
@@ -90,6 +91,9 @@ pub struct Jwt {
     pub audience: Option<String>,
     /// Demanded `iss`.
     pub issuer: Option<String>,
+    /// By how much clocks may differ at `exp` and `nbf`.
+    #[serde(with = "humantime_serde::option")]
+    pub leeway: Option<Duration>,
 }
 
 /// Ceilings on what one client may ask for.

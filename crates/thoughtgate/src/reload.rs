@@ -72,7 +72,7 @@ impl Reloader {
         if let Some(name) = fixed_difference(&self.running, &config) {
             bail!("`{name}` cannot change while running; restart to use the new value");
         }
-        let rules = settings::rules(&config)?;
+        let rules = settings::rules(&config, settings::key(&config)?.as_deref())?;
         Ok((config, rules))
     }
 

@@ -78,7 +78,7 @@ fn prepare(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Pr
     let config = Config::load(flags, environment)?;
     Ok(Prepared {
         fixed: settings::fixed(&config)?,
-        rules: settings::rules(&config)?,
+        rules: settings::rules(&config, settings::key(&config)?.as_deref())?,
         approval: approvals::settings(&config.approval)?,
         loaded: policies::load(&config)?,
         config,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use thoughtgate_proxy::{
-    AuditSettings, Guard, Identity, Jwt, Limits, Rules, Settings, Sink, Target, WhenFull,
+    AuditSettings, Expected, Guard, Identity, Jwt, Limits, Rules, Settings, Sink, Target, WhenFull,
 };
 
 use crate::cgroup;
@@ -14,6 +14,12 @@ use crate::config::{self, Config};
 const AGENT: &str = "agent";
 /// How long a call waits for room for its audit line.
 const AUDIT_WAIT: Duration = Duration::from_secs(1);
+/// The claim that names the agent, where the configuration names none.
+const CLAIM: &str = "sub";
+/// By how much clocks may differ, where the configuration does not say.
+const LEEWAY: Duration = Duration::from_secs(60);
+/// Clocks that differ by more are a mistake, and a token's end would mean nothing.
+const LEEWAY_MAX: Duration = Duration::from_secs(600);
 
 /// What holds for the life of the process, or the first thing that is wrong with it.
 pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
@@ -81,8 +87,8 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
     })
 }
 
-/// What a reload may change, or the first thing that is wrong with it.
-pub fn rules(config: &Config) -> anyhow::Result<Rules> {
+/// What a reload may change, or the first thing that is wrong with it; `key` verifies tokens.
+pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
     let limits = &config.limits;
     for (name, value) in [
         ("body_bytes", limits.body_bytes),
@@ -108,7 +114,7 @@ pub fn rules(config: &Config) -> anyhow::Result<Rules> {
         );
     }
     Ok(Rules {
-        identity: identity(&config.agent)?,
+        identity: identity(&config.agent, key)?,
         guard: Guard::new(
             config.listen,
             config.allowed_hosts.clone(),
@@ -124,13 +130,9 @@ pub fn rules(config: &Config) -> anyhow::Result<Rules> {
     })
 }
 
-fn identity(agent: &config::Agent) -> anyhow::Result<Identity> {
+fn identity(agent: &config::Agent, key: Option<&[u8]>) -> anyhow::Result<Identity> {
     let jwt = &agent.jwt;
-    let wants_jwt = jwt.claim.is_some()
-        || jwt.key_file.is_some()
-        || jwt.audience.is_some()
-        || jwt.issuer.is_some();
-    match (&agent.id, &agent.header, wants_jwt) {
+    match (&agent.id, &agent.header, *jwt != config::Jwt::default()) {
         (id, None, false) => Ok(Identity::Fixed(
             id.clone().unwrap_or_else(|| AGENT.to_owned()),
         )),
@@ -141,19 +143,37 @@ fn identity(agent: &config::Agent) -> anyhow::Result<Identity> {
             Ok(Identity::Header(name))
         }
         (None, None, true) => {
-            let Some(path) = &jwt.key_file else {
+            let Some(pem) = key else {
                 bail!(
                     "`agent.jwt` needs `key_file`, the PEM public key that tokens are verified with"
                 );
             };
-            // The name is left out of errors: the key itself may have been put in its place.
-            let pem = std::fs::read(path)
-                .context("failed to read the file that `agent.jwt.key_file` names")?;
-            let claim = jwt.claim.as_deref().unwrap_or("sub");
-            let jwt = Jwt::new(claim, &pem, jwt.audience.as_deref(), jwt.issuer.as_deref())
-                .context("failed to use `agent.jwt.key_file`")?;
+            let leeway = jwt.leeway.unwrap_or(LEEWAY);
+            ensure!(
+                leeway <= LEEWAY_MAX,
+                "`agent.jwt.leeway` is {leeway:?}; it can be at most {LEEWAY_MAX:?}"
+            );
+            let expected = Expected {
+                claim: jwt.claim.clone().unwrap_or_else(|| CLAIM.to_owned()),
+                audience: jwt.audience.clone(),
+                issuer: jwt.issuer.clone(),
+                leeway,
+            };
+            let jwt = Jwt::new(pem, expected)
+                .context("failed to use the file of `agent.jwt.key_file`")?;
             Ok(Identity::Jwt(Box::new(jwt)))
         }
         _ => bail!("`agent.id`, `agent.header` and `agent.jwt` exclude each other; keep one"),
     }
+}
+
+/// The key that bearer tokens are verified with, where one is configured.
+pub fn key(config: &Config) -> anyhow::Result<Option<Vec<u8>>> {
+    let Some(path) = &config.agent.jwt.key_file else {
+        return Ok(None);
+    };
+    // The name is left out of errors: the key itself may have been put in its place.
+    let pem =
+        std::fs::read(path).context("failed to read the file that `agent.jwt.key_file` names")?;
+    Ok(Some(pem))
 }

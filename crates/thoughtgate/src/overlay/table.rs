@@ -49,7 +49,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         path: "agent.jwt.claim",
         form: Form::Text,
-        help: "claim of the bearer token that holds the agent's id",
+        help: "claim of the bearer token that holds the agent's id (default: sub)",
     },
     Setting {
         path: "agent.jwt.key_file",
@@ -59,12 +59,17 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         path: "agent.jwt.audience",
         form: Form::Text,
-        help: "audience that tokens must have",
+        help: "audience that tokens must name in aud",
     },
     Setting {
         path: "agent.jwt.issuer",
         form: Form::Text,
-        help: "issuer that tokens must have",
+        help: "issuer that tokens must have as iss",
+    },
+    Setting {
+        path: "agent.jwt.leeway",
+        form: Form::Text,
+        help: "by how much clocks may differ at a token's exp and nbf (default: 60s)",
     },
     Setting {
         path: "agent.groups",

@@ -1,0 +1,177 @@
+//! Bearer tokens: verified with one public key; what is configured must be in them, in the type that
+//! RFC 7519 gives it.
+//!
+//! The library checks signature, algorithm and times, and lets pass what has another type than it
+//! looks for; that is refused here. Nothing of a token gets into an error.
+
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use jsonwebtoken::errors::{Error, ErrorKind};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use thoughtgate_mcp::unique_keys;
+
+use super::{Unidentified, crypto};
+use crate::headers::sole;
+
+/// Bytes of the shortest RSA key that ring verifies with, 2048 bits, in DER.
+const RSA_BYTES_MIN: usize = 264;
+
+/// How bearer tokens are verified.
+#[derive(Debug)]
+pub struct Jwt {
+    expected: Expected,
+    key: DecodingKey,
+    validation: Validation,
+}
+
+/// What a token must say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The claim that names the agent.
+    pub claim: String,
+    /// `aud` must be or contain it, where it is given.
+    pub audience: Option<String>,
+    /// `iss` must be it, where it is given.
+    pub issuer: Option<String>,
+    /// By how much clocks may differ at `exp` and `nbf`.
+    pub leeway: Duration,
+}
+
+/// Why a verification key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadKey {
+    /// A private key, which has no business here.
+    #[error("it holds a private key; put the public key alone into it (openssl pkey -pubout)")]
+    Private,
+    /// Not a key, or of a kind that is not supported.
+    #[error("not a PEM public key (RSA of 2048 bits or more, EC P-256 or P-384, or Ed25519)")]
+    Unusable,
+}
+
+impl Jwt {
+    /// `pem` is a public key; its kind selects the algorithms that are accepted, so that a token
+    /// cannot choose a weaker one. `exp` is always required and checked.
+    pub fn new(pem: &[u8], expected: Expected) -> Result<Jwt, BadKey> {
+        crypto::install();
+        if pem.windows(11).any(|text| text == b"PRIVATE KEY") {
+            return Err(BadKey::Private);
+        }
+        let (key, algorithms) = key(pem).ok_or(BadKey::Unusable)?;
+        let mut validation = Validation::new(algorithms[0]);
+        validation.algorithms = algorithms.to_vec();
+        validation.leeway = expected.leeway.as_secs();
+        validation.validate_nbf = true;
+        // Checked below, strictly.
+        validation.validate_aud = false;
+        Ok(Jwt {
+            expected,
+            key,
+            validation,
+        })
+    }
+
+    /// The agent that the request's token names.
+    pub fn agent(&self, headers: &HeaderMap) -> Result<String, Unidentified> {
+        let token = sole(headers, &header::AUTHORIZATION)
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .ok_or(Unidentified::NoToken)?;
+        let decoded = jsonwebtoken::decode::<Box<RawValue>>(token, &self.key, &self.validation)
+            .map_err(|error| Unidentified::BadToken(reason(&error)))?;
+        if decoded.header.crit.is_some() {
+            return Err(Unidentified::BadToken(
+                "its header has `crit`, and no extension is supported",
+            ));
+        }
+        unique_keys(&decoded.claims)
+            .map_err(|_| Unidentified::BadToken("a claim is in it twice"))?;
+        let claims: Map<String, Value> = serde_json::from_str(decoded.claims.get())
+            .map_err(|_| Unidentified::BadToken("its claims are not a JSON object"))?;
+        self.expected
+            .check(&claims)
+            .map_err(Unidentified::BadToken)?;
+        match claims.get(&self.expected.claim) {
+            Some(Value::String(agent)) if !agent.trim().is_empty() => Ok(agent.clone()),
+            _ => Err(Unidentified::NoClaim(self.expected.claim.clone())),
+        }
+    }
+}
+
+impl Expected {
+    fn check(&self, claims: &Map<String, Value>) -> Result<(), &'static str> {
+        for time in ["exp", "nbf", "iat"] {
+            if claims.get(time).is_some_and(|value| !value.is_number()) {
+                return Err("`exp`, `nbf` or `iat` is not a number");
+            }
+        }
+        if let Some(issuer) = &self.issuer
+            && claims.get("iss").and_then(Value::as_str) != Some(issuer)
+        {
+            return Err("`iss` is not `agent.jwt.issuer`");
+        }
+        if let Some(audience) = &self.audience
+            && !claims.get("aud").is_some_and(|aud| names(aud, audience))
+        {
+            return Err("`aud` does not name `agent.jwt.audience`");
+        }
+        Ok(())
+    }
+}
+
+/// Whether `aud` is `audience`, or a list of strings with it.
+fn names(aud: &Value, audience: &str) -> bool {
+    match aud {
+        Value::String(one) => one == audience,
+        Value::Array(all) => {
+            all.iter().all(Value::is_string) && all.iter().any(|one| one == audience)
+        }
+        _ => false,
+    }
+}
+
+/// The key and the algorithms that it is for.
+fn key(pem: &[u8]) -> Option<(DecodingKey, &'static [Algorithm])> {
+    if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
+        let long = key.try_get_as_bytes().ok()?.len() >= RSA_BYTES_MIN;
+        let algorithms: &[Algorithm] = &[
+            Algorithm::RS256,
+            Algorithm::RS384,
+            Algorithm::RS512,
+            Algorithm::PS256,
+            Algorithm::PS384,
+            Algorithm::PS512,
+        ];
+        return long.then_some((key, algorithms));
+    }
+    if let Ok(key) = DecodingKey::from_ec_pem(pem) {
+        // The length of an uncompressed point tells the curve.
+        let algorithms: &[Algorithm] = match key.try_get_as_bytes().ok()?.len() {
+            65 => &[Algorithm::ES256],
+            97 => &[Algorithm::ES384],
+            _ => return None,
+        };
+        return Some((key, algorithms));
+    }
+    let key = DecodingKey::from_ed_pem(pem).ok()?;
+    Some((key, &[Algorithm::EdDSA]))
+}
+
+fn reason(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::ExpiredSignature => "it has expired",
+        ErrorKind::ImmatureSignature => "it is not valid yet",
+        ErrorKind::InvalidSignature => "its signature is wrong",
+        ErrorKind::InvalidAlgorithm => "its algorithm is not one of the configured key's",
+        ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) => {
+            "`exp` is missing, or `exp` or `nbf` is not a number"
+        }
+        _ => "it is not a valid JWT",
+    }
+}
+
+#[cfg(test)]
+mod tests;
