@@ -22,7 +22,7 @@ use crate::state::Shared;
 /// that it is full.
 pub const SPARE_MAX: usize = 16;
 /// Connections to the admin routes, where they have their own address.
-pub const ADMIN_MAX: usize = 64;
+pub const ADMIN_MAX: usize = 32;
 /// After an accept that failed; nothing else says when the next one may succeed.
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -7,6 +7,7 @@
 mod cancel;
 mod deferred;
 mod hold;
+mod holds;
 mod press;
 mod stream;
 mod task;
@@ -31,6 +32,7 @@ use crate::state::Snapshot;
 
 pub use cancel::Held;
 pub use deferred::run as run_deferred;
+pub use holds::Holds;
 pub use press::{PATH as PRESS_PATH, serve as serve_press};
 use waiting::Waiting;
 
@@ -188,6 +190,15 @@ async fn ask(
     let tool = params.name.as_deref().unwrap_or_default();
     let digest = digest_of(&envelope, principal);
     let way = Way::of(request, &envelope);
+    let place = || worker.shared.holds.enter(principal);
+    let hold = match way {
+        Way::Task => None,
+        // Its approval may have been decided by now, so it is not refused; it is not held either.
+        Way::Retry if params.request_state.is_some() => place().ok(),
+        Way::Retry | Way::Hold { .. } => {
+            Some(place().map_err(|too_many| (codes::OVERLOADED, too_many.to_string()))?)
+        }
+    };
     let (mut parts, mut bytes) = (request.parts.clone(), request.bytes.clone());
     let id = if let Some(state) = params
         .request_state
@@ -228,6 +239,7 @@ async fn ask(
         call: request.call.clone(),
         id,
         digest,
+        hold,
     };
     Ok((way, waiting))
 }

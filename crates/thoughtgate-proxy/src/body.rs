@@ -4,6 +4,7 @@
 //! filtered is held back, event by event, in [`crate::listing`]. What waits for a human is fed.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,9 +12,9 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
 
+use crate::abandoned::Agent;
 use crate::budget::Reserved;
 use crate::listing::EventFilter;
 use crate::slots::Busy;
@@ -173,8 +174,8 @@ pub struct Relay {
 pub enum OnDisconnect {
     /// The request is cancelled (2026-07-28), or the stream only listened.
     Cancel,
-    /// The request goes on; its answer is read to the end and dropped (up to 2025-11-25).
-    Finish,
+    /// The request of this agent goes on; its answer is read to the end and dropped (up to 2025-11-25).
+    Finish(Agent),
 }
 
 impl Relay {
@@ -257,16 +258,17 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if self.on_disconnect == OnDisconnect::Finish
+        if let OnDisconnect::Finish(agent) = self.on_disconnect
             && self.incoming.is_some()
-            && let Ok(runtime) = Handle::try_current()
+            && let Some(lease) = self.lease.take()
         {
+            let abandoned = Arc::clone(lease.abandoned());
             let rest = Relay {
                 incoming: self.incoming.take(),
-                lease: self.lease.take(),
+                lease: Some(lease),
                 on_disconnect: OnDisconnect::Cancel,
             };
-            runtime.spawn(rest.finish());
+            abandoned.finish(agent, rest.finish());
         }
     }
 }

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prometheus_client::metrics::counter::Counter;
 
-/// Holdings up to this size, which most calls are, may use the whole budget. A quarter of the default
-/// budget is that much for each of the default number of connections, so no set of slow clients can
-/// take the room of such a call.
-const TINY_BYTES: usize = 8 * 1024;
-/// Holdings up to this size may use three quarters of the budget, larger ones five eighths: large
-/// messages cannot take the room of small ones.
+/// Holdings up to this size, which most calls are, may use the whole budget. The last quarter of the
+/// default one (the audit's share taken off) is that much for each of the default number of
+/// connections, so no set of slow clients can take the room of such a call.
+const TINY_BYTES: usize = 6 * 1024;
+/// Holdings up to this size may use three quarters of the budget, larger ones a sixteenth less: large
+/// messages cannot take the room of small ones. One of the largest that settings allow still fits.
 const SMALL_BYTES: usize = 64 * 1024;
 
 /// The budget of one process.
@@ -74,7 +74,7 @@ impl Budget {
         } else if holding <= SMALL_BYTES {
             self.bytes_max - self.bytes_max / 4
         } else {
-            self.bytes_max - self.bytes_max / 8 * 3
+            self.bytes_max - self.bytes_max / 16 * 5
         }
     }
 
@@ -150,16 +150,16 @@ mod tests {
 
     #[test]
     fn large_holdings_leave_room_to_small_ones_and_both_to_tiny_ones() {
-        let budget = Budget::new(8 * SMALL_BYTES, Counter::default());
-        let mut large = budget.reserve(5 * SMALL_BYTES).unwrap();
+        let budget = Budget::new(16 * SMALL_BYTES, Counter::default());
+        let mut large = budget.reserve(11 * SMALL_BYTES).unwrap();
         assert!(large.grow(1).is_err());
         let mut small = budget.reserve(SMALL_BYTES).unwrap();
         assert!(small.grow(1).is_err(), "it would be a large one");
         assert!(budget.reserve(TINY_BYTES + 1).is_err());
-        let tiny: Vec<_> = (0..2 * SMALL_BYTES / TINY_BYTES)
+        let tiny: Vec<_> = (0..4 * SMALL_BYTES / TINY_BYTES)
             .map(|_| budget.reserve(TINY_BYTES).unwrap())
             .collect();
-        assert_eq!(budget.used(), 8 * SMALL_BYTES);
+        assert!(budget.reserve(TINY_BYTES).is_err());
         drop((large, small, tiny));
         assert_eq!(budget.used(), 0);
     }

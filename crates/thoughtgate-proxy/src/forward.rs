@@ -13,8 +13,8 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use thoughtgate_mcp::{Era, codes};
-use tokio::runtime::Handle;
 
+use crate::abandoned::Abandoned;
 use crate::answer;
 use crate::body::{Body, OnDisconnect, Relay};
 use crate::budget::Spent;
@@ -95,20 +95,19 @@ pub async fn exchange(
             Err(_) => Err(Failed::Timeout),
         }
     };
-    let head = match on_disconnect(call) {
-        OnDisconnect::Cancel => sending.await?,
-        OnDisconnect::Finish => Finishing::new(sending).await?,
+    let head = if goes_on(call) {
+        let abandoned = &worker.shared.abandoned;
+        Finishing::new(sending, abandoned, &call.principal).await?
+    } else {
+        sending.await?
     };
     worker.shared.metrics.upstream_latency(started.elapsed());
     Ok(head)
 }
 
-fn on_disconnect(call: &Call) -> OnDisconnect {
-    if call.era == Era::Legacy && !call.listens {
-        OnDisconnect::Finish
-    } else {
-        OnDisconnect::Cancel
-    }
+/// Whether a client that goes away leaves the call to itself.
+fn goes_on(call: &Call) -> bool {
+    call.era == Era::Legacy && !call.listens
 }
 
 fn outgoing(
@@ -148,7 +147,12 @@ pub async fn pass_on(
     let (response, lease) = head;
     let (mut parts, incoming) = response.into_parts();
     strip_response(&mut parts.headers);
-    let relay = Relay::new(incoming, lease, on_disconnect(call));
+    let on_disconnect = if goes_on(call) {
+        OnDisconnect::Finish(worker.shared.abandoned.agent(&call.principal))
+    } else {
+        OnDisconnect::Cancel
+    };
+    let relay = Relay::new(incoming, lease, on_disconnect);
     if !call.lists {
         return Ok(Response::from_parts(parts, Body::relay(relay)));
     }
@@ -195,35 +199,42 @@ pub fn failure(worker: &Worker, message: &[u8], call: &Call, failed: &Failed) ->
 
 /// A legacy exchange, which a client that goes away does not end: dropped early, it is finished on
 /// the runtime instead, and its answer read to the end.
-struct Finishing<F: Future<Output = Result<Head, Failed>> + Send + 'static>(Option<Pin<Box<F>>>);
+struct Finishing<'a, F: Future<Output = Result<Head, Failed>> + Send + 'static> {
+    exchange: Option<Pin<Box<F>>>,
+    abandoned: &'a Arc<Abandoned>,
+    principal: &'a str,
+}
 
-impl<F: Future<Output = Result<Head, Failed>> + Send + 'static> Finishing<F> {
-    fn new(exchange: F) -> Self {
-        Finishing(Some(Box::pin(exchange)))
+impl<'a, F: Future<Output = Result<Head, Failed>> + Send + 'static> Finishing<'a, F> {
+    fn new(exchange: F, abandoned: &'a Arc<Abandoned>, principal: &'a str) -> Self {
+        Finishing {
+            exchange: Some(Box::pin(exchange)),
+            abandoned,
+            principal,
+        }
     }
 }
 
-impl<F: Future<Output = Result<Head, Failed>> + Send + 'static> Future for Finishing<F> {
+impl<F: Future<Output = Result<Head, Failed>> + Send + 'static> Future for Finishing<'_, F> {
     type Output = Result<Head, Failed>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(exchange) = &mut self.0 else {
+        let Some(exchange) = &mut self.exchange else {
             unreachable!("polled after it was ready")
         };
         let polled = exchange.as_mut().poll(context);
         if polled.is_ready() {
-            self.0 = None;
+            self.exchange = None;
         }
         polled
     }
 }
 
-impl<F: Future<Output = Result<Head, Failed>> + Send + 'static> Drop for Finishing<F> {
+impl<F: Future<Output = Result<Head, Failed>> + Send + 'static> Drop for Finishing<'_, F> {
     fn drop(&mut self) {
-        if let Some(exchange) = self.0.take()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            runtime.spawn(async move {
+        if let Some(exchange) = self.exchange.take() {
+            let agent = self.abandoned.agent(self.principal);
+            self.abandoned.finish(agent, async move {
                 if let Ok((response, lease)) = exchange.await {
                     Relay::new(response.into_body(), lease, OnDisconnect::Cancel)
                         .finish()

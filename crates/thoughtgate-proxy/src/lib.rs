@@ -12,6 +12,7 @@
 //!                          └─ well_known ─ forward
 //! ```
 
+mod abandoned;
 mod accept;
 mod admin;
 mod answer;

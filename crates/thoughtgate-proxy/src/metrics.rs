@@ -124,6 +124,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Idle connections closed to make room for others.
     pub connections_evicted: Counter,
+    /// Calls without a client that were not finished.
+    pub abandoned_cut_off: Counter,
     /// Reservations of buffer space that found no room.
     pub budget_refused: Counter,
     /// The audit's own.
@@ -198,6 +200,11 @@ impl Default for Metrics {
             "connections_evicted",
             "Idle client connections closed to make room for others",
         );
+        let abandoned_cut_off = counter(
+            &mut registry,
+            "abandoned_cut_off",
+            "Calls that were cut off because too many went on after their clients had left",
+        );
         registry.register(
             "policy_load_seconds",
             "Time the last load of policies took",
@@ -224,6 +231,7 @@ impl Default for Metrics {
             connections,
             connections_evicted,
             audit,
+            abandoned_cut_off,
             budget_refused,
             policy_load_seconds,
             policy_generation,

@@ -133,6 +133,7 @@ pub fn worker(shared: &Arc<Shared>) -> Arc<Worker> {
     let pool = Pool::new(
         shared.settings.upstream.clone(),
         shared.settings.connect_timeout,
+        Arc::clone(&shared.abandoned),
     );
     Arc::new(Worker {
         shared: Arc::clone(shared),

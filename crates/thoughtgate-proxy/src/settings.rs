@@ -7,9 +7,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::abandoned;
+use crate::accept::{ADMIN_MAX, SPARE_MAX};
 use crate::audit::AuditSettings;
 use crate::guard::Guard;
 use crate::identity::Identity;
+use crate::slots::LEAVING_MAX;
 use crate::upstream::Target;
 
 /// Everything that is fixed for the life of the process.
@@ -23,7 +26,7 @@ pub struct Settings {
     pub upstream: Target,
     /// Threads that serve requests, each with a runtime and a connection pool of its own.
     pub workers: usize,
-    /// Client connections open at once; further ones wait in the kernel's queue.
+    /// Client connections open at once; for further ones the longest idle are closed.
     pub connections: usize,
     /// Bytes of everything that is buffered, all clients together.
     pub buffered_bytes: usize,
@@ -41,6 +44,43 @@ pub struct Settings {
     pub approval_hold: Duration,
     /// Between two signs of life to a client whose call is held.
     pub approval_keep_alive: Duration,
+}
+
+/// Descriptors that serve no client of their own: files, the store, Slack, probes, each thread's timers
+/// and events, and connections that are answered though all places are taken.
+const DESCRIPTORS_BESIDE: usize = 64 + ADMIN_MAX + SPARE_MAX + LEAVING_MAX;
+const DESCRIPTORS_PER_WORKER: usize = 4;
+
+impl Settings {
+    /// Descriptors that these settings may come to need: each client's connection may need one to the
+    /// upstream, and so does each call that goes on without its client.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        let beside = DESCRIPTORS_BESIDE + DESCRIPTORS_PER_WORKER * self.workers;
+        beside
+            .saturating_add(self.connections.saturating_mul(2))
+            .saturating_add(abandoned::calls_max(self.connections))
+    }
+
+    /// Lowers `connections` so that `available` descriptors are enough; whether it had to.
+    pub fn fit(&mut self, available: usize) -> bool {
+        if self.descriptors() <= available {
+            return false;
+        }
+        let configured = self.connections;
+        // Descriptors grow with connections, so the largest that fits is found by halving.
+        let (mut fits, mut exceeds) = (1, configured);
+        while exceeds - fits > 1 {
+            self.connections = fits + (exceeds - fits) / 2;
+            if self.descriptors() <= available {
+                fits = self.connections;
+            } else {
+                exceeds = self.connections;
+            }
+        }
+        self.connections = fits;
+        fits < configured
+    }
 }
 
 /// What a reload may change beside the policies.

@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 const SILENT_MS: u64 = 1000;
 /// Connections told to end that have not ended yet; they hold descriptors, so beyond this many no
 /// other is told.
-pub const LEAVING_MAX: usize = 64;
+pub const LEAVING_MAX: usize = 32;
 
 /// Serves a request.
 const BUSY: u64 = u64::MAX;

@@ -12,7 +12,8 @@ use thoughtgate_approval::{Approvals, OpenError, View};
 use thoughtgate_policy::Engine;
 use tokio::sync::watch;
 
-use crate::approve::Held;
+use crate::abandoned::{self, Abandoned};
+use crate::approve::{Held, Holds};
 use crate::audit::{self, Audit, Full, Place};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
@@ -38,8 +39,12 @@ pub struct Shared {
     pub budget: Arc<Budget>,
     /// Takes a record of each decision, where one is kept.
     pub audit: Option<Arc<Audit>>,
+    /// Calls that go on without their client.
+    pub abandoned: Arc<Abandoned>,
     /// Calls that wait for a human with their clients' connections open.
     pub held: Held,
+    /// How many such calls there may be.
+    pub holds: Holds,
     approvals: OnceLock<Approvals>,
     snapshot: ArcSwap<Snapshot>,
     reload_refused: Mutex<Option<Part>>,
@@ -91,12 +96,20 @@ impl Shared {
             None => None,
         };
         let budget = Budget::new(buffered_bytes, metrics.budget_refused.clone());
+        let abandoned = Abandoned::new(
+            abandoned::calls_max(settings.connections),
+            metrics.in_flight.clone(),
+            metrics.abandoned_cut_off.clone(),
+        );
+        let holds = Holds::new(settings.connections);
         Ok(Arc::new(Shared {
             settings,
             metrics,
             budget,
             audit,
+            abandoned,
             held: Held::default(),
+            holds,
             approvals: OnceLock::new(),
             snapshot: ArcSwap::from_pointee(Snapshot {
                 engine,

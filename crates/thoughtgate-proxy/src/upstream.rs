@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::abandoned::Abandoned;
 use crate::headers::sole;
 use crate::sockets::notice_dead_peers;
 
@@ -200,16 +201,18 @@ where
 pub struct Pool {
     target: Target,
     connect_timeout: Duration,
+    abandoned: Arc<Abandoned>,
     idle: Mutex<Vec<(Sender, Instant)>>,
 }
 
 impl Pool {
     /// An empty pool; connections are opened when requests need them.
     #[must_use]
-    pub fn new(target: Target, connect_timeout: Duration) -> Arc<Pool> {
+    pub fn new(target: Target, connect_timeout: Duration, abandoned: Arc<Abandoned>) -> Arc<Pool> {
         Arc::new(Pool {
             target,
             connect_timeout,
+            abandoned,
             idle: Mutex::new(Vec::new()),
         })
     }
@@ -299,6 +302,12 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Where its exchange goes on if the client leaves.
+    #[must_use]
+    pub fn abandoned(&self) -> &Arc<Abandoned> {
+        &self.pool.abandoned
+    }
+
     /// Returns the connection for the next request.
     pub fn release(self) {
         if self.is_clean {

@@ -6,6 +6,7 @@
 mod approvals;
 mod cgroup;
 mod config;
+mod descriptors;
 mod flags;
 mod overlay;
 mod policies;

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::Config;
 use crate::flags::Flags;
 use crate::reload::Reloader;
-use crate::{approvals, overlay, policies, reload, settings};
+use crate::{approvals, descriptors, overlay, policies, reload, settings};
 
 /// Runs the command that `flags` asks for.
 pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
@@ -29,11 +29,13 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     }
     let Prepared {
         config,
-        fixed,
+        mut fixed,
         rules,
         approval,
         loaded,
     } = prepare(&flags, &environment)?;
+    descriptors::raise();
+    descriptors::fit(&mut fixed);
     if loaded.is_none() {
         eprintln!(
             "thoughtgate: warning: no policy is configured, so everything is refused; pass --policy FILE"

@@ -1,6 +1,8 @@
 //! Answers that come when a human has decided: held open, or given up after a while with request
 //! state to come back with.
 
+use std::time::Duration;
+
 use http::{Response, StatusCode};
 use serde_json::json;
 use thoughtgate_approval::{State, View};
@@ -13,9 +15,13 @@ use crate::body::Body;
 
 /// Waits `approval.hold`, then answers `input_required`: the client comes back with the state.
 ///
-/// A client may come back at once, so without the wait it would poll as fast as it can.
+/// A client may come back at once, so without the wait it would poll as fast as it can. One for which
+/// there is no place among the held calls is not waited for.
 pub async fn until_retry(waiting: Waiting) -> Response<Body> {
-    let hold = waiting.worker.shared.settings.approval_hold;
+    let hold = match waiting.hold {
+        Some(_) => waiting.worker.shared.settings.approval_hold,
+        None => Duration::ZERO,
+    };
     let withdrawal = waiting.withdrawn_on_drop();
     let view = waiting.decided(hold).await;
     withdrawal.keep();

@@ -13,6 +13,7 @@ use thoughtgate_approval::{Approvals, Id, State, View};
 use thoughtgate_mcp::{Envelope, Era, codes, reply, tasks, without};
 
 use super::deferred::{self, Outcome};
+use super::holds::Hold;
 use super::task::{Task, end};
 use super::waiting::{End, Waiting};
 use super::{Request, ended, read, stream, takes_stream};
@@ -89,7 +90,21 @@ pub async fn serve(
         }
         // Nothing is ever asked of the client, so there is nothing that it could answer.
         (Era::Modern, "tasks/update") => acknowledged(&envelope),
-        (Era::Legacy, "tasks/result") => result(worker, approvals, &request, id).await,
+        (Era::Legacy, "tasks/result") => {
+            // It is held like a call until its task has ended.
+            let hold = view
+                .state
+                .is_open()
+                .then(|| worker.shared.holds.enter(&call.principal));
+            match hold.transpose() {
+                Ok(hold) => result(worker, approvals, &request, id, hold).await,
+                Err(too_many) => {
+                    let text = too_many.to_string();
+                    let body = reply::error(envelope.id, codes::OVERLOADED, &text, None);
+                    answer::json(StatusCode::OK, body)
+                }
+            }
+        }
         _ => {
             let text = "no such method for a task of an approval";
             let body = reply::error(envelope.id, codes::METHOD_NOT_FOUND, text, None);
@@ -147,12 +162,14 @@ async fn result(
     approvals: &Approvals,
     request: &Request,
     id: Id,
+    hold: Option<Hold>,
 ) -> Response<Body> {
     let shared = &worker.shared;
     let (approvals, message) = (approvals.clone(), request.bytes.clone());
     let principal = request.call.principal.clone();
     let mut draining = shared.draining();
     let answer = async move {
+        let _hold = hold;
         let view = tokio::select! {
             view = approvals.wait_end(id, &principal, approvals.life()) => view,
             _ = draining.wait_for(|draining| *draining) => approvals.find(id, &principal),

@@ -14,6 +14,7 @@ use thoughtgate_approval::{Approvals, Claim, ClaimError, Digest, Id, State, View
 use thoughtgate_mcp::codes;
 use thoughtgate_policy::{Decision, Outcome};
 
+use super::holds::Hold;
 use super::{ended, read};
 use crate::body::Body;
 use crate::endpoint::{self, Worker};
@@ -32,6 +33,8 @@ pub struct Waiting {
     pub call: Call,
     pub id: Id,
     pub digest: Digest,
+    /// Its place among the calls that are held, if it is held.
+    pub hold: Option<Hold>,
 }
 
 /// Why a call was not made, for its agent.
@@ -59,6 +62,8 @@ impl Waiting {
 
     /// Makes the call if it may be made, and passes the answer on; says why not otherwise.
     pub async fn carry_out(mut self) -> Response<Body> {
+        // From here on it waits for the upstream like any other call.
+        self.hold = None;
         let principal = &self.call.principal;
         let settled = settle(&self.worker, &self.bytes, self.id, principal, &self.digest).await;
         let (snapshot, claim) = match settled {

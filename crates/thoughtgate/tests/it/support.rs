@@ -37,8 +37,20 @@ impl Proxy {
 
     /// With these arguments and environment, on a free port.
     pub fn with(arguments: &[&str], environment: &[(&str, &str)]) -> Proxy {
-        let all = [&["--listen", "127.0.0.1:0"], arguments].concat();
-        let process = Process::start(env!("CARGO_BIN_EXE_thoughtgate"), &all, environment).unwrap();
+        Proxy::run(env!("CARGO_BIN_EXE_thoughtgate"), arguments, environment)
+    }
+
+    /// Like [`Proxy::with`], started by a shell after `setup` (`ulimit -n 300`, say).
+    pub fn after(setup: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Proxy {
+        let script = format!("{setup} && exec \"$0\" \"$@\"");
+        let binary = env!("CARGO_BIN_EXE_thoughtgate");
+        let all = [&["-c", script.as_str(), binary], arguments].concat();
+        Proxy::run("sh", &all, environment)
+    }
+
+    fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Proxy {
+        let all = [arguments, &["--listen", "127.0.0.1:0"]].concat();
+        let process = Process::start(program, &all, environment).unwrap();
         let line = process
             .wait_line(Output::Stderr, "thoughtgate: listening on ", PATIENCE)
             .unwrap();
@@ -103,6 +115,22 @@ impl Proxy {
                 "/ready is {}: {}",
                 response.status,
                 response.text()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until one series of `/metrics` has this value.
+    pub async fn metric_is(&self, series: &str, value: f64) {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let found = self.metric(series).await;
+            if found == Some(value) {
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < until,
+                "{series} is {found:?}, not {value}"
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

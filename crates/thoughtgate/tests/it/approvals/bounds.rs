@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Scene, retried_call};
+use super::{Message, Scene, held_call, retried_call, task_call};
+use crate::support::PATIENCE;
 
 async fn with_state(
     call: &Message,
@@ -128,4 +129,37 @@ async fn one_agent_cannot_take_all_the_room() {
     );
     let bob = other.of("bob").send(&proxy).await.json();
     assert_eq!(bob["result"]["resultType"], "input_required");
+}
+
+#[tokio::test]
+async fn calls_that_are_held_leave_half_of_the_connections_to_others() {
+    let scene = Scene::new()
+        .with("LIMITS_CONNECTIONS", "8")
+        .with("APPROVAL_HOLD", "10ms");
+    let proxy = scene.start();
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(held_call().open(&proxy).await);
+    }
+    // Another agent's call that would have to be held is refused, and nobody is asked about it.
+    for call in [retried_call(), held_call()] {
+        let answer = call.of("bob").send(&proxy).await.json();
+        assert_eq!(answer["error"]["code"], 50303, "{answer}");
+        let text = answer["error"]["message"].as_str().unwrap();
+        assert!(text.contains("ask for a task"), "{text}");
+    }
+    // What holds no connection, or needs nobody, goes on.
+    let task = task_call().of("bob").send(&proxy).await.json();
+    assert!(task["result"]["taskId"].is_string(), "{task}");
+    for _ in 0..10 {
+        let echo = Message::legacy("tools/call", &json!({"name": "echo"}));
+        assert!(echo.of("bob").send(&proxy).await.json()["result"].is_object());
+    }
+    assert_eq!(scene.slack.wait_for_messages(2).await.len(), 2);
+    // A place that comes free is another's.
+    drop(held.pop());
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while retried_call().of("bob").send(&proxy).await.json()["error"]["code"] == 50303 {
+        assert!(tokio::time::Instant::now() < until, "no place comes free");
+    }
 }

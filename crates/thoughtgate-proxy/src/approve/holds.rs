@@ -1,0 +1,114 @@
+//! How many calls may wait for a human with their clients' connections open.
+//!
+//! All calls of an agent may join one approval, so the limits on approvals do not count them. A call
+//! that became a task holds no connection and is not counted here.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Of one agent.
+const PER_AGENT_MAX: usize = 64;
+
+/// The calls that are held, by agent.
+#[derive(Debug, Clone)]
+pub struct Holds {
+    /// Of all agents: half of the connections, so that calls that need nobody find the other half.
+    in_all_max: usize,
+    counts: Arc<Mutex<Counts>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    in_all: usize,
+    by_agent: HashMap<String, usize>,
+}
+
+/// One held call, counted until dropped.
+#[derive(Debug)]
+pub struct Hold {
+    holds: Holds,
+    agent: String,
+}
+
+/// Too many calls are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TooMany {
+    /// Of this agent.
+    #[error(
+        "{PER_AGENT_MAX} calls of this agent already wait for approval; send it again when one of them has ended, or ask for a task"
+    )]
+    OfAgent,
+    /// Of all agents.
+    #[error(
+        "calls that wait for approval take half of `limits.connections` already; send it again later, or ask for a task"
+    )]
+    InAll,
+}
+
+impl Holds {
+    /// Where `connections` clients are served.
+    #[must_use]
+    pub fn new(connections: usize) -> Holds {
+        Holds {
+            in_all_max: (connections / 2).max(1),
+            counts: Arc::default(),
+        }
+    }
+
+    /// Counts a call of `agent` in.
+    pub fn enter(&self, agent: &str) -> Result<Hold, TooMany> {
+        let mut counts = self.counts();
+        if counts
+            .by_agent
+            .get(agent)
+            .is_some_and(|count| *count >= PER_AGENT_MAX)
+        {
+            return Err(TooMany::OfAgent);
+        }
+        if counts.in_all >= self.in_all_max {
+            return Err(TooMany::InAll);
+        }
+        counts.in_all += 1;
+        *counts.by_agent.entry(agent.to_owned()).or_default() += 1;
+        Ok(Hold {
+            holds: self.clone(),
+            agent: agent.to_owned(),
+        })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut counts = self.holds.counts();
+        counts.in_all = counts.in_all.saturating_sub(1);
+        if let Some(count) = counts.by_agent.get_mut(&self.agent) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.by_agent.remove(&self.agent);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_one_agent_nor_all_take_every_connection() {
+        let holds = Holds::new(2 * (PER_AGENT_MAX + 1));
+        let mut held: Vec<Hold> = (0..PER_AGENT_MAX)
+            .map(|_| holds.enter("greedy").unwrap())
+            .collect();
+        assert_eq!(holds.enter("greedy").unwrap_err(), TooMany::OfAgent);
+        held.push(holds.enter("other").unwrap());
+        assert_eq!(holds.enter("third").unwrap_err(), TooMany::InAll);
+        held.clear();
+        assert!(holds.enter("greedy").is_ok());
+        assert!(holds.counts().by_agent.is_empty());
+    }
+}
