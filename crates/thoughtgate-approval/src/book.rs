@@ -15,6 +15,8 @@ const INTERRUPTED: &str = "the proxy stopped while executing; outcome unknown, n
 
 pub(crate) struct Entry {
     pub(crate) record: Record,
+    /// What it counts for, body and result included; kept by [`Book::weigh`].
+    pub(crate) bytes: usize,
     pub(crate) changed: watch::Sender<State>,
     /// A result on its way to the store.
     pub(crate) result: Option<Bytes>,
@@ -30,6 +32,7 @@ impl Entry {
         let changed = watch::Sender::new(record.state);
         Self {
             record,
+            bytes: 0,
             changed,
             result: None,
             maybe_asked: false,
@@ -43,6 +46,8 @@ pub(crate) struct Book {
     entries: HashMap<Id, Entry>,
     /// Approvals that another call of the same digest joins: the pending and the unclaimed ones.
     joinable: HashMap<Digest, Id>,
+    /// Of all entries.
+    bytes: usize,
 }
 
 impl Book {
@@ -70,7 +75,23 @@ impl Book {
         if is_joinable(record.state) {
             self.joinable.insert(record.digest, record.id);
         }
-        self.entries.insert(record.id, Entry::new(record));
+        let id = record.id;
+        self.entries.insert(id, Entry::new(record));
+        self.weigh(id);
+    }
+
+    /// Counts an approval's bytes anew, after something of it changed.
+    pub(crate) fn weigh(&mut self, id: Id) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            let bytes = entry.record.bytes();
+            self.bytes = self.bytes.saturating_sub(entry.bytes).saturating_add(bytes);
+            entry.bytes = bytes;
+        }
+    }
+
+    /// Bytes of all that is kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn get(&self, id: Id) -> Option<&Entry> {
@@ -95,8 +116,12 @@ impl Book {
         live.then_some(id)
     }
 
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
-        self.entries.values().map(|entry| &entry.record)
+        self.entries().map(|entry| &entry.record)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -121,8 +146,10 @@ impl Book {
         record.state = next;
         record.updated_ms = now_ms;
         edit(record);
+        record.cap();
         if !next.is_open() {
             record.has_body = false;
+            record.body_bytes = 0;
         }
         if is_joinable(next) {
             self.joinable.insert(record.digest, id);
@@ -130,6 +157,7 @@ impl Book {
             self.joinable.remove(&record.digest);
         }
         entry.changed.send_replace(next);
+        self.weigh(id);
         true
     }
 
@@ -146,25 +174,10 @@ impl Book {
         due
     }
 
-    /// Forgets what ended `retention_ms` ago, and the oldest ended ones beyond `kept_max`.
-    pub(crate) fn prune(&mut self, now_ms: u64, retention_ms: u64, kept_max: usize) -> Vec<Id> {
-        let mut ended: Vec<(u64, Id)> = self
-            .records()
-            .filter(|record| !record.state.is_open())
-            .map(|record| (record.updated_ms, record.id))
-            .collect();
-        ended.sort_unstable();
-        let excess = self.len().saturating_sub(kept_max);
-        let old = ended.partition_point(|(ms, _)| ms.saturating_add(retention_ms) <= now_ms);
-        let gone: Vec<Id> = ended
-            .into_iter()
-            .take(excess.max(old))
-            .map(|(_, id)| id)
-            .collect();
-        for id in &gone {
-            self.entries.remove(id);
+    pub(crate) fn remove(&mut self, id: Id) {
+        if let Some(entry) = self.entries.remove(&id) {
+            self.bytes = self.bytes.saturating_sub(entry.bytes);
         }
-        gone
     }
 
     /// When [`Book::expire`] or [`Book::prune`] next have something to do.
@@ -187,10 +200,10 @@ fn is_joinable(state: State) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn record(tool: &str, state: State, expires_ms: u64) -> Record {
+    pub(crate) fn record(tool: &str, state: State, expires_ms: u64) -> Record {
         Record {
             id: Id::random().unwrap(),
             principal: "agent".to_owned(),
@@ -214,6 +227,8 @@ mod tests {
             face: None,
             has_body: true,
             is_deferred: true,
+            body_bytes: 0,
+            result_bytes: 0,
         }
     }
 
@@ -262,36 +277,6 @@ mod tests {
         assert_eq!(book.joinable(&digest, 1), Some(id));
         book.change(id, State::Executing, 1, |_| {});
         assert_eq!(book.joinable(&digest, 1), None);
-    }
-
-    #[test]
-    fn only_ended_approvals_are_forgotten() {
-        let mut book = Book::default();
-        for (tool, state) in [
-            ("a", State::Done),
-            ("b", State::Pending),
-            ("c", State::Executing),
-        ] {
-            book.insert(record(tool, state, 1000));
-        }
-        assert!(book.prune(9, 10, 99).is_empty());
-        assert_eq!(book.prune(10, 10, 99).len(), 1);
-        assert_eq!(book.prune(9999, 10, 0).len(), 0);
-        assert_eq!(book.len(), 2);
-        assert_eq!(book.next_due_ms(10), Some(1000));
-    }
-
-    #[test]
-    fn too_many_ended_ones_go_early_and_oldest_first() {
-        let mut book = Book::default();
-        for ms in [3, 1, 2] {
-            let mut ended = record(&ms.to_string(), State::Done, 0);
-            ended.updated_ms = ms;
-            book.insert(ended);
-        }
-        book.prune(3, 1000, 1);
-        let left: Vec<u64> = book.records().map(|record| record.updated_ms).collect();
-        assert_eq!(left, [3]);
     }
 
     #[test]

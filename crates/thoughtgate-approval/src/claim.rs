@@ -127,9 +127,11 @@ impl Claim {
                 .store
                 .submit(vec![Write::Result(self.id, result.clone())]);
             if let Some(entry) = book.get_mut(self.id) {
+                entry.record.result_bytes = bytes;
                 entry.result = Some(Bytes::from(result));
             }
             core.change(&mut book, self.id, State::Done, |_| {});
+            core.prune(&mut book, 0);
             stored
         };
         self.settled = true;

@@ -164,7 +164,9 @@ impl Core {
             return;
         };
         if edit(&mut entry.record) {
+            entry.record.cap();
             let record = entry.record.clone();
+            book.weigh(id);
             self.desk.wake(&record.channel);
             self.store.submit(vec![Write::Record(Box::new(record))]);
         }
@@ -173,17 +175,21 @@ impl Core {
     /// Expires and forgets what is due; returns when to come back, in milliseconds from now.
     pub(crate) fn sweep(&self) -> Option<u64> {
         let now = now_ms();
-        let retention = millis(self.settings.retention);
         let mut book = self.book();
         for id in book.expire(now) {
             self.record(&book, id);
         }
-        let gone = book.prune(now, retention, self.settings.kept_max);
+        self.prune(&mut book, 0);
+        book.next_due_ms(millis(self.settings.retention))
+            .map(|due| due.saturating_sub(now))
+    }
+
+    /// Forgets ended approvals that are too old, too many, or too many with `coming` bytes more.
+    pub(crate) fn prune(&self, book: &mut Book, coming: usize) {
+        let gone = book.prune(now_ms(), &self.settings, coming);
         if !gone.is_empty() {
             self.store.submit(vec![Write::Remove(gone)]);
         }
-        book.next_due_ms(retention)
-            .map(|due| due.saturating_sub(now))
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -195,6 +201,7 @@ impl Core {
             pending: count(|state| state == State::Pending),
             open: count(State::is_open),
             kept: book.len() as u64,
+            kept_bytes: book.bytes() as u64,
             ..self.counts.snapshot()
         }
     }

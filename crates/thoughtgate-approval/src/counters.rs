@@ -13,6 +13,8 @@ pub struct Counters {
     pub open: u64,
     /// Approvals kept now, ended ones included.
     pub kept: u64,
+    /// Their bytes, kept bodies and results included.
+    pub kept_bytes: u64,
     /// New approvals.
     pub requested: u64,
     /// Calls that joined an approval instead of asking again.

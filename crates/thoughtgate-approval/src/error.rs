@@ -73,6 +73,28 @@ pub enum RequestError {
         /// How many may be.
         limit: usize,
     },
+    /// Open approvals would take too many bytes, of everyone or of this principal.
+    #[error(
+        "no room for this approval: open ones would hold {bytes} bytes of at most {limit}; wait for some to be decided, or send less"
+    )]
+    Full {
+        /// How many bytes open ones would hold.
+        bytes: usize,
+        /// How many they may.
+        limit: usize,
+    },
+    /// A name is longer than approvers could read and than is kept.
+    #[error(
+        "the {what} has {bytes} bytes; a call that needs approval may have one of at most {limit}"
+    )]
+    NameTooLong {
+        /// Which name.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The longest that is kept.
+        limit: usize,
+    },
     /// The arguments say two things at once, so an approver could not know what would run.
     #[error("the arguments hold the key `{0}` twice")]
     DuplicateKey(String),

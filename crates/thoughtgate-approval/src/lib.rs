@@ -32,6 +32,7 @@ mod ids;
 mod record;
 mod redact;
 mod request;
+mod room;
 mod seal;
 mod settings;
 mod slack;

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Digest, Id};
+use crate::text::cut;
 
 /// Where an approval stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -149,9 +150,50 @@ pub(crate) struct Record {
     /// Whether a body was ever kept with it.
     #[serde(default)]
     pub(crate) is_deferred: bool,
+    /// Size of the body that is kept.
+    #[serde(default)]
+    pub(crate) body_bytes: usize,
+    /// Size of the result that is kept.
+    #[serde(default)]
+    pub(crate) result_bytes: usize,
 }
 
+/// Longest reason and longest name of who decided that is kept, in bytes: either may come from the
+/// upstream or from Slack.
+const REASON_BYTES_MAX: usize = 1024;
+const DECIDED_BY_BYTES_MAX: usize = 128;
+
+/// What an approval takes beside its text: itself, and its places in the tables.
+const ENTRY_BYTES: usize = size_of::<Record>() + 256;
+
 impl Record {
+    /// What it counts for, body and result included.
+    pub(crate) fn bytes(&self) -> usize {
+        let strings = [&self.principal, &self.tool, &self.channel, &self.arguments];
+        let optional = [&self.decided_by, &self.late_no, &self.reason];
+        let text: usize = strings
+            .into_iter()
+            .chain(optional.into_iter().flatten())
+            .chain(&self.policies)
+            .chain(&self.strangers)
+            .map(|text| text.len() + size_of::<String>())
+            .sum();
+        ENTRY_BYTES + text + self.body_bytes + self.result_bytes
+    }
+
+    /// Shortens what others may have made long.
+    pub(crate) fn cap(&mut self) {
+        if let Some(reason) = &mut self.reason {
+            reason.truncate(cut(reason, REASON_BYTES_MAX).len());
+        }
+        for name in [&mut self.decided_by, &mut self.late_no]
+            .into_iter()
+            .flatten()
+        {
+            name.truncate(cut(name, DECIDED_BY_BYTES_MAX).len());
+        }
+    }
+
     /// What the message should say. From the claim on nothing can be taken back, and how the call
     /// ends is the agent's business, not the approvers'.
     pub(crate) fn wanted_face(&self) -> Face {

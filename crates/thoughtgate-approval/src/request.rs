@@ -14,9 +14,17 @@ use crate::record::{Record, State, now_ms};
 use crate::redact;
 use crate::slack::Desk;
 use crate::store::Write;
+use crate::text::cut;
 
 /// Most of the arguments that is kept for approvers to read, in bytes.
 const ARGUMENTS_BYTES_MAX: usize = 12_000;
+
+/// Longest name of a tool, agent or channel that is kept, in bytes. Approvers are shown less.
+const NAME_BYTES_MAX: usize = 1024;
+
+/// Longest id of a policy that is kept, and most of all of one approval, in bytes.
+const POLICY_BYTES_MAX: usize = 256;
+const POLICIES_BYTES_MAX: usize = 4096;
 
 /// A call that needs approval.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +91,7 @@ impl Approvals {
             ARGUMENTS_BYTES_MAX,
         );
         let digest = digest(call.principal, call.tool, call.arguments);
+        let body_bytes = call.body.map_or(0, <[u8]>::len);
         let (id, flush, channel, is_new, brings_body) = {
             let mut book = core.book();
             let mut writes = Vec::new();
@@ -91,24 +100,27 @@ impl Approvals {
                 core.counts.joined.add(1);
                 id
             } else {
-                self.check_room(&book, call.principal)?;
                 let id = Id::random()
                     .ok_or_else(|| RequestError::Store("no random numbers".to_owned()))?;
                 let record = self.record(id, digest, &call, shown);
+                self.make_room(&mut book, call.principal, 1, record.bytes() + body_bytes)?;
                 core.counts.requested.add(1);
                 core.entered(&record);
                 book.insert(record);
                 id
             };
+            let has_body = book.get(id).is_some_and(|entry| entry.record.has_body);
+            let body = call.body.filter(|_| !has_body);
+            if body.is_some() && joined.is_some() {
+                self.make_room(&mut book, call.principal, 0, body_bytes)?;
+            }
             let Some(entry) = book.get_mut(id) else {
                 return Err(RequestError::Closed);
             };
-            if let Some(body) = call
-                .body
-                .filter(|_| joined.is_none() || !entry.record.has_body)
-            {
+            if let Some(body) = body {
                 entry.record.has_body = true;
                 entry.record.is_deferred = true;
+                entry.record.body_bytes = body_bytes;
                 writes.push(Write::Body(id, body.to_vec()));
             }
             let brings_body = !writes.is_empty();
@@ -117,6 +129,7 @@ impl Approvals {
             }
             let channel = entry.record.channel.clone();
             let flush = core.store.submit(writes);
+            book.weigh(id);
             (id, flush, channel, joined.is_none(), brings_body)
         };
         core.keeper.notify_one();
@@ -128,7 +141,10 @@ impl Approvals {
                 if is_new {
                     core.give_up(id, "the approval could not be stored");
                 } else if brings_body {
-                    core.edit(id, |record| std::mem::take(&mut record.has_body));
+                    core.edit(id, |record| {
+                        record.body_bytes = 0;
+                        std::mem::take(&mut record.has_body)
+                    });
                 }
                 Err(RequestError::Store(error))
             }
@@ -136,9 +152,21 @@ impl Approvals {
     }
 
     fn check(&self, call: &Call<'_>) -> Result<(), RequestError> {
+        let channel = call.channel.unwrap_or_default();
+        for (what, name) in [
+            ("tool's name", call.tool),
+            ("agent's name", call.principal),
+            ("channel's name", channel),
+        ] {
+            let (bytes, limit) = (name.len(), NAME_BYTES_MAX);
+            if bytes > limit {
+                return Err(RequestError::NameTooLong { what, bytes, limit });
+            }
+        }
         if let Some(arguments) = call.arguments {
-            thoughtgate_mcp::unique_keys(arguments)
-                .map_err(|duplicate| RequestError::DuplicateKey(duplicate.0))?;
+            thoughtgate_mcp::unique_keys(arguments).map_err(|duplicate| {
+                RequestError::DuplicateKey(cut(&duplicate.0, NAME_BYTES_MAX).to_owned())
+            })?;
         }
         let bytes = call.body.map_or(0, <[u8]>::len);
         let limit = self.core.settings.body_bytes_max;
@@ -148,24 +176,21 @@ impl Approvals {
         Ok(())
     }
 
-    fn check_room(&self, book: &Book, principal: &str) -> Result<(), RequestError> {
-        let settings = &self.core.settings;
-        let open = book.records().filter(|record| record.state.is_open());
-        let (mut all, mut own) = (0, 0);
-        for record in open {
-            all += 1;
-            own += usize::from(record.principal == principal);
+    /// Makes sure that an approval, or what it gains, may be kept; drops ended ones for it.
+    fn make_room(
+        &self,
+        book: &mut Book,
+        principal: &str,
+        more: usize,
+        bytes: usize,
+    ) -> Result<(), RequestError> {
+        let core = &self.core;
+        let checked = book.check_room(principal, more, bytes, &core.settings);
+        if checked.is_err() {
+            core.counts.refused_busy.add(1);
         }
-        let limits = [
-            (all, settings.open_max),
-            (own, settings.open_per_principal_max),
-        ];
-        for (open, limit) in limits {
-            if open >= limit {
-                self.core.counts.refused_busy.add(1);
-                return Err(RequestError::Busy { open, limit });
-            }
-        }
+        checked?;
+        core.prune(book, bytes);
         Ok(())
     }
 
@@ -178,7 +203,7 @@ impl Approvals {
             tool: call.tool.to_owned(),
             digest,
             channel: call.channel.unwrap_or(&settings.slack.channel).to_owned(),
-            policies: call.policies.iter().map(ToString::to_string).collect(),
+            policies: policies(call.policies),
             generation: call.generation,
             arguments: shown.text,
             arguments_complete: shown.complete,
@@ -195,6 +220,20 @@ impl Approvals {
             face: None,
             has_body: false,
             is_deferred: false,
+            body_bytes: 0,
+            result_bytes: 0,
         }
     }
+}
+
+/// The ids that are kept of the policies that ask.
+fn policies(ids: &[Arc<str>]) -> Vec<String> {
+    let mut bytes = 0;
+    let short = ids.iter().map(|id| cut(id, POLICY_BYTES_MAX).to_owned());
+    short
+        .take_while(|id| {
+            bytes += id.len();
+            bytes <= POLICIES_BYTES_MAX
+        })
+        .collect()
 }

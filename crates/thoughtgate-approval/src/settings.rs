@@ -24,6 +24,10 @@ pub struct Settings {
     pub open_per_principal_max: usize,
     /// Most approvals kept, finished ones included; the oldest finished ones go first.
     pub kept_max: usize,
+    /// Most bytes of all that is kept, bodies and results included: half of it for open approvals, an
+    /// eighth for the open ones of one principal. The oldest finished ones go first, those of
+    /// principals with more than an eighth before others'.
+    pub kept_bytes_max: usize,
     /// Largest request body kept for a call that is answered later, in bytes.
     pub body_bytes_max: usize,
     /// Largest result kept for a call that is answered later, in bytes.
@@ -47,6 +51,7 @@ impl Settings {
             open_max: 256,
             open_per_principal_max: 32,
             kept_max: 4096,
+            kept_bytes_max: 16 << 20,
             body_bytes_max: 1 << 20,
             result_bytes_max: 1 << 20,
             redaction: Redaction::default(),

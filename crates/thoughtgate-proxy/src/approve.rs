@@ -269,7 +269,9 @@ fn channel(decision: &Decision) -> Option<&str> {
 
 fn code(error: &RequestError) -> i64 {
     match error {
-        RequestError::DuplicateKey(_) | RequestError::TooLarge { .. } => codes::INVALID_PARAMS,
+        RequestError::DuplicateKey(_)
+        | RequestError::TooLarge { .. }
+        | RequestError::NameTooLong { .. } => codes::INVALID_PARAMS,
         RequestError::Closed => codes::DRAINING,
         _ => codes::APPROVAL_UNAVAILABLE,
     }

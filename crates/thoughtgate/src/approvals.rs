@@ -9,6 +9,9 @@ use thoughtgate_approval::{Redaction, Secret, Settings, SlackSettings, StoreLoca
 
 use crate::config::{Approval, MEMORY, Slack};
 
+/// Ample for a few approvals.
+const KEPT_BYTES_MIN: usize = 1 << 20;
+
 /// Everything that opening the approvals takes; `None` when no channel is configured.
 pub fn settings(approval: &Approval) -> anyhow::Result<Option<Settings>> {
     if !approval.is_configured() {
@@ -42,6 +45,16 @@ pub fn settings(approval: &Approval) -> anyhow::Result<Option<Settings>> {
     settings.retention = approval.retention;
     settings.open_max = approval.open;
     settings.open_per_principal_max = approval.open_per_agent;
+    ensure!(
+        approval.kept_bytes >= KEPT_BYTES_MIN,
+        "`approval.kept_bytes` is {}; it must be at least {KEPT_BYTES_MIN}",
+        approval.kept_bytes
+    );
+    settings.kept_bytes_max = approval.kept_bytes;
+    // One agent's share holds at least one call, and a result pushes out only its own agent's.
+    let largest = approval.kept_bytes / 16;
+    settings.body_bytes_max = settings.body_bytes_max.min(largest);
+    settings.result_bytes_max = settings.result_bytes_max.min(largest);
     if let Some(rules) = &approval.redact {
         settings.redaction = Redaction::new(rules);
     }

@@ -6,7 +6,7 @@ use thoughtgate_approval::{Call, RequestError, State, UnsealError};
 
 use crate::slack::Slack;
 use crate::support::{
-    AGENT, approved, call, digest_of, eventually, open, raw, request, settings, view,
+    AGENT, approved, call, digest_of, eventually, filed, open, raw, request, settings, view,
 };
 
 #[tokio::test]
@@ -37,6 +37,60 @@ async fn too_many_open_approvals_are_refused() {
     approvals.cancel(first, AGENT);
     request(&approvals, "two").await;
     assert_eq!(approvals.counters().refused_busy, 2);
+}
+
+#[tokio::test]
+async fn long_names_are_refused_before_anything_is_kept() {
+    let slack = Slack::start().await;
+    let approvals = open(&settings(&slack)).await;
+    let long = "x".repeat(2000);
+    let by_tool = call(&long);
+    let by_agent = Call {
+        principal: &long,
+        ..call("tool")
+    };
+    let by_channel = Call {
+        channel: Some(&long),
+        ..call("tool")
+    };
+    for call in [by_tool, by_agent, by_channel] {
+        let error = approvals.request(call).await.unwrap_err();
+        assert!(matches!(error, RequestError::NameTooLong { .. }), "{error}");
+        assert!(error.to_string().contains("at most 1024"), "{error}");
+    }
+    assert_eq!(approvals.counters().kept, 0);
+}
+
+#[tokio::test]
+async fn what_is_kept_has_a_limit_in_bytes_and_in_the_file() {
+    let (directory, _slack, mut settings) = filed().await;
+    settings.kept_bytes_max = 1 << 20;
+    let approvals = open(&settings).await;
+    let body = vec![b'x'; 100_000];
+    let ask = |tool: String| {
+        let (approvals, body) = (&approvals, &body);
+        async move {
+            let body = Some(body.as_slice());
+            let call = Call {
+                body,
+                ..call(&tool)
+            };
+            approvals.request(call).await
+        }
+    };
+    for index in 0..40 {
+        let id = ask(format!("tool-{index}")).await.unwrap();
+        approvals.cancel(id, AGENT);
+        let counters = approvals.counters();
+        assert!(counters.kept_bytes <= 1 << 20, "{counters:?}");
+    }
+    // One agent's share of what is open.
+    ask("one".to_owned()).await.unwrap();
+    let refused = ask("two".to_owned()).await.unwrap_err();
+    assert!(matches!(refused, RequestError::Full { .. }), "{refused}");
+    approvals.close().await;
+    let file = std::fs::metadata(directory.path().join("approvals.redb")).unwrap();
+    assert!(file.len() < 4 << 20, "{} bytes", file.len());
 }
 
 #[tokio::test]

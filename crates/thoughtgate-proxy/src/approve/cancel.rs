@@ -1,7 +1,9 @@
 //! Held calls by the ids that their clients know them by, so that a client can take one back.
 //!
 //! Up to 2025-11-25 a client cancels with a notification, which the upstream could not act on: it
-//! never saw the call. From 2026-07-28 it closes the connection, which needs no book. Knows nothing of
+//! never saw the call. It names the call by an id that only the client's session makes unique: without
+//! a session it reaches the calls of the same agent, and two of those with one id are both left alone,
+//! lest one client cancels another's. From 2026-07-28 it closes the connection, which needs no book. Knows nothing of
 //! approvals: clients cancel what takes them too long, and a human takes longer.
 
 use std::collections::HashMap;
@@ -16,9 +18,12 @@ use super::{Request, read};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
+/// Longest request id that is kept, in bytes.
+const ID_BYTES_MAX: usize = 1024;
+
 /// All calls that are held now.
 #[derive(Debug, Clone, Default)]
-pub struct Held(Arc<Mutex<HashMap<Key, Arc<Notify>>>>);
+pub struct Held(Arc<Mutex<HashMap<Key, Vec<Arc<Notify>>>>>);
 
 /// One call, as its client names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -53,9 +58,14 @@ impl Held {
     /// Enters a call with this head and body.
     pub fn enter(&self, principal: &str, headers: &HeaderMap, message: &[u8]) -> Entry {
         let request = read(message).and_then(|envelope| envelope.id.map(RawValue::get));
+        // A longer id is not kept, and the call cannot be cancelled by it.
+        let request = request.filter(|id| id.len() <= ID_BYTES_MAX);
         let key = key(principal, headers, request.unwrap_or_default());
         let cancelled = Arc::new(Notify::new());
-        self.book().insert(key.clone(), Arc::clone(&cancelled));
+        let held = &mut *self.book();
+        held.entry(key.clone())
+            .or_default()
+            .push(Arc::clone(&cancelled));
         Entry {
             held: self.clone(),
             key,
@@ -70,12 +80,13 @@ impl Held {
         };
         let (principal, headers) = (&cancellation.call.principal, &cancellation.parts.headers);
         let key = key(principal, headers, message.params.request_id.get());
-        if let Some(cancelled) = self.book().get(&key) {
-            cancelled.notify_one();
+        // Of several calls it cannot be known which one is meant, nor whether they are one client's.
+        if let Some([only]) = self.book().get(&key).map(Vec::as_slice) {
+            only.notify_one();
         }
     }
 
-    fn book(&self) -> MutexGuard<'_, HashMap<Key, Arc<Notify>>> {
+    fn book(&self) -> MutexGuard<'_, HashMap<Key, Vec<Arc<Notify>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -90,12 +101,11 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut book = self.held.book();
-        // A client that uses an id twice has put a later call in this place.
-        if book
-            .get(&self.key)
-            .is_some_and(|entered| Arc::ptr_eq(entered, &self.cancelled))
-        {
-            book.remove(&self.key);
+        if let Some(held) = book.get_mut(&self.key) {
+            held.retain(|entered| !Arc::ptr_eq(entered, &self.cancelled));
+            if held.is_empty() {
+                book.remove(&self.key);
+            }
         }
     }
 }

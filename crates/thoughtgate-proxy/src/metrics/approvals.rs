@@ -20,6 +20,11 @@ pub fn write(text: &mut String, counters: &Counters) {
             counters.open,
         ),
         ("kept", "Approvals kept, ended ones included", counters.kept),
+        (
+            "kept_bytes",
+            "Bytes of the approvals kept, with calls and results of tasks",
+            counters.kept_bytes,
+        ),
     ];
     for (name, help, value) in gauges {
         family(text, name, "gauge", help);

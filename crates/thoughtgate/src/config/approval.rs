@@ -36,6 +36,8 @@ pub struct Approval {
     pub open: usize,
     /// Approvals of one agent open at once.
     pub open_per_agent: usize,
+    /// Bytes of all approvals that are kept, with the calls and results of tasks.
+    pub kept_bytes: usize,
     /// Arguments that approvers do not see: keys, JSON pointers, or `all`; common names of secrets
     /// when absent.
     pub redact: Option<Vec<String>>,
@@ -110,6 +112,7 @@ impl Default for Approval {
             keep_alive: Duration::from_secs(15),
             open: settings.open_max,
             open_per_agent: settings.open_per_principal_max,
+            kept_bytes: settings.kept_bytes_max,
             redact: None,
             slack: Slack::from(settings.slack),
         }

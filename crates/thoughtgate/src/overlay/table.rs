@@ -192,6 +192,11 @@ pub const SETTINGS: &[Setting] = &[
         help: "approvals of one agent open at once",
     },
     Setting {
+        path: "approval.kept_bytes",
+        form: Form::Number,
+        help: "bytes of all approvals kept: open ones half of it, one agent's an eighth",
+    },
+    Setting {
         path: "approval.redact",
         form: Form::List,
         help: "arguments that approvers do not see: keys, JSON pointers, or all",

@@ -28,6 +28,8 @@ fn record(tool: &str, arguments: &str) -> Record {
         face: None,
         has_body: false,
         is_deferred: false,
+        body_bytes: 0,
+        result_bytes: 0,
     }
 }
 

@@ -163,3 +163,19 @@ async fn calls_that_are_held_leave_half_of_the_connections_to_others() {
         assert!(tokio::time::Instant::now() < until, "no place comes free");
     }
 }
+
+#[tokio::test]
+async fn a_tool_name_that_nobody_could_read_is_not_put_before_anyone() {
+    let scene = Scene::new();
+    scene.write_policy("@approve permit (principal, action, resource);");
+    let proxy = scene.start();
+    let long = "x".repeat(100_000);
+    for task in [Value::Null, json!({"ttl": 1000})] {
+        let mut call = Message::legacy("tools/call", &json!({"name": long}));
+        call.body["params"]["task"] = task;
+        let answer = call.send(&proxy).await.json();
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+        assert!(answer.to_string().len() < 1000);
+    }
+    assert_eq!(proxy.metric("thoughtgate_approvals_kept").await, Some(0.0));
+}

@@ -187,6 +187,44 @@ async fn a_call_that_is_cancelled_while_it_is_held_is_not_made() {
 }
 
 #[tokio::test]
+async fn clients_without_a_session_do_not_cancel_each_others_calls() {
+    // One agent id for all clients.
+    let mut scene = Scene::new().with("AGENT_ID", "agent");
+    scene
+        .environment
+        .retain(|(name, _)| name != "THOUGHTGATE_AGENT_HEADER");
+    let proxy = scene.start();
+    let with = |to: &str, session: Option<&str>| {
+        let mut call = held_call();
+        call.body["params"]["arguments"]["to"] = json!(to);
+        match session {
+            Some(session) => call.header("mcp-session-id", session),
+            None => call,
+        }
+    };
+    let mut one = with("one", None).open(&proxy).await;
+    let mut other = with("other", None).open(&proxy).await;
+    let mut session = with("session", Some("s1")).open(&proxy).await;
+    scene.slack.wait_for_messages(3).await;
+    let mut cancel = Message::legacy("notifications/cancelled", &json!({"requestId": 7}));
+    cancel.body.as_object_mut().unwrap().remove("id");
+    cancel.send(&proxy).await;
+    cancel
+        .clone()
+        .header("mcp-session-id", "s2")
+        .send(&proxy)
+        .await;
+    for count in 1..=3 {
+        scene.react(count, APPROVER, "white_check_mark").await;
+    }
+    for held in [&mut one, &mut other, &mut session] {
+        let end = held.next_data().await.unwrap().json();
+        assert!(end["result"].is_object(), "{end}");
+    }
+    assert_eq!(scene.calls(), 3);
+}
+
+#[tokio::test]
 async fn an_upstream_that_fails_uses_the_approval_up() {
     let scene = Scene::new();
     scene
