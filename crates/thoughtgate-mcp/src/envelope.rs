@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::codes;
-use crate::members::{Object, Unclear, folds_to, has_nul, string};
+use crate::fold::folds_to_one_of;
+use crate::members::{Object, Unclear, has_nul, string};
 use crate::params::{Params, invalid};
 use crate::refusal::Refusal;
 use crate::scan::{self, Limits};
@@ -183,10 +184,10 @@ fn is_lookalike(method: &str) -> Option<&'static str> {
     if has_nul(method) {
         return Some("`method` contains U+0000, where some servers end a string");
     }
-    if METHODS.contains(&method) || !METHODS.iter().any(|name| folds_to(method, name)) {
+    if METHODS.contains(&method) || folds_to_one_of(method, METHODS).is_none() {
         return None;
     }
-    Some("`method` differs only in case from a method that is governed")
+    Some("`method` differs only in case, width or hidden characters from one that is governed")
 }
 
 /// MCP's ids are strings or integers; a fraction could be rounded into another id.
@@ -450,6 +451,14 @@ mod tests {
                 r#"{"jsonrpc":"2.0","id":1,"method":"tool\u017f/list"}"#,
                 "differs only in case",
             ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/list\u200b"}"#,
+                "differs only in case",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","\uff50arams":{}}"#,
+                "differs only in case",
+            ),
         ] {
             let refused = read(body).unwrap_err();
             assert!(refused.contains(expected), "{body}\n{refused}");
@@ -458,7 +467,7 @@ mod tests {
         for body in [
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"A b ","arguments":{"a\u0000":"\u0000"}}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"Ping","params":{"x":"\u0000"}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list\u200b"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/lists"}"#,
         ] {
             assert!(read(body).is_ok(), "{body}");
         }

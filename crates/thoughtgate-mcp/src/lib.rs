@@ -13,6 +13,7 @@ pub mod tools;
 
 mod canonical;
 mod envelope;
+mod fold;
 mod headers;
 mod members;
 mod params;
@@ -23,8 +24,9 @@ mod unique;
 
 pub use canonical::canonical;
 pub use envelope::{Envelope, Kind, parse};
+pub use fold::{folds_to, folds_to_one_of};
 pub use headers::{Era, HeaderField, Headers, MODERN_VERSION, check_headers};
-pub use members::{Member, Unclear, folds_to, has_nul, members};
+pub use members::{Key, Member, Unclear, duplicate, has_nul, members};
 pub use params::Params;
 pub use refusal::Refusal;
 pub use rewrite::without;

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::fold::folds_to_one_of;
+
 /// A key and its value as raw text.
 pub type Member<'a> = (Cow<'a, str>, &'a RawValue);
 
@@ -19,14 +21,14 @@ pub enum Unclear {
     NotAnObject,
     /// A key stands twice.
     Duplicate(String),
-    /// A key is a governed one in other letters, which some servers accept as the same.
+    /// A key reads as a governed one (see [`crate::folds_to`]), so that some servers accept it as that.
     Lookalike(String),
     /// A key contains U+0000, where a reader in C ends it and may find a governed one.
     Nul(String),
 }
 
 /// The members of the object in `text`. No key occurs twice or contains U+0000, and none that is not
-/// governed equals a governed one but for case.
+/// governed reads as a governed one.
 pub fn members<'a, 'g>(
     text: &'a str,
     governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
@@ -76,15 +78,15 @@ impl<'a> Object<'a> {
         }
         let governed = governed.into_iter();
         let mut others = keys().filter(|key| !governed.clone().any(|name| name == *key));
-        match others.find(|key| governed.clone().any(|name| folds_to(key, name))) {
+        match others.find(|key| folds_to_one_of(key, governed.clone()).is_some()) {
             Some(key) => Err(Unclear::Lookalike(key.to_owned())),
             None => Ok(()),
         }
     }
 }
 
-/// A key that stands twice.
-pub(crate) fn duplicate<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Option<&'k str> {
+/// A key that is there twice.
+pub fn duplicate<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Option<&'k str> {
     let count = keys.clone().count();
     if count <= PAIRWISE_MAX {
         return keys.clone().enumerate().find_map(|(at, key)| {
@@ -106,24 +108,6 @@ pub(crate) fn duplicate<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Opti
 #[must_use]
 pub fn has_nul(text: &str) -> bool {
     memchr::memchr(0, text.as_bytes()).is_some()
-}
-
-/// Whether `key` equals `name` for a reader that ignores case, also that of Unicode (the Kelvin sign
-/// is a `k`, the long s an `s`).
-#[must_use]
-pub fn folds_to(key: &str, name: &str) -> bool {
-    if key.is_ascii() && name.is_ascii() {
-        // The folding below comes to the same, some fifty times slower.
-        return key.eq_ignore_ascii_case(name);
-    }
-    // No character folds to one a third of its length.
-    key.len() <= name.len() * 3 && folded(key).eq(folded(name))
-}
-
-fn folded(text: &str) -> impl Iterator<Item = char> {
-    text.chars()
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
 }
 
 /// Reads an object, and along the path the objects in it.
@@ -162,43 +146,11 @@ impl<'de> Visitor<'de> for Along<'_> {
 
 /// A key that borrows where it can; serde's own `Cow` always copies.
 #[derive(serde::Deserialize)]
-pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+pub struct Key<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 /// Text that borrows where it has no escapes.
 pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Key<'_>>(raw.get())
         .ok()
         .map(|Key(text)| text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn case_is_ignored_as_unicode_has_it() {
-        for (key, name, same) in [
-            ("NAME", "name", true),
-            ("paramſ", "params", true),
-            ("params", "paramſ", true),
-            ("\u{212a}ey", "key", true),
-            ("É", "é", true),
-            ("names", "name", false),
-            ("nam", "name", false),
-            ("", "name", false),
-        ] {
-            assert_eq!(folds_to(key, name), same, "{key} {name}");
-        }
-    }
-
-    #[test]
-    fn ascii_is_compared_as_it_would_be_folded() {
-        let letters = || (0..128_u8).map(|byte| char::from(byte).to_string());
-        for key in letters() {
-            for name in letters() {
-                let slow = folded(&key).eq(folded(&name));
-                assert_eq!(folds_to(&key, &name), slow, "{key:?} {name:?}");
-            }
-        }
-    }
 }

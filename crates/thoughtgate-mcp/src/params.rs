@@ -155,7 +155,7 @@ pub(crate) fn invalid(place: &str, unclear: &Unclear) -> (i64, String) {
         Unclear::NotAnObject => format!("{place} must be an object"),
         Unclear::Duplicate(key) => format!("{place} has the key `{}` twice", shown(key)),
         Unclear::Lookalike(key) => format!(
-            "{place} has the key `{}`, which differs only in case from one that is governed",
+            "{place} has the key `{}`, which differs only in case, width or hidden characters from one that is governed",
             shown(key)
         ),
         Unclear::Nul(key) => format!(

@@ -8,7 +8,8 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Unreadable;
-use crate::members::{Key, folds_to};
+use crate::fold::folds_to;
+use crate::members::Key;
 
 /// The values in an object under the keys that some reader takes for one name.
 #[derive(Clone, Copy)]
