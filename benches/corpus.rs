@@ -102,7 +102,7 @@ fn general_forbid(kind: Kind) -> String {
         Kind::ContextFree => ("principal == Agent::\"visitor\"", ""),
         Kind::ContextReading => (
             "principal",
-            " when { context.arguments has path && context.arguments.path like \"*..*\" }",
+            " when { context.arguments has path && context.arguments.path like \"/workspace/.git/*\" }",
         ),
     };
     rule("forbid", principal, "resource", condition, "guard")
@@ -189,6 +189,7 @@ pub fn options(count: usize) -> Options {
             (READ_ONLY.to_owned(), every(3)),
             ("write".to_owned(), every(5)),
         ]),
+        annotations: Vec::new(),
     }
 }
 
@@ -209,7 +210,7 @@ pub fn calls(count: usize) -> Vec<Call> {
         .map(|_| {
             let agent = AGENTS[random.below(AGENTS.len())].to_owned();
             let tool = tools[random.below(tools.len())].clone();
-            let folder = ["/workspace/src", "/etc", "/workspace/.."][random.below(3)];
+            let folder = ["/workspace/src", "/etc", "/workspace/.git"][random.below(3)];
             let path = format!("{folder}/file_{}.rs", random.below(1000));
             let limit = [20, 80, 200, 900][random.below(4)];
             let text = format!(

@@ -1,24 +1,19 @@
 //! A loaded set of policies that can be asked.
 
-use std::collections::{BTreeMap, HashSet};
-use std::hash::Hash;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use cedar_policy::{Entity, EntityUid};
-use hashbrown::{Equivalent, HashMap};
 use serde_json::value::RawValue;
 
+use crate::asked::Asked;
 use crate::error::LoadError;
 use crate::index::Index;
+use crate::memory::{Lookup, Memory};
 use crate::policy::{self, BASELINE_FILE, Known};
+use crate::references;
 use crate::schema::{self, Actions};
-use crate::slice::{Asked, Slice};
-
-/// Slices remembered; names come from agents, so there must be an end to them.
-const SLICES_MAX: usize = 8192;
-/// Ids longer than this are decided but not remembered.
-const REMEMBERED_ID_BYTES_MAX: usize = 1024;
+use crate::slice::Slice;
 
 /// One `.cedar` file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +35,8 @@ pub struct Options {
     pub agent_groups: BTreeMap<String, Vec<String>>,
     /// Group to tools.
     pub tool_groups: BTreeMap<String, Vec<String>>,
+    /// Annotations that policies may have beside the known ones.
+    pub annotations: Vec<String>,
 }
 
 impl Default for Options {
@@ -49,6 +46,7 @@ impl Default for Options {
             approvals: false,
             agent_groups: BTreeMap::new(),
             tool_groups: BTreeMap::new(),
+            annotations: Vec::new(),
         }
     }
 }
@@ -60,7 +58,7 @@ pub struct Query<'a> {
     pub principal: &'a str,
     /// What it asks for.
     pub target: Target<'a>,
-    /// The call's arguments as they came; keys must be unique where policies read them.
+    /// The call's arguments as they came.
     pub arguments: Option<&'a RawValue>,
     /// The time that policies see.
     pub now: SystemTime,
@@ -80,8 +78,44 @@ pub enum Target<'a> {
     },
     /// `prompts/get` of this prompt.
     Prompt(&'a str),
-    /// Any other method, or `stream`, `session/delete`, `response`.
+    /// Any other method of a request, or of a notification that is not called one.
     Method(&'a str),
+    /// What is not a request for anything.
+    Plain(Plain),
+}
+
+/// What has an action of its own without a method of that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plain {
+    /// A message `notifications/…` without an id.
+    Notification,
+    /// A message with a result or an error.
+    Response,
+    /// GET of the endpoint.
+    Stream,
+    /// DELETE of the endpoint.
+    SessionDelete,
+}
+
+impl Plain {
+    /// All of them.
+    pub const ALL: [Plain; 4] = [
+        Plain::Notification,
+        Plain::Response,
+        Plain::Stream,
+        Plain::SessionDelete,
+    ];
+
+    /// The action, which no method stands for.
+    #[must_use]
+    pub fn action(self) -> &'static str {
+        match self {
+            Plain::Notification => "notifications",
+            Plain::Response => "response",
+            Plain::Stream => "stream",
+            Plain::SessionDelete => "session/delete",
+        }
+    }
 }
 
 /// A decision and its reasons.
@@ -127,13 +161,14 @@ pub struct Engine {
     index: Index,
     actions: Actions,
     options: Options,
-    slices: RwLock<HashMap<Key, Arc<Slice>>>,
+    memory: Memory,
 }
 
 impl Engine {
     /// Parses and validates `sources`; nothing is accepted in part.
     pub fn load(sources: &[Source], options: &Options) -> Result<Engine, LoadError> {
-        let policies = policy::parse_all(sources, options.approvals)?;
+        references::check_groups(options)?;
+        let policies = policy::parse_all(sources, options)?;
         let reads = policy::joined_reads(&policies)?;
         let schema = schema::with_arguments(&reads.arguments)?;
         let actions = Actions::of(&schema)?;
@@ -145,7 +180,7 @@ impl Engine {
             index,
             actions,
             options,
-            slices: RwLock::new(HashMap::new()),
+            memory: Memory::default(),
         })
     }
 
@@ -153,11 +188,8 @@ impl Engine {
     #[must_use]
     pub fn decide(&self, query: &Query<'_>) -> Decision {
         match self.slice(query.principal, &query.target) {
-            Ok(slice) => match slice.as_ref() {
-                Slice::Final(decision) => decision.clone(),
-                Slice::Open(open) => open.decide(query.arguments, query.now),
-            },
-            Err(error) => Decision::error(&error.to_string()),
+            Ok(slice) => slice.decide(query.arguments, query.now),
+            Err(error) => Decision::error(&error),
         }
     }
 
@@ -166,17 +198,6 @@ impl Engine {
     pub fn lists(&self, principal: &str, tool: &str) -> bool {
         self.slice(principal, &Target::Tool(tool))
             .is_ok_and(|slice| slice.may_pass())
-    }
-
-    /// Whether a policy that may apply to `target` reads the arguments.
-    #[must_use]
-    pub fn reads_arguments(&self, principal: &str, target: &Target<'_>) -> bool {
-        // What cannot be told is treated as read, which asks more of the request.
-        self.slice(principal, target)
-            .map_or(true, |slice| match slice.as_ref() {
-                Slice::Final(_) => false,
-                Slice::Open(open) => open.reads_arguments(),
-            })
     }
 
     /// Policies in force, the baseline's left out.
@@ -194,132 +215,101 @@ impl Engine {
         schema::TEXT
     }
 
-    fn slice(&self, principal: &str, target: &Target<'_>) -> Result<Arc<Slice>, LoadError> {
+    fn slice(&self, principal: &str, target: &Target<'_>) -> Result<Arc<Slice>, String> {
+        let named = |method| {
+            self.actions.name(method).ok_or_else(|| {
+                "the method differs only in case or white space from one that is known".to_owned()
+            })
+        };
         let (action, resource) = match *target {
             Target::Tool(name) => ("tools/call", name),
-            Target::Resource { method, uri } => (self.actions.name(method), uri),
+            Target::Resource { method, uri } => (named(method)?, uri),
             Target::Prompt(name) => ("prompts/get", name),
-            Target::Method(method) => (self.actions.name(method), ""),
+            Target::Method(method) => (named(method)?, ""),
+            Target::Plain(plain) => (plain.action(), ""),
         };
         let lookup = Lookup {
             principal,
             action,
             resource,
         };
-        {
-            let slices = self.slices.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(slice) = slices.get(&lookup) {
-                return Ok(Arc::clone(slice));
-            }
+        if let Some(slice) = self.memory.get(&lookup) {
+            return Ok(slice);
         }
-        let slice = Arc::new(self.make_slice(principal, target, action)?);
-        if principal.len() + resource.len() <= REMEMBERED_ID_BYTES_MAX {
-            let mut slices = self.slices.write().unwrap_or_else(PoisonError::into_inner);
-            if slices.len() >= SLICES_MAX {
-                slices.clear();
-            }
-            slices.insert(lookup.to_key(), Arc::clone(&slice));
-        }
+        let asked = Asked::new(&self.options, &self.actions, principal, action, target)?;
+        let candidates = self.index.candidates(&asked.principal, &asked.resource);
+        let known = candidates.filter_map(|position| self.policies.get(position));
+        let slice = Arc::new(Slice::new(asked, known, &self.memory)?);
+        self.memory.put(&lookup, &slice);
         Ok(slice)
     }
+}
 
-    fn make_slice(
-        &self,
-        principal: &str,
-        target: &Target<'_>,
-        action: &str,
-    ) -> Result<Slice, LoadError> {
-        let upstream = schema::upstream(&self.options.upstream);
-        let (resource, groups) = match *target {
-            Target::Tool(name) => (
-                schema::tool(name),
-                groups_of(&self.options.tool_groups, name, schema::tool_group),
-            ),
-            Target::Resource { uri, .. } => (schema::resource(uri), HashSet::new()),
-            Target::Prompt(name) => (schema::prompt(name), HashSet::new()),
-            Target::Method(_) => (upstream.clone(), HashSet::new()),
-        };
-        let mut parents = groups;
-        if resource != upstream {
-            parents.insert(upstream);
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::memory::BYTES_MAX;
+
+    /// Twenty policies that read the call apply to every tool, and of five hundred others one to each.
+    fn engine() -> Engine {
+        let mut text = String::new();
+        for number in 0..520 {
+            let resource = match number {
+                0..20 => "resource".to_owned(),
+                _ => format!("resource == Tool::\"tool-{number}\""),
+            };
+            writeln!(
+                text,
+                "permit (principal, action == Action::\"tools/call\", {resource}) when {{ \
+                 context.arguments has argument_{number} && context.arguments.argument_{number} > 5 }};"
+            )
+            .unwrap();
         }
-        let agent = schema::agent(principal);
-        let agent_groups = groups_of(&self.options.agent_groups, principal, schema::group);
-        let own = [
-            Entity::new_no_attrs(agent.clone(), agent_groups),
-            Entity::new_no_attrs(resource.clone(), parents),
-        ];
-        // The hierarchy of actions is part of the schema, and its own closure already.
-        let entities = self
-            .actions
-            .entities()
-            .clone()
-            .add_entities(own, None)
-            .map_err(|error| LoadError::Internal(error.to_string()))?;
-        let candidates = self.index.candidates(&agent, &resource);
-        let known = candidates.filter_map(|position| self.policies.get(position));
-        let asked = Asked {
-            principal: agent,
-            action: schema::action(action),
-            resource,
-            entities,
-        };
-        Slice::new(asked, known)
+        let name = "many.cedar".to_owned();
+        Engine::load(&[Source { name, text }], &Options::default()).unwrap()
     }
-}
 
-fn groups_of(
-    groups: &BTreeMap<String, Vec<String>>,
-    member: &str,
-    entity: fn(&str) -> EntityUid,
-) -> HashSet<EntityUid> {
-    groups
-        .iter()
-        .filter(|(_, members)| members.iter().any(|found| found == member))
-        .map(|(name, _)| entity(name))
-        .collect()
-}
-
-#[derive(PartialEq, Eq)]
-struct Key {
-    principal: Box<str>,
-    action: Box<str>,
-    resource: Box<str>,
-}
-
-/// A [`Key`] that borrows, so that looking up allocates nothing.
-#[derive(Hash)]
-struct Lookup<'a> {
-    principal: &'a str,
-    action: &'a str,
-    resource: &'a str,
-}
-
-impl Lookup<'_> {
-    fn to_key(&self) -> Key {
-        Key {
-            principal: self.principal.into(),
-            action: self.action.into(),
-            resource: self.resource.into(),
-        }
-    }
-}
-
-impl Hash for Key {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+    fn lookup(principal: &str) -> Lookup<'_> {
         Lookup {
-            principal: &self.principal,
-            action: &self.action,
-            resource: &self.resource,
+            principal,
+            action: "tools/call",
+            resource: "tool-0",
         }
-        .hash(state);
     }
-}
 
-impl Equivalent<Key> for Lookup<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
-        *self.principal == *key.principal
-            && *self.action == *key.action
-            && *self.resource == *key.resource
+    #[test]
+    fn memory_is_bounded_and_keeps_what_is_used() {
+        let engine = engine();
+        for number in 0..3000 {
+            let name = format!("{number:0>800}");
+            assert!(engine.lists(&name, "tool-0"));
+            assert!(engine.lists("alice", &format!("tool-{}", number % 600)));
+            assert!(engine.lists("bob", "tool-0"));
+            assert!(engine.memory.bytes() <= BYTES_MAX);
+        }
+        assert!(engine.memory.bytes() > BYTES_MAX / 2);
+        let first = format!("{:0>800}", 0);
+        assert!(
+            engine.memory.get(&lookup(&first)).is_none(),
+            "asked for once"
+        );
+        assert!(
+            engine.memory.get(&lookup("bob")).is_some(),
+            "asked for all the time"
+        );
+        let long = "x".repeat(1 << 20);
+        assert!(engine.lists(&long, "tool-0"));
+        assert!(engine.memory.get(&lookup(&long)).is_none());
+    }
+
+    #[test]
+    fn what_the_same_policies_leave_is_shared() {
+        let engine = engine();
+        let slice = |principal, tool| engine.slice(principal, &Target::Tool(tool)).unwrap();
+        let (alice, bob) = (slice("alice", "a"), slice("bob", "b"));
+        assert!(Arc::ptr_eq(&alice.rest, &bob.rest));
+        assert!(!Arc::ptr_eq(&alice.rest, &slice("bob", "tool-100").rest));
     }
 }

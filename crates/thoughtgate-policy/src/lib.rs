@@ -4,15 +4,24 @@
 //! second. It does no IO, in loading or in deciding, and never answers "forward" for want of a
 //! better answer: no policy, an error, an argument that cannot be represented are refusals.
 
+mod annotations;
 mod arguments;
+mod asked;
 mod engine;
 mod error;
 mod index;
+mod memory;
+mod paths;
+mod place;
 mod policy;
+mod reader;
 mod reads;
+mod references;
 mod rule;
 mod schema;
+mod similar;
 mod slice;
+mod types;
 
-pub use engine::{Decision, Engine, Options, Outcome, Query, Source, Target};
+pub use engine::{Decision, Engine, Options, Outcome, Plain, Query, Source, Target};
 pub use error::LoadError;

@@ -3,14 +3,20 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{
+    Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
+};
 use miette::Diagnostic;
 
-use crate::engine::Source;
+use crate::annotations::{self, Approve};
+use crate::engine::{Options, Source};
 use crate::error::LoadError;
+use crate::place;
 use crate::reads::{Reads, Unreadable};
+use crate::references;
 use crate::rule::Rule;
 use crate::schema;
+use crate::types::paths;
 
 /// A policy and what this crate knows of it.
 #[derive(Debug)]
@@ -23,6 +29,10 @@ pub struct Known {
     pub id: Arc<str>,
     /// The file it came from.
     pub file: Arc<str>,
+    /// `file:line:column`.
+    pub place: Arc<str>,
+    /// Counted through all policies.
+    pub number: u32,
     /// What it reads of a call.
     pub reads: Reads,
     /// Its `@approve`, if it has one.
@@ -34,20 +44,24 @@ impl Known {
     pub fn effect(&self) -> Effect {
         self.policy.effect()
     }
-}
 
-/// What `@approve` asks for.
-#[derive(Debug, Clone)]
-pub struct Approve {
-    /// The channel it names, if it names one.
-    pub channel: Option<Arc<str>>,
+    /// Why it cannot be evaluated for some call, in words that quote nothing of the call.
+    pub fn error(&self, failure: &str) -> String {
+        let id = &self.id;
+        let read = paths(&self.reads.arguments);
+        if read.is_empty() {
+            return format!("error while evaluating policy `{id}`: {failure}");
+        }
+        let read = read.join("`, `");
+        format!("error while evaluating policy `{id}`, which reads `{read}`: {failure}")
+    }
 }
 
 /// The file name under which the baseline's policies are reported.
 pub const BASELINE_FILE: &str = "thoughtgate:baseline";
 
 /// Parses all sources, the baseline first.
-pub fn parse_all(sources: &[Source], approvals: bool) -> Result<Vec<Arc<Known>>, LoadError> {
+pub fn parse_all(sources: &[Source], options: &Options) -> Result<Vec<Arc<Known>>, LoadError> {
     let baseline = Source {
         name: BASELINE_FILE.to_owned(),
         text: schema::BASELINE.to_owned(),
@@ -55,10 +69,11 @@ pub fn parse_all(sources: &[Source], approvals: bool) -> Result<Vec<Arc<Known>>,
     let mut ids = HashSet::new();
     let mut all = Vec::new();
     for source in std::iter::once(&baseline).chain(sources) {
-        for known in parse(source, approvals)? {
+        for mut known in parse(source, options)? {
+            known.number = u32::try_from(all.len()).unwrap_or(u32::MAX);
             if !ids.insert(Arc::clone(&known.id)) {
                 return Err(LoadError::DuplicateId {
-                    file: source.name.clone(),
+                    place: known.place.to_string(),
                     policy: known.id.to_string(),
                 });
             }
@@ -68,23 +83,23 @@ pub fn parse_all(sources: &[Source], approvals: bool) -> Result<Vec<Arc<Known>>,
     Ok(all)
 }
 
-fn parse(source: &Source, approvals: bool) -> Result<Vec<Known>, LoadError> {
+fn parse(source: &Source, options: &Options) -> Result<Vec<Known>, LoadError> {
     let file: Arc<str> = Arc::from(source.name.as_str());
     let set: PolicySet = source
         .text
         .parse()
         .map_err(|error: cedar_policy::ParseErrors| LoadError::Parse {
-            place: place(&source.name, &source.text, &error),
+            place: place::of_error(source, &error).unwrap_or_else(|| source.name.clone()),
             message: with_help(&error),
         })?;
     if set.num_of_templates() > 0 {
         return Err(LoadError::Template {
-            file: source.name.clone(),
+            place: source.name.clone(),
         });
     }
     set.policies()
         .enumerate()
-        .map(|(index, policy)| known(policy, index, &file, approvals))
+        .map(|(index, policy)| known(policy, index, &file, source, options))
         .collect()
 }
 
@@ -92,41 +107,30 @@ fn known(
     policy: &Policy,
     index: usize,
     file: &Arc<str>,
-    approvals: bool,
+    source: &Source,
+    options: &Options,
 ) -> Result<Known, LoadError> {
     let id = match policy.annotation("id") {
         Some(id) => Arc::from(id),
         None => Arc::from(format!("policy{index}@{file}")),
     };
-    let approve = policy.annotation("approve").map(|channel| Approve {
-        channel: (!channel.is_empty()).then(|| Arc::from(channel)),
-    });
-    if approve.is_some() {
-        let (file, policy_id) = (file.to_string(), String::from(&*id));
-        if policy.effect() == Effect::Forbid {
-            return Err(LoadError::ApproveOnForbid {
-                file,
-                policy: policy_id,
-            });
-        }
-        if !approvals {
-            return Err(LoadError::NoApprovalChannel {
-                file,
-                policy: policy_id,
-            });
-        }
-    }
+    annotations::check(policy, &id, source, options)?;
+    references::check(policy, &id, source, options)?;
+    let approve = annotations::approve(policy, &id, source, options)?;
+    let place: Arc<str> = Arc::from(place::of_policy(source, policy));
     // Of a policy that came as text, Cedar would parse the text once more for this.
     let json = Policy::from(policy.as_ref().clone())
         .to_json()
         .map_err(|error| LoadError::Internal(error.to_string()))?;
-    let reads = Reads::of(&json).map_err(|unreadable| load_error(unreadable, file, &id))?;
+    let reads = Reads::of(&json).map_err(|unreadable| load_error(unreadable, &place, &id))?;
     let policy = policy.new_id(PolicyId::new(&*id));
     Ok(Known {
         rule: Rule::of(&policy),
         policy,
         id,
         file: Arc::clone(file),
+        place,
+        number: 0,
         reads,
         approve,
     })
@@ -138,34 +142,30 @@ pub fn joined_reads(policies: &[Arc<Known>]) -> Result<Reads, LoadError> {
     for known in policies {
         reads
             .join(&known.reads)
-            .map_err(|unreadable| load_error(unreadable, &known.file, &known.id))?;
+            .map_err(|unreadable| load_error(unreadable, &known.place, &known.id))?;
     }
     Ok(reads)
 }
 
-fn load_error(unreadable: Unreadable, file: &str, policy: &str) -> LoadError {
-    let (file, policy) = (file.to_owned(), policy.to_owned());
+fn load_error(unreadable: Unreadable, place: &str, policy: &str) -> LoadError {
+    let (place, policy) = (place.to_owned(), policy.to_owned());
     match unreadable {
         Unreadable::Whole(expression) => LoadError::WholeRecord {
-            file,
+            place,
             policy,
             expression,
         },
-        Unreadable::Conflict {
-            argument,
-            first,
-            second,
-        } => LoadError::TypeConflict {
-            file,
+        Unreadable::Conflict(conflict) => LoadError::TypeConflict {
+            place,
             policy,
-            argument,
-            first,
-            second,
+            argument: conflict.argument,
+            first: conflict.first,
+            second: conflict.second,
         },
     }
 }
 
-/// Validates strictly against `schema`; the first error is reported at its place.
+/// Validates strictly against `schema`; the first problem is reported at its place.
 pub fn validate(
     policies: &[Arc<Known>],
     sources: &[Source],
@@ -174,40 +174,45 @@ pub fn validate(
     let set = PolicySet::from_policies(policies.iter().map(|known| known.policy.clone()))
         .map_err(|error| LoadError::Internal(error.to_string()))?;
     let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
-    let Some(error) = result.validation_errors().next() else {
-        return Ok(());
-    };
-    let id: &str = error.policy_id().as_ref();
-    let file = policies
-        .iter()
-        .find(|known| &*known.id == id)
-        .map_or("", |known| &*known.file);
-    let text = sources
-        .iter()
-        .find(|source| source.name == file)
-        .map_or("", |source| source.text.as_str());
-    Err(LoadError::Invalid {
-        place: place(file, text, error),
-        message: with_help(error),
-    })
+    if let Some(error) = result.validation_errors().next() {
+        return Err(invalid(policies, sources, error.policy_id(), error));
+    }
+    let mut warnings = result.validation_warnings();
+    match warnings.find(|warning| is_misleading(warning)) {
+        Some(warning) => Err(invalid(policies, sources, warning.policy_id(), warning)),
+        None => Ok(()),
+    }
 }
 
-/// `file:line:column` of the first label of `error`, as far as it has one.
-fn place(file: &str, text: &str, error: &dyn Diagnostic) -> String {
-    let offset = error
-        .labels()
-        .and_then(|mut labels| labels.next())
-        .map(|label| label.offset());
-    let Some(before) = offset.and_then(|offset| text.get(..offset)) else {
-        return file.to_owned();
-    };
-    let line = before.matches('\n').count() + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .map_or(0, |rest| rest.chars().count())
-        + 1;
-    format!("{file}:{line}:{column}")
+/// Whether a policy can never apply, or is shown otherwise than it is read. Mixed and unusual scripts
+/// are left alone: names of agents and texts of arguments have them.
+fn is_misleading(warning: &ValidationWarning) -> bool {
+    use ValidationWarning as Warning;
+    matches!(
+        warning,
+        Warning::ImpossiblePolicy(_)
+            | Warning::InvalidActionApplication(_)
+            | Warning::BidiCharsInString(_)
+            | Warning::BidiCharsInIdentifier(_)
+    )
+}
+
+fn invalid(
+    policies: &[Arc<Known>],
+    sources: &[Source],
+    policy: &PolicyId,
+    error: &(impl Diagnostic + 'static),
+) -> LoadError {
+    let id: &str = policy.as_ref();
+    let known = policies.iter().find(|known| &*known.id == id);
+    let source = known.and_then(|known| sources.iter().find(|source| source.name == *known.file));
+    let place = source.and_then(|source| place::of_error(source, error));
+    LoadError::Invalid {
+        place: place
+            .or_else(|| known.map(|known| known.place.to_string()))
+            .unwrap_or_default(),
+        message: with_help(error),
+    }
 }
 
 fn with_help(error: &(impl Diagnostic + ?Sized)) -> String {

@@ -4,25 +4,10 @@
 //! So the types come from the policies' own use of an argument (`<` wants a number, `like` a text),
 //! and a call whose argument has another type is refused rather than compared.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
-/// The type of an argument, as far as the policies tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Type {
-    /// Only asked for with `has`.
-    Any,
-    Bool,
-    Long,
-    Text,
-    Set(Box<Type>),
-    Record(Fields),
-}
-
-/// The arguments that are read, by name.
-pub type Fields = BTreeMap<String, Type>;
+use crate::paths::is_path;
+use crate::types::{Conflict, Fields, Text, Type, join_fields, join_type};
 
 /// What one or more policies read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,11 +24,13 @@ pub enum Unreadable {
     /// `context` or `context.arguments` as one value.
     Whole(String),
     /// One argument, two types.
-    Conflict {
-        argument: String,
-        first: String,
-        second: String,
-    },
+    Conflict(Conflict),
+}
+
+impl From<Conflict> for Unreadable {
+    fn from(conflict: Conflict) -> Unreadable {
+        Unreadable::Conflict(conflict)
+    }
 }
 
 impl Reads {
@@ -55,7 +42,7 @@ impl Reads {
     /// Adds what `other` reads.
     pub fn join(&mut self, other: &Reads) -> Result<(), Unreadable> {
         self.now |= other.now;
-        join_fields(&mut self.arguments, &other.arguments, "")
+        Ok(join_fields(&mut self.arguments, &other.arguments, "")?)
     }
 
     /// What a policy reads, from its JSON form (Cedar's EST).
@@ -82,14 +69,16 @@ impl Reads {
         match operator.as_str() {
             "Value" | "Var" => Ok(()),
             "has" => self.presence(left, &operands["attr"]),
-            "." | "is" | "like" => self.expression(
-                left,
-                if operator == "like" {
-                    &Type::Text
-                } else {
-                    &Type::Any
-                },
-            ),
+            // A member of a record that the policy itself makes is one of the record's expressions.
+            "." => match operands["attr"].as_str() {
+                Some(name) => {
+                    let record = Fields::from([(name.to_owned(), wanted.clone())]);
+                    self.expression(left, &Type::Record(record))
+                }
+                None => self.expression(left, &Type::Any),
+            },
+            "is" => self.expression(left, &Type::Any),
+            "like" => self.expression(left, &matched(&operands["pattern"])),
             "&&" | "||" => self.both(left, right, &Type::Bool),
             "!" => self.expression(&operands["arg"], &Type::Bool),
             "neg" => self.expression(&operands["arg"], &Type::Long),
@@ -141,11 +130,22 @@ impl Reads {
                 };
                 self.each(operands, &element)
             }
-            // Records and extension functions: `ip(…)`, `datetime(…)` take text.
+            "Record" => {
+                let nothing = Fields::new();
+                let fields = match wanted {
+                    Type::Record(fields) => fields,
+                    _ => &nothing,
+                };
+                let members = operands.as_object().into_iter().flatten();
+                members.into_iter().try_for_each(|(name, member)| {
+                    self.expression(member, fields.get(name).unwrap_or(&Type::Any))
+                })
+            }
+            // Extension functions: `ip(…)`, `datetime(…)` take text.
             _ => self.each(
                 operands,
                 if operands.is_array() {
-                    &Type::Text
+                    &Type::Text(Text::PLAIN)
                 } else {
                     &Type::Any
                 },
@@ -200,11 +200,8 @@ impl Reads {
                 let leaf = rest.iter().skip(1).rev().fold(wanted, |inner, name| {
                     Type::Record(Fields::from([(name.clone(), inner)]))
                 });
-                join_fields(
-                    &mut self.arguments,
-                    &Fields::from([(rest[0].clone(), leaf)]),
-                    "",
-                )
+                let found = Fields::from([(rest[0].clone(), leaf)]);
+                Ok(join_fields(&mut self.arguments, &found, "")?)
             }
             [] => Err(Unreadable::Whole("context".to_owned())),
             [first, ..] if first == "arguments" => {
@@ -222,10 +219,28 @@ impl Reads {
 /// would never hold. Any other value than a text is then an error, and so a refusal.
 fn valued(wanted: &Type) -> Type {
     match wanted {
-        Type::Any => Type::Text,
+        Type::Any => Type::Text(Text::PLAIN),
         Type::Set(element) => Type::Set(Box::new(valued(element))),
+        Type::Record(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, wanted)| (name.clone(), valued(wanted)));
+            Type::Record(fields.collect())
+        }
         known => known.clone(),
     }
+}
+
+/// What `like` with this pattern wants.
+fn matched(pattern: &Value) -> Type {
+    let elements = pattern.as_array().into_iter().flatten();
+    let start: String = elements
+        .map_while(|element| element["Literal"].as_str())
+        .collect();
+    Type::Text(Text {
+        matched: true,
+        path: is_path(&start),
+    })
 }
 
 /// The names behind `context`, outermost first, when `expression` is such a path.
@@ -258,21 +273,22 @@ fn is_extension(expression: &Value) -> bool {
 
 /// The type that is plain from an expression itself.
 fn literal_type(expression: &Value) -> Type {
-    let of_value = |value: &Value| match value {
-        Value::Bool(_) => Type::Bool,
-        Value::Number(_) => Type::Long,
-        Value::String(_) => Type::Text,
-        _ => Type::Any,
-    };
     if let Some(value) = expression.get("Value") {
-        return of_value(value);
+        return match value {
+            Value::Bool(_) => Type::Bool,
+            Value::Number(_) => Type::Long,
+            Value::String(text) => Type::Text(Text {
+                matched: false,
+                path: is_path(text),
+            }),
+            _ => Type::Any,
+        };
     }
     if let Some(items) = expression.get("Set").and_then(Value::as_array) {
-        let element = items
-            .iter()
-            .map(literal_type)
-            .find(|element| *element != Type::Any);
-        return Type::Set(Box::new(element.unwrap_or(Type::Any)));
+        return Type::Set(Box::new(joined(items)));
+    }
+    if let Some(choice) = expression.get("if-then-else") {
+        return joined([&choice["then"], &choice["else"]]);
     }
     match expression
         .as_object()
@@ -288,70 +304,12 @@ fn literal_type(expression: &Value) -> Type {
     }
 }
 
-fn join_fields(into: &mut Fields, from: &Fields, path: &str) -> Result<(), Unreadable> {
-    for (name, found) in from {
-        let path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
-        match into.get_mut(name) {
-            None => {
-                into.insert(name.clone(), found.clone());
-            }
-            Some(known) => join_type(known, found, &path)?,
-        }
+/// The type of a value that is one of these expressions.
+fn joined<'e>(expressions: impl IntoIterator<Item = &'e Value>) -> Type {
+    let mut all = Type::Any;
+    for expression in expressions {
+        // Types that differ are the validator's to refuse.
+        let _ = join_type(&mut all, &literal_type(expression), "");
     }
-    Ok(())
-}
-
-fn join_type(known: &mut Type, found: &Type, path: &str) -> Result<(), Unreadable> {
-    match (&mut *known, found) {
-        (_, Type::Any) => Ok(()),
-        (Type::Any, _) => {
-            *known = found.clone();
-            Ok(())
-        }
-        (Type::Set(known), Type::Set(found)) => join_type(known, found, path),
-        (Type::Record(known), Type::Record(found)) => join_fields(known, found, path),
-        (known, found) if known == found => Ok(()),
-        (known, found) => Err(Unreadable::Conflict {
-            argument: path.to_owned(),
-            first: name_of(known).to_owned(),
-            second: name_of(found).to_owned(),
-        }),
-    }
-}
-
-/// A type's name in messages.
-pub fn name_of(found: &Type) -> &'static str {
-    match found {
-        Type::Any => "anything",
-        Type::Bool => "a boolean",
-        Type::Long => "a whole number",
-        Type::Text => "a text",
-        Type::Set(_) => "an array",
-        Type::Record(_) => "an object",
-    }
-}
-
-/// The arguments as a Cedar record type; every one is optional, since an agent may leave any out.
-pub fn record_type(fields: &Fields) -> String {
-    let mut text = String::from("{");
-    for (name, found) in fields {
-        write!(text, "{name:?}?: {}, ", type_text(found)).expect("a String takes any text");
-    }
-    text.push('}');
-    text
-}
-
-fn type_text(found: &Type) -> String {
-    match found {
-        // Of an argument that is only asked for, no value is ever looked at.
-        Type::Any | Type::Text => "String".to_owned(),
-        Type::Bool => "Bool".to_owned(),
-        Type::Long => "Long".to_owned(),
-        Type::Set(element) => format!("Set<{}>", type_text(element)),
-        Type::Record(fields) => record_type(fields),
-    }
+    all
 }

@@ -3,9 +3,11 @@
 use std::sync::LazyLock;
 
 use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid, Schema};
+use thoughtgate_mcp::folds_to_one_of;
 
+use crate::engine::Plain;
 use crate::error::LoadError;
-use crate::reads::{Fields, record_type};
+use crate::types::{Fields, record_type};
 
 /// The schema's text; `ARGUMENTS` stands for what the policies read of a call.
 pub const TEXT: &str = include_str!("schema.cedarschema");
@@ -15,6 +17,9 @@ pub const BASELINE: &str = include_str!("baseline.cedar");
 
 /// The group of actions that the baseline permits.
 pub const PROTOCOL: &str = "protocol";
+
+/// The action of all methods that have none of their own.
+const OTHER: &str = "other";
 
 /// The schema with the given arguments.
 pub fn with_arguments(arguments: &Fields) -> Result<Schema, LoadError> {
@@ -26,6 +31,7 @@ pub fn with_arguments(arguments: &Fields) -> Result<Schema, LoadError> {
 
 /// The actions of the schema.
 pub struct Actions {
+    /// Those that are methods.
     names: Vec<String>,
     entities: Entities,
 }
@@ -36,10 +42,11 @@ impl Actions {
         let entities = schema
             .action_entities()
             .map_err(|error| LoadError::Internal(error.to_string()))?;
+        let plain = Plain::ALL.map(Plain::action);
         let names = entities
             .iter()
             .map(|entity| entity.uid().id().unescaped().to_owned())
-            .filter(|name| name != PROTOCOL)
+            .filter(|name| name != PROTOCOL && name != OTHER && !plain.contains(&name.as_str()))
             .collect();
         Ok(Actions { names, entities })
     }
@@ -49,19 +56,15 @@ impl Actions {
         &self.entities
     }
 
-    /// The action that stands for `method`: its own, or `other`.
-    pub fn name<'a>(&'a self, method: &str) -> &'a str {
-        // Every notification is one action: they ask for nothing.
-        let method = if method.starts_with("notifications/") {
-            "notifications"
-        } else {
-            method
-        };
-        self.names
-            .iter()
-            .map(String::as_str)
-            .find(|name| *name == method)
-            .unwrap_or("other")
+    /// The action that stands for `method`: its own, or `other`. None where a reader that ignores
+    /// case or white space would take it for another method than this.
+    pub fn name<'a>(&'a self, method: &str) -> Option<&'a str> {
+        let names = || self.names.iter().map(String::as_str);
+        match names().find(|name| *name == method) {
+            Some(name) => Some(name),
+            None if folds_to_one_of(method, names()).is_some() => None,
+            None => Some(OTHER),
+        }
     }
 }
 

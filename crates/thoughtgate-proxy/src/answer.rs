@@ -6,7 +6,7 @@
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 use serde_json::value::RawValue;
-use thoughtgate_mcp::{DuplicateKey, Limits, Refusal, codes, parse, reply};
+use thoughtgate_mcp::{Limits, Refusal, codes, parse, reply};
 use thoughtgate_policy::Decision;
 
 use crate::body::Body;
@@ -134,11 +134,6 @@ pub fn refused_status(call: &Call) -> StatusCode {
 /// The decision where no policy is in force.
 pub fn no_policy() -> Decision {
     Decision::error("no policy is configured, so everything is refused")
-}
-
-/// The decision on arguments that two readers may read differently.
-pub fn ambiguous(duplicate: &DuplicateKey) -> Decision {
-    Decision::error(&format!("the arguments are ambiguous: {duplicate}"))
 }
 
 /// The id of a message that was understood before. Read again rather than kept: only refusals need it.

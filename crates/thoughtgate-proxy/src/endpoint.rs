@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
-use thoughtgate_mcp::{Envelope, Era, Kind, Refusal, check_headers, codes, parse, unique_keys};
-use thoughtgate_policy::{Decision, Outcome, Query, Target};
+use thoughtgate_mcp::{Envelope, Era, Kind, Refusal, check_headers, codes, parse};
+use thoughtgate_policy::{Decision, Outcome, Plain, Query, Target};
 
 use crate::answer;
 use crate::approve::{self, Addressed, Request};
@@ -24,11 +24,6 @@ use crate::inbound;
 use crate::metrics::Verdict;
 use crate::state::{Shared, Snapshot};
 use crate::upstream::Pool;
-
-/// What a GET asks for.
-const STREAM: &str = "stream";
-/// What a DELETE asks for.
-const SESSION_DELETE: &str = "session/delete";
 
 /// What one worker thread serves requests with.
 pub struct Worker {
@@ -48,8 +43,8 @@ pub async fn serve(worker: &Arc<Worker>, request: http::Request<Incoming>) -> Re
     parts.uri = Uri::from(worker.shared.settings.upstream.path(parts.uri.query()));
     match parts.method {
         Method::POST => post(worker, snapshot, parts, body).await,
-        Method::GET => bodiless(worker, snapshot, parts, &body, STREAM).await,
-        Method::DELETE => bodiless(worker, snapshot, parts, &body, SESSION_DELETE).await,
+        Method::GET => bodiless(worker, snapshot, parts, &body, Plain::Stream).await,
+        Method::DELETE => bodiless(worker, snapshot, parts, &body, Plain::SessionDelete).await,
         _ => {
             let mut response = refuse(
                 &worker.shared,
@@ -191,7 +186,7 @@ fn understand(
         .of(&parts.headers)
         .map_err(|error| Box::new(answer::unidentified(shared, identity, bytes, &error)))?;
     let target = target(&envelope);
-    shared.metrics.request(label(&envelope));
+    shared.metrics.request(label(&target));
     let decision = decide(snapshot, &principal, &target, &envelope);
     shared.metrics.decision(verdict(&decision));
     let listens = envelope.method == "subscriptions/listen";
@@ -211,7 +206,7 @@ async fn bodiless(
     mut snapshot: Arc<Snapshot>,
     parts: Parts,
     body: &Incoming,
-    action: &'static str,
+    asks: Plain,
 ) -> Response<Body> {
     let shared = &worker.shared;
     if !http_body::Body::is_end_stream(body) {
@@ -233,10 +228,10 @@ async fn bodiless(
         Ok(principal) => principal.into_owned(),
         Err(error) => return answer::unidentified(shared, identity, &[], &error),
     };
-    shared.metrics.request(action);
+    shared.metrics.request(asks.action());
     let query = Query {
         principal: &principal,
-        target: Target::Method(action),
+        target: Target::Plain(asks),
         arguments: None,
         now: SystemTime::now(),
     };
@@ -247,13 +242,13 @@ async fn bodiless(
     shared.metrics.decision(verdict(&decision));
     let call = Call {
         era: Era::Modern,
-        lists: action == STREAM,
-        listens: action == STREAM,
+        lists: asks == Plain::Stream,
+        listens: asks == Plain::Stream,
         expects_answer: false,
         principal,
     };
     let trail = place.map(|place| {
-        let asked = Asked::Known(Subject::bodiless(action));
+        let asked = Asked::Known(Subject::bodiless(asks.action()));
         let record = record(snapshot, asked, &call.principal, &decision);
         place.trail(record, started)
     });
@@ -290,12 +285,6 @@ pub fn decide(
     let Some(engine) = &snapshot.engine else {
         return answer::no_policy();
     };
-    if let Some(arguments) = envelope.params.arguments
-        && engine.reads_arguments(principal, target)
-        && let Err(duplicate) = unique_keys(arguments)
-    {
-        return answer::ambiguous(&duplicate);
-    }
     let query = Query {
         principal,
         target: *target,
@@ -307,30 +296,35 @@ pub fn decide(
 
 /// What a message asks to use.
 pub fn target<'a>(envelope: &'a Envelope<'_>) -> Target<'a> {
-    if envelope.kind == Kind::Response {
-        return Target::Method("response");
-    }
     let params = &envelope.params;
-    match envelope.method.as_ref() {
-        "tools/call" => Target::Tool(params.name.as_deref().unwrap_or_default()),
-        "prompts/get" => Target::Prompt(params.name.as_deref().unwrap_or_default()),
-        method @ ("resources/read" | "resources/subscribe" | "resources/unsubscribe") => {
+    match (envelope.kind, envelope.method.as_ref()) {
+        (Kind::Response, _) => Target::Plain(Plain::Response),
+        // With an id it is a request, whatever its name says, and a server may answer it.
+        (Kind::Notification, method) if method.starts_with("notifications/") => {
+            Target::Plain(Plain::Notification)
+        }
+        (_, "tools/call") => Target::Tool(params.name.as_deref().unwrap_or_default()),
+        (_, "prompts/get") => Target::Prompt(params.name.as_deref().unwrap_or_default()),
+        (_, method @ ("resources/read" | "resources/subscribe" | "resources/unsubscribe")) => {
             Target::Resource {
                 method,
                 uri: params.uri.as_deref().unwrap_or_default(),
             }
         }
-        method => Target::Method(method),
+        (_, method) => Target::Method(method),
     }
 }
 
-fn label<'a>(envelope: &'a Envelope<'_>) -> &'a str {
-    match envelope.kind {
-        Kind::Response => "response",
-        Kind::Request | Kind::Notification if envelope.method.starts_with("notifications/") => {
-            "notifications"
+/// The name under which a target is counted.
+fn label<'a>(target: &Target<'a>) -> &'a str {
+    match *target {
+        Target::Tool(_) => "tools/call",
+        Target::Prompt(_) => "prompts/get",
+        Target::Plain(plain) => plain.action(),
+        Target::Method(method) if Plain::ALL.iter().any(|plain| plain.action() == method) => {
+            "other"
         }
-        Kind::Request | Kind::Notification => envelope.method.as_ref(),
+        Target::Resource { method, .. } | Target::Method(method) => method,
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// A Cedar file, or a directory of them.
     pub policy: Option<PathBuf>,
+    /// Annotations that policies may have beside the known ones.
+    pub policy_annotations: Vec<String>,
     /// Who the caller is.
     pub agent: Agent,
     /// Groups that policies name instead of single tools: group to tools.
@@ -144,6 +146,7 @@ impl Default for Config {
             workers: None,
             upstream: Upstream::default(),
             policy: None,
+            policy_annotations: Vec::new(),
             agent: Agent::default(),
             tool_groups: BTreeMap::new(),
             allowed_hosts: Vec::new(),

@@ -33,6 +33,7 @@ pub fn load(config: &Config) -> anyhow::Result<Option<Loaded>> {
         approvals: config.approval.is_configured(),
         agent_groups: config.agent.groups.clone(),
         tool_groups: config.tool_groups.clone(),
+        annotations: config.policy_annotations.clone(),
     };
     let engine = Engine::load(&sources, &options).context("failed to load policies")?;
     Ok(Some(Loaded {

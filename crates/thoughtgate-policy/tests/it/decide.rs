@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use thoughtgate_policy::{Outcome, Target};
+use thoughtgate_policy::{Outcome, Plain, Target};
 
 use crate::{ask, call, engine, word};
 
@@ -10,20 +10,12 @@ use crate::{ask, call, engine, word};
 fn nothing_is_permitted_without_a_policy_but_the_protocol_itself() {
     let engine = engine("");
     assert_eq!(call(&engine, "list", ""), "reject");
-    for method in [
-        "initialize",
-        "tools/list",
-        "ping",
-        "server/discover",
-        "notifications/initialized",
-        "stream",
-        "response",
-    ] {
-        assert_eq!(
-            word(&ask(&engine, "alice", Target::Method(method), "")),
-            "forward",
-            "{method}"
-        );
+    let decide = |target| word(&ask(&engine, "alice", target, ""));
+    for method in ["initialize", "tools/list", "ping", "server/discover"] {
+        assert_eq!(decide(Target::Method(method)), "forward", "{method}");
+    }
+    for plain in Plain::ALL {
+        assert_eq!(decide(Target::Plain(plain)), "forward", "{plain:?}");
     }
     for method in [
         "completion/complete",
@@ -31,12 +23,13 @@ fn nothing_is_permitted_without_a_policy_but_the_protocol_itself() {
         "tools/call",
         "other",
         "protocol",
+        "response",
+        "stream",
+        "session/delete",
+        "notifications",
+        "notifications/run",
     ] {
-        assert_eq!(
-            word(&ask(&engine, "alice", Target::Method(method), "")),
-            "reject",
-            "{method}"
-        );
+        assert_eq!(decide(Target::Method(method)), "reject", "{method}");
     }
     assert_eq!(
         word(&ask(&engine, "alice", Target::Prompt("p"), "")),
@@ -91,8 +84,6 @@ fn everything_of_the_upstream_is_in_it() {
         word(&ask(&engine, "alice", Target::Prompt("p"), "")),
         "forward"
     );
-    let other = crate::engine(r#"permit (principal, action, resource in Upstream::"elsewhere");"#);
-    assert_eq!(call(&other, "any", ""), "reject");
 }
 
 #[test]
@@ -173,7 +164,6 @@ fn an_argument_that_cannot_be_compared_is_refused_with_the_reason() {
         r#"{"n": 1e400}"#,
         r#"{"n": 9223372036854775808}"#,
         r#"{"n": "6"}"#,
-        r#"{"Path": "/etc"}"#,
         r#"{"path": "/tmp", "path": "/etc"}"#,
         r#"{"p\u0061th": "/tmp", "path": "/etc"}"#,
         "[]",
@@ -217,7 +207,7 @@ fn lists_show_what_some_arguments_could_pass() {
            permit (principal, action == Action::"tools/call", resource == Tool::"never");
            forbid (principal, action == Action::"tools/call", resource == Tool::"never");
            permit (principal == Agent::"bob", action == Action::"tools/call", resource == Tool::"bobs");
-           permit (principal in Group::"others", action, resource in Upstream::"upstream") when { context.arguments has n && context.arguments.n > 1 };
+           permit (principal in Group::"strangers", action, resource in Upstream::"upstream") when { context.arguments has n && context.arguments.n > 1 };
            forbid (principal, action == Action::"tools/call", resource == Tool::"unpermitted") when { context.arguments has n && context.arguments.n > 1 };"#,
     );
     for (tool, shown) in [
@@ -239,16 +229,16 @@ fn lists_show_what_some_arguments_could_pass() {
 fn names_are_data_whatever_characters_they_have() {
     let engine = engine(
         r#"permit (principal == Agent::"a\"b", action == Action::"tools/call", resource == Tool::"x::\"y\"\n");
-           permit (principal == Agent::"é", action == Action::"tools/call", resource == Tool::"*");"#,
+           permit (principal == Agent::"é", action == Action::"tools/call", resource == Tool::"?");"#,
     );
     assert_eq!(
         word(&ask(&engine, "a\"b", Target::Tool("x::\"y\"\n"), "")),
         "forward"
     );
-    assert_eq!(word(&ask(&engine, "é", Target::Tool("*"), "")), "forward");
+    assert_eq!(word(&ask(&engine, "é", Target::Tool("?"), "")), "forward");
     assert_eq!(word(&ask(&engine, "é", Target::Tool("x"), "")), "reject");
     assert_eq!(
-        word(&ask(&engine, "e\u{301}", Target::Tool("*"), "")),
+        word(&ask(&engine, "e\u{301}", Target::Tool("?"), "")),
         "reject"
     );
 }
@@ -272,29 +262,6 @@ fn what_is_remembered_is_kept_apart() {
             "reject"
         );
     }
-}
-
-#[test]
-fn memory_has_an_end() {
-    let engine =
-        engine(r#"permit (principal, action == Action::"tools/call", resource == Tool::"last");"#);
-    for index in 0..9000 {
-        assert_eq!(call(&engine, &format!("tool-{index}"), ""), "reject");
-    }
-    assert_eq!(call(&engine, "last", ""), "forward");
-    assert_eq!(call(&engine, &"x".repeat(1 << 20), ""), "reject");
-}
-
-#[test]
-fn only_policies_that_may_apply_make_arguments_matter() {
-    let engine = engine(
-        r#"permit (principal, action == Action::"tools/call", resource == Tool::"plain");
-           permit (principal, action == Action::"tools/call", resource == Tool::"reads") when { context.arguments has n && context.arguments.n > 1 };
-           permit (principal, action == Action::"tools/call", resource == Tool::"clock") when { context.now > datetime("2020-01-01") };"#,
-    );
-    assert!(!engine.reads_arguments("alice", &Target::Tool("plain")));
-    assert!(engine.reads_arguments("alice", &Target::Tool("reads")));
-    assert!(!engine.reads_arguments("alice", &Target::Tool("clock")));
 }
 
 #[test]
@@ -351,4 +318,29 @@ fn arguments_of_no_plain_type_are_compared_by_value() {
     }
     let numbers = call(&forbid(&format!("{a} != {b}")), "t", r#"{"a":1,"b":2}"#);
     assert_eq!(numbers, "error", "what cannot be compared is refused");
+}
+
+#[test]
+fn a_method_in_other_letters_is_none_of_its_own() {
+    let engine = engine("permit (principal, action, resource);");
+    for method in [
+        "Tools/Call",
+        "tools/call ",
+        "tools/call\0",
+        "\u{ff54}ools/list",
+        "PING",
+    ] {
+        let decision = ask(&engine, "alice", Target::Method(method), "");
+        assert_eq!(word(&decision), "error", "{method:?}");
+    }
+    for method in [
+        "response",
+        "notifications/run",
+        "other",
+        "protocol",
+        "made/up",
+    ] {
+        let decision = ask(&engine, "alice", Target::Method(method), "");
+        assert_eq!(word(&decision), "forward", "{method:?}");
+    }
 }

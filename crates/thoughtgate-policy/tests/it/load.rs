@@ -50,7 +50,7 @@ fn one_argument_has_one_type() {
         r#"@id("a") permit (principal, action, resource) when { context.arguments has n && context.arguments.n > 5 };
            @id("b") permit (principal, action, resource) when { context.arguments has n && context.arguments.n like "x*" };"#,
         &expect![
-            "test.cedar: policy `b` uses `context.arguments.n` as a text, elsewhere it is a whole number; scope the policies to tools whose argument has one type, or rename it"
+            "test.cedar:2:12: policy `b` uses `context.arguments.n` as a text, elsewhere it is a whole number; scope the policies to tools whose argument has one type, or rename it"
         ],
     );
 }
@@ -60,7 +60,7 @@ fn the_context_is_read_by_field() {
     refused(
         r#"@id("whole") permit (principal, action, resource) when { context.arguments == {"a": 1} };"#,
         &expect![
-            "test.cedar: policy `whole` uses `context.arguments` as a whole; read single arguments, such as `context.arguments.path`"
+            "test.cedar:1:1: policy `whole` uses `context.arguments` as a whole; read single arguments, such as `context.arguments.path`"
         ],
     );
 }
@@ -69,12 +69,12 @@ fn the_context_is_read_by_field() {
 fn ids_are_unique_and_the_baselines_is_taken() {
     refused(
         r#"@id("x") permit (principal, action, resource); @id("x") forbid (principal, action, resource);"#,
-        &expect!["test.cedar: the id `x` is used twice; give each policy its own @id"],
+        &expect!["test.cedar:1:48: the id `x` is used twice; give each policy its own @id"],
     );
     refused(
         r#"@id("thoughtgate:baseline") permit (principal, action, resource);"#,
         &expect![
-            "test.cedar: the id `thoughtgate:baseline` is used twice; give each policy its own @id"
+            "test.cedar:1:1: the id `thoughtgate:baseline` is used twice; give each policy its own @id"
         ],
     );
 }
@@ -90,7 +90,7 @@ fn templates_and_misplaced_approvals() {
     refused(
         r#"@id("no") @approve forbid (principal, action, resource);"#,
         &expect![
-            "test.cedar: policy `no` is a forbid with @approve; an approval can only be asked by a permit"
+            "test.cedar:1:1: policy `no` is a forbid with @approve; an approval can only be asked by a permit"
         ],
     );
 }
@@ -104,7 +104,7 @@ fn approval_needs_a_channel() {
     let Err(error) = Engine::load(&[source], &Options::default()) else {
         panic!("accepted")
     };
-    expect!["pay.cedar: policy `pay` asks for approval, but no approval channel is configured; set `approval.slack` or remove @approve"].assert_eq(&error.to_string());
+    expect!["pay.cedar:1:1: policy `pay` asks for approval, but no approval channel is configured; set `approval.slack` or remove @approve"].assert_eq(&error.to_string());
 }
 
 #[test]
@@ -118,4 +118,127 @@ fn default_ids_name_the_file_and_the_count_leaves_the_baseline_out() {
         decision.policies.as_ref(),
         [std::sync::Arc::from("policy1@test.cedar")]
     );
+}
+
+#[test]
+fn a_misspelt_annotation_is_refused_even_when_it_is_listed() {
+    refused(
+        "permit (principal, action, resource);\n\n@id(\"pay\") @aprove\npermit (principal, action, resource);",
+        &expect![
+            "test.cedar:3:12: policy `pay` has the unknown annotation `@aprove`; did you mean `@approve`?"
+        ],
+    );
+    refused(
+        "@Approve permit (principal, action, resource);",
+        &expect![
+            "test.cedar:1:1: policy `policy0@test.cedar` has the unknown annotation `@Approve`; did you mean `@approve`?"
+        ],
+    );
+    refused(
+        "@env(\"prod\") permit (principal, action, resource);",
+        &expect![
+            "test.cedar:1:1: policy `policy0@test.cedar` has the unknown annotation `@env`; known are `@id`, `@approve`, `@reason`, `@description`, `@owner`, `@author`, `@ticket`, and the names in `policy_annotations`"
+        ],
+    );
+    let text = r#"@id("a") @reason("r") @description("d") @owner("o") @author("a") @ticket("t") @team("x")
+                  permit (principal, action, resource);"#;
+    assert!(load(text).is_ok());
+}
+
+#[test]
+fn annotations_have_values_that_mean_something() {
+    refused(
+        "@id permit (principal, action, resource);",
+        &expect!["test.cedar:1:1: a policy has an empty @id; name the policy, or leave @id out"],
+    );
+    for value in ["false", "yes", "Money", "# money"] {
+        let text =
+            format!("@id(\"a\") @approve(\"{value}\") permit (principal, action, resource);");
+        let error = load(&text).err().unwrap().to_string();
+        assert!(error.contains("is not a channel"), "{error}");
+    }
+}
+
+#[test]
+fn groups_and_the_upstream_must_be_defined_wherever_they_are_named() {
+    refused(
+        r#"@id("stop") forbid (principal, action == Action::"tools/call",
+             resource in ToolGroup::"read-onyl");"#,
+        &expect![[
+            r#"test.cedar:2:26: policy `stop` names `ToolGroup::"read-onyl"`, which `tool_groups` does not define; did you mean `ToolGroup::"read-only"`?"#
+        ]],
+    );
+    refused(
+        r#"@id("stop") forbid (principal in Group::"finance", action, resource);"#,
+        &expect![[
+            r#"test.cedar:1:34: policy `stop` names `Group::"finance"`, which `agent.groups` does not define; defined are `ops`, `strangers`"#
+        ]],
+    );
+    refused(
+        r#"@id("all") permit (principal, action, resource in Upstream::"elsewhere");"#,
+        &expect![[
+            r#"test.cedar:1:51: policy `all` names `Upstream::"elsewhere"`, which is not the configured `upstream.name`; did you mean `Upstream::"upstream"`?"#
+        ]],
+    );
+    for condition in [
+        "when { principal in Group::\"op\" }",
+        "unless { principal in Group::\"op\" }",
+        "when { principal in [Group::\"ops\", Group::\"op\"] }",
+        "when { if principal in Group::\"ops\" then true else (true && !(principal in Group::\"op\")) }",
+        "when { context.arguments has n && (context.arguments.n > 1 || principal in Group::\"op\") }",
+    ] {
+        let error = load(&format!(
+            "forbid (principal, action, resource) {condition};"
+        ));
+        let error = error.err().expect(condition).to_string();
+        assert!(error.contains("did you mean `Group::\"ops\"`?"), "{error}");
+    }
+}
+
+#[test]
+fn a_policy_that_can_never_apply_is_refused() {
+    for text in [
+        "permit (principal, action, resource) when { false };",
+        r#"forbid (principal == Group::"ops", action, resource);"#,
+        r#"forbid (principal, action, resource == ToolGroup::"read-only");"#,
+        r#"forbid (principal, action == Action::"tools/list", resource == Tool::"t");"#,
+        r#"forbid (principal, action == Action::"tools/call", resource == Tool::"delete_*");"#,
+        r#"forbid (principal == Agent::"*", action, resource);"#,
+        "forbid (principal, action == Action::\"tools/call\", resource == Tool::\"a\u{202e}b\");",
+    ] {
+        let error = load(text).err().expect(text).to_string();
+        assert!(error.starts_with("test.cedar:1:"), "{error}");
+    }
+}
+
+#[test]
+fn groups_are_as_they_read() {
+    for (tools, expected) in [
+        (vec![("reads", vec![])], "has no members"),
+        (vec![("reads", vec![""])], "is empty or has spaces"),
+        (vec![("reads", vec!["list "])], "is empty or has spaces"),
+        (vec![("reads", vec!["get_*"])], "are not patterns"),
+        (vec![("", vec!["get"])], "the name is empty"),
+        (
+            vec![("Reads", vec!["get"]), ("reads", vec!["get"])],
+            "differs only in case from `Reads`",
+        ),
+    ] {
+        let tool_groups = tools
+            .into_iter()
+            .map(|(name, tools)| {
+                (
+                    name.to_owned(),
+                    tools.into_iter().map(str::to_owned).collect(),
+                )
+            })
+            .collect();
+        let options = Options {
+            tool_groups,
+            ..Options::default()
+        };
+        let error = Engine::load(&[], &options).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(error.contains("`tool_groups`"), "{error}");
+    }
 }

@@ -1,8 +1,10 @@
 //! What policies decide, seen from outside the crate.
 
+mod arguments;
 mod decide;
 mod differential;
 mod load;
+mod paths;
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +14,12 @@ use thoughtgate_policy::{Decision, Engine, LoadError, Options, Outcome, Query, S
 fn options() -> Options {
     Options {
         approvals: true,
-        agent_groups: [("ops".to_owned(), vec!["alice".to_owned()])].into(),
+        agent_groups: [
+            ("ops".to_owned(), vec!["alice".to_owned()]),
+            ("strangers".to_owned(), vec!["mallory".to_owned()]),
+        ]
+        .into(),
+        annotations: vec!["team".to_owned(), "aprove".to_owned()],
         tool_groups: [(
             "read-only".to_owned(),
             vec!["list".to_owned(), "get".to_owned()],

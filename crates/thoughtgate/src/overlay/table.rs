@@ -37,6 +37,11 @@ pub const SETTINGS: &[Setting] = &[
         help: "Cedar file, or directory of *.cedar files",
     },
     Setting {
+        path: "policy_annotations",
+        form: Form::List,
+        help: "annotations that policies may have beside @id, @approve, @reason, @description, @owner, @author and @ticket",
+    },
+    Setting {
         path: "agent.id",
         form: Form::Text,
         help: "id of the one agent that calls",

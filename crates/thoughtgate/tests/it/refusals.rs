@@ -317,6 +317,36 @@ async fn no_way_around() {
 }
 
 #[tokio::test]
+async fn requests_with_the_name_of_an_action_that_is_not_a_method() {
+    let (upstream, proxy) =
+        pair(r#"permit (principal, action == Action::"tools/call", resource == Tool::"safe");"#);
+    let methods = [
+        "response",
+        "stream",
+        "session/delete",
+        "notifications",
+        "notifications/run",
+        "protocol",
+        "other",
+    ];
+    for method in methods {
+        let body = PING.replace("ping", method);
+        let answer = proxy.post(&body).await.json();
+        assert_eq!(answer["error"]["code"], 40301, "{method}: {answer}");
+    }
+    for method in ["Ping", "ping ", "\u{ff30}ing"] {
+        let answer = proxy.post(&PING.replace("ping", method)).await.json();
+        assert_eq!(answer["error"]["code"], 40302, "{method:?}: {answer}");
+    }
+    assert_eq!(upstream.stats().requests, 0);
+    let counted = r#"thoughtgate_requests_total{method="other"}"#;
+    assert_eq!(proxy.metric(counted).await, Some(10.0));
+    // A notification asks for nothing, and the baseline lets it pass.
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    assert_eq!(proxy.post(notification).await.status, 202);
+}
+
+#[tokio::test]
 async fn pipelined_and_smuggled_requests_are_each_decided() {
     let (upstream, proxy) =
         pair(r#"forbid (principal, action == Action::"tools/call", resource);"#);

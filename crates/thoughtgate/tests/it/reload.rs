@@ -135,13 +135,13 @@ async fn configuration_reloads_with_the_policies() {
             upstream.url()
         )
     };
-    std::fs::write(&config, text("", 1)).unwrap();
+    std::fs::write(&config, text("somebody", 1)).unwrap();
     let proxy = Proxy::with(&["--config", config.to_str().unwrap()], &[]);
     assert_eq!(allowed(&proxy).await, (false, false));
     std::fs::write(&config, text("agent", 1)).unwrap();
     generation_is(&proxy, 2.0).await;
     assert_eq!(allowed(&proxy).await, (true, true));
-    std::fs::write(&config, text("", 2)).unwrap();
+    std::fs::write(&config, text("somebody", 2)).unwrap();
     let error = refused_reloads(&proxy, 1).await;
     assert!(
         error.contains("`workers` cannot change while running"),

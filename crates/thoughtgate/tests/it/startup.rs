@@ -43,6 +43,38 @@ fn check_accepts_what_is_valid() {
 }
 
 #[test]
+fn policies_that_do_not_mean_what_they_say() {
+    let (folder, path) = config(
+        "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\npolicy_annotations: [team]\n\
+         tool_groups: {destructive: [drop]}\nagent: {groups: {ops: [alice]}}\n",
+    );
+    let check = |policy: &str| {
+        std::fs::write(folder.path().join("p.cedar"), policy).unwrap();
+        let (code, out, err) = run(&["--config", &path, "--check"], &[]);
+        (code, out + &err)
+    };
+    for (policy, expected) in [
+        ("@aprove", "p.cedar:1:1: policy `policy0@"),
+        ("@Approve", "did you mean `@approve`?"),
+        ("@Team", "unknown annotation `@Team`"),
+        ("@risk", "`policy_annotations`"),
+    ] {
+        let (code, said) = check(&format!("{policy}(\"x\") {ALL}"));
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+    let (code, said) = check(
+        r#"forbid (principal, action == Action::"tools/call", resource in ToolGroup::"destructve");"#,
+    );
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("did you mean `ToolGroup::\"destructive\"`?"),
+        "{said}"
+    );
+    assert_eq!(check(&format!("@team(\"x\") {ALL}")).0, Some(0));
+}
+
+#[test]
 fn each_mistake_is_named_with_the_way_out() {
     let url = "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\n";
     for (text, expected) in [
