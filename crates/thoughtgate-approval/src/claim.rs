@@ -22,6 +22,8 @@ pub struct Claim {
     core: Arc<Core>,
     id: Id,
     settled: bool,
+    /// Whether the call ran, and its result is on its way to the disk.
+    ran: bool,
 }
 
 impl std::fmt::Debug for Claim {
@@ -71,6 +73,7 @@ impl Claim {
             core: Arc::clone(core),
             id,
             settled: false,
+            ran: false,
         };
         if let Err(error) = stored {
             // Whether the disk has it is unknown, so it counts as used; nothing was sent.
@@ -104,8 +107,8 @@ impl Claim {
         self.id
     }
 
-    /// The call ran. A result, given for calls that are answered later, is on disk when this
-    /// returns; one that is larger than allowed leaves the approval failed, with that as reason.
+    /// The call ran. A result, given for calls that are answered later, is on disk before anyone is
+    /// told, unless the disk takes nothing; one that is larger than allowed leaves the approval failed, with that as reason.
     pub async fn complete(mut self, result: Option<Vec<u8>>) {
         let limit = self.core.settings.result_bytes_max;
         let bytes = result.as_ref().map_or(0, Vec::len);
@@ -119,24 +122,27 @@ impl Claim {
             self.settle(State::Done, |_| {});
             return;
         };
+        // From here on the call counts as done, also for a caller that goes away.
+        self.ran = true;
         let core = Arc::clone(&self.core);
         let stored = {
             let mut book = core.book();
-            // The result is on its way to the disk before the state that speaks of it.
-            let stored = core
-                .store
-                .submit(vec![Write::Result(self.id, result.clone())]);
+            let mut writes = vec![Write::Result(self.id, result.clone())];
             if let Some(entry) = book.get_mut(self.id) {
                 entry.record.result_bytes = bytes;
                 entry.result = Some(Bytes::from(result));
+                let mut done = entry.record.clone();
+                done.state = State::Done;
+                writes.push(Write::Record(Box::new(done)));
             }
-            core.change(&mut book, self.id, State::Done, |_| {});
+            book.weigh(self.id);
             core.prune(&mut book, 0);
-            stored
+            core.store.submit(writes)
         };
-        self.settled = true;
+        let stored = stored.done().await;
+        self.settle(State::Done, |_| {});
         // Memory lets go of it once the disk has it.
-        if stored.done().await.is_ok()
+        if stored.is_ok()
             && let Some(entry) = core.book().get_mut(self.id)
         {
             entry.result = None;
@@ -158,7 +164,9 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if !self.settled {
+        if self.ran && !self.settled {
+            self.settle(State::Done, |_| {});
+        } else if !self.settled {
             self.settle(State::Failed, |reason| *reason = Some(ABANDONED.to_owned()));
         }
     }
