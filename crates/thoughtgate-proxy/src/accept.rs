@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::server::{Client, Routes, connection, worker};
 use crate::slots::Slots;
@@ -23,6 +23,8 @@ use crate::state::Shared;
 pub const SPARE_MAX: usize = 16;
 /// Connections to the admin routes, where they have their own address.
 pub const ADMIN_MAX: usize = 32;
+/// For a worker to drop its tasks, past their deadline.
+const END_MAX: Duration = Duration::from_secs(1);
 /// After an accept that failed; nothing else says when the next one may succeed.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -31,6 +33,7 @@ pub struct Handoff {
     /// Bounded by the places that its connections hold.
     streams: mpsc::UnboundedSender<(std::net::TcpStream, Client)>,
     open: Arc<AtomicUsize>,
+    ended: oneshot::Receiver<()>,
 }
 
 /// Counts an open connection, of its worker and of all, until dropped.
@@ -65,9 +68,12 @@ impl Handoff {
             .enable_all()
             .build()?;
         let worker = worker(shared);
+        let (ending, ended) = oneshot::channel();
         std::thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || {
+                // Dropped last, when no task is left.
+                let _ending: oneshot::Sender<()> = ending;
                 runtime.block_on(async move {
                     tokio::spawn(Arc::clone(&worker.pool).upkeep());
                     while let Some((stream, client)) = incoming.recv().await {
@@ -75,14 +81,20 @@ impl Handoff {
                             connection(&worker, stream, routes, client);
                         }
                     }
-                    // What is in flight is finished by tasks of this runtime; the process ends it.
-                    std::future::pending::<()>().await;
                 });
+                runtime.shutdown_background();
             })?;
         Ok(Handoff {
             streams,
             open: Arc::new(AtomicUsize::new(0)),
+            ended,
         })
+    }
+
+    /// Ends the worker and what it still has in flight, so that each of these leaves its audit line.
+    pub async fn end(self) {
+        drop(self.streams);
+        let _ = tokio::time::timeout(END_MAX, self.ended).await;
     }
 }
 

@@ -124,6 +124,9 @@ impl Server {
         if let Some(serving) = admin_serving {
             serving.abort();
         }
+        for worker in workers {
+            worker.end().await;
+        }
         Ok(Drained { cut_off })
     }
 }

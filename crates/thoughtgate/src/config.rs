@@ -15,12 +15,11 @@ use crate::flags::Flags;
 use crate::overlay::{self, Setting};
 
 mod approval;
+mod audit;
 pub mod yaml;
 
 pub use approval::{Approval, MEMORY, Slack};
-
-/// The audit's name for standard output.
-pub const STDOUT: &str = "stdout";
+pub use audit::{Audit, STDOUT, WhenFull};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -50,8 +49,9 @@ pub struct Config {
     pub limits: Limits,
     /// Deadlines.
     pub timeouts: Timeouts,
-    /// Where a line for each decision goes: a file, or `stdout`.
-    pub audit: Option<PathBuf>,
+    /// Where a line for each decision goes.
+    #[serde(deserialize_with = "audit::text_or_mapping")]
+    pub audit: Audit,
     /// How humans approve calls.
     pub approval: Approval,
 }
@@ -153,7 +153,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
-            audit: None,
+            audit: Audit::default(),
             approval: Approval::default(),
         }
     }
@@ -244,6 +244,7 @@ fn from_file(path: &Path) -> anyhow::Result<Config> {
     let slack = &mut config.approval.slack;
     let audit = config
         .audit
+        .file
         .as_mut()
         .filter(|path| **path != Path::new(STDOUT));
     let store = Some(&mut config.approval.store).filter(|path| **path != Path::new(MEMORY));

@@ -44,6 +44,10 @@ pub struct Flags {
     #[arg(long, value_name = "ID")]
     pub agent: Option<String>,
 
+    /// File for a JSON line per decision, or stdout [setting: audit]
+    #[arg(long, value_name = "FILE")]
+    pub audit: Option<PathBuf>,
+
     /// Threads that serve requests [setting: workers; default: the whole cores of the CPU quota, else 1]
     #[arg(long, value_name = "COUNT")]
     pub workers: Option<String>,
@@ -77,6 +81,7 @@ impl Flags {
             ("listen", self.listen.clone(), "--listen"),
             ("admin_listen", self.admin_listen.clone(), "--admin-listen"),
             ("agent.id", self.agent.clone(), "--agent"),
+            ("audit.file", self.audit.as_ref().map(path), "--audit"),
             ("workers", self.workers.clone(), "--workers"),
         ]
         .into_iter()

@@ -120,7 +120,9 @@ impl Setting {
 
     /// Its environment variable.
     fn variable(&self) -> String {
-        format!("THOUGHTGATE_{}", self.path.to_uppercase().replace('.', "_"))
+        // `audit: FILE` is short for `audit: {file: FILE}`, here too.
+        let path = self.path.strip_suffix(".file").unwrap_or(self.path);
+        format!("THOUGHTGATE_{}", path.to_uppercase().replace('.', "_"))
     }
 }
 

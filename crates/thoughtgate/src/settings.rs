@@ -12,8 +12,6 @@ use crate::config::{self, Config};
 
 /// The agent's id where the configuration names none.
 const AGENT: &str = "agent";
-/// How long a call waits for room for its audit line.
-const AUDIT_WAIT: Duration = Duration::from_secs(1);
 /// The claim that names the agent, where the configuration names none.
 const CLAIM: &str = "sub";
 /// By how much clocks may differ, where the configuration does not say.
@@ -76,15 +74,29 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         drain_timeout: timeouts.drain,
         approval_hold: config.approval.hold,
         approval_keep_alive: config.approval.keep_alive,
-        audit: config.audit.as_ref().map(|audit| AuditSettings {
-            sink: match audit.to_str() {
-                Some(config::STDOUT) => Sink::Stdout,
-                _ => Sink::File(audit.clone()),
-            },
-            wait: AUDIT_WAIT,
-            when_full: WhenFull::Refuse,
-        }),
+        audit: audit(&config.audit)?,
     })
+}
+
+fn audit(audit: &config::Audit) -> anyhow::Result<Option<AuditSettings>> {
+    let Some(file) = &audit.file else {
+        return Ok(None);
+    };
+    ensure!(
+        !file.as_os_str().is_empty(),
+        "`audit` is empty; name a file or `stdout`, or leave it out to keep no audit"
+    );
+    Ok(Some(AuditSettings {
+        sink: match file.to_str() {
+            Some(config::STDOUT) => Sink::Stdout,
+            _ => Sink::File(file.clone()),
+        },
+        wait: audit.wait,
+        when_full: match audit.when_full {
+            config::WhenFull::Refuse => WhenFull::Refuse,
+            config::WhenFull::Drop => WhenFull::Drop,
+        },
+    }))
 }
 
 /// What a reload may change, or the first thing that is wrong with it; `key` verifies tokens.

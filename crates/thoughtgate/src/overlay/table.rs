@@ -152,9 +152,19 @@ pub const SETTINGS: &[Setting] = &[
         help: "for requests in flight at a stop",
     },
     Setting {
-        path: "audit",
+        path: "audit.file",
         form: Form::Text,
         help: "file for a JSON line per decision, or stdout",
+    },
+    Setting {
+        path: "audit.wait",
+        form: Form::Text,
+        help: "how long a call waits for room for its line when lines cannot be written",
+    },
+    Setting {
+        path: "audit.when_full",
+        form: Form::Text,
+        help: "refuse a call that found no room for its line, or drop the line",
     },
     Setting {
         path: "approval.store",

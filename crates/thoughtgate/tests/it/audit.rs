@@ -114,6 +114,22 @@ async fn a_client_that_goes_away_leaves_its_line() {
     assert!(lines[0]["status"].is_null());
 }
 
+#[tokio::test]
+async fn a_call_that_is_cut_off_at_a_stop_leaves_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let soon = ("THOUGHTGATE_TIMEOUTS_DRAIN", "50ms");
+    let (upstream, mut proxy) = audited_in(&folder.path().join("audit.jsonl"), &[soon]);
+    upstream.hold(Hold::Answer);
+    let url = proxy.url();
+    let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
+    upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    stop(&mut proxy);
+    assert!(asking.await.unwrap().is_err());
+    let lines = lines(folder.path());
+    assert_eq!((lines.len(), &lines[0]["decision"]), (1, &"forward".into()));
+    assert!(lines[0]["status"].is_null());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_stopped_under_load() {
     let (_upstream, mut proxy, folder) = audited();

@@ -98,6 +98,21 @@ async fn calls_are_refused_when_no_line_finds_room_and_every_other_has_one() {
 }
 
 #[tokio::test]
+async fn with_drop_calls_go_on_and_the_lines_are_counted() {
+    let drops = ("THOUGHTGATE_AUDIT_WHEN_FULL", "drop");
+    let (upstream, mut proxy, reader, _folder) = stuck(&[drops, ("THOUGHTGATE_AUDIT_WAIT", "0s")]);
+    let mut calls = 0;
+    let dropped = "thoughtgate_audit_dropped_total";
+    while proxy.metric(dropped).await < Some(5.0) {
+        assert_eq!(proxy.post(&call("echo")).await.status, 200);
+        calls += 1;
+        assert!(calls < 5000);
+    }
+    assert_eq!(upstream.stats().tool_calls, calls);
+    assert_eq!(read_to_end(reader, &mut proxy).len() as u64, calls - 5);
+}
+
+#[tokio::test]
 async fn a_reader_that_comes_late_gets_every_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = fifo(folder.path());

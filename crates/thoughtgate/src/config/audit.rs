@@ -1,0 +1,122 @@
+//! How the audit is kept: shape and defaults. A plain text in its place is the file.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+/// The audit's name for standard output.
+pub const STDOUT: &str = "stdout";
+
+/// Where a line for each decision goes, and what becomes of calls when it cannot.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// A file, or `stdout`; no audit is kept when absent.
+    pub file: Option<PathBuf>,
+    /// How long a call waits for room for its line.
+    #[serde(with = "humantime_serde")]
+    pub wait: Duration,
+    /// What becomes of a call that found none.
+    pub when_full: WhenFull,
+}
+
+/// What becomes of a call for whose line there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenFull {
+    /// It is refused.
+    Refuse,
+    /// It goes on without a line.
+    Drop,
+}
+
+impl Default for Audit {
+    fn default() -> Audit {
+        Audit {
+            file: None,
+            wait: Duration::from_secs(1),
+            when_full: WhenFull::Refuse,
+        }
+    }
+}
+
+/// Reads the file's name alone, or a mapping.
+pub fn text_or_mapping<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Audit, D::Error> {
+    deserializer.deserialize_any(TextOrMapping)
+}
+
+struct TextOrMapping;
+
+impl<'de> Visitor<'de> for TextOrMapping {
+    type Value = Audit;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a file name, `stdout`, or a mapping")
+    }
+
+    fn visit_str<E>(self, file: &str) -> Result<Audit, E> {
+        Ok(Audit {
+            file: Some(file.into()),
+            ..Audit::default()
+        })
+    }
+
+    fn visit_unit<E>(self) -> Result<Audit, E> {
+        Ok(Audit::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mapping: A) -> Result<Audit, A::Error> {
+        Audit::deserialize(MapAccessDeserializer::new(mapping))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, yaml};
+
+    fn read(text: &str) -> Result<Audit, String> {
+        match yaml::parse::<Config>(text) {
+            Ok(config) => Ok(config.audit),
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_text_is_the_file_and_a_mapping_says_more() {
+        let file = |name: &str| Audit {
+            file: Some(name.into()),
+            ..Audit::default()
+        };
+        for (text, expected) in [
+            ("listen: 127.0.0.1:1", Audit::default()),
+            ("audit:", Audit::default()),
+            ("audit: a.jsonl", file("a.jsonl")),
+            ("audit: stdout", file("stdout")),
+            ("audit: {file: a.jsonl}", file("a.jsonl")),
+            (
+                "audit: {file: a.jsonl, wait: 5s, when_full: drop}",
+                Audit {
+                    wait: Duration::from_secs(5),
+                    when_full: WhenFull::Drop,
+                    ..file("a.jsonl")
+                },
+            ),
+        ] {
+            assert_eq!(read(text).as_ref(), Ok(&expected), "{text}");
+        }
+        for (text, expected) in [
+            ("audit: {when_full: queue}", "audit.when_full"),
+            ("audit: {wait: soon}", "audit.wait"),
+            ("audit: {fil: a}", "audit"),
+            ("audit: [a]", "audit"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}
