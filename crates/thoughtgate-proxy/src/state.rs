@@ -188,6 +188,11 @@ impl Shared {
         *lock(&self.reload_refused) = Some(part);
     }
 
+    /// What was read again is what is in force; whether something else was refused before.
+    pub fn keep(&self) -> bool {
+        lock(&self.reload_refused).take().is_some()
+    }
+
     /// What the last reload was refused for, if it was.
     #[must_use]
     pub fn reload_refused(&self) -> Option<Part> {

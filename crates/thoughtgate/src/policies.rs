@@ -3,7 +3,6 @@
 //! The one place that touches the files, at start and at every reload alike.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use thoughtgate_policy::{Engine, Options, Source};
@@ -13,21 +12,28 @@ use crate::config::Config;
 /// Policy text beyond this is a mistake, not a policy set.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// An engine and the time that reading, parsing and validating took.
-pub struct Loaded {
-    /// Ready to be put in force.
-    pub engine: Engine,
-    /// From the first file opened to the engine made.
-    pub took: Duration,
-}
-
-/// Loads the policies that `config` names; `None` when it names none.
-pub fn load(config: &Config) -> anyhow::Result<Option<Loaded>> {
+/// Reads the policies that `config` names; `None` when it names none.
+pub fn read(config: &Config) -> anyhow::Result<Option<Vec<Source>>> {
     let Some(path) = &config.policy else {
         return Ok(None);
     };
-    let started = Instant::now();
-    let sources = read(path)?;
+    let shown = path.display();
+    let metadata =
+        std::fs::metadata(path).with_context(|| format!("failed to read policies `{shown}`"))?;
+    if !metadata.is_dir() {
+        return Ok(Some(vec![source(path)?]));
+    }
+    let files =
+        files(path).with_context(|| format!("failed to read policy directory `{shown}`"))?;
+    if files.is_empty() {
+        bail!("policy directory `{shown}` holds no *.cedar file");
+    }
+    let sources: anyhow::Result<_> = files.iter().map(|file| source(file)).collect();
+    Ok(Some(sources?))
+}
+
+/// Parses and validates `sources` for what else `config` says.
+pub fn engine(config: &Config, sources: &[Source]) -> anyhow::Result<Engine> {
     let options = Options {
         upstream: config.upstream.name.clone(),
         approvals: config.approval.is_configured(),
@@ -35,37 +41,27 @@ pub fn load(config: &Config) -> anyhow::Result<Option<Loaded>> {
         tool_groups: config.tool_groups.clone(),
         annotations: config.policy_annotations.clone(),
     };
-    let engine = Engine::load(&sources, &options).context("failed to load policies")?;
-    Ok(Some(Loaded {
-        engine,
-        took: started.elapsed(),
-    }))
+    Engine::load(sources, &options).context("failed to load policies")
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<Source>> {
-    let shown = path.display();
-    let metadata =
-        std::fs::metadata(path).with_context(|| format!("failed to read policies `{shown}`"))?;
-    if !metadata.is_dir() {
-        return Ok(vec![source(path)?]);
-    }
-    let mut files: Vec<PathBuf> = std::fs::read_dir(path)
-        .and_then(|entries| {
-            entries
-                .map(|entry| Ok(entry?.path()))
-                .collect::<std::io::Result<_>>()
-        })
-        .with_context(|| format!("failed to read policy directory `{shown}`"))?;
-    files.retain(|file| {
-        file.extension()
-            .is_some_and(|extension| extension == "cedar")
-    });
-    // The order of a directory is the file system's; policies without an id are named by theirs.
+/// The policy files of `folder`, in the order of their names: policies without an id are named by it.
+pub fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries: std::io::Result<Vec<_>> = std::fs::read_dir(folder)?.collect();
+    let mut files: Vec<PathBuf> = entries?.iter().map(std::fs::DirEntry::path).collect();
+    files.retain(|file| is_policy_file(file));
     files.sort();
-    if files.is_empty() {
-        bail!("policy directory `{shown}` holds no *.cedar file");
-    }
-    files.iter().map(|file| source(file)).collect()
+    Ok(files)
+}
+
+/// Whether a file of a policy directory is one of the policies: hidden ones are those of editors.
+pub fn is_policy_file(file: &Path) -> bool {
+    let is_hidden = file
+        .file_name()
+        .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    !is_hidden
+        && file
+            .extension()
+            .is_some_and(|extension| extension == "cedar")
 }
 
 fn source(path: &Path) -> anyhow::Result<Source> {

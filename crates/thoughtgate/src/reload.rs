@@ -1,50 +1,91 @@
 //! Hot reload: notices that policies or configuration changed, and puts the new set in force.
 //!
-//! The new set is read, parsed and validated aside; a bad one is refused with its reason and the one
-//! in force stays. What cannot change while running (an address, the upstream) is refused as well,
-//! rather than half applied.
+//! The new set is read when its files have settled, parsed and validated aside; a bad one is refused
+//! with its reason and the one in force stays. What cannot change while running (an address, the
+//! upstream) is refused as well, rather than half applied. What is read again unchanged is no new
+//! generation.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Instant;
 
-use anyhow::{Context, bail};
-use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use thoughtgate_proxy::{Part, Rules, Shared};
-use tokio::sync::mpsc;
+use anyhow::{Context, anyhow};
+use thoughtgate_proxy::{Part, Shared};
 
 use crate::config::Config;
-use crate::policies::Loaded;
-use crate::{policies, settings};
 
-/// One change is often several events (a rename is two, a symlink swap four).
-const SETTLE: Duration = Duration::from_millis(5);
+mod inputs;
+mod settling;
+mod watch;
+
+pub use inputs::{Inputs, Refused};
+pub use settling::Change;
+use settling::Settling;
+use watch::Watch;
 
 /// Reloads on request, keeping what it needs to do so.
 pub struct Reloader {
     shared: Arc<Shared>,
     source: Source,
-    running: Config,
+    in_force: Inputs,
 }
 
 /// Reads the configuration anew, from the same file, environment and flags.
 pub type Source = Box<dyn Fn() -> anyhow::Result<Config> + Send>;
 
 impl Reloader {
-    /// `running` is the configuration that `shared` was started with.
-    pub fn new(shared: Arc<Shared>, source: Source, running: Config) -> Reloader {
+    /// `in_force` is what `shared` was started with.
+    pub fn new(shared: Arc<Shared>, source: Source, in_force: Inputs) -> Reloader {
         Reloader {
             shared,
             source,
-            running,
+            in_force,
         }
     }
 
-    /// Reloads once and says on stderr what came of it.
-    pub fn reload(&mut self) {
-        match self.try_reload() {
-            Ok(line) => eprintln!("thoughtgate: {line}"),
+    /// Reloads when changes have settled, until all senders of `changes` are gone.
+    ///
+    /// Blocks its thread, so that neither requests nor health checks wait for a load.
+    fn run(mut self, mut watch: Watch, changes: &Receiver<Change>) {
+        let mut settling = Settling::default();
+        loop {
+            let now = Instant::now();
+            let change = match settling.due() {
+                None => changes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(due) if due <= now => Err(RecvTimeoutError::Timeout),
+                Some(due) => changes.recv_timeout(due - now),
+            };
+            match change {
+                Ok(change) => settling.note(&change, Instant::now()),
+                Err(RecvTimeoutError::Timeout) => self.load(&mut settling, &mut watch, changes),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Loads once, unless more is to be waited for, and says on stderr what came of it.
+    fn load(&mut self, settling: &mut Settling, watch: &mut Watch, changes: &Receiver<Change>) {
+        let started = Instant::now();
+        let read = self.read(watch);
+        for change in changes.try_iter() {
+            settling.note(&change, Instant::now());
+        }
+        if settling.due().is_some_and(|due| due > Instant::now()) {
+            // Something changed while it was read, which may be half of an update.
+            return;
+        }
+        let lost = match &read {
+            Ok(read) => self.in_force.lost_in(read),
+            Err(_) => true,
+        };
+        if lost && settling.wait_for_lost(started) {
+            return;
+        }
+        let asked = settling.done();
+        match read.and_then(|read| self.install(read, started, asked)) {
+            Ok(Some(line)) => eprintln!("thoughtgate: {line}"),
+            Ok(None) => {}
             Err((part, error)) => {
                 eprintln!(
                     "thoughtgate: warning: reload refused, the policies in force stay: {error:#}"
@@ -54,134 +95,40 @@ impl Reloader {
         }
     }
 
-    fn try_reload(&mut self) -> Result<String, (Part, anyhow::Error)> {
-        let (config, rules) = self
-            .configuration()
-            .map_err(|error| (Part::Configuration, error))?;
-        let Loaded { engine, took } = policies(&config).map_err(|error| (Part::Policies, error))?;
+    fn read(&self, watch: &mut Watch) -> Result<Inputs, Refused> {
+        let refused = |error| (Part::Configuration, error);
+        let config = (self.source)().map_err(refused)?;
+        watch.follow(&[&self.in_force.config, &config]);
+        if let Some(name) = fixed_difference(&self.in_force.config, &config) {
+            return Err(refused(anyhow!(
+                "`{name}` cannot change while running; restart to use the new value"
+            )));
+        }
+        Inputs::read(config)
+    }
+
+    fn install(
+        &mut self,
+        read: Inputs,
+        started: Instant,
+        asked: bool,
+    ) -> Result<Option<String>, Refused> {
+        if read == self.in_force {
+            let generation = self.shared.snapshot().generation;
+            let was_refused = self.shared.keep();
+            return Ok((asked || was_refused)
+                .then(|| format!("nothing changed: generation {generation} stays in force")));
+        }
+        let rules = read.rules()?;
+        let engine = read.replacement()?;
         let count = engine.policy_count();
+        let took = started.elapsed();
         let generation = self.shared.install(rules, engine, took);
-        self.running = config;
-        Ok(format!(
+        self.in_force = read;
+        Ok(Some(format!(
             "reloaded: generation {generation}, {count} policies, {took:.1?}"
-        ))
+        )))
     }
-
-    fn configuration(&self) -> anyhow::Result<(Config, Rules)> {
-        let config = (self.source)()?;
-        if let Some(name) = fixed_difference(&self.running, &config) {
-            bail!("`{name}` cannot change while running; restart to use the new value");
-        }
-        let rules = settings::rules(&config, settings::key(&config)?.as_deref())?;
-        Ok((config, rules))
-    }
-
-    /// Watches the files and reloads when they change or `asked` says so; ends with `asked`.
-    ///
-    /// Blocks its thread, so that neither requests nor health checks wait for a load.
-    pub fn run(mut self, watch: Watch, asked: &mut mpsc::UnboundedReceiver<()>) {
-        let _watcher = watch.watcher;
-        while asked.blocking_recv().is_some() {
-            std::thread::sleep(SETTLE);
-            while asked.try_recv().is_ok() {}
-            self.reload();
-        }
-    }
-}
-
-fn policies(config: &Config) -> anyhow::Result<Loaded> {
-    let Some(loaded) = policies::load(config)? else {
-        bail!("the configuration names no policy any more");
-    };
-    if loaded.engine.policy_count() == 0 {
-        // Most likely a file caught half written, or emptied by a full disk.
-        bail!(
-            "the policy files hold no policy; to refuse everything, write `forbid (principal, action, resource);`"
-        );
-    }
-    Ok(loaded)
-}
-
-/// A running watch on folders; it ends when it is dropped.
-pub struct Watch {
-    watcher: Option<RecommendedWatcher>,
-}
-
-impl Watch {
-    /// Sends to `changed` after each finished change to a file that `config` (or the flag that
-    /// named its file) depends on. Where the system gives no watch, SIGHUP still reloads.
-    pub fn start(
-        config: &Config,
-        file: Option<&Path>,
-        changed: mpsc::UnboundedSender<()>,
-    ) -> Watch {
-        let folders = folders(config, file);
-        let started = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| is_finished_change(event.kind)) {
-                let _ = changed.send(());
-            }
-        })
-        .and_then(|mut watcher| {
-            for folder in &folders {
-                watcher.watch(folder, RecursiveMode::NonRecursive)?;
-            }
-            Ok(watcher)
-        });
-        match started {
-            Ok(watcher) => Watch {
-                watcher: Some(watcher),
-            },
-            Err(error) => {
-                eprintln!(
-                    "thoughtgate: warning: files cannot be watched ({error}); reload with SIGHUP"
-                );
-                Watch { watcher: None }
-            }
-        }
-    }
-}
-
-/// A file closed after writing, renamed into place, linked or removed. Writes themselves are not
-/// waited on: between two of them a file is half written.
-fn is_finished_change(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::Access(AccessKind::Close(AccessMode::Write))
-            | EventKind::Modify(ModifyKind::Name(_))
-            | EventKind::Create(_)
-            | EventKind::Remove(_)
-    )
-}
-
-/// The folders in which a change shows: of each file, the one it stands in, which is also where
-/// Kubernetes swaps the `..data` link of a mounted `ConfigMap`.
-fn folders(config: &Config, file: Option<&Path>) -> Vec<PathBuf> {
-    let mut folders = Vec::new();
-    for path in [
-        file,
-        config.policy.as_deref(),
-        config.agent.jwt.key_file.as_deref(),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        folders.push(parent.to_path_buf());
-        if path.is_dir() {
-            folders.push(path.to_path_buf());
-        } else if let Ok(real) = path.canonicalize()
-            && let Some(parent) = real.parent()
-        {
-            // Behind a link the text changes elsewhere than the link does.
-            folders.push(parent.to_path_buf());
-        }
-    }
-    folders.sort();
-    folders.dedup();
-    folders
 }
 
 /// The first setting that differs and cannot change while running.
@@ -217,12 +164,13 @@ fn fixed_difference(old: &Config, new: &Config) -> Option<&'static str> {
 }
 
 /// Starts the thread that reloads, on file changes and on each message to the returned sender.
-pub fn start(reloader: Reloader, file: Option<&Path>) -> anyhow::Result<mpsc::UnboundedSender<()>> {
-    let (ask, mut asked) = mpsc::unbounded_channel();
-    let watch = Watch::start(&reloader.running, file, ask.clone());
+pub fn start(reloader: Reloader, file: Option<&Path>) -> anyhow::Result<Sender<Change>> {
+    let (ask, changes) = channel();
+    let mut watch = Watch::new(file, ask.clone());
+    watch.follow(&[&reloader.in_force.config]);
     std::thread::Builder::new()
         .name("reload".to_owned())
-        .spawn(move || reloader.run(watch, &mut asked))
+        .spawn(move || reloader.run(watch, &changes))
         .context("failed to start the reload thread")?;
     Ok(ask)
 }

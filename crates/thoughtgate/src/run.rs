@@ -3,16 +3,17 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use thoughtgate_policy::Engine;
 use thoughtgate_proxy::{Rules, Server, Settings, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::flags::Flags;
-use crate::reload::Reloader;
-use crate::{approvals, descriptors, overlay, policies, reload, settings};
+use crate::reload::{Change, Inputs, Reloader};
+use crate::{approvals, descriptors, overlay, reload, settings};
 
 /// Runs the command that `flags` asks for.
 pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
@@ -28,26 +29,24 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let Prepared {
-        config,
+        inputs,
         mut fixed,
         rules,
         approval,
-        loaded,
+        engine,
+        took,
     } = prepare(&flags, &environment)?;
     descriptors::raise();
     descriptors::fit(&mut fixed);
-    if loaded.is_none() {
+    if engine.is_none() {
         eprintln!(
             "thoughtgate: warning: no policy is configured, so everything is refused; pass --policy FILE"
         );
     }
-    let (engine, took) = loaded.map_or((None, Duration::ZERO), |loaded| {
-        (Some(loaded.engine), loaded.took)
-    });
     let shared = Shared::new(fixed, rules, engine, took)?;
     let file = flags.config.clone();
     let source = Box::new(move || Config::load(&flags, &environment));
-    let reloader = Reloader::new(Arc::clone(&shared), source, config);
+    let reloader = Reloader::new(Arc::clone(&shared), source, inputs);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -62,28 +61,37 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
 
 /// Everything that is configured, read and checked.
 struct Prepared {
-    config: Config,
+    inputs: Inputs,
     fixed: Settings,
     rules: Rules,
     approval: Option<thoughtgate_approval::Settings>,
-    loaded: Option<policies::Loaded>,
+    engine: Option<Engine>,
+    /// Time that reading, parsing and validating the policies took.
+    took: Duration,
 }
 
 /// Reads and checks all that `flags` and `environment` configure, files that they name included, and
 /// returns the number of policies; none when no policy is configured.
 pub fn check(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Option<usize>> {
-    let loaded = prepare(flags, environment)?.loaded;
-    Ok(loaded.map(|loaded| loaded.engine.policy_count()))
+    let engine = prepare(flags, environment)?.engine;
+    Ok(engine.map(|engine| engine.policy_count()))
 }
 
 fn prepare(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Prepared> {
     let config = Config::load(flags, environment)?;
+    let fixed = settings::fixed(&config)?;
+    let approval = approvals::settings(&config.approval)?;
+    let started = Instant::now();
+    let inputs = Inputs::read(config).map_err(|(_, error)| error)?;
+    let rules = inputs.rules().map_err(|(_, error)| error)?;
+    let engine = inputs.engine().map_err(|(_, error)| error)?;
     Ok(Prepared {
-        fixed: settings::fixed(&config)?,
-        rules: settings::rules(&config, settings::key(&config)?.as_deref())?,
-        approval: approvals::settings(&config.approval)?,
-        loaded: policies::load(&config)?,
-        config,
+        inputs,
+        fixed,
+        rules,
+        approval,
+        engine,
+        took: started.elapsed(),
     })
 }
 
@@ -111,7 +119,7 @@ async fn serve(
     let mut hangup = signal(SignalKind::hangup()).context("failed to listen for SIGHUP")?;
     let audit = shared.audit.clone();
     tokio::spawn(async move {
-        while hangup.recv().await.is_some() && reload.send(()).is_ok() {
+        while hangup.recv().await.is_some() && reload.send(Change::Asked).is_ok() {
             if let Some(audit) = &audit {
                 audit.reopen();
             }

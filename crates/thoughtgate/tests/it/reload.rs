@@ -1,5 +1,6 @@
 //! Hot reload: the new set is in force, or the old one stays and the reason is told.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::process::Signal;
 use thoughtgate_test::client::{Connection, RawConnection};
 use thoughtgate_test::mock_mcp::{self, MockMcp};
+use thoughtgate_test::process::Output;
 
 use crate::support::{PATIENCE, Proxy, call, refused_reloads};
 
@@ -108,7 +110,6 @@ async fn a_config_map_swaps_links() {
 
 #[tokio::test]
 async fn half_written_files_are_not_read() {
-    use std::io::Write;
     let (upstream, folder) = set_up(A);
     let proxy = Proxy::start(&upstream.url(), &folder.path().join("p.cedar"));
     let mut file = std::fs::File::create(folder.path().join("p.cedar")).unwrap();
@@ -122,6 +123,136 @@ async fn half_written_files_are_not_read() {
     drop(file);
     generation_is(&proxy, 2.0).await;
     assert_eq!(allowed(&proxy).await, (true, true));
+}
+
+#[tokio::test]
+async fn a_file_written_in_two_goes_is_read_once() {
+    let (upstream, folder) = set_up(A);
+    let path = folder.path().join("p.cedar");
+    let proxy = Proxy::start(&upstream.url(), &path);
+    // A whole set, but shorter than the one in force.
+    std::fs::write(&path, "forbid (principal, action, resource);").unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(allowed(&proxy).await, (true, false));
+    std::fs::write(&path, format!("{A}{B}")).unwrap();
+    generation_is(&proxy, 2.0).await;
+    assert_eq!(allowed(&proxy).await, (true, true));
+}
+
+/// A call that is forbidden before and after an update must not pass during it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_that_is_updated_file_by_file_never_loses_a_forbid() {
+    const FORBID: &str =
+        r#"forbid (principal, action == Action::"tools/call", resource == Tool::"a");"#;
+    let (upstream, folder) = set_up("permit (principal, action, resource);");
+    let forbid = folder.path().join("forbid.cedar");
+    std::fs::write(&forbid, FORBID).unwrap();
+    let proxy = Proxy::start(&upstream.url(), folder.path());
+    let stop = Arc::new(AtomicBool::new(false));
+    let asking = {
+        let (url, stop) = (proxy.url(), Arc::clone(&stop));
+        tokio::spawn(async move {
+            let mut connection = Connection::open(&url).await.unwrap();
+            let headers = [("content-type", "application/json")];
+            while !stop.load(Ordering::Relaxed) {
+                let response = connection
+                    .send(http::Method::POST, "/mcp", &headers, call("a"))
+                    .await
+                    .unwrap();
+                assert_eq!(response.json()["error"]["code"], 40301);
+            }
+        })
+    };
+    let pause = |millis| tokio::time::sleep(std::time::Duration::from_millis(millis));
+    for _ in 0..3 {
+        // Removed and written again.
+        std::fs::remove_file(&forbid).unwrap();
+        pause(150).await;
+        std::fs::write(&forbid, FORBID).unwrap();
+        pause(150).await;
+        // Half written, longer than what it replaces, while another file is finished.
+        let mut file = std::fs::File::create(&forbid).unwrap();
+        let comment = format!("// {}\n", "x".repeat(FORBID.len()));
+        file.write_all(comment.as_bytes()).unwrap();
+        std::fs::write(folder.path().join("other.cedar"), "// nothing").unwrap();
+        pause(150).await;
+        file.write_all(FORBID.as_bytes()).unwrap();
+        drop(file);
+        pause(150).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    asking.await.unwrap();
+    assert_eq!(upstream.stats().requests, 0);
+}
+
+#[tokio::test]
+async fn a_removed_policy_file_is_no_longer_in_force_after_a_while() {
+    let (upstream, folder) = set_up(A);
+    std::fs::write(folder.path().join("b.cedar"), B).unwrap();
+    let proxy = Proxy::start(&upstream.url(), folder.path());
+    assert_eq!(allowed(&proxy).await, (true, true));
+    std::fs::remove_file(folder.path().join("b.cedar")).unwrap();
+    generation_is(&proxy, 2.0).await;
+    assert_eq!(allowed(&proxy).await, (true, false));
+}
+
+#[tokio::test]
+async fn other_files_of_the_folder_reload_nothing() {
+    let (upstream, folder) = set_up(A);
+    let config = folder.path().join("tg.yaml");
+    let text = format!(
+        "upstream: {{url: '{}'}}\npolicy: .\naudit: audit.jsonl\n",
+        upstream.url()
+    );
+    std::fs::write(&config, &text).unwrap();
+    let proxy = Proxy::with(&["--config", config.to_str().unwrap()], &[]);
+    for name in ["x", ".#p.cedar", "p.cedar.swp", "p.cedar~", "tg.yaml.new"] {
+        std::fs::write(folder.path().join(name), B).unwrap();
+    }
+    assert_eq!(allowed(&proxy).await, (true, false));
+    // The same text again is no new set either.
+    std::fs::write(&config, &text).unwrap();
+    rename_into(folder.path(), A);
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    std::fs::write(folder.path().join("b.cedar"), B).unwrap();
+    generation_is(&proxy, 2.0).await;
+    assert_eq!(allowed(&proxy).await, (true, true));
+    let loads = "thoughtgate_policy_reloads_total{result=\"accepted\"}";
+    assert_eq!(proxy.metric(loads).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn a_directory_behind_a_link_is_swapped_at_once() {
+    let (upstream, folder) = set_up(A);
+    for (version, text) in [("v1", format!("{A}\n{B}")), ("v2", B.to_owned())] {
+        std::fs::create_dir(folder.path().join(version)).unwrap();
+        std::fs::write(folder.path().join(version).join("p.cedar"), text).unwrap();
+    }
+    let current = folder.path().join("current");
+    std::os::unix::fs::symlink("v1", &current).unwrap();
+    let proxy = Proxy::start(&upstream.url(), &current);
+    assert_eq!(allowed(&proxy).await, (true, true));
+    std::os::unix::fs::symlink("v2", folder.path().join("next")).unwrap();
+    std::fs::rename(folder.path().join("next"), &current).unwrap();
+    generation_is(&proxy, 2.0).await;
+    assert_eq!(allowed(&proxy).await, (false, true));
+    // The new folder is watched in its turn.
+    std::fs::write(current.join("a.cedar"), A).unwrap();
+    generation_is(&proxy, 3.0).await;
+    assert_eq!(allowed(&proxy).await, (true, true));
+}
+
+#[tokio::test]
+async fn a_bad_set_that_is_taken_back_is_no_longer_complained_of() {
+    let (upstream, folder) = set_up(A);
+    let proxy = Proxy::start(&upstream.url(), &folder.path().join("p.cedar"));
+    rename_into(folder.path(), "permit (");
+    refused_reloads(&proxy, 1).await;
+    rename_into(folder.path(), A);
+    let line = "thoughtgate: nothing changed: generation 1 stays in force";
+    let found = proxy.process.wait_line(Output::Stderr, line, PATIENCE);
+    found.unwrap();
+    assert!(proxy.get("/ready").await.json()["checks"]["policies"]["last_reload_error"].is_null());
 }
 
 #[tokio::test]
@@ -151,12 +282,20 @@ async fn configuration_reloads_with_the_policies() {
 }
 
 #[tokio::test]
-async fn sighup_reloads() {
+async fn sighup_reloads_and_says_when_nothing_changed() {
     let (upstream, folder) = set_up(A);
-    let proxy = Proxy::start(&upstream.url(), &folder.path().join("p.cedar"));
+    let path = folder.path().join("p.cedar");
+    let proxy = Proxy::start(&upstream.url(), &path);
+    proxy.process.signal(Signal::HUP).unwrap();
+    let line = "thoughtgate: nothing changed: generation 1 stays in force";
+    let found = proxy.process.wait_line(Output::Stderr, line, PATIENCE);
+    found.unwrap();
+    // Not yet closed: no change of the file, but the operator's word.
+    let mut file = std::fs::File::create(&path).unwrap();
+    file.write_all(format!("{A}{B}").as_bytes()).unwrap();
     proxy.process.signal(Signal::HUP).unwrap();
     generation_is(&proxy, 2.0).await;
-    assert_eq!(allowed(&proxy).await, (true, false));
+    assert_eq!(allowed(&proxy).await, (true, true));
 }
 
 /// Sends a call of `a` up to its last byte, lets `reload` happen, and returns the end of the answer.

@@ -1,0 +1,77 @@
+//! All that a reload reads, as it was read; what is in force is compared with it.
+//!
+//! Reads, and makes rules and an engine of what was read; puts nothing in force.
+
+use anyhow::bail;
+use thoughtgate_policy::{Engine, Source};
+use thoughtgate_proxy::{Part, Rules};
+
+use crate::config::Config;
+use crate::{policies, settings};
+
+/// Which part cannot be used, and why.
+pub type Refused = (Part, anyhow::Error);
+
+/// The configuration and the contents of the files that it names.
+#[derive(PartialEq)]
+pub struct Inputs {
+    /// File, environment and flags.
+    pub config: Config,
+    key: Option<Vec<u8>>,
+    sources: Option<Vec<Source>>,
+}
+
+impl Inputs {
+    /// Reads the files that `config` names.
+    pub fn read(config: Config) -> Result<Inputs, Refused> {
+        let key = settings::key(&config).map_err(|error| (Part::Configuration, error))?;
+        let sources = policies::read(&config).map_err(|error| (Part::Policies, error))?;
+        Ok(Inputs {
+            config,
+            key,
+            sources,
+        })
+    }
+
+    /// What holds beside the policies.
+    pub fn rules(&self) -> Result<Rules, Refused> {
+        settings::rules(&self.config, self.key.as_deref())
+            .map_err(|error| (Part::Configuration, error))
+    }
+
+    /// The policies; `None` when none are configured.
+    pub fn engine(&self) -> Result<Option<Engine>, Refused> {
+        let Some(sources) = &self.sources else {
+            return Ok(None);
+        };
+        let engine = policies::engine(&self.config, sources);
+        Ok(Some(engine.map_err(|error| (Part::Policies, error))?))
+    }
+
+    /// The policies of a set that shall replace another one, which must not be by nothing.
+    pub fn replacement(&self) -> Result<Engine, Refused> {
+        let some = || match self.engine() {
+            Ok(None) => bail!("the configuration names no policy any more"),
+            // Most likely a file caught half written, or emptied by a full disk.
+            Ok(Some(engine)) if engine.policy_count() == 0 => bail!(
+                "the policy files hold no policy; to refuse everything, write `forbid (principal, action, resource);`"
+            ),
+            Ok(Some(engine)) => Ok(engine),
+            Err((_, error)) => Err(error),
+        };
+        some().map_err(|error| (Part::Policies, error))
+    }
+
+    /// Whether `newer` lacks a file of these, or has a shorter one: perhaps one that is about to be
+    /// written again.
+    pub fn lost_in(&self, newer: &Inputs) -> bool {
+        let length = |key: &Option<Vec<u8>>| key.as_ref().map_or(0, Vec::len);
+        let newer_sources = newer.sources.as_deref().unwrap_or_default();
+        let is_there = |old: &Source| {
+            newer_sources
+                .iter()
+                .any(|new| new.name == old.name && new.text.len() >= old.text.len())
+        };
+        length(&newer.key) < length(&self.key) || !self.sources.iter().flatten().all(is_there)
+    }
+}
