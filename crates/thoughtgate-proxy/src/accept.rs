@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::server::{Client, Routes, connection, worker};
-use crate::slots::Slots;
+use crate::slots::{Slot, Slots};
 use crate::sockets::is_exhausted;
 use crate::state::Shared;
 
@@ -128,7 +128,7 @@ pub async fn clients(
             if least.streams.send((stream, client)).is_err() {
                 return Ok(());
             }
-        } else if let Some(slot) = spare.take() {
+        } else if let Some(slot) = place_here(&spare).await {
             let client = Client::spare(slot, Open::count(&answered, shared));
             connection(&answering, stream, routes, client);
         }
@@ -145,11 +145,21 @@ pub async fn admin(shared: Arc<Shared>, listener: TcpListener) {
     let open = Arc::default();
     loop {
         let stream = next(&listener, &slots).await;
-        if let Some(slot) = slots.take() {
+        if let Some(slot) = place_here(&slots).await {
             let client = Client::new(slot, None, Open::count(&open, &shared));
             connection(&worker, stream, Routes::Admin, client);
         }
     }
+}
+
+/// A place among those whose connections are served by this very thread.
+async fn place_here(slots: &Arc<Slots>) -> Option<Slot> {
+    if let Some(slot) = slots.take() {
+        return Some(slot);
+    }
+    // Those that were told to leave get a turn to do so.
+    tokio::task::yield_now().await;
+    slots.take()
 }
 
 /// The next client that is there, whatever stands in the way of others.
