@@ -28,6 +28,8 @@ pub enum Command {
     Image(Image),
     /// Run all tests
     Test(Test),
+    /// Check generated and changed inputs against the fuzz targets
+    Fuzz(Fuzz),
     /// Run all that CI checks
     Ci(Ci),
     /// Remove what a killed run left behind; started by the tools layer alone.
@@ -150,6 +152,26 @@ pub struct Ci {
     /// Leave the tests out: for scripts that run `cargo xtask test` themselves
     #[arg(long)]
     pub skip_tests: bool,
+}
+
+/// What to fuzz, and for how long.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A failing input is made small and written to target/fuzz/TARGET. Exit codes: 0 none failed; 1 one \
+failed; 2 misuse, or the targets could not be built.")]
+pub struct Fuzz {
+    /// How long each target runs; as many run at once as there are cores
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub seconds: u64,
+    /// Target to run; repeat it or separate by commas [default: all]
+    #[arg(long = "target", value_name = "NAME", value_delimiter = ',')]
+    pub targets: Vec<String>,
+    /// Repeat the inputs of an earlier run [default: from the clock]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Check this one input instead, against the one `--target`
+    #[arg(long, value_name = "FILE", requires = "targets")]
+    pub replay: Option<PathBuf>,
 }
 
 /// A value of `--tier`.

@@ -4,6 +4,7 @@ mod ci;
 mod doctor;
 mod exit;
 mod flags;
+mod fuzz;
 mod image;
 mod interrupt;
 mod metrics;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Doctor => doctor::run(),
         Command::Image(image) => image::run(&image),
         Command::Test(test) => test::run(&test),
+        Command::Fuzz(fuzz) => fuzz::run(&fuzz),
         Command::Ci(ci) => ci::run(&ci),
         Command::Reap => {
             tools::process::reaper_main();

@@ -38,7 +38,6 @@ mod settings;
 mod slack;
 mod store;
 mod text;
-mod vote;
 
 pub use approvals::{Approvals, Observer};
 pub use claim::Claim;
@@ -48,6 +47,6 @@ pub use ids::{Digest, Id, digest};
 pub use record::{State, View};
 pub use redact::Redaction;
 pub use request::{Call, Kept};
-pub use seal::{Sealed, is_ours};
+pub use seal::{Sealed, Sealer, is_ours};
 pub use settings::{Secret, Settings, StoreLocation};
 pub use slack::{Interaction, InteractionError, InteractionOutcome, SlackSettings};

@@ -33,17 +33,21 @@ pub fn is_ours(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-pub(crate) struct Sealer(LessSafeKey);
+/// Seals request states, and opens those that it sealed.
+pub struct Sealer(LessSafeKey);
 
 impl Sealer {
-    pub(crate) fn new(key: &[u8; 32]) -> Option<Self> {
+    /// `None` when the key is not one, which 32 bytes always are.
+    #[must_use]
+    pub fn new(key: &[u8; 32]) -> Option<Self> {
         Some(Self(LessSafeKey::new(
             UnboundKey::new(&CHACHA20_POLY1305, key).ok()?,
         )))
     }
 
     /// `None` when the system's random source fails.
-    pub(crate) fn seal(&self, sealed: &Sealed, principal: &str) -> Option<String> {
+    #[must_use]
+    pub fn seal(&self, sealed: &Sealed, principal: &str) -> Option<String> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).ok()?;
         let mut bytes = Vec::with_capacity(PLAIN_BYTES + 16);
@@ -60,12 +64,8 @@ impl Sealer {
         Some(format!("{PREFIX}{}{}", hex(&nonce), hex(&bytes)))
     }
 
-    pub(crate) fn unseal(
-        &self,
-        text: &str,
-        principal: &str,
-        now_ms: u64,
-    ) -> Result<Sealed, UnsealError> {
+    /// What was sealed for `principal` and has not expired at `now_ms`.
+    pub fn unseal(&self, text: &str, principal: &str, now_ms: u64) -> Result<Sealed, UnsealError> {
         let text = text.strip_prefix(PREFIX).ok_or(UnsealError::Foreign)?;
         let sealed = self.open(text, principal).ok_or(UnsealError::Invalid)?;
         if sealed.expires_ms <= now_ms {

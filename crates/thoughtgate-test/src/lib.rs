@@ -1,5 +1,6 @@
 //! What the tests and measurements of `ThoughtGate` need from outside it: doubles of an MCP
-//! upstream and of Slack, an HTTP client that can misbehave, a load driver, child processes.
+//! upstream and of Slack, an HTTP client that can misbehave, a load driver, mixed clients,
+//! child processes.
 //!
 //! Depends on no other `thoughtgate` crate, so that a double cannot share a misunderstanding with
 //! the product. Nothing here validates the protocol for its own sake: a double answers what it is
@@ -7,6 +8,7 @@
 
 mod body;
 pub mod client;
+pub mod clients;
 pub mod listening;
 pub mod load;
 pub mod mock_mcp;

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -46,6 +47,9 @@ pub struct Config {
     pub tools: usize,
     /// Received requests to keep, the newest; at least one is kept.
     pub kept_requests: usize,
+    /// File to which a line is appended for each `tools/call` that arrives whole: its name and
+    /// arguments.
+    pub ledger: Option<PathBuf>,
 }
 
 /// A double that runs in this process, on a thread of its own, until dropped.
@@ -79,6 +83,7 @@ impl Default for Config {
             knobs: Knobs::default(),
             tools: 2,
             kept_requests: 1024,
+            ledger: None,
         }
     }
 }
@@ -88,9 +93,10 @@ impl Default for Config {
 /// # Errors
 /// The address cannot be bound, or the system has no thread or descriptor left.
 pub fn spawn(config: Config) -> io::Result<MockMcp> {
-    let shared = Shared::new(config.tools, config.kept_requests, config.knobs);
+    let listen = config.listen;
+    let shared = Shared::new(config)?;
     let inside = Arc::clone(&shared);
-    let running = Running::spawn("mock-mcp", config.listen, move || Endpoint::new(inside))?;
+    let running = Running::spawn("mock-mcp", listen, move || Endpoint::new(inside))?;
     Ok(MockMcp { shared, running })
 }
 
@@ -102,8 +108,8 @@ pub async fn run(
     config: Config,
     listening: impl FnOnce(SocketAddr) -> io::Result<()>,
 ) -> io::Result<()> {
-    let shared = Shared::new(config.tools, config.kept_requests, config.knobs);
     let listener = server::bind(config.listen)?;
+    let shared = Shared::new(config)?;
     let endpoint = Endpoint::new(shared)?;
     listening(listener.local_addr()?)?;
     server::serve(listener, endpoint).await
@@ -222,14 +228,14 @@ impl Setting {
 }
 
 impl Shared {
-    fn new(tools: usize, kept_requests: usize, knobs: Knobs) -> Arc<Self> {
-        Arc::new(Self {
-            tools,
-            record: Record::new(kept_requests),
-            settings: watch::Sender::new(Setting::new(tools, knobs)),
+    fn new(config: Config) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            tools: config.tools,
+            record: Record::new(config.kept_requests, config.ledger.as_deref())?,
+            settings: watch::Sender::new(Setting::new(config.tools, config.knobs)),
             pushed: broadcast::Sender::new(PUSHED_MESSAGES_KEPT),
             asked_for_errors: AtomicU64::new(0),
-        })
+        }))
     }
 
     fn setting(&self) -> Arc<Setting> {

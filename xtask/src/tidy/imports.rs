@@ -25,6 +25,15 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("thoughtgate-test", &["thoughtgate-mcp"]),
+    (
+        "thoughtgate-fuzz",
+        &[
+            "thoughtgate",
+            "thoughtgate-mcp",
+            "thoughtgate-policy",
+            "thoughtgate-approval",
+        ],
+    ),
     ("xtask", &[]),
 ];
 
@@ -50,6 +59,26 @@ const IMPURE: &[&str] = &[
 /// What the tiers, and the scenarios that they share, may use within xtask.
 const FOR_TIERS: &[&str] = &["catalog", "recorder", "context", "scenario"];
 const METRICS: &str = "xtask/src/metrics/";
+
+/// Files of the fuzz crate that judge the product, and so must share no code with it.
+const ORACLES: &[&str] = &[
+    "json.rs",
+    "readers.rs",
+    "sse.rs",
+    "targets/arguments/cedar.rs",
+];
+const JUDGED: &[&str] = &["thoughtgate", "serde_json"];
+
+#[test]
+fn oracles_share_no_code_with_what_they_judge() {
+    let mut oracles = files(".rs");
+    oracles.retain(|file| {
+        let path = file.path.strip_prefix("crates/thoughtgate-fuzz/src/");
+        path.is_some_and(|path| ORACLES.contains(&path))
+    });
+    assert!(!oracles.is_empty(), "the fuzz crate has no oracle");
+    check(&oracles, |file| named(&file.text, JUDGED));
+}
 
 #[test]
 fn crates_depend_downwards_only() {
@@ -131,6 +160,7 @@ fn the_rules_find_what_they_forbid() {
         2
     );
     assert_eq!(impure("// std::fs is elsewhere"), Vec::<String>::new());
+    assert_eq!(named("use thoughtgate_mcp::parse;", JUDGED).len(), 1);
 
     let uses = |text| foreign_uses("xtask/src/metrics/tier1/load.rs", text);
     assert_eq!(
@@ -195,6 +225,11 @@ fn dependencies(manifest: &str) -> Vec<String> {
 }
 
 fn impure(text: &str) -> Vec<String> {
+    named(text, IMPURE)
+}
+
+/// Which of `names` the code uses, comments left out.
+fn named(text: &str, names: &[&str]) -> Vec<String> {
     // Unit tests at the end of a file may read files.
     let code = text
         .split("#[cfg(test)]\nmod tests {")
@@ -204,7 +239,7 @@ fn impure(text: &str) -> Vec<String> {
         .lines()
         .map(|line| line.split("//").next().unwrap_or_default())
         .collect();
-    IMPURE
+    names
         .iter()
         .filter(|name| code.contains(**name))
         .map(|name| format!("uses {name}"))

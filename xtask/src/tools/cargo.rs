@@ -18,8 +18,17 @@ const ASK: Duration = Duration::from_secs(30);
 /// Builds `packages` with the release profile and returns the directory of their executables,
 /// absolute. Cargo's own progress goes to standard error.
 pub fn build_release(workspace: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    build_profile(workspace, "release", packages)
+}
+
+/// The same with another profile.
+pub fn build_profile(
+    workspace: &Path,
+    profile: &str,
+    packages: &[&str],
+) -> anyhow::Result<PathBuf> {
     let command = cargo()
-        .args(["build", "--release", "--locked", "--bins"])
+        .args(["build", "--profile", profile, "--locked", "--bins"])
         .args(packages.iter().flat_map(|name| ["--package", name]));
     let executable = build(workspace, command, &packages.join(", "))?;
     let folder = executable.parent().map(Path::to_path_buf);

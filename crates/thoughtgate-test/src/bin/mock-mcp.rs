@@ -2,6 +2,7 @@
 //! at `/mcp` and control at `/control/{stats,knobs,push,reset}` until it is ended.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
@@ -42,6 +43,9 @@ struct Flags {
     /// Tools `tool_0`, `tool_1`, … to list beside `echo`.
     #[arg(long, default_value_t = 2, value_name = "N")]
     tools: usize,
+    /// File to which a line is appended for each call of a tool: its name and arguments.
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
     /// End when stdin is closed, so as not to outlive the starter.
     #[arg(long)]
     exit_on_stdin_close: bool,
@@ -75,6 +79,7 @@ fn main() -> anyhow::Result<()> {
         tools: flags.tools,
         // Only the last one is asked for, and keeping more costs time.
         kept_requests: 1,
+        ledger: flags.ledger,
     };
     let serving = mock_mcp::run(config, listening::announce);
     listening::serve(serving, flags.exit_on_stdin_close)

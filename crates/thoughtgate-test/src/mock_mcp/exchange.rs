@@ -4,7 +4,6 @@
 //! The knobs that hold when the request has arrived decide it to the end.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -57,8 +56,7 @@ impl<'a> Exchange<'a> {
             && envelope.id.is_some()
         {
             if envelope.method.as_deref() == Some("tools/call") {
-                let tool_calls = &self.endpoint.record().tool_calls;
-                tool_calls.fetch_add(1, Ordering::Relaxed);
+                self.endpoint.record().called(&envelope.params);
             }
             self.serve(received_at).await;
         }

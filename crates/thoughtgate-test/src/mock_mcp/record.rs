@@ -3,13 +3,18 @@
 //! Decides nothing. Counts are exact; whole requests are kept up to a number.
 
 use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::envelope::Params;
 
 /// A request as it was received.
 #[derive(Debug, Clone)]
@@ -75,16 +80,32 @@ pub(super) struct Record {
     open_streams: Arc<AtomicU64>,
     received: Mutex<VecDeque<Received>>,
     kept_requests: usize,
+    ledger: Option<File>,
 }
 
 /// One open event stream, until dropped.
 pub(super) struct OpenStream(Arc<AtomicU64>);
 
 impl Record {
-    pub(super) fn new(kept_requests: usize) -> Self {
-        Self {
+    pub(super) fn new(kept_requests: usize, ledger: Option<&Path>) -> io::Result<Self> {
+        let open = |path| OpenOptions::new().create(true).append(true).open(path);
+        Ok(Self {
             kept_requests: kept_requests.max(1),
+            ledger: ledger.map(open).transpose()?,
             ..Self::default()
+        })
+    }
+
+    /// A tool was called: counts it, and takes it down where there is a ledger.
+    pub(super) fn called(&self, params: &Params<'_>) {
+        self.tool_calls.fetch_add(1, Ordering::Relaxed);
+        if let Some(mut ledger) = self.ledger.as_ref() {
+            let entry = json!({ "name": params.name, "arguments": params.arguments });
+            // One write, so that a killed double leaves whole lines.
+            if let Err(error) = ledger.write_all(format!("{entry}\n").as_bytes()) {
+                eprintln!("mock-mcp: failed to write the ledger: {error}");
+                std::process::abort();
+            }
         }
     }
 

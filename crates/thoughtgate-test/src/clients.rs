@@ -1,0 +1,260 @@
+//! MCP clients of all kinds at once: permitted and denied calls, calls that a human must approve in
+//! each of the ways that there are, clients that go away, lists, and bodies that are no message.
+//!
+//! Each call carries a mark of its own in its arguments. What was sent and how it ended goes to a
+//! journal, a line each; nothing is judged here.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::client;
+
+mod message;
+
+use message::Message;
+
+/// A tool that policies permit.
+pub const PERMITTED: &str = "echo";
+/// A tool that they do not.
+pub const DENIED: &str = "tool_1";
+/// A tool that needs a human's word.
+pub const APPROVED: &str = "deploy";
+
+/// What a client does, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Calls what is permitted, eras in turn.
+    Permitted,
+    /// Calls what is not.
+    Denied,
+    /// Lets its call be held until a human has decided.
+    Held,
+    /// Comes back with the state that it was given.
+    Retried,
+    /// Takes a task, and asks for it until it ends.
+    Task,
+    /// Goes away in the middle of a call.
+    Aborted,
+    /// Lists tools.
+    Lists,
+    /// Sends what is no message.
+    Broken,
+}
+
+impl Role {
+    /// All roles, with how many clients there are of each and how long each rests between calls.
+    pub const ALL: [(Role, u64, Duration); 8] = [
+        (Role::Permitted, 4, Duration::from_millis(20)),
+        (Role::Denied, 1, Duration::from_millis(40)),
+        (Role::Held, 3, Duration::from_millis(200)),
+        (Role::Retried, 2, Duration::from_millis(200)),
+        (Role::Task, 2, Duration::from_millis(200)),
+        (Role::Aborted, 2, Duration::from_millis(300)),
+        (Role::Lists, 1, Duration::from_millis(150)),
+        (Role::Broken, 1, Duration::from_millis(100)),
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Role::Permitted => "permitted",
+            Role::Denied => "denied",
+            Role::Held => "held",
+            Role::Retried => "retried",
+            Role::Task => "task",
+            Role::Aborted => "aborted",
+            Role::Lists => "lists",
+            Role::Broken => "broken",
+        }
+    }
+}
+
+/// What all clients share.
+#[derive(Debug)]
+pub struct Clients {
+    /// The endpoint.
+    pub url: String,
+    /// Where each call's end is taken down.
+    pub journal: File,
+    /// Makes the clients finish their calls and end.
+    pub stop: AtomicBool,
+}
+
+/// Runs all clients until they are to stop.
+///
+/// # Errors
+/// The journal cannot be written.
+pub async fn run(clients: Arc<Clients>) -> io::Result<()> {
+    let mut running = tokio::task::JoinSet::new();
+    let mut number = 0;
+    for (role, count, rest) in Role::ALL {
+        for _ in 0..count {
+            running.spawn(again_and_again(Arc::clone(&clients), role, number, rest));
+            number += 1;
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.map_err(io::Error::other)??;
+    }
+    Ok(())
+}
+
+async fn again_and_again(
+    clients: Arc<Clients>,
+    role: Role,
+    client: u64,
+    rest: Duration,
+) -> io::Result<()> {
+    let mut count = 0;
+    while !clients.stop.load(Ordering::Relaxed) {
+        let call = Call {
+            url: &clients.url,
+            agent: format!("{}-{client}", role.name()),
+            mark: format!("{}-{client}-{count}", role.name()),
+            count,
+        };
+        // A client whose proxy is gone is no news: it is taken down and tries again.
+        let end = call.make(role).await.unwrap_or_else(|_| "lost".to_owned());
+        let line = json!({ "role": role.name(), "mark": call.mark, "end": end });
+        (&clients.journal).write_all(format!("{line}\n").as_bytes())?;
+        count += 1;
+        tokio::time::sleep(spread(rest, count)).await;
+    }
+    Ok(())
+}
+
+/// One call of one client.
+struct Call<'c> {
+    url: &'c str,
+    agent: String,
+    mark: String,
+    count: u64,
+}
+
+impl Call<'_> {
+    async fn make(&self, role: Role) -> io::Result<String> {
+        match role {
+            Role::Permitted => self.plain(PERMITTED).await,
+            Role::Denied => self.plain(DENIED).await,
+            Role::Held => self.held().await,
+            Role::Retried => self.retried().await,
+            Role::Task => self.task().await,
+            Role::Aborted => self.aborted().await,
+            Role::Lists => self.lists().await,
+            Role::Broken => self.broken().await,
+        }
+    }
+
+    fn message(&self, tool: &str) -> Message {
+        let params = json!({"name": tool, "arguments": {"mark": self.mark}});
+        if self.count.is_multiple_of(2) {
+            Message::legacy("tools/call", &params, &self.agent)
+        } else {
+            Message::modern("tools/call", &params, &json!({}), &self.agent)
+        }
+    }
+
+    async fn plain(&self, tool: &str) -> io::Result<String> {
+        Ok(end(&self.message(tool).send(self.url).await?))
+    }
+
+    async fn held(&self) -> io::Result<String> {
+        let params = json!({"name": APPROVED, "arguments": {"mark": self.mark}});
+        let call = Message::legacy("tools/call", &params, &self.agent);
+        Ok(end(&call.answer(self.url).await?))
+    }
+
+    async fn retried(&self) -> io::Result<String> {
+        let params = json!({"name": APPROVED, "arguments": {"mark": self.mark}});
+        let call = Message::modern("tools/call", &params, &json!({}), &self.agent);
+        let mut answer = call.send(self.url).await?;
+        while answer["result"]["resultType"] == "input_required" {
+            let mut again = call.clone();
+            again.body["params"]["requestState"] = answer["result"]["requestState"].clone();
+            answer = again.send(self.url).await?;
+        }
+        Ok(end(&answer))
+    }
+
+    async fn task(&self) -> io::Result<String> {
+        let tasks = json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
+        let params = json!({"name": APPROVED, "arguments": {"mark": self.mark}});
+        let call = Message::modern("tools/call", &params, &tasks, &self.agent);
+        let created = call.send(self.url).await?;
+        let Some(id) = created["result"]["taskId"].as_str() else {
+            return Ok(end(&created));
+        };
+        let get = Message::modern("tasks/get", &json!({ "taskId": id }), &tasks, &self.agent);
+        loop {
+            let answer = get.send(self.url).await?;
+            let task = &answer["result"];
+            match task["status"].as_str() {
+                Some("working") => tokio::time::sleep(Duration::from_millis(100)).await,
+                Some("completed") => return Ok(end(&json!({ "result": task["result"] }))),
+                Some("failed") => return Ok(end(&json!({ "error": task["error"] }))),
+                Some(status) => return Ok(status.to_owned()),
+                None => return Ok(end(&answer)),
+            }
+        }
+    }
+
+    async fn aborted(&self) -> io::Result<String> {
+        let tool = [PERMITTED, APPROVED][usize::from(self.count.is_multiple_of(3))];
+        let patience = spread(Duration::from_millis(40), self.count);
+        let call = self.message(tool);
+        Ok(
+            match tokio::time::timeout(patience, call.answer(self.url)).await {
+                Ok(answer) => end(&answer?),
+                Err(_) => "left".to_owned(),
+            },
+        )
+    }
+
+    async fn lists(&self) -> io::Result<String> {
+        let list = Message::legacy("tools/list", &json!({}), &self.agent);
+        let answer = list.answer(self.url).await?;
+        let shown = answer["result"]["tools"].to_string().contains(DENIED);
+        Ok(if shown {
+            "shown".to_owned()
+        } else {
+            end(&answer)
+        })
+    }
+
+    async fn broken(&self) -> io::Result<String> {
+        const BODIES: [&str; 6] = [
+            "",
+            "{",
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","Name":"deploy"}}"#,
+            r#"[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"deploy"}}]"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","_meta":{"progressToken":1e999}}}"#,
+        ];
+        let body = BODIES[usize::try_from(self.count).unwrap_or(0) % BODIES.len()];
+        let headers = [("x-agent", self.agent.as_str())];
+        let response = client::post_json(self.url, &headers, body).await?;
+        Ok(format!("status {}", response.status))
+    }
+}
+
+/// Something around `time`, so that clients do not fall into step.
+fn spread(time: Duration, count: u64) -> Duration {
+    let eighths = 4 + u32::try_from(count.wrapping_mul(5) % 8).unwrap_or(0);
+    time * eighths / 8
+}
+
+/// How an answer ends a call.
+fn end(answer: &Value) -> String {
+    if answer["result"]["isError"] == true {
+        return "tool error".to_owned();
+    }
+    match (&answer["result"], &answer["error"]["code"]) {
+        (Value::Object(_), _) => "result".to_owned(),
+        (_, Value::Number(code)) => format!("error {code}"),
+        _ => "no answer".to_owned(),
+    }
+}

@@ -1,0 +1,76 @@
+//! A message as a client of one era sends it, and its answer in whatever form it comes.
+
+use std::io;
+
+use serde_json::{Value, json};
+
+use crate::client;
+
+#[derive(Debug, Clone)]
+pub(super) struct Message {
+    pub(super) body: Value,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Message {
+    pub(super) fn legacy(method: &str, params: &Value, agent: &str) -> Message {
+        Message {
+            body: json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}),
+            headers: vec![("x-agent", agent.to_owned())],
+        }
+    }
+
+    /// `capabilities` are what the client declares.
+    pub(super) fn modern(
+        method: &str,
+        params: &Value,
+        capabilities: &Value,
+        agent: &str,
+    ) -> Message {
+        let name = params["name"].as_str().or(params["taskId"].as_str());
+        let name = name.unwrap_or_default().to_owned();
+        let mut message = Message::legacy(method, params, agent);
+        message.body["params"]["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": capabilities,
+        });
+        message.headers.extend([
+            ("mcp-protocol-version", "2026-07-28".to_owned()),
+            ("mcp-method", method.to_owned()),
+            ("mcp-name", name),
+        ]);
+        message
+    }
+
+    fn headers(&self) -> Vec<(&str, &str)> {
+        let headers = self.headers.iter();
+        headers
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect()
+    }
+
+    /// Sends it and reads an answer that is not streamed.
+    pub(super) async fn send(&self, url: &str) -> io::Result<Value> {
+        let response = client::post_json(url, &self.headers(), self.body.to_string()).await?;
+        Ok(serde_json::from_slice(&response.body).unwrap_or(Value::Null))
+    }
+
+    /// Sends it and reads on to its answer, streamed or not.
+    pub(super) async fn answer(&self, url: &str) -> io::Result<Value> {
+        let mut stream = client::post_stream(url, &self.headers(), self.body.to_string()).await?;
+        let streamed = stream
+            .headers
+            .get("content-type")
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if !streamed {
+            let body = stream.rest().await?;
+            return Ok(serde_json::from_slice(&body).unwrap_or(Value::Null));
+        }
+        loop {
+            let message = stream.next_data().await?.json();
+            if message["result"].is_object() || message["error"].is_object() {
+                return Ok(message);
+            }
+        }
+    }
+}

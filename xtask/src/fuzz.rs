@@ -1,0 +1,237 @@
+//! `cargo xtask fuzz`: builds the fuzz targets and runs each for a time, some at once.
+//!
+//! Deliberately absent: what a target checks, and how inputs are made; the binary knows.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{bail, ensure};
+
+use crate::exit::{self, Exit};
+use crate::tools::cargo;
+use crate::tools::process::{Launch, Output};
+use crate::{flags, interrupt, workspace};
+
+const PACKAGE: &str = "thoughtgate-fuzz";
+/// Optimised, with debug assertions and overflow checks.
+const PROFILE: &str = "fuzzing";
+/// Beyond its own time: to start, to check the last input, to make a failing one small.
+const GRACE: Duration = Duration::from_secs(90);
+
+/// Runs the targets; one that fails is exit 1.
+pub fn run(flags: &flags::Fuzz) -> anyhow::Result<Exit> {
+    interrupt::install()?;
+    let root = workspace::root();
+    let binary = cargo::build_profile(&root, PROFILE, &[PACKAGE])?.join(PACKAGE);
+    let names = chosen(&binary, &flags.targets)?;
+    if let Some(file) = &flags.replay {
+        return replay(&binary, &names, file);
+    }
+    let seed = flags.seed.unwrap_or_else(clock);
+    eprintln!(
+        "fuzzing {} for {} s each, seed {seed}",
+        names.join(", "),
+        flags.seconds
+    );
+    let job = Job {
+        binary: &binary,
+        root: &root,
+        seconds: flags.seconds,
+        seed,
+    };
+    let mut failed = Vec::new();
+    for (name, result) in at_once(&names, |name| job.run(name)) {
+        match result? {
+            Ended::Clean(said) => exit::print(&said)?,
+            Ended::Failed(said) => {
+                exit::print(&said)?;
+                failed.push(name);
+            }
+        }
+    }
+    Ok(if failed.is_empty() {
+        Exit::Fine(format!(
+            "{} targets, none failed (seed {seed})",
+            names.len()
+        ))
+    } else {
+        Exit::Blocked(format!("failed: {} (seed {seed})", failed.join(", ")))
+    })
+}
+
+/// How the run of one target ended, and what there is to print.
+enum Ended {
+    Clean(String),
+    Failed(String),
+}
+
+struct Job<'j> {
+    binary: &'j Path,
+    root: &'j Path,
+    seconds: u64,
+    seed: u64,
+}
+
+impl Job<'_> {
+    fn run(&self, name: &str) -> anyhow::Result<Ended> {
+        let folder = self.root.join("target/fuzz").join(name);
+        let deadline = Duration::from_secs(self.seconds) + GRACE;
+        let mut child = Launch::new(self.binary)
+            .args(["run", name, "--seconds", &self.seconds.to_string()])
+            .args(["--seed", &self.seed.to_string(), "--output"])
+            .arg(&folder)
+            .directory(self.root)
+            // Each refused configuration would take one down.
+            .env_remove("RUST_BACKTRACE")
+            .env_remove("RUST_LIB_BACKTRACE")
+            .start()?;
+        let status = child.wait(deadline);
+        interrupt::check()?;
+        let output = match status {
+            Ok(status) => child.output(status),
+            Err(error) => return Ok(crashed(name, &folder, &format!("{error:#}"))),
+        };
+        match output.status.code() {
+            Some(0) => Ok(Ended::Clean(output.stdout.text())),
+            Some(1) => Ok(Ended::Failed(failed(name, &folder, &output))),
+            Some(code) => bail!(
+                "the target `{name}` could not run (exit {code}): {}",
+                output.stderr.text().trim()
+            ),
+            None => Ok(crashed(
+                name,
+                &folder,
+                &format!("the process died ({})", output.status),
+            )),
+        }
+    }
+}
+
+/// What a target printed, and the command that repeats its failure.
+fn failed(name: &str, folder: &Path, output: &Output) -> String {
+    let said = output.stdout.text();
+    let file = said
+        .split('`')
+        .rev()
+        .nth(1)
+        .map_or(folder.to_path_buf(), PathBuf::from);
+    format!("{said}{}", command(name, &file))
+}
+
+/// A target that did not live to tell: its last input is on disk.
+fn crashed(name: &str, folder: &Path, how: &str) -> Ended {
+    let file = folder.join("current");
+    Ended::Failed(format!(
+        "{name}: failed: {how}; the last input is in `{}`\n{}",
+        file.display(),
+        command(name, &file)
+    ))
+}
+
+fn command(name: &str, file: &Path) -> String {
+    let file = workspace::shown(file);
+    format!("{name}: replay it with `cargo xtask fuzz --target {name} --replay {file}`\n")
+}
+
+fn replay(binary: &Path, names: &[String], file: &Path) -> anyhow::Result<Exit> {
+    let [name] = names else {
+        bail!("--replay needs one --target, not {}", names.len());
+    };
+    let output = Launch::new(binary)
+        .args(["replay", name])
+        .arg(file)
+        .run(GRACE)?;
+    exit::print(&output.stdout.text())?;
+    Ok(match output.status.code() {
+        Some(0) => Exit::Fine(format!("`{}` passes {name}", file.display())),
+        Some(2) => Exit::Unusable(output.stderr.text().trim().to_owned()),
+        _ => Exit::Blocked(format!(
+            "`{}` fails {name} ({})",
+            file.display(),
+            output.status
+        )),
+    })
+}
+
+/// The targets that were asked for, of those that there are; all when none was.
+fn chosen(binary: &Path, asked: &[String]) -> anyhow::Result<Vec<String>> {
+    let listed = Launch::new(binary).arg("list").run(GRACE)?.success()?;
+    let text = listed.stdout.text();
+    let all: Vec<String> = text.lines().map(str::to_owned).collect();
+    ensure!(!all.is_empty(), "`{}` lists no target", binary.display());
+    for name in asked {
+        ensure!(
+            all.contains(name),
+            "there is no fuzz target `{name}`; there are {}",
+            all.join(", ")
+        );
+    }
+    Ok(if asked.is_empty() {
+        all
+    } else {
+        asked.to_vec()
+    })
+}
+
+/// Does `work` for each name, as many at once as there are cores, and keeps their order.
+fn at_once<T: Send>(names: &[String], work: impl Fn(&str) -> T + Sync) -> Vec<(String, T)> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::new());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..cores.min(names.len()) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(name) = names.get(index) else { return };
+                    let result = work(name);
+                    done.lock().unwrap().push((index, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter()
+        .map(|(index, result)| (names[index].clone(), result))
+        .collect()
+}
+
+fn clock() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    // A number that is easily copied, and another one each second.
+    now.as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_keep_the_order_of_the_names() {
+        let names: Vec<String> = (0..20).map(|name| name.to_string()).collect();
+        let results = at_once(&names, |name| format!("{name}!"));
+        let expected: Vec<(String, String)> = names
+            .iter()
+            .map(|name| (name.clone(), format!("{name}!")))
+            .collect();
+        assert_eq!(results, expected);
+    }
+
+    #[test]
+    fn a_failure_comes_with_the_command_that_repeats_it() {
+        let command = command("seal", Path::new("/elsewhere/0123"));
+        assert!(command.contains("cargo xtask fuzz --target seal --replay /elsewhere/0123"));
+        let Ended::Failed(said) = crashed("seal", Path::new("/elsewhere"), "signal: 11") else {
+            panic!("a crash is a failure")
+        };
+        assert!(
+            said.contains("signal: 11; the last input is in `/elsewhere/current`"),
+            "{said}"
+        );
+    }
+}
