@@ -90,6 +90,7 @@ const STEPS: &[Step] = &[
     Step::cargo(TESTS, &["test", "--workspace", "--locked"]),
     Step::cargo("metrics smoke run", &["xtask", "metrics", "--quick"]),
     Step::cargo("fuzz targets", &["xtask", "fuzz", "--seconds", "10"]),
+    Step::cargo("soak", &["xtask", "soak", "--minutes", "1"]),
 ];
 
 /// Runs the steps until one fails; that is exit 1.

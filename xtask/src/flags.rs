@@ -30,6 +30,8 @@ pub enum Command {
     Test(Test),
     /// Check generated and changed inputs against the fuzz targets
     Fuzz(Fuzz),
+    /// Run the proxy under mixed load with faults and kills, and count everything
+    Soak(Soak),
     /// Run all that CI checks
     Ci(Ci),
     /// Remove what a killed run left behind; started by the tools layer alone.
@@ -172,6 +174,31 @@ pub struct Fuzz {
     /// Check this one input instead, against the one `--target`
     #[arg(long, value_name = "FILE", requires = "targets")]
     pub replay: Option<PathBuf>,
+}
+
+/// How long to soak.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What the processes wrote is left in target/soak. Exit codes: 0 everything adds up; 1 something does \
+not; 2 misuse, or it could not run.")]
+pub struct Soak {
+    /// How long, in minutes
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = minutes)]
+    pub minutes: f64,
+    /// Repeat the events of an earlier run [default: from the clock]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Cargo profile to build with
+    #[arg(long, value_name = "NAME", default_value = "release")]
+    pub profile: String,
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let sensible = (0.1..=24.0 * 60.0).contains(&minutes);
+    sensible
+        .then_some(minutes)
+        .ok_or_else(|| "give minutes from 0.1 to 1440".to_owned())
 }
 
 /// A value of `--tier`.

@@ -9,6 +9,7 @@ mod image;
 mod interrupt;
 mod metrics;
 mod progress;
+mod soak;
 mod test;
 #[cfg(test)]
 mod tidy;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Image(image) => image::run(&image),
         Command::Test(test) => test::run(&test),
         Command::Fuzz(fuzz) => fuzz::run(&fuzz),
+        Command::Soak(soak) => soak::run(&soak),
         Command::Ci(ci) => ci::run(&ci),
         Command::Reap => {
             tools::process::reaper_main();

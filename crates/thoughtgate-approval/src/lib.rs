@@ -38,6 +38,7 @@ mod settings;
 mod slack;
 mod store;
 mod text;
+mod vote;
 
 pub use approvals::{Approvals, Observer};
 pub use claim::Claim;

@@ -34,6 +34,16 @@ pub fn parse(text: &str) -> Option<Json> {
     (reader.at == text.len()).then_some(value)
 }
 
+/// The value that `text` begins with, whatever follows it: some libraries read no further.
+pub fn parse_start(text: &str) -> Option<Json> {
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+    };
+    reader.value(0)
+}
+
 struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],

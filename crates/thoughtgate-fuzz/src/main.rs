@@ -10,6 +10,7 @@ mod mutate;
 mod random;
 mod readers;
 mod runner;
+mod sse;
 mod targets;
 
 use std::fmt::Write as _;

@@ -4,6 +4,7 @@ mod arguments;
 mod canonical;
 mod configuration;
 mod envelope;
+mod lists;
 mod press;
 mod seal;
 
@@ -25,6 +26,8 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     envelope::TARGET,
+    lists::WHOLE,
+    lists::STREAM,
     arguments::TARGET,
     canonical::TARGET,
     seal::TARGET,

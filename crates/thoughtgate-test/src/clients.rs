@@ -119,7 +119,7 @@ async fn again_and_again(
         };
         // A client whose proxy is gone is no news: it is taken down and tries again.
         let end = call.make(role).await.unwrap_or_else(|_| "lost".to_owned());
-        let line = json!({ "role": role.name(), "mark": call.mark, "end": end });
+        let line = json!({ "role": role.name(), "mark": call.mark, "how": end });
         (&clients.journal).write_all(format!("{line}\n").as_bytes())?;
         count += 1;
         tokio::time::sleep(spread(rest, count)).await;

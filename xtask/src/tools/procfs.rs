@@ -6,6 +6,8 @@
 mod sampler;
 mod system;
 
+use anyhow::Context as _;
+
 pub use sampler::{Sampler, Trace};
 
 /// Resident memory of a process now (`VmRSS`), in bytes.
@@ -25,6 +27,14 @@ pub fn peak_rss_bytes(pid: u32) -> anyhow::Result<u64> {
 /// When the process is gone, or the kernel does not allow it.
 pub fn reset_peak(pid: u32) -> anyhow::Result<()> {
     system::reset_peak(pid)
+}
+
+/// Descriptors that a process has open.
+pub fn descriptors(pid: u32) -> anyhow::Result<u64> {
+    let folder = format!("/proc/{pid}/fd");
+    let entries = std::fs::read_dir(&folder)
+        .with_context(|| format!("failed to read `{folder}` of process {pid}"))?;
+    Ok(entries.count() as u64)
 }
 
 /// When a process started, in ticks of the kernel since it booted: a later process may have the same

@@ -18,8 +18,9 @@ use anyhow::{Context as _, ensure};
 
 use super::process::{Child, Launch, Stream};
 
+pub use exposition::sum;
 pub use proxy::{Proxy, Setup};
-pub use slack::{Slack, TOKEN as SLACK_TOKEN};
+pub use slack::{Posted, Slack, TOKEN as SLACK_TOKEN};
 pub use startup::{free_address, is_ready, startup};
 pub use upstream::Upstream;
 
@@ -114,6 +115,17 @@ impl Server {
             self.check_running()?;
         }
         answer.with_context(|| format!("failed to ask {} at `{url}`", self.name))
+    }
+
+    /// Changes the knobs of a double.
+    fn turn(&mut self, knobs: &serde_json::Value) -> anyhow::Result<()> {
+        let (status, body) = self.post("/control/knobs", knobs)?;
+        ensure!(
+            status == 200,
+            "{} refused the knobs {knobs}: {body}",
+            self.name
+        );
+        Ok(())
     }
 
     /// The body of a GET that must be answered with 200.

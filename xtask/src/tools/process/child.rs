@@ -196,6 +196,11 @@ impl Child {
         }
     }
 
+    /// What it has said on standard error by now.
+    pub fn said_on_stderr(&self) -> String {
+        self.stderr.get().text()
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(group) = i32::try_from(self.process.id())
             .ok()

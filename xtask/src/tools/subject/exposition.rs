@@ -10,6 +10,21 @@ pub(super) fn value(text: &str, name: &str) -> Option<f64> {
     values.next()?.split_whitespace().next()?.parse().ok()
 }
 
+/// The sum of all samples of the family `name`, whatever their labels; none when there is none.
+pub fn sum(text: &str, name: &str) -> Option<f64> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let samples = lines.filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let rest = match rest.strip_prefix('{') {
+            Some(labelled) => labelled.split_once('}')?.1,
+            None => rest,
+        };
+        let value = rest.strip_prefix(' ')?.split_whitespace().next()?;
+        value.parse::<f64>().ok()
+    });
+    samples.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +55,12 @@ thoughtgate_policies 10
         check("thoughtgate_policies", Some(10.0));
         check("thoughtgate_decisions_total", None);
         check("thoughtgate_polic", None);
+    }
+
+    #[test]
+    fn the_samples_of_a_family_are_added_up() {
+        assert_eq!(sum(TEXT, "thoughtgate_decisions_total"), Some(12.0));
+        assert_eq!(sum(TEXT, "thoughtgate_policies"), Some(10.0));
+        assert_eq!(sum(TEXT, "thoughtgate_decisions"), None);
     }
 }

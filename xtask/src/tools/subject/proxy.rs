@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -60,7 +61,12 @@ pub struct Proxy {
 impl Proxy {
     /// Starts it on a free port and waits until it is ready.
     pub fn start(setup: &Setup) -> anyhow::Result<Proxy> {
-        let launch = setup.launch("127.0.0.1:0");
+        Proxy::start_at(setup, "127.0.0.1:0")
+    }
+
+    /// Starts it on `listen` and waits until it is ready.
+    pub fn start_at(setup: &Setup, listen: &str) -> anyhow::Result<Proxy> {
+        let launch = setup.launch(listen);
         let server = Server::start("the proxy", launch, Stream::Stderr, announced)?;
         let mut proxy = Proxy { server };
         proxy.wait_ready()?;
@@ -118,6 +124,21 @@ impl Proxy {
         let text = self.server.get_ok("/metrics")?;
         exposition::value(&text, name)
             .with_context(|| format!("failed to find `{name}` in what `/metrics` says"))
+    }
+
+    /// What it has said on standard error.
+    pub fn stderr(&self) -> String {
+        self.server.child.said_on_stderr()
+    }
+
+    /// The text of `/metrics`, to be read with [`super::sum`].
+    pub fn metrics(&mut self) -> anyhow::Result<String> {
+        self.server.get_ok("/metrics")
+    }
+
+    /// Asks it to finish what is in flight and end; how it ended, none when it had to be killed.
+    pub fn stop(self, grace: Duration) -> Option<ExitStatus> {
+        self.server.child.stop(grace)
     }
 
     /// An error with its exit status and last words when it has died.

@@ -24,7 +24,17 @@ pub struct Slack {
 pub struct Posted {
     /// When the call had arrived, in microseconds of Unix time.
     received_at_us: u64,
-    posted: Content,
+    #[serde(rename = "posted")]
+    content: Content,
+    #[serde(default)]
+    reactions: Vec<Reaction>,
+}
+
+/// What somebody added to a message.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Reaction {
+    /// Such as `white_check_mark`.
+    pub name: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -52,6 +62,11 @@ impl Slack {
         self.server.url("/api")
     }
 
+    /// Changes how it answers and what it decides from now on.
+    pub fn turn(&mut self, knobs: &Value) -> anyhow::Result<()> {
+        self.server.turn(knobs)
+    }
+
     /// All messages, in order of arrival.
     pub fn messages(&mut self) -> anyhow::Result<Vec<Posted>> {
         let text = self.server.get_ok("/control/messages")?;
@@ -66,13 +81,23 @@ impl Posted {
         UNIX_EPOCH + Duration::from_micros(self.received_at_us)
     }
 
+    /// Whether a reaction of this name was added to it.
+    pub fn has(&self, reaction: &str) -> bool {
+        self.reactions.iter().any(|added| added.name == reaction)
+    }
+
+    /// Its blocks, as JSON.
+    pub fn blocks(&self) -> String {
+        self.content.blocks.to_string()
+    }
+
     /// What a notification shows of it.
     pub fn text(&self) -> &str {
-        &self.posted.text
+        &self.content.text
     }
 
     /// Whether any of its blocks shows `text`.
     pub fn shows(&self, text: &str) -> bool {
-        self.posted.blocks.to_string().contains(text)
+        self.content.blocks.to_string().contains(text)
     }
 }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Server;
 use crate::tools::process::{Launch, Stream};
@@ -36,6 +36,24 @@ impl Upstream {
         Ok(upstream)
     }
 
+    /// Starts it on `address`, with a line for each call that arrives appended to `ledger`.
+    pub fn with_ledger(
+        release_dir: &Path,
+        address: SocketAddr,
+        ledger: &Path,
+    ) -> anyhow::Result<Upstream> {
+        let launch = Launch::new(release_dir.join("mock-mcp"))
+            .args(["--listen", &address.to_string(), "--ledger"])
+            .arg(ledger);
+        let server = Server::start("the upstream double", launch, Stream::Stdout, announced)?;
+        Ok(Upstream { server })
+    }
+
+    /// Changes how it answers what arrives from now on.
+    pub fn turn(&mut self, knobs: &Value) -> anyhow::Result<()> {
+        self.server.turn(knobs)
+    }
+
     /// Its MCP endpoint.
     pub fn url(&self) -> String {
         self.server.url("/mcp")
@@ -43,13 +61,7 @@ impl Upstream {
 
     /// Changes the time that it takes over each request that arrives from now on.
     pub fn set_service_time(&mut self, service_time: Duration) -> anyhow::Result<()> {
-        let knobs = json!({ "service_time_us": u64::try_from(service_time.as_micros())? });
-        let (status, body) = self.server.post("/control/knobs", &knobs)?;
-        ensure!(
-            status == 200,
-            "the upstream double refused a service time: {body}"
-        );
-        Ok(())
+        self.turn(&json!({ "service_time_us": u64::try_from(service_time.as_micros())? }))
     }
 
     /// What has reached it.

@@ -1,0 +1,114 @@
+//! `cargo xtask soak`: the proxy under mixed load for minutes, with reloads, approvals, clients that
+//! leave, an upstream that fails and kills, and then a count of everything.
+//!
+//! Starts processes and reads what they wrote; sends no request of its own but questions.
+
+mod judge;
+mod records;
+mod scene;
+mod schedule;
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+
+use crate::exit::{self, Exit};
+use crate::tools::cargo;
+use crate::{flags, interrupt, workspace};
+
+use judge::{Growth, faults};
+use scene::{Scene, Surroundings};
+use schedule::{Event, Schedule};
+
+/// How much of the time the proxy is killed now and then; after that it lives on, so that growth
+/// can be seen.
+const KILLING: f64 = 0.4;
+/// Not sampled at the start of the steady part: pools and caches fill.
+const WARM_UP: f64 = 0.1;
+const TICK: Duration = Duration::from_millis(100);
+const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+
+/// Runs it; what does not add up is exit 1.
+pub fn run(flags: &flags::Soak) -> anyhow::Result<Exit> {
+    interrupt::install()?;
+    let root = workspace::root();
+    let packages = ["thoughtgate", "thoughtgate-test"];
+    let programs = cargo::build_profile(&root, &flags.profile, &packages)?;
+    let folder = root.join("target/soak");
+    clear(&folder)?;
+    let seed = flags.seed.unwrap_or_else(clock);
+    let time = Duration::from_secs_f64(flags.minutes * 60.0);
+    eprintln!("soak: {} min, seed {seed}", flags.minutes);
+    let surroundings = Surroundings {
+        programs,
+        folder: folder.clone(),
+    };
+    let mut scene = Scene::start(surroundings)?;
+    let growth = drive(&mut scene, seed, time)?;
+    eprintln!("soak: stopping");
+    let records = scene.finish()?;
+    let found = faults(&records, &growth);
+    exit::print(&format!("{}\n", records.summary(&growth)))?;
+    let what = format!("{} min, seed {seed}", flags.minutes);
+    if found.is_empty() {
+        return Ok(Exit::Fine(format!("everything adds up ({what})")));
+    }
+    for fault in &found {
+        exit::print(&format!("fault: {fault}\n"))?;
+    }
+    Ok(Exit::Blocked(format!(
+        "{} faults ({what}); the records are in `{}`",
+        found.len(),
+        workspace::shown(&folder)
+    )))
+}
+
+/// Lets things happen until the time is over, and samples memory and descriptors of what lives on.
+fn drive(scene: &mut Scene, seed: u64, time: Duration) -> anyhow::Result<Growth> {
+    let started = Instant::now();
+    let mut schedule = Schedule::new(seed);
+    let mut growth = Growth::default();
+    let mut sampled = started;
+    let mut told = 0;
+    while started.elapsed() < time {
+        interrupt::check()?;
+        let share = started.elapsed().as_secs_f64() / time.as_secs_f64();
+        for event in schedule.due(started.elapsed()) {
+            if share < KILLING || !matches!(event, Event::Kill) {
+                scene.happen(event)?;
+            }
+        }
+        if sampled.elapsed() >= SAMPLE_EVERY {
+            sampled = Instant::now();
+            let sample = scene.sample()?;
+            if share > KILLING + WARM_UP {
+                growth.add(sample);
+            }
+        }
+        let minute = started.elapsed().as_secs() / 60;
+        if minute > told {
+            told = minute;
+            eprintln!("soak: {minute} min: {}", scene.progress());
+        }
+        std::thread::sleep(TICK);
+    }
+    Ok(growth)
+}
+
+/// An empty folder for the records of this run.
+fn clear(folder: &Path) -> anyhow::Result<()> {
+    let shown = folder.display();
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("failed to remove `{shown}`"));
+        }
+        _ => {}
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("failed to make `{shown}`"))
+}
+
+fn clock() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
+}

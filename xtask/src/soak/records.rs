@@ -1,0 +1,229 @@
+//! What the processes of a soak have written, read back: calls that reached the upstream, ends that
+//! clients saw, words of approvers, audit lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::judge::Growth;
+use crate::tools::subject::{self, Posted};
+
+/// Everything that is counted.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// How often each call reached the upstream, by tool and mark.
+    pub executed: BTreeMap<(String, String), u64>,
+    /// What clients did, and how it ended.
+    pub ends: Vec<End>,
+    /// Marks of calls that were shown to an approver.
+    pub asked: BTreeSet<String>,
+    /// Those to which one said yes.
+    pub approved: BTreeSet<String>,
+    pub lives: Vec<Life>,
+    pub reloads: u64,
+}
+
+/// One call of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct End {
+    pub role: String,
+    pub mark: String,
+    pub how: String,
+}
+
+/// One process of the proxy, from its start to its end.
+#[derive(Debug, Default)]
+pub struct Life {
+    pub audit: PathBuf,
+    /// Decisions that it had counted when it was last asked.
+    pub decisions: u64,
+    pub panics: u64,
+    /// Lines that it counted as lost itself.
+    pub dropped: u64,
+    /// Decisions in its audit.
+    pub lines: u64,
+    /// Approvals that it used up, by its audit.
+    pub used: u64,
+    pub killed: bool,
+    pub ended_well: bool,
+    pub stderr: String,
+}
+
+impl Life {
+    pub fn new(audit: PathBuf) -> Life {
+        Life {
+            audit,
+            ..Life::default()
+        }
+    }
+
+    /// Takes down what `/metrics` says.
+    pub fn take(&mut self, metrics: &str) -> anyhow::Result<()> {
+        let count = |name: &str| {
+            let value = subject::sum(metrics, name);
+            value.with_context(|| format!("failed to find `{name}` in `/metrics`"))
+        };
+        self.decisions = whole(count("thoughtgate_decisions_total")?);
+        self.panics = whole(count("thoughtgate_panics_total")?);
+        self.dropped = whole(count("thoughtgate_audit_dropped_total")?);
+        Ok(())
+    }
+}
+
+impl Records {
+    pub fn read(
+        ledger: &Path,
+        journal: &Path,
+        messages: &[Posted],
+        lives: Vec<Life>,
+        reloads: u64,
+    ) -> anyhow::Result<Records> {
+        let mut records = Records {
+            lives,
+            reloads,
+            ..Records::default()
+        };
+        for line in lines(ledger)? {
+            let call: Value = serde_json::from_str(&line)
+                .with_context(|| format!("failed to read the ledger's line {line}"))?;
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let key = (text(&call["name"]), text(&call["arguments"]["mark"]));
+            *records.executed.entry(key).or_default() += 1;
+        }
+        for line in lines(journal)? {
+            let end = serde_json::from_str(&line);
+            records
+                .ends
+                .push(end.with_context(|| format!("failed to read the journal's line {line}"))?);
+        }
+        for message in messages {
+            for mark in marks(&message.blocks()) {
+                if message.has("white_check_mark") {
+                    records.approved.insert(mark.clone());
+                }
+                records.asked.insert(mark);
+            }
+        }
+        for life in &mut records.lives {
+            let audit = lines(&life.audit)?;
+            life.lines = count(&audit, &["forward", "reject", "approve", "error"]);
+            life.used = count(&audit, &["executing"]);
+        }
+        Ok(records)
+    }
+
+    /// One line with the figures.
+    pub fn summary(&self, growth: &Growth) -> String {
+        let sum = |of: fn(&Life) -> u64| self.lives.iter().map(of).sum::<u64>();
+        let kills = self.lives.iter().filter(|life| life.killed).count();
+        let with_approval = self
+            .executed
+            .keys()
+            .filter(|(tool, _)| tool == "deploy")
+            .count();
+        format!(
+            "{} calls of clients, {} decisions, {} audit lines ({} lost in {kills} kills), \
+             {} approvals asked for, {} granted, {} used, {with_approval} calls made with one, \
+             {} reloads; {}",
+            self.ends.len(),
+            sum(|life| life.decisions),
+            sum(|life| life.lines),
+            self.lives.iter().map(Life::lost).sum::<u64>(),
+            self.asked.len(),
+            self.approved.len(),
+            sum(|life| life.used),
+            self.reloads,
+            growth.describe()
+        )
+    }
+}
+
+impl Life {
+    /// Decisions that it had counted and that are not in its audit.
+    pub fn lost(&self) -> u64 {
+        self.decisions.saturating_sub(self.lines)
+    }
+}
+
+fn lines(path: &Path) -> anyhow::Result<Vec<String>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("failed to read `{}`", path.display()))?;
+    // A process that was killed may have left half a line.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    Ok(whole
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Audit lines with one of these decisions.
+fn count(audit: &[String], decisions: &[&str]) -> u64 {
+    let said = |line: &&String| {
+        let line: Value = serde_json::from_str(line).unwrap_or_default();
+        line["decision"]
+            .as_str()
+            .is_some_and(|decision| decisions.contains(&decision))
+    };
+    audit.iter().filter(said).count() as u64
+}
+
+/// The marks of calls, such as `held-7-12`, in the text of a message.
+fn marks(text: &str) -> Vec<String> {
+    let part =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let is_mark = |word: &&str| {
+        let mut parts = word.split('-');
+        let number = |part: Option<&str>| part.is_some_and(|part| part.parse::<u64>().is_ok());
+        let role = parts
+            .next()
+            .is_some_and(|role| role.chars().all(|letter| letter.is_ascii_lowercase()));
+        role && number(parts.next()) && number(parts.next()) && parts.next().is_none()
+    };
+    text.split(|letter| !part(letter))
+        .filter(is_mark)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count"
+)]
+fn whole(value: f64) -> u64 {
+    value as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_found_in_whatever_a_message_looks_like() {
+        let blocks = r#"[{"text":"*Agent* `held-7` calls `deploy` with ```{\"mark\": \"held-7-12\"}``` at 12-30"}]"#;
+        assert_eq!(marks(blocks), ["held-7-12"]);
+    }
+
+    #[test]
+    fn half_a_line_at_the_end_is_no_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(
+            file.path(),
+            "{\"decision\":\"forward\"}\n{\"decision\":\"executing\"}\n{\"dec",
+        )
+        .unwrap();
+        let audit = lines(file.path()).unwrap();
+        assert_eq!(
+            (
+                count(&audit, &["forward"]),
+                count(&audit, &["executing"]),
+                audit.len()
+            ),
+            (1, 1, 2)
+        );
+    }
+}
