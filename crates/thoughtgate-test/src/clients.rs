@@ -232,7 +232,7 @@ impl Call<'_> {
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","method":"ping"}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","Name":"deploy"}}"#,
             r#"[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"deploy"}}]"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","_meta":{"progressToken":1e999}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo\u0000"}}"#,
         ];
         let body = BODIES[usize::try_from(self.count).unwrap_or(0) % BODIES.len()];
         let headers = [("x-agent", self.agent.as_str())];
