@@ -49,14 +49,15 @@ pub fn check_groups(options: &Options) -> Result<(), LoadError> {
                         .to_owned(),
                 );
             }
-            if let Some(member) = members.iter().find(|member| is_blank(member)) {
-                return refuse(
-                    group,
-                    format!("the member `{member}` is empty or has spaces around it"),
-                );
-            }
-            if let Some(member) = members.iter().find(|member| member.contains('*')) {
-                return refuse(group, format!("the member `{member}` {NO_PATTERN}"));
+            for (number, member) in (1..).zip(members) {
+                // Members are named by their place: the configuration's values are printed nowhere.
+                if is_blank(member) {
+                    let problem = format!("member {number} is empty or has spaces around it");
+                    return refuse(group, problem);
+                }
+                if member.contains('*') {
+                    return refuse(group, format!("member {number} {NO_PATTERN}"));
+                }
             }
         }
     }

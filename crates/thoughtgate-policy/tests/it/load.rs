@@ -240,5 +240,6 @@ fn groups_are_as_they_read() {
         let error = Engine::load(&[], &options).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
         assert!(error.contains("`tool_groups`"), "{error}");
+        assert!(!error.contains("get_*"), "quotes a value: {error}");
     }
 }
