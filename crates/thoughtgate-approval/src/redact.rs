@@ -2,10 +2,11 @@
 //! were written, secrets left out. What is left out here is stored nowhere, unless the request's
 //! body is kept for a later answer.
 
-use std::fmt;
+mod cursor;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use cursor::Cursor;
 
 use crate::text::{cut, visible};
 
@@ -120,13 +121,14 @@ pub(crate) fn render(
         };
     }
     let mut printer = Printer {
+        cursor: Cursor::new(arguments.get()),
         redaction,
         bytes_max,
         out: String::new(),
         path: Vec::new(),
         full: false,
     };
-    printer.value(arguments, 0);
+    printer.value(0);
     Shown {
         text: printer.out,
         complete: !printer.full,
@@ -134,6 +136,7 @@ pub(crate) fn render(
 }
 
 struct Printer<'a> {
+    cursor: Cursor<'a>,
     redaction: &'a Redaction,
     bytes_max: usize,
     out: String,
@@ -142,63 +145,59 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    fn value(&mut self, raw: &RawValue, depth: usize) {
-        let text = raw.get();
-        match text.as_bytes().first() {
+    /// Prints the value at the cursor; what comes after it is read only while there is room.
+    fn value(&mut self, depth: usize) {
+        match self.cursor.peek() {
             Some(b'{' | b'[') if depth >= DEPTH_MAX => {
                 self.push("[nested too deeply to show]");
                 self.full = true;
             }
-            Some(b'{') => match members(text) {
-                Some(members) => self.object(&members, depth),
-                None => self.push(&visible(text)),
-            },
-            Some(b'[') => match serde_json::from_str::<Vec<&RawValue>>(text) {
-                Ok(items) => self.array(&items, depth),
-                Err(_) => self.push(&visible(text)),
-            },
-            Some(b'"') => match serde_json::from_str::<String>(text) {
-                Ok(string) => self.string(&string),
-                Err(_) => self.push(&visible(text)),
-            },
-            _ => self.push(&visible(text)),
-        }
-    }
-
-    fn object(&mut self, members: &[(String, &RawValue)], depth: usize) {
-        self.push("{");
-        for (index, (name, value)) in members.iter().enumerate() {
-            if self.full {
-                return;
+            Some(b'{') => self.items(depth, true),
+            Some(b'[') => self.items(depth, false),
+            _ => {
+                let scalar = self.cursor.scalar();
+                self.scalar(scalar);
             }
-            self.start_item(index, depth);
-            self.string(name);
-            self.push(": ");
-            self.item(name.clone(), Some(name), value, depth);
         }
-        self.end(members.is_empty(), depth, "}");
     }
 
-    fn array(&mut self, items: &[&RawValue], depth: usize) {
-        self.push("[");
-        for (index, value) in items.iter().enumerate() {
-            if self.full {
-                return;
-            }
-            self.start_item(index, depth);
-            self.item(index.to_string(), None, value, depth);
-        }
-        self.end(items.is_empty(), depth, "]");
-    }
-
-    fn item(&mut self, segment: String, name: Option<&str>, value: &RawValue, depth: usize) {
-        self.path.push(segment);
-        if self.redaction.hides(&self.path, name) {
-            self.push(REDACTED);
+    /// Prints the object or array at the cursor.
+    fn items(&mut self, depth: usize, is_object: bool) {
+        let (open, close) = if is_object {
+            (b'{', b'}')
         } else {
-            self.value(value, depth + 1);
+            (b'[', b']')
+        };
+        self.cursor.eat(open);
+        self.push(if is_object { "{" } else { "[" });
+        let mut count = 0;
+        while !self.cursor.eat(close) {
+            if self.full {
+                return;
+            }
+            self.cursor.eat(b',');
+            self.start_item(count, depth);
+            let name = if is_object {
+                let quoted = self.cursor.scalar();
+                self.scalar(quoted);
+                self.push(": ");
+                self.cursor.eat(b':');
+                Some(serde_json::from_str(quoted).unwrap_or_else(|_| quoted.to_owned()))
+            } else {
+                None
+            };
+            self.path
+                .push(name.clone().unwrap_or_else(|| count.to_string()));
+            if self.redaction.hides(&self.path, name.as_deref()) {
+                self.cursor.skip();
+                self.push(REDACTED);
+            } else {
+                self.value(depth + 1);
+            }
+            self.path.pop();
+            count += 1;
         }
-        self.path.pop();
+        self.end(count == 0, depth, if is_object { "}" } else { "]" });
     }
 
     fn start_item(&mut self, index: usize, depth: usize) {
@@ -220,10 +219,12 @@ impl Printer<'_> {
         self.push(&"  ".repeat(depth.min(INDENT_MAX)));
     }
 
-    fn string(&mut self, string: &str) {
+    /// Prints a string with its quotes, or another value that has no parts.
+    fn scalar(&mut self, text: &str) {
         // serde_json spells newlines and the like the way everyone knows; the rest is ours.
-        let quoted = serde_json::to_string(string).unwrap_or_default();
-        self.push(&visible(&quoted));
+        let spelled = serde_json::from_str::<String>(text).ok();
+        let spelled = spelled.and_then(|string| serde_json::to_string(&string).ok());
+        self.push(&visible(spelled.as_deref().unwrap_or(text)));
     }
 
     fn push(&mut self, text: &str) {
@@ -237,27 +238,6 @@ impl Printer<'_> {
         self.out.push_str(cut(text, room));
         self.full = true;
     }
-}
-
-/// The members of an object in the order they were sent.
-fn members(text: &str) -> Option<Vec<(String, &RawValue)>> {
-    struct Members;
-    impl<'de> Visitor<'de> for Members {
-        type Value = Vec<(String, &'de RawValue)>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Vec::new();
-            while let Some(member) = map.next_entry()? {
-                members.push(member);
-            }
-            Ok(members)
-        }
-    }
-    serde_json::Deserializer::from_str(text)
-        .deserialize_map(Members)
-        .ok()
 }
 
 #[cfg(test)]
@@ -309,6 +289,16 @@ mod tests {
             !shown(&json, &Redaction::default(), 99_999)
                 .text
                 .contains("hidden")
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_no_text_shows_and_hides_nothing_else() {
+        let json = r#"{"\ud800":[1],"password":{"a":[{"b":"hidden"}]},"c":2}"#;
+        let shown = shown(json, &Redaction::default(), 999);
+        assert_eq!(
+            shown.text,
+            "{\n  \"\\ud800\": [\n    1\n  ],\n  \"password\": \"[redacted]\",\n  \"c\": 2\n}"
         );
     }
 
