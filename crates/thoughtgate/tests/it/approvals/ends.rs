@@ -1,6 +1,7 @@
 //! Ends that are no approval: rejected, expired, withdrawn, refused by the policies meanwhile.
 
 use serde_json::json;
+use thoughtgate_test::mock_mcp::Canned;
 
 use super::{
     APPROVER, Message, STRANGER, Scene, come_back, held_call, retried_call, task_call, task_end,
@@ -257,4 +258,41 @@ async fn a_stop_ends_the_wait_at_once_and_says_so() {
         !cut_off.iter().any(|line| line.contains("cut off")),
         "{cut_off:?}"
     );
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_says_that_the_call_was_made() {
+    let encoded = Canned {
+        status: 200,
+        headers: vec![
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("content-encoding".to_owned(), "gzip".to_owned()),
+        ],
+        body: "not JSON".to_owned(),
+    };
+    let says_so = |end: &serde_json::Value, scene: &Scene| {
+        let text = end["error"]["message"].as_str().unwrap();
+        assert!(text.contains("the call was made"), "{end}");
+        let asked = scene.upstream.requests();
+        assert_eq!(asked[0].header("accept-encoding"), Some("identity"));
+        assert_eq!(asked.len(), 1);
+    };
+    let scene = Scene::new();
+    scene
+        .upstream
+        .turn(|knobs| knobs.canned = Some(encoded.clone()));
+    let proxy = scene.start();
+    let held = held_call().header("accept-encoding", "gzip");
+    let mut held = held.open(&proxy).await;
+    scene.approve().await;
+    says_so(&held.next_data().await.unwrap().json(), &scene);
+
+    let scene = Scene::new();
+    scene.upstream.turn(|knobs| knobs.canned = Some(encoded));
+    let proxy = scene.start();
+    let task = task_call().header("accept-encoding", "gzip");
+    let task = task.send(&proxy).await.json();
+    scene.approve().await;
+    let end = task_end(&proxy, task["result"]["taskId"].as_str().unwrap()).await;
+    says_so(&end, &scene);
 }
