@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::reader;
 use crate::reads::Reads;
+use crate::time::rfc3339;
 
 /// The context of one call, or why it has none.
 pub fn context(
@@ -28,7 +29,7 @@ pub fn context(
     };
     pairs.push(("arguments".to_owned(), record));
     if reads.now {
-        let text = humantime::format_rfc3339_millis(now).to_string();
+        let text = rfc3339(now).ok_or("the system's clock is before 1970 or after 9999")?;
         pairs.push(("now".to_owned(), RestrictedExpression::new_datetime(text)));
     }
     Context::from_pairs(pairs).map_err(|_| "the arguments cannot be given to Cedar".to_owned())

@@ -21,7 +21,9 @@ mod rule;
 mod schema;
 mod similar;
 mod slice;
+mod time;
 mod types;
 
 pub use engine::{Decision, Engine, Options, Outcome, Plain, Query, Source, Target};
 pub use error::LoadError;
+pub use time::rfc3339;

@@ -16,6 +16,7 @@ use crate::overlay::{self, Setting};
 
 mod approval;
 mod audit;
+mod duration;
 pub mod yaml;
 
 pub use approval::{Approval, MEMORY, Slack};
@@ -119,22 +120,22 @@ pub struct Limits {
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// For a request's head, an idle connection included.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub head: Duration,
     /// For a request's body.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub body: Duration,
     /// For connecting to the upstream.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub connect: Duration,
     /// For the upstream's response head, and for a list or event that is held to be filtered.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub response: Duration,
     /// Between probes of the upstream.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub probe_interval: Duration,
     /// For what is in flight at a stop.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub drain: Duration,
 }
 

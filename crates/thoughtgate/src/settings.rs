@@ -10,6 +10,9 @@ use thoughtgate_proxy::{
 use crate::cgroup;
 use crate::config::{self, Config};
 
+/// More than any system gives a process descriptors for.
+const CONNECTIONS_MAX: usize = 1 << 20;
+
 /// The agent's id where the configuration names none.
 const AGENT: &str = "agent";
 /// The claim that names the agent, where the configuration names none.
@@ -40,8 +43,9 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         );
     }
     ensure!(
-        config.limits.connections > 0,
-        "`limits.connections` is 0, which would refuse everything"
+        (1..=CONNECTIONS_MAX).contains(&config.limits.connections),
+        "`limits.connections` is {}; it must be between 1 and {CONNECTIONS_MAX}",
+        config.limits.connections
     );
     let limits = &config.limits;
     let largest = limits.body_bytes.max(limits.list_bytes);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use thoughtgate_approval::{Approvals, State, View};
 use thoughtgate_mcp::{Era, reply, tasks};
+use thoughtgate_policy::rfc3339;
 
 use super::deferred::Outcome;
 use super::waiting::End;
@@ -82,8 +83,8 @@ impl Task {
             id: view.id.to_string(),
             status,
             status_message: view.explain(),
-            created_at: rfc3339(view.created_ms),
-            last_updated_at: rfc3339(view.updated_ms),
+            created_at: at(view.created_ms),
+            last_updated_at: at(view.updated_ms),
             times: match era {
                 Era::Legacy => Times::Legacy {
                     ttl,
@@ -117,8 +118,19 @@ impl Task {
     }
 }
 
-/// Milliseconds since the epoch as RFC 3339.
-fn rfc3339(ms: u64) -> String {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
-    humantime::format_rfc3339_millis(time).to_string()
+/// Milliseconds since the epoch as RFC 3339; empty for those that no calendar has.
+fn at(ms: u64) -> String {
+    let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms));
+    time.and_then(rfc3339).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_no_calendar_has_is_no_panic() {
+        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(at(u64::MAX), "");
+    }
 }

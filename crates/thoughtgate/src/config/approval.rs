@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thoughtgate_approval::{Secret, Settings, SlackSettings, StoreLocation};
 
+use super::duration;
+
 /// The name of an approval store that forgets everything at a restart.
 pub const MEMORY: &str = "memory";
 
@@ -18,19 +20,19 @@ pub struct Approval {
     /// File that open approvals are kept in, or `memory`.
     pub store: PathBuf,
     /// To decide.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub timeout: Duration,
     /// From the decision to the call.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub approved_for: Duration,
     /// How long an ended approval can be asked about.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub retention: Duration,
     /// How long a call is held before its client is asked to come back.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub hold: Duration,
     /// Between signs of life on a held call.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub keep_alive: Duration,
     /// Approvals open at once.
     pub open: usize,
@@ -64,13 +66,13 @@ pub struct Slack {
     /// Reactions that deny.
     pub deny_reactions: Vec<String>,
     /// Between reads of a channel with pending approvals.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub poll_interval: Duration,
     /// Between two messages in one channel.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub post_interval: Duration,
     /// For each call to Slack.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "duration")]
     pub timeout: Duration,
     /// Signing secret; adds buttons.
     pub signing_secret: Option<String>,

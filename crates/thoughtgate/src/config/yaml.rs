@@ -164,6 +164,10 @@ mod tests {
                 "line 1, column 12: `timeouts.head`: expected a duration",
             ),
             (
+                "timeouts: {head: 1000000y}\n",
+                "line 1, column 12: `timeouts.head`: expected a duration of at most 100 years",
+            ),
+            (
                 "approval: {slack: SECRET}\n",
                 "line 1, column 19: `approval.slack`: expected a mapping",
             ),
