@@ -1,10 +1,11 @@
 //! The handle that the proxy holds: asks for approvals, waits for them, claims them. Knows nothing
 //! of HTTP, MCP messages or policies, and nothing of how approvers are reached.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use thoughtgate_panic::lock;
 use tokio::sync::mpsc;
 
 use crate::claim::Claim;
@@ -162,6 +163,7 @@ impl Approvals {
     /// The ids of approvals with a kept body as they become approved, those that already are
     /// included. One listener at a time: a later call takes over. Without a listener nothing is
     /// queued.
+    #[must_use]
     pub fn ready(&self) -> mpsc::UnboundedReceiver<Id> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let book = self.core.book();
@@ -172,11 +174,7 @@ impl Approvals {
             // The receiver is at hand, so this cannot fail.
             let _ = sender.send(record.id);
         }
-        *self
-            .core
-            .ready
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        *lock(&self.core.ready) = Some(sender);
         receiver
     }
 
@@ -201,7 +199,8 @@ impl Approvals {
     #[must_use]
     pub fn life(&self) -> Duration {
         let settings = &self.core.settings;
-        settings.timeout + settings.approved_for + settings.retention
+        let decided = settings.timeout.saturating_add(settings.approved_for);
+        decided.saturating_add(settings.retention)
     }
 
     /// The largest result that is kept for a call that is answered later, in bytes.

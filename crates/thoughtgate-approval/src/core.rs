@@ -1,9 +1,10 @@
 //! What all handles and workers share: the book, the store behind it, and the wake-up calls. Every
 //! change of an approval goes through here, so that memory, disk, counts and waiters agree.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use thoughtgate_panic::lock;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::approvals::Observer;
@@ -56,7 +57,7 @@ impl Core {
     }
 
     pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.book)
     }
 
     /// Writes down what a former process left and this one had to change.
@@ -114,7 +115,7 @@ impl Core {
     }
 
     fn announce(&self, id: Id) {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ready = lock(&self.ready);
         // A listener that went away must not leave a queue that nobody empties.
         if ready.as_ref().is_some_and(|ready| ready.send(id).is_err()) {
             *ready = None;

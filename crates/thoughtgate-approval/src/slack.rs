@@ -16,9 +16,10 @@ mod post;
 mod update;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use thoughtgate_panic::lock;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -172,7 +173,7 @@ impl Desk {
     pub(crate) fn ask(core: &Arc<Core>, channel: &str) {
         let desk = &core.desk;
         let lane = {
-            let mut lanes = desk.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut lanes = lock(&desk.lanes);
             if let Some(lane) = lanes.get(channel) {
                 lane.post.notify_one();
                 return;
@@ -204,7 +205,7 @@ impl Desk {
 
     /// Something about an approval in `channel` changed.
     pub(crate) fn wake(&self, channel: &str) {
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let lanes = lock(&self.lanes);
         if let Some(lane) = lanes.get(channel) {
             lane.poll.notify_one();
             lane.update.notify_one();

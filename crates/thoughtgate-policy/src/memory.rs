@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use hashbrown::{Equivalent, HashMap};
+use thoughtgate_panic::{read, write};
 
 use crate::slice::{Rest, Slice};
 
@@ -53,7 +54,7 @@ struct Entry {
 impl Memory {
     /// The slice for `lookup`, if it is remembered.
     pub fn get(&self, lookup: &Lookup<'_>) -> Option<Arc<Slice>> {
-        let state = self.0.read().ok()?;
+        let state = read(&self.0);
         let entry = state.entries.get(lookup)?;
         // Written once and then only read, so that workers do not fight for its cache line.
         if !entry.used.load(Ordering::Relaxed) {
@@ -64,7 +65,7 @@ impl Memory {
 
     /// What other slices with the same policies share, if there are any.
     pub fn shared(&self, numbers: &[u32]) -> Option<Arc<Rest>> {
-        let state = self.0.read().ok()?;
+        let state = read(&self.0);
         let (rest, _) = state.shared.get(numbers)?;
         Some(Arc::clone(rest))
     }
@@ -72,10 +73,7 @@ impl Memory {
     /// Remembers `slice`, and forgets others for it where there is no room.
     pub fn put(&self, lookup: &Lookup<'_>, slice: &Arc<Slice>) {
         let ids = lookup.principal.len() + lookup.resource.len();
-        let Ok(mut state) = self.0.write() else {
-            return;
-        };
-        let state = &mut *state;
+        let state = &mut *write(&self.0);
         if ids > ID_BYTES_MAX || state.entries.contains_key(lookup) {
             return;
         }

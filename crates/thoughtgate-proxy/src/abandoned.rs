@@ -8,12 +8,15 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
+use thoughtgate_panic::lock;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+
+use crate::contained;
 
 /// Of one agent: as many as it may have held open.
 const PER_AGENT_MAX: usize = 64;
@@ -78,9 +81,9 @@ impl Abandoned {
         agent: Agent,
         exchange: impl Future<Output = ()> + Send + 'static,
     ) {
-        let Ok(runtime) = Handle::try_current() else {
+        if Handle::try_current().is_err() {
             return;
-        };
+        }
         if let Some(oldest) = self.make_room(agent) {
             oldest.task.abort();
             self.cut_off.inc();
@@ -91,14 +94,14 @@ impl Abandoned {
             abandoned: Arc::clone(self),
             number,
         };
-        let task = runtime.spawn(async move {
+        let task = contained::spawn(async move {
             let _entry = entry;
             exchange.await;
         });
         self.calls().push_back(Call {
             number,
             agent,
-            task: task.abort_handle(),
+            task,
         });
     }
 
@@ -117,7 +120,7 @@ impl Abandoned {
     }
 
     fn calls(&self) -> MutexGuard<'_, VecDeque<Call>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.calls)
     }
 }
 

@@ -7,6 +7,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{Limits, Refusal, codes, parse, reply};
+use thoughtgate_panic::{Panicked, contain};
 use thoughtgate_policy::Decision;
 
 use crate::body::Body;
@@ -77,6 +78,17 @@ pub fn busy(message: &[u8], expects_answer: bool, text: &str) -> Response<Body> 
         .headers_mut()
         .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
+}
+
+/// A request that a bug ended, with the id of `message` where it can be read.
+pub fn broken(message: &[u8]) -> Response<Body> {
+    let answer = |message: &[u8]| {
+        let text = "a bug ended this request; the proxy's log has the place";
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        error(status, message, true, codes::INTERNAL_ERROR, text)
+    };
+    // The message may be what it broke on.
+    contain(|| answer(message)).unwrap_or_else(|Panicked| answer(&[]))
 }
 
 /// A request that names no agent.

@@ -20,6 +20,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use thoughtgate_approval::View;
+use thoughtgate_panic::say;
 
 use crate::metrics::counter;
 
@@ -224,8 +225,8 @@ impl Audit {
         let patience = CLOSE_MAX + Duration::from_secs(1);
         if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
             let lost = self.figures.waiting.get();
-            eprintln!(
-                "thoughtgate: warning: {lost} audit lines are lost: a write did not return within {patience:?}"
+            say!(
+                "warning: {lost} audit lines are lost: a write did not return within {patience:?}"
             );
         }
     }

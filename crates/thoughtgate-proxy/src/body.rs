@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use thoughtgate_panic::{Panicked, contain};
 use tokio::sync::mpsc::Receiver;
 
 use crate::abandoned::Agent;
@@ -40,6 +41,8 @@ pub struct Body {
     /// Held until the body is gone: its connection is in use.
     busy: Option<Busy>,
 }
+
+type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 enum Content {
     Own(Option<Bytes>),
@@ -90,6 +93,17 @@ impl Body {
         }
     }
 
+    /// A panic breaks the body off, and ends nothing else.
+    fn contained(
+        &mut self,
+        poll: impl FnOnce(&mut Content, &mut Option<Reserved>) -> Polled,
+    ) -> Polled {
+        contain(|| poll(&mut self.content, &mut self.reserved)).unwrap_or_else(|Panicked| {
+            self.content = Content::Own(None);
+            Poll::Ready(Some(Err("a bug broke the answer off".into())))
+        })
+    }
+
     /// Keeps the request counted as in flight until the body has been sent.
     #[must_use]
     pub fn counted(mut self, in_flight: InFlight) -> Body {
@@ -113,10 +127,7 @@ impl http_body::Body for Body {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Body {
-            content, reserved, ..
-        } = self.get_mut();
-        match content {
+        self.get_mut().contained(|content, reserved| match content {
             Content::Own(bytes) => {
                 Poll::Ready(next(bytes, reserved).map(|data| Ok(Frame::data(data))))
             }
@@ -127,7 +138,7 @@ impl http_body::Body for Body {
             Content::Fed(pieces) => pieces
                 .poll_recv(context)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data))),
-        }
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -270,5 +281,20 @@ impl Drop for Relay {
             };
             abandoned.finish(agent, rest.finish());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_breaks_a_body_off() {
+        let mut body = Body::own("the rest");
+        let polled = body.contained(|_, _| panic!("a test asked for this"));
+        assert!(matches!(polled, Poll::Ready(Some(Err(_)))));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let next = Pin::new(&mut body).poll_frame(&mut context);
+        assert!(matches!(next, Poll::Ready(None)));
     }
 }

@@ -20,6 +20,7 @@ mod approve;
 mod audit;
 mod body;
 mod budget;
+mod contained;
 mod drain;
 mod endpoint;
 mod forward;

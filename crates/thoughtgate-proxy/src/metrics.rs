@@ -307,6 +307,13 @@ impl Metrics {
             let suffix = if kind == "counter" { "_total" } else { "" };
             writeln!(text, "{name}{suffix} {value}").expect("a String takes any text");
         }
+        let panics = thoughtgate_panic::count();
+        let help = "Requests and connections that a bug ended; the log has the place";
+        writeln!(
+            text,
+            "# HELP thoughtgate_panics {help}.\n# TYPE thoughtgate_panics counter\nthoughtgate_panics_total {panics}"
+        )
+        .expect("a String takes any text");
         if let Some(counters) = approvals {
             approvals::write(&mut text, counters);
         }

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use thoughtgate_panic::say;
+
 use crate::state::{Reachability, Shared};
 
 /// An upstream that starts together with the sidecar is noticed this soon.
@@ -64,8 +66,8 @@ impl Reported {
             return;
         }
         match &reason {
-            Some(reason) => eprintln!("thoughtgate: warning: {}: {reason}", self.trouble),
-            None => eprintln!("thoughtgate: no longer: {}", self.trouble),
+            Some(reason) => say!("warning: {}: {reason}", self.trouble),
+            None => say!("no longer: {}", self.trouble),
         }
         self.reason = reason;
     }

@@ -9,12 +9,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
+use thoughtgate_panic::{Panicked, contained};
 use tokio::net::TcpStream;
 
 use crate::accept::{self, Handoff, Open};
@@ -24,7 +26,7 @@ use crate::endpoint::{self, Worker};
 use crate::slots::Slot;
 use crate::state::{Bringing, Shared};
 use crate::upstream::Pool;
-use crate::{admin, answer, approve, probe, sockets, well_known};
+use crate::{admin, answer, approve, contained, probe, sockets, well_known};
 
 /// Of each direction of a connection, so with a thousand of them what memory they take at least. A
 /// head must fit, else it is answered 431; Node's servers, which many MCP servers are, stop at the same.
@@ -179,8 +181,8 @@ impl Client {
 /// Serves a connection, on the current runtime.
 pub fn connection(worker: &Arc<Worker>, stream: TcpStream, routes: Routes, client: Client) {
     let place = client.slot.place();
-    let task = tokio::spawn(serve(Arc::clone(worker), stream, routes, client));
-    place.held_by(task.abort_handle());
+    let work = serve(Arc::clone(worker), stream, routes, client);
+    place.held_by(contained::spawn(work));
 }
 
 async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut client: Client) {
@@ -192,7 +194,7 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
             Some(busy) if is_spare => {
                 full(shared, routes, &request).map(|body| body.occupying(busy))
             }
-            Some(busy) => route(worker, routes, request)
+            Some(busy) => answered(worker, routes, request)
                 .await
                 .map(|body| body.occupying(busy)),
             None => no_place(shared),
@@ -246,10 +248,27 @@ fn no_place(shared: &Shared) -> Response<Body> {
     answer::closing(answer::busy(&[], false, text))
 }
 
-async fn route(worker: &Arc<Worker>, routes: Routes, request: Request<Incoming>) -> Response<Body> {
+/// A panic ends its own request, which is refused; the process goes on.
+async fn answered(
+    worker: &Arc<Worker>,
+    routes: Routes,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let mut message = Bytes::new();
+    let answer = contained(pin!(route(worker, routes, request, &mut message))).await;
+    answer.unwrap_or_else(|Panicked| answer::broken(&message))
+}
+
+/// `message` becomes the request's body once that has been read.
+async fn route(
+    worker: &Arc<Worker>,
+    routes: Routes,
+    request: Request<Incoming>,
+    message: &mut Bytes,
+) -> Response<Body> {
     let path = request.uri().path();
     if routes != Routes::Admin && path == "/mcp" {
-        return endpoint::serve(worker, request).await;
+        return endpoint::serve(worker, request, message).await;
     }
     if routes != Routes::Mcp
         && let Some(response) = admin::serve(&worker.shared, request.method(), path)
@@ -267,3 +286,6 @@ async fn route(worker: &Arc<Worker>, routes: Routes, request: Request<Incoming>)
         json!({"error": "no such path"}).to_string().into_bytes(),
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,11 @@
 //! and no request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
 use prometheus_client::metrics::counter::Counter;
+use thoughtgate_panic::lock;
 use tokio::task::AbortHandle;
 
 /// A connection that has not brought a request within this time goes before those that have.
@@ -119,7 +120,7 @@ impl Slots {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 }
 

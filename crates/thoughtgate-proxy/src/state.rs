@@ -4,11 +4,12 @@
 //! made.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use thoughtgate_approval::{Approvals, OpenError, View};
+use thoughtgate_panic::lock;
 use thoughtgate_policy::Engine;
 use tokio::sync::watch;
 
@@ -309,8 +310,4 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.shared.metrics.in_flight.dec();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::abandoned::Abandoned;
+use crate::contained;
 use crate::headers::sole;
 use crate::sockets::notice_dead_peers;
 
@@ -193,7 +194,7 @@ where
         .await
         .map_err(UpstreamError::Exchange)?;
     // The connection's own error reaches whoever waits on the sender.
-    tokio::spawn(async move { drop(connection.await) });
+    contained::spawn(async move { drop(connection.await) });
     Ok(sender)
 }
 
@@ -267,6 +268,7 @@ impl Pool {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<(Sender, Instant)>> {
+        // A panic in between leaves a shorter list of connections, each of which is checked again.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

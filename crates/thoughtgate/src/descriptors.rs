@@ -1,6 +1,7 @@
 //! The limit on open files: raised as far as the system lets it, and the connections fitted to it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use thoughtgate_panic::say;
 use thoughtgate_proxy::Settings;
 
 /// Raises the soft limit to the hard one: it is low by default for programs that use `select`.
@@ -26,8 +27,8 @@ pub fn fit(settings: &mut Settings) {
     };
     let needed = settings.descriptors();
     if settings.fit(usize::try_from(limit).unwrap_or(usize::MAX)) {
-        eprintln!(
-            "thoughtgate: warning: `limits.connections` is lowered to {}, which is what the limit of {limit} open files allows; as configured it needs {needed} (ulimit -n, LimitNOFILE)",
+        say!(
+            "warning: `limits.connections` is lowered to {}, which is what the limit of {limit} open files allows; as configured it needs {needed} (ulimit -n, LimitNOFILE)",
             settings.connections
         );
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use thoughtgate_panic::say;
 
 use crate::overlay;
 
@@ -67,7 +68,7 @@ impl Flags {
             if !error.use_stderr() {
                 error.exit();
             }
-            eprintln!("thoughtgate: error: {} (see --help)", mistake(&error));
+            say!("error: {} (see --help)", mistake(&error));
             std::process::exit(2);
         })
     }

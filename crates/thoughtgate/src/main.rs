@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
+use thoughtgate_panic::say;
+
 fn main() -> ExitCode {
+    thoughtgate_panic::install();
     match thoughtgate::main(thoughtgate::Flags::read()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("thoughtgate: error: {error:#}");
+            say!("error: {error:#}");
             ExitCode::from(2)
         }
     }

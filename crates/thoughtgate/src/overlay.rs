@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use anyhow::anyhow;
 use serde_json::Value;
+use thoughtgate_panic::say;
 
 use crate::config::{Config, yaml};
 
@@ -51,7 +52,7 @@ pub fn warn_of_unknown(environment: &[(String, String)]) {
         let known = name == "THOUGHTGATE_CONFIG"
             || SETTINGS.iter().any(|setting| setting.variable() == *name);
         if name.starts_with("THOUGHTGATE_") && !known {
-            eprintln!("thoughtgate: warning: `{name}` is no setting and is ignored (see --help)");
+            say!("warning: `{name}` is no setting and is ignored (see --help)");
         }
     }
 }

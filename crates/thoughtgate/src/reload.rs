@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
+use thoughtgate_panic::say;
 use thoughtgate_proxy::{Part, Shared};
 
 use crate::config::Config;
@@ -84,12 +85,10 @@ impl Reloader {
         }
         let asked = settling.done();
         match read.and_then(|read| self.install(read, started, asked)) {
-            Ok(Some(line)) => eprintln!("thoughtgate: {line}"),
+            Ok(Some(line)) => say!("{line}"),
             Ok(None) => {}
             Err((part, error)) => {
-                eprintln!(
-                    "thoughtgate: warning: reload refused, the policies in force stay: {error:#}"
-                );
+                say!("warning: reload refused, the policies in force stay: {error:#}");
                 self.shared.refuse_reload(part);
             }
         }

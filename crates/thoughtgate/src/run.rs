@@ -1,11 +1,13 @@
 //! Starts the proxy, waits for a signal, drains, and exits.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use thoughtgate_panic::say;
 use thoughtgate_policy::Engine;
 use thoughtgate_proxy::{Rules, Server, Settings, Shared};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +27,11 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         let policies = check(&flags, &environment)?.context(
             "no policy is configured, so everything would be refused; pass --policy FILE or set `policy`",
         )?;
-        println!("ok: configuration, schema and {policies} policies are valid");
+        writeln!(
+            std::io::stdout(),
+            "ok: configuration, schema and {policies} policies are valid"
+        )
+        .context("failed to write to standard output")?;
         return Ok(ExitCode::SUCCESS);
     }
     let Prepared {
@@ -39,9 +45,7 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     descriptors::raise();
     descriptors::fit(&mut fixed);
     if engine.is_none() {
-        eprintln!(
-            "thoughtgate: warning: no policy is configured, so everything is refused; pass --policy FILE"
-        );
+        say!("warning: no policy is configured, so everything is refused; pass --policy FILE");
     }
     let shared = Shared::new(fixed, rules, engine, took)?;
     let file = flags.config.clone();
@@ -125,13 +129,11 @@ async fn serve(
             }
         }
     });
-    eprintln!(
-        "thoughtgate: listening on {address}{admin} ({workers} workers, upstream {upstream:?})"
-    );
+    say!("listening on {address}{admin} ({workers} workers, upstream {upstream:?})");
     let drained = server.run(stop).await.context("failed to serve")?;
     if drained.cut_off > 0 {
-        eprintln!(
-            "thoughtgate: warning: {} requests were cut off after {drain_timeout:?}",
+        say!(
+            "warning: {} requests were cut off after {drain_timeout:?}",
             drained.cut_off
         );
     }
@@ -141,7 +143,7 @@ async fn serve(
     if let Some(audit) = &shared.audit {
         audit.close();
     }
-    eprintln!("thoughtgate: stopped");
+    say!("stopped");
     // Workers end with the process: what they still hold is past its deadline.
     std::process::exit(0);
 }
@@ -160,7 +162,7 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
             };
             match first.take() {
                 Some(first) => {
-                    eprintln!("thoughtgate: stopping, requests in flight are finished");
+                    say!("stopping, requests in flight are finished");
                     let _ = first.send(());
                 }
                 None => std::process::exit(code),

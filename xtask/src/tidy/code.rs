@@ -29,7 +29,30 @@ fn nothing_is_left_undone_ignored_or_unsafe() {
 }
 
 #[test]
+fn the_product_cannot_panic_at_a_closed_stderr_or_go_on_behind_a_poisoned_lock() {
+    let mut product = files(".rs");
+    product.retain(|file| {
+        let of_a_tool = ["panic", "test", "fuzz"].map(|name| format!("crates/thoughtgate-{name}/"));
+        let path = &file.path;
+        path.starts_with("crates/")
+            && path.contains("/src/")
+            && !path.ends_with("tests.rs")
+            && !of_a_tool.iter().any(|of| path.starts_with(of.as_str()))
+            // A pool of connections, each of which is checked again.
+            && path != "crates/thoughtgate-proxy/src/upstream.rs"
+    });
+    check(&product, |file| unguarded(&file.text));
+}
+
+#[test]
 fn the_rules_find_what_they_forbid() {
+    assert_eq!(unguarded("    eprintln!(\"x\");").len(), 1);
+    assert_eq!(
+        unguarded("book.lock().unwrap_or_else(PoisonError::into_inner)").len(),
+        1
+    );
+    let fine = "say!(\"x\"); lock(&book);\n#[cfg(test)]\nmod tests {\n    println!();";
+    assert_eq!(unguarded(fine), Vec::<String>::new());
     assert_eq!(head_and_length("use std::fs;\n", 400).len(), 1);
     assert_eq!(
         head_and_length("//! What it is.\n", 400),
@@ -78,6 +101,17 @@ fn head_and_length(text: &str, longest_lines: usize) -> Vec<String> {
         ));
     }
     faults
+}
+
+/// Uses of what `thoughtgate-panic` has a better way for, unit tests left out.
+fn unguarded(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]\nmod tests").next();
+    let code = code.unwrap_or_default();
+    ["println!", "PoisonError"]
+        .into_iter()
+        .filter(|word| code.contains(word))
+        .map(|word| format!("`{word}`: use `thoughtgate_panic` (say!, lock, read, write)"))
+        .collect()
 }
 
 fn undone(text: &str) -> Vec<String> {

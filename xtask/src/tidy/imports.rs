@@ -4,13 +4,21 @@ use super::{File, check, files};
 
 /// What each crate of the product may depend on. The doubles are for tests alone.
 const CRATES: &[(&str, &[&str])] = &[
+    ("thoughtgate-panic", &[]),
     ("thoughtgate-mcp", &[]),
-    ("thoughtgate-policy", &["thoughtgate-mcp"]),
-    ("thoughtgate-approval", &["thoughtgate-mcp"]),
+    (
+        "thoughtgate-policy",
+        &["thoughtgate-mcp", "thoughtgate-panic"],
+    ),
+    (
+        "thoughtgate-approval",
+        &["thoughtgate-mcp", "thoughtgate-panic"],
+    ),
     (
         "thoughtgate-proxy",
         &[
             "thoughtgate-mcp",
+            "thoughtgate-panic",
             "thoughtgate-policy",
             "thoughtgate-approval",
         ],
@@ -19,6 +27,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "thoughtgate",
         &[
             "thoughtgate-mcp",
+            "thoughtgate-panic",
             "thoughtgate-policy",
             "thoughtgate-approval",
             "thoughtgate-proxy",

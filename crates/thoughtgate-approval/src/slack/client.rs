@@ -1,7 +1,7 @@
 //! One call of Slack's Web API: one attempt, one deadline, a bounded answer, and an error that says
 //! whether the call may have taken effect. Retries nothing; the callers know what may be repeated.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use thoughtgate_panic::lock;
 
 use super::SlackSettings;
 use crate::counters::Counts;
@@ -87,10 +88,7 @@ impl Client {
 
     /// Why the latest call failed, if it did. A rate limit is no failure.
     pub(super) fn failure(&self) -> Option<String> {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.failure).clone()
     }
 
     /// Calls a method that takes JSON.
@@ -143,7 +141,7 @@ impl Client {
     }
 
     fn note(&self, failure: Option<String>) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        *lock(&self.failure) = failure;
     }
 
     async fn attempt(

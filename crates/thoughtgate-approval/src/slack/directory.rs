@@ -2,10 +2,11 @@
 //! Slack only when something is pending, and remembers the answers.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use thoughtgate_panic::lock;
 use tokio::sync::OnceCell;
 
 use super::client::{CallError, Client};
@@ -93,7 +94,7 @@ impl Directory {
 
     /// A message to `name` arrived in the channel `id`.
     pub(super) fn learn(&self, name: &str, id: &str) {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = lock(&self.channels);
         channels.insert(name.to_owned(), id.to_owned());
     }
 
@@ -102,12 +103,7 @@ impl Directory {
         if is_channel_id(name) {
             return Ok(name.to_owned());
         }
-        let known = self
-            .channels
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned();
+        let known = lock(&self.channels).get(name).cloned();
         if let Some(id) = known {
             return Ok(id);
         }

@@ -26,7 +26,7 @@ const STRAGGLERS_MAX: usize = 5;
 
 pub(super) async fn run(core: Arc<Core>, lane: Arc<Lane>) {
     let settings = &core.desk.settings;
-    let mut backoff = Backoff::new(settings.poll_interval * 2, RETRY_MAX);
+    let mut backoff = Backoff::new(settings.poll_interval.saturating_mul(2), RETRY_MAX);
     let mut round = 0;
     loop {
         if open(&core, &lane.channel).is_empty() {

@@ -2,9 +2,10 @@
 //! so it is closed and opened again over the same locked file.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use redb::Database;
+use thoughtgate_panic::lock;
 
 use super::commit::commit;
 use super::disk::Disk;
@@ -19,7 +20,7 @@ pub(super) struct Handle(Arc<Mutex<Option<Arc<Database>>>>);
 impl Handle {
     /// While this is held the database is neither closed nor opened.
     pub(super) fn lock(&self) -> MutexGuard<'_, Option<Arc<Database>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -5,9 +5,10 @@
 //! write is told that it failed, and what was to be written is merged in `lost.rs`.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use thoughtgate_panic::{lock, say};
 use tokio::sync::oneshot;
 
 use super::Write;
@@ -55,7 +56,7 @@ impl Writer {
     }
 
     pub(super) fn failure(&self) -> Option<String> {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = lock(&self.failure);
         failure.as_ref().map(ToString::to_string)
     }
 }
@@ -145,7 +146,7 @@ impl Worker {
         match self.base.write(&all) {
             Ok(()) => {
                 if self.retry.take().is_some() {
-                    eprintln!("thoughtgate: the approval store is written again");
+                    say!("the approval store is written again");
                 }
                 self.note(None);
                 Ok(())
@@ -156,8 +157,8 @@ impl Worker {
                 }
                 let failure: Arc<str> = Arc::from(error);
                 if self.retry.is_none() {
-                    eprintln!(
-                        "thoughtgate: warning: failed to write the approval store `{}`: {failure}; until that works no call is approved",
+                    say!(
+                        "warning: failed to write the approval store `{}`: {failure}; until that works no call is approved",
                         self.base.path().display()
                     );
                 }
@@ -172,13 +173,10 @@ impl Worker {
     }
 
     fn current(&self) -> Option<Arc<str>> {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.failure).clone()
     }
 
     fn note(&self, failure: Option<Arc<str>>) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        *lock(&self.failure) = failure;
     }
 }

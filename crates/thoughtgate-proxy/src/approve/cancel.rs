@@ -7,11 +7,12 @@
 //! approvals: clients cancel what takes them too long, and a human takes longer.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use thoughtgate_panic::lock;
 use tokio::sync::Notify;
 
 use super::{Request, read};
@@ -87,7 +88,7 @@ impl Held {
     }
 
     fn book(&self) -> MutexGuard<'_, HashMap<Key, Vec<Arc<Notify>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

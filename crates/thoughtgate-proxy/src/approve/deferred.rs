@@ -19,6 +19,7 @@ use thoughtgate_mcp::reply::{self, Answer};
 use thoughtgate_mcp::{Era, sse, tasks, without};
 
 use super::{ENCODED, no_message, waiting};
+use crate::contained;
 use crate::endpoint::Worker;
 use crate::forward::{self, Call, Head};
 use crate::headers::{ask_for_identity, is_encoded, is_media_type};
@@ -84,7 +85,7 @@ pub async fn run(worker: Arc<Worker>) {
     let mut ready = approvals.ready();
     while let Some(id) = ready.recv().await {
         let (worker, approvals) = (Arc::clone(&worker), approvals.clone());
-        tokio::spawn(async move {
+        contained::spawn(async move {
             // Drain waits for a call that is being made.
             let _in_flight = worker.shared.enter();
             make(&worker, &approvals, id).await;
@@ -149,9 +150,8 @@ fn restore(kept: &[u8]) -> Option<(Parts, Bytes, Era)> {
     *request.uri_mut() = kept.uri.parse::<Uri>().ok()?;
     for (name, value) in kept.headers {
         let name: HeaderName = name.parse().ok()?;
-        request
-            .headers_mut()
-            .append(name, HeaderValue::from_bytes(&value).ok()?);
+        let value = HeaderValue::from_bytes(&value).ok()?;
+        request.headers_mut().try_append(name, value).ok()?;
     }
     ask_for_identity(request.headers_mut());
     // hyper sets it anew from the body, which may have become shorter.

@@ -4,7 +4,9 @@
 //! that became a task holds no connection and is not counted here.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use thoughtgate_panic::lock;
 
 /// Of one agent.
 const PER_AGENT_MAX: usize = 64;
@@ -77,7 +79,7 @@ impl Holds {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.counts)
     }
 }
 

@@ -13,6 +13,7 @@ use thoughtgate_approval::InteractionError;
 
 use crate::answer;
 use crate::body::Body;
+use crate::contained;
 use crate::inbound;
 use crate::state::Shared;
 
@@ -40,7 +41,7 @@ pub async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response
     match approvals.verify(header, &inbound.bytes, SystemTime::now()) {
         Ok(press) => {
             let approvals = approvals.clone();
-            tokio::spawn(async move { approvals.interact(press).await });
+            contained::spawn(async move { drop(approvals.interact(press).await) });
             said(StatusCode::OK, "taken")
         }
         Err(InteractionError::Unknown) => said(StatusCode::OK, "not one of our buttons"),

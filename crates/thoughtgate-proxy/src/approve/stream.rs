@@ -10,9 +10,11 @@ use http::{HeaderValue, Response, header};
 use http_body_util::BodyExt;
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{codes, reply};
+use thoughtgate_panic::{Panicked, contained};
 use tokio::sync::mpsc::{self, Sender};
 
 use super::{ENCODED, no_message, read};
+use crate::answer;
 use crate::body::{Body, BodyError};
 use crate::headers::{is_encoded, is_media_type};
 
@@ -32,8 +34,13 @@ pub fn respond(
 ) -> Response<Body> {
     let (pieces, fed) = mpsc::channel(1);
     tokio::spawn(async move {
-        // A client that went away is the only way to fail, and nobody is left to be told.
-        let _ = feed(every, &message, &pieces, answer).await;
+        let answer = contained(Box::pin(answer));
+        let answer = async { (answer.await).unwrap_or_else(|Panicked| answer::broken(&message)) };
+        let fed = contained(pin!(feed(every, &message, &pieces, answer))).await;
+        // A client that went away is the only other way to fail, and nobody is left to be told.
+        if fed == Err(Panicked) {
+            let _ = pieces.send(Err("a bug broke the answer off".into())).await;
+        }
     });
     let mut response = Response::new(Body::fed(fed));
     let headers = response.headers_mut();
@@ -48,6 +55,7 @@ pub fn respond(
 }
 
 /// The client is gone.
+#[derive(Debug, PartialEq, Eq)]
 struct Gone;
 
 async fn feed(
@@ -179,6 +187,16 @@ mod tests {
         };
         assert!(0.0 < progress(1) && progress(1) < progress(2));
         assert!(progress(u32::MAX) < 5.0);
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_the_call_is_held_is_the_answer_to_it() {
+        let message = Bytes::from_static(br#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#);
+        let answer = async { panic!("a test asked for this") };
+        let response = respond(Duration::from_secs(1), message, answer);
+        let text = response.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        assert!(text.contains(r#""id":7,"error":{"code":-32603"#), "{text}");
     }
 
     #[test]

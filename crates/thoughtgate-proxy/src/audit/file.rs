@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use thoughtgate_panic::say;
 
 /// A pipe that can be written to takes this much at once without waiting.
 const PIPE_BYTES: usize = 4096;
@@ -191,11 +192,11 @@ fn restrict(path: &Path, file: &File, found: &Metadata) {
     }
     let path = path.display();
     match file.set_permissions(Permissions::from_mode(MODE)) {
-        Ok(()) => eprintln!(
-            "thoughtgate: warning: audit file `{path}` had mode {mode:04o} and has {MODE:04o} now: only its owner may read it"
+        Ok(()) => say!(
+            "warning: audit file `{path}` had mode {mode:04o} and has {MODE:04o} now: only its owner may read it"
         ),
-        Err(error) => eprintln!(
-            "thoughtgate: warning: audit file `{path}` has mode {mode:04o}, which lets others read it, and cannot be restricted to {MODE:04o}: {error}"
+        Err(error) => say!(
+            "warning: audit file `{path}` has mode {mode:04o}, which lets others read it, and cannot be restricted to {MODE:04o}: {error}"
         ),
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
-use thoughtgate_policy::Outcome;
+use thoughtgate_policy::{Outcome, rfc3339};
 
 use super::record::{Asked, Line, Refused, Step, Subject};
 
@@ -157,7 +157,10 @@ struct Time(SystemTime);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_rfc3339_millis(self.0))
+        match rfc3339(self.0) {
+            Some(text) => serializer.serialize_str(&text),
+            None => serializer.serialize_none(),
+        }
     }
 }
 

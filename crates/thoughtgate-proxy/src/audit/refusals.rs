@@ -1,8 +1,10 @@
 //! How many refusals before a decision get a line of their own: a burst costs the one who sends it
 //! nothing and must not fill the disk. The rest are counted, and the count is written.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+use thoughtgate_panic::lock;
 
 /// Lines in one [`INTERVAL`].
 const LINES_MAX: u32 = 10;
@@ -53,8 +55,7 @@ impl Refusals {
     }
 
     fn interval(&self) -> MutexGuard<'_, Interval> {
-        // Three numbers, each true by itself.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

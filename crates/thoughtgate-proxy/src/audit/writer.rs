@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use thoughtgate_panic::say;
+
 use super::file::Output;
 use super::record::Message;
 use super::refusals::{self, Refusals};
@@ -154,7 +156,7 @@ impl Writer {
         match self.output.reopen() {
             // Its first half is in a file that is gone from here.
             Ok(()) => self.written = 0,
-            Err(error) => eprintln!("thoughtgate: warning: {error}"),
+            Err(error) => say!("warning: {error}"),
         }
     }
 
@@ -169,15 +171,15 @@ impl Writer {
         match self.output.write(&self.text, &mut self.written) {
             Ok(()) => {
                 if self.retry_at.take().is_some() {
-                    eprintln!("thoughtgate: audit lines are written again");
+                    say!("audit lines are written again");
                 }
             }
             Err(error) => {
                 self.failure = error.to_string();
                 let again = Instant::now() + RETRY_INTERVAL;
                 if self.retry_at.replace(again).is_none() {
-                    eprintln!(
-                        "thoughtgate: warning: audit lines cannot be written and are kept until they can be: {error}"
+                    say!(
+                        "warning: audit lines cannot be written and are kept until they can be: {error}"
                     );
                 }
             }
@@ -211,9 +213,10 @@ impl Writer {
 
     fn give_up(&self) {
         if self.lines > 0 {
-            eprintln!(
-                "thoughtgate: warning: {} audit lines are lost: they could not be written within {CLOSE_MAX:?}: {}",
-                self.lines, self.failure
+            say!(
+                "warning: {} audit lines are lost: they could not be written within {CLOSE_MAX:?}: {}",
+                self.lines,
+                self.failure
             );
         }
     }

@@ -18,7 +18,7 @@ pub struct Audit {
     /// A file, or `stdout`; no audit is kept when absent.
     pub file: Option<PathBuf>,
     /// How long a call waits for room for its line.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "super::duration")]
     pub wait: Duration,
     /// What becomes of a call that found none.
     pub when_full: WhenFull,

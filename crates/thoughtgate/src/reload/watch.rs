@@ -10,6 +10,7 @@ use std::sync::mpsc::Sender;
 use arc_swap::ArcSwap;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+use thoughtgate_panic::say;
 
 use super::settling::Change;
 use crate::config::Config;
@@ -92,9 +93,7 @@ impl Watch {
 }
 
 fn warn(error: &notify::Error) {
-    eprintln!(
-        "thoughtgate: warning: configured files cannot be watched ({error}); reload with SIGHUP"
-    );
+    say!("warning: configured files cannot be watched ({error}); reload with SIGHUP");
 }
 
 impl Files {
