@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cedar_policy::PolicySet;
-use thoughtgate_mcp::{Limits, parse, unique_keys};
+use thoughtgate_mcp::{Limits, parse};
 use thoughtgate_policy::{Decision, Engine, Options, Outcome, Query, Source, Target as Asked};
 
 use self::cedar::{Verdict, verdict};
@@ -128,16 +128,9 @@ fn decide(engine: &Engine, agent: &str, tool: &str, arguments: &str, now: System
         Ok(envelope) => envelope,
         Err(refusal) => return Decision::error(&refusal.message),
     };
-    let target = Asked::Tool(tool);
-    if let Some(arguments) = envelope.params.arguments
-        && engine.reads_arguments(agent, &target)
-        && let Err(duplicate) = unique_keys(arguments)
-    {
-        return Decision::error(&duplicate.to_string());
-    }
     engine.decide(&Query {
         principal: agent,
-        target,
+        target: Asked::Tool(tool),
         arguments: envelope.params.arguments,
         now,
     })

@@ -139,6 +139,7 @@ fn flags(config: PathBuf) -> Flags {
         listen: None,
         admin_listen: None,
         agent: None,
+        audit: None,
         workers: None,
         check: true,
     }
