@@ -100,5 +100,15 @@ fn secret(name: &str, text: Option<&str>, file: Option<&Path>) -> anyhow::Result
             format!("failed to read the file that `approval.slack.{name}_file` names")
         })?,
     };
-    Ok(Some(Secret::new(text.trim())))
+    let text = text.trim();
+    // Text that is empty is refused already; with an empty signing secret anyone could press.
+    ensure!(
+        !text.is_empty(),
+        "the file that `approval.slack.{name}_file` names is empty; put the secret into it, on one line"
+    );
+    ensure!(
+        !text.contains(char::is_whitespace),
+        "`approval.slack.{name}` holds more than one word; give the secret alone"
+    );
+    Ok(Some(Secret::new(text)))
 }

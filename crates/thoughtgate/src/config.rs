@@ -207,6 +207,7 @@ impl Config {
         for (path, text, flag) in flags.settings() {
             config = config.with(overlay::setting(path), &text, flag)?;
         }
+        overlay::check_filled(&config)?;
         Ok(config)
     }
 
@@ -241,6 +242,9 @@ fn from_file(path: &Path) -> anyhow::Result<Config> {
     }
     let mut config: Config =
         yaml::parse(&text).with_context(|| format!("failed to parse configuration `{shown}`"))?;
+    // Before an empty path becomes the folder's.
+    overlay::check_filled(&config)
+        .with_context(|| format!("failed to use configuration `{shown}`"))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let slack = &mut config.approval.slack;
     let audit = config

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 use thoughtgate_panic::say;
 
@@ -84,6 +84,29 @@ pub fn value(setting: &Setting, text: &str) -> anyhow::Result<Value> {
             .collect(),
         Form::Mapping => yaml::parse(text)?,
     })
+}
+
+/// Refuses a setting that is given and holds nothing: an empty secret would be a known one, an empty
+/// name or host what a client can send. Groups are checked with the policies that name them.
+pub fn check_filled(config: &Config) -> anyhow::Result<()> {
+    let blank = |value: &Value| value.as_str().is_some_and(|text| text.trim().is_empty());
+    let tree = serde_json::to_value(config).context("failed to join the settings")?;
+    for setting in SETTINGS {
+        let Setting { path, help, .. } = setting;
+        match tree.pointer(&setting.pointer()) {
+            Some(Value::Array(items)) => {
+                if let Some(at) = items.iter().position(blank) {
+                    let count = items.len();
+                    bail!("`{path}`: item {} of {count} is empty ({help})", at + 1);
+                }
+            }
+            Some(value) if blank(value) => {
+                bail!("`{path}` is empty; give it a value ({help}) or leave it out");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The longest beginning of `path` that is the place of a setting, or of a group of settings.

@@ -78,19 +78,13 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         drain_timeout: timeouts.drain,
         approval_hold: config.approval.hold,
         approval_keep_alive: config.approval.keep_alive,
-        audit: audit(&config.audit)?,
+        audit: audit(&config.audit),
     })
 }
 
-fn audit(audit: &config::Audit) -> anyhow::Result<Option<AuditSettings>> {
-    let Some(file) = &audit.file else {
-        return Ok(None);
-    };
-    ensure!(
-        !file.as_os_str().is_empty(),
-        "`audit` is empty; name a file or `stdout`, or leave it out to keep no audit"
-    );
-    Ok(Some(AuditSettings {
+fn audit(audit: &config::Audit) -> Option<AuditSettings> {
+    let file = audit.file.as_ref()?;
+    Some(AuditSettings {
         sink: match file.to_str() {
             Some(config::STDOUT) => Sink::Stdout,
             _ => Sink::File(file.clone()),
@@ -100,7 +94,7 @@ fn audit(audit: &config::Audit) -> anyhow::Result<Option<AuditSettings>> {
             config::WhenFull::Refuse => WhenFull::Refuse,
             config::WhenFull::Drop => WhenFull::Drop,
         },
-    }))
+    })
 }
 
 /// What a reload may change, or the first thing that is wrong with it; `key` verifies tokens.

@@ -42,6 +42,9 @@ const MISTAKES: &[(&str, &str)] = &[
     ("workers: 1\n", "xoxb-SECRET: 1\n"),
     ("workers: 1\n", "workers: SECRET\n"),
     ("workers: 1\n", "listen: SECRET\n"),
+    ("workers: 1\n", "audit: [SECRET]\n"),
+    ("workers: 1\n", "audit: {when_full: SECRET}\n"),
+    ("workers: 1\n", "policy_annotations: SECRET\n"),
     ("workers: 1\n", "agent: {header: 'x SECRET'}\n"),
     ("workers: 1\n", "agent: {jwt: {key_file: '-----SECRET'}}\n"),
     (

@@ -122,6 +122,102 @@ fn each_mistake_is_named_with_the_way_out() {
 }
 
 #[test]
+fn what_is_given_is_not_empty() {
+    let slack = |line: &str| {
+        format!(
+            "approval: {{slack: {{channel: C0, approvers: [U0], base_url: 'http://127.0.0.1:1', {line}}}}}"
+        )
+    };
+    let empty_file = |line: &str| slack(&format!("token: x, {line}"));
+    for (text, expected) in [
+        (slack("token: ''"), "`approval.slack.token` is empty"),
+        (slack("token: \" \\t\""), "`approval.slack.token` is empty"),
+        (slack("token: 'xoxb a'"), "more than one word"),
+        (
+            slack("token_file: ''"),
+            "`approval.slack.token_file` is empty",
+        ),
+        (slack("token_file: blank"), "token_file` names is empty"),
+        (slack("token_file: ."), "directory"),
+        (
+            empty_file("signing_secret: ''"),
+            "`approval.slack.signing_secret` is empty",
+        ),
+        (
+            empty_file("signing_secret_file: blank"),
+            "signing_secret_file` names is empty",
+        ),
+        (
+            empty_file("deny_reactions: [x, '']"),
+            "item 2 of 2 is empty",
+        ),
+        ("agent: {id: ''}".to_owned(), "`agent.id` is empty"),
+        ("agent: {id: '  '}".to_owned(), "`agent.id` is empty"),
+        ("agent: {header: ''}".to_owned(), "`agent.header` is empty"),
+        (
+            "agent: {jwt: {key_file: ''}}".to_owned(),
+            "key_file` is empty",
+        ),
+        (
+            "agent: {jwt: {key_file: blank}}".to_owned(),
+            "PEM public key",
+        ),
+        ("agent: {jwt: {key_file: .}}".to_owned(), "directory"),
+        (
+            "agent: {jwt: {key_file: k, audience: ''}}".to_owned(),
+            "`agent.jwt.audience` is empty",
+        ),
+        (
+            "agent: {jwt: {key_file: k, issuer: ' '}}".to_owned(),
+            "`agent.jwt.issuer` is empty",
+        ),
+        (
+            "agent: {jwt: {key_file: k, claim: ''}}".to_owned(),
+            "`agent.jwt.claim` is empty",
+        ),
+        ("agent: {groups: {'': [a]}}".to_owned(), "agent.groups"),
+        ("agent: {groups: {ops: ['']}}".to_owned(), "agent.groups"),
+        ("agent: {groups: {ops: []}}".to_owned(), "agent.groups"),
+        ("tool_groups: {safe: []}".to_owned(), "tool_groups"),
+        (
+            "allowed_hosts: [a, ' ']".to_owned(),
+            "`allowed_hosts`: item 2 of 2 is empty",
+        ),
+        (
+            "allowed_origins: ['']".to_owned(),
+            "`allowed_origins`: item 1 of 1 is empty",
+        ),
+        ("audit: ''".to_owned(), "`audit.file` is empty"),
+        (
+            "policy_annotations: ['']".to_owned(),
+            "`policy_annotations`",
+        ),
+    ] {
+        let url = "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\n";
+        let (folder, path) = config(&format!("{url}{text}\n"));
+        std::fs::write(folder.path().join("blank"), " \n").unwrap();
+        let (code, out, error) = run(&["--config", &path, "--check"], &[]);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{text}");
+        assert!(error.contains(expected), "{text}\n{error}");
+        assert_eq!(error.lines().count(), 1, "{text}\n{error}");
+    }
+    let file = policy(ALL);
+    let arguments = before("http://127.0.0.1:1/mcp", file.path());
+    let arguments = [&arguments[..], &["--check"]].concat();
+    for variable in ["AGENT_ID", "AGENT_JWT_AUDIENCE", "POLICY", "UPSTREAM_NAME"] {
+        let name = format!("THOUGHTGATE_{variable}");
+        let flags: &[&str] = if variable == "POLICY" {
+            &["--check", "--upstream", "http://127.0.0.1:1/mcp"]
+        } else {
+            &arguments
+        };
+        let (code, _, error) = run(flags, &[(&name, "")]);
+        assert_eq!(code, Some(2), "{name}");
+        assert!(error.contains("is empty"), "{name}: {error}");
+    }
+}
+
+#[test]
 fn a_bad_policy_is_named_with_its_place() {
     let file = policy(
         "permit (principal, action, resource);\npermit (principal, action == Action::\"tool/call\", resource);\n",
