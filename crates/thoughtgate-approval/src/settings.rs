@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn debug_output_never_shows_a_secret() {
-        let slack = SlackSettings::new(Secret::new("xoxb-do-not-print"), "C0123456789");
+        let mut slack = SlackSettings::new(Secret::new("xoxb-do-not-print"), "C0123456789");
+        slack.signing_secret = Some(Secret::new("do-not-print"));
+        slack.base_url = "https://user:do-not-print@slack.example/api".to_owned();
         let settings = Settings::new(StoreLocation::Memory, slack);
         assert!(!format!("{settings:?}").contains("do-not-print"));
     }

@@ -5,6 +5,7 @@
 //! to date. None of them runs for a channel that nothing was asked in, none of them does anything
 //! while nothing is pending, and a lane that Slack slows down slows no other, and no request.
 
+mod answers;
 mod client;
 mod confirm;
 mod directory;
@@ -34,7 +35,7 @@ use interactivity::verify_and_parse;
 pub use interactivity::{Interaction, InteractionError, InteractionOutcome};
 
 /// How Slack is reached, and who may approve there.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SlackSettings {
     /// The bot token. Its scopes: `chat:write`, `reactions:read`, `channels:history` (and
     /// `groups:history` for private channels); `channels:read` to name channels by name,
@@ -60,6 +61,17 @@ pub struct SlackSettings {
     pub retry_first: Duration,
     /// Adds buttons to the messages, and checks what comes back from them.
     pub signing_secret: Option<Secret>,
+}
+
+impl std::fmt::Debug for SlackSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The address may hold a password until it is checked.
+        f.debug_struct("SlackSettings")
+            .field("channel", &self.channel)
+            .field("approvers", &self.approvers)
+            .field("poll_interval", &self.poll_interval)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SlackSettings {

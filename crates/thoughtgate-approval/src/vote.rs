@@ -8,7 +8,7 @@ use crate::record::{Means, Record, State, now_ms};
 use crate::store::Flush;
 
 /// Names kept per approval of people who may not decide.
-const STRANGERS_MAX: usize = 20;
+pub(crate) const STRANGERS_MAX: usize = 20;
 
 /// One approver's word.
 #[derive(Debug, Clone, Copy)]

@@ -16,14 +16,15 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
-use thoughtgate_panic::lock;
+use thoughtgate_panic::{lock, say};
 
 use super::SlackSettings;
+use super::answers::{Answer, Status, read};
 use crate::counters::Counts;
 use crate::error::OpenError;
 use crate::settings::Secret;
 
-/// A page of history is some hundred kilobytes.
+/// A page of history with a hundred of the largest messages has some megabytes.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// How long to wait when a rate limit does not say.
@@ -92,7 +93,7 @@ impl Client {
     }
 
     /// Calls a method that takes JSON.
-    pub(super) async fn write(&self, method: &str, body: &Value) -> Result<Value, CallError> {
+    pub(super) async fn write(&self, method: &str, body: &Value) -> Result<Answer, CallError> {
         let request = Request::post(format!("{}/{method}", self.base_url))
             .header(CONTENT_TYPE, "application/json; charset=utf-8");
         self.call(method, request, Bytes::from(body.to_string()))
@@ -104,7 +105,7 @@ impl Client {
         &self,
         method: &str,
         parameters: &[(&str, &str)],
-    ) -> Result<Value, CallError> {
+    ) -> Result<Answer, CallError> {
         let mut url = format!("{}/{method}", self.base_url);
         for (index, (name, value)) in parameters.iter().enumerate() {
             url.push(if index == 0 { '?' } else { '&' });
@@ -120,7 +121,7 @@ impl Client {
         method: &str,
         request: http::request::Builder,
         body: Bytes,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Answer, CallError> {
         self.counts.calls.add(1);
         let result = match tokio::time::timeout(self.timeout, self.attempt(request, body)).await {
             Ok(result) => result,
@@ -141,14 +142,22 @@ impl Client {
     }
 
     fn note(&self, failure: Option<String>) {
-        *lock(&self.failure) = failure;
+        let mut known = lock(&self.failure);
+        match (&*known, &failure) {
+            (None, Some(failure)) => {
+                say!("warning: approvers cannot be asked: {failure}");
+            }
+            (Some(_), None) => say!("approvers can be asked again"),
+            _ => {}
+        }
+        *known = failure;
     }
 
     async fn attempt(
         &self,
         request: http::request::Builder,
         body: Bytes,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Answer, CallError> {
         let request = request
             .header(AUTHORIZATION, self.authorization.clone())
             .header(USER_AGENT, "thoughtgate")
@@ -167,7 +176,7 @@ impl Client {
     }
 }
 
-async fn read_answer(answer: Response<Incoming>) -> Result<Value, CallError> {
+async fn read_answer(answer: Response<Incoming>) -> Result<Answer, CallError> {
     let status = answer.status();
     let retry_after = answer
         .headers()
@@ -189,28 +198,44 @@ async fn read_answer(answer: Response<Incoming>) -> Result<Value, CallError> {
         .await
         .map_err(|error| CallError::Lost(error.to_string()))?
         .to_bytes();
-    judge(&bytes, retry_after)
+    judge(bytes, retry_after)
 }
 
 /// Slack answers 200 for its own errors too, and says `ok: false`.
-fn judge(bytes: &[u8], retry_after: Duration) -> Result<Value, CallError> {
-    let value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| CallError::Lost(format!("the answer is no JSON: {error}")))?;
-    if value["ok"] == true {
-        return Ok(value);
+fn judge(bytes: Bytes, retry_after: Duration) -> Result<Answer, CallError> {
+    let status: Status<'_> = read(&bytes)?;
+    if status.ok {
+        return Ok(Answer(bytes));
     }
-    match value["error"].as_str() {
-        Some("ratelimited" | "rate_limited") => Err(CallError::Limited(retry_after)),
-        Some(error) if !TRANSIENT_ERRORS.contains(&error) => {
-            let needed = value["needed"].as_str();
-            let needed = needed.map_or(String::new(), |scope| format!(" (needs {scope})"));
+    let Some(error) = status.error else {
+        let text = "the answer is neither ok nor an error";
+        return Err(CallError::Lost(text.to_owned()));
+    };
+    match code(&error.0) {
+        "ratelimited" | "rate_limited" => Err(CallError::Limited(retry_after)),
+        error if TRANSIENT_ERRORS.contains(&error) => Err(CallError::Lost(error.to_owned())),
+        error => {
+            let needed = status.needed.filter(|scope| is_scope(&scope.0));
+            let needed = needed.map_or(String::new(), |scope| format!(" (needs {})", scope.0));
             Err(CallError::Refused(format!("{error}{needed}")))
         }
-        Some(error) => Err(CallError::Lost(error.to_owned())),
-        None => Err(CallError::Lost(
-            "the answer is neither ok nor an error".to_owned(),
-        )),
     }
+}
+
+/// One of Slack's error codes. Anything else is not repeated: what answers in Slack's place may echo
+/// the token.
+fn code(text: &str) -> &str {
+    let is_code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if text.len() <= 64 && text.bytes().all(is_code) {
+        text
+    } else {
+        "an error that is not one of Slack's codes"
+    }
+}
+
+fn is_scope(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || b":.,_".contains(&byte);
+    text.len() <= 200 && text.bytes().all(is_part)
 }
 
 fn builder() -> hyper_util::client::legacy::Builder {
@@ -326,7 +351,7 @@ mod tests {
     #[test]
     fn answers_are_told_apart_by_what_may_have_happened() {
         let wait = Duration::from_secs(3);
-        let judge = |text: &str| judge(text.as_bytes(), wait);
+        let judge = |text: &str| judge(Bytes::copy_from_slice(text.as_bytes()), wait).map(drop);
         assert!(judge(r#"{"ok":true}"#).is_ok());
         assert_eq!(
             judge(r#"{"ok":false,"error":"ratelimited"}"#),
@@ -343,9 +368,19 @@ mod tests {
             "{}",
             "<html>",
             "",
+            "[]",
+            r#"{"ok":"xoxb-echoed"}"#,
+            r#"{"ok":true,"ok":false}"#,
+            r#"{"ok":false}"#,
         ] {
-            assert!(matches!(judge(lost), Err(CallError::Lost(_))), "{lost}");
+            let Err(CallError::Lost(text)) = judge(lost) else {
+                panic!("{lost}");
+            };
+            assert!(!text.contains("echoed"), "{text}");
         }
+        let echoed = r#"{"ok":false,"error":"xoxb-echoed","needed":"xoxb-echoed"}"#;
+        let unknown = "an error that is not one of Slack's codes".to_owned();
+        assert_eq!(judge(echoed), Err(CallError::Refused(unknown)));
     }
 
     #[test]

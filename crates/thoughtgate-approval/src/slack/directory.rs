@@ -9,6 +9,7 @@ use serde_json::Value;
 use thoughtgate_panic::lock;
 use tokio::sync::OnceCell;
 
+use super::answers::{AuthTest, Channel, Channels, Members, Text};
 use super::client::{CallError, Client};
 
 /// How long the members of user groups are believed: somebody who is removed from one decides
@@ -23,6 +24,7 @@ const CHANNEL_PAGES_MAX: usize = 20;
 pub(super) struct Me {
     pub(super) user: String,
     pub(super) bot: Option<String>,
+    pub(super) team: Option<String>,
 }
 
 pub(super) struct Directory {
@@ -54,12 +56,15 @@ impl Directory {
                 let answer = client
                     .write("auth.test", &Value::Object(serde_json::Map::new()))
                     .await?;
-                let user = answer["user_id"].as_str();
+                let me: AuthTest<'_> = answer.read()?;
+                if !is_person_or_group(&me.user_id.0) {
+                    return Err(CallError::Lost("auth.test names no user".to_owned()));
+                }
+                let id = |text: Text<'_>| is_id(&text.0, &['B', 'T', 'E']).then(|| text.0.into());
                 Ok(Me {
-                    user: user
-                        .ok_or_else(|| CallError::Lost("auth.test names no user".to_owned()))?
-                        .to_owned(),
-                    bot: answer["bot_id"].as_str().map(str::to_owned),
+                    user: me.user_id.0.into(),
+                    bot: me.bot_id.and_then(id),
+                    team: me.team_id.and_then(id),
                 })
             })
             .await
@@ -84,8 +89,9 @@ impl Directory {
             let answer = client
                 .read("usergroups.users.list", &[("usergroup", group)])
                 .await?;
-            let users = answer["users"].as_array().into_iter().flatten();
-            fresh.extend(users.filter_map(|user| user.as_str().map(str::to_owned)));
+            let users = answer.read::<Members<'_>>()?.users.into_iter();
+            let people = users.filter(|user| is_person_or_group(&user.0));
+            fresh.extend(people.map(|user| user.0.into_owned()));
         }
         let allowed = fresh.contains(user);
         *members = Some((Instant::now(), fresh));
@@ -126,16 +132,19 @@ impl Directory {
                     other => other,
                 }
             })?;
-            let channels = answer["channels"].as_array().into_iter().flatten();
-            let mut found = channels.filter(|channel| channel["name"] == wanted);
-            if let Some(id) = found.find_map(|channel| channel["id"].as_str()) {
-                self.learn(name, id);
-                return Ok(id.to_owned());
+            let page: Channels<'_> = answer.read()?;
+            let is_wanted = |channel: &&Channel<'_>| {
+                let named = channel.name.as_ref();
+                named.is_some_and(|name| name.0 == wanted) && is_channel_id(&channel.id.0)
+            };
+            if let Some(channel) = page.channels.iter().find(is_wanted) {
+                self.learn(name, &channel.id.0);
+                return Ok(channel.id.0.to_string());
             }
-            cursor = next_cursor(&answer);
-            if cursor.is_empty() {
+            let Some(next) = page.next()? else {
                 break;
-            }
+            };
+            cursor = next;
         }
         Err(CallError::Refused(format!(
             "no channel is named `{name}`; give its id"
@@ -143,17 +152,12 @@ impl Directory {
     }
 }
 
-/// Where the next page begins; empty after the last one.
-pub(super) fn next_cursor(answer: &Value) -> String {
-    answer["response_metadata"]["next_cursor"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
-}
+/// Slack's ids have some ten characters.
+const ID_BYTES_MAX: usize = 32;
 
-fn is_id(text: &str, kinds: &[char]) -> bool {
+pub(super) fn is_id(text: &str, kinds: &[char]) -> bool {
     text.starts_with(kinds)
-        && text.len() > 1
+        && (2..=ID_BYTES_MAX).contains(&text.len())
         && text
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ring::hmac;
 use serde::Deserialize;
 
+use super::directory::is_person_or_group;
 use super::message::{APPROVE_ACTION, DENY_ACTION};
 use crate::core::Core;
 use crate::ids::{Id, unhex};
@@ -30,6 +31,8 @@ pub struct Interaction {
     pub channel: String,
     /// The message.
     pub ts: String,
+    /// The workspace, where Slack names one.
+    pub team: Option<String>,
 }
 
 /// A request that is no button press of ours.
@@ -75,7 +78,12 @@ pub(super) fn verify_and_parse(
 ) -> Result<Interaction, InteractionError> {
     let claimed = signature.strip_prefix("v0=").and_then(unhex);
     let claimed = claimed.ok_or(InteractionError::Signature)?;
-    let sent: u64 = timestamp.parse().map_err(|_| InteractionError::Signature)?;
+    let is_number = timestamp.bytes().all(|byte| byte.is_ascii_digit());
+    let sent: u64 = timestamp
+        .parse()
+        .ok()
+        .filter(|_| is_number)
+        .ok_or(InteractionError::Signature)?;
     let signed = [b"v0:", timestamp.as_bytes(), b":", body].concat();
     let key = hmac::Key::new(hmac::HMAC_SHA256, signing_secret.expose().as_bytes());
     // Compares in constant time.
@@ -92,12 +100,18 @@ struct Payload {
     #[serde(rename = "type")]
     kind: String,
     user: User,
+    team: Option<Team>,
     container: Container,
     actions: Vec<Action>,
 }
 
 #[derive(Deserialize)]
 struct User {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Team {
     id: String,
 }
 
@@ -115,26 +129,32 @@ struct Action {
 
 fn parse(body: &[u8]) -> Option<Interaction> {
     let body = std::str::from_utf8(body).ok()?;
-    let payload = body
+    let mut payloads = body
         .split('&')
-        .find_map(|field| field.strip_prefix("payload="))?;
+        .filter_map(|field| field.strip_prefix("payload="));
+    let (Some(payload), None) = (payloads.next(), payloads.next()) else {
+        return None;
+    };
     let payload: Payload = serde_json::from_slice(&form_decode(payload)?).ok()?;
-    if payload.kind != "block_actions" {
+    // One press is one action; of two it could not be known which one was meant.
+    let [action] = payload.actions.as_slice() else {
+        return None;
+    };
+    let approve = match action.action_id.as_str() {
+        APPROVE_ACTION => true,
+        DENY_ACTION => false,
+        _ => return None,
+    };
+    if payload.kind != "block_actions" || !is_person_or_group(&payload.user.id) {
         return None;
     }
-    payload.actions.iter().find_map(|action| {
-        let approve = match action.action_id.as_str() {
-            APPROVE_ACTION => true,
-            DENY_ACTION => false,
-            _ => return None,
-        };
-        Some(Interaction {
-            user: payload.user.id.clone(),
-            id: Id::parse(action.value.as_deref()?)?,
-            approve,
-            channel: payload.container.channel_id.clone(),
-            ts: payload.container.message_ts.clone(),
-        })
+    Some(Interaction {
+        id: Id::parse(action.value.as_deref()?)?,
+        approve,
+        user: payload.user.id,
+        channel: payload.container.channel_id,
+        ts: payload.container.message_ts,
+        team: payload.team.map(|team| team.id),
     })
 }
 
@@ -164,6 +184,14 @@ pub(super) async fn act(core: &Arc<Core>, press: Interaction) -> InteractionOutc
             .is_some_and(|message| message.channel == press.channel && message.ts == press.ts)
     });
     if !here {
+        return InteractionOutcome::Unknown;
+    }
+    let me = match core.desk.directory.me(&core.desk.client).await {
+        Ok(me) => me,
+        Err(error) => return InteractionOutcome::Unavailable(error.to_string()),
+    };
+    let both = press.team.as_ref().zip(me.team.as_ref());
+    if both.is_some_and(|(pressed, mine)| pressed != mine) {
         return InteractionOutcome::Unknown;
     }
     match core
@@ -275,6 +303,11 @@ mod tests {
             verify(&timestamp, &signature, &other, NOW),
             InteractionError::Signature
         );
+        let signed = sign(&format!("+{NOW}"), &body);
+        assert_eq!(
+            verify(&format!("+{NOW}"), &signed, &body, NOW),
+            InteractionError::Signature
+        );
         let later = (NOW + 1).to_string();
         assert_eq!(
             verify(&later, &signature, &body, NOW),
@@ -301,6 +334,39 @@ mod tests {
             verify(&timestamp, &signature, &body, NOW - 301),
             InteractionError::Stale
         );
+    }
+
+    #[test]
+    fn a_press_that_says_two_things_is_none() {
+        let id = Id::random().unwrap();
+        let encode = |payload: &str| {
+            let mut encoded = "payload=".to_owned();
+            for byte in payload.bytes() {
+                encoded.push('%');
+                encoded.push_str(&hex(&[byte]));
+            }
+            encoded
+        };
+        let with = |extra: &str, more: &str| {
+            format!(
+                r#"{{"type":"block_actions",{extra}"user":{{"id":"U1"}},"container":{{"message_ts":"1.2","channel_id":"C1"}},"actions":[{{"action_id":"{DENY_ACTION}","value":"{id}"}}{more}]}}"#
+            )
+        };
+        let plain = encode(&with("", ""));
+        assert!(parse(plain.as_bytes()).is_some());
+        let team = encode(&with(r#""team":{"id":"T1"},"#, ""));
+        assert_eq!(parse(team.as_bytes()).unwrap().team.as_deref(), Some("T1"));
+        let second = format!(r#",{{"action_id":"{APPROVE_ACTION}","value":"{id}"}}"#);
+        for body in [
+            format!("{plain}&{plain}"),
+            encode(&with(r#""user":{"id":"U2"},"#, "")),
+            encode(&with("", &second)),
+            plain.replace(&encode("U1")[8..], &encode("me")[8..]),
+            "payload=%7".to_owned(),
+            "payload=".to_owned(),
+        ] {
+            assert_eq!(parse(body.as_bytes()), None, "{body}");
+        }
     }
 
     #[test]

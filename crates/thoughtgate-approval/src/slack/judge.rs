@@ -2,16 +2,17 @@
 //! decision, until the call is made; people who may not decide are noted and do not count; the bot
 //! itself never counts.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
-use serde_json::Value;
-
 use super::SlackSettings;
+use super::answers::{Reaction, Text};
 use super::client::CallError;
+use super::directory::is_person_or_group;
 use crate::core::Core;
 use crate::ids::Id;
 use crate::record::{Means, State};
-use crate::vote::Vote;
+use crate::vote::{STRANGERS_MAX, Vote};
 
 /// Who said what, in the order of Slack's list, each person once per side.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,28 +21,29 @@ struct Votes {
     deny: Vec<String>,
 }
 
-fn votes(reactions: &Value, settings: &SlackSettings, me: &str) -> Votes {
+fn votes(reactions: &[Reaction<'_>], settings: &SlackSettings, me: &str) -> Votes {
     let mut votes = Votes::default();
-    for reaction in reactions.as_array().into_iter().flatten() {
-        let name = reaction["name"].as_str().unwrap_or_default();
+    let mut seen = HashSet::new();
+    for reaction in reactions {
         // A skin tone changes the colour of a vote, not its meaning.
-        let name = name.split("::").next().unwrap_or_default();
+        let name = reaction.name.0.split("::").next().unwrap_or_default();
         let is = |names: &[String]| names.iter().any(|known| known == name);
-        let side = if is(&settings.deny_reactions) {
-            &mut votes.deny
-        } else if is(&settings.approve_reactions) {
+        let approves = match (
+            is(&settings.deny_reactions),
+            is(&settings.approve_reactions),
+        ) {
+            (true, _) => false,
+            (false, true) => true,
+            (false, false) => continue,
+        };
+        let side = if approves {
             &mut votes.approve
         } else {
-            continue;
+            &mut votes.deny
         };
-        for user in reaction["users"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            if user != me && !side.iter().any(|known| known == user) {
-                side.push(user.to_owned());
+        for Text(user) in &reaction.users {
+            if user != me && is_person_or_group(user) && seen.insert((approves, user.as_ref())) {
+                side.push(user.to_string());
             }
         }
     }
@@ -75,7 +77,7 @@ impl Standing {
 pub(super) async fn judge(
     core: &Core,
     id: Id,
-    reactions: &Value,
+    reactions: &[Reaction<'_>],
     began: Instant,
 ) -> Result<(), CallError> {
     let Some(standing) = Standing::of(core, id) else {
@@ -151,7 +153,9 @@ async fn first_allowed<'a>(
         if desk.directory.allows(&desk.client, user).await? {
             return Ok(Some(user));
         }
-        strangers.push(user.clone());
+        if strangers.len() < STRANGERS_MAX {
+            strangers.push(user.clone());
+        }
     }
     Ok(None)
 }
@@ -160,23 +164,22 @@ async fn first_allowed<'a>(
 mod tests {
     use super::*;
     use crate::settings::Secret;
-    use serde_json::json;
+    use crate::slack::answers::reactions;
+    use serde_json::value::RawValue;
 
     #[test]
     fn votes_are_read_by_name_whatever_the_skin() {
         let settings = SlackSettings::new(Secret::new("x"), "C1");
-        let reactions = json!([
+        let raw = r#"[
             {"name": "eyes", "users": ["U1"], "count": 1},
-            {"name": "+1::skin-tone-3", "users": ["U2", "UBOT"], "count": 2},
+            {"name": "+1::skin-tone-3", "users": ["U2", "UBOT", "nobody"], "count": 2},
             {"name": "white_check_mark", "users": ["U2", "U3"], "count": 2},
-            {"name": "x", "users": ["U4"], "count": 1},
-        ]);
-        let votes = votes(&reactions, &settings, "UBOT");
+            {"name": "x", "users": ["U4"], "count": 1}
+        ]"#;
+        let raw: &RawValue = serde_json::from_str(raw).unwrap();
+        let votes = votes(&reactions(Some(raw)).unwrap(), &settings, "UBOT");
         assert_eq!(votes.approve, ["U2", "U3"]);
         assert_eq!(votes.deny, ["U4"]);
-        assert_eq!(
-            super::votes(&Value::Null, &settings, "UBOT"),
-            Votes::default()
-        );
+        assert_eq!(super::votes(&[], &settings, "UBOT"), Votes::default());
     }
 }

@@ -6,11 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value;
-
 use super::Lane;
+use super::answers::{History, One, Reaction, reactions};
 use super::client::CallError;
-use super::directory::next_cursor;
 use super::judge::judge;
 use super::post::RETRY_MAX;
 use crate::backoff::Backoff;
@@ -18,8 +16,11 @@ use crate::core::Core;
 use crate::ids::Id;
 use crate::record::{Message, State};
 
+/// Messages of one page: a hundred of the largest stay below what an answer may have.
+pub(super) const PAGE_LIMIT: &str = "100";
+
 /// Pages of history per interval. What lies further back is asked for by itself.
-const PAGES_MAX: usize = 3;
+const PAGES_MAX: usize = 6;
 
 /// Messages that are asked for by themselves, per interval.
 const STRAGGLERS_MAX: usize = 5;
@@ -74,20 +75,12 @@ fn ts_key(ts: &str) -> (u64, u64) {
 
 async fn poll(core: &Core, channel: &str, round: usize) -> Result<(), CallError> {
     let open = open(core, channel);
-    let Some((_, oldest)) = open.first() else {
+    if open.is_empty() {
         return Ok(());
-    };
-    core.counts.polls.add(1);
-    let began = Instant::now();
-    let seen = history(core, oldest, &open).await?;
-    let mut missing = Vec::new();
-    for (id, message) in &open {
-        match seen.get(&message.ts) {
-            Some(reactions) if is_complete(reactions) => judge(core, *id, reactions, began).await?,
-            // Too far back, deleted, or with more people than a page of history lists.
-            _ => missing.push((*id, message)),
-        }
     }
+    core.counts.polls.add(1);
+    // Too far back, deleted, or with more people than a page of history lists.
+    let missing = history(core, &open).await?;
     let start = if missing.is_empty() {
         0
     } else {
@@ -104,13 +97,17 @@ async fn poll(core: &Core, channel: &str, round: usize) -> Result<(), CallError>
     Ok(())
 }
 
-/// The reactions of the channel's messages since the oldest open one, by `ts`.
-async fn history(
+/// Judges the messages of `open` that are in the channel's history and whole there; returns the
+/// others.
+async fn history<'a>(
     core: &Core,
-    oldest: &Message,
-    open: &[(Id, Message)],
-) -> Result<HashMap<String, Value>, CallError> {
-    let mut seen = HashMap::new();
+    open: &'a [(Id, Message)],
+) -> Result<Vec<&'a (Id, Message)>, CallError> {
+    let Some((_, oldest)) = open.first() else {
+        return Ok(Vec::new());
+    };
+    let mut left: HashMap<&str, &(Id, Message)> =
+        open.iter().map(|one| (one.1.ts.as_str(), one)).collect();
     let mut cursor = String::new();
     for _ in 0..PAGES_MAX {
         let mut parameters = vec![
@@ -118,41 +115,40 @@ async fn history(
             ("oldest", oldest.ts.as_str()),
             ("inclusive", "true"),
             ("include_all_metadata", "true"),
-            ("limit", "200"),
+            ("limit", PAGE_LIMIT),
         ];
         if !cursor.is_empty() {
             parameters.push(("cursor", cursor.as_str()));
         }
-        let mut answer = core
-            .desk
-            .client
-            .read("conversations.history", &parameters)
-            .await?;
-        cursor = next_cursor(&answer);
-        if let Some(messages) = answer["messages"].as_array_mut() {
-            for message in messages {
-                if let Some(ts) = message["ts"].as_str() {
-                    let ts = ts.to_owned();
-                    seen.insert(ts, message["reactions"].take());
-                }
+        let began = Instant::now();
+        let client = &core.desk.client;
+        let answer = client.read("conversations.history", &parameters).await?;
+        let page: History<'_> = answer.read()?;
+        for said in &page.messages {
+            let Some((id, _)) = left.get(said.ts.0.as_ref()) else {
+                continue;
+            };
+            let reactions = reactions(said.reactions)?;
+            if is_complete(&reactions) {
+                judge(core, *id, &reactions, began).await?;
+                left.remove(said.ts.0.as_ref());
             }
         }
-        if cursor.is_empty()
-            || open
-                .iter()
-                .all(|(_, message)| seen.contains_key(&message.ts))
-        {
-            break;
+        match page.next()? {
+            Some(next) if !left.is_empty() => cursor = next,
+            _ => break,
         }
     }
-    Ok(seen)
+    // In the order of `open`, so that each has its turn.
+    let is_left = |one: &&(Id, Message)| left.contains_key(one.1.ts.as_str());
+    Ok(open.iter().filter(is_left).collect())
 }
 
 /// Whether every reaction names everyone who gave it.
-fn is_complete(reactions: &Value) -> bool {
-    reactions.as_array().into_iter().flatten().all(|reaction| {
-        let named = reaction["users"].as_array().map_or(0, Vec::len) as u64;
-        reaction["count"].as_u64().unwrap_or(named) <= named
+fn is_complete(reactions: &[Reaction<'_>]) -> bool {
+    reactions.iter().all(|reaction| {
+        let named = reaction.users.len() as u64;
+        reaction.count.is_none_or(|count| count <= named)
     })
 }
 
@@ -165,7 +161,15 @@ pub(super) async fn straggler(core: &Core, id: Id, message: &Message) -> Result<
         ("full", "true"),
     ];
     match core.desk.client.read("reactions.get", &parameters).await {
-        Ok(answer) => judge(core, id, &answer["message"]["reactions"], began).await,
+        Ok(answer) => {
+            let One { message: said } = answer.read()?;
+            if said.ts.0 != message.ts {
+                return Err(CallError::Lost(
+                    "the answer is about another message".to_owned(),
+                ));
+            }
+            judge(core, id, &reactions(said.reactions)?, began).await
+        }
         Err(CallError::Refused(reason)) if reason == "message_not_found" => {
             let reason = "the message that asked was deleted";
             core.retract(id, None, reason);
@@ -179,16 +183,20 @@ pub(super) async fn straggler(core: &Core, id: Id, message: &Message) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::value::RawValue;
 
     #[test]
     fn a_shortened_list_of_people_is_noticed() {
-        assert!(is_complete(&Value::Null));
+        let is_complete = |json: &str| {
+            let raw: &RawValue = serde_json::from_str(json).unwrap();
+            is_complete(&reactions(Some(raw)).unwrap())
+        };
+        assert!(is_complete("[]"));
         assert!(is_complete(
-            &json!([{"name": "x", "users": ["U1"], "count": 1}])
+            r#"[{"name": "x", "users": ["U1"], "count": 1}]"#
         ));
         assert!(!is_complete(
-            &json!([{"name": "x", "users": ["U1"], "count": 2}])
+            r#"[{"name": "x", "users": ["U1"], "count": 2}]"#
         ));
     }
 

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::answers::{History, Mark, Posted, Said, Text, is_ts, read};
 use super::client::CallError;
-use super::directory::{Me, next_cursor};
+use super::directory::Me;
+use super::poll::PAGE_LIMIT;
 use super::{Lane, message};
 use crate::backoff::Backoff;
 use crate::core::Core;
@@ -96,11 +98,8 @@ async fn ask(core: &Core, record: &Record, maybe_asked: bool) -> Result<Message,
         .write("chat.postMessage", &body)
         .await
         .and_then(|answer| {
-            let field = |name: &str| answer[name].as_str().map(str::to_owned);
-            match (field("channel"), field("ts")) {
-                (Some(channel), Some(ts)) => Ok(Message { channel, ts }),
-                _ => Err(CallError::Lost("the answer names no message".to_owned())),
-            }
+            let named = answer.read::<Posted<'_>>()?.message();
+            named.ok_or_else(|| CallError::Lost("the answer names no message".to_owned()))
         });
     match &result {
         Ok(_) => core.counts.posted.add(1),
@@ -132,7 +131,7 @@ async fn find(core: &Core, record: &Record) -> Result<Option<Message>, CallError
             ("oldest", oldest.as_str()),
             ("inclusive", "true"),
             ("include_all_metadata", "true"),
-            ("limit", "200"),
+            ("limit", PAGE_LIMIT),
         ];
         if !cursor.is_empty() {
             parameters.push(("cursor", cursor.as_str()));
@@ -141,18 +140,16 @@ async fn find(core: &Core, record: &Record) -> Result<Option<Message>, CallError
             .client
             .read("conversations.history", &parameters)
             .await?;
-        let messages = answer["messages"].as_array().into_iter().flatten();
-        let mut ours = messages.filter(|message| is_about(message, record.id, me));
-        if let Some(ts) = ours.find_map(|message| message["ts"].as_str()) {
-            return Ok(Some(Message {
-                channel,
-                ts: ts.to_owned(),
-            }));
+        let page: History<'_> = answer.read()?;
+        let is_ours = |said: &&Said<'_>| is_ts(&said.ts.0) && is_about(said, record.id, me);
+        if let Some(said) = page.messages.iter().find(is_ours) {
+            let ts = said.ts.0.to_string();
+            return Ok(Some(Message { channel, ts }));
         }
-        cursor = next_cursor(&answer);
-        if cursor.is_empty() {
+        let Some(next) = page.next()? else {
             return Ok(None);
-        }
+        };
+        cursor = next;
     }
     // Posting on a guess could ask twice; a channel this busy is worth an error.
     Err(CallError::Refused(
@@ -162,13 +159,19 @@ async fn find(core: &Core, record: &Record) -> Result<Option<Message>, CallError
 
 /// Whether a message of the channel is ours and about this approval. Anyone may write our mark
 /// under a message of theirs, so the author counts too.
-fn is_about(message: &Value, id: Id, me: &Me) -> bool {
-    let metadata = &message["metadata"];
-    let marked = metadata["event_type"] == message::EVENT_TYPE
-        && metadata["event_payload"]["approval_id"] == id.to_string();
-    let by_user = message["user"] == me.user;
-    let by_bot = me.bot.as_ref().is_some_and(|bot| message["bot_id"] == *bot);
-    marked && (by_user || by_bot)
+fn is_about(said: &Said<'_>, id: Id, me: &Me) -> bool {
+    let mark = said
+        .metadata
+        .map(|raw| read::<Mark<'_>>(raw.get().as_bytes()));
+    let Some(Ok(mark)) = mark else {
+        return false;
+    };
+    let marked = mark.event_type.0 == message::EVENT_TYPE
+        && mark.event_payload.approval_id.0 == id.to_string();
+    let is =
+        |text: &Option<Text<'_>>, known: &str| text.as_ref().is_some_and(|text| text.0 == known);
+    let by_bot = me.bot.as_ref().is_some_and(|bot| is(&said.bot_id, bot));
+    marked && (is(&said.user, &me.user) || by_bot)
 }
 
 /// Slack's notion of time.
@@ -187,6 +190,11 @@ mod tests {
         let me = Me {
             user: "UBOT".to_owned(),
             bot: Some("B1".to_owned()),
+            team: None,
+        };
+        let is_about = |message: &Value, id: Id, me: &Me| {
+            let text = message.to_string();
+            is_about(&serde_json::from_str(&text).unwrap(), id, me)
         };
         let message = |user: &str, bot: &str, about: Id| {
             json!({
@@ -202,7 +210,7 @@ mod tests {
         assert!(!is_about(&message("U9", "B9", id), id, &me));
         assert!(!is_about(&message("UBOT", "B1", other), id, &me));
         assert!(!is_about(
-            &json!({"user": "UBOT", "text": id.to_string()}),
+            &json!({"user": "UBOT", "ts": "1.0", "text": id.to_string()}),
             id,
             &me
         ));

@@ -145,7 +145,21 @@ async fn buttons_follow_the_same_rules() {
         approvals.interact(elsewhere).await,
         InteractionOutcome::Unknown
     );
+    let other = request(&approvals, "other").await;
+    eventually("they are asked again", || approvals.counters().posted == 2).await;
     let deny = press(&approvals, &slack, id, APPROVER, "thoughtgate_deny").unwrap();
+    let of_another_team = thoughtgate_approval::Interaction {
+        team: Some("T0OTHER".to_owned()),
+        ..deny.clone()
+    };
+    let of_another_approval = thoughtgate_approval::Interaction {
+        id: other,
+        ..deny.clone()
+    };
+    for wrong in [of_another_team, of_another_approval] {
+        let outcome = approvals.interact(wrong).await;
+        assert_eq!(outcome, InteractionOutcome::Unknown);
+    }
     let outcome = approvals.interact(deny).await;
     assert!(matches!(outcome, InteractionOutcome::Decided(view) if view.state == State::Rejected));
     let late = press(&approvals, &slack, id, APPROVER, "thoughtgate_approve").unwrap();

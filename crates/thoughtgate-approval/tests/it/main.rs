@@ -2,6 +2,7 @@
 //! Asserts what happens, never how fast.
 
 mod decisions;
+mod hostile;
 mod lifecycle;
 mod limits;
 mod polling;

@@ -3,23 +3,29 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use thoughtgate_approval::Id;
 use tokio::net::TcpListener;
+use tokio::time::Sleep;
 
 use crate::support::eventually;
 
 pub(crate) const BOT_USER: &str = "U0BOT";
 const BOT: &str = "B0BOT";
+
+type Said = UnsyncBoxBody<Bytes, Broken>;
 
 /// What happens to one call instead of an answer.
 #[derive(Debug, Clone)]
@@ -38,6 +44,14 @@ pub(crate) enum Fault {
     HangAfter,
     /// `ok: false` with this error.
     Refuse(&'static str),
+    /// This status and body; nothing happens.
+    Say(u16, String),
+    /// A redirect to this address; nothing happens.
+    Redirect(String),
+    /// A body that never ends, a byte at a time; nothing happens.
+    Drip,
+    /// A body that never ends, as fast as it is read; nothing happens.
+    Flood,
 }
 
 #[derive(Default)]
@@ -180,7 +194,7 @@ impl Slack {
         self.state().messages.retain(|message| !about(message));
     }
 
-    async fn serve(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
+    async fn serve(self, request: Request<Incoming>) -> Result<Response<Said>, Broken> {
         let authorized = request
             .headers()
             .get("authorization")
@@ -218,6 +232,15 @@ impl Slack {
             }
             Some(Fault::ErrorBefore) => Ok(respond(503, &json!({"ok": false}))),
             Some(Fault::Refuse(error)) => Ok(respond(200, &json!({"ok": false, "error": error}))),
+            Some(Fault::Say(status, body)) => Ok(answer(status, Bytes::from(body))),
+            Some(Fault::Redirect(to)) => {
+                let mut response = respond(302, &json!({"ok": true}));
+                let to = to.parse().expect("an address");
+                response.headers_mut().insert("location", to);
+                Ok(response)
+            }
+            Some(Fault::Drip) => Ok(endless(b" ", Duration::from_millis(10))),
+            Some(Fault::Flood) => Ok(endless(&[b' '; 64 * 1024], Duration::ZERO)),
             Some(Fault::ErrorAfter) => {
                 act();
                 Ok(respond(500, &json!({"ok": false})))
@@ -236,7 +259,9 @@ impl Slack {
 
     fn answer(&self, method: &str, arguments: &Value) -> Value {
         match method {
-            "auth.test" => json!({"ok": true, "user_id": BOT_USER, "bot_id": BOT}),
+            "auth.test" => {
+                json!({"ok": true, "user_id": BOT_USER, "bot_id": BOT, "team_id": "T0MOCK"})
+            }
             "chat.postMessage" => self.post(arguments),
             "chat.update" => self.update(arguments),
             "conversations.history" => self.history(arguments),
@@ -344,12 +369,49 @@ fn from_query(query: &str) -> Value {
     )
 }
 
-fn respond(status: u16, body: &Value) -> Response<Full<Bytes>> {
+fn respond(status: u16, body: &Value) -> Response<Said> {
+    answer(status, Bytes::from(body.to_string()))
+}
+
+fn answer(status: u16, body: Bytes) -> Response<Said> {
+    let body = Full::new(body).map_err(|never| match never {});
     Response::builder()
         .status(status)
         .header("retry-after", "1")
-        .body(Full::new(Bytes::from(body.to_string())))
+        .body(body.boxed_unsync())
         .expect("a response")
+}
+
+/// `piece` again and again.
+struct Endless {
+    piece: &'static [u8],
+    every: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        ready!(self.sleep.as_mut().poll(context));
+        let next = tokio::time::Instant::now() + self.every;
+        self.sleep.as_mut().reset(next);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(self.piece)))))
+    }
+}
+
+fn endless(piece: &'static [u8], every: Duration) -> Response<Said> {
+    let sleep = Box::pin(tokio::time::sleep(every));
+    let body = Endless {
+        piece,
+        every,
+        sleep,
+    };
+    Response::new(body.boxed_unsync())
 }
 
 /// Makes hyper drop the connection without an answer.
