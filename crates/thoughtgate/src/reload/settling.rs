@@ -13,7 +13,8 @@ const EDIT_QUIET: Duration = Duration::from_millis(100);
 /// After a loss what was lost may come back: editors and git remove a file and write it again.
 const LOSS_QUIET: Duration = Duration::from_secs(1);
 /// A folder in which something changes all the time is loaded all the same, this long after the
-/// first change.
+/// first change. From then on each change is followed by a read, and the first set that lacks nothing
+/// is loaded; one that lacks something, once all reads of a second have found it so.
 const STARVED: Duration = Duration::from_secs(5);
 
 /// What happened.
@@ -42,6 +43,10 @@ struct Batch {
     last: Instant,
     quiet: Duration,
     asked: bool,
+    /// When files were read last and something was missing.
+    read: Instant,
+    /// Since when each read past the limit has found something missing.
+    lost_since: Option<Instant>,
 }
 
 impl Settling {
@@ -67,6 +72,8 @@ impl Settling {
             last: now,
             quiet,
             asked: false,
+            read: now,
+            lost_since: None,
         });
         batch.last = now;
         batch.quiet = batch.quiet.max(quiet);
@@ -79,6 +86,13 @@ impl Settling {
         let starved = batch.first + STARVED;
         Some(if batch.asked {
             batch.last + SWAP_QUIET
+        } else if let Some(lost_since) = batch.lost_since {
+            let lasting = lost_since + LOSS_QUIET;
+            if batch.last > batch.read {
+                lasting.min(batch.last + SWAP_QUIET)
+            } else {
+                lasting
+            }
         } else if self.writing.is_empty() {
             starved.min(batch.last + batch.quiet)
         } else {
@@ -86,15 +100,19 @@ impl Settling {
         })
     }
 
-    /// What was read lacks something: whether to wait for it.
+    /// What was read at `now` lacks something: whether to wait for it.
     pub fn wait_for_lost(&mut self, now: Instant) -> bool {
-        match &mut self.batch {
-            Some(batch) if batch.quiet == EDIT_QUIET && !batch.asked => {
-                batch.quiet = LOSS_QUIET;
-                now < batch.first + STARVED
-            }
-            _ => false,
+        let Some(batch) = &mut self.batch else {
+            return false;
+        };
+        if batch.asked || batch.quiet == SWAP_QUIET {
+            return false;
         }
+        batch.read = now;
+        if now < batch.first + STARVED {
+            return std::mem::replace(&mut batch.quiet, LOSS_QUIET) == EDIT_QUIET;
+        }
+        now < *batch.lost_since.get_or_insert(now) + LOSS_QUIET
     }
 
     /// A load was made; whether an operator had asked for it.
@@ -145,7 +163,26 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_is_waited_for_once_and_not_beyond_the_limit() {
+    fn a_loss_past_the_limit_is_loaded_when_all_reads_of_a_second_find_it() {
+        let start = Instant::now();
+        let mut settling = Settling::default();
+        settling.note(&edited(), start);
+        settling.note(&edited(), start + STARVED - EDIT_QUIET / 2);
+        let limit = start + STARVED;
+        assert_eq!(settling.due(), Some(limit));
+        assert!(settling.wait_for_lost(limit));
+        // The next change is read at once: it may have brought back what was missing.
+        assert_eq!(settling.due(), Some(limit + LOSS_QUIET));
+        let later = limit + LOSS_QUIET / 2;
+        settling.note(&edited(), later);
+        assert_eq!(settling.due(), Some(later + SWAP_QUIET));
+        assert!(settling.wait_for_lost(later + SWAP_QUIET));
+        assert_eq!(settling.due(), Some(limit + LOSS_QUIET));
+        assert!(!settling.wait_for_lost(limit + LOSS_QUIET));
+    }
+
+    #[test]
+    fn a_loss_is_waited_for_once() {
         let start = Instant::now();
         let mut settling = Settling::default();
         settling.note(&edited(), start);
@@ -153,8 +190,6 @@ mod tests {
         assert_eq!(settling.due(), Some(start + LOSS_QUIET));
         assert!(!settling.wait_for_lost(start + LOSS_QUIET));
         assert!(!settling.done());
-        settling.note(&edited(), start);
-        assert!(!settling.wait_for_lost(start + STARVED));
         for whole in [Change::Swapped, Change::Asked] {
             let mut settling = Settling::default();
             settling.note(&whole, start);
