@@ -214,7 +214,8 @@ impl<'a> Event<'a> {
         data
     }
 
-    /// Writes the event with other data, each line of it on one of its own; all other lines stay.
+    /// Writes the event with other data, each line of it on one of its own, which ends as the first
+    /// one did; all other lines stay.
     pub fn write_with_data(self, data: &[u8], out: &mut Vec<u8>) {
         let mut written = false;
         for field in self.fields() {
@@ -224,7 +225,7 @@ impl<'a> Event<'a> {
                 for line in data.split(|byte| *byte == b'\n') {
                     out.extend_from_slice(b"data: ");
                     out.extend_from_slice(line);
-                    out.push(b'\n');
+                    out.extend_from_slice(field.end());
                 }
             }
         }
@@ -242,6 +243,15 @@ impl<'a> Field<'a> {
             name,
             value: value.strip_prefix(b" ").unwrap_or(value),
             line,
+        }
+    }
+
+    /// How the line ends; a line feed where it is the last of a stream that broke off.
+    fn end(&self) -> &'static [u8] {
+        match self.line {
+            [.., b'\r', b'\n'] => b"\r\n",
+            [.., b'\r'] => b"\r",
+            _ => b"\n",
         }
     }
 
@@ -326,7 +336,7 @@ mod tests {
         event.write_with_data(b"new\nlines", &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "id: 7\r\nevent: message\r\ndata: new\ndata: lines\n:c\nretry: 5\r\n\r\n"
+            "id: 7\r\nevent: message\r\ndata: new\r\ndata: lines\r\n:c\nretry: 5\r\n\r\n"
         );
     }
 

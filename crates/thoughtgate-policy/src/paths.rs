@@ -44,7 +44,7 @@ pub fn ambiguity(text: &str) -> Option<&'static str> {
     dots.then_some("a `.` or `..` segment")
 }
 
-/// Whether what follows a `%` makes it an encoded character, `%uXXXX` included.
+/// Whether what follows a `%` makes it an encoded character, `%u` with four digits included.
 fn is_encoded(rest: &[u8]) -> bool {
     match rest {
         [b'u' | b'U', digit, ..] => digit.is_ascii_hexdigit(),

@@ -27,6 +27,7 @@ pub enum Refused {
 #[derive(Debug)]
 pub struct Events {
     splitter: Splitter,
+    ends: LineEnds,
     era: Era,
     /// Finds `data`.
     finder: memmem::Finder<'static>,
@@ -38,6 +39,7 @@ impl Events {
     pub fn new(era: Era, bytes_max: usize) -> Events {
         Events {
             splitter: Splitter::new(bytes_max),
+            ends: LineEnds::default(),
             era,
             finder: memmem::Finder::new("data"),
         }
@@ -53,6 +55,7 @@ impl Events {
     ) -> Result<(), Refused> {
         self.splitter.push(piece);
         while let Some(event) = self.splitter.event()? {
+            self.ends.check(event)?;
             pass(event, &self.finder, self.era, keep, out)?;
         }
         Ok(())
@@ -66,7 +69,10 @@ impl Events {
         out: &mut Vec<u8>,
     ) -> Result<(), Refused> {
         match self.splitter.rest() {
-            Some(event) => pass(event, &self.finder, self.era, keep, out),
+            Some(event) => {
+                self.ends.check(event)?;
+                pass(event, &self.finder, self.era, keep, out)
+            }
             None => Ok(()),
         }
     }
@@ -75,6 +81,52 @@ impl Events {
     #[must_use]
     pub fn held(&self) -> usize {
         self.splitter.held()
+    }
+}
+
+/// How lines end in a stream. Some clients end them at line feeds alone: where others see a CR end
+/// one, they would find other lines, and other events.
+#[derive(Debug, Default)]
+struct LineEnds {
+    at_line_feeds: bool,
+    at_returns: bool,
+    /// The last byte was a CR; an LF would be its second half.
+    after_return: bool,
+}
+
+impl LineEnds {
+    /// Refuses an event by whose lines both ways occur in the stream. How its blank line ends counts
+    /// for the next one: half of it may not have arrived.
+    fn check(&mut self, event: Event<'_>) -> Result<(), Refused> {
+        let bytes = event.bytes();
+        let last = match bytes {
+            [b'\r' | b'\n', ..] => bytes.len(),
+            [.., b'\r', b'\n'] => 2,
+            [.., b'\r' | b'\n'] => 1,
+            _ => 0,
+        };
+        let (lines, last) = bytes.split_at(bytes.len() - last);
+        self.take(lines);
+        if !lines.is_empty() && self.at_line_feeds && self.at_returns {
+            return Err(Refused::Lines);
+        }
+        self.take(last);
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let Some(first) = bytes.first() else {
+            return;
+        };
+        self.at_returns |= std::mem::take(&mut self.after_return) && *first != b'\n';
+        for at in memchr::memchr2_iter(b'\n', b'\r', bytes) {
+            match (bytes.get(at), bytes.get(at + 1)) {
+                (Some(b'\n'), _) => self.at_line_feeds = true,
+                (_, Some(b'\n')) => {}
+                (_, Some(_)) => self.at_returns = true,
+                (_, None) => self.after_return = true,
+            }
+        }
     }
 }
 
@@ -189,13 +241,13 @@ mod tests {
         for (stream, expected) in [
             (
                 format!("id: 1\r\ndata: {LIST}\r\n\r\n"),
-                format!("id: 1\r\ndata: {CUT}\n\r\n"),
+                format!("id: 1\r\ndata: {CUT}\r\n\r\n"),
             ),
             (
                 format!("\u{feff}data:{LIST}\n\n"),
                 format!("\u{feff}data: {CUT}\n\n"),
             ),
-            (format!("data: {LIST}\r\r"), format!("data: {CUT}\n\r")),
+            (format!("data: {LIST}\r\r"), format!("data: {CUT}\r\r")),
             (
                 format!("data: {LIST}\ndata\ndata:\n\n"),
                 format!("data: {CUT}\ndata: \ndata: \n\n"),
@@ -213,10 +265,11 @@ mod tests {
             assert_eq!(filtered(&stream), Ok(expected), "{stream:?}");
         }
         for stream in [
-            "event: ping\ndata: ping\n\n: c\r\n\r\n\r\rdata\n\nid: 5\ndata: \n\n",
+            "event: ping\ndata: ping\n\n: c\r\n\r\n\r\n\ndata\n\nid: 5\ndata: \n\n",
             "data: [DONE]\n\ndata: {\"a\":NaN}\n\nretry: 1\n\n",
             "data: {\"a\":\ndata: 1}\n\nid: half",
             "\n\n\n\r\n",
+            ": c\rdata: 1\r\r\rdata\rdata: 2",
         ] {
             assert_eq!(filtered(stream).as_deref(), Ok(stream));
         }
@@ -243,6 +296,10 @@ mod tests {
             format!(": \u{b}data: {LIST}\n\n"),
             format!("data: {{\"a\":\ndata: {LIST}\ndata: }}\n\n"),
             format!("data: {LIST}\0\n\n"),
+            // A client that ends lines at line feeds finds no `1` before the list.
+            format!("\rdata: 1\ndata: {LIST}\n\n"),
+            "data: {\"result\":{\"a\":1,\n\rdata:\ndata: \"tools\":[{\"name\":\"b\"}]}}\n\n"
+                .to_owned(),
             format!("data: {LIST}{LIST}\n\n"),
             format!("event: x\ndata: {LIST},\n\n"),
             "data: {\"result\":{\"tools\":[],\"Tools\":[]}}\n\n".to_owned(),
