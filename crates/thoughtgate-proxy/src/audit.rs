@@ -128,16 +128,13 @@ impl Audit {
         figures: Figures,
     ) -> std::io::Result<Audit> {
         let output = Output::open(settings.sink.clone())?;
-        let (queue, messages) = channel();
-        let (ending, ended) = channel();
-        let room = Arc::new(Room::new(share.max(SHARE_BYTES_MIN)));
-        let refusals = Arc::new(Refusals::default());
+        let (audit, messages, ending) = Audit::new(settings, share, figures);
         let writer = Writer::new(
             messages,
             output,
-            Arc::clone(&room),
-            Arc::clone(&refusals),
-            figures.clone(),
+            Arc::clone(&audit.room),
+            Arc::clone(&audit.refusals),
+            audit.figures.clone(),
         );
         std::thread::Builder::new()
             .name("audit".to_owned())
@@ -146,15 +143,27 @@ impl Audit {
                 let _ending: Sender<()> = ending;
                 writer.run();
             })?;
-        Ok(Audit {
+        Ok(audit)
+    }
+
+    /// An audit, what is queued in it, and what its writer drops when it ends.
+    fn new(
+        settings: &AuditSettings,
+        share: usize,
+        figures: Figures,
+    ) -> (Audit, Receiver<Message>, Sender<()>) {
+        let (queue, messages) = channel();
+        let (ending, ended) = channel();
+        let audit = Audit {
             queue,
-            room,
-            refusals,
+            room: Arc::new(Room::new(share.max(SHARE_BYTES_MIN))),
+            refusals: Arc::default(),
             wait: settings.wait,
             when_full: settings.when_full,
             figures,
             ended: Mutex::new(ended),
-        })
+        };
+        (audit, messages, ending)
     }
 
     /// Reserves room for one line, waiting for it if there is none; `None` when the call goes on

@@ -26,7 +26,9 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
     let (mut parts, body) = request.into_parts();
     let snapshot = worker.shared.snapshot();
     if snapshot.rules.guard.check(&parts.headers).is_err() {
-        return refused(StatusCode::FORBIDDEN, "this Host or Origin is not accepted");
+        let (status, reason) = (StatusCode::FORBIDDEN, "this Host or Origin is not accepted");
+        worker.shared.refused(status.as_u16(), reason, &[]);
+        return refused(status, reason);
     }
     if parts.method != Method::GET {
         return refused(StatusCode::METHOD_NOT_ALLOWED, "use GET");

@@ -46,7 +46,11 @@ pub async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response
         }
         Err(InteractionError::Unknown) => said(StatusCode::OK, "not one of our buttons"),
         Err(InteractionError::Disabled) => said(StatusCode::NOT_FOUND, "no such path"),
-        Err(error) => said(StatusCode::UNAUTHORIZED, &error.to_string()),
+        Err(error) => {
+            let (status, reason) = (StatusCode::UNAUTHORIZED, error.to_string());
+            shared.refused(status.as_u16(), &format!("approval press: {reason}"), &[]);
+            said(status, &reason)
+        }
     }
 }
 

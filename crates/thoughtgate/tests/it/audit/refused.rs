@@ -35,6 +35,9 @@ async fn each_kind_has_a_line_with_its_reason() {
         assert_ne!(response.status, 200);
     }
     client::get(&proxy.url(), &[]).await.unwrap();
+    let metadata = proxy.at("/.well-known/oauth-protected-resource");
+    let evil = ("origin", "https://evil.example");
+    client::get(&metadata, &[evil]).await.unwrap();
     stop(&mut proxy);
     let lines = lines(folder.path());
     let said: Vec<(u64, &str)> = lines
@@ -54,13 +57,14 @@ async fn each_kind_has_a_line_with_its_reason() {
         (400, ""),
         (415, "Content-Type"),
         (401, "names no agent"),
+        (403, "this Host or Origin"),
     ]) {
         assert!(
             *status == expected && error.contains(part),
             "{status} {error}"
         );
     }
-    assert_eq!((said.len(), &lines[0]["subject"]), (6, &"echo".into()));
+    assert_eq!((said.len(), &lines[0]["subject"]), (7, &"echo".into()));
     assert_eq!(upstream.stats().tool_calls, 0);
 }
 
