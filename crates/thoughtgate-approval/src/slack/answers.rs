@@ -50,6 +50,7 @@ pub(super) struct Status<'a> {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "as Slack names them")]
 pub(super) struct AuthTest<'a> {
     #[serde(borrow)]
     pub(super) user_id: Text<'a>,

@@ -240,7 +240,7 @@ impl Slack {
                 Ok(response)
             }
             Some(Fault::Drip) => Ok(endless(b" ", Duration::from_millis(10))),
-            Some(Fault::Flood) => Ok(endless(&[b' '; 64 * 1024], Duration::ZERO)),
+            Some(Fault::Flood) => Ok(endless(&[b' '; 16 * 1024], Duration::ZERO)),
             Some(Fault::ErrorAfter) => {
                 act();
                 Ok(respond(500, &json!({"ok": false})))

@@ -167,7 +167,7 @@ mod tests {
         let start = Instant::now();
         let mut settling = Settling::default();
         settling.note(&edited(), start);
-        settling.note(&edited(), start + STARVED - EDIT_QUIET / 2);
+        settling.note(&edited(), start + Duration::from_millis(4_950));
         let limit = start + STARVED;
         assert_eq!(settling.due(), Some(limit));
         assert!(settling.wait_for_lost(limit));
