@@ -38,7 +38,7 @@ pub fn count() -> u64 {
 
 /// Does `work`; a panic in it ends `work` alone.
 ///
-/// What `work` changes and others use must be behind [`lock`], [`read`] or [`write`].
+/// What `work` changes and others use must be behind [`lock`], [`read`] or [`write()`].
 pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     let outer = CONTAINED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
