@@ -129,9 +129,11 @@ fn check(approvals: &Approvals, input: &[u8]) -> Result<u64, String> {
     };
     let now = UNIX_EPOCH + Duration::from_secs(NOW_S);
     let verified = approvals.verify(header, body, now);
-    let fresh = timestamp
-        .parse::<u64>()
-        .is_ok_and(|sent| sent.abs_diff(NOW_S) <= AGE_S_MAX);
+    // Digits alone: Rust would read a sign too.
+    let fresh = timestamp.bytes().all(|byte| byte.is_ascii_digit())
+        && timestamp
+            .parse::<u64>()
+            .is_ok_and(|sent| sent.abs_diff(NOW_S) <= AGE_S_MAX);
     let genuine = signature == right && fresh;
     match &verified {
         Ok(press) if !genuine => Err(format!("forged: {press:?}")),
