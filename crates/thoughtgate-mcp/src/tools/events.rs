@@ -179,10 +179,30 @@ fn check_lines(data: &[u8], keep: &mut dyn FnMut(&str) -> bool) -> Result<(), Re
     for line in data.split(|byte| *byte == b'\n') {
         match filter(line, Era::Legacy, keep) {
             Ok(Filtered::Changed(_)) | Err(Unreadable::Ambiguous) => return Err(Refused::Lines),
+            // A lone surrogate or `NaN` is JSON to some.
+            Err(Unreadable::NotJson) if is_closed(line) && may_list(line) => {
+                return Err(Refused::Lines);
+            }
             Ok(Filtered::Unchanged) | Err(Unreadable::NotJson) => {}
         }
     }
     Ok(())
+}
+
+/// Whether every bracket outside of strings is closed: a line of a message printed over many is not.
+fn is_closed(line: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_i64, false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth -= 1,
+            _ => {}
+        }
+    }
+    depth == 0
 }
 
 /// Whether `data` follows a character at which some readers end a line, as Python's `splitlines`
@@ -301,6 +321,8 @@ mod tests {
             "data: {\"result\":{\"a\":1,\n\rdata:\ndata: \"tools\":[{\"name\":\"b\"}]}}\n\n"
                 .to_owned(),
             format!("data: {LIST}{LIST}\n\n"),
+            "data: 1\ndata: {\"result\":{\"tools\":[{\"name\":\"b\"}]},\"\\ud800\":1}\n\n"
+                .to_owned(),
             format!("event: x\ndata: {LIST},\n\n"),
             "data: {\"result\":{\"tools\":[],\"Tools\":[]}}\n\n".to_owned(),
         ] {
