@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use thoughtgate_approval::{Id, State, View};
 use thoughtgate_mcp::{Limits, canonical, parse};
+use thoughtgate_panic::contain;
 use thoughtgate_policy::Decision;
 
 use super::Audit;
@@ -220,7 +221,9 @@ impl Subject {
 
     /// Read from a body that was understood before; linear in its size.
     pub fn of(message: &[u8]) -> Subject {
-        Subject::read(message, true)
+        // A body that breaks this still has its line; the writer is everybody's, and a trail may be
+        // dropped by a panic over the same body.
+        contain(|| Subject::read(message, true)).unwrap_or_default()
     }
 
     fn read(message: &[u8], digests: bool) -> Subject {
