@@ -67,7 +67,7 @@ impl Life {
             value.with_context(|| format!("failed to find `{name}` in `/metrics`"))
         };
         self.decisions = whole(count("thoughtgate_decisions_total")?);
-        self.panics = whole(count("thoughtgate_panics_total").unwrap_or(0.0));
+        self.panics = whole(count("thoughtgate_panics_total")?);
         self.dropped = whole(count("thoughtgate_audit_dropped_total")?);
         Ok(())
     }
