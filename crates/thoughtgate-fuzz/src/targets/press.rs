@@ -193,7 +193,7 @@ fn read_alike(press: &Interaction, body: &[u8]) -> Result<(), String> {
 
 /// Whether the body is what Slack sends for a press of one of the two buttons, no key twice.
 fn well_formed(body: &[u8]) -> bool {
-    let Some(json) = payload_of(body) else {
+    let (Some(json), Ok(_)) = (payload_of(body), std::str::from_utf8(body)) else {
         return false;
     };
     if json.spelt().is_none() || json.has_lone_surrogate() {

@@ -171,6 +171,18 @@ fn read(data: &[u8], era: Era, keep: &mut dyn FnMut(&str) -> bool) -> Result<Fil
     }
 }
 
+/// Characters at which some readers end a line, beside CR and LF.
+const LINE_ENDS: [&[u8]; 8] = [
+    b"\x0B",
+    b"\x0C",
+    b"\x1C",
+    b"\x1D",
+    b"\x1E",
+    b"\xC2\x85",
+    b"\xE2\x80\xA8",
+    b"\xE2\x80\xA9",
+];
+
 /// Some clients read each line of data as a message: none may have a list that is not cut.
 fn check_lines(data: &[u8], keep: &mut dyn FnMut(&str) -> bool) -> Result<(), Refused> {
     if !data.contains(&b'\n') {
@@ -205,22 +217,27 @@ fn is_closed(line: &[u8]) -> bool {
     depth == 0
 }
 
-/// Whether `data` follows a character at which some readers end a line, as Python's `splitlines`
-/// does, and this one does not.
+/// Whether a reader that ends lines at more characters, as Python's `splitlines` does, finds other
+/// data: a field of it after such a character, or an event that ends between two lines of data.
 fn has_hidden_data(bytes: &[u8], finder: &memmem::Finder<'_>) -> bool {
-    const LINE_ENDS: [&[u8]; 8] = [
-        b"\x0B",
-        b"\x0C",
-        b"\x1C",
-        b"\x1D",
-        b"\x1E",
-        b"\xC2\x85",
-        b"\xE2\x80\xA8",
-        b"\xE2\x80\xA9",
-    ];
-    finder.find_iter(bytes).any(|at| {
-        let before = bytes.get(..at).unwrap_or_default();
-        LINE_ENDS.iter().any(|end| before.ends_with(end))
+    let ends_line = |before: &[u8]| LINE_ENDS.iter().any(|end| before.ends_with(end));
+    let before = |at: usize| bytes.get(..at).unwrap_or_default();
+    if finder.find_iter(bytes).any(|at| ends_line(before(at))) {
+        return true;
+    }
+    // A blank line matters where data comes after it.
+    let last_data = finder.find_iter(bytes).last().unwrap_or_default();
+    let starts = |(_, byte): &(usize, &u8)| matches!(byte, 0x0B | 0x0C | 0x1C..=0x1E | 0xC2 | 0xE2);
+    let data = bytes.get(..last_data).unwrap_or_default();
+    data.iter().enumerate().filter(starts).any(|(at, _)| {
+        let (before, rest) = bytes.split_at(at);
+        let Some(after) = LINE_ENDS.iter().find_map(|end| rest.strip_prefix(*end)) else {
+            return false;
+        };
+        let line_break = |byte: Option<&u8>| matches!(byte, Some(b'\n' | b'\r'));
+        line_break(before.last())
+            || line_break(after.first())
+            || LINE_ENDS.iter().any(|end| after.starts_with(end))
     })
 }
 
@@ -321,6 +338,9 @@ mod tests {
             "data: {\"result\":{\"a\":1,\n\rdata:\ndata: \"tools\":[{\"name\":\"b\"}]}}\n\n"
                 .to_owned(),
             format!("data: {LIST}{LIST}\n\n"),
+            format!("data: 1\u{85}\ndata: {LIST}\n\n"),
+            format!("data: 1\n\u{b}id: 2\ndata: {LIST}\n\n"),
+            format!("data: 1\u{2028}\u{c}:\ndata: {LIST}\n\n"),
             "data: 1\ndata: {\"result\":{\"tools\":[{\"name\":\"b\"}]},\"\\ud800\":1}\n\n"
                 .to_owned(),
             format!("event: x\ndata: {LIST},\n\n"),
