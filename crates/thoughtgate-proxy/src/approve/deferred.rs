@@ -19,6 +19,7 @@ use thoughtgate_mcp::reply::{self, Answer};
 use thoughtgate_mcp::{Era, sse, tasks, without};
 
 use super::{ENCODED, no_message, waiting};
+use crate::budget::{Budget, Reserved};
 use crate::contained;
 use crate::endpoint::Worker;
 use crate::forward::{self, Call, Head};
@@ -34,8 +35,12 @@ const TASKS_EXTENSION: [&str; 5] = [
     "io.modelcontextprotocol/tasks",
 ];
 
-/// How long an approved call waits before it is tried again to read whether the approval holds.
+/// How long an approved call waits before it is tried again to find room for it, or to read whether
+/// its approval holds.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long reading an answer waits for room before it tries again.
+const ROOM_AGAIN: Duration = Duration::from_millis(50);
 
 /// A request as it is kept.
 #[derive(Serialize, Deserialize)]
@@ -97,6 +102,15 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
     let Some(kept) = approvals.kept(id) else {
         return;
     };
+    let shared = &worker.shared;
+    let mut room = shared.budget.lend();
+    // The call as it was kept, and as it is sent.
+    while room.grow(kept.body.len().saturating_mul(2)).is_err() {
+        if shared.is_draining() {
+            return;
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
     let Some((parts, message, era)) = restore(&kept.body) else {
         approvals.revoke(id, &kept.principal, "the kept call cannot be read any more");
         return;
@@ -124,10 +138,10 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
         let head = forward::exchange(worker, rules, parts, message, &call)
             .await
             .map_err(|failed| failed.to_string())?;
-        let outcome = outcome(head, approvals.result_bytes_max());
+        let outcome = outcome(head, approvals.result_bytes_max(), &mut room);
         match tokio::time::timeout(rules.response_timeout, outcome).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(too_slow(rules.response_timeout)),
+            Ok(outcome) => outcome.map_err(|error| lost(&error)),
+            Err(_) => Err(lost(&too_slow(rules.response_timeout))),
         }
     };
     match read.await {
@@ -137,6 +151,14 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
         }
         Err(reason) => claim.fail(&reason),
     }
+}
+
+/// Why there is no result of a call that was made.
+fn lost(error: &str) -> String {
+    if error == ENCODED {
+        return error.to_owned();
+    }
+    format!("the call was made, and its answer is lost: {error}")
 }
 
 fn too_slow(deadline: Duration) -> String {
@@ -164,33 +186,46 @@ fn restore(kept: &[u8]) -> Option<(Parts, Bytes, Era)> {
     Some((request.into_parts().0, Bytes::from(kept.message), era))
 }
 
-/// The end of a call in an upstream's answer, JSON or a stream; `Err` says why there is none.
-pub async fn outcome(head: Head, bytes_max: usize) -> Result<Outcome, String> {
+/// The end of a call in an upstream's answer, JSON or a stream; `Err` says why there is none. What it
+/// gathers is counted in `room`; while there is none, the upstream waits.
+pub async fn outcome(
+    head: Head,
+    bytes_max: usize,
+    room: &mut Reserved<&Budget>,
+) -> Result<Outcome, String> {
     let (response, lease) = head;
     let (parts, mut body) = response.into_parts();
     if is_encoded(&parts.headers) {
         return Err(ENCODED.to_owned());
     }
     if is_media_type(&parts.headers, "text/event-stream") {
-        return in_events(body, bytes_max).await;
+        return in_events(body, bytes_max, room).await;
     }
     let mut message = Vec::new();
     while let Some(data) = next(&mut body).await? {
-        message.extend_from_slice(&data);
-        if message.len() > bytes_max {
+        if message.len().saturating_add(data.len()) > bytes_max {
             return Err(format!(
                 "the upstream's answer has more than {bytes_max} bytes"
             ));
         }
+        grow(room, data.len()).await;
+        message.extend_from_slice(&data);
     }
     lease.release();
     told(&message).unwrap_or_else(|| Err(no_message(parts.status)))
 }
 
 /// The first answer among events. What else comes (progress, questions) has nobody to go to.
-async fn in_events(mut body: Incoming, bytes_max: usize) -> Result<Outcome, String> {
+async fn in_events(
+    mut body: Incoming,
+    bytes_max: usize,
+    room: &mut Reserved<&Budget>,
+) -> Result<Outcome, String> {
     let mut splitter = sse::Splitter::new(bytes_max);
+    let before = room.bytes();
     while let Some(data) = next(&mut body).await? {
+        room.shrink_to(before.saturating_add(splitter.held()));
+        grow(room, data.len()).await;
         splitter.push(&data);
         while let Some(event) = splitter.event().map_err(|error| error.to_string())? {
             if let Some(outcome) = in_event(event) {
@@ -204,6 +239,14 @@ async fn in_events(mut body: Incoming, bytes_max: usize) -> Result<Outcome, Stri
 
 fn in_event(event: sse::Event<'_>) -> Option<Result<Outcome, String>> {
     told(event.data()?.as_ref())
+}
+
+/// Waits for room: the call was made, so its answer is not given up for want of it. The deadline of
+/// the answer ends the wait.
+async fn grow(room: &mut Reserved<&Budget>, more: usize) {
+    while room.grow(more).is_err() {
+        tokio::time::sleep(ROOM_AGAIN).await;
+    }
 }
 
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, String> {

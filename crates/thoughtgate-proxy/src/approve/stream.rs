@@ -6,10 +6,10 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::value::RawValue;
-use thoughtgate_mcp::{codes, reply};
+use thoughtgate_mcp::{codes, reply, sse};
 use thoughtgate_panic::{Panicked, contained};
 use tokio::sync::mpsc::{self, Sender};
 
@@ -22,6 +22,13 @@ const COMMENT: &[u8] = b": waiting for approval\n\n";
 
 /// Progress must grow, and the upstream may report its own under the same token afterwards.
 const PROGRESS_STEP: f64 = 1e-9;
+
+/// What is held back of an answer until it is whole.
+const HELD_BYTES_MAX: usize = 256 * 1024;
+
+const BROKE_OFF: &str = "the call was made, and its answer broke off; it is not repeated";
+const NO_ANSWER: &str =
+    "the call was made, and the upstream's stream ended without an answer; it is not repeated";
 
 type Piece = Result<Bytes, BodyError>;
 
@@ -77,26 +84,22 @@ async fn feed(
         }
     };
     let (head, body) = response.into_parts();
-    let encoded = is_encoded(&head.headers);
-    if !encoded && is_media_type(&head.headers, "text/event-stream") {
-        return pass(pieces, body, |bytes| bytes).await;
-    }
-    if !encoded && is_media_type(&head.headers, "application/json") {
-        let mut begun = false;
-        pass(pieces, body, |bytes| as_data(&bytes, &mut begun)).await?;
-        if begun {
-            return send(pieces, Bytes::from_static(b"\n\n")).await;
-        }
-    }
-    let own = read(message).and_then(|envelope| envelope.id);
-    // The client's stream has begun, so the status is all that can be told.
-    let text = if encoded {
-        ENCODED.to_owned()
+    let ended = if is_encoded(&head.headers) {
+        // The client's stream has begun, so this is all that can be told.
+        Err(ENCODED.to_owned())
+    } else if is_media_type(&head.headers, "text/event-stream") {
+        events(pieces, body).await?
+    } else if is_media_type(&head.headers, "application/json") {
+        json(pieces, body, head.status).await?
     } else {
-        no_message(head.status)
+        Err(no_message(head.status))
     };
+    let Err(text) = ended else {
+        return Ok(());
+    };
+    let own = read(message).and_then(|envelope| envelope.id);
     let error = reply::error(own, codes::UPSTREAM_INVALID, &text, None);
-    send(pieces, Bytes::from(thoughtgate_mcp::sse::encode(&error))).await
+    send(pieces, Bytes::from(sse::encode(&error))).await
 }
 
 /// A comment; for a client that wants to hear of progress, progress as well, which keeps those
@@ -111,50 +114,145 @@ fn sign_of_life(token: Option<&RawValue>, signs: u32) -> Bytes {
     let progress = format!(
         r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":{progress},"message":"waiting for approval"}}}}"#
     );
-    let event = thoughtgate_mcp::sse::encode(progress.as_bytes());
+    let event = sse::encode(progress.as_bytes());
     Bytes::from([COMMENT, &event].concat())
 }
 
-/// Passes a body on, each piece through `edit`.
-async fn pass(
+/// Passes JSON on as one event. Up to [`HELD_BYTES_MAX`] it goes when it is whole, so that one that
+/// breaks off is an error that says so; `Err` is its text.
+async fn json(
     pieces: &Sender<Piece>,
     mut body: Body,
-    mut edit: impl FnMut(Bytes) -> Bytes,
-) -> Result<(), Gone> {
+    status: StatusCode,
+) -> Result<Result<(), String>, Gone> {
+    let mut whole = Vec::new();
+    let mut begun = false;
+    loop {
+        match next(pieces, &mut body).await? {
+            Some(Ok(data)) if begun => send(pieces, in_one_line(&data)).await?,
+            Some(Ok(data)) => {
+                whole.extend_from_slice(&data);
+                if whole.len() > HELD_BYTES_MAX {
+                    begun = true;
+                    send(pieces, as_data(&std::mem::take(&mut whole))).await?;
+                }
+            }
+            Some(Err(error)) if begun => return fail(pieces, error).await,
+            Some(Err(_)) => return Ok(Err(BROKE_OFF.to_owned())),
+            None => break,
+        }
+    }
+    if !begun && (whole.trim_ascii().is_empty() || (!status.is_success() && !is_answer(&whole))) {
+        return Ok(Err(no_message(status)));
+    }
+    if !begun {
+        send(pieces, as_data(&whole)).await?;
+    }
+    send(pieces, Bytes::from_static(b"\n\n")).await?;
+    Ok(Ok(()))
+}
+
+/// Passes events on, each when it is whole. A stream without an answer is an error that says so, unless
+/// its events have ids: the client can then take the stream up again where it ended.
+async fn events(pieces: &Sender<Piece>, mut body: Body) -> Result<Result<(), String>, Gone> {
+    let mut splitter = sse::Splitter::new(HELD_BYTES_MAX);
+    // Whether the client has, or can still get, an answer.
+    let mut settled = false;
+    let broken = loop {
+        match next(pieces, &mut body).await? {
+            None => break None,
+            Some(Err(error)) => break Some(error),
+            Some(Ok(data)) if settled && splitter.held() == 0 => send(pieces, data).await?,
+            Some(Ok(data)) => {
+                splitter.push(&data);
+                let mut whole = Vec::new();
+                let too_large = loop {
+                    match splitter.event() {
+                        Ok(Some(event)) => {
+                            settled |= settles(event);
+                            whole.extend_from_slice(event.bytes());
+                        }
+                        Ok(None) => break false,
+                        Err(_) => break true,
+                    }
+                };
+                if too_large {
+                    // Most likely the answer; it goes on in pieces, as it comes.
+                    settled = true;
+                    whole.extend_from_slice(splitter.rest().map_or(b"", sse::Event::bytes));
+                }
+                if !whole.is_empty() {
+                    send(pieces, whole.into()).await?;
+                }
+            }
+        }
+    };
+    match broken {
+        Some(error) if settled => fail(pieces, error).await,
+        Some(_) => Ok(Err(BROKE_OFF.to_owned())),
+        None => {
+            // An event without its blank line counts only where that is all it lacks.
+            if let Some(rest) = splitter.rest()
+                && settles(rest)
+            {
+                settled = true;
+                send(pieces, [rest.bytes(), b"\n\n"].concat().into()).await?;
+            }
+            Ok(if settled {
+                Ok(())
+            } else {
+                Err(NO_ANSWER.to_owned())
+            })
+        }
+    }
+}
+
+fn settles(event: sse::Event<'_>) -> bool {
+    event.fields().any(|field| field.name == b"id")
+        || event.data().is_some_and(|data| is_answer(&data))
+}
+
+fn is_answer(message: &[u8]) -> bool {
+    reply::answer(message).is_some()
+}
+
+/// The next piece of a body, for as long as the client is there.
+async fn next(pieces: &Sender<Piece>, body: &mut Body) -> Result<Option<Piece>, Gone> {
     loop {
         let frame = tokio::select! {
             frame = body.frame() => frame,
             () = pieces.closed() => return Err(Gone),
         };
         match frame {
-            None => return Ok(()),
+            None => return Ok(None),
+            Some(Err(error)) => return Ok(Some(Err(error))),
             Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data().map(&mut edit)
-                    && !data.is_empty()
-                {
-                    send(pieces, data).await?;
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(Ok(data)));
                 }
             }
-            Some(Err(error)) => return pieces.send(Err(error)).await.map_err(|_| Gone),
         }
     }
+}
+
+/// Breaks the client's stream off where the upstream's did.
+async fn fail(pieces: &Sender<Piece>, error: BodyError) -> Result<Result<(), String>, Gone> {
+    pieces.send(Err(error)).await.map_err(|_| Gone)?;
+    Ok(Ok(()))
 }
 
 async fn send(pieces: &Sender<Piece>, bytes: Bytes) -> Result<(), Gone> {
     pieces.send(Ok(bytes)).await.map_err(|_| Gone)
 }
 
-/// A piece of JSON as a piece of an event. The event begins with the first piece that is not blank: an
-/// empty body is no message.
-fn as_data(json: &Bytes, begun: &mut bool) -> Bytes {
-    if *begun {
-        return in_one_line(json);
-    }
-    if json.trim_ascii().is_empty() {
-        return Bytes::new();
-    }
-    *begun = true;
-    [b"data: ", in_one_line(json).as_ref()].concat().into()
+/// The beginning of an event.
+fn as_data(json: &[u8]) -> Bytes {
+    [
+        b"data: ",
+        in_one_line(&Bytes::copy_from_slice(json)).as_ref(),
+    ]
+    .concat()
+    .into()
 }
 
 /// JSON without its line breaks, which can only stand between tokens.

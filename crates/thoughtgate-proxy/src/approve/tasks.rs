@@ -140,7 +140,8 @@ pub async fn list(
     ask_for_identity(&mut parts.headers);
     let theirs = match forward::exchange(worker, &snapshot.rules, parts, bytes, &call).await {
         Ok(head) => {
-            let outcome = deferred::outcome(head, bytes_max);
+            let mut room = worker.shared.budget.lend();
+            let outcome = deferred::outcome(head, bytes_max, &mut room);
             let deadline = snapshot.rules.response_timeout;
             let within = tokio::time::timeout(deadline, outcome).await;
             within.ok().and_then(Result::ok)

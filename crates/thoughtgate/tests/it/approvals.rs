@@ -1,5 +1,6 @@
 //! Calls that a human must approve: the real binary between a real upstream and the Slack double.
 
+mod answers;
 mod bounds;
 mod ends;
 mod hostile;
