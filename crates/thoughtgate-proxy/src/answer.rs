@@ -40,7 +40,7 @@ pub fn unread(shared: &Shared, unread: Unread) -> Response<Body> {
     let text = unread.to_string();
     shared.refused(status.as_u16(), &text, &[]);
     closing(match unread {
-        Unread::Spent(_) => busy(&[], false, &text),
+        Unread::NoPlace | Unread::Spent(_) => busy(&[], false, &text),
         _ => error(status, &[], false, codes::INVALID_REQUEST, &text),
     })
 }

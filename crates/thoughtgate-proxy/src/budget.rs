@@ -48,17 +48,23 @@ impl Budget {
         })
     }
 
-    /// Holds `bytes`, which may be 0 and grow later.
+    /// Holds `bytes`.
     pub fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reserved, Spent> {
-        let mut reserved = Reserved {
-            budget: Arc::clone(self),
-            bytes: 0,
-        };
+        let mut reserved = self.hold();
         reserved.grow(bytes)?;
         Ok(reserved)
     }
 
-    /// Holds nothing yet; unlike [`Budget::reserve`] for a holding that does not outlive its caller,
+    /// Holds nothing yet.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>) -> Reserved {
+        Reserved {
+            budget: Arc::clone(self),
+            bytes: 0,
+        }
+    }
+
+    /// Holds nothing yet; unlike [`Budget::hold`] for a holding that does not outlive its caller,
     /// which spares counting references.
     #[must_use]
     pub fn lend(&self) -> Reserved<&Budget> {
@@ -66,6 +72,12 @@ impl Budget {
             budget: self,
             bytes: 0,
         }
+    }
+
+    /// The largest holding that there can be.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        self.ceiling(usize::MAX)
     }
 
     fn ceiling(&self, holding: usize) -> usize {

@@ -22,6 +22,7 @@ use crate::guard::Rejected;
 use crate::headers::{governed, is_encoded, is_media_type};
 use crate::inbound;
 use crate::metrics::Verdict;
+use crate::slots::Busy;
 use crate::state::{Shared, Snapshot};
 use crate::upstream::Pool;
 
@@ -37,6 +38,7 @@ pub struct Worker {
 pub async fn serve(
     worker: &Arc<Worker>,
     request: http::Request<Incoming>,
+    busy: &Busy,
     message: &mut Bytes,
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
@@ -46,7 +48,7 @@ pub async fn serve(
     }
     parts.uri = Uri::from(worker.shared.settings.upstream.path(parts.uri.query()));
     match parts.method {
-        Method::POST => post(worker, snapshot, parts, body, message).await,
+        Method::POST => post(worker, snapshot, parts, (body, busy), message).await,
         Method::GET => bodiless(worker, snapshot, parts, &body, Plain::Stream).await,
         Method::DELETE => bodiless(worker, snapshot, parts, &body, Plain::SessionDelete).await,
         _ => {
@@ -68,7 +70,7 @@ async fn post(
     worker: &Arc<Worker>,
     mut snapshot: Arc<Snapshot>,
     parts: Parts,
-    body: Incoming,
+    (body, busy): (Incoming, &Busy),
     message: &mut Bytes,
 ) -> Response<Body> {
     let shared = &worker.shared;
@@ -95,6 +97,7 @@ async fn post(
         rules.limits.body_bytes,
         rules.body_timeout,
         body,
+        Some(busy),
     );
     let inbound = match read.await {
         Ok(inbound) => inbound,

@@ -3,6 +3,7 @@
 //! Room is taken as bytes arrive, so that a client that is slow holds what it has sent and no more.
 //! Looks into no body.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::budget::{Budget, Reserved, Spent};
+use crate::slots::{Busy, PATIENCE};
 
 /// A body that was read. The usual one is a single frame and counts against the budget for as long
 /// as this lives; one of several frames does so until the last clone of `bytes` is dropped.
@@ -34,6 +36,11 @@ pub enum Unread {
     /// Not there in time.
     #[error("the request body took longer than `timeouts.body`")]
     Slow,
+    /// Its connection made room for another.
+    #[error(
+        "the request body was slow to come while all connections (`limits.connections`) are in use; retry later"
+    )]
+    NoPlace,
     /// No room for it now.
     #[error(transparent)]
     Spent(#[from] Spent),
@@ -47,25 +54,37 @@ impl Unread {
             Unread::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Unread::Broken => StatusCode::BAD_REQUEST,
             Unread::Slow => StatusCode::REQUEST_TIMEOUT,
-            Unread::Spent(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Unread::NoPlace | Unread::Spent(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
 
-/// Reads `body`, at most `bytes_max` of it, within `deadline`.
-pub async fn read(
-    budget: &Arc<Budget>,
+/// Reads `body`, at most `bytes_max` of it, within `deadline`. Its connection may lose its place while
+/// the body is slow to come, where `busy` tells which that is.
+pub async fn read<'a>(
+    budget: &'a Arc<Budget>,
     bytes_max: usize,
     deadline: Duration,
     body: Incoming,
-) -> Result<Inbound<'_>, Unread> {
+    busy: Option<&Busy>,
+) -> Result<Inbound<'a>, Unread> {
     // A length that the client states is answered before it sends, `Expect: 100-continue` or not.
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(Unread::TooLarge);
     }
-    tokio::time::timeout(deadline, gather(budget, bytes_max, body))
-        .await
-        .unwrap_or(Err(Unread::Slow))
+    let mut gathering = pin!(gather(budget, bytes_max, body));
+    let at_once = deadline.min(PATIENCE);
+    if let Ok(read) = tokio::time::timeout(at_once, gathering.as_mut()).await {
+        return read;
+    }
+    if let Some(busy) = busy {
+        busy.waits();
+    }
+    let read = tokio::time::timeout(deadline.saturating_sub(at_once), gathering).await;
+    if busy.is_some_and(|busy| !busy.goes_on()) {
+        return Err(Unread::NoPlace);
+    }
+    read.unwrap_or(Err(Unread::Slow))
 }
 
 async fn gather(
@@ -93,7 +112,7 @@ async fn gather(
         bytes_max: stated.map_or(bytes_max, |stated| {
             usize::try_from(stated).map_or(bytes_max, |stated| stated.min(bytes_max))
         }),
-        room: budget.reserve(0)?,
+        room: budget.hold(),
     };
     whole.append(&first)?;
     whole.append(&second)?;
@@ -159,7 +178,7 @@ mod tests {
         Whole {
             bytes: Vec::new(),
             bytes_max,
-            room: budget.reserve(0).unwrap(),
+            room: budget.hold(),
         }
     }
 

@@ -23,7 +23,7 @@ use crate::accept::{self, Handoff, Open};
 use crate::body::Body;
 use crate::drain::drain;
 use crate::endpoint::{self, Worker};
-use crate::slots::Slot;
+use crate::slots::{Busy, Slot};
 use crate::state::{Bringing, Shared};
 use crate::upstream::Pool;
 use crate::{admin, answer, approve, contained, probe, sockets, well_known};
@@ -194,7 +194,7 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
             Some(busy) if is_spare => {
                 full(shared, routes, &request).map(|body| body.occupying(busy))
             }
-            Some(busy) => answered(worker, routes, request)
+            Some(busy) => answered(worker, routes, request, &busy)
                 .await
                 .map(|body| body.occupying(busy)),
             None => no_place(shared),
@@ -253,9 +253,10 @@ async fn answered(
     worker: &Arc<Worker>,
     routes: Routes,
     request: Request<Incoming>,
+    busy: &Busy,
 ) -> Response<Body> {
     let mut message = Bytes::new();
-    let answer = contained(pin!(route(worker, routes, request, &mut message))).await;
+    let answer = contained(pin!(route(worker, routes, request, busy, &mut message))).await;
     answer.unwrap_or_else(|Panicked| answer::broken(&message))
 }
 
@@ -264,11 +265,12 @@ async fn route(
     worker: &Arc<Worker>,
     routes: Routes,
     request: Request<Incoming>,
+    busy: &Busy,
     message: &mut Bytes,
 ) -> Response<Body> {
     let path = request.uri().path();
     if routes != Routes::Admin && path == "/mcp" {
-        return endpoint::serve(worker, request, message).await;
+        return endpoint::serve(worker, request, busy, message).await;
     }
     if routes != Routes::Mcp
         && let Some(response) = admin::serve(&worker.shared, request.method(), path)

@@ -1,22 +1,24 @@
 //! Places for client connections: how many may be open, and whose goes when another needs one.
 //!
 //! The connection that is idle longest goes first: nobody waits for it, and its client opens another.
-//! One that serves a request keeps its place, a stream that only listens included. Knows no socket
-//! and no request.
+//! One that serves a request keeps its place, a stream that only listens included, but not one that
+//! is slow to send it. Knows no socket and no request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use thoughtgate_panic::lock;
 use tokio::task::AbortHandle;
 
-/// A connection that has not brought a request within this time goes before those that have.
-const SILENT_MS: u64 = 1000;
+/// A connection that has not brought a request within this time, its body included, goes before those
+/// that have.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 /// Connections told to end that have not ended yet; they hold descriptors, so beyond this many no
 /// other is told.
 pub const LEAVING_MAX: usize = 32;
+const PATIENCE_MS: u64 = PATIENCE.as_secs() * 1000;
 
 /// Serves a request.
 const BUSY: u64 = u64::MAX;
@@ -146,7 +148,7 @@ fn spared_first(places: &[Option<Arc<Place>>], now: u64) -> Option<(usize, u64)>
             *oldest = Some((index, state));
         }
     }
-    let is_silent = |(_, state): &(usize, u64)| now.saturating_sub(state >> 1) >= SILENT_MS;
+    let is_silent = |(_, state): &(usize, u64)| now.saturating_sub(state >> 1) >= PATIENCE_MS;
     if new_count * 2 > places.len() {
         return new;
     }
@@ -164,6 +166,14 @@ impl Place {
         if self.is_evicted() {
             task.abort();
         }
+    }
+
+    fn begin(&self) -> bool {
+        let is_held = self.state.swap(BUSY, Ordering::AcqRel) != EVICTED;
+        if !is_held {
+            self.state.store(EVICTED, Ordering::Release);
+        }
+        is_held
     }
 
     fn idle(&self, served: bool) {
@@ -197,17 +207,29 @@ impl Slot {
     /// Begins a request; `None` where the place has been lost, which ends the connection.
     #[must_use]
     pub fn begin(&self) -> Option<Busy> {
-        if self.place.state.swap(BUSY, Ordering::AcqRel) == EVICTED {
-            self.place.state.store(EVICTED, Ordering::Release);
-            return None;
-        }
-        Some(Busy(Arc::clone(&self.place)))
+        self.place.begin().then(|| Busy(Arc::clone(&self.place)))
+    }
+}
+
+impl Busy {
+    /// The request's body has not come within [`PATIENCE`]: the place may be taken until it has.
+    pub fn waits(&self) {
+        let since = millis(self.0.started).saturating_sub(PATIENCE_MS);
+        self.0.state.store(since << 1, Ordering::Relaxed);
+    }
+
+    /// The body is there; whether the place still is, too.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.0.begin()
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.idle(true);
+        if !self.0.is_evicted() {
+            self.0.idle(true);
+        }
     }
 }
 
@@ -275,7 +297,7 @@ mod tests {
         };
         let new = |since: u64| since << 1;
         let served = |since: u64| since << 1 | 1;
-        let (silent, just_come) = (new(now - SILENT_MS), new(now - 1));
+        let (silent, just_come) = (new(now - PATIENCE_MS), new(now - 1));
         assert_eq!(spared(&[served(10), silent, served(5), BUSY]), Some(1));
         assert_eq!(spared(&[served(10), just_come, served(5), BUSY]), Some(2));
         assert_eq!(
@@ -284,6 +306,21 @@ mod tests {
         );
         assert_eq!(spared(&[BUSY, just_come, BUSY, BUSY]), Some(1));
         assert_eq!(spared(&[BUSY, EVICTED]), None);
+    }
+
+    #[test]
+    fn a_request_that_is_slow_to_come_does_not_keep_its_place() {
+        let (slots, _) = slots(1);
+        let slot = slots.take().unwrap();
+        let busy = slot.begin().unwrap();
+        busy.waits();
+        assert!(busy.goes_on());
+        assert!(slots.take().is_none(), "it has come");
+        busy.waits();
+        let _next = slots.take().unwrap();
+        assert!(!busy.goes_on());
+        drop(busy);
+        assert!(slot.begin().is_none());
     }
 
     #[test]

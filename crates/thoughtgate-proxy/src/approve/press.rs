@@ -33,7 +33,7 @@ pub async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response
         return answer::closing(said(StatusCode::METHOD_NOT_ALLOWED, "use POST"));
     }
     let (parts, body) = request.into_parts();
-    let inbound = match inbound::read(&shared.budget, BYTES_MAX, DEADLINE, body).await {
+    let inbound = match inbound::read(&shared.budget, BYTES_MAX, DEADLINE, body, None).await {
         Ok(inbound) => inbound,
         Err(unread) => return answer::unread(shared, unread),
     };

@@ -104,6 +104,27 @@ async fn silent_clients_make_room_for_others() {
 }
 
 #[tokio::test]
+async fn bodies_that_are_slow_to_come_keep_no_places() {
+    let (upstream, proxy) = narrow(3, &[]);
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut connection = RawConnection::open(&proxy.url()).await.unwrap();
+        let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n";
+        connection.send(head).await.unwrap();
+        connection.send("{").await.unwrap();
+        slow.push(connection);
+    }
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while proxy.post(&call("echo")).await.status == 503 {
+        assert!(
+            tokio::time::Instant::now() < until,
+            "they keep their places"
+        );
+    }
+    assert_eq!(upstream.stats().tool_calls, 1);
+}
+
+#[tokio::test]
 async fn the_admin_address_has_places_of_its_own() {
     let (_upstream, proxy) = narrow(1, &[("THOUGHTGATE_ADMIN_LISTEN", "127.0.0.1:0")]);
     let admin = proxy.admin_address();
