@@ -165,7 +165,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Parses and validates `sources`; nothing is accepted in part.
+    /// Parses and validates `sources`; nothing is accepted in part. Recurses: call it on a stack of
+    /// [`crate::LOAD_STACK_BYTES`].
     pub fn load(sources: &[Source], options: &Options) -> Result<Engine, LoadError> {
         references::check_groups(options)?;
         let policies = policy::parse_all(sources, options)?;

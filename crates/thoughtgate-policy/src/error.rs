@@ -11,6 +11,14 @@ pub enum LoadError {
         /// What the parser says, with its help.
         message: String,
     },
+    /// A stack could not hold it.
+    #[error(
+        "{place}: the policy is nested too deeply; split it into several, or use groups in place of long chains"
+    )]
+    TooDeep {
+        /// `file:line:column` of where it becomes too deep.
+        place: String,
+    },
     /// Cedar, but not about our agents, tools and actions.
     #[error("{place}: {message}")]
     Invalid {

@@ -7,6 +7,7 @@
 mod annotations;
 mod arguments;
 mod asked;
+mod depth;
 mod engine;
 mod error;
 mod index;
@@ -24,6 +25,7 @@ mod slice;
 mod time;
 mod types;
 
+pub use depth::LOAD_STACK_BYTES;
 pub use engine::{Decision, Engine, Options, Outcome, Plain, Query, Source, Target};
 pub use error::LoadError;
 pub use time::rfc3339;

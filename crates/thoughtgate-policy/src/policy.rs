@@ -9,6 +9,7 @@ use cedar_policy::{
 use miette::Diagnostic;
 
 use crate::annotations::{self, Approve};
+use crate::depth;
 use crate::engine::{Options, Source};
 use crate::error::LoadError;
 use crate::place;
@@ -84,6 +85,7 @@ pub fn parse_all(sources: &[Source], options: &Options) -> Result<Vec<Arc<Known>
 }
 
 fn parse(source: &Source, options: &Options) -> Result<Vec<Known>, LoadError> {
+    depth::check(source)?;
     let file: Arc<str> = Arc::from(source.name.as_str());
     let set: PolicySet = source
         .text

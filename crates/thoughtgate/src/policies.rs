@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use thoughtgate_policy::{Engine, Options, Source};
+use anyhow::{Context, anyhow, bail};
+use thoughtgate_policy::{Engine, LOAD_STACK_BYTES, Options, Source};
 
 use crate::config::Config;
 
@@ -41,7 +41,17 @@ pub fn engine(config: &Config, sources: &[Source]) -> anyhow::Result<Engine> {
         tool_groups: config.tool_groups.clone(),
         annotations: config.policy_annotations.clone(),
     };
-    Engine::load(sources, &options).context("failed to load policies")
+    std::thread::scope(|scope| {
+        let loading = std::thread::Builder::new()
+            .name("load".to_owned())
+            .stack_size(LOAD_STACK_BYTES)
+            .spawn_scoped(scope, || Engine::load(sources, &options))
+            .context("failed to start a thread to load policies")?;
+        let loaded = loading
+            .join()
+            .map_err(|_| anyhow!("failed to load policies: the loading thread panicked"))?;
+        loaded.context("failed to load policies")
+    })
 }
 
 /// The policy files of `folder`, in the order of their names: policies without an id are named by it.

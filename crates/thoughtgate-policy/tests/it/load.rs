@@ -243,3 +243,53 @@ fn groups_are_as_they_read() {
         assert!(!error.contains("get_*"), "quotes a value: {error}");
     }
 }
+
+/// Loads on the stack that it takes, then calls and drops on that of a worker.
+fn load_and_call(condition: &str) -> Result<&'static str, String> {
+    let text = format!(
+        r#"permit (principal, action == Action::"tools/call", resource) when {{ {condition} }};"#
+    );
+    let loading = std::thread::Builder::new().stack_size(thoughtgate_policy::LOAD_STACK_BYTES);
+    let loaded = loading.spawn(move || load(&text)).unwrap().join().unwrap();
+    let engine = loaded.map_err(|error| error.to_string())?;
+    let calling = std::thread::spawn(move || crate::call(&engine, "get", r#"{"a":899}"#));
+    Ok(calling.join().unwrap())
+}
+
+#[test]
+fn nesting_is_decided_or_refused_and_overflows_no_stack() {
+    let chain = |operator: &str| {
+        let conditions: Vec<String> = (0..300)
+            .map(|number| format!("context.arguments.a == {}", number + 600))
+            .collect();
+        conditions.join(operator)
+    };
+    for condition in [
+        format!("context.arguments has a && ({})", chain(" || ")),
+        format!("context.arguments has a && !({})", chain(" && ")),
+        format!("{}true{}", "(".repeat(240), ")".repeat(240)),
+        format!(
+            "{}true{}",
+            "if true then ".repeat(900),
+            " else false".repeat(900)
+        ),
+    ] {
+        // Without optimisation a worker's stack may be too small to decide: then Cedar refuses.
+        let decided = load_and_call(&condition).unwrap();
+        assert!(
+            matches!(decided, "forward" | "error"),
+            "{decided}: {condition:.40}"
+        );
+    }
+    for condition in [
+        format!("{}true{}", "(".repeat(100_000), ")".repeat(100_000)),
+        format!("{}true{}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!("context.arguments.a == {}", "1 + ".repeat(100_000)),
+        format!("context.arguments{}", ".a".repeat(100_000)),
+        "if true then ".repeat(100_000),
+    ] {
+        let refused = load_and_call(&condition).unwrap_err();
+        assert!(refused.starts_with("test.cedar:1:"), "{refused}");
+        assert!(refused.contains("nested too deeply"), "{refused}");
+    }
+}

@@ -1,0 +1,153 @@
+//! How deeply policies nest, found out without recursion: Cedar's parser and all that follows it
+//! recurse, and a stack that is too small for that ends the process where a bad policy should be
+//! refused.
+//!
+//! Knows tokens and no grammar, so it counts too much rather than too little.
+
+use crate::engine::Source;
+use crate::error::LoadError;
+use crate::place;
+
+/// Far beyond what people write, and what a set of conditions that is generated needs.
+const DEPTH_MAX: usize = 1000;
+/// A stack that holds the greatest depth, in a build without optimisation too.
+pub const LOAD_STACK_BYTES: usize = 64 * 1024 * 1024;
+/// The parser goes through so many rules for each bracket, and through one for each operator.
+const BRACKET: usize = 4;
+
+/// Refuses policies that nest deeper than a stack of [`LOAD_STACK_BYTES`] holds.
+pub fn check(source: &Source) -> Result<(), LoadError> {
+    match first_too_deep(source.text.as_bytes()) {
+        None => Ok(()),
+        Some(offset) => Err(LoadError::TooDeep {
+            place: place::at(source, Some(offset)),
+        }),
+    }
+}
+
+fn first_too_deep(text: &[u8]) -> Option<usize> {
+    // Operators in a chain, for each bracket that is open and outside of all.
+    let mut open = vec![0_usize];
+    let mut depth = 0;
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        let start = at;
+        at += 1;
+        let chained = match byte {
+            b'"' => {
+                at = after_string(text, at);
+                false
+            }
+            b'/' if text.get(at) == Some(&b'/') => {
+                let line = text.get(at..).unwrap_or_default();
+                at += line.iter().position(|byte| *byte == b'\n')?;
+                false
+            }
+            b'(' | b'[' | b'{' => {
+                open.push(0);
+                depth += BRACKET;
+                false
+            }
+            // What is in brackets may be a link of a chain, as in `a[…][…]` and `a.b(…).c(…)`.
+            b')' | b']' | b'}' if open.len() > 1 => {
+                depth -= open.pop().unwrap_or(0) + BRACKET;
+                true
+            }
+            // What stands beside each other does not nest.
+            b',' | b';' => {
+                depth -= open.last_mut().map_or(0, std::mem::take);
+                false
+            }
+            b'.' | b'+' | b'-' | b'*' => true,
+            b'&' | b'|' => {
+                at += usize::from(text.get(at) == Some(byte));
+                true
+            }
+            byte if is_word(*byte) => {
+                let word = text.get(start..).unwrap_or_default();
+                let length = word.iter().position(|byte| !is_word(*byte));
+                let length = length.unwrap_or(word.len());
+                at = start + length;
+                word.get(..length) == Some(b"if")
+            }
+            _ => false,
+        };
+        if chained && let Some(chain) = open.last_mut() {
+            *chain += 1;
+            depth += 1;
+        }
+        if depth > DEPTH_MAX {
+            return Some(start);
+        }
+    }
+    None
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// The offset after the string whose first character is at `at`.
+fn after_string(text: &[u8], mut at: usize) -> usize {
+    while let Some(byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'"' => break,
+            b'\\' => at += 1,
+            _ => {}
+        }
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_too_deep(text: &str) -> bool {
+        first_too_deep(text.as_bytes()).is_some()
+    }
+
+    #[test]
+    fn brackets_and_chains_are_counted() {
+        let half = DEPTH_MAX / 2;
+        for (unit, count) in [
+            ("(", DEPTH_MAX / BRACKET),
+            ("[1, {", DEPTH_MAX / BRACKET / 2),
+            ("a && ", DEPTH_MAX),
+            ("a||", DEPTH_MAX),
+            (".a", DEPTH_MAX),
+            ("[\"a\"]", DEPTH_MAX - BRACKET),
+            (".a(1)", half - BRACKET),
+            ("1 + ", DEPTH_MAX),
+            ("if x then ", DEPTH_MAX),
+            ("if x then y else ", DEPTH_MAX),
+            (" when {x}", DEPTH_MAX - BRACKET),
+        ] {
+            assert!(!is_too_deep(&unit.repeat(count)), "{unit}");
+            assert!(is_too_deep(&unit.repeat(count + BRACKET + 1)), "{unit}");
+        }
+        assert!(is_too_deep(&format!(
+            "{}({}",
+            "a && ".repeat(half),
+            "b + ".repeat(half)
+        )));
+    }
+
+    #[test]
+    fn what_stands_beside_each_other_and_what_is_no_code_is_not() {
+        for unit in [
+            "permit (principal, action, resource) when { a.b && c };\n",
+            "\"((((((((((\\\"((((((((((\", ",
+            "// ((((((((((((((\n",
+            "[1, 2, 3], ",
+            "ifs ",
+            ")",
+        ] {
+            assert!(!is_too_deep(&unit.repeat(2 * DEPTH_MAX)), "{unit}");
+        }
+        for cut_off in ["\"", "\"\\", "//", "/", "(\"", "i"] {
+            assert!(!is_too_deep(cut_off), "{cut_off}");
+        }
+    }
+}
