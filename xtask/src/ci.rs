@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use xshell::{Shell, cmd};
 
 use crate::exit::Exit;
+use crate::say::say;
 use crate::{flags, workspace};
 
 /// A check: its name, and the cargo command that makes it.
@@ -96,7 +97,7 @@ const STEPS: &[Step] = &[
 /// Runs the steps until one fails; that is exit 1.
 pub fn run(flags: &flags::Ci) -> anyhow::Result<Exit> {
     let shell = Shell::new()?;
-    shell.change_dir(workspace::root());
+    shell.change_dir(workspace::root()?);
     let steps = STEPS
         .iter()
         .filter(|step| !(flags.skip_tests && step.name == TESTS));
@@ -118,7 +119,7 @@ pub fn run(flags: &flags::Ci) -> anyhow::Result<Exit> {
         };
         command.run()?;
         if let Some(note) = step.leaves_out {
-            eprintln!("{}: {note}", step.name);
+            say!("{}: {note}", step.name);
         }
         Ok(())
     }))
@@ -127,7 +128,7 @@ pub fn run(flags: &flags::Ci) -> anyhow::Result<Exit> {
 fn run_steps(steps: &[&Step], mut run: impl FnMut(&Step) -> anyhow::Result<()>) -> Exit {
     let mut times: Vec<String> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
-        eprintln!(
+        say!(
             "ci {}/{}: {} (cargo {})",
             index + 1,
             steps.len(),

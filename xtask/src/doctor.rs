@@ -130,7 +130,7 @@ const NEEDS: &[Need] = &[
 
 /// Looks for all, prints what it found. Exit 2 when the core is missing.
 pub fn run() -> anyhow::Result<Exit> {
-    let workspace = workspace::root();
+    let workspace = workspace::root()?;
     let findings: Vec<Finding> = NEEDS
         .iter()
         .map(|need| Finding {

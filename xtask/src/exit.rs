@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::interrupt::{self, Interrupted};
+use crate::say::say;
 
 /// The ends that a command can come to. The text says why, without the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub fn close(result: anyhow::Result<Exit>) -> ExitCode {
         Some(interrupted) => Exit::Interrupted(interrupted, "nothing was saved".to_owned()),
         None => Exit::Unusable(format!("{error:#}")),
     });
-    eprintln!("{}", exit.line());
+    say!("{}", exit.line());
     ExitCode::from(exit.code())
 }
 

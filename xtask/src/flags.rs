@@ -63,7 +63,10 @@ pub struct Metrics {
 const EXIT_CODES: &str = "\
 Exit codes: 0 fine (a metric that could not be measured is a warning); 1 a missed target under
 --enforce-targets; 2 misuse, or nothing could be measured, or under --strict not everything;
-130 or 143 interrupted, with what there was saved in target/metrics/run.json.";
+130 or 143 interrupted, with what there was saved in target/metrics/run.json.
+
+`target` is the target directory of cargo, wherever that is. RUSTFLAGS and other settings that change
+what is built are ignored: --binary measures one that was built in another way.";
 
 /// How to measure.
 #[derive(Debug, Args)]
@@ -75,8 +78,9 @@ pub struct Measure {
     /// Tier to measure; repeat it or separate by commas [default: 1]
     #[arg(long = "tier", value_name = "TIER", value_enum, value_delimiter = ',')]
     pub tiers: Vec<TierFlag>,
-    /// Where the array of results goes [default: `bench_metrics.json`, of a quick run
-    /// `target/metrics/bench_metrics.quick.json`]
+    /// Where the array of results goes, `-` for standard output; replaces nothing but an older one,
+    /// which is removed when the run begins [default: `bench_metrics.json` in the workspace, of a
+    /// quick run `target/metrics/bench_metrics.quick.json`]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Print the whole run as JSON instead of the table
@@ -125,7 +129,7 @@ pub struct Merge {
     /// `run.json` files or `bench_metrics.json` arrays
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Where the joined array goes
+    /// Where the joined array goes, `-` for standard output
     #[arg(long, value_name = "FILE", default_value = "bench_metrics.json")]
     pub output: PathBuf,
     /// Where the joined run goes, when all inputs are runs [default: not written]

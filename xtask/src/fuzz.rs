@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{bail, ensure};
 
 use crate::exit::{self, Exit};
+use crate::say::say;
 use crate::tools::cargo;
 use crate::tools::process::{Launch, Output};
 use crate::{flags, interrupt, workspace};
@@ -23,21 +24,23 @@ const GRACE: Duration = Duration::from_secs(90);
 /// Runs the targets; one that fails is exit 1.
 pub fn run(flags: &flags::Fuzz) -> anyhow::Result<Exit> {
     interrupt::install()?;
-    let root = workspace::root();
+    let root = workspace::root()?;
     let binary = cargo::build_profile(&root, PROFILE, &[PACKAGE])?.join(PACKAGE);
     let names = chosen(&binary, &flags.targets)?;
     if let Some(file) = &flags.replay {
         return replay(&binary, &names, file);
     }
     let seed = flags.seed.unwrap_or_else(clock);
-    eprintln!(
+    say!(
         "fuzzing {} for {} s each, seed {seed}",
         names.join(", "),
         flags.seconds
     );
+    let folder = cargo::target_dir(&root).join("fuzz");
     let job = Job {
         binary: &binary,
         root: &root,
+        folder: &folder,
         seconds: flags.seconds,
         seed,
     };
@@ -70,22 +73,21 @@ enum Ended {
 struct Job<'j> {
     binary: &'j Path,
     root: &'j Path,
+    /// Where failing inputs are kept, one folder a target.
+    folder: &'j Path,
     seconds: u64,
     seed: u64,
 }
 
 impl Job<'_> {
     fn run(&self, name: &str) -> anyhow::Result<Ended> {
-        let folder = self.root.join("target/fuzz").join(name);
+        let folder = self.folder.join(name);
         let deadline = Duration::from_secs(self.seconds) + GRACE;
-        let mut child = Launch::new(self.binary)
+        let mut child = Launch::bare(self.binary)
             .args(["run", name, "--seconds", &self.seconds.to_string()])
             .args(["--seed", &self.seed.to_string(), "--output"])
             .arg(&folder)
             .directory(self.root)
-            // Each refused configuration would take one down.
-            .env_remove("RUST_BACKTRACE")
-            .env_remove("RUST_LIB_BACKTRACE")
             .start()?;
         let status = child.wait(deadline);
         interrupt::check()?;
@@ -139,7 +141,7 @@ fn replay(binary: &Path, names: &[String], file: &Path) -> anyhow::Result<Exit> 
     let [name] = names else {
         bail!("--replay needs one --target, not {}", names.len());
     };
-    let output = Launch::new(binary)
+    let output = Launch::bare(binary)
         .args(["replay", name])
         .arg(file)
         .run(GRACE)?;
@@ -157,7 +159,7 @@ fn replay(binary: &Path, names: &[String], file: &Path) -> anyhow::Result<Exit> 
 
 /// The targets that were asked for, of those that there are; all when none was.
 fn chosen(binary: &Path, asked: &[String]) -> anyhow::Result<Vec<String>> {
-    let listed = Launch::new(binary).arg("list").run(GRACE)?.success()?;
+    let listed = Launch::bare(binary).arg("list").run(GRACE)?.success()?;
     let text = listed.stdout.text();
     let all: Vec<String> = text.lines().map(str::to_owned).collect();
     ensure!(!all.is_empty(), "`{}` lists no target", binary.display());

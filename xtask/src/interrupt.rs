@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 
+use crate::say::say;
 use anyhow::Context as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -42,7 +43,7 @@ pub fn install() -> anyhow::Result<()> {
             // The first signal names the exit code.
             let first = RECEIVED.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
             if first.is_ok() {
-                eprintln!("stopping: saving what there is");
+                say!("stopping: saving what there is");
             }
         }
     });

@@ -9,6 +9,7 @@ mod image;
 mod interrupt;
 mod metrics;
 mod progress;
+mod say;
 mod soak;
 mod test;
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod list;
 pub mod merge;
 pub mod model;
 pub mod origin;
+pub mod outputs;
 pub mod recorder;
 pub mod report;
 pub mod scenario;
@@ -30,11 +31,13 @@ use crate::exit::{self, Exit};
 use crate::flags::{self, MetricsCommand};
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Progress;
+use crate::say::say;
 use crate::tools::cargo;
 use crate::workspace;
 
 use catalog::Tier;
 use context::Context;
+use outputs::{Array, Outputs};
 use recorder::{Recorder, Start, ends_the_run};
 
 /// Dispatches.
@@ -46,51 +49,26 @@ pub fn run(flags: &flags::Metrics) -> anyhow::Result<Exit> {
     }
 }
 
-/// The directory of results, in the workspace.
-const RESULTS: &str = "target/metrics";
-
-/// Where the results go. A quick run has files of its own under `target/`: its figures must not
-/// replace those of a full run, nor be taken for them, since the array has no place for a mark.
-struct Outputs {
-    run: PathBuf,
-    array: PathBuf,
-}
-
-impl Outputs {
-    fn of(flags: &flags::Measure, workspace: &Path) -> Self {
-        let directory = workspace.join(RESULTS);
-        let (run, array) = if flags.quick {
-            (
-                directory.join("run.quick.json"),
-                directory.join("bench_metrics.quick.json"),
-            )
-        } else {
-            (
-                directory.join("run.json"),
-                workspace.join("bench_metrics.json"),
-            )
-        };
-        Self {
-            run,
-            array: flags.output.clone().unwrap_or(array),
-        }
-    }
-}
+/// The directory of results, below cargo's target directory.
+const RESULTS: &str = "metrics";
 
 fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
     interrupt::install()?;
-    let workspace = workspace::root();
-    let outputs = Outputs::of(flags, &workspace);
-    store::check_writable(&outputs.array)?;
+    let workspace = workspace::root()?;
+    let target = cargo::target_dir(&workspace);
+    let results = target.join(RESULTS);
+    let outputs = Outputs::of(flags, &workspace, &results)?;
     let given = flags
         .binary
         .as_deref()
         .map(origin::given_binary)
         .transpose()?;
-    let _lock = store::lock(&workspace.join(RESULTS))?;
+    let _lock = store::lock(&results)?;
+    outputs.clear()?;
 
     let progress = Progress::new();
-    let context = prepare(flags, given, &workspace, &progress)?;
+    let tools_dir = target.join(cargo::TOOLS);
+    let context = prepare(flags, given, (&workspace, tools_dir), &progress)?;
     let start = Start {
         tiers: flags.tiers(),
         quick: flags.quick,
@@ -105,7 +83,7 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
         start.seed
     ));
     let mut recorder = Recorder::new(&outputs.run, start)?;
-    if let Some(version) = origin::rustc_version(&workspace) {
+    if let Some(version) = cargo::rustc_version(&workspace) {
         recorder.tool("rustc", &version);
     }
 
@@ -124,7 +102,7 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
 fn prepare<'a>(
     flags: &flags::Measure,
     given: Option<PathBuf>,
-    workspace: &Path,
+    (workspace, tools_dir): (&Path, PathBuf),
     progress: &'a Progress,
 ) -> anyhow::Result<Context<'a>> {
     let packages: &[&str] = if given.is_some() {
@@ -136,7 +114,6 @@ fn prepare<'a>(
         let _step = progress.step(&format!("building {}", packages.join(" and ")), 0.0);
         cargo::build_release(workspace, packages)?
     };
-    let tools_dir = workspace.join("target/xtask/tools");
     std::fs::create_dir_all(&tools_dir)
         .with_context(|| format!("failed to create `{}`", tools_dir.display()))?;
     Ok(Context {
@@ -188,25 +165,33 @@ fn report(
     print: impl FnOnce(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     let run = recorder.finish(interrupted.is_none())?;
+    let (array, saved) = (
+        outputs.array.shown(),
+        format!("samples in `{}`", workspace::shown(&outputs.run)),
+    );
+    if interrupted.is_none() {
+        // Before anything is printed, which may fail.
+        outputs.array.save(&report::array::render(run))?;
+    }
     let text = if flags.json {
         run.to_text()
     } else {
         report::table::render(run)
     };
-    print(&text)?;
-    let (array, samples) = (
-        workspace::shown(&outputs.array),
-        workspace::shown(&outputs.run),
-    );
-    let saved = format!("samples in `{samples}`");
+    if outputs.array == Array::Standard {
+        say!("{text}");
+    } else if let Err(error) = print(&text) {
+        say!("warning: {error:#}");
+    }
     if let Some(interrupted) = interrupted {
         // An array cannot say that it is not whole.
-        let text = format!("{saved}, `{array}` not written");
+        let text = format!("{saved}, no array in {array}");
         return Ok(Exit::Interrupted(interrupted, text));
     }
-    eprint!("{}", report::warnings::render(run));
-    store::save(&outputs.array, &report::array::render(run))?;
-    eprintln!("results in `{array}`, {saved}");
+    say!(
+        "{}results in {array}, {saved}",
+        report::warnings::render(run)
+    );
     Ok(ending::of(run, flags.strict, flags.enforce_targets))
 }
 

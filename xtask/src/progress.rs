@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use crate::say::say;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The progress of one command. Not shared between threads.
@@ -57,7 +58,7 @@ impl Progress {
         let elapsed = self.started.elapsed().as_secs();
         match &self.bar {
             Some(bar) => bar.set_message(format!("{label}{left}")),
-            None => eprintln!("[{elapsed:>4} s{left}] {label}"),
+            None => say!("[{elapsed:>4} s{left}] {label}"),
         }
         Step {
             progress: self,
@@ -68,8 +69,8 @@ impl Progress {
     /// A line between the steps, such as a warning.
     pub fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say!("{text}")),
+            None => say!("{text}"),
         }
     }
 }

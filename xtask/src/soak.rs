@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 
 use crate::exit::{self, Exit};
+use crate::say::say;
 use crate::tools::cargo;
 use crate::{flags, interrupt, workspace};
 
@@ -32,21 +33,21 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 /// Runs it; what does not add up is exit 1.
 pub fn run(flags: &flags::Soak) -> anyhow::Result<Exit> {
     interrupt::install()?;
-    let root = workspace::root();
+    let root = workspace::root()?;
     let packages = ["thoughtgate", "thoughtgate-test"];
     let programs = cargo::build_profile(&root, &flags.profile, &packages)?;
-    let folder = root.join("target/soak");
+    let folder = cargo::target_dir(&root).join("soak");
     clear(&folder)?;
     let seed = flags.seed.unwrap_or_else(clock);
     let time = Duration::from_secs_f64(flags.minutes * 60.0);
-    eprintln!("soak: {} min, seed {seed}", flags.minutes);
+    say!("soak: {} min, seed {seed}", flags.minutes);
     let surroundings = Surroundings {
         programs,
         folder: folder.clone(),
     };
     let mut scene = Scene::start(surroundings)?;
     let growth = drive(&mut scene, seed, time)?;
-    eprintln!("soak: stopping");
+    say!("soak: stopping");
     let records = scene.finish()?;
     let found = faults(&records, &growth);
     exit::print(&format!("{}\n", records.summary(&growth)))?;
@@ -89,7 +90,7 @@ fn drive(scene: &mut Scene, seed: u64, time: Duration) -> anyhow::Result<Growth>
         let minute = started.elapsed().as_secs() / 60;
         if minute > told {
             told = minute;
-            eprintln!("soak: {minute} min: {}", scene.progress());
+            say!("soak: {minute} min: {}", scene.progress());
         }
         std::thread::sleep(TICK);
     }

@@ -12,7 +12,7 @@ use crate::{flags, workspace};
 /// Runs the tests; a failing one is exit 1.
 pub fn run(flags: &flags::Test) -> anyhow::Result<Exit> {
     let shell = Shell::new()?;
-    shell.change_dir(workspace::root());
+    shell.change_dir(workspace::root()?);
     let args = arguments(&flags.args);
     let started = Instant::now();
     let result = cmd!(shell, "cargo test {args...}").quiet().run();

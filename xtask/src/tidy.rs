@@ -23,7 +23,7 @@ struct File {
 
 /// The files of the workspace that end in `suffix`, what is built and what is hidden left out.
 fn files(suffix: &str) -> Vec<File> {
-    let root = workspace::root();
+    let root = workspace::root().unwrap();
     let mut found = Vec::new();
     collect(&root, &root, suffix, &mut found);
     assert!(!found.is_empty(), "the workspace has no {suffix} file");
@@ -53,7 +53,7 @@ fn collect(root: &Path, directory: &Path, suffix: &str, found: &mut Vec<File>) {
 
 /// A file by its path; none while it does not exist.
 fn file(path: &str) -> Option<File> {
-    let text = fs::read_to_string(workspace::root().join(path)).ok()?;
+    let text = fs::read_to_string(workspace::root().unwrap().join(path)).ok()?;
     Some(File {
         path: path.to_owned(),
         text,

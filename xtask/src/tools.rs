@@ -4,6 +4,7 @@ pub mod cargo;
 pub mod cgroup;
 pub mod criterion;
 pub mod docker;
+pub mod git;
 pub mod image;
 pub mod k6;
 pub mod load;

@@ -1,12 +1,40 @@
-//! Where the workspace is. Its own files are named from here, never from the working directory.
+//! The workspace that a command works on, found when the program runs: with one
+//! `CARGO_TARGET_DIR` for several checkouts, one executable may be run in each of them.
+//!
+//! Deliberately absent: the directory that cargo builds into, which `tools::cargo` asks for.
 
 use std::path::{Path, PathBuf};
 
-/// The root of the workspace, absolute: the folder above this crate. Known since the build, since
-/// a test of another crate that calls us would pass on its own `CARGO_MANIFEST_DIR`.
-pub fn root() -> PathBuf {
-    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-    crate_dir.parent().unwrap_or(crate_dir).to_path_buf()
+use anyhow::Context as _;
+
+/// What the root of a checkout holds, whatever else it holds.
+const MARKS: [&str; 3] = [
+    "Cargo.toml",
+    "xtask/Cargo.toml",
+    "crates/thoughtgate/Cargo.toml",
+];
+
+/// The root of the workspace, absolute and free of links.
+///
+/// # Errors
+/// When the program was started neither by cargo, nor from a checkout, nor in one.
+pub fn root() -> anyhow::Result<PathBuf> {
+    // `cargo run` names the package that it runs; a test of another crate that calls us passes on
+    // the name of its own, which lies in the same workspace.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let executable = std::env::current_exe().ok();
+    let directory = std::env::current_dir().ok();
+    // In a target directory that was chosen, the executable may be that of any checkout.
+    let places = if std::env::var_os("CARGO_TARGET_DIR").is_some() {
+        [package, directory, executable]
+    } else {
+        [package, executable, directory]
+    };
+    let mut roots = places.iter().flatten().filter_map(|place| above(place));
+    roots.next().context(
+        "failed to find the workspace: run `cargo xtask` in a checkout of ThoughtGate, or \
+         `cargo run --manifest-path CHECKOUT/Cargo.toml --package xtask -- …` elsewhere",
+    )
 }
 
 /// `path` as a message shows it: relative where it lies below the working directory.
@@ -16,4 +44,42 @@ pub fn shown(path: &Path) -> String {
         .unwrap_or(path)
         .display()
         .to_string()
+}
+
+/// The root of the checkout that `place` lies in.
+fn above(place: &Path) -> Option<PathBuf> {
+    let place = place.canonicalize().ok()?;
+    let is_root = |folder: &&Path| MARKS.iter().all(|mark| folder.join(mark).is_file());
+    place.ancestors().find(is_root).map(Path::to_path_buf)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_is_found_from_anything_in_a_checkout_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkout = folder.path().join("a checkout");
+        for mark in MARKS {
+            let file = checkout.join(mark);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "").unwrap();
+        }
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&checkout, &link).unwrap();
+        let root = checkout.canonicalize().unwrap();
+        for place in ["", "xtask", "crates/thoughtgate", "Cargo.toml"] {
+            assert_eq!(
+                above(&checkout.join(place)).as_ref(),
+                Some(&root),
+                "{place}"
+            );
+            assert_eq!(above(&link.join(place)).as_ref(), Some(&root), "{place}");
+        }
+        assert_eq!(above(folder.path()), None);
+        // Another project with an `xtask`.
+        std::fs::remove_file(checkout.join(MARKS[2])).unwrap();
+        assert_eq!(above(&checkout.join("xtask")), None);
+    }
 }

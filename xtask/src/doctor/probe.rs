@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use crate::tools::cargo::{self, TOOLS};
 use crate::tools::docker::Docker;
 use crate::tools::image::ARCHITECTURES;
 use crate::tools::k6::K6;
@@ -54,7 +55,7 @@ pub(super) fn pip(workspace: &Path) -> anyhow::Result<String> {
 
 /// Finding k6 installs it where it is nowhere; so look first whether there is one to be found.
 pub(super) fn k6(workspace: &Path) -> anyhow::Result<String> {
-    let tools_dir = workspace.join("target/xtask/tools");
+    let tools_dir = cargo::target_dir(workspace).join(TOOLS);
     let in_path = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|entry| entry.join("k6").is_file()));
     let named = std::env::var_os("K6").is_some_and(|named| !named.is_empty());

@@ -6,20 +6,25 @@
 mod input;
 mod join;
 
-use std::path::Path;
-
 use anyhow::{bail, ensure};
 
+use super::outputs::{self, Array};
 use super::report::array;
 use super::store;
 use crate::exit::Exit;
 use crate::flags;
+use crate::say::say;
 
 use input::Input;
 
 /// Reads all, joins them, and writes the result whole or not at all.
 pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
     refuse_overwriting(flags)?;
+    let output = Array::of(&flags.output);
+    output.check()?;
+    if let Some(path) = &flags.run_output {
+        outputs::check_run(path)?;
+    }
     let inputs: Vec<(String, Input)> = flags
         .files
         .iter()
@@ -36,14 +41,14 @@ pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
         .filter(|(_, input)| matches!(input, Input::Array(_)))
         .count();
     if arrays > 1 {
-        eprintln!(
+        say!(
             "warning: an array does not tell its host: whether these {arrays} are of one machine \
              is unknown\n  hint: merge the run.json files instead"
         );
     }
     for (file, input) in &inputs {
         if matches!(input, Input::Run(run) if !run.complete) {
-            eprintln!("warning: `{file}` was cut off, or is still being written: it lacks metrics");
+            say!("warning: `{file}` was cut off, or is still being written: it lacks metrics");
         }
     }
     if let Some(path) = &flags.run_output {
@@ -53,27 +58,30 @@ pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
         store::save(path, &run.to_text())?;
     }
     let text = array::render_values(values.iter().map(|found| (found.metric, &found.value)));
-    store::save(&flags.output, &text)?;
-    let output = flags.output.display();
+    output.save(&text)?;
     Ok(Exit::Fine(format!(
-        "{} metrics of {} in `{output}`",
+        "{} metrics of {} in {}",
         values.len(),
-        names(&inputs)
+        names(&inputs),
+        output.shown()
     )))
 }
 
 /// An output that is also an input would count twice the next time.
 fn refuse_overwriting(flags: &flags::Merge) -> anyhow::Result<()> {
-    let same = |left: &Path, right: &Path| match (left.canonicalize(), right.canonicalize()) {
-        (Ok(left), Ok(right)) => left == right,
-        _ => false,
-    };
     for output in std::iter::once(&flags.output).chain(&flags.run_output) {
         ensure!(
-            !flags.files.iter().any(|file| same(file, output)),
+            !flags.files.iter().any(|file| store::is_same(file, output)),
             "`{}` is an input and would be overwritten: name another file with --output or \
              --run-output",
             output.display()
+        );
+    }
+    if let Some(path) = &flags.run_output {
+        ensure!(
+            !store::is_same(path, &flags.output),
+            "--output and --run-output both name `{}`: name two files",
+            path.display()
         );
     }
     Ok(())

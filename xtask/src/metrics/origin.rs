@@ -7,38 +7,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use ring::digest::{SHA256, digest};
-use xshell::{Shell, cmd};
 
 use super::model::{Git, Subject};
+use crate::tools::git;
 
-/// The commit that is checked out. Untracked files do not make it dirty: a run leaves its own
-/// results there.
+/// The commit that the workspace was checked out from.
 pub fn git(workspace: &Path) -> Git {
-    let read = |args: &[&str]| -> Option<String> {
-        let shell = Shell::new().ok()?;
-        shell.change_dir(workspace);
-        cmd!(shell, "git {args...}")
-            .quiet()
-            .ignore_stderr()
-            .read()
-            .ok()
-    };
-    let changes = read(&["status", "--porcelain", "--untracked-files=no"]);
+    let commit = git::commit(workspace);
     Git {
-        revision: read(&["rev-parse", "HEAD"]).filter(|revision| !revision.is_empty()),
-        dirty: changes.is_some_and(|changes| !changes.is_empty()),
+        dirty: commit.as_ref().is_some_and(|commit| commit.dirty),
+        revision: commit.map(|commit| commit.revision),
     }
-}
-
-/// What `rustc --version` says in `workspace`, where a toolchain file may choose it.
-pub fn rustc_version(workspace: &Path) -> Option<String> {
-    let shell = Shell::new().ok()?;
-    shell.change_dir(workspace);
-    cmd!(shell, "rustc --version")
-        .quiet()
-        .ignore_stderr()
-        .read()
-        .ok()
 }
 
 /// The binary at `path`: `given` on the command line, or built in `workspace`.
@@ -99,17 +78,5 @@ mod tests {
         let message = given_binary(&path).unwrap_err().to_string();
         assert!(message.contains("not executable"), "{message}");
         assert!(given_binary(&directory.path().join("none")).is_err());
-    }
-
-    #[test]
-    fn a_folder_without_a_repository_has_no_revision() {
-        let directory = tempfile::tempdir().unwrap();
-        assert_eq!(
-            git(directory.path()),
-            Git {
-                revision: None,
-                dirty: false
-            }
-        );
     }
 }

@@ -45,14 +45,19 @@ impl SubjectFiles {
     /// Writes them with something added to either.
     pub fn write_with(config: &str, policies: &str) -> anyhow::Result<SubjectFiles> {
         let folder = Scratch::new("the subject")?;
-        // A container's user reads them too.
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))
-            .with_context(|| format!("failed to open `{}` to all", folder.path().display()))?;
+        // A container's user reads them too, whatever mode files are created with here.
+        let open = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+                .with_context(|| format!("failed to open `{}` to all", path.display()))
+        };
+        open(folder.path(), 0o755)?;
         let files = SubjectFiles { folder };
         let config = include_str!("../../subject/thoughtgate.yaml").to_owned() + config;
-        files.folder.write("thoughtgate.yaml", &config)?;
         let policies = include_str!("../../subject/policies.cedar").to_owned() + policies;
-        files.folder.write("policies.cedar", &policies)?;
+        for (name, text) in [("thoughtgate.yaml", config), ("policies.cedar", policies)] {
+            let path = files.folder.write(name, &text)?;
+            open(&path, 0o644)?;
+        }
         Ok(files)
     }
 

@@ -34,16 +34,48 @@ pub fn read(path: &Path) -> anyhow::Result<String> {
 
 /// Fails now, rather than after minutes of measuring, if `path` cannot be written later.
 pub fn check_writable(path: &Path) -> anyhow::Result<()> {
+    if is_discarded(path) {
+        return Ok(());
+    }
     let target = target_of(path)?;
     temporary_beside(&target)
         .map(drop)
         .with_context(|| explain(path))
 }
 
+/// Removes the file at `path`, if there is one. A link stays, and leads nowhere then.
+pub fn remove(path: &Path) -> anyhow::Result<()> {
+    if is_discarded(path) {
+        return Ok(());
+    }
+    match fs::remove_file(target_of(path)?) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let path = path.display();
+            Err(error).with_context(|| format!("failed to remove `{path}` of an earlier run"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether both paths lead to the same file, which need not exist.
+pub fn is_same(left: &Path, right: &Path) -> bool {
+    let place = |path: &Path| {
+        let target = follow(path);
+        let folder = parent_of(&target).canonicalize().ok()?;
+        Some(folder.join(target.file_name()?))
+    };
+    place(left).is_some_and(|left| place(right) == Some(left))
+}
+
+/// What a run locks in its directory of results.
+pub fn lock_file(directory: &Path) -> PathBuf {
+    directory.join(".lock")
+}
+
 /// Holds the directory of results for one run. Two at a time would spoil each other's figures and
 /// overwrite each other's files. Released when the result is dropped, or its process dies.
 pub fn lock(directory: &Path) -> anyhow::Result<fs::File> {
-    let path = directory.join(".lock");
+    let path = lock_file(directory);
     let open = || -> io::Result<fs::File> {
         fs::create_dir_all(directory)?;
         fs::File::options().create(true).append(true).open(&path)
@@ -65,6 +97,9 @@ fn save_with(
     path: &Path,
     write: impl FnOnce(&mut fs::File) -> io::Result<()>,
 ) -> anyhow::Result<()> {
+    if is_discarded(path) {
+        return Ok(());
+    }
     let target = target_of(path)?;
     let attempt = || -> io::Result<()> {
         let mut temporary = temporary_beside(&target)?;
@@ -78,26 +113,50 @@ fn save_with(
     attempt().with_context(|| explain(path))
 }
 
-/// The file behind `path`: a link is followed, so that it is not replaced by a file. What is no
-/// file is refused, since renaming over it would destroy it; so is all below `/dev` and `/proc`,
-/// where a name such as `/dev/stdout` may stand for a file that somebody else is writing.
+/// The file behind `path`: a link is followed, also to a file that does not exist yet, so that it is
+/// not replaced by a file. Anything but a file is refused, since renaming over it would destroy it;
+/// so is all below `/dev` and `/proc`, where a name such as `/dev/stdout` may stand for a file that
+/// another process is writing.
 fn target_of(path: &Path) -> anyhow::Result<PathBuf> {
-    let special = path.starts_with("/dev") || path.starts_with("/proc");
-    match fs::canonicalize(path) {
-        Ok(target) if target.is_file() && !special => Ok(target),
-        Err(_) if !special => Ok(path.to_path_buf()),
-        _ => bail!(
+    let target = follow(path);
+    let special = |path: &Path| path.starts_with("/dev") || path.starts_with("/proc");
+    if special(path) || special(&target) || (target.exists() && !target.is_file()) {
+        bail!(
             "failed to save `{}`: it is not a regular file",
             path.display()
-        ),
+        );
     }
+    Ok(target)
+}
+
+/// Where the links at `path` lead.
+fn follow(path: &Path) -> PathBuf {
+    let mut target = path.to_path_buf();
+    // As many as the kernel follows.
+    for _ in 0..40 {
+        let Ok(next) = fs::read_link(&target) else {
+            break;
+        };
+        target = parent_of(&target).join(next);
+    }
+    target
+}
+
+fn parent_of(path: &Path) -> &Path {
+    let parent = path.parent();
+    parent
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// Whether `path` is where things are written to be gone.
+fn is_discarded(path: &Path) -> bool {
+    path.canonicalize()
+        .is_ok_and(|path| path == Path::new("/dev/null"))
 }
 
 fn temporary_beside(target: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let directory = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = parent_of(target);
     fs::create_dir_all(directory)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".metrics-").suffix(".tmp");
@@ -182,6 +241,9 @@ mod tests {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         save(&link, "new").unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        fs::remove_file(&file).unwrap();
+        save(&link, "first").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "first");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 }

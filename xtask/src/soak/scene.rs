@@ -76,7 +76,7 @@ impl Scene {
         scene.write("policies.cedar", POLICIES)?;
         scene.happen(Event::Approvers(Word::Yes))?;
         scene.begin_life()?;
-        let clients = Launch::new(scene.surroundings.programs.join("clients"))
+        let clients = Launch::bare(scene.surroundings.programs.join("clients"))
             .args([
                 "--url",
                 &format!("http://{}/mcp", scene.address),

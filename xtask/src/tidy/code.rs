@@ -45,7 +45,22 @@ fn the_product_cannot_panic_at_a_closed_stderr_or_go_on_behind_a_poisoned_lock()
 }
 
 #[test]
+fn no_command_panics_at_a_standard_error_that_cannot_be_written() {
+    let mut commands = files(".rs");
+    commands.retain(|file| {
+        let path = &file.path;
+        path.starts_with("xtask/src/")
+            && !path.starts_with("xtask/src/tidy")
+            && path != "xtask/src/say.rs"
+            && !path.ends_with("tests.rs")
+    });
+    check(&commands, |file| printing(&file.text));
+}
+
+#[test]
 fn the_rules_find_what_they_forbid() {
+    assert_eq!(printing("    eprintln!(\"x\");\n    dbg!(x);").len(), 2);
+    assert_eq!(printing("    say!(\"x\");"), Vec::<String>::new());
     assert_eq!(unguarded("    eprintln!(\"x\");").len(), 1);
     assert_eq!(
         unguarded("book.lock().unwrap_or_else(PoisonError::into_inner)").len(),
@@ -111,6 +126,17 @@ fn unguarded(text: &str) -> Vec<String> {
         .into_iter()
         .filter(|word| code.contains(word))
         .map(|word| format!("`{word}`: use `thoughtgate_panic` (say!, lock, read, write)"))
+        .collect()
+}
+
+/// Uses of what panics when it cannot write, unit tests left out.
+fn printing(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]\nmod tests").next();
+    let code = code.unwrap_or_default();
+    ["print!(", "println!(", "dbg!("]
+        .into_iter()
+        .filter(|word| code.contains(word))
+        .map(|word| format!("`{word}…)`: use `say!` for standard error, `exit::print` for results"))
         .collect()
 }
 

@@ -66,7 +66,8 @@ fn scripts_in_documents_exist() {
             rest.split(['`', ' ', '\n']).next().unwrap_or_default()
         });
         let missing = scripts.filter(|path| path.contains('/') && !path.starts_with('/'));
-        let missing = missing.filter(|path| !workspace::root().join(path).exists());
+        let root = workspace::root().unwrap();
+        let missing = missing.filter(|path| !root.join(path).exists());
         missing
             .map(|path| format!("there is no `{path}`"))
             .collect()

@@ -36,7 +36,7 @@ fn the_rules_find_what_they_forbid() {
 
 /// The workflows, if there are any yet.
 fn workflows() -> Vec<File> {
-    let Ok(entries) = fs::read_dir(workspace::root().join(".github/workflows")) else {
+    let Ok(entries) = fs::read_dir(workspace::root().unwrap().join(".github/workflows")) else {
         return Vec::new();
     };
     let paths = entries.flatten().map(|entry| entry.path());

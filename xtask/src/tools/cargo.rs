@@ -15,6 +15,44 @@ use super::process::{Launch, Output};
 const BUILD_DEADLINE: Duration = Duration::from_secs(45 * 60);
 const ASK: Duration = Duration::from_secs(30);
 
+/// Where tools are installed, below cargo's target directory.
+pub const TOOLS: &str = "xtask/tools";
+
+/// The directory that cargo builds into, absolute, whatever chose it: the environment, a
+/// configuration file of cargo, or nothing.
+pub fn target_dir(workspace: &Path) -> PathBuf {
+    #[derive(Deserialize)]
+    struct Metadata {
+        target_directory: PathBuf,
+    }
+    let asked = cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .directory(workspace)
+        .run(ASK)
+        .and_then(Output::success);
+    let told = asked.ok().map(|output| output.stdout.text());
+    let told = told.and_then(|text| serde_json::from_str::<Metadata>(&text).ok());
+    // A cargo that does not answer fails the build too, which reports it.
+    told.map(|metadata| metadata.target_directory)
+        .or_else(|| chosen_target_dir("CARGO_TARGET_DIR"))
+        .unwrap_or_else(|| workspace.join("target"))
+}
+
+/// The absolute path that the environment variable `key` holds: relative to our directory, where
+/// the cargo that started us took it from, and not to the one that we run cargo in.
+fn chosen_target_dir(key: &str) -> Option<PathBuf> {
+    let chosen = std::env::var_os(key).filter(|path| !path.is_empty())?;
+    Some(std::env::current_dir().ok()?.join(chosen))
+}
+
+/// What `rustc --version` prints in `workspace`, where a toolchain file may choose it.
+pub fn rustc_version(workspace: &Path) -> Option<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let asked = Launch::new(rustc).arg("--version").directory(workspace);
+    let output = asked.run(ASK).and_then(Output::success).ok()?;
+    Some(output.stdout.text().trim().to_owned())
+}
+
 /// Builds `packages` with the release profile and returns the directory of their executables,
 /// absolute. Cargo's own progress goes to standard error.
 pub fn build_release(workspace: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
@@ -48,8 +86,10 @@ pub fn build_static(
     let mut command = cargo()
         .args(["build", "--release", "--locked", "--bins"])
         .args(["--package", package, "--target", &target])
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            "-C\x1ftarget-feature=+crt-static",
+        );
     if architecture != std::env::consts::ARCH {
         let (compiler, key) = (compiler(architecture), target.replace('-', "_"));
         let linker = format!("CARGO_TARGET_{}_LINKER", key.to_uppercase());
@@ -120,19 +160,15 @@ fn build(workspace: &Path, command: Launch, what: &str) -> anyhow::Result<PathBu
 
 fn cargo() -> Launch {
     // Under `cargo xtask`, the very cargo that was called.
-    let mut launch = Launch::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (key, _) in std::env::vars_os() {
-        // What cargo told of this package: build scripts that look at it would run again, and half
-        // of everything be built again, whenever somebody also builds by hand.
-        let told = ["CARGO_PKG_", "CARGO_MANIFEST_"];
-        if told
-            .iter()
-            .any(|prefix| key.to_string_lossy().starts_with(prefix))
-        {
-            launch = launch.env_remove(&key);
-        }
-    }
-    launch
+    let launch = Launch::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        // Those of a configuration file would count otherwise, `target-cpu=native` among them.
+        .env("CARGO_ENCODED_RUSTFLAGS", "");
+    let keys = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
+    keys.into_iter()
+        .fold(launch, |launch, key| match chosen_target_dir(key) {
+            Some(path) => launch.env(key, path),
+            None => launch,
+        })
 }
 
 /// The executables in the messages of a build, in the order in which they were made.

@@ -87,7 +87,7 @@ impl Benchmark {
 
     /// Times single evaluations, once.
     pub fn percentiles(&self) -> anyhow::Result<Percentiles> {
-        let command = Launch::new(&self.executable).args(["--bench", "--percentiles", "--quoted"]);
+        let command = Launch::bare(&self.executable).args(["--bench", "--percentiles", "--quoted"]);
         let output = command
             .directory(&self.workspace)
             .run(DEADLINE)?

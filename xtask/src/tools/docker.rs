@@ -3,13 +3,19 @@
 //! Whatever is made here is removed again: on drop, or by the reaper when this process is killed.
 //! Knows nothing of metrics.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::path::Path;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 
 use super::process::{self, Launch, Leftover, Output};
+use super::scratch::Scratch;
 use super::unavailable::Unavailable;
+use crate::say::say;
 
 mod base;
 mod container;
@@ -41,7 +47,7 @@ impl Docker {
     /// # Errors
     /// [`Unavailable`] when either is missing.
     pub fn find() -> anyhow::Result<Docker> {
-        Docker::ask(Launch::new("docker"))
+        Docker::ask(client())
     }
 
     /// Asks `client` for the version of its daemon.
@@ -92,13 +98,21 @@ impl Docker {
         platform: &str,
     ) -> anyhow::Result<Image> {
         let image = Image::named(tag);
-        let command = Launch::new("docker").args(["build", "--quiet", "--force-rm"]);
-        command
+        let mut command = client()
+            .args(["build", "--quiet", "--force-rm"])
+            // The classic builder would take the layers of another platform for those of this one.
+            .arg("--no-cache")
             .args(["--platform", platform, "--tag", tag, "--file"])
             .arg(dockerfile)
             .arg(folder)
             // With them, the image of one platform would be a list, which no list can hold.
-            .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
+            .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
+        if let Some(context) = context() {
+            // BuildKit's builder of that name is the daemon itself. Any other, such as one in a
+            // container, may be the default, and would keep the image to itself.
+            command = command.env("BUILDX_BUILDER", context);
+        }
+        command
             .run_through(MOVE)
             .and_then(Output::success)
             .with_context(|| format!("failed to build the image `{tag}`"))?;
@@ -127,15 +141,23 @@ impl Docker {
 
     /// Pushes the list `reference` of images that have been pushed, one a platform.
     pub fn push_list(&self, reference: &str, images: &[Image]) -> anyhow::Result<()> {
+        // The client keeps a list that is not pushed yet beside its configuration, which may be in a
+        // folder that cannot be written; a registry of this machine needs no configuration.
+        let own = Scratch::new("a list of images")?;
         let run = |command: &[&str], rest: &[&str]| {
-            let insecure: &[&str] = if is_local(reference) {
-                &["--insecure"]
+            let (client, insecure): (_, &[&str]) = if is_local(reference) {
+                (
+                    client()
+                        .env("DOCKER_CONFIG", own.path())
+                        .env("DOCKER_CONTEXT", "default"),
+                    &["--insecure"],
+                )
             } else {
-                &[]
+                (client(), &[])
             };
             let arguments = [&["manifest"], command, insecure, rest].concat();
-            // To its end: the client keeps a list that is not pushed yet in its own folder.
-            Launch::new("docker").args(arguments).run_through(MOVE)
+            // To its end: what is cut off would stay in the client's folder.
+            client.args(arguments).run_through(MOVE)
         };
         let tags = images.iter().map(|image| image.tag.as_str());
         let listed: Vec<&str> = [reference].into_iter().chain(tags).collect();
@@ -143,9 +165,8 @@ impl Docker {
             .and_then(Output::success)
             .and_then(|_| run(&["push", "--purge"], &[reference])?.success());
         if pushed.is_err() {
-            let forgotten = Launch::new("docker").args(["manifest", "rm", reference]);
             // The push tells more than what is said of a list that may never have been made.
-            drop(forgotten.run_through(ASK));
+            drop(run(&["rm"], &[reference]));
         }
         pushed
             .map(drop)
@@ -154,7 +175,7 @@ impl Docker {
 
     /// The platforms that the registry has of `reference`. A registry on this machine needs no TLS.
     pub fn manifest(&self, reference: &str) -> anyhow::Result<Vec<manifest::Platform>> {
-        let mut command = Launch::new("docker").args(["manifest", "inspect", "--verbose"]);
+        let mut command = client().args(["manifest", "inspect", "--verbose"]);
         if is_local(reference) {
             command = command.arg("--insecure");
         }
@@ -182,16 +203,50 @@ impl Docker {
     }
 }
 
-fn docker(arguments: &[&str], deadline: Duration) -> anyhow::Result<Output> {
+/// A name that nothing else on the daemon has: two runs may share it without seeing each other, and
+/// both be process 1 of their own container.
+pub fn unique_name() -> String {
+    static RUN: LazyLock<u64> = LazyLock::new(random);
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    format!("xtask-{:016x}-{number}", *RUN)
+}
+
+fn random() -> u64 {
+    // Keyed anew from the system's randomness in each process.
+    RandomState::new().hash_one(std::process::id())
+}
+
+fn client() -> Launch {
     Launch::new("docker")
-        .args(arguments)
-        .run(deadline)?
-        .success()
+}
+
+/// The client's name for the daemon that it talks to.
+fn context() -> Option<String> {
+    let output = docker(&["context", "inspect", "--format", "{{.Name}}"], ASK).ok()?;
+    let name = output.stdout.text().trim().to_owned();
+    (!name.is_empty()).then_some(name)
+}
+
+/// The option that makes `path` visible in a container, at the same place.
+pub fn mounted(path: &Path, writable: bool) -> anyhow::Result<String> {
+    let text = path.to_str();
+    let text = text.with_context(|| format!("`{}` is not UTF-8", path.display()))?;
+    // A line of CSV, whose fields may hold anything when they are quoted.
+    let quoted = text.replace('"', "\"\"");
+    let readonly = if writable { "" } else { ",readonly" };
+    Ok(format!(
+        "--mount=type=bind,\"source={quoted}\",\"target={quoted}\"{readonly}"
+    ))
+}
+
+fn docker(arguments: &[&str], deadline: Duration) -> anyhow::Result<Output> {
+    client().args(arguments).run(deadline)?.success()
 }
 
 /// Says what a daemon that does not answer any more could not remove.
 fn still_there(removal: &str, error: &anyhow::Error) {
-    eprintln!("warning: something of this run is left in docker (`{removal}`): {error:#}");
+    say!("warning: something of this run is left in docker (`{removal}`): {error:#}");
 }
 
 fn is_local(reference: &str) -> bool {
@@ -223,7 +278,7 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        let removal = Launch::new("docker").args(["image", "rm", "--force", &self.tag]);
+        let removal = client().args(["image", "rm", "--force", &self.tag]);
         match removal.run_through(ASK).and_then(Output::success) {
             Ok(_) => Leftover::Image(&self.tag).is_gone(),
             Err(error) => still_there(&format!("docker image rm {}", self.tag), &error),

@@ -1,6 +1,7 @@
 //! The container image: the static binary, the certificates, and a folder to build from.
 //!
-//! Times of the files are those of the commit, so that the same checkout gives the same layers.
+//! Times of the files are those of the commit, or of none, so that the same checkout gives the same
+//! layers.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
-use xshell::{Shell, cmd};
 
 use super::cargo;
 use super::docker::{Docker, Image};
+use super::git;
 use super::scratch::Scratch;
 
 /// Where the system keeps its CA certificates, in the order in which they are looked for.
@@ -79,7 +80,7 @@ pub fn build(
     let Some(certificates) = certificates else {
         bail!("no CA certificates on this machine (Debian: apt-get install ca-certificates)");
     };
-    let time = commit_time(workspace)?;
+    let time = time_of(workspace);
     for (from, name, mode) in [
         (certificates, "ca-certificates.crt", 0o644),
         (binary, "thoughtgate", 0o755),
@@ -96,17 +97,10 @@ pub fn build(
     docker.build(&workspace.join("Dockerfile"), folder.path(), tag, &platform)
 }
 
-fn commit_time(workspace: &Path) -> anyhow::Result<SystemTime> {
-    let shell = Shell::new()?;
-    shell.change_dir(workspace);
-    let seconds = cmd!(shell, "git log -1 --format=%ct")
-        .read()
-        .context("failed to read the time of the last commit")?;
-    let seconds: u64 = seconds
-        .trim()
-        .parse()
-        .context("failed to read the time of the last commit")?;
-    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+/// The time of the commit; of a tarball, which has none, the first that every archive can hold.
+fn time_of(workspace: &Path) -> SystemTime {
+    const YEAR_1980: Duration = Duration::from_secs(315_532_800);
+    git::commit(workspace).map_or(SystemTime::UNIX_EPOCH + YEAR_1980, |commit| commit.time)
 }
 
 #[cfg(test)]
@@ -125,7 +119,13 @@ mod tests {
         let own = Architecture::own().unwrap();
         let built = |tag: &str| {
             let tag = format!("thoughtgate-test:{tag}-{}", std::process::id());
-            let image = build(&docker, &workspace::root(), (own, binary.path()), &tag).unwrap();
+            let image = build(
+                &docker,
+                &workspace::root().unwrap(),
+                (own, binary.path()),
+                &tag,
+            )
+            .unwrap();
             layers(&image)
         };
         // The first image is gone when the second is built, and with it what could be reused.

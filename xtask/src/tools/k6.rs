@@ -21,6 +21,8 @@ pub use summary::{Summary, Trend};
 /// What all scripts import, and the message that it sends.
 const CALL_SCRIPT: &str = include_str!("../../k6/call.js");
 const CALL_MESSAGE: &str = include_str!("../../subject/call.json");
+/// What a script writes its summary to, in its directory.
+const SUMMARY: &str = "summary.json";
 /// How a script begins the line that shows its first wrong answer.
 const COMPLAINT: &str = "wrong answer: ";
 
@@ -77,27 +79,21 @@ impl K6 {
     /// Starts `script` with the settings in `plan` (each script lists them in its head).
     pub fn start(&self, script: Script, mut plan: Value) -> anyhow::Result<Running> {
         let directory = Scratch::new("k6")?;
-        let summary = directory.path().join("summary.json");
-        plan["summary"] = json!(summary);
+        let summary = directory.path().join(SUMMARY);
+        // Relative to its directory: the plan is text, which a path need not be.
+        plan["summary"] = json!(SUMMARY);
         directory.write("call.js", CALL_SCRIPT)?;
         directory.write("call.json", CALL_MESSAGE)?;
         let script = directory.write("script.js", script.text())?;
         // Without a file of our own, k6 reads the settings of whoever runs it.
         let config = directory.write("config.json", "{}")?;
-        let mut launch = Launch::new(&self.path)
+        let launch = Launch::bare(&self.path)
             .args(["run", "--quiet", "--no-color", "--no-usage-report"])
             .args(["--log-format", "raw", "--address", "", "--config"])
             .arg(config)
             .arg(script)
             .env("PLAN", plan.to_string())
             .directory(directory.path());
-        for (key, _) in std::env::vars_os() {
-            let key_text = key.to_string_lossy();
-            // Its own variables override the scripts' options, a proxy the target.
-            if key_text.starts_with("K6_") || key_text.to_ascii_lowercase().ends_with("_proxy") {
-                launch = launch.env_remove(&key);
-            }
-        }
         let child = launch.start()?;
         Ok(Running {
             child,

@@ -111,7 +111,7 @@ pub fn run(
         lines.push_str(&serde_json::to_string(slice)?);
         lines.push('\n');
     }
-    let mut launch = Launch::new(release_dir.join("load"))
+    let mut launch = Launch::bare(release_dir.join("load"))
         .arg("--slices")
         .arg(directory.write("slices.jsonl", &lines)?)
         .arg("--body")

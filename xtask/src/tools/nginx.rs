@@ -12,6 +12,8 @@ use super::process::{Child, Launch};
 use super::scratch::Scratch;
 use super::subject::free_address;
 
+/// The configuration, in its folder.
+const CONFIG: &str = "nginx.conf";
 const START: Duration = Duration::from_secs(10);
 
 /// A running nginx; dropping it kills it.
@@ -27,8 +29,6 @@ pub struct Nginx {
 pub struct Setup {
     /// The folder with the configuration; holds everything that nginx writes.
     pub folder: Scratch,
-    /// The configuration in it.
-    pub config: PathBuf,
     /// Where it will listen on the loopback.
     pub port: u16,
 }
@@ -43,7 +43,7 @@ pub fn find() -> Option<(PathBuf, String)> {
         .iter()
         .map(|folder| folder.join("nginx"))
         .find(|path| path.is_file())?;
-    let output = Launch::new(&binary).arg("-v").run(START).ok()?;
+    let output = Launch::bare(&binary).arg("-v").run(START).ok()?;
     let version = output.stderr.text().split('/').nth(1)?.trim().to_owned();
     Some((binary, version))
 }
@@ -52,20 +52,26 @@ pub fn find() -> Option<(PathBuf, String)> {
 pub fn set_up(upstream: &str) -> anyhow::Result<Setup> {
     let folder = Scratch::new("nginx")?;
     let port = free_address()?.port();
-    let text = configuration(upstream, folder.path(), port)?;
-    let config = folder.write("nginx.conf", &text)?;
-    Ok(Setup {
-        folder,
-        config,
-        port,
-    })
+    folder.write(CONFIG, &configuration(upstream, port)?)?;
+    Ok(Setup { folder, port })
+}
+
+impl Setup {
+    /// What nginx is started with: its paths are relative to its prefix, so that the configuration
+    /// holds none that would have to be quoted.
+    pub fn arguments(&self) -> anyhow::Result<[&str; 4]> {
+        let folder = self.folder.path();
+        let prefix = folder.to_str();
+        let prefix = prefix.with_context(|| format!("`{}` is not UTF-8", folder.display()))?;
+        Ok(["-p", prefix, "-c", CONFIG])
+    }
 }
 
 impl Nginx {
     /// Starts it in front of `upstream` and waits until it listens.
     pub fn start(binary: &Path, upstream: &str) -> anyhow::Result<Nginx> {
         let setup = set_up(upstream)?;
-        let child = Launch::new(binary).arg("-c").arg(&setup.config).start()?;
+        let child = Launch::bare(binary).args(setup.arguments()?).start()?;
         let mut nginx = Nginx {
             child,
             port: setup.port,
@@ -96,27 +102,21 @@ impl Nginx {
     }
 }
 
-fn configuration(upstream: &str, folder: &Path, port: u16) -> anyhow::Result<String> {
+fn configuration(upstream: &str, port: u16) -> anyhow::Result<String> {
     let Some((authority, path)) = upstream
         .strip_prefix("http://")
         .and_then(|rest| rest.split_once('/'))
     else {
         bail!("`{upstream}` is no http:// URL with a path");
     };
-    let folder = folder.display();
     let scratch = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|name| {
-            format!(
-                "  {name}_temp_path {folder}/{name};
-"
-            )
-        })
+        .map(|name| format!("  {name}_temp_path {name};\n"))
         .concat();
     Ok(format!(
         "daemon off;
 master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
+pid nginx.pid;
+error_log error.log warn;
 events {{ worker_connections 1024; }}
 http {{
   access_log off;
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn the_upstream_is_taken_apart() {
-        let text = configuration("http://127.0.0.1:4711/v1/mcp", Path::new("/tmp/x"), 80).unwrap();
+        let text = configuration("http://127.0.0.1:4711/v1/mcp", 80).unwrap();
         assert!(text.contains("server 127.0.0.1:4711;"), "{text}");
         assert!(text.contains("proxy_pass http://mcp/v1/mcp;"), "{text}");
-        assert!(configuration("https://x/mcp", Path::new("/tmp/x"), 80).is_err());
+        assert!(configuration("https://x/mcp", 80).is_err());
     }
 }

@@ -6,6 +6,7 @@
 
 mod capture;
 mod child;
+mod environment;
 mod launch;
 mod reaper;
 

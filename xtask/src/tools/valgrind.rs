@@ -24,7 +24,7 @@ impl Valgrind {
     /// # Errors
     /// [`Unavailable`] when there is none.
     pub fn find() -> anyhow::Result<Valgrind> {
-        let asked = Launch::new("valgrind").arg("--version").run(DEADLINE);
+        let asked = Launch::bare("valgrind").arg("--version").run(DEADLINE);
         match asked {
             Err(error) if process::is_missing(&error) => Err(Unavailable {
                 reason: "there is no `valgrind` on PATH".to_owned(),
@@ -48,8 +48,10 @@ impl Valgrind {
         arguments: &[&str],
         directory: &Path,
     ) -> anyhow::Result<u64> {
-        let output = Launch::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        let output = Launch::bare("valgrind")
+            // Not the options in files of whoever runs it.
+            .args(["--command-line-only=yes", "--tool=callgrind"])
+            .arg("--callgrind-out-file=/dev/null")
             .arg(program)
             .args(arguments)
             .directory(directory)

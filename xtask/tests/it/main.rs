@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: a measuring run, which builds for minutes; `cargo xtask ci` makes one.
 
+mod environment;
 mod reaper;
 
 use std::process::{Command, Output, Stdio};

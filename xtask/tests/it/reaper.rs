@@ -99,7 +99,7 @@ fn what_is_still_on_the_list_is_removed_in_an_order_that_works() {
 
 /// Writes it by another process: what this one had open for writing may be open still in a child
 /// that another test is starting, and cannot be run then.
-fn write_executable(path: &Path, text: &str) {
+pub fn write_executable(path: &Path, text: &str) {
     let write = r#"printf '%s' "$1" > "$2" && chmod 755 "$2""#;
     let written = Command::new("sh")
         .args(["-c", write, "sh", text])

@@ -5,10 +5,12 @@ use serde_json::json;
 
 use super::super::context::Context;
 use super::super::recorder::{Note, Recorder};
-use super::{attempt, packed, seconds_if_wanted};
+use super::packed::{self, Images};
+use super::{attempt, seconds_if_wanted};
+use crate::interrupt;
 use crate::tools::docker::manifest::Platform;
 use crate::tools::docker::registry::Registry;
-use crate::tools::docker::{self, Docker, Image};
+use crate::tools::docker::{self, Docker};
 use crate::tools::image::{ARCHITECTURES, Architecture};
 
 const METRICS: [&str; 4] = [COMPRESSED, LAYERS, BASE, MULTI_ARCH];
@@ -32,39 +34,42 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
             None => Registry::start(&docker)?,
         };
         let repository = format!("{}/thoughtgate", registry.address());
-        let (images, reasons) = packed::images(context, &docker, &repository)?;
+        let mut images = packed::images(context, &docker, &repository)?;
         let _step = context.progress.step("container image", SECONDS);
         let dockerfile = context.workspace.join("Dockerfile");
         let dockerfile = std::fs::read_to_string(&dockerfile)
             .with_context(|| format!("failed to read `{}`", dockerfile.display()))?;
         // First, since it needs no registry that takes the image.
-        let history = docker.history(images[0].tag())?;
+        let history = docker.history(images.built[0].tag())?;
         recorder.text(BASE, &docker::base(&dockerfile, &history)?)?;
-        let pushed = push(&docker, &images, &repository)?;
+        let pushed = push(&docker, &mut images, &repository)?;
         let platforms = docker.manifest(&pushed)?;
-        report(recorder, &platforms, &reasons)
+        report(recorder, &platforms, &images)
     })
 }
 
-/// Pushes the images, and a list of them when there are several; returns what to ask for.
-fn push(docker: &Docker, images: &[Image], repository: &str) -> anyhow::Result<String> {
-    for image in images {
-        docker.push(image)?;
-    }
-    if let [only] = images {
-        return Ok(only.tag().to_owned());
+/// Pushes the images, and a list of them when there are several; returns what to ask for. What
+/// is measured of the first one does not depend on the others.
+fn push(docker: &Docker, images: &mut Images, repository: &str) -> anyhow::Result<String> {
+    let (own, others) = images.built.split_first().context("no image was built")?;
+    docker.push(own)?;
+    if others.is_empty() {
+        return Ok(own.tag().to_owned());
     }
     let list = packed::tag(repository);
-    docker.push_list(&list, images)?;
-    Ok(list)
+    let pushed = others.iter().try_for_each(|other| docker.push(other));
+    match pushed.and_then(|()| docker.push_list(&list, &images.built)) {
+        Ok(()) => Ok(list),
+        Err(error) if interrupt::cause(&error).is_some() => Err(error),
+        Err(error) => {
+            images.failure = Some(error);
+            Ok(own.tag().to_owned())
+        }
+    }
 }
 
 /// Reports what the registry has: sizes of this machine's platform, never summed over several.
-fn report(
-    recorder: &mut Recorder,
-    platforms: &[Platform],
-    reasons: &[String],
-) -> anyhow::Result<()> {
+fn report(recorder: &mut Recorder, platforms: &[Platform], images: &Images) -> anyhow::Result<()> {
     let own = Architecture::own()?.name;
     let platform = |architecture: &str| {
         let mut linux = platforms.iter().filter(|platform| platform.os == "linux");
@@ -75,10 +80,13 @@ fn report(
     recorder.sample(COMPRESSED, measured.compressed_bytes() as f64)?;
     recorder.sample(LAYERS, measured.layers_bytes.len() as f64)?;
     recorder.detail(COMPRESSED, "platforms", json!(platforms))?;
+    if let Some(error) = &images.failure {
+        return recorder.fail(MULTI_ARCH, error);
+    }
     let mut all = ARCHITECTURES.into_iter();
     let is_there = all.all(|architecture| platform(architecture.name).is_some());
     recorder.boolean(MULTI_ARCH, is_there)?;
-    for reason in reasons {
+    for reason in &images.reasons {
         recorder.note(MULTI_ARCH, Note::Text(reason.clone()))?;
     }
     Ok(())

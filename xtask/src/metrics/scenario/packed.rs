@@ -5,7 +5,7 @@ use anyhow::ensure;
 use super::super::context::Context;
 use super::super::recorder::Recorder;
 use crate::interrupt;
-use crate::tools::docker::{Docker, Image};
+use crate::tools::docker::{self, Docker, Image};
 use crate::tools::image::{self, ARCHITECTURES, Architecture};
 
 /// Docker; noted with the run.
@@ -20,35 +20,45 @@ pub fn image(context: &Context<'_>, docker: &Docker, repository: &str) -> anyhow
     build(context, docker, Architecture::own()?, &tag(repository))
 }
 
-/// Images of `repository` for this machine, and for the other architectures that can be built for
-/// here; and why some could not be.
-pub fn images(
-    context: &Context<'_>,
-    docker: &Docker,
-    repository: &str,
-) -> anyhow::Result<(Vec<Image>, Vec<String>)> {
+/// Images of `repository`, that of this machine first.
+pub struct Images {
+    /// The images.
+    pub built: Vec<Image>,
+    /// Why there is none for an architecture that nothing can be built for here.
+    pub reasons: Vec<String>,
+    /// Why building one failed, though it should not have.
+    pub failure: Option<anyhow::Error>,
+}
+
+/// Builds images for this machine, and for the other architectures that can be built for here.
+pub fn images(context: &Context<'_>, docker: &Docker, repository: &str) -> anyhow::Result<Images> {
     let own = Architecture::own()?;
     let tag = |architecture: Architecture| format!("{}-{}", tag(repository), architecture.name);
-    let mut images = vec![build(context, docker, own, &tag(own))?];
-    let mut reasons = Vec::new();
+    let mut images = Images {
+        built: vec![build(context, docker, own, &tag(own))?],
+        reasons: Vec::new(),
+        failure: None,
+    };
     for other in ARCHITECTURES.into_iter().filter(|other| *other != own) {
         if let Some(obstacle) = other.obstacle() {
-            reasons.push(format!("not built for {}: `{obstacle}` first", other.name));
+            images
+                .reasons
+                .push(format!("not built for {}: `{obstacle}` first", other.name));
             continue;
         }
         match build(context, docker, other, &tag(other)) {
-            Ok(image) => images.push(image),
+            Ok(image) => images.built.push(image),
             Err(error) if interrupt::cause(&error).is_some() => return Err(error),
             // What is measured of the own architecture does not depend on it.
-            Err(error) => reasons.push(format!("not built for {}: {error:#}", other.name)),
+            Err(error) => images.failure = Some(error),
         }
     }
-    Ok((images, reasons))
+    Ok(images)
 }
 
-/// One tag a process: another run on this machine has its own.
+/// A tag that no other run on the daemon has.
 pub fn tag(repository: &str) -> String {
-    format!("{repository}:xtask-{}", std::process::id())
+    format!("{repository}:{}", docker::unique_name())
 }
 
 fn build(

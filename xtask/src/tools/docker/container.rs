@@ -3,14 +3,13 @@
 //! Its client stays attached: what the container says, and that it has ended, is then seen as it is
 //! of any child. It is known by a name that we give it, before there is anything to be left behind.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{ASK, docker};
-use crate::tools::process::{Child, Launch, Leftover};
+use super::{ASK, client, docker, unique_name};
+use crate::tools::process::{Child, Leftover};
 use crate::tools::procfs;
 
 /// For the daemon to create a container, or to remove one.
@@ -65,11 +64,9 @@ impl Container {
         options: &[&str],
         arguments: &[&str],
     ) -> anyhow::Result<Container> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("xtask-{}-{number}", std::process::id());
+        let name = unique_name();
         Leftover::Container(&name).begins();
-        let client = Launch::new("docker")
+        let client = client()
             .args(["run", "--rm", "--network", "host", "--name", &name])
             .args(options)
             .arg(reference)
@@ -102,7 +99,7 @@ impl Container {
 
     /// Tries to remove it, and returns whether it is gone for good.
     fn remove(&self, client_ended: bool) -> bool {
-        let removal = Launch::new("docker")
+        let removal = client()
             .args(["rm", "--force", "--volumes", &self.name])
             .run_through(ASK);
         // Asked by force, docker calls it a success that there was nothing to remove; a client

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use serde_json::json;
 
 use super::{Container, Docker};
 use crate::interrupt;
@@ -94,18 +95,21 @@ impl Registry {
 
 fn process(port: u16) -> anyhow::Result<Server> {
     let folder = Scratch::new("the registry")?;
-    let storage = folder.path().join("storage");
-    let text = format!(
-        "version: 0.1\n\
-         log: {{level: error, accesslog: {{disabled: true}}}}\n\
-         storage: {{filesystem: {{rootdirectory: {}}}}}\n\
-         http: {{addr: \"127.0.0.1:{port}\"}}\n",
-        storage.display()
-    );
+    // Relative to its directory: the text of a configuration holds no path that is not UTF-8.
+    let storage = "storage";
+    // JSON is YAML, and quotes whatever is in a path.
+    let text = json!({
+        "version": 0.1,
+        "log": {"level": "error", "accesslog": {"disabled": true}},
+        "storage": {"filesystem": {"rootdirectory": storage}},
+        "http": {"addr": format!("127.0.0.1:{port}")},
+    })
+    .to_string();
     let config = folder.write("config.yml", &text)?;
-    let child = Launch::new("docker-registry")
+    let child = Launch::bare("docker-registry")
         .arg("serve")
         .arg(&config)
+        .directory(folder.path())
         .start()?;
     Ok(Server::Process(child, folder))
 }

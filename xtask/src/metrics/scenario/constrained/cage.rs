@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use super::super::SubjectFiles;
 use crate::interrupt;
-use crate::tools::docker::{Container, Docker, Image, own_user};
+use crate::tools::docker::{Container, Docker, Image, mounted, own_user};
 use crate::tools::nginx;
 use crate::tools::subject::{free_address, is_ready};
 
@@ -41,9 +41,8 @@ impl Cage<'_> {
     pub fn proxy(&self, upstream: &str) -> anyhow::Result<Caged> {
         let address = free_address()?;
         let listen = address.to_string();
-        let folder = self.files.folder().display();
-        let mount = format!("{folder}:{folder}:ro");
-        let options = [&LIMITS[..], &["--volume", &mount]].concat();
+        let mount = mounted(self.files.folder(), false)?;
+        let options = [&LIMITS[..], &[&mount]].concat();
         let (config, policy) = (self.files.config(), self.files.policy());
         let container = self.docker.run(
             self.image.tag(),
@@ -66,19 +65,18 @@ impl Cage<'_> {
     /// its configuration.
     pub fn nginx(&self, binary: &Path, upstream: &str) -> anyhow::Result<(nginx::Setup, Caged)> {
         let setup = nginx::set_up(upstream)?;
-        let own = setup.folder.path().display();
         // Its libraries and what they read: the image has none.
         let folders = ["/usr", "/lib", "/lib64", "/etc"].map(PathBuf::from);
         let system = folders.iter().filter(|folder| folder.is_dir());
-        let mut volumes: Vec<String> = system
-            .map(|folder| format!("{0}:{0}:ro", folder.display()))
-            .collect();
-        volumes.push(format!("{own}:{own}"));
+        let mounts = system
+            .map(|folder| mounted(folder, false))
+            .chain([mounted(setup.folder.path(), true)]);
+        let mounts: Vec<String> = mounts.collect::<anyhow::Result<_>>()?;
         let user = own_user();
         let mut options = LIMITS.to_vec();
         options.extend(["--user", &user, "--entrypoint", text(binary)?]);
-        options.extend(volumes.iter().flat_map(|volume| ["--volume", volume]));
-        let arguments = ["-c", text(&setup.config)?];
+        options.extend(mounts.iter().map(String::as_str));
+        let arguments = setup.arguments()?;
         let container = self.docker.run(self.image.tag(), &options, &arguments)?;
         let address = SocketAddr::from(([127, 0, 0, 1], setup.port));
         let listens = |address| TcpStream::connect(address).is_ok();

@@ -25,6 +25,15 @@ fn recorder() -> (TempDir, Recorder) {
     (directory, recorder)
 }
 
+/// What became of the images of other architectures.
+fn other(reasons: &[&str], failure: Option<&'static str>) -> Images {
+    Images {
+        built: Vec::new(),
+        reasons: reasons.iter().map(ToString::to_string).collect(),
+        failure: failure.map(|why| anyhow::anyhow!(why)),
+    }
+}
+
 fn value(recorder: &Recorder, metric: &str) -> Value {
     match &recorder.run().record(metric).unwrap().outcome {
         Outcome::Measured { value, .. } => value.clone(),
@@ -102,7 +111,7 @@ fn each_platform_of_a_pushed_list_has_its_own_size_and_its_attestation_none() {
             assert_eq!(platform.layers_bytes, sizes, "{tag}");
         }
         let (_directory, mut recorder) = recorder();
-        report(&mut recorder, &platforms, &[]).unwrap();
+        report(&mut recorder, &platforms, &other(&[], None)).unwrap();
         let own = platforms.iter().find(|found| found.architecture == own());
         let own_bytes = Value::Integer(own.unwrap().compressed_bytes());
         assert_eq!(value(&recorder, COMPRESSED), own_bytes, "{tag}");
@@ -119,12 +128,21 @@ fn an_image_of_one_platform_is_not_multi_arch() {
     let platform = format!("linux/{}", own());
     let _image = pushed(&docker, &tag, &platform, 1000);
     let (_directory, mut recorder) = recorder();
-    let reasons = ["not built for another: some tool first".to_owned()];
-    report(&mut recorder, &docker.manifest(&tag).unwrap(), &reasons).unwrap();
+    let images = other(&["not built for another: some tool first"], None);
+    let platforms = docker.manifest(&tag).unwrap();
+    report(&mut recorder, &platforms, &images).unwrap();
     assert_eq!(value(&recorder, MULTI_ARCH), Value::Boolean(false));
     let notes = &recorder.run().record(MULTI_ARCH).unwrap().notes;
     assert!(
         format!("{notes:?}").contains("some tool first"),
         "{notes:?}"
     );
+    // A build that failed shows nothing of the product; the rest is measured all the same.
+    let (_directory, mut recorder) = self::recorder();
+    let images = other(&[], Some("no space left"));
+    report(&mut recorder, &platforms, &images).unwrap();
+    let error = "no space left".to_owned();
+    let record = recorder.run().record(MULTI_ARCH).unwrap();
+    assert_eq!(record.outcome, Outcome::Failed { error });
+    assert_eq!(value(&recorder, LAYERS), Value::Integer(2));
 }

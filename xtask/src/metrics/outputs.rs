@@ -1,0 +1,172 @@
+//! Where the results of a run go, and what they must not replace.
+//!
+//! Deliberately absent: writing them; `store` does.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use super::store;
+use crate::exit;
+use crate::flags;
+use crate::say::say;
+use crate::workspace;
+
+/// `--output` that means standard output.
+const STANDARD: &str = "-";
+
+/// Where the results go. A quick run has files of its own under cargo's target directory: its
+/// figures must not replace those of a full run, nor be taken for them, since the array has no place
+/// for a mark.
+pub struct Outputs {
+    /// All that is known of the run, saved while it goes on.
+    pub run: PathBuf,
+    /// The array of results.
+    pub array: Array,
+}
+
+/// Where an array of results goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Array {
+    /// Standard output; what goes there otherwise goes to standard error.
+    Standard,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Outputs {
+    /// The places that `flags` ask for, checked before anything is measured.
+    ///
+    /// # Errors
+    /// When the array cannot be written where it was asked for, or would replace something that is
+    /// not an array of results.
+    pub fn of(flags: &flags::Measure, workspace: &Path, results: &Path) -> anyhow::Result<Self> {
+        let (run, array) = if flags.quick {
+            (
+                results.join("run.quick.json"),
+                results.join("bench_metrics.quick.json"),
+            )
+        } else {
+            let usual = workspace.join("bench_metrics.json");
+            (results.join("run.json"), writable(usual, results))
+        };
+        let array = match &flags.output {
+            None => Array::File(array),
+            Some(path) => Array::of(path),
+        };
+        ensure!(
+            !(flags.json && array == Array::Standard),
+            "--json and `--output -` both need standard output: name a file with --output"
+        );
+        array.check()?;
+        if let Array::File(path) = &array {
+            let taken = [&run, &store::lock_file(results)];
+            if taken.iter().any(|file| store::is_same(file, path)) {
+                let path = path.display();
+                bail!(
+                    "`{path}` is needed for the samples of the run: name another file with --output"
+                );
+            }
+        }
+        Ok(Self { run, array })
+    }
+
+    /// Removes what an earlier run left in the places of the results: if this run fails or is cut
+    /// off, nothing is there that could be taken for its results.
+    pub fn clear(&self) -> anyhow::Result<()> {
+        store::remove(&self.run)?;
+        match &self.array {
+            Array::Standard => Ok(()),
+            Array::File(path) => store::remove(path),
+        }
+    }
+}
+
+impl Array {
+    /// What the value of an `--output` means.
+    pub fn of(path: &Path) -> Array {
+        if path == Path::new(STANDARD) {
+            Array::Standard
+        } else {
+            Array::File(path.to_path_buf())
+        }
+    }
+
+    /// Fails now, rather than after minutes of measuring, if it could not be written later, or
+    /// would replace a file that is not an array of results.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let Array::File(path) = self else {
+            return Ok(());
+        };
+        store::check_writable(path)?;
+        ensure!(
+            replaceable::<Vec<IgnoredAny>>(path)?,
+            "`{}` is not an array of results and would be replaced: name another file with --output, \
+             or remove it first",
+            path.display()
+        );
+        Ok(())
+    }
+
+    /// Writes it.
+    pub fn save(&self, text: &str) -> anyhow::Result<()> {
+        match self {
+            Array::Standard => exit::print(text),
+            Array::File(path) => store::save(path, text),
+        }
+    }
+
+    /// As a message shows it.
+    pub fn shown(&self) -> String {
+        match self {
+            Array::Standard => "standard output".to_owned(),
+            Array::File(path) => format!("`{}`", workspace::shown(path)),
+        }
+    }
+}
+
+/// The usual place of the array; where that cannot be written, as in a checkout that is read-only,
+/// a place beside the run.
+fn writable(usual: PathBuf, results: &Path) -> PathBuf {
+    let Err(error) = store::check_writable(&usual) else {
+        return usual;
+    };
+    let instead = results.join("bench_metrics.json");
+    say!(
+        "warning: {error:#}\n  hint: the array goes to `{}`",
+        workspace::shown(&instead)
+    );
+    instead
+}
+
+/// Fails if a run could not be written to `path`, or would replace something else.
+pub fn check_run(path: &Path) -> anyhow::Result<()> {
+    #[derive(Deserialize)]
+    struct Run {
+        #[serde(rename = "schema")]
+        _schema: IgnoredAny,
+    }
+    store::check_writable(path)?;
+    ensure!(
+        replaceable::<Run>(path)?,
+        "`{}` is not a run and would be replaced: name another file, or remove it first",
+        path.display()
+    );
+    Ok(())
+}
+
+/// Whether there is nothing at `path`, or an empty file, or a `T`.
+fn replaceable<T: DeserializeOwned>(path: &Path) -> anyhow::Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() && found.len() > 0 => {}
+        _ => return Ok(true),
+    }
+    let bytes =
+        std::fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))?;
+    Ok(serde_json::from_slice::<T>(&bytes).is_ok())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! git: which commit a workspace was checked out from. Knows nothing of metrics.
+//!
+//! Only plumbing is asked, whose output no setting changes. What git does not tell is none: a tarball
+//! without a repository, or a machine without git, can be measured too.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::process::{Launch, Output};
+
+/// For an answer from a repository's own files.
+const ASK: Duration = Duration::from_secs(30);
+
+/// A commit that a workspace was checked out from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its name, in full.
+    pub revision: String,
+    /// When it was made.
+    pub time: SystemTime,
+    /// Whether a tracked file of the workspace differs from it. Untracked files do not count: a run
+    /// leaves its own results there.
+    pub dirty: bool,
+}
+
+/// The commit that `workspace` was checked out from; none unless a repository tracks it.
+pub fn commit(workspace: &Path) -> Option<Commit> {
+    // A repository further up that does not know these files is somebody else's.
+    ask(workspace, &["ls-files", "--error-unmatch", "Cargo.toml"])?;
+    let head = ask(
+        workspace,
+        &["rev-list", "--max-count=1", "--timestamp", "HEAD"],
+    )?;
+    let (seconds, revision) = head.trim().split_once(' ')?;
+    // Also of a workspace whose state cannot be told it must not be said that it is clean.
+    let changes = ask(
+        workspace,
+        &["status", "--porcelain", "--untracked-files=no", "--", "."],
+    );
+    Some(Commit {
+        revision: revision.to_owned(),
+        time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.parse().ok()?),
+        dirty: changes.is_none_or(|changes| !changes.is_empty()),
+    })
+}
+
+/// What git prints; none when it fails.
+fn ask(workspace: &Path, arguments: &[&str]) -> Option<String> {
+    let output = Launch::bare("git")
+        // The files may belong to another user, as they do in a container: they are read alone, and
+        // building them trusts them with more. Nothing is run that their repository names.
+        .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=false"])
+        .arg("--no-optional-locks")
+        .args(arguments)
+        .directory(workspace)
+        .run(ASK)
+        .and_then(Output::success);
+    output.ok().map(|output| output.stdout.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git(folder: &Path, arguments: &[&str]) {
+        let who = [
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            "-c",
+            "gc.auto=0",
+        ];
+        let output = Launch::bare("git").args(who).args(arguments);
+        output
+            .directory(folder)
+            .run(ASK)
+            .unwrap()
+            .success()
+            .unwrap();
+    }
+
+    /// A repository with one commit, of a workspace in `below`.
+    fn repository(below: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = folder.path().join(below);
+        std::fs::create_dir_all(&workspace).unwrap();
+        std::fs::write(workspace.join("Cargo.toml"), "[workspace]\n").unwrap();
+        git(folder.path(), &["init", "--quiet"]);
+        git(folder.path(), &["add", "."]);
+        git(folder.path(), &["commit", "--quiet", "--message", "first"]);
+        folder
+    }
+
+    #[test]
+    fn a_workspace_has_the_commit_of_the_repository_that_tracks_it() {
+        for below in ["", "tools/gate"] {
+            let folder = repository(below);
+            let workspace = folder.path().join(below);
+            let clean = commit(&workspace).unwrap();
+            assert_eq!(clean.revision.len(), 40);
+            assert!(!clean.dirty && clean.time > SystemTime::UNIX_EPOCH);
+            std::fs::write(workspace.join("bench_metrics.json"), "[]").unwrap();
+            assert_eq!(commit(&workspace), Some(clean.clone()));
+            std::fs::write(workspace.join("Cargo.toml"), "[workspace]\n#\n").unwrap();
+            assert_eq!(
+                commit(&workspace),
+                Some(Commit {
+                    dirty: true,
+                    ..clean
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn a_workspace_that_no_repository_tracks_has_none() {
+        let folder = repository("");
+        let inner = folder.path().join("unpacked");
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::write(inner.join("Cargo.toml"), "[workspace]\n").unwrap();
+        assert_eq!(commit(&inner), None);
+        assert_eq!(commit(tempfile::tempdir().unwrap().path()), None);
+        assert_eq!(commit(&folder.path().join("missing")), None);
+    }
+
+    #[test]
+    fn settings_of_the_repository_change_nothing() {
+        let folder = repository("");
+        let before = commit(folder.path()).unwrap();
+        for (key, value) in [
+            ("log.showSignature", "true"),
+            ("log.date", "iso"),
+            ("gpg.program", "/nowhere/gpg"),
+            ("status.branch", "true"),
+            ("color.ui", "always"),
+            ("core.fsmonitor", "/nowhere/monitor"),
+        ] {
+            git(folder.path(), &["config", key, value]);
+        }
+        assert_eq!(commit(folder.path()), Some(before));
+    }
+}

@@ -1,0 +1,140 @@
+//! What surrounds a command decides nothing: where it is started, what is in the environment, and
+//! whether somebody reads what it writes.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{ends, reaper::write_executable, xtask};
+
+/// Folders with the files by which a checkout is known.
+fn checkout(root: &Path) -> PathBuf {
+    for mark in [
+        "Cargo.toml",
+        "xtask/Cargo.toml",
+        "crates/thoughtgate/Cargo.toml",
+    ] {
+        let file = root.join(mark);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "").unwrap();
+    }
+    root.canonicalize().unwrap()
+}
+
+/// The doctor, where nothing is installed: it says where it looked for k6.
+fn doctor(executable: &Path) -> Command {
+    let mut command = Command::new(executable);
+    command
+        .arg("doctor")
+        .env("PATH", "/nowhere")
+        .env("CARGO", "/nowhere/cargo")
+        .env_remove("K6")
+        .env_remove("CARGO_MANIFEST_DIR")
+        .env_remove("CARGO_TARGET_DIR");
+    command
+}
+
+/// Where it looked.
+fn tools(mut doctor: Command) -> String {
+    let text = String::from_utf8(doctor.output().unwrap().stdout).unwrap();
+    let place = text.split("nor installed in `").nth(1);
+    place.unwrap_or(&text).split('`').next().unwrap().to_owned()
+}
+
+#[test]
+fn the_workspace_is_that_of_the_call_and_not_of_the_build() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = checkout(&folder.path().join("one"));
+    let two = checkout(&folder.path().join("two and a half"));
+    let executable = Path::new(env!("CARGO_BIN_EXE_xtask"));
+    let expected = |root: &Path| root.join("target/xtask/tools").display().to_string();
+
+    // As `cargo run` calls it, from anywhere.
+    for root in [&one, &two] {
+        let mut doctor = doctor(executable);
+        doctor.env("CARGO_MANIFEST_DIR", root.join("xtask"));
+        doctor.current_dir(folder.path());
+        assert_eq!(tools(doctor), expected(root));
+    }
+    // By hand: the checkout that it was built in counts, and not the one around it.
+    let built = one.join("target/debug/xtask");
+    fs::create_dir_all(built.parent().unwrap()).unwrap();
+    fs::hard_link(executable, &built)
+        .or_else(|_| fs::copy(executable, &built).map(drop))
+        .unwrap();
+    let mut by_hand = doctor(&built);
+    by_hand.current_dir(&two);
+    assert_eq!(tools(by_hand), expected(&one));
+    // But not with a target directory of the caller's choice, which may serve several.
+    let mut shared = doctor(&built);
+    shared.current_dir(&two).env("CARGO_TARGET_DIR", "shared");
+    let shared = tools(shared);
+    assert_eq!(shared, two.join("shared/xtask/tools").display().to_string());
+}
+
+#[test]
+fn no_checkout_is_an_error_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let executable = folder.path().join("xtask");
+    fs::copy(env!("CARGO_BIN_EXE_xtask"), &executable).unwrap();
+    let output = doctor(&executable).current_dir(folder.path()).output();
+    ends(&output.unwrap(), 2, "run `cargo xtask` in a checkout");
+}
+
+#[test]
+fn a_tool_sees_nothing_that_would_change_what_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (k6, note) = (folder.path().join("k6"), folder.path().join("note"));
+    write_executable(&k6, "#!/bin/sh\nenv > \"$NOTE\"\necho k6 v1.1.0\n");
+    let foreign = [
+        ("RUSTFLAGS", "-Ctarget-cpu=native"),
+        ("CARGO_BUILD_TARGET", "wasm32-unknown-unknown"),
+        ("CARGO_PROFILE_RELEASE_LTO", "off"),
+        ("DOCKER_BUILDKIT", "0"),
+        ("BUILDX_BUILDER", "remote"),
+        ("PIP_PREFIX", "/nowhere"),
+        ("LC_ALL", "de_DE.UTF-8"),
+    ];
+    let status = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .arg("doctor")
+        .env("K6", &k6)
+        .env("NOTE", &note)
+        .envs(foreign)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert!(status.is_ok());
+    let seen = fs::read_to_string(note).unwrap();
+    for (key, value) in foreign {
+        let line = format!("{key}={value}");
+        assert!(!seen.lines().any(|seen| seen == line), "{line}");
+    }
+    assert!(seen.lines().any(|line| line == "LC_ALL=C"), "{seen}");
+}
+
+#[test]
+fn a_message_that_cannot_be_written_ends_nothing() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let (reader, gone) = std::io::pipe().unwrap();
+    drop(reader);
+    for stderr in [Stdio::from(full), Stdio::from(gone)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(["metrics", "list"]).stdout(Stdio::null());
+        let status = command.stderr(stderr).status().unwrap();
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+#[test]
+fn an_output_that_is_needed_otherwise_is_refused_before_anything_is_built() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("Cargo.toml");
+    fs::write(&manifest, "[workspace]\n").unwrap();
+    let output = xtask(&["metrics", "--output", manifest.to_str().unwrap()]);
+    ends(
+        &output,
+        2,
+        "is not an array of results and would be replaced",
+    );
+    assert_eq!(fs::read_to_string(manifest).unwrap(), "[workspace]\n");
+}
