@@ -87,8 +87,9 @@ const NEEDS: &[Need] = &[
         name: "other architectures",
         core: false,
         costs: "no metric; binary/multi_arch is false",
-        remedy: "rustup target add aarch64-unknown-linux-gnu && \
-                 apt-get install gcc-aarch64-linux-gnu",
+        remedy: "rustup target add aarch64-unknown-linux-gnu && apt-get install \
+                 gcc-aarch64-linux-gnu libc6-dev-arm64-cross (Debian without rustup: \
+                 dpkg --add-architecture arm64, then rustc-web and libstd-rust-web-dev:arm64)",
         probe: probe::architectures,
     },
     Need {

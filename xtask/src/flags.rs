@@ -45,6 +45,10 @@ pub struct Image {
     /// Its name and tag
     #[arg(long, value_name = "NAME", default_value = "thoughtgate:latest")]
     pub tag: String,
+    /// Check instead that it can be had for all architectures: build without LTO, push to a registry
+    /// of this machine, keep nothing
+    #[arg(long, conflicts_with = "tag")]
+    pub check: bool,
 }
 
 /// `metrics`, alone or with a command of its own.

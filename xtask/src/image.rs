@@ -1,26 +1,82 @@
-//! `cargo xtask image`: the container image of this checkout, the same that the metrics measure.
+//! `cargo xtask image`: the container image of this checkout, the same that the metrics measure; or
+//! a proof that it can be had for all architectures.
 //!
-//! Deliberately absent: pushing, and images for other architectures than that of this machine.
+//! Deliberately absent: pushing to a registry that stays.
 
-use anyhow::Context as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
 
 use crate::exit::{self, Exit};
-use crate::tools::docker::{self, Docker};
-use crate::tools::image::{self, Architecture};
+use crate::say::say;
+use crate::tools::docker::registry::Registry;
+use crate::tools::docker::{self, Docker, Image};
+use crate::tools::image::{self, ARCHITECTURES, Architecture};
 use crate::{flags, workspace};
 
 /// Builds it and prints its name.
 pub fn run(flags: &flags::Image) -> anyhow::Result<Exit> {
     let workspace = workspace::root()?;
     let docker = Docker::find()?;
-    let architecture = Architecture::own()?;
-    let binary = architecture
-        .build_binary(&workspace)
-        .context("failed to build the static binary")?;
+    if flags.check {
+        return check(&docker, &workspace);
+    }
     // Under a name of this run until it is whole, so that a failure leaves an earlier one in place.
     let built = format!("thoughtgate:{}", docker::unique_name());
-    let image = image::build(&docker, &workspace, (architecture, &binary), &built)?;
+    let image = build(&docker, &workspace, Architecture::own()?, true, &built)?;
     docker.name(&image, &flags.tag)?;
     exit::print(&format!("{}\n", flags.tag))?;
     Ok(Exit::Fine(format!("the image is `{}`", flags.tag)))
+}
+
+/// Builds it for all architectures, pushes them as one to a registry that goes again, and looks at
+/// what that has.
+fn check(docker: &Docker, workspace: &Path) -> anyhow::Result<Exit> {
+    let registry = Registry::start(docker)?;
+    let tag = || {
+        format!(
+            "{}/thoughtgate:{}",
+            registry.address(),
+            docker::unique_name()
+        )
+    };
+    let mut images = Vec::new();
+    for architecture in ARCHITECTURES {
+        say!("image: building for {}", architecture.name);
+        let image = build(docker, workspace, architecture, false, &tag())?;
+        docker.push(&image)?;
+        images.push(image);
+    }
+    let list = tag();
+    docker.push_list(&list, &images)?;
+    let platforms = docker.manifest(&list)?;
+    let has = |architecture: &Architecture| {
+        let mut names = platforms.iter().map(|platform| &platform.architecture);
+        names.any(|name| name == architecture.name)
+    };
+    let names = ARCHITECTURES
+        .map(|architecture| architecture.name)
+        .join(", ");
+    ensure!(
+        ARCHITECTURES.iter().all(has),
+        "the registry has {platforms:?} of an image for {names}"
+    );
+    Ok(Exit::Fine(format!("one image for {names}")))
+}
+
+fn build(
+    docker: &Docker,
+    workspace: &Path,
+    architecture: Architecture,
+    lto: bool,
+    tag: &str,
+) -> anyhow::Result<Image> {
+    let name = architecture.name;
+    let compiler = match architecture.compiler(workspace) {
+        Ok(compiler) => compiler,
+        Err(command) => bail!("nothing can be built for {name} here: `{command}` first"),
+    };
+    let binary = image::build_binary(workspace, &compiler, lto)
+        .context("failed to build the static binary")?;
+    image::build(docker, workspace, (architecture, &binary), tag)
 }

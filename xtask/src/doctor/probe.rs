@@ -77,17 +77,16 @@ pub(super) fn registry(workspace: &Path) -> anyhow::Result<String> {
     says(Launch::new("docker-registry"), workspace)
 }
 
-pub(super) fn architectures(_workspace: &Path) -> anyhow::Result<String> {
+pub(super) fn architectures(workspace: &Path) -> anyhow::Result<String> {
+    let mut able = Vec::new();
     for architecture in ARCHITECTURES {
-        if let Some(obstacle) = architecture.obstacle() {
-            bail!(
-                "nothing is built for {}: `{obstacle}` first",
-                architecture.name
-            );
+        let name = architecture.name;
+        match architecture.compiler(workspace) {
+            Ok(compiler) => able.push(format!("{name} by {}", compiler.version)),
+            Err(command) => bail!("nothing is built for {name}: `{command}` first"),
         }
     }
-    let names = ARCHITECTURES.map(|architecture| architecture.name);
-    Ok(format!("images for {}", names.join(" and ")))
+    Ok(format!("images for {}", able.join(", ")))
 }
 
 pub(super) fn valgrind(workspace: &Path) -> anyhow::Result<String> {

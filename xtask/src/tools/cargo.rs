@@ -10,45 +10,24 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::process::{Launch, Output};
+use place::builder;
+
+mod compiler;
+mod place;
+
+pub use compiler::Compiler;
+pub use place::{TOOLS, target_dir};
 
 /// A release build from nothing takes minutes on two cores; one that takes longer hangs.
 const BUILD_DEADLINE: Duration = Duration::from_secs(45 * 60);
 const ASK: Duration = Duration::from_secs(30);
-
-/// Where tools are installed, below cargo's target directory.
-pub const TOOLS: &str = "xtask/tools";
-
-/// The directory that cargo builds into, absolute, whatever chose it: the environment, a
-/// configuration file of cargo, or nothing.
-pub fn target_dir(workspace: &Path) -> PathBuf {
-    #[derive(Deserialize)]
-    struct Metadata {
-        target_directory: PathBuf,
-    }
-    let asked = cargo()
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .directory(workspace)
-        .run(ASK)
-        .and_then(Output::success);
-    let told = asked.ok().map(|output| output.stdout.text());
-    let told = told.and_then(|text| serde_json::from_str::<Metadata>(&text).ok());
-    // A cargo that does not answer fails the build too, which reports it.
-    told.map(|metadata| metadata.target_directory)
-        .or_else(|| chosen_target_dir("CARGO_TARGET_DIR"))
-        .unwrap_or_else(|| workspace.join("target"))
-}
-
-/// The absolute path that the environment variable `key` holds: relative to our directory, where
-/// the cargo that started us took it from, and not to the one that we run cargo in.
-fn chosen_target_dir(key: &str) -> Option<PathBuf> {
-    let chosen = std::env::var_os(key).filter(|path| !path.is_empty())?;
-    Some(std::env::current_dir().ok()?.join(chosen))
-}
+/// Holds the flags of the compiler, a control character between them.
+const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 
 /// What `rustc --version` prints in `workspace`, where a toolchain file may choose it.
 pub fn rustc_version(workspace: &Path) -> Option<String> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let asked = Launch::new(rustc).arg("--version").directory(workspace);
+    let asked = Launch::new(compiler::own()).arg("--version");
+    let asked = asked.directory(workspace);
     let output = asked.run(ASK).and_then(Output::success).ok()?;
     Some(output.stdout.text().trim().to_owned())
 }
@@ -65,91 +44,63 @@ pub fn build_profile(
     profile: &str,
     packages: &[&str],
 ) -> anyhow::Result<PathBuf> {
-    let command = cargo()
+    let command = builder(workspace)
         .args(["build", "--profile", profile, "--locked", "--bins"])
         .args(packages.iter().flat_map(|name| ["--package", name]));
-    let executable = build(workspace, command, &packages.join(", "))?;
+    let executable = build(command, &packages.join(", "))?;
     let folder = executable.parent().map(Path::to_path_buf);
     folder.with_context(|| format!("`{}` is in no folder", executable.display()))
 }
 
-/// Builds the one executable of `package` for `architecture` with everything linked into it, to
-/// run in an image that holds nothing else, and returns where it is.
+/// Builds the one executable of `package` with everything linked into it, to run in an image that
+/// holds nothing else, and returns where it is. Without `lto` it is larger, and built in half the time.
 pub fn build_static(
     workspace: &Path,
     package: &str,
-    architecture: &str,
+    compiler: &Compiler,
+    lto: bool,
 ) -> anyhow::Result<PathBuf> {
+    let architecture = compiler.architecture;
     // Named, so that the flag is for it alone and not for what is built to run while building:
     // the other builds stay valid.
-    let target = target(architecture);
-    let mut command = cargo()
+    let target = compiler::target(architecture);
+    let mut command = builder(workspace)
         .args(["build", "--release", "--locked", "--bins"])
         .args(["--package", package, "--target", &target])
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            "-C\x1ftarget-feature=+crt-static",
-        );
-    if architecture != std::env::consts::ARCH {
-        let (compiler, key) = (compiler(architecture), target.replace('-', "_"));
-        let linker = format!("CARGO_TARGET_{}_LINKER", key.to_uppercase());
-        command = command.env(linker, &compiler);
-        command = command.env(format!("CC_{key}"), compiler);
+        .env(FLAGS, "-C\x1ftarget-feature=+crt-static");
+    if !compiler::is_own(architecture) {
+        let (linker, key) = (compiler::linker(architecture), target.replace('-', "_"));
+        let variable = format!("CARGO_TARGET_{}_LINKER", key.to_uppercase());
+        command = command.env(variable, &linker);
+        command = command.env(format!("CC_{key}"), linker);
     }
-    build(
-        workspace,
-        command,
-        &format!("a static {package} for {architecture}"),
-    )
-}
-
-/// What would have to be done before a foreign `architecture` can be built for; none when nothing.
-pub fn obstacle(architecture: &str) -> Option<String> {
-    let target = target(architecture);
-    let asked = Launch::new("rustc")
-        .args(["--print", "target-libdir", "--target", &target])
-        .run(ASK);
-    let library = asked.map(|output| output.stdout.text());
-    if !library.is_ok_and(|path| Path::new(path.trim()).is_dir()) {
-        return Some(format!("rustup target add {target}"));
+    if let Some(rustc) = &compiler.rustc {
+        // Apart from what the toolchain's own compiler builds, which would all be built again.
+        let place = target_dir(workspace).join("xtask").join(&target);
+        command = command
+            .env("RUSTC", rustc)
+            .env("CARGO_BUILD_BUILD_DIR", &place)
+            .env("CARGO_TARGET_DIR", place);
     }
-    let compiler = Launch::new(compiler(architecture))
-        .arg("--version")
-        .run(ASK);
-    let missing = || {
-        format!(
-            "apt-get install gcc-{}-linux-gnu",
-            architecture.replace('_', "-")
-        )
-    };
-    compiler.is_err().then(missing)
-}
-
-fn target(architecture: &str) -> String {
-    format!("{architecture}-unknown-linux-gnu")
-}
-
-/// Debian's name of a C compiler for another architecture, which is what links for it too.
-fn compiler(architecture: &str) -> String {
-    format!("{architecture}-linux-gnu-gcc")
+    if !lto {
+        command = command.env("CARGO_PROFILE_RELEASE_LTO", "off");
+        command = command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    }
+    build(command, &format!("a static {package} for {architecture}"))
 }
 
 /// Builds a benchmark and returns its executable.
 pub fn build_benchmark(workspace: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    let command = cargo().args(["bench", "--no-run", "--locked"]).args([
-        "--package",
-        "benches",
-        "--bench",
-        name,
-    ]);
-    build(workspace, command, &format!("the benchmark {name}"))
+    let command = builder(workspace)
+        .args(["bench", "--no-run", "--locked"])
+        .args(["--package", "benches", "--bench", name]);
+    build(command, &format!("the benchmark {name}"))
 }
 
 /// Runs a command that builds `what`, and returns the first executable that came of it.
-fn build(workspace: &Path, command: Launch, what: &str) -> anyhow::Result<PathBuf> {
+fn build(command: Launch, what: &str) -> anyhow::Result<PathBuf> {
     let output = command
         .args(["--message-format", "json-render-diagnostics"])
-        .directory(workspace)
         .pass_stderr()
         .run(BUILD_DEADLINE)
         .and_then(Output::success)
@@ -162,10 +113,10 @@ fn cargo() -> Launch {
     // Under `cargo xtask`, the very cargo that was called.
     let launch = Launch::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         // Those of a configuration file would count otherwise, `target-cpu=native` among them.
-        .env("CARGO_ENCODED_RUSTFLAGS", "");
+        .env(FLAGS, "");
     let keys = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
     keys.into_iter()
-        .fold(launch, |launch, key| match chosen_target_dir(key) {
+        .fold(launch, |launch, key| match place::chosen(key) {
             Some(path) => launch.env(key, path),
             None => launch,
         })

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 
-use super::cargo;
+use super::cargo::{self, Compiler};
 use super::docker::{Docker, Image};
 use super::git;
 use super::scratch::Scratch;
@@ -52,17 +52,15 @@ impl Architecture {
             .with_context(|| format!("no image is built for {own}"))
     }
 
-    /// What would have to be done before anything can be built for it here; none when nothing.
-    pub fn obstacle(self) -> Option<String> {
-        (self.compilers != std::env::consts::ARCH)
-            .then(|| cargo::obstacle(self.compilers))
-            .flatten()
+    /// What builds for it here; or the command that has to be run before anything can.
+    pub fn compiler(self, workspace: &Path) -> Result<Compiler, String> {
+        Compiler::find(workspace, self.compilers)
     }
+}
 
-    /// Builds the static binary and returns its path.
-    pub fn build_binary(self, workspace: &Path) -> anyhow::Result<PathBuf> {
-        cargo::build_static(workspace, "thoughtgate", self.compilers)
-    }
+/// Builds the static binary and returns its path.
+pub fn build_binary(workspace: &Path, compiler: &Compiler, lto: bool) -> anyhow::Result<PathBuf> {
+    cargo::build_static(workspace, "thoughtgate", compiler, lto)
 }
 
 /// Builds the image `tag` with a binary of that architecture in it.
@@ -106,6 +104,7 @@ fn time_of(workspace: &Path) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::super::docker::tests::{daemon, layers};
+    use super::super::docker::unique_name;
     use super::*;
     use crate::workspace;
 
@@ -118,7 +117,7 @@ mod tests {
         std::fs::write(binary.path(), std::process::id().to_string()).unwrap();
         let own = Architecture::own().unwrap();
         let built = |tag: &str| {
-            let tag = format!("thoughtgate-test:{tag}-{}", std::process::id());
+            let tag = format!("thoughtgate-test:{tag}-{}", unique_name());
             let image = build(
                 &docker,
                 &workspace::root().unwrap(),

@@ -35,6 +35,10 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
         };
         let repository = format!("{}/thoughtgate", registry.address());
         let mut images = packed::images(context, &docker, &repository)?;
+        for (architecture, version) in &images.compilers {
+            // Perhaps another one than that of the measured binary.
+            recorder.tool(&format!("rustc for {architecture}"), version);
+        }
         let _step = context.progress.step("container image", SECONDS);
         let dockerfile = context.workspace.join("Dockerfile");
         let dockerfile = std::fs::read_to_string(&dockerfile)

@@ -150,7 +150,7 @@ fn a_refused_push_says_why_and_the_way_out() {
 #[test]
 fn a_container_that_cannot_start_says_why_and_leaves_nothing() {
     let Some(docker) = daemon() else { return };
-    let tag = "xtask-test:nothing-to-run";
+    let tag = &format!("xtask-test:{}", unique_name());
     let image = small(&docker, tag);
     let mut container = docker
         .run(image.tag(), &["--entrypoint", "/missing"], &[])
@@ -170,7 +170,7 @@ fn a_container_that_cannot_start_says_why_and_leaves_nothing() {
 #[test]
 fn a_container_dropped_while_it_is_made_leaves_nothing() {
     let Some(docker) = daemon() else { return };
-    let tag = "xtask-test:dropped";
+    let tag = &format!("xtask-test:{}", unique_name());
     let image = small(&docker, tag);
     // A program of this machine, in an image that has none.
     let mounts = ["/bin", "/usr", "/lib", "/lib64"].map(|folder| format!("{folder}:{folder}:ro"));
@@ -182,6 +182,40 @@ fn a_container_dropped_while_it_is_made_leaves_nothing() {
         drop(container);
     }
     nothing_runs(tag);
+}
+
+#[test]
+fn the_second_platform_of_an_image_is_not_the_first() {
+    let Some(docker) = daemon() else { return };
+    let folder = context("COPY Dockerfile /\n");
+    let dockerfile = folder.path().join("Dockerfile");
+    // The same files: what the first left could be taken for the second.
+    for architecture in ["amd64", "arm64"] {
+        let tag = format!("xtask-test:{}", unique_name());
+        let platform = format!("linux/{architecture}");
+        let image = docker.build(&dockerfile, folder.path(), &tag, &platform);
+        let image = image.unwrap();
+        let format = "{{.Architecture}}";
+        let built = lines(&["image", "inspect", "--format", format, image.tag()]);
+        assert_eq!(built, [architecture]);
+    }
+}
+
+#[test]
+fn names_are_those_of_one_run_alone() {
+    let (one, two) = (unique_name(), unique_name());
+    assert_ne!(one, two);
+    // Two runs may have the same process id, on a daemon that they share.
+    assert_ne!(random(), random());
+    assert!(!one.contains(&format!("-{}-", std::process::id())), "{one}");
+}
+
+#[test]
+fn a_mount_may_have_any_path() {
+    let mount = mounted(Path::new("/a, \"b\":c"), false).unwrap();
+    let path = "/a, \"\"b\"\":c";
+    let expected = format!("--mount=type=bind,\"source={path}\",\"target={path}\",readonly");
+    assert_eq!(mount, expected);
 }
 
 #[test]

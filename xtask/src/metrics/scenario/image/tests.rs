@@ -30,6 +30,7 @@ fn other(reasons: &[&str], failure: Option<&'static str>) -> Images {
     Images {
         built: Vec::new(),
         reasons: reasons.iter().map(ToString::to_string).collect(),
+        compilers: Vec::new(),
         failure: failure.map(|why| anyhow::anyhow!(why)),
     }
 }

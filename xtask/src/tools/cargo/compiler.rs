@@ -1,0 +1,100 @@
+//! A compiler for an architecture: the toolchain's own, or else that of the system, which may have
+//! a standard library that the toolchain lacks.
+
+use std::path::{Path, PathBuf};
+
+use super::super::process::{Launch, Output};
+use super::ASK;
+
+/// A compiler that can build for one architecture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiler {
+    /// As compilers call it.
+    pub(super) architecture: &'static str,
+    /// The executable, where it is not the toolchain's own.
+    pub(super) rustc: Option<PathBuf>,
+    /// What it prints as its version.
+    pub version: String,
+}
+
+impl Compiler {
+    /// Finds one.
+    ///
+    /// # Errors
+    /// The command that has to be run first.
+    pub fn find(workspace: &Path, architecture: &'static str) -> Result<Compiler, String> {
+        let target = target(architecture);
+        if !is_own(architecture) {
+            let linker = Launch::new(linker(architecture)).arg("--version").run(ASK);
+            if linker.is_err() {
+                let debian = architecture.replace('_', "-");
+                return Err(format!("apt-get install gcc-{debian}-linux-gnu"));
+            }
+        }
+        let candidates = [None].into_iter().chain(others().into_iter().map(Some));
+        let mut able = candidates.filter_map(|rustc| {
+            let ask = |arguments: &[&str]| {
+                let launch = Launch::new(rustc.as_deref().unwrap_or(&own()));
+                let output = launch.args(arguments).directory(workspace).run(ASK);
+                let output = output.and_then(Output::success).ok()?;
+                Some(output.stdout.text().trim().to_owned())
+            };
+            let library = ask(&["--print", "target-libdir", "--target", &target])?;
+            let version = ask(&["--version"])?;
+            Path::new(&library).is_dir().then_some((rustc, version))
+        });
+        let found = able.next();
+        let (rustc, version) = found.ok_or_else(|| format!("rustup target add {target}"))?;
+        Ok(Compiler {
+            architecture,
+            rustc,
+            version,
+        })
+    }
+}
+
+/// The toolchain's own.
+pub(super) fn own() -> PathBuf {
+    std::env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from)
+}
+
+/// Compilers besides the toolchain's own: a file of that name on `PATH`, or where systems keep it.
+fn others() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/bin".into()]);
+    let mut found: Vec<PathBuf> = Vec::new();
+    for rustc in folders.map(|folder| folder.join("rustc")) {
+        if rustc.is_absolute() && rustc.is_file() && !found.contains(&rustc) {
+            found.push(rustc);
+        }
+    }
+    found
+}
+
+pub(super) fn is_own(architecture: &str) -> bool {
+    architecture == std::env::consts::ARCH
+}
+
+pub(super) fn target(architecture: &str) -> String {
+    format!("{architecture}-unknown-linux-gnu")
+}
+
+/// Debian's name of a C compiler for another architecture, which is what links for it too.
+pub(super) fn linker(architecture: &str) -> String {
+    format!("{architecture}-linux-gnu-gcc")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_comes_with_the_command_that_gets_it() {
+        let here = Path::new(".");
+        let own = Compiler::find(here, std::env::consts::ARCH).unwrap();
+        assert_eq!(own.rustc, None);
+        assert!(own.version.starts_with("rustc "), "{own:?}");
+        let hint = Compiler::find(here, "pdp_11").unwrap_err();
+        assert_eq!(hint, "apt-get install gcc-pdp-11-linux-gnu");
+    }
+}

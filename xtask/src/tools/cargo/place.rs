@@ -1,0 +1,130 @@
+//! Where cargo builds: its target directory, and a part of it for this checkout alone where it may
+//! serve several.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::super::process::{Launch, Output};
+use super::{ASK, cargo};
+
+/// Where tools are installed, below cargo's target directory.
+pub const TOOLS: &str = "xtask/tools";
+
+/// Where cargo says that it builds.
+#[derive(Debug, Default, Deserialize)]
+struct Places {
+    target_directory: PathBuf,
+    /// What is not a result; the same, unless it was configured. Older versions do not know it.
+    build_directory: Option<PathBuf>,
+}
+
+/// The directory that cargo builds into, absolute, whatever chose it: the environment, a
+/// configuration file of cargo, or nothing.
+pub fn target_dir(workspace: &Path) -> PathBuf {
+    places(workspace).target_directory
+}
+
+/// A cargo that builds in `workspace`, and nothing of another checkout.
+///
+/// Cargo takes what it has built of one checkout for what it would build of another one, when both
+/// build into the same directory and the files of the second are older.
+pub fn builder(workspace: &Path) -> Launch {
+    let places = places(workspace);
+    let shared = |place: &PathBuf| !place.starts_with(workspace);
+    let launch = cargo().directory(workspace);
+    if !shared(&places.target_directory) && !places.build_directory.as_ref().is_some_and(shared) {
+        return launch;
+    }
+    let own = own_part(&places.target_directory, workspace);
+    launch
+        .env("CARGO_BUILD_BUILD_DIR", &own)
+        .env("CARGO_TARGET_DIR", own)
+}
+
+/// The part of a target directory that is for this checkout alone.
+fn own_part(target: &Path, workspace: &Path) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    workspace.hash(&mut hasher);
+    target.join(format!("xtask/checkout-{:016x}", hasher.finish()))
+}
+
+fn places(workspace: &Path) -> Places {
+    let asked = cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .directory(workspace)
+        .run(ASK)
+        .and_then(Output::success);
+    let told = asked.ok().map(|output| output.stdout.text());
+    let told = told.and_then(|text| serde_json::from_str(&text).ok());
+    // A cargo that does not answer fails the build too, which reports it.
+    let places = told.unwrap_or_else(|| Places {
+        target_directory: chosen("CARGO_TARGET_DIR").unwrap_or_else(|| workspace.join("target")),
+        build_directory: None,
+    });
+    Places {
+        target_directory: real(&places.target_directory),
+        build_directory: places.build_directory.as_deref().map(real),
+    }
+}
+
+/// `path` without links, as far as it exists, and without `..`.
+fn real(path: &Path) -> PathBuf {
+    let mut found = PathBuf::new();
+    for component in path.components() {
+        if component == Component::ParentDir {
+            found.pop();
+        } else {
+            found.push(component);
+        }
+        found = found.canonicalize().unwrap_or(found);
+    }
+    found
+}
+
+/// The absolute path that the environment variable `key` holds: relative to our directory, where
+/// the cargo that started us took it from, and not to the one that we run cargo in.
+pub(super) fn chosen(key: &str) -> Option<PathBuf> {
+    let chosen = std::env::var_os(key).filter(|path| !path.is_empty())?;
+    Some(std::env::current_dir().ok()?.join(chosen))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn two_checkouts_with_one_target_directory_each_get_their_own_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let build = |name: &str| {
+            let root = folder.path().join(name).canonicalize().unwrap();
+            let launch = builder(&root);
+            let output = launch.args(["build", "--message-format", "json"]).run(ASK);
+            let output = output.unwrap().success().unwrap();
+            let program = super::super::executables(&output.stdout.text()).remove(0);
+            let said = Launch::bare(program).run(ASK).unwrap();
+            said.stdout.text()
+        };
+        for name in ["one", "two"] {
+            let root = folder.path().join(name);
+            fs::create_dir_all(root.join("src")).unwrap();
+            fs::create_dir_all(root.join(".cargo")).unwrap();
+            let package = "[package]\nname = \"program\"\nedition = \"2024\"\n[workspace]\n";
+            fs::write(root.join("Cargo.toml"), package).unwrap();
+            let main = format!("fn main() {{ print!(\"{name}\"); }}\n");
+            fs::write(root.join("src/main.rs"), main).unwrap();
+            let shared = "[build]\ntarget-dir = \"../target\"\n";
+            fs::write(root.join(".cargo/config.toml"), shared).unwrap();
+        }
+        // Built after the files of both were written, which is when cargo cannot tell them apart.
+        for name in ["one", "two", "one"] {
+            assert_eq!(build(name), name);
+        }
+        let target = folder.path().join("target");
+        assert_eq!(target_dir(&folder.path().join("two")), real(&target));
+        assert!(fs::read_dir(target.join("xtask")).unwrap().count() == 2);
+    }
+}
