@@ -57,6 +57,13 @@ pub fn close(result: anyhow::Result<Exit>) -> ExitCode {
     ExitCode::from(exit.code())
 }
 
+/// Writes what a command found to stdout; that it cannot be written does not change what was found.
+pub fn show(text: &str) {
+    if let Err(error) = print(text) {
+        say!("warning: {error:#}");
+    }
+}
+
 /// Writes `text` to stdout. A reader that has gone (`| head`) is no error.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();

@@ -47,9 +47,9 @@ pub fn run(flags: &flags::Fuzz) -> anyhow::Result<Exit> {
     let mut failed = Vec::new();
     for (name, result) in at_once(&names, |name| job.run(name)) {
         match result? {
-            Ended::Clean(said) => exit::print(&said)?,
+            Ended::Clean(said) => exit::show(&said),
             Ended::Failed(said) => {
-                exit::print(&said)?;
+                exit::show(&said);
                 failed.push(name);
             }
         }
@@ -145,7 +145,7 @@ fn replay(binary: &Path, names: &[String], file: &Path) -> anyhow::Result<Exit> 
         .args(["replay", name])
         .arg(file)
         .run(GRACE)?;
-    exit::print(&output.stdout.text())?;
+    exit::show(&output.stdout.text());
     Ok(match output.status.code() {
         Some(0) => Exit::Fine(format!("`{}` passes {name}", file.display())),
         Some(2) => Exit::Unusable(output.stderr.text().trim().to_owned()),

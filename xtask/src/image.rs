@@ -12,11 +12,13 @@ use crate::say::say;
 use crate::tools::docker::registry::Registry;
 use crate::tools::docker::{self, Docker, Image};
 use crate::tools::image::{self, ARCHITECTURES, Architecture};
+use crate::tools::{cargo, process};
 use crate::{flags, workspace};
 
 /// Builds it and prints its name.
 pub fn run(flags: &flags::Image) -> anyhow::Result<Exit> {
     let workspace = workspace::root()?;
+    process::begin_journal(&cargo::target_dir(&workspace).join(process::JOURNALS));
     let docker = Docker::find()?;
     if flags.check {
         return check(&docker, &workspace);

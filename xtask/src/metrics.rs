@@ -32,7 +32,7 @@ use crate::flags::{self, MetricsCommand};
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Progress;
 use crate::say::say;
-use crate::tools::cargo;
+use crate::tools::{cargo, process};
 use crate::workspace;
 
 use catalog::Tier;
@@ -65,6 +65,7 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
         .transpose()?;
     let _lock = store::lock(&results)?;
     outputs.clear()?;
+    process::begin_journal(&target.join(process::JOURNALS));
 
     let progress = Progress::new();
     let tools_dir = target.join(cargo::TOOLS);
@@ -95,7 +96,7 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
         Tier::Three => tier3::collect(&context, recorder),
     })?;
     drop(progress);
-    report(flags, &outputs, &mut recorder, interrupted, exit::print)
+    report(flags, &outputs, &mut recorder, interrupted, exit::show)
 }
 
 /// Builds what is measured and what it is measured with.
@@ -162,7 +163,7 @@ fn report(
     outputs: &Outputs,
     recorder: &mut Recorder,
     interrupted: Option<Interrupted>,
-    print: impl FnOnce(&str) -> anyhow::Result<()>,
+    show: impl FnOnce(&str),
 ) -> anyhow::Result<Exit> {
     let run = recorder.finish(interrupted.is_none())?;
     let (array, saved) = (
@@ -180,8 +181,8 @@ fn report(
     };
     if outputs.array == Array::Standard {
         say!("{text}");
-    } else if let Err(error) = print(&text) {
-        say!("warning: {error:#}");
+    } else {
+        show(&text);
     }
     if let Some(interrupted) = interrupted {
         // An array cannot say that it is not whole.

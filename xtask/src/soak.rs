@@ -50,13 +50,13 @@ pub fn run(flags: &flags::Soak) -> anyhow::Result<Exit> {
     say!("soak: stopping");
     let records = scene.finish()?;
     let found = faults(&records, &growth);
-    exit::print(&format!("{}\n", records.summary(&growth)))?;
+    exit::show(&format!("{}\n", records.summary(&growth)));
     let what = format!("{} min, seed {seed}", flags.minutes);
     if found.is_empty() {
         return Ok(Exit::Fine(format!("everything adds up ({what})")));
     }
     for fault in &found {
-        exit::print(&format!("fault: {fault}\n"))?;
+        exit::show(&format!("fault: {fault}\n"));
     }
     Ok(Exit::Blocked(format!(
         "{} faults ({what}); the records are in `{}`",

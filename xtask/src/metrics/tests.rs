@@ -56,7 +56,7 @@ fn an_interruption_ends_all_and_keeps_what_there_is() {
         array: Array::File(array.clone()),
     };
     let flags = measure_flags(&[]);
-    let exit = report(&flags, &outputs, &mut recorder, Some(signal), |_| Ok(())).unwrap();
+    let exit = report(&flags, &outputs, &mut recorder, Some(signal), |_| ()).unwrap();
     assert_eq!(exit.code(), 143);
     assert!(!array.exists(), "an array cannot say that it is not whole");
     let run = store::read_run(&outputs.run).unwrap();
@@ -81,8 +81,9 @@ fn a_finished_run_leaves_both_files_and_prints_table_or_json() {
             &mut recorder,
             None,
             |text| {
-                printed = text.to_owned();
-                Ok(())
+                // What is printed is saved already: printing it may fail.
+                assert!(array.exists());
+                text.clone_into(&mut printed);
             },
         );
         assert_eq!(exit.unwrap().code(), 0);
@@ -91,14 +92,6 @@ fn a_finished_run_leaves_both_files_and_prints_table_or_json() {
         assert_eq!(model::Run::parse(&printed).is_ok(), !arguments.is_empty());
     }
     let expected = "[\n  {\"name\":\"latency/p50\",\"value\":2.0,\"unit\":\"ms\"}\n]\n";
-    assert_eq!(store::read(&array).unwrap(), expected);
-
-    // Standard output is on a full disk, say: what was measured is saved all the same.
-    std::fs::remove_file(&array).unwrap();
-    let exit = report(&measure_flags(&[]), &outputs, &mut recorder, None, |_| {
-        Err(anyhow!("no space"))
-    });
-    assert_eq!(exit.unwrap().code(), 0);
     assert_eq!(store::read(&array).unwrap(), expected);
 }
 

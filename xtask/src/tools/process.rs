@@ -7,6 +7,7 @@
 mod capture;
 mod child;
 mod environment;
+mod journal;
 mod launch;
 mod reaper;
 
@@ -16,9 +17,13 @@ use anyhow::bail;
 
 pub use capture::{Capture, Captured};
 pub use child::{Child, Stream};
+pub use environment::temporary_folder;
+pub use journal::begin as begin_journal;
 pub use launch::Launch;
 pub use reaper::{Leftover, reaper_main};
 
+/// Where runs keep their lists of what they have made, below cargo's target directory.
+pub const JOURNALS: &str = "xtask/made";
 /// How many last lines of standard error an error message carries.
 const LAST_LINES: usize = 6;
 

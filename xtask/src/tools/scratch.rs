@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-use super::process::Leftover;
+use super::process::{self, Leftover};
 
 /// A folder that goes with the value.
 #[derive(Debug)]
@@ -17,9 +17,15 @@ pub struct Scratch {
 impl Scratch {
     /// A new folder; `owner` is for the message when there can be none.
     pub fn new(owner: &str) -> anyhow::Result<Scratch> {
-        let scratch = Scratch {
-            folder: create(&std::env::temp_dir(), owner)?,
-        };
+        let place = process::temporary_folder();
+        let folder = tempfile::Builder::new().prefix("xtask-").tempdir_in(place);
+        let folder = folder.with_context(|| {
+            format!(
+                "failed to create a folder for {owner} in `{}` (`TMPDIR` names another place)",
+                place.display()
+            )
+        })?;
+        let scratch = Scratch { folder };
         scratch.leftover().begins();
         Ok(scratch)
     }
@@ -42,50 +48,11 @@ impl Scratch {
     }
 }
 
-/// A new folder in `chosen`, the place of temporary files; where that cannot be written, or has a
-/// name that cannot be written into configurations, in the usual place.
-fn create(chosen: &Path, owner: &str) -> anyhow::Result<TempDir> {
-    let create = |place: &Path| {
-        let place = std::path::absolute(place)?;
-        if place.to_str().is_none_or(|text| text.contains('\n')) {
-            return Err(std::io::Error::from(std::io::ErrorKind::InvalidFilename));
-        }
-        tempfile::Builder::new().prefix("xtask-").tempdir_in(place)
-    };
-    let usual = |_| create(Path::new("/tmp"));
-    create(chosen).or_else(usual).with_context(|| {
-        format!(
-            "failed to create a folder for {owner} in `{}` (`TMPDIR` names another place)",
-            chosen.display()
-        )
-    })
-}
-
 impl Drop for Scratch {
     fn drop(&mut self) {
         // Files of another user, of a container, may be in the way; the reaper tries them too.
         if std::fs::remove_dir_all(self.path()).is_ok() {
             self.leftover().is_gone();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
-
-    use super::*;
-
-    #[test]
-    fn a_place_that_cannot_be_written_is_not_the_end() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let strange = tempfile::tempdir().unwrap();
-        let strange = strange.path().join(OsStr::from_bytes(b"not \xff text"));
-        std::fs::create_dir(&strange).unwrap();
-        for unfit in [Path::new("/nowhere"), file.path(), &strange] {
-            let folder = create(unfit, "a test").unwrap();
-            assert!(folder.path().is_absolute() && folder.path().is_dir());
         }
     }
 }

@@ -4,7 +4,9 @@
 //! Deliberately absent: what a single tool is told on purpose; its own file says that.
 
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 /// Variables that no child is given; `*` stands for any text.
 const REMOVED: &[&str] = &[
@@ -56,7 +58,25 @@ const KEPT: &[&str] = &[
 
 /// All that is passed on to what is measured, or measures: the settings of Go, of memory allocators,
 /// of nginx, of ThoughtGate itself and of proxies would all change a figure.
-const TO_START: &[&str] = &["HOME", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "VALGRIND_LIB"];
+const TO_START: &[&str] = &["HOME", "LD_LIBRARY_PATH", "PATH", "VALGRIND_LIB"];
+
+/// Where temporary files go, here and in all children: where `TMPDIR` says, unless that cannot be
+/// written, or has a name that cannot be written into configurations.
+pub fn temporary_folder() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let places = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+        let mut usable = places.iter().filter_map(|place| usable(place));
+        usable.next().unwrap_or_else(std::env::temp_dir)
+    });
+    &FOLDER
+}
+
+/// `place`, absolute, if it can be used.
+fn usable(place: &Path) -> Option<PathBuf> {
+    let place = std::path::absolute(place).ok()?;
+    let is_text = place.to_str().is_some_and(|text| !text.contains('\n'));
+    (is_text && tempfile::tempfile_in(&place).is_ok()).then_some(place)
+}
 
 /// Takes from a tool what would change its results.
 pub(super) fn clean(command: &mut Command) {
@@ -65,12 +85,18 @@ pub(super) fn clean(command: &mut Command) {
             command.env_remove(key);
         }
     }
+    settle(command);
+}
+
+fn settle(command: &mut Command) {
     command.env("LC_ALL", "C");
+    command.env("TMPDIR", temporary_folder());
 }
 
 /// Takes everything but what it takes to start.
 pub(super) fn clear(command: &mut Command) {
-    command.env_clear().env("LC_ALL", "C");
+    command.env_clear();
+    settle(command);
     for key in TO_START {
         if let Some(value) = std::env::var_os(key) {
             command.env(key, value);
@@ -103,7 +129,26 @@ fn matches(pattern: &str, key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
     use super::*;
+
+    #[test]
+    fn a_place_that_cannot_be_written_or_named_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let spaced = folder.path().join("with a space");
+        let strange = folder.path().join(OsStr::from_bytes(b"not \xff text"));
+        for made in [&spaced, &strange] {
+            std::fs::create_dir(made).unwrap();
+        }
+        assert_eq!(usable(&spaced).as_ref(), Some(&spaced));
+        let file = spaced.join("file");
+        std::fs::write(&file, "").unwrap();
+        for unfit in [&strange, &file, &folder.path().join("missing")] {
+            assert_eq!(usable(unfit), None);
+        }
+        assert!(temporary_folder().is_absolute());
+    }
 
     #[test]
     fn what_changes_results_is_removed_and_what_leads_to_tools_is_not() {

@@ -15,6 +15,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use wait_timeout::ChildExt as _;
 
+use super::journal;
+
 /// The hidden argument that turns `xtask` into the reaper.
 pub const ARGUMENT: &str = "__reap";
 
@@ -48,12 +50,20 @@ pub enum Leftover<'a> {
 impl Leftover<'_> {
     /// Puts it on the list. What takes a name is listed before it exists.
     pub fn begins(self) {
-        tell(&format!("+{}", self.line()));
+        self.tell('+');
     }
 
     /// Takes it off the list.
     pub fn is_gone(self) {
-        tell(&format!("-{}", self.line()));
+        self.tell('-');
+    }
+
+    fn tell(self, sign: char) {
+        let line = format!("{sign}{}", self.line());
+        tell(&line);
+        if self.stays() {
+            journal::note(&line);
+        }
     }
 
     fn line(self) -> String {
@@ -68,11 +78,13 @@ impl Leftover<'_> {
 
 /// The whole life of the reaper, after `xtask __reap`.
 pub fn reaper_main() {
+    remove(std::io::stdin().lock().lines().map_while(Result::ok));
+}
+
+/// Removes what is on the list that `lines` make.
+pub(super) fn remove<L: AsRef<str>>(lines: impl Iterator<Item = L>) {
     let mut left = BTreeSet::new();
-    for line in std::io::stdin().lock().lines() {
-        let Ok(line) = line else { break };
-        note(&mut left, &line);
-    }
+    lines.for_each(|line| note(&mut left, line.as_ref()));
     let of = |kind: &'static str| {
         left.iter()
             .filter_map(move |entry| Some(entry.strip_prefix(kind)?.trim_start()))

@@ -1,0 +1,108 @@
+//! A list on disk of what a run has made, for the next run to remove: a kill of process 1 takes the
+//! reaper along with it, as that of a container does.
+//!
+//! A list that nobody holds locked is that of a run that is no more, whatever its process id was and
+//! whichever processes can be seen from here.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::reaper::{self, Leftover};
+
+/// The list of this run; none before it begins, or where it cannot be written.
+static OWN: OnceLock<Mutex<File>> = OnceLock::new();
+/// What the name of a list ends in once it is locked.
+const ENDING: &str = "list";
+
+/// Removes what runs left that were killed, by their lists in `folder`, and begins one of our own.
+/// A list that cannot be kept costs a safety net, not the run.
+pub fn begin(folder: &Path) {
+    sweep(folder);
+    if let Some(file) = create(folder) {
+        let _ = OWN.set(Mutex::new(file));
+    }
+}
+
+/// Adds a line such as `+container NAME`.
+pub(super) fn note(line: &str) {
+    if let Some(file) = OWN.get() {
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(file, "{line}");
+    }
+}
+
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.extension().is_none_or(|ending| ending != ENDING) {
+            continue;
+        }
+        let Ok(mut file) = File::open(&path) else {
+            continue;
+        };
+        let mut text = String::new();
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => continue,
+            // Where nothing can be locked, a run may still need what its list names.
+            Err(TryLockError::Error(_)) => return,
+            Ok(()) => drop(file.read_to_string(&mut text)),
+        }
+        reaper::remove(text.lines());
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// A locked file. It has its name only once it is locked, so that no other run takes it for one that
+/// was left.
+fn create(folder: &Path) -> Option<File> {
+    fs::create_dir_all(folder).ok()?;
+    let new = tempfile::Builder::new().prefix("run-").tempfile_in(folder);
+    let new = new.ok()?;
+    new.as_file().try_lock().ok()?;
+    let path = new.path().with_extension(ENDING);
+    new.persist_noclobber(path).ok()
+}
+
+impl Leftover<'_> {
+    /// Whether it outlives the processes that know of it.
+    pub(super) fn stays(self) -> bool {
+        !matches!(self, Leftover::Group(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_and_what_another_run_holds_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let lists = folder.path().join("lists");
+        let made = |name: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir(&path).unwrap();
+            path
+        };
+        let (left, held, gone) = (made("left"), made("held"), made("gone"));
+        let list = |text: String| {
+            let mut file = create(&lists).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file
+        };
+        let ended = list(format!(
+            "+folder {}\n+folder {}\n-folder {}\n",
+            left.display(),
+            gone.display(),
+            gone.display()
+        ));
+        let _running = list(format!("+folder {}\n", held.display()));
+        drop(ended);
+        sweep(&lists);
+        assert!(!left.exists() && held.exists() && gone.exists());
+        assert_eq!(fs::read_dir(&lists).unwrap().count(), 1);
+    }
+}
