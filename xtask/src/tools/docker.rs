@@ -23,7 +23,7 @@ pub mod manifest;
 pub mod registry;
 
 pub use base::base;
-pub use container::{Container, own_user};
+pub use container::{Container, own_user, system_mounts};
 
 /// For an answer from the daemon's own state.
 const ASK: Duration = Duration::from_secs(20);

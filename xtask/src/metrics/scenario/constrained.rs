@@ -51,6 +51,7 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
             docker: &docker,
             image: &image,
             files: &files,
+            guard: cage::guard(&image),
         };
         let mut bound = Vec::new();
         let plan = plan(context.quick);

@@ -94,6 +94,7 @@ pub(super) fn chosen(key: &str) -> Option<PathBuf> {
 mod tests {
     use std::fs;
 
+    use super::super::BUILD_DEADLINE;
     use super::*;
 
     #[test]
@@ -102,7 +103,9 @@ mod tests {
         let build = |name: &str| {
             let root = folder.path().join(name).canonicalize().unwrap();
             let launch = builder(&root);
-            let output = launch.args(["build", "--message-format", "json"]).run(ASK);
+            let output = launch
+                .args(["build", "--message-format", "json"])
+                .run(BUILD_DEADLINE);
             let output = output.unwrap().success().unwrap();
             let program = super::super::executables(&output.stdout.text()).remove(0);
             let said = Launch::bare(program).run(ASK).unwrap();

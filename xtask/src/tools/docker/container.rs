@@ -3,13 +3,15 @@
 //! Its client stays attached: what the container says, and that it has ended, is then seen as it is
 //! of any child. It is known by a name that we give it, before there is anything to be left behind.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{ASK, client, docker, unique_name};
-use crate::tools::process::{Child, Leftover};
+use super::{ASK, Image, client, docker, mounted, unique_name};
+use crate::interrupt;
+use crate::tools::process::{Child, Launch, Leftover};
 use crate::tools::procfs;
 
 /// For the daemon to create a container, or to remove one.
@@ -21,6 +23,14 @@ const POLL: Duration = Duration::from_millis(50);
 pub fn own_user() -> String {
     let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
     format!("{}:{}", user.as_raw(), group.as_raw())
+}
+
+/// Options that give a container the programs of this machine, with their libraries and what they
+/// read: an image from scratch has none.
+pub fn system_mounts() -> anyhow::Result<Vec<String>> {
+    let folders = ["/bin", "/etc", "/lib", "/lib64", "/usr"].map(Path::new);
+    let existing = folders.into_iter().filter(|folder| folder.is_dir());
+    existing.map(|folder| mounted(folder, false)).collect()
 }
 
 /// A container that has been asked for; removed on drop.
@@ -64,9 +74,41 @@ impl Container {
         options: &[&str],
         arguments: &[&str],
     ) -> anyhow::Result<Container> {
+        Container::attached(client(), reference, options, arguments)
+    }
+
+    /// A container that ends when this process does, and with it all that share its processes: see
+    /// [`Container::shared_processes`]. It runs `cat` of this machine on an input without end.
+    pub fn guard(image: &Image) -> anyhow::Result<Container> {
+        let mounts = system_mounts()?;
+        let mut options = vec!["--interactive", "--entrypoint", "/bin/cat"];
+        options.extend(mounts.iter().map(String::as_str));
+        let client = client().hold_input();
+        let mut guard = Container::attached(client, image.tag(), &options, &[])?;
+        let until = Instant::now() + DEADLINE;
+        while guard.pid().is_err() {
+            interrupt::check()?;
+            guard.check_running()?;
+            ensure!(Instant::now() < until, "`{}` did not start", guard.name);
+            std::thread::sleep(POLL);
+        }
+        Ok(guard)
+    }
+
+    /// The option that makes another container end with this one: its first process is that of both.
+    pub fn shared_processes(&self) -> String {
+        format!("--pid=container:{}", self.name)
+    }
+
+    fn attached(
+        client: Launch,
+        reference: &str,
+        options: &[&str],
+        arguments: &[&str],
+    ) -> anyhow::Result<Container> {
         let name = unique_name();
         Leftover::Container(&name).begins();
-        let client = client()
+        let client = client
             .args(["run", "--rm", "--network", "host", "--name", &name])
             .args(options)
             .arg(reference)
@@ -95,6 +137,16 @@ impl Container {
         let pid = pid.with_context(|| format!("failed to read the pid `{}`", text.trim()))?;
         self.first = FirstProcess::of(pid);
         Ok(pid)
+    }
+
+    /// Kills the client and does nothing else.
+    #[cfg(test)]
+    pub(super) fn lose_client(self) {
+        let pid = i32::try_from(self.client.pid())
+            .ok()
+            .and_then(Pid::from_raw);
+        kill_process(pid.unwrap(), Signal::KILL).unwrap();
+        std::mem::forget(self);
     }
 
     /// Tries to remove it, and returns whether it is gone for good.

@@ -219,6 +219,41 @@ fn a_mount_may_have_any_path() {
 }
 
 #[test]
+fn a_container_ends_with_the_input_of_its_guard() {
+    let Some(docker) = daemon() else { return };
+    let tag = &format!("xtask-test:{}", unique_name());
+    let image = small(&docker, tag);
+    let guard = Container::guard(&image).unwrap();
+    let mut options = system_mounts().unwrap();
+    options.extend([
+        "--entrypoint=/bin/sleep".to_owned(),
+        guard.shared_processes(),
+    ]);
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let mut container = docker.run(image.tag(), &options, &["300"]).unwrap();
+    while container.pid().is_err() {
+        container.check_running().unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // The guard's client alone, as when all our processes are killed at once.
+    guard.lose_client();
+    while container.check_running().is_ok() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    while !lines(&[
+        "ps",
+        "--all",
+        "--quiet",
+        "--filter",
+        &format!("ancestor={tag}"),
+    ])
+    .is_empty()
+    {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
 fn a_registry_ends_with_its_owner() {
     let Some(docker) = daemon() else { return };
     let registry = Registry::start(&docker).unwrap();

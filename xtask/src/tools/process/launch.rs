@@ -72,6 +72,13 @@ impl Launch {
         self
     }
 
+    /// Gives the child an input that has nothing in it, and ends when we do.
+    #[must_use]
+    pub fn hold_input(mut self) -> Launch {
+        self.command.stdin(Stdio::piped());
+        self
+    }
+
     /// Passes what the child writes to standard error on to ours instead of capturing it. Only a
     /// terminal is given to the child itself: the end of a child must not depend on whether somebody
     /// reads what we write.

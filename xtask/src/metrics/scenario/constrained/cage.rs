@@ -2,14 +2,14 @@
 //! the same one.
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
 use super::super::SubjectFiles;
 use crate::interrupt;
-use crate::tools::docker::{Container, Docker, Image, mounted, own_user};
+use crate::tools::docker::{Container, Docker, Image, mounted, own_user, system_mounts};
 use crate::tools::nginx;
 use crate::tools::subject::{free_address, is_ready};
 
@@ -26,6 +26,8 @@ pub struct Cage<'a> {
     pub image: &'a Image,
     /// What the proxy is started with.
     pub files: &'a SubjectFiles,
+    /// What ends the containers with us, where nothing else could.
+    pub guard: Option<Container>,
 }
 
 /// A container that answers.
@@ -36,13 +38,29 @@ pub struct Caged {
     pub url: String,
 }
 
+/// What ends containers of `image` with us. A kill of process 1 takes all processes along that could
+/// do so later.
+pub fn guard(image: &Image) -> Option<Container> {
+    if std::process::id() != 1 {
+        return None;
+    }
+    // Without it they are removed by the next run.
+    Container::guard(image).ok()
+}
+
 impl Cage<'_> {
+    fn shared_processes(&self) -> Option<String> {
+        self.guard.as_ref().map(Container::shared_processes)
+    }
+
     /// The proxy in front of `upstream`, ready.
     pub fn proxy(&self, upstream: &str) -> anyhow::Result<Caged> {
         let address = free_address()?;
         let listen = address.to_string();
         let mount = mounted(self.files.folder(), false)?;
-        let options = [&LIMITS[..], &[&mount]].concat();
+        let guard = self.shared_processes();
+        let mut options = [&LIMITS[..], &[&mount]].concat();
+        options.extend(guard.as_deref());
         let (config, policy) = (self.files.config(), self.files.policy());
         let container = self.docker.run(
             self.image.tag(),
@@ -65,13 +83,9 @@ impl Cage<'_> {
     /// its configuration.
     pub fn nginx(&self, binary: &Path, upstream: &str) -> anyhow::Result<(nginx::Setup, Caged)> {
         let setup = nginx::set_up(upstream)?;
-        // Its libraries and what they read: the image has none.
-        let folders = ["/usr", "/lib", "/lib64", "/etc"].map(PathBuf::from);
-        let system = folders.iter().filter(|folder| folder.is_dir());
-        let mounts = system
-            .map(|folder| mounted(folder, false))
-            .chain([mounted(setup.folder.path(), true)]);
-        let mounts: Vec<String> = mounts.collect::<anyhow::Result<_>>()?;
+        let mut mounts = system_mounts()?;
+        mounts.push(mounted(setup.folder.path(), true)?);
+        mounts.extend(self.shared_processes());
         let user = own_user();
         let mut options = LIMITS.to_vec();
         options.extend(["--user", &user, "--entrypoint", text(binary)?]);
