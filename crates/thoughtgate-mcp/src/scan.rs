@@ -1,7 +1,7 @@
 //! One pass over the bytes of a body before anything parses it: UTF-8 and
 //! nesting depth. It does not judge whether the body is JSON; the parser does.
 
-use memchr::memchr2;
+use memchr::{memchr2, memchr2_iter};
 
 use crate::codes;
 use crate::refusal::Refusal;
@@ -46,9 +46,9 @@ pub(crate) fn text(body: &[u8], limits: Limits) -> Result<&str, Refusal> {
 /// Whether arrays and objects nest deeper than `limit`. On text that is not
 /// JSON the answer is right up to the first syntax error, where parsing ends.
 fn deeper_than(body: &[u8], limit: usize) -> bool {
-    // Counting is several times faster than tracking strings, and a body with
-    // no more opening brackets than the limit cannot nest deeper than it.
-    if opening_brackets(body) <= limit {
+    // A search is several times faster than tracking strings, and a body with no more opening brackets
+    // than the limit cannot nest deeper than it.
+    if memchr2_iter(b'{', b'[', body).nth(limit).is_none() {
         return false;
     }
     let mut depth = 0_usize;
@@ -71,16 +71,6 @@ fn deeper_than(body: &[u8], limit: usize) -> bool {
         }
     }
     false
-}
-
-fn opening_brackets(body: &[u8]) -> usize {
-    // Chunks whose count fits one byte let the compiler use byte-wide lanes.
-    body.chunks(255)
-        .map(|chunk| {
-            let count: u8 = chunk.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum();
-            usize::from(count)
-        })
-        .sum()
 }
 
 /// The offset after the string that opens at `quote`, or the end of the body.
@@ -117,12 +107,6 @@ mod tests {
                 assert!(deeper_than(text.as_bytes(), depth - 1), "{text}");
             }
         }
-    }
-
-    #[test]
-    fn both_kinds_of_opening_bracket_are_counted() {
-        assert_eq!(opening_brackets(&b"{[".repeat(1000)), 2000);
-        assert_eq!(opening_brackets(&b"}]\";a".repeat(1000)), 0);
     }
 
     #[test]
