@@ -10,7 +10,7 @@ use std::fmt;
 use cedar_policy::RestrictedExpression;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use thoughtgate_mcp::{Key, duplicate, folds_to_one_of, unique_keys};
+use thoughtgate_mcp::{Key, duplicate, folds_to_one_of, has_nul, unique_keys};
 
 use crate::paths::ambiguity;
 use crate::types::{Fields, Text, Type, name_of};
@@ -167,7 +167,7 @@ impl<'de> Visitor<'de> for Members<'_> {
 
 /// What is wrong with the name of a member that no policy reads.
 fn unclear(key: &str, fields: &Fields) -> Option<String> {
-    if key.contains('\0') {
+    if has_nul(key) {
         return Some(
             "has a member whose name contains U+0000, where some servers end it".to_owned(),
         );
@@ -225,7 +225,7 @@ impl Reader<'_, '_> {
         let Type::Text(Text { matched, path }) = *self.wanted else {
             return self.mismatch("a text");
         };
-        if text.contains('\0') {
+        if has_nul(&text) {
             let problem = "contains U+0000, where some servers end a text";
             return Err(self.at.refuse(problem));
         }

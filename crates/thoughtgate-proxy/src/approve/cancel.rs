@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use super::{Request, read};
 
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// Longest request id that is kept, in bytes.
 const ID_BYTES_MAX: usize = 1024;
