@@ -49,8 +49,17 @@ pub async fn serve(
     parts.uri = Uri::from(worker.shared.settings.upstream.path(parts.uri.query()));
     match parts.method {
         Method::POST => post(worker, snapshot, parts, (body, busy), message).await,
-        Method::GET => bodiless(worker, snapshot, parts, &body, Plain::Stream).await,
-        Method::DELETE => bodiless(worker, snapshot, parts, &body, Plain::SessionDelete).await,
+        Method::GET => Box::pin(bodiless(worker, snapshot, parts, &body, Plain::Stream)).await,
+        Method::DELETE => {
+            Box::pin(bodiless(
+                worker,
+                snapshot,
+                parts,
+                &body,
+                Plain::SessionDelete,
+            ))
+            .await
+        }
         _ => {
             let mut response = refuse(
                 &worker.shared,
@@ -134,13 +143,17 @@ async fn post(
                 call,
             };
             match outcome {
-                Outcome::Forward => approve::answer(worker, snapshot, request, addressed).await,
+                Outcome::Forward => {
+                    Box::pin(approve::answer(worker, snapshot, request, addressed)).await
+                }
                 Outcome::Reject => {
                     approve::withdraw(worker, &request, &decision);
                     answer::rejected(bytes, &request.call, &decision)
                 }
                 Outcome::Approve { .. } => {
-                    approve::respond(worker, snapshot, request, &decision, trail.as_mut()).await
+                    let responding =
+                        approve::respond(worker, snapshot, request, &decision, trail.as_mut());
+                    Box::pin(responding).await
                 }
             }
         }

@@ -157,7 +157,7 @@ pub async fn pass_on(
         return Ok(Response::from_parts(parts, Body::relay(relay)));
     }
     let filter = Filter::new(Arc::clone(&worker.shared), call, message);
-    listing::pass_on(filter, rules, parts, relay).await
+    Box::pin(listing::pass_on(filter, rules, parts, relay)).await
 }
 
 /// The answer to a request whose upstream failed, counted by kind.

@@ -278,10 +278,10 @@ async fn route(
         return response;
     }
     if routes != Routes::Admin && path == approve::PRESS_PATH {
-        return approve::serve_press(&worker.shared, request).await;
+        return Box::pin(approve::serve_press(&worker.shared, request)).await;
     }
     if routes != Routes::Admin && well_known::owns(path) {
-        return well_known::serve(worker, request).await;
+        return Box::pin(well_known::serve(worker, request)).await;
     }
     answer::closing(answer::json(
         StatusCode::NOT_FOUND,

@@ -229,7 +229,11 @@ impl Pool {
         loop {
             let (mut sender, fresh) = match self.take_idle() {
                 Some(sender) => (sender, false),
-                None => (self.target.open(self.connect_timeout).await?, true),
+                // Boxed, like all that few requests await: each request moves the room for it.
+                None => {
+                    let opening = Box::pin(self.target.open(self.connect_timeout));
+                    (opening.await?, true)
+                }
             };
             if let Err(error) = sender.ready().await {
                 if fresh {
