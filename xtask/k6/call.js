@@ -65,16 +65,30 @@ function isResult(body, id) {
   }
 }
 
-// The options that all scripts share.
-export const OPTIONS = {
-  // A tag costs the generator time on every sample; only those of `parameters` are kept.
-  systemTags: [],
-  summaryTrendStats: ['min', 'avg', 'med', 'p(90)', 'p(95)', 'p(99)', 'max', 'count'],
-  userAgent: 'k6',
-};
+// The options of a script, with those that all share.
+//
+// k6 tells no times but percentiles, which it works out after the load by linear interpolation: as
+// many of them as there are times, `plan.times`, are the times themselves.
+export function options(plan, own) {
+  const last = Math.max(1, plan.times - 1);
+  const times = Array.from({ length: plan.times || 0 }, (_, rank) => `p(${(100 * rank) / last})`);
+  const shared = {
+    // A tag costs the generator time on every sample; only those of `parameters` are kept.
+    systemTags: [],
+    summaryTrendStats: ['count', 'min', 'avg', 'med', 'max', ...times],
+    userAgent: 'k6',
+  };
+  return Object.assign(shared, own);
+}
+
+// What is reported of the times that `plan.whole` does not name.
+function brief({ count, min, avg, med, max }) {
+  return { count, min, avg, med, max };
+}
 
 // The one file that is read afterwards, whatever the formats of k6 itself become.
-export function summary(path, data) {
+export function summary(plan, data) {
+  const whole = plan.whole || [];
   const metrics = data.metrics;
   const count = (name) => (metrics[name] === undefined ? 0 : metrics[name].values.count);
   const result = {
@@ -94,8 +108,9 @@ export function summary(path, data) {
     if (name.startsWith('http_reqs{')) {
       result.counts[name] = metric.values.count;
     } else if (/^http_req_(duration|waiting)(\{|$)/.test(name) && metric.values.count > 0) {
-      result.trends_ms[name] = metric.values;
+      const { values } = metric;
+      result.trends_ms[name] = whole.includes(name) ? values : brief(values);
     }
   }
-  return { [path]: JSON.stringify(result, null, 1) };
+  return { [plan.summary]: JSON.stringify(result, null, 1) };
 }

@@ -3,10 +3,11 @@
 //
 // A slice is a range of iteration numbers, so that every slice has exactly as many calls as
 // the next whatever the clock does. PLAN: {summary, direct, proxied, rate, warm_calls,
-// slice_calls, arms: "DPPD"}.
+// slice_calls, arms: "DPPD", times: 1200, whole: ["http_req_duration{arm:P}", …]}: the distributions
+// of which all times are reported, and how many times those have.
 
 import exec from 'k6/execution';
-import { OPTIONS, call, parameters, summary } from './call.js';
+import { call, options as withShared, parameters, summary } from './call.js';
 
 const plan = JSON.parse(__ENV.PLAN);
 const urls = { D: plan.direct, P: plan.proxied };
@@ -28,7 +29,7 @@ for (const arm of Object.keys(urls)) {
   thresholds[`http_reqs{arm:${arm}}`] = ['count>=0'];
 }
 
-export const options = Object.assign({}, OPTIONS, {
+export const options = withShared(plan, {
   thresholds,
   scenarios: {
     calls: {
@@ -61,5 +62,5 @@ export default function () {
 }
 
 export function handleSummary(data) {
-  return summary(plan.summary, data);
+  return summary(plan, data);
 }

@@ -3,13 +3,13 @@
 //
 // PLAN: {summary, url, vus, warm_ms, window_ms}.
 
-import { OPTIONS, call, parameters, summary } from './call.js';
+import { call, options as withShared, parameters, summary } from './call.js';
 
 const plan = JSON.parse(__ENV.PLAN);
 const warm = parameters({ phase: 'warm' });
 const measured = parameters({ phase: 'measured' });
 
-export const options = Object.assign({}, OPTIONS, {
+export const options = withShared(plan, {
   thresholds: {
     // Always hold: they are what makes k6 keep a metric by tag.
     'http_reqs{phase:measured}': ['count>=0'],
@@ -35,5 +35,5 @@ export default function (started) {
 }
 
 export function handleSummary(data) {
-  return summary(plan.summary, data);
+  return summary(plan, data);
 }

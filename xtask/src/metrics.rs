@@ -4,18 +4,19 @@
 
 pub mod catalog;
 pub mod context;
+pub mod estimate;
 pub mod host;
 pub mod judge;
 pub mod list;
 pub mod merge;
 pub mod model;
-pub mod origin;
 pub mod outputs;
 pub mod recorder;
 pub mod report;
 pub mod scenario;
 pub mod stats;
 pub mod store;
+pub mod subject;
 pub mod tier1;
 pub mod tier2;
 pub mod tier3;
@@ -39,6 +40,7 @@ use catalog::Tier;
 use context::Context;
 use outputs::{Array, Outputs};
 use recorder::{Recorder, Start, ends_the_run};
+use subject::Subject;
 
 /// Dispatches.
 pub fn run(flags: &flags::Metrics) -> anyhow::Result<Exit> {
@@ -58,25 +60,31 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
     let target = cargo::target_dir(&workspace);
     let results = target.join(RESULTS);
     let outputs = Outputs::of(flags, &workspace, &results)?;
-    let given = flags
-        .binary
-        .as_deref()
-        .map(origin::given_binary)
-        .transpose()?;
+    let given = flags.binary.as_deref().map(subject::given).transpose()?;
     let _lock = store::lock(&results)?;
     outputs.clear()?;
     process::begin_journal(&target.join(process::JOURNALS));
 
     let progress = Progress::new();
     let tools_dir = target.join(cargo::TOOLS);
-    let context = prepare(flags, given, (&workspace, tools_dir), &progress)?;
+    let context = prepare(flags, (&workspace, tools_dir), &progress)?;
+    let subject = if let (Some(executable), Some(shown)) = (&given, &flags.binary) {
+        let subject = Subject::given(subject::HEAD, executable, shown, &stores(&context))?;
+        scenario::probe(&context, &subject)?;
+        subject
+    } else {
+        let executable = context.release_dir.join("thoughtgate");
+        Subject::built(subject::HEAD, &workspace, &executable, &stores(&context))?
+    };
     let start = Start {
         tiers: flags.tiers(),
         quick: flags.quick,
         seed: flags.seed.unwrap_or_else(seed_from_clock),
+        thresholds: host::thresholds(),
         host: host::fingerprint(),
-        git: origin::git(&workspace),
-        subject: origin::subject(&workspace, flags.binary.as_deref(), &context.binary)?,
+        git: subject::git(&workspace),
+        subject: subject.file(),
+        arms: vec![subject.arm()],
     };
     let tiers = start.tiers.clone();
     progress.line(&format!(
@@ -91,22 +99,29 @@ fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
     let seconds = scenario::planned_seconds(context.quick, &recorder);
     progress.plan(seconds);
     let interrupted = collect(&tiers, &mut recorder, |tier, recorder| match tier {
-        Tier::One => tier1::collect(&context, recorder),
-        Tier::Two => tier2::collect(&context, recorder),
-        Tier::Three => tier3::collect(&context, recorder),
+        Tier::One => tier1::collect(&context, &subject, recorder),
+        Tier::Two => tier2::collect(&context, &subject, recorder),
+        Tier::Three => tier3::collect(&context, &subject, recorder),
     })?;
     drop(progress);
     report(flags, &outputs, &mut recorder, interrupted, exit::show)
 }
 
-/// Builds what is measured and what it is measured with.
+/// Where the copy of what is measured goes: beside what cargo built, or where the tools are.
+fn stores(context: &Context<'_>) -> Vec<PathBuf> {
+    let built = context.release_dir.parent();
+    let beside = built.map(|target| target.join("xtask/subjects"));
+    let with_tools = context.tools_dir.with_file_name("subjects");
+    beside.into_iter().chain([with_tools]).collect()
+}
+
+/// Builds what is measured, unless it was given, and what it is measured with.
 fn prepare<'a>(
     flags: &flags::Measure,
-    given: Option<PathBuf>,
     (workspace, tools_dir): (&Path, PathBuf),
     progress: &'a Progress,
 ) -> anyhow::Result<Context<'a>> {
-    let packages: &[&str] = if given.is_some() {
+    let packages: &[&str] = if flags.binary.is_some() {
         &["thoughtgate-test"]
     } else {
         &["thoughtgate", "thoughtgate-test"]
@@ -119,7 +134,6 @@ fn prepare<'a>(
         .with_context(|| format!("failed to create `{}`", tools_dir.display()))?;
     Ok(Context {
         workspace: workspace.to_path_buf(),
-        binary: given.unwrap_or_else(|| release_dir.join("thoughtgate")),
         release_dir,
         tools_dir,
         quick: flags.quick,
@@ -150,8 +164,8 @@ fn collect(
         }
         let error = error.context(format!("tier {} ended early", tier.number()));
         for metric in catalog::of_tier(tier) {
-            if recorder.pending(metric.name) {
-                recorder.fail(metric.name, &error)?;
+            if recorder.pending(metric) {
+                recorder.fail(metric, &error)?;
             }
         }
     }

@@ -13,11 +13,11 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use table::METRICS;
+pub use table::*;
 
 mod table;
 
-/// One row of the catalogue.
+/// One row of the catalogue. Rows are constants: code names them, and never a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metric {
     /// The requirement's id, such as `M-LAT-001`; `X-…` for the extras.
@@ -28,18 +28,37 @@ pub struct Metric {
     pub unit: Unit,
     /// The tier that measures it.
     pub tier: Tier,
-    /// The part of the name before the slash.
-    pub category: Category,
-    /// Which way is an improvement.
-    pub better: Better,
     /// What the requirement asks, in `unit`.
     pub target: Target,
-    /// What its value is in JSON.
-    pub kind: Kind,
-    /// Kept in `run.json` beside the requirement's 26, never in `bench_metrics.json`.
-    pub extra: bool,
     /// How it is measured, in one line.
     pub method: &'static str,
+}
+
+impl Metric {
+    /// Whether it is kept in `run.json` beside the requirement's 26, never in `bench_metrics.json`.
+    pub const fn extra(&self) -> bool {
+        self.id.as_bytes()[0] == b'X'
+    }
+
+    /// The part of the name before the slash.
+    pub fn category(&self) -> &'static str {
+        self.name.split('/').next().unwrap_or_default()
+    }
+
+    /// What its value is in JSON.
+    pub const fn kind(&self) -> Kind {
+        match self.unit {
+            Unit::Bytes | Unit::Count | Unit::RequestsPerSecond => Kind::Integer,
+            Unit::Milliseconds | Unit::Microseconds | Unit::Percent => Kind::Float,
+            Unit::String => Kind::Text,
+            Unit::Bool => Kind::Boolean,
+        }
+    }
+
+    /// Whether values below 0 are possible: of a difference of two measured values they are.
+    pub fn may_be_negative(&self) -> bool {
+        self.category() == "overhead"
+    }
 }
 
 /// The requirement's three tiers (§5.1 to §5.3).
@@ -85,34 +104,6 @@ impl TryFrom<u8> for Tier {
     }
 }
 
-/// The requirement's categories (§8.2), and one of our own for instruction counts. Each is named
-/// like the first part of its metrics' names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Category {
-    /// Static binary characteristics.
-    Binary,
-    /// Startup performance.
-    Startup,
-    /// Memory footprint.
-    Memory,
-    /// CPU utilisation.
-    Cpu,
-    /// Request latency percentiles.
-    Latency,
-    /// Time to first byte.
-    Ttfb,
-    /// Proxy overhead against a direct connection.
-    Overhead,
-    /// Requests per second.
-    Throughput,
-    /// Cedar policy evaluation.
-    Policy,
-    /// Approval workflow.
-    Approval,
-    /// Instruction counts under valgrind.
-    Instructions,
-}
-
 /// Base units. Scaling for people is the report's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -150,17 +141,6 @@ impl Unit {
     }
 }
 
-/// Which way is an improvement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    /// Smaller is better.
-    Lower,
-    /// Larger is better.
-    Higher,
-    /// Any change from the target is worse.
-    Equal,
-}
-
 /// What the requirement asks of a value, in the metric's base unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
@@ -191,7 +171,7 @@ pub enum Kind {
     Boolean,
 }
 
-/// The row called `name`.
+/// The row called `name`, for names that come from a file.
 pub fn find(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.name == name)
 }

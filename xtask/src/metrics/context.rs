@@ -13,8 +13,6 @@ pub use super::host::HostWatch;
 pub struct Context<'a> {
     /// Root of the workspace, absolute.
     pub workspace: PathBuf,
-    /// The `thoughtgate` under measurement, absolute.
-    pub binary: PathBuf,
     /// Where the helper binaries of `thoughtgate-test` were built: `target/release`, absolute.
     pub release_dir: PathBuf,
     /// Downloads and scratch files of the tools: `target/xtask/tools`, absolute; exists.

@@ -25,7 +25,7 @@ pub fn of(run: &Run, strict: bool, enforce_targets: bool) -> Exit {
     let met = names(&|row, record| judge::target(row, record) == TargetVerdict::Met);
     let unmeasured = names(&|row, record| match record.outcome {
         Outcome::Measured { .. } => false,
-        Outcome::Skipped { .. } => !row.extra,
+        Outcome::Skipped { .. } => !row.extra(),
         Outcome::Failed { .. } | Outcome::Pending => true,
     });
 

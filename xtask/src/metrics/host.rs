@@ -3,6 +3,7 @@
 //! Deliberately absent: errors. What a machine does not tell (another system than Linux, a
 //! sandbox without `/proc`) is `None`, and the reports say so.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use serde::Serialize;
@@ -12,6 +13,13 @@ use super::model::Host;
 /// Steal above this many percent makes a slice noisy (seen: 3 to 18 % on a machine that looked
 /// idle).
 pub const NOISY_STEAL_PERCENT: f64 = 3.0;
+
+/// The limits above which something was disturbed, by name, for the header of a run.
+pub fn thresholds() -> BTreeMap<String, f64> {
+    [("noisy_steal_percent", NOISY_STEAL_PERCENT)]
+        .map(|(name, limit)| (name.to_owned(), limit))
+        .into()
+}
 
 /// What else the machine did between `start` and `finish`.
 pub struct HostWatch {
@@ -32,10 +40,14 @@ pub struct Pressure {
 }
 
 impl Pressure {
-    /// Whether the hypervisor stole so much that figures of this stretch cannot be trusted.
-    pub fn noisy(&self) -> bool {
-        self.steal_percent
-            .is_some_and(|percent| percent > NOISY_STEAL_PERCENT)
+    /// What disturbed figures of this stretch so much that they cannot be trusted; none when nothing.
+    pub fn noise(&self) -> Option<String> {
+        let steal = self
+            .steal_percent
+            .filter(|percent| *percent > NOISY_STEAL_PERCENT)?;
+        Some(format!(
+            "the hypervisor gave {steal:.1} % of the CPU time to others"
+        ))
     }
 }
 

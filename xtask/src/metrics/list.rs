@@ -13,7 +13,7 @@ pub fn run(flags: &flags::List) -> anyhow::Result<Exit> {
     })?;
     let extras = super::catalog::METRICS
         .iter()
-        .filter(|metric| metric.extra)
+        .filter(|metric| metric.extra())
         .count();
     let required = super::catalog::METRICS.len() - extras;
     Ok(Exit::Fine(format!(

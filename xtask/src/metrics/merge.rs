@@ -51,6 +51,12 @@ pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
             say!("warning: `{file}` was cut off, or is still being written: it lacks metrics");
         }
     }
+    for file in join::other_builds(&inputs) {
+        say!(
+            "warning: `{file}` measured another binary than `{}`: a second build of the same commit",
+            inputs[0].0
+        );
+    }
     if let Some(path) = &flags.run_output {
         let Some(run) = &runs else {
             bail!("--run-output needs run.json files alone, but an array is among the inputs");

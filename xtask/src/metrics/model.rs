@@ -1,18 +1,24 @@
-//! What a run is, as plain data: the shape of `run.json`. Raw samples stay beside the values, with
-//! the host, the revision and the tool versions, so that statistics can be derived again later.
+//! What a run is, as plain data: the shape of `run.json`. A header, one record per metric, and under
+//! them tables with a row a block, so that statistics and verdicts can be derived again later.
 //!
-//! Deliberately absent: files, clocks, statistics and judgement. Reading checks the schema first:
-//! a file of another schema is refused, never guessed at.
+//! Deliberately absent: files, clocks, statistics and judgement.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::catalog::Tier;
+use super::catalog::{Metric, Tier};
 
-/// The schema that this program writes, and the only one that it reads.
-pub const SCHEMA: u32 = 1;
+pub use read::{check_kind, describe, known};
+pub use table::{Distribution, RawData, Sample, State, Tally};
+
+mod read;
+mod schema1;
+mod table;
+
+/// The schema that this program writes. It also reads the one before, see `schema1`.
+pub const SCHEMA: u32 = 2;
 
 /// One run of `cargo xtask metrics`, or several joined by `metrics merge`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +26,16 @@ pub const SCHEMA: u32 = 1;
 pub struct Run {
     /// [`SCHEMA`].
     pub schema: u32,
+    /// Version of the rules that decide which blocks count and what follows from them.
+    pub rules: u32,
+    /// The limits in those rules, by name.
+    pub thresholds: BTreeMap<String, f64>,
+    /// The seed that every random order follows from.
+    pub seed: u64,
+    /// At how many blocks the samples of a scenario are looked at, by scenario.
+    pub looks: BTreeMap<String, Vec<usize>>,
+    /// What was measured, one entry per label in the tables.
+    pub arms: Vec<Arm>,
     /// Seconds since the epoch when the run began.
     pub started: u64,
     /// Seconds since the epoch at the last save.
@@ -30,21 +46,46 @@ pub struct Run {
     pub quick: bool,
     /// The tiers asked for, in order.
     pub tiers: Vec<Tier>,
-    /// Where it ran.
+    /// The machine that it ran on.
     pub host: Host,
     /// Versions of the tools that took part, by name.
     pub tools: BTreeMap<String, String>,
-    /// What was checked out.
+    /// The checkout that measured.
     pub git: Git,
-    /// What was measured.
-    pub subject: Subject,
-    /// Seed, load rates, service times: everything that a repetition needs.
+    /// The executable whose figures the metrics are.
+    pub subject: Binary,
+    /// Load rates, service times: everything that a repetition needs.
     pub settings: BTreeMap<String, Json>,
     /// One record per metric of the tiers, in the order of the catalogue.
     pub metrics: Vec<Record>,
+    /// One row per block and metric, in the order of measuring.
+    #[serde(serialize_with = "table::one_a_line")]
+    pub samples: Vec<Sample>,
+    /// The times behind percentiles, one row per block and category.
+    #[serde(serialize_with = "table::one_a_line")]
+    pub distributions: Vec<Distribution>,
+    /// Raw data of the tools, one row per block.
+    #[serde(serialize_with = "table::one_a_line")]
+    pub raw: Vec<RawData>,
     /// The runs that this one was merged from; empty for a run of one's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
+}
+
+/// One of the programs that are measured, or measured against each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arm {
+    /// Its label in the tables.
+    pub name: String,
+    /// The commit that it was built from; none when that is not known.
+    pub revision: Option<String>,
+    /// The parent of that commit.
+    pub parent: Option<String>,
+    /// SHA-256 of the executable, in lower-case hex.
+    pub sha256: String,
+    /// The compiler that built it.
+    pub rustc: Option<String>,
 }
 
 /// The machine: two runs are comparable only when these are equal.
@@ -65,13 +106,13 @@ pub struct Host {
     pub kernel: Option<String>,
     /// CPU frequency governor.
     pub governor: Option<String>,
-    /// Hypervisor or container, where it says so.
+    /// Hypervisor or container, where it can be detected.
     pub virtualisation: Option<String>,
     /// Operating system image, and the runner's image version where there is one.
     pub image: Option<String>,
 }
 
-/// What was checked out.
+/// The state of a checkout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Git {
@@ -81,19 +122,20 @@ pub struct Git {
     pub dirty: bool,
 }
 
-/// The binary under measurement.
+/// An executable under measurement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Subject {
+pub struct Binary {
     /// Its path as given, or relative to the workspace.
-    pub binary: String,
+    #[serde(rename = "binary")]
+    pub path: String,
     /// Its length in bytes.
     pub length: u64,
     /// Its SHA-256, in lower-case hex.
     pub sha256: String,
 }
 
-/// All that is known of one metric.
+/// All that is known of one metric, but for its rows in the tables.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
@@ -103,21 +145,18 @@ pub struct Record {
     pub unit: String,
     /// Measured, skipped or failed: never absent, never 0 in place of nothing.
     pub outcome: Outcome,
-    /// One value per block, in the order of measuring, in the base unit.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub samples: Vec<f64>,
-    /// One reason per block whose sample was void.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub voids: Vec<String>,
+    /// The same percentile over the calls of all blocks, where a block alone has too few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooled: Option<Pooled>,
     /// What a reader must know before quoting the value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
-    /// Raw data of the tools, by key.
+    /// Figures derived from several blocks, by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, Json>,
 }
 
-/// What became of a metric.
+/// The result for a metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Outcome {
@@ -127,7 +166,7 @@ pub enum Outcome {
     Measured {
         /// The median of the samples, or the text or truth value.
         value: Value,
-        /// 95 % bootstrap interval of the median, lower and upper.
+        /// 95 % interval of the median, lower and upper.
         interval: Option<[f64; 2]>,
     },
     /// Not measured, for a reason that is not a fault of the run.
@@ -169,6 +208,16 @@ impl Value {
     }
 }
 
+/// A percentile of the calls of all blocks together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pooled {
+    /// The percentile, in the metric's base unit.
+    pub value: f64,
+    /// Calls of all blocks that count.
+    pub n: u64,
+}
+
 /// What a reader must know before quoting a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -183,7 +232,7 @@ pub enum Note {
     Text(String),
 }
 
-/// One of the runs that a merged run was made of.
+/// One of the runs that a merged run was made of. Its position is its session in the tables.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
@@ -193,56 +242,19 @@ pub struct Part {
     pub started: u64,
     /// Seconds since the epoch when it ended.
     pub finished: u64,
-    /// Where it ran.
+    /// The machine that it ran on.
     pub host: Host,
     /// Versions of its tools.
     pub tools: BTreeMap<String, String>,
-    /// What it measured.
-    pub subject: Subject,
-    /// Its own seed, rates and so on.
+    /// The executable that it measured.
+    pub subject: Binary,
+    /// Its own rates, service times and so on.
     pub settings: BTreeMap<String, Json>,
     /// The metrics that came from it.
     pub metrics: Vec<String>,
 }
 
-/// Why a text is not a run.
-#[derive(Debug)]
-pub enum ReadError {
-    /// Not JSON, cut short, or of another shape; the message has line and column.
-    Shape(serde_json::Error),
-    /// Written by another version of this program.
-    Schema(u32),
-}
-
-impl std::fmt::Display for ReadError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Shape(error) => write!(formatter, "not a run: {error}"),
-            Self::Schema(found) => write!(
-                formatter,
-                "run schema {found}, but this program reads {SCHEMA}: \
-                 measure again with `cargo xtask metrics`"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ReadError {}
-
 impl Run {
-    /// Reads the text of a `run.json`.
-    pub fn parse(text: &str) -> Result<Self, ReadError> {
-        #[derive(Deserialize)]
-        struct Probe {
-            schema: u32,
-        }
-        let probe: Probe = serde_json::from_str(text).map_err(ReadError::Shape)?;
-        if probe.schema != SCHEMA {
-            return Err(ReadError::Schema(probe.schema));
-        }
-        serde_json::from_str(text).map_err(ReadError::Shape)
-    }
-
     /// The text of a `run.json`, ending in a newline.
     pub fn to_text(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("a run is plain data");
@@ -250,8 +262,21 @@ impl Run {
         text
     }
 
-    /// The record of the metric called `name`.
-    pub fn record(&self, name: &str) -> Option<&Record> {
-        self.metrics.iter().find(|record| record.name == name)
+    /// The record of a metric.
+    pub fn record(&self, metric: &Metric) -> Option<&Record> {
+        self.metrics
+            .iter()
+            .find(|record| record.name == metric.name)
+    }
+
+    /// The rows of a metric, in the order of measuring.
+    pub fn samples_of<'a>(&'a self, metric: &Metric) -> impl Iterator<Item = &'a Sample> + use<'a> {
+        let name = metric.name;
+        self.samples.iter().filter(move |row| row.metric == name)
+    }
+
+    /// How many blocks of a metric count, and how many do not.
+    pub fn tally(&self, metric: &Metric) -> Tally {
+        Tally::of(self.samples_of(metric))
     }
 }

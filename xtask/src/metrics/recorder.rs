@@ -1,31 +1,36 @@
-//! The only way a tier reports a value. It refuses what cannot be true (a name that was not asked
-//! for, a number that is none) and saves `run.json` after each report, so that a killed run leaves
-//! a valid file of what it had.
+//! The only way a scenario reports a value. It refuses what cannot be true (a metric that was not
+//! asked for, a text for a number) and saves `run.json` after each report, so that a killed run
+//! leaves a valid file of what it had.
 //!
 //! Deliberately absent: measuring and judging.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde_json::Value as Json;
 
-use super::catalog::{self, Category, Kind, METRICS, Metric, Tier};
+use super::catalog::{self, METRICS, Metric, Tier};
 pub use super::model::Note;
-use super::model::{Git, Host, Outcome, Record, Run, SCHEMA, Subject, Value};
-use super::{stats, store};
+use super::model::{Arm, Binary, Git, Host, Outcome, Record, Run, SCHEMA, State};
+pub use super::stats::Histogram;
+use super::{estimate, store};
 use crate::interrupt;
 use unsaved::Unsaved;
 
+pub use entry::{At, Taken};
+pub use reading::{Measure, Missing, Reading, median, number};
 pub use unsaved::ends_the_run;
 
+mod entry;
+mod reading;
 mod unsaved;
 
 /// Owns the run while it goes on.
 pub struct Recorder {
     run: Run,
     path: PathBuf,
-    seed: u64,
 }
 
 /// What a run is begun with.
@@ -34,14 +39,18 @@ pub struct Start {
     pub tiers: Vec<Tier>,
     /// Few and short blocks.
     pub quick: bool,
-    /// Orders of slices and bootstrap resamples follow from it.
+    /// Orders of slices follow from it.
     pub seed: u64,
+    /// Limits of the rules, by name.
+    pub thresholds: BTreeMap<String, f64>,
     /// The machine.
     pub host: Host,
     /// The checkout.
     pub git: Git,
-    /// The binary under measurement.
-    pub subject: Subject,
+    /// What the metrics are of.
+    pub subject: Binary,
+    /// The same with its origin, and what it is compared with.
+    pub arms: Vec<Arm>,
 }
 
 impl Recorder {
@@ -53,75 +62,64 @@ impl Recorder {
         let now = seconds_now();
         let mut recorder = Self {
             path: path.to_path_buf(),
-            seed: start.seed,
             run: Run {
                 schema: SCHEMA,
+                rules: estimate::RULES,
+                thresholds: start.thresholds,
+                seed: start.seed,
+                looks: BTreeMap::new(),
+                arms: start.arms,
                 started: now,
                 finished: now,
                 complete: false,
                 quick: start.quick,
                 tiers: start.tiers.clone(),
                 host: start.host,
-                tools: std::collections::BTreeMap::new(),
+                tools: BTreeMap::new(),
                 git: start.git,
                 subject: start.subject,
-                settings: std::collections::BTreeMap::new(),
+                settings: BTreeMap::new(),
                 metrics: wanted.map(pending).collect(),
+                samples: Vec::new(),
+                distributions: Vec::new(),
+                raw: Vec::new(),
                 parts: Vec::new(),
             },
         };
-        recorder.setting("seed", start.seed.into());
         recorder.save()?;
         Ok(recorder)
     }
 
-    /// One block's value, in the base unit. Finite, and not negative except for `overhead/*`:
-    /// a difference of two measured values may be.
-    pub fn sample(&mut self, metric: &str, value: f64) -> anyhow::Result<()> {
-        let row = self.row(metric)?;
-        ensure!(
-            matches!(row.kind, Kind::Integer | Kind::Float),
-            "failed to record `{metric}`: a number for a metric whose values are {}",
-            row.unit.name()
-        );
-        ensure!(
-            value.is_finite(),
-            "failed to record `{metric}`: {value} is not a finite number"
-        );
-        ensure!(
-            value >= 0.0 || row.category == Category::Overhead,
-            "failed to record `{metric}`: {value} {} is negative",
-            row.unit.name()
-        );
-        let record = self.record(metric)?;
-        record.samples.push(value);
-        let median = stats::median(&record.samples).expect("one sample was just recorded");
-        record.outcome = Outcome::Measured {
-            value: number(row, median),
-            interval: None,
-        };
+    /// Takes what a block gave, and saves it. The value of each of its metrics follows from all
+    /// blocks that count so far.
+    ///
+    /// # Errors
+    /// A metric that was not asked for or that the catalogue lacks, or a value of the wrong kind: a
+    /// fault of the scenario. A number that cannot be true (NaN, below 0) is not measured.
+    pub fn block(&mut self, at: &At<'_>, taken: Taken) -> anyhow::Result<()> {
+        let metrics = taken.metrics();
+        for metric in &metrics {
+            self.check(metric)?;
+        }
+        taken.add_to(&mut self.run, at)?;
+        self.estimate(&metrics);
         self.save()
     }
 
-    /// The value of a text metric.
-    pub fn text(&mut self, metric: &str, value: &str) -> anyhow::Result<()> {
-        self.fixed(metric, Kind::Text, Value::Text(value.to_owned()))
-    }
-
-    /// The value of a truth metric.
-    pub fn boolean(&mut self, metric: &str, value: bool) -> anyhow::Result<()> {
-        self.fixed(metric, Kind::Boolean, Value::Boolean(value))
-    }
-
-    /// A block gave no sample: `why` it was void (wrong status, counter mismatch, dropped
-    /// iterations). Void is never 0.
-    pub fn void(&mut self, metric: &str, why: &str) -> anyhow::Result<()> {
-        self.record(metric)?.voids.push(why.to_owned());
+    /// Lets the noisy samples of these metrics count, for want of better ones.
+    pub fn count_noisy(&mut self, metrics: &[&'static Metric]) -> anyhow::Result<()> {
+        for row in &mut self.run.samples {
+            let among = metrics.iter().any(|metric| metric.name == row.metric);
+            if among && row.state == State::Noisy {
+                row.state = State::Counted;
+            }
+        }
+        self.estimate(metrics);
         self.save()
     }
 
     /// What a reader must know before quoting the value; the same note twice is kept once.
-    pub fn note(&mut self, metric: &str, note: Note) -> anyhow::Result<()> {
+    pub fn note(&mut self, metric: &Metric, note: Note) -> anyhow::Result<()> {
         let record = self.record(metric)?;
         if !record.notes.contains(&note) {
             record.notes.push(note);
@@ -129,8 +127,8 @@ impl Recorder {
         self.save()
     }
 
-    /// Raw data of a tool, kept with the metric. The same key again replaces it.
-    pub fn detail(&mut self, metric: &str, key: &str, value: Json) -> anyhow::Result<()> {
+    /// A figure of several blocks, kept with the metric. The same key again replaces it.
+    pub fn detail(&mut self, metric: &Metric, key: &str, value: Json) -> anyhow::Result<()> {
         self.record(metric)?.details.insert(key.to_owned(), value);
         self.save()
     }
@@ -140,18 +138,24 @@ impl Recorder {
         self.run.settings.insert(key.to_owned(), value);
     }
 
+    /// At how many blocks the samples of a scenario are looked at. Saved with the next report.
+    pub fn looks(&mut self, scenario: &str, blocks: Vec<usize>) {
+        self.run.looks.insert(scenario.to_owned(), blocks);
+    }
+
     /// The version of a tool that took part. Saved with the next report.
     pub fn tool(&mut self, name: &str, version: &str) {
         self.run.tools.insert(name.to_owned(), version.to_owned());
     }
 
     /// Not measured, and no fault of the run: `reason`, and the `hint` that would change it.
-    /// Refused once the metric has a sample.
-    pub fn skip(&mut self, metric: &str, reason: &str, hint: &str) -> anyhow::Result<()> {
+    /// Refused once the metric has a value.
+    pub fn skip(&mut self, metric: &Metric, reason: &str, hint: &str) -> anyhow::Result<()> {
         let record = self.record(metric)?;
         ensure!(
-            record.samples.is_empty(),
-            "failed to skip `{metric}`: it has samples already"
+            !matches!(record.outcome, Outcome::Measured { .. }),
+            "failed to skip `{}`: it has samples already",
+            metric.name
         );
         record.outcome = Outcome::Skipped {
             reason: reason.to_owned(),
@@ -165,7 +169,7 @@ impl Recorder {
     /// # Errors
     /// Also when the cause is an interruption, which is then passed on: what was cut off has not
     /// failed.
-    pub fn fail(&mut self, metric: &str, error: &anyhow::Error) -> anyhow::Result<()> {
+    pub fn fail(&mut self, metric: &Metric, error: &anyhow::Error) -> anyhow::Result<()> {
         if let Some(interrupted) = interrupt::cause(error) {
             return Err(interrupted.into());
         }
@@ -175,13 +179,24 @@ impl Recorder {
         self.save()
     }
 
-    /// Whether `metric` was asked for. A name that the catalogue lacks was not.
-    pub fn wants(&self, metric: &str) -> bool {
+    /// Ends with no value a metric that every block lacks: skipped, when there is a `hint` what would
+    /// change that.
+    pub fn give_up(&mut self, metric: &Metric, hint: Option<&str>) -> anyhow::Result<()> {
+        let why = estimate::unreported(&self.run, metric);
+        let why = why.unwrap_or_else(|| "no block was made".to_owned());
+        match hint {
+            Some(hint) => self.skip(metric, &why, hint),
+            None => self.fail(metric, &anyhow::Error::msg(why)),
+        }
+    }
+
+    /// Whether `metric` was asked for. One that the catalogue lacks was not.
+    pub fn wants(&self, metric: &Metric) -> bool {
         self.run.record(metric).is_some()
     }
 
     /// Whether `metric` was asked for and has no outcome yet.
-    pub fn pending(&self, metric: &str) -> bool {
+    pub fn pending(&self, metric: &Metric) -> bool {
         self.run
             .record(metric)
             .is_some_and(|record| record.outcome == Outcome::Pending)
@@ -189,7 +204,7 @@ impl Recorder {
 
     /// The seed that every random order follows from.
     pub fn seed(&self) -> u64 {
-        self.seed
+        self.run.seed
     }
 
     /// The run so far.
@@ -202,57 +217,68 @@ impl Recorder {
     /// is `complete`, and all is saved.
     pub fn finish(&mut self, complete: bool) -> anyhow::Result<&Run> {
         self.run.complete = complete;
-        for record in &mut self.run.metrics {
-            if let Outcome::Measured { interval, .. } = &mut record.outcome {
-                *interval = stats::median_interval(&record.samples, self.seed);
-            }
-            if record.outcome == Outcome::Pending
-                && let Some(why) = record.voids.last()
-            {
-                let blocks = record.voids.len();
-                let error = format!("every block was void ({blocks} of {blocks}); the last: {why}");
-                record.outcome = Outcome::Failed { error };
-            }
-            if record.outcome == Outcome::Pending && complete {
-                let error = "its tier reported nothing for it".to_owned();
-                record.outcome = Outcome::Failed { error };
+        for index in 0..self.run.metrics.len() {
+            let Some(metric) = catalog::find(&self.run.metrics[index].name) else {
+                continue;
+            };
+            let interval = estimate::interval(&self.run, metric);
+            let pooled = estimate::pooled(&self.run, metric);
+            let unreported = estimate::unreported(&self.run, metric);
+            let record = &mut self.run.metrics[index];
+            match &mut record.outcome {
+                Outcome::Measured {
+                    interval: found, ..
+                } => {
+                    *found = interval;
+                    record.pooled = pooled;
+                }
+                Outcome::Pending if complete || unreported.is_some() => {
+                    let error =
+                        unreported.unwrap_or_else(|| "its tier reported nothing for it".to_owned());
+                    record.outcome = Outcome::Failed { error };
+                }
+                _ => {}
             }
         }
         self.save()?;
         Ok(&self.run)
     }
 
-    fn fixed(&mut self, metric: &str, kind: Kind, value: Value) -> anyhow::Result<()> {
-        let row = self.row(metric)?;
-        ensure!(
-            row.kind == kind,
-            "failed to record `{metric}`: {value:?} for a metric whose unit is `{}`",
-            row.unit.name()
-        );
-        self.record(metric)?.outcome = Outcome::Measured {
-            value,
-            interval: None,
-        };
-        self.save()
+    /// The values of these metrics, from the samples that count. What has failed stays failed.
+    fn estimate(&mut self, metrics: &[&'static Metric]) {
+        for metric in metrics {
+            let Some(value) = estimate::value(&self.run, metric) else {
+                continue;
+            };
+            let mut records = self.run.metrics.iter_mut();
+            if let Some(record) = records.find(|record| record.name == metric.name)
+                && matches!(record.outcome, Outcome::Pending | Outcome::Measured { .. })
+            {
+                let interval = None;
+                record.outcome = Outcome::Measured { value, interval };
+            }
+        }
     }
 
-    fn row(&self, metric: &str) -> anyhow::Result<&'static Metric> {
-        let Some(row) = catalog::find(metric) else {
-            bail!("failed to record `{metric}`: the catalogue has no such metric");
-        };
+    fn check(&self, metric: &Metric) -> anyhow::Result<()> {
+        let name = metric.name;
+        ensure!(
+            catalog::find(name) == Some(metric),
+            "failed to record `{name}`: the catalogue has no such metric"
+        );
         ensure!(
             self.wants(metric),
-            "failed to record `{metric}`: tier {} was not asked for",
-            row.tier.number()
+            "failed to record `{name}`: tier {} was not asked for",
+            metric.tier.number()
         );
-        Ok(row)
+        Ok(())
     }
 
-    fn record(&mut self, metric: &str) -> anyhow::Result<&mut Record> {
-        self.row(metric)?;
-        let records = &mut self.run.metrics;
-        let record = records.iter_mut().find(|record| record.name == metric);
-        record.with_context(|| format!("failed to record `{metric}`: it has no record"))
+    fn record(&mut self, metric: &Metric) -> anyhow::Result<&mut Record> {
+        self.check(metric)?;
+        let mut records = self.run.metrics.iter_mut();
+        let record = records.find(|record| record.name == metric.name);
+        record.with_context(|| format!("failed to record `{}`: it has no record", metric.name))
     }
 
     fn save(&mut self) -> anyhow::Result<()> {
@@ -266,24 +292,9 @@ fn pending(metric: &Metric) -> Record {
         name: metric.name.to_owned(),
         unit: metric.unit.name().to_owned(),
         outcome: Outcome::Pending,
-        samples: Vec::new(),
-        voids: Vec::new(),
+        pooled: None,
         notes: Vec::new(),
-        details: std::collections::BTreeMap::new(),
-    }
-}
-
-/// A median in the number type of its metric.
-fn number(metric: &Metric, median: f64) -> Value {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "samples of whole metrics are not negative, and far below 2^64"
-    )]
-    let whole = median.round() as u64;
-    match metric.kind {
-        Kind::Integer => Value::Integer(whole),
-        Kind::Float | Kind::Text | Kind::Boolean => Value::Float(median),
+        details: BTreeMap::new(),
     }
 }
 
@@ -294,4 +305,4 @@ fn seconds_now() -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,11 +15,13 @@ pub mod instructions;
 pub mod latency;
 pub mod packed;
 pub mod reload;
+pub mod size;
 pub mod starts;
 pub mod throughput;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -28,8 +30,11 @@ use crate::tools::scratch::Scratch;
 use crate::tools::subject::{Setup, Upstream};
 use crate::tools::unavailable::Unavailable;
 
+use super::catalog::Metric;
 use super::context::Context;
 use super::recorder::{Recorder, ends_the_run};
+use super::subject::Subject;
+use bench::Bench;
 
 /// The configuration and the ten policies that are measured, as files.
 pub struct SubjectFiles {
@@ -61,10 +66,10 @@ impl SubjectFiles {
         Ok(files)
     }
 
-    /// What starts the measured proxy with them, in front of `upstream`.
-    pub fn setup(&self, context: &Context<'_>, upstream: &Upstream) -> Setup {
+    /// The command that starts a proxy with them, in front of `upstream`.
+    pub fn setup(&self, subject: &Subject, upstream: &Upstream) -> Setup {
         Setup {
-            binary: context.binary.clone(),
+            binary: subject.binary.clone(),
             config: self.config(),
             policy: self.policy(),
             upstream: upstream.url(),
@@ -85,6 +90,15 @@ impl SubjectFiles {
     pub fn policy(&self) -> PathBuf {
         self.folder.path().join("policies.cedar")
     }
+}
+
+/// Starts the subject once, to refuse what cannot be measured before anything is.
+pub fn probe(context: &Context<'_>, subject: &Subject) -> anyhow::Result<()> {
+    let files = SubjectFiles::write()?;
+    let started = Bench::start(context, subject, &files, Duration::ZERO);
+    started
+        .map(drop)
+        .context("the given binary cannot be measured")
 }
 
 /// k6; noted with the run.
@@ -114,10 +128,13 @@ pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
     seconds.sum()
 }
 
-/// `seconds`, when any of `metrics` is still wanted.
-pub fn seconds_if_wanted(metrics: &[&str], recorder: &Recorder, seconds: f64) -> f64 {
-    let wanted = metrics.iter().any(|metric| recorder.pending(metric));
-    if wanted { seconds } else { 0.0 }
+/// The names of metrics in a message.
+pub fn names(metrics: &[&'static Metric]) -> String {
+    let names: Vec<String> = metrics
+        .iter()
+        .map(|metric| format!("`{}`", metric.name))
+        .collect();
+    names.join(", ")
 }
 
 /// Runs `measure` if any of `metrics` is still wanted; its error becomes their outcome: skipped
@@ -126,12 +143,12 @@ pub fn seconds_if_wanted(metrics: &[&str], recorder: &Recorder, seconds: f64) ->
 pub fn attempt(
     context: &Context<'_>,
     recorder: &mut Recorder,
-    metrics: &[&str],
+    metrics: &[&'static Metric],
     measure: impl FnOnce(&mut Recorder) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let pending = |recorder: &Recorder| -> Vec<String> {
-        let names = metrics.iter().filter(|metric| recorder.pending(metric));
-        names.map(ToString::to_string).collect()
+    let pending = |recorder: &Recorder| -> Vec<&'static Metric> {
+        let metrics = metrics.iter().copied();
+        metrics.filter(|metric| recorder.pending(metric)).collect()
     };
     if pending(recorder).is_empty() {
         return Ok(());
@@ -144,15 +161,45 @@ pub fn attempt(
     }
     let left = pending(recorder);
     if !left.is_empty() {
-        let names = left.join("`, `");
-        let line = format!("warning: `{names}` could not be measured: {error:#}");
+        let line = format!("warning: {} could not be measured: {error:#}", names(&left));
         context.progress.line(&line);
     }
-    for metric in &left {
+    for metric in left {
         match error.downcast_ref::<Unavailable>() {
             Some(unavailable) => recorder.skip(metric, &unavailable.reason, unavailable.hint)?,
             None => recorder.fail(metric, &error)?,
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalog::METRICS;
+    use super::*;
+
+    #[test]
+    fn every_metric_of_the_catalogue_is_in_the_table_of_one_scenario() {
+        let mut names: Vec<&str> = [
+            approval::metrics(),
+            constrained::metrics(),
+            evaluation::metrics(),
+            idle::metrics(),
+            image::metrics(),
+            instructions::metrics(),
+            latency::metrics(),
+            reload::metrics(),
+            size::metrics(),
+            starts::metrics(),
+            throughput::metrics(),
+        ]
+        .iter()
+        .flatten()
+        .map(|metric| metric.name)
+        .collect();
+        names.sort_unstable();
+        let mut all: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+        all.sort_unstable();
+        assert_eq!(names, all);
+    }
 }

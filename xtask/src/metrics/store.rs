@@ -9,22 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::model::Run;
-
 /// Writes `text` to a temporary file beside `path` and renames it: a reader sees the old text or
 /// the new one, and a full disk keeps the old one.
 pub fn save(path: &Path, text: &str) -> anyhow::Result<()> {
     save_with(path, |file| file.write_all(text.as_bytes()))
-}
-
-/// Reads a `run.json`.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the judge of history asks for it")
-)]
-pub fn read_run(path: &Path) -> anyhow::Result<Run> {
-    let text = read(path)?;
-    Run::parse(&text).with_context(|| format!("failed to read `{}`", path.display()))
 }
 
 /// Reads a text file.

@@ -5,7 +5,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::exit::Exit;
+use catalog::*;
 use model::{Outcome, Value};
+use recorder::tests::sample;
 use report::fixture;
 
 fn recorder(tiers: &[Tier]) -> (TempDir, Recorder) {
@@ -23,19 +25,19 @@ fn a_tier_that_ends_early_fails_what_it_had_not_reported_and_the_next_goes_on() 
         &mut recorder,
         |tier, recorder| match tier {
             Tier::One => {
-                recorder.sample("binary/size", 1e6)?;
+                sample(recorder, &BINARY_SIZE, 1e6)?;
                 Err(anyhow!("k6 is not there"))
             }
-            _ => recorder.sample("latency/p99", 9.0),
+            _ => sample(recorder, &LATENCY_P99, 9.0),
         },
     );
     assert_eq!(interrupted.unwrap(), None);
     let run = recorder.finish(true).unwrap();
-    let outcome = |name| &run.record(name).unwrap().outcome;
-    assert!(matches!(outcome("binary/size"), Outcome::Measured { .. }));
-    assert!(matches!(outcome("latency/p99"), Outcome::Measured { .. }));
+    let outcome = |metric: &Metric| &run.record(metric).unwrap().outcome;
+    assert!(matches!(outcome(&BINARY_SIZE), Outcome::Measured { .. }));
+    assert!(matches!(outcome(&LATENCY_P99), Outcome::Measured { .. }));
     let error = "tier 1 ended early: k6 is not there".to_owned();
-    assert_eq!(*outcome("latency/p50"), Outcome::Failed { error });
+    assert_eq!(*outcome(&LATENCY_P50), Outcome::Failed { error });
 }
 
 #[test]
@@ -45,7 +47,7 @@ fn an_interruption_ends_all_and_keeps_what_there_is() {
     let mut tiers = Vec::new();
     let interrupted = collect(&[Tier::One, Tier::Two], &mut recorder, |tier, recorder| {
         tiers.push(tier);
-        recorder.sample("latency/p50", 2.0)?;
+        sample(recorder, &LATENCY_P50, 2.0)?;
         Err(anyhow!(signal).context("failed to measure"))
     });
     assert_eq!(interrupted.unwrap(), Some(signal));
@@ -59,15 +61,15 @@ fn an_interruption_ends_all_and_keeps_what_there_is() {
     let exit = report(&flags, &outputs, &mut recorder, Some(signal), |_| ()).unwrap();
     assert_eq!(exit.code(), 143);
     assert!(!array.exists(), "an array cannot say that it is not whole");
-    let run = store::read_run(&outputs.run).unwrap();
+    let run = model::Run::parse(&store::read(&outputs.run).unwrap()).unwrap();
     assert!(!run.complete);
-    assert_eq!(run.record("latency/p50").unwrap().samples, [2.0]);
+    assert_eq!(run.tally(&LATENCY_P50).counted, 1);
 }
 
 #[test]
 fn a_finished_run_leaves_both_files_and_prints_table_or_json() {
     let (directory, mut recorder) = recorder(&[Tier::One]);
-    recorder.sample("latency/p50", 2.0).unwrap();
+    sample(&mut recorder, &LATENCY_P50, 2.0).unwrap();
     let array = directory.path().join("sub/bench_metrics.json");
     let outputs = Outputs {
         run: directory.path().join("run.json"),
@@ -119,21 +121,16 @@ fn the_exit_code_follows_from_the_run() {
 #[test]
 fn strict_forgives_a_skipped_extra_and_nothing_else() {
     let mut run = fixture::run(&[Tier::Two]);
-    let names: Vec<String> = run
-        .metrics
-        .iter()
-        .map(|record| record.name.clone())
-        .collect();
-    for name in &names {
-        fixture::set(&mut run, name, Value::Float(1.0), None);
+    for metric in catalog::of_tier(Tier::Two) {
+        fixture::set(&mut run, metric, Value::Float(1.0), None);
     }
     let skipped = Outcome::Skipped {
         reason: String::new(),
         hint: String::new(),
     };
-    fixture::record(&mut run, "instructions/policy_eval").outcome = skipped.clone();
+    fixture::record(&mut run, &INSTRUCTIONS_POLICY_EVAL).outcome = skipped.clone();
     assert_eq!(ending::of(&run, true, false).code(), 0);
-    fixture::record(&mut run, "latency/p99").outcome = skipped;
+    fixture::record(&mut run, &LATENCY_P99).outcome = skipped;
     assert_eq!(ending::of(&run, true, false).code(), 2);
 }
 

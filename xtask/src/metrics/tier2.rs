@@ -3,13 +3,18 @@
 use super::context::Context;
 use super::recorder::Recorder;
 use super::scenario::{constrained, evaluation, idle, instructions, latency, starts};
+use super::subject::Subject;
 
 /// Measures what the recorder wants of this tier.
-pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    starts::collect(context, recorder)?;
-    idle::collect(context, recorder)?;
-    latency::collect(context, recorder)?;
-    evaluation::collect(context, recorder)?;
-    instructions::collect(context, recorder)?;
-    constrained::collect(context, recorder)
+pub fn collect(
+    context: &Context<'_>,
+    subject: &Subject,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
+    starts::collect(context, subject, recorder)?;
+    idle::collect(context, subject, recorder)?;
+    latency::collect(context, subject, recorder)?;
+    evaluation::collect(context, subject, recorder)?;
+    instructions::collect(context, subject, recorder)?;
+    constrained::collect(context, subject, recorder)
 }

@@ -3,13 +3,18 @@
 use super::context::Context;
 use super::recorder::Recorder;
 use super::scenario::{approval, evaluation, image, latency, reload, starts};
+use super::subject::Subject;
 
 /// Measures what the recorder wants of this tier.
-pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    starts::collect(context, recorder)?;
-    latency::collect(context, recorder)?;
-    reload::collect(context, recorder)?;
-    evaluation::collect(context, recorder)?;
-    image::collect(context, recorder)?;
-    approval::collect(context, recorder)
+pub fn collect(
+    context: &Context<'_>,
+    subject: &Subject,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
+    starts::collect(context, subject, recorder)?;
+    latency::collect(context, subject, recorder)?;
+    reload::collect(context, subject, recorder)?;
+    evaluation::collect(context, subject, recorder)?;
+    image::collect(context, subject, recorder)?;
+    approval::collect(context, subject, recorder)
 }

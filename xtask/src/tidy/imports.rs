@@ -51,6 +51,7 @@ const PURE: &[&str] = &[
     "catalog",
     "model",
     "stats",
+    "estimate",
     "judge",
     "report",
     "ending",
@@ -66,7 +67,7 @@ const IMPURE: &[&str] = &[
 ];
 
 /// What the tiers, and the scenarios that they share, may use within xtask.
-const FOR_TIERS: &[&str] = &["catalog", "recorder", "context", "scenario"];
+const FOR_TIERS: &[&str] = &["catalog", "recorder", "context", "scenario", "subject"];
 const METRICS: &str = "xtask/src/metrics/";
 
 /// Files of the fuzz crate that judge the product, and so must share no code with it.

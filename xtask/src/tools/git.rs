@@ -16,6 +16,8 @@ const ASK: Duration = Duration::from_secs(30);
 pub struct Commit {
     /// Its name, in full.
     pub revision: String,
+    /// The name of its first parent; none of the first commit, and where the history is cut off.
+    pub parent: Option<String>,
     /// When it was made.
     pub time: SystemTime,
     /// Whether a tracked file of the workspace differs from it. Untracked files do not count: a run
@@ -29,9 +31,16 @@ pub fn commit(workspace: &Path) -> Option<Commit> {
     ask(workspace, &["ls-files", "--error-unmatch", "Cargo.toml"])?;
     let head = ask(
         workspace,
-        &["rev-list", "--max-count=1", "--timestamp", "HEAD"],
+        &[
+            "rev-list",
+            "--max-count=1",
+            "--timestamp",
+            "--parents",
+            "HEAD",
+        ],
     )?;
-    let (seconds, revision) = head.trim().split_once(' ')?;
+    let mut words = head.split_whitespace();
+    let (seconds, revision) = (words.next()?, words.next()?);
     // Also of a workspace whose state cannot be told it must not be said that it is clean.
     let changes = ask(
         workspace,
@@ -39,6 +48,7 @@ pub fn commit(workspace: &Path) -> Option<Commit> {
     );
     Some(Commit {
         revision: revision.to_owned(),
+        parent: words.next().map(str::to_owned),
         time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.parse().ok()?),
         dirty: changes.is_none_or(|changes| !changes.is_empty()),
     })

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::process::{Child, Launch};
 use super::scratch::Scratch;
 
-pub use summary::{Summary, Trend};
+pub use summary::Summary;
 
 /// What all scripts import, and the message that it sends.
 const CALL_SCRIPT: &str = include_str!("../../k6/call.js");

@@ -3,11 +3,13 @@
 //! Only readings and their differences. On other systems every reading is an error that
 //! says so; there is no estimate in its place.
 
+mod identity;
 mod sampler;
 mod system;
 
 use anyhow::Context as _;
 
+pub use identity::{check_program, command_line};
 pub use sampler::{Sampler, Trace};
 
 /// Resident memory of a process now (`VmRSS`), in bytes.

@@ -51,7 +51,7 @@ fn notation(metric: &Metric) -> String {
 fn the_requirement_s_tables_are_the_catalogue() {
     let ours: BTreeSet<Written> = METRICS
         .iter()
-        .filter(|metric| !metric.extra)
+        .filter(|metric| !metric.extra())
         .map(|metric| {
             let [id, name, unit] = [metric.id, metric.name, metric.unit.name()].map(str::to_owned);
             (metric.tier.number(), id, name, unit, notation(metric))
@@ -78,7 +78,7 @@ fn the_example_array_has_our_names_units_types_and_order() {
             number if number.is_u64() => Kind::Integer,
             _ => Kind::Float,
         };
-        assert_eq!(kind, metric.kind, "{name}");
+        assert_eq!(kind, metric.kind(), "{name}");
         positions.push(METRICS.iter().position(|other| other.name == name).unwrap());
     }
     assert!(
@@ -94,13 +94,16 @@ fn ids_and_names_are_unique_and_well_formed() {
     assert_eq!((ids.len(), names.len()), (METRICS.len(), METRICS.len()));
     for metric in METRICS {
         let (category, rest) = metric.name.split_once('/').unwrap();
-        let prefix = format!("{:?}", metric.category).to_lowercase();
-        assert_eq!(category, prefix, "{}", metric.name);
+        assert_eq!(category, metric.category());
         assert!(
             rest.chars()
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         );
-        assert_eq!(metric.extra, metric.id.starts_with("X-"), "{}", metric.name);
+        assert!(
+            metric
+                .id
+                .starts_with(if metric.extra() { "X-" } else { "M-" })
+        );
         assert!(
             !metric.method.is_empty() && !metric.method.contains('\n'),
             "{}",
@@ -110,27 +113,18 @@ fn ids_and_names_are_unique_and_well_formed() {
 }
 
 #[test]
-fn direction_target_and_kind_agree() {
+fn targets_fit_the_values_and_only_extras_have_none() {
     for metric in METRICS {
         let name = metric.name;
-        match metric.target {
-            Target::Below(_) | Target::AtMost(_) => {
-                assert_eq!(metric.better, Better::Lower, "{name}");
+        let fits = match metric.target {
+            Target::Below(_) | Target::AtMost(_) | Target::Above(_) => {
+                matches!(metric.kind(), Kind::Integer | Kind::Float)
             }
-            Target::Above(_) => assert_eq!(metric.better, Better::Higher, "{name}"),
-            Target::Text(_) => {
-                assert_eq!((metric.better, metric.kind), (Better::Equal, Kind::Text));
-            }
-            Target::Boolean(_) => {
-                assert_eq!((metric.better, metric.kind), (Better::Equal, Kind::Boolean));
-            }
-            Target::None => assert!(metric.extra, "{name} has no target"),
-        }
-        let whole = matches!(
-            metric.unit,
-            Unit::Bytes | Unit::Count | Unit::RequestsPerSecond
-        );
-        assert_eq!(whole, metric.kind == Kind::Integer, "{name}");
+            Target::Text(_) => metric.kind() == Kind::Text,
+            Target::Boolean(_) => metric.kind() == Kind::Boolean,
+            Target::None => metric.extra(),
+        };
+        assert!(fits, "{name}");
     }
 }
 
@@ -138,6 +132,6 @@ fn direction_target_and_kind_agree() {
 fn a_tier_is_one_of_three() {
     assert_eq!(Tier::try_from(2), Ok(Tier::Two));
     assert!(Tier::try_from(4).unwrap_err().contains("no tier 4"));
-    let counts = Tier::ALL.map(|tier| of_tier(tier).filter(|metric| !metric.extra).count());
+    let counts = Tier::ALL.map(|tier| of_tier(tier).filter(|metric| !metric.extra()).count());
     assert_eq!(counts, [7, 9, 10]);
 }

@@ -87,11 +87,11 @@ fn more_than_three_percent_of_steal_is_noisy() {
             psi_some_percent: None,
             load: None,
         }
-        .noisy()
+        .noise()
     };
-    assert!(pressure(Some(3.1)));
-    assert!(!pressure(Some(3.0)));
-    assert!(!pressure(None));
+    assert!(pressure(Some(3.1)).unwrap().contains("3.1 %"));
+    assert_eq!(pressure(Some(3.0)), None);
+    assert_eq!(pressure(None), None);
 }
 
 #[test]

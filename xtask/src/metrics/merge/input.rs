@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, Error, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::metrics::catalog::{self, Category, Kind, Metric};
-use crate::metrics::model::{Outcome, Run, Value};
+use crate::metrics::catalog::{Kind, Metric};
+use crate::metrics::model::{Run, Value, check_kind, describe, known};
 use crate::metrics::store;
 
 /// A file to merge.
@@ -39,13 +39,6 @@ pub fn parse(text: &str) -> anyhow::Result<Input> {
         Some('[') => parse_array(text).map(Input::Array),
         Some('{') => {
             let run = Run::parse(text)?;
-            run.metrics.iter().try_for_each(|record| {
-                let metric = known(&record.name)?;
-                match &record.outcome {
-                    Outcome::Measured { value, .. } => check_kind(metric, value),
-                    _ => Ok(()),
-                }
-            })?;
             Ok(Input::Run(Box::new(run)))
         }
         Some(_) => bail!("neither a run ({{…}}) nor an array of results ([…]): line 1 column 1"),
@@ -62,14 +55,14 @@ fn parse_array(text: &str) -> anyhow::Result<Vec<(&'static Metric, Value)>> {
 }
 
 fn parse_entry(entry: &Entry) -> anyhow::Result<(&'static Metric, Value)> {
-    let metric = known(&entry.name)?;
+    let metric = known(&entry.name).map_err(Error::msg)?;
     let unit = metric.unit.name();
     ensure!(
         entry.unit == unit,
         "the unit is `{}`, but must be `{unit}`",
         entry.unit
     );
-    let value = match (metric.kind, &entry.value) {
+    let value = match (metric.kind(), &entry.value) {
         (Kind::Integer, Json::Number(number)) => number.as_u64().map(Value::Integer),
         (Kind::Float, Json::Number(number)) => number.as_f64().map(Value::Float),
         (Kind::Text, Json::String(text)) => Some(Value::Text(text.clone())),
@@ -80,42 +73,9 @@ fn parse_entry(entry: &Entry) -> anyhow::Result<(&'static Metric, Value)> {
         bail!(
             "the value is {}, but must be {}",
             entry.value,
-            describe(metric.kind)
+            describe(metric.kind())
         );
     };
-    check_kind(metric, &value)?;
+    check_kind(metric, &value).map_err(Error::msg)?;
     Ok((metric, value))
-}
-
-fn known(name: &str) -> anyhow::Result<&'static Metric> {
-    catalog::find(name).with_context(|| {
-        format!("there is no metric `{name}`: `cargo xtask metrics list` prints those there are")
-    })
-}
-
-fn check_kind(metric: &Metric, value: &Value) -> anyhow::Result<()> {
-    let fits = match value {
-        Value::Integer(_) => metric.kind == Kind::Integer,
-        Value::Float(number) => {
-            metric.kind == Kind::Float && (*number >= 0.0 || metric.category == Category::Overhead)
-        }
-        Value::Text(_) => metric.kind == Kind::Text,
-        Value::Boolean(_) => metric.kind == Kind::Boolean,
-    };
-    let wanted = describe(metric.kind);
-    ensure!(
-        fits,
-        "the value of `{}` is {value:?}, but must be {wanted}",
-        metric.name
-    );
-    Ok(())
-}
-
-fn describe(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Integer => "a whole number of 0 or more",
-        Kind::Float => "a number (negative only for an overhead)",
-        Kind::Text => "a string",
-        Kind::Boolean => "true or false",
-    }
 }

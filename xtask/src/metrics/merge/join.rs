@@ -7,7 +7,7 @@ use anyhow::{bail, ensure};
 
 use super::input::Input;
 use crate::metrics::catalog::{METRICS, Metric};
-use crate::metrics::model::{Host, Note, Outcome, Part, Record, Run, Value};
+use crate::metrics::model::{Git, Host, Note, Outcome, Part, Record, Run, Sample, Value};
 
 /// A value, and the file that has it.
 #[derive(Debug)]
@@ -95,6 +95,13 @@ fn check_same(
         revision(first),
         revision(run)
     );
+    ensure!(
+        first.subject.sha256 == run.subject.sha256 || is_one_commit(first, run),
+        "`{first_file}` measured the binary {} and `{file}` {}, and no commit makes them one version: \
+         merge outputs of one binary",
+        short(first),
+        short(run)
+    );
     let differences = differences(&first.host, &run.host);
     ensure!(
         differences.is_empty() || across_hosts,
@@ -104,12 +111,44 @@ fn check_same(
     Ok(())
 }
 
+/// Whether both measured what was built from the same commit, without changes. What a checkout has is
+/// no evidence of a binary that was given.
+fn is_one_commit(left: &Run, right: &Run) -> bool {
+    fn commit(run: &Run) -> Option<&String> {
+        let built_from = run.arms.first()?.revision.as_ref();
+        built_from.filter(|commit| !run.git.dirty && run.git.revision.as_ref() == Some(*commit))
+    }
+    commit(left).is_some() && commit(left) == commit(right)
+}
+
+fn short(run: &Run) -> &str {
+    let hash = &run.subject.sha256;
+    hash.get(..12).unwrap_or(hash)
+}
+
+/// Files that measured another build of the first one's commit: two machines rarely build the same
+/// bytes.
+pub fn other_builds(inputs: &[(String, Input)]) -> Vec<&str> {
+    let mut runs = inputs.iter().filter_map(|(file, input)| match input {
+        Input::Run(run) => Some((file.as_str(), run)),
+        Input::Array(_) => None,
+    });
+    let Some((_, first)) = runs.next() else {
+        return Vec::new();
+    };
+    let others = runs.filter(|(_, run)| run.subject.sha256 != first.subject.sha256);
+    others.map(|(file, _)| file).collect()
+}
+
 fn joined(first: &Run, runs: &[(&str, &Run)]) -> Run {
     let all = || runs.iter().map(|(_, run)| *run);
     let mut tiers: Vec<_> = all().flat_map(|run| run.tiers.clone()).collect();
     tiers.sort_unstable();
     tiers.dedup();
+    let (metrics, samples) = chosen(first, runs);
     Run {
+        thresholds: agreed(all().map(|run| &run.thresholds)),
+        looks: agreed(all().map(|run| &run.looks)),
         started: all().map(|run| run.started).min().unwrap_or(first.started),
         finished: all()
             .map(|run| run.finished)
@@ -118,15 +157,15 @@ fn joined(first: &Run, runs: &[(&str, &Run)]) -> Run {
         complete: all().all(|run| run.complete),
         tiers,
         tools: agreed(all().map(|run| &run.tools)),
-        git: crate::metrics::model::Git {
+        git: Git {
             dirty: all().any(|run| run.git.dirty),
             ..first.git.clone()
         },
         settings: agreed(all().map(|run| &run.settings)),
-        metrics: METRICS
-            .iter()
-            .filter_map(|metric| best_record(first, runs, metric))
-            .collect(),
+        metrics,
+        samples,
+        distributions: rows(runs, |run| &run.distributions, |row| &mut row.session),
+        raw: rows(runs, |run| &run.raw, |row| &mut row.session),
         parts: runs
             .iter()
             .flat_map(|(file, run)| parts(file, run))
@@ -135,33 +174,76 @@ fn joined(first: &Run, runs: &[(&str, &Run)]) -> Run {
     }
 }
 
-/// The record that says most: a value before a failure before a skip. What the others said is
-/// noted, so that a failure is not lost.
-fn best_record(first: &Run, runs: &[(&str, &Run)], metric: &Metric) -> Option<Record> {
+/// The record of each metric that says most, and the rows of the run that it is from.
+fn chosen(first: &Run, runs: &[(&str, &Run)]) -> (Vec<Record>, Vec<Sample>) {
+    let mut records = Vec::new();
+    let mut samples = Vec::new();
+    for metric in METRICS {
+        let Some((from, record)) = best_record(first, runs, metric) else {
+            continue;
+        };
+        records.push(record);
+        let of_run = |run: &Run| run.samples_of(metric).cloned().collect();
+        let offset = offset(runs, from);
+        samples.extend(moved(of_run(runs[from].1), offset, |row| &mut row.session));
+    }
+    (records, samples)
+}
+
+/// All rows of a table of all runs.
+fn rows<R: Clone>(
+    runs: &[(&str, &Run)],
+    table: impl Fn(&Run) -> &Vec<R>,
+    session: fn(&mut R) -> &mut usize,
+) -> Vec<R> {
+    let all = runs.iter().enumerate();
+    let moved =
+        all.flat_map(|(index, (_, run))| moved(table(run).clone(), offset(runs, index), session));
+    moved.collect()
+}
+
+/// The session of a run's first part: the number of parts before it.
+fn offset(runs: &[(&str, &Run)], index: usize) -> usize {
+    let before = runs[..index].iter();
+    before.map(|(_, run)| run.parts.len().max(1)).sum()
+}
+
+fn moved<R>(mut rows: Vec<R>, offset: usize, session: fn(&mut R) -> &mut usize) -> Vec<R> {
+    for row in &mut rows {
+        let session = session(row);
+        *session = session.saturating_add(offset);
+    }
+    rows
+}
+
+/// The record that says most, and the index of its run: a value before a failure before a skip. What
+/// the others said is noted, so that a failure is not lost.
+fn best_record(first: &Run, runs: &[(&str, &Run)], metric: &Metric) -> Option<(usize, Record)> {
     let rank = |record: &Record| match record.outcome {
         Outcome::Measured { .. } => 0,
         Outcome::Failed { .. } => 1,
         Outcome::Skipped { .. } => 2,
         Outcome::Pending => 3,
     };
-    let mut records: Vec<(&str, &Run, &Record)> = runs
-        .iter()
-        .filter_map(|(file, run)| Some((*file, *run, run.record(metric.name)?)))
+    let all = runs.iter().enumerate();
+    let mut records: Vec<(usize, &Record)> = all
+        .filter_map(|(index, (_, run))| Some((index, run.record(metric)?)))
         .collect();
-    records.sort_by_key(|(_, _, record)| rank(record));
-    let ((_, run, best), others) = records.split_first()?;
+    records.sort_by_key(|(_, record)| rank(record));
+    let ((from, best), others) = records.split_first()?;
     let mut record = (*best).clone();
-    if run.host != first.host && !record.notes.contains(&Note::OtherHost) {
+    if runs[*from].1.host != first.host && !record.notes.contains(&Note::OtherHost) {
         record.notes.push(Note::OtherHost);
     }
-    for (file, _, other) in others {
+    for (index, other) in others {
+        let file = runs[*index].0;
         if let Outcome::Failed { error } = &other.outcome {
             record
                 .notes
                 .push(Note::Text(format!("failed in `{file}`: {error}")));
         }
     }
-    Some(record)
+    Some((*from, record))
 }
 
 /// A merged run keeps the parts it was made of; any other is a part itself.

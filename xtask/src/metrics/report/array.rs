@@ -1,7 +1,7 @@
 //! `bench_metrics.json`: the flat array of the requirement's §8.1, and nothing beside it. Names,
 //! units and number types are the catalogue's; only what was measured is in it.
 //!
-//! Deliberately absent: the two extras and any mark of the run (quick, noisy, host). The format
+//! Deliberately absent: the extras and any mark of the run (quick, noisy, host). The format
 //! has no place for them; they are in `run.json`.
 
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub fn render(run: &Run) -> String {
 /// The array of these values, one entry a line as in the requirement, ending in a newline.
 pub fn render_values<'a>(values: impl Iterator<Item = (&'static Metric, &'a Value)>) -> String {
     let entries: Vec<String> = values
-        .filter(|(metric, _)| !metric.extra)
+        .filter(|(metric, _)| !metric.extra())
         .map(|(metric, value)| Entry {
             name: metric.name,
             value,

@@ -56,7 +56,7 @@ fn entry(metric: &Metric) -> Entry {
         unit: metric.unit.name(),
         target: condition(metric.target),
         tier: metric.tier.number(),
-        extra: metric.extra,
+        extra: metric.extra(),
         method: metric.method,
     }
 }

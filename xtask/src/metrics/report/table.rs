@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::{number, rows};
 use crate::metrics::catalog::{Metric, Tier};
 use crate::metrics::judge::{self, TargetVerdict};
-use crate::metrics::model::{Note, Outcome, Record, Run};
+use crate::metrics::model::{Note, Outcome, Record, Run, Tally, Value};
 
 const HEADER: [&str; 7] = [
     "metric",
@@ -24,7 +24,7 @@ pub fn render(run: &Run) -> String {
     let mut table = empty(&HEADER);
     for tier in Tier::ALL {
         for (metric, record) in rows(run).filter(|(metric, _)| metric.tier == tier) {
-            table.add_row(line(metric, record));
+            table.add_row(line(run, metric, record));
         }
     }
     for column in [1, 2, 5] {
@@ -78,7 +78,7 @@ fn headline(run: &Run) -> String {
     )
 }
 
-fn line(metric: &Metric, record: &Record) -> [String; 7] {
+fn line(run: &Run, metric: &Metric, record: &Record) -> [String; 7] {
     let (value, interval) = figures(metric, record);
     let verdict = match judge::target(metric, record) {
         TargetVerdict::Met => "met",
@@ -96,8 +96,8 @@ fn line(metric: &Metric, record: &Record) -> [String; 7] {
         interval,
         target,
         verdict.to_owned(),
-        samples(record),
-        notes(record),
+        samples(run.tally(metric)),
+        notes(metric, record),
     ]
 }
 
@@ -121,21 +121,36 @@ fn figures(metric: &Metric, record: &Record) -> (String, String) {
     }
 }
 
-fn samples(record: &Record) -> String {
-    match (record.samples.len(), record.voids.len()) {
-        (0, 0) => String::new(),
-        (count, 0) => count.to_string(),
-        (count, voids) => format!("{count}, {voids} void"),
+fn samples(tally: Tally) -> String {
+    if tally == Tally::default() {
+        return String::new();
     }
+    let others = [
+        (tally.noisy, "noisy"),
+        (tally.void, "void"),
+        (tally.unmeasured, "unread"),
+    ];
+    let others = others.iter().filter(|(count, _)| *count > 0);
+    others.fold(tally.counted.to_string(), |text, (count, state)| {
+        format!("{text}, {count} {state}")
+    })
 }
 
-fn notes(record: &Record) -> String {
-    let notes: Vec<&str> = record.notes.iter().map(describe).collect();
-    notes.join("; ")
+fn notes(metric: &Metric, record: &Record) -> String {
+    let pooled = record.pooled.map(|pooled| {
+        let value = number::value(metric.unit, &Value::Float(pooled.value));
+        format!("{value} over all {} calls", pooled.n)
+    });
+    let notes = record.notes.iter().map(describe).map(str::to_owned);
+    pooled
+        .into_iter()
+        .chain(notes)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// A note in words.
-pub(super) fn describe(note: &Note) -> &str {
+fn describe(note: &Note) -> &str {
     match note {
         Note::Noisy => "noisy",
         Note::GeneratorBound => "generator bound",

@@ -3,8 +3,8 @@
 use expect_test::expect;
 
 use super::{array, fixture, list, table, warnings};
-use crate::metrics::catalog::{METRICS, Tier};
-use crate::metrics::model::{Run, Value};
+use crate::metrics::catalog::{self, CPU_US_PER_REQUEST, LATENCY_P50, METRICS, Tier};
+use crate::metrics::model::Value;
 
 #[test]
 fn the_table_tells_value_target_and_verdict() {
@@ -68,7 +68,7 @@ fn the_array_has_what_was_measured_and_no_extra() {
 #[test]
 fn a_float_that_happens_to_be_whole_stays_a_float() {
     let mut run = fixture::run(&[Tier::One]);
-    fixture::set(&mut run, "latency/p50", Value::Float(2.0), None);
+    fixture::set(&mut run, &LATENCY_P50, Value::Float(2.0), None);
     assert!(array::render(&run).contains(r#""value":2.0"#));
 }
 
@@ -79,9 +79,10 @@ fn the_requirement_s_own_example_is_reproduced() {
     let mut run = fixture::run(&Tier::ALL);
     for entry in &example {
         let value: Value = serde_json::from_value(entry["value"].clone()).unwrap();
-        fixture::set(&mut run, entry["name"].as_str().unwrap(), value, None);
+        let metric = catalog::find(entry["name"].as_str().unwrap()).unwrap();
+        fixture::set(&mut run, metric, value, None);
     }
-    fixture::set(&mut run, "cpu/us_per_request", Value::Float(60.0), None);
+    fixture::set(&mut run, &CPU_US_PER_REQUEST, Value::Float(60.0), None);
     let ours: Vec<serde_json::Value> = serde_json::from_str(&array::render(&run)).unwrap();
     assert_eq!(ours, example);
 }
@@ -119,25 +120,4 @@ fn the_catalogue_is_printed_whole() {
         json[0]["target"],
         serde_json::json!({"operator": "<", "value": 15e6})
     );
-}
-
-#[test]
-fn a_run_survives_its_file() {
-    let run = fixture::mixed();
-    assert_eq!(Run::parse(&run.to_text()).unwrap(), run);
-}
-
-#[test]
-fn another_schema_and_a_torn_file_are_refused_in_words() {
-    let text = fixture::mixed().to_text();
-    let message = |text: &str| Run::parse(text).unwrap_err().to_string();
-    let older = text.replacen("\"schema\": 1", "\"schema\": 0", 1);
-    assert_eq!(
-        message(&older),
-        "run schema 0, but this program reads 1: measure again with `cargo xtask metrics`"
-    );
-    let torn = message(&text[..text.len() / 2]);
-    assert!(torn.starts_with("not a run: EOF while parsing"), "{torn}");
-    assert!(torn.contains("line "), "{torn}");
-    assert!(message("{}").contains("missing field `schema`"));
 }

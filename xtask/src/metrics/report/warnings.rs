@@ -1,13 +1,14 @@
 //! What a reader of the table must be told on stderr: what happened, why, and what to do.
 
 use super::rows;
-use crate::metrics::model::{Note, Outcome, Record, Run};
+use crate::metrics::catalog::Metric;
+use crate::metrics::model::{Note, Outcome, Record, Run, State};
 
 /// One warning per reason, the metrics it concerns together. Empty when all went well.
 pub fn render(run: &Run) -> String {
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for (metric, record) in rows(run) {
-        for text in of_record(record) {
+        for text in of_metric(run, metric, record) {
             match groups.iter_mut().find(|group| group.0 == text) {
                 Some(group) => group.1.push(metric.name),
                 None => groups.push((text, vec![metric.name])),
@@ -20,7 +21,7 @@ pub fn render(run: &Run) -> String {
     })
 }
 
-fn of_record(record: &Record) -> Vec<String> {
+fn of_metric(run: &Run, metric: &Metric, record: &Record) -> Vec<String> {
     let mut texts = Vec::new();
     match &record.outcome {
         Outcome::Measured { .. } => {}
@@ -34,11 +35,15 @@ fn of_record(record: &Record) -> Vec<String> {
         }
     }
     let measured = matches!(record.outcome, Outcome::Measured { .. });
-    if let (true, Some(why)) = (measured, record.voids.last()) {
-        let voids = record.voids.len();
-        texts.push(format!(
-            "void samples, not counted: {voids}; the last: {why}"
-        ));
+    for (state, name) in [(State::Void, "void"), (State::Unmeasured, "unread")] {
+        let rows = run.samples_of(metric).filter(|row| row.state == state);
+        if let (true, Some((number, row))) = (measured, rows.enumerate().last()) {
+            let why = row.reason.as_deref().unwrap_or("unknown");
+            texts.push(format!(
+                "{name} samples, not counted: {}; the last: {why}",
+                number + 1
+            ));
+        }
     }
     texts.extend(record.notes.iter().filter_map(|note| {
         match note {

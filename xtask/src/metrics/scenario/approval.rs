@@ -8,14 +8,17 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
+use super::super::catalog::{APPROVAL_OVERHEAD, Metric};
 use super::super::context::Context;
-use super::super::recorder::Recorder;
-use super::block::{self, Block, Plan};
+use super::super::recorder::{Recorder, median};
+use super::super::subject::Subject;
+use super::block::{self, Block, Figure, Measured, Plan};
 use super::{SubjectFiles, attempt};
 use crate::interrupt;
 use crate::tools::subject::{Proxy, SLACK_TOKEN, Slack, Upstream};
 
-const METRIC: &str = "approval/overhead";
+/// Milliseconds of the calls of one process.
+const FIGURES: &[Figure<Vec<f64>>] = &[(&APPROVAL_OVERHEAD, |times| median(times))];
 const TOOL: &str = "approvedtool";
 /// Calls of one process, the first of which finds everything cold.
 const CALLS: usize = 5;
@@ -29,25 +32,35 @@ const POLL: Duration = Duration::from_millis(5);
 /// How far the two clocks may run apart during one call.
 const CLOCK_DRIFT_MAX: Duration = Duration::from_millis(1);
 
+/// What it reports.
+pub fn metrics() -> Vec<&'static Metric> {
+    block::metrics(FIGURES)
+}
+
 /// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
-    plan(quick).seconds_for(&[METRIC], recorder)
+    plan(quick).seconds_for(FIGURES, recorder)
 }
 
 /// Makes blocks of some calls each.
-pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(context, recorder, &[METRIC], |recorder| {
+pub fn collect(
+    context: &Context<'_>,
+    subject: &Subject,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
+    attempt(context, recorder, &metrics(), |recorder| {
         recorder.setting("approval_post_interval_ms", POST_INTERVAL_MS.into());
         let plan = plan(context.quick);
-        block::run(context, recorder, &[METRIC], &plan, &mut |number| {
-            measure(context, number)
-        })
+        block::run(context, subject, recorder, FIGURES, &plan, &mut |number| {
+            measure(context, subject, number)
+        })?;
+        Ok(())
     })
 }
 
 fn plan(quick: bool) -> Plan {
     let seconds_each = CALLS as f64 * SPACING.as_secs_f64() + 0.5;
-    Plan::new("approval", if quick { 1 } else { 5 }, seconds_each)
+    Plan::new("approval", if quick { 1 } else { 6 }, seconds_each)
 }
 
 /// The configuration beside that of all scenarios.
@@ -75,17 +88,21 @@ fn policy() -> String {
     )
 }
 
-fn measure(context: &Context<'_>, block: usize) -> anyhow::Result<Block> {
+fn measure(
+    context: &Context<'_>,
+    subject: &Subject,
+    block: usize,
+) -> anyhow::Result<Block<Vec<f64>>> {
     let mut slack = Slack::start(&context.release_dir)?;
     let mut upstream = Upstream::start(&context.release_dir, Duration::ZERO)?;
     let files = SubjectFiles::write_with(&configuration(&slack.url()), &policy())?;
-    let mut proxy = Proxy::start(&files.setup(context, &upstream))?;
-    let mut samples = Vec::new();
+    let mut proxy = Proxy::start(&files.setup(subject, &upstream))?;
+    let mut times = Vec::new();
     for number in 0..CALLS {
         // Two equal calls may be one question to the approvers.
         let marker = format!("order-{block}-{number}");
         match one(&mut proxy, &mut slack, &marker, number)? {
-            Ok(taken) => samples.push((METRIC, taken.as_secs_f64() * 1000.0)),
+            Ok(taken) => times.push(taken.as_secs_f64() * 1000.0),
             Err(fault) => return Ok(Block::Void(fault)),
         }
         std::thread::sleep(SPACING);
@@ -96,8 +113,8 @@ fn measure(context: &Context<'_>, block: usize) -> anyhow::Result<Block> {
         return Ok(Block::Void(fault));
     }
     let messages = slack.messages()?.len();
-    let raw = json!({ "calls": CALLS, "messages": messages });
-    Ok(Block::Measured { samples, raw })
+    let raw = json!({ "calls_ms": times, "messages": messages });
+    Ok(Block::Measured(Measured::new(times, raw)))
 }
 
 /// One call: how long its message took, or why it does not count.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::super::context::Context;
+use super::super::subject::Subject;
 use super::SubjectFiles;
 use crate::tools::subject::{Proxy, Upstream};
 
@@ -29,11 +30,12 @@ impl Bench {
     /// Starts both and waits until the proxy is ready.
     pub fn start(
         context: &Context<'_>,
+        subject: &Subject,
         files: &SubjectFiles,
         service_time: Duration,
     ) -> anyhow::Result<Bench> {
         let upstream = Upstream::start(&context.release_dir, service_time)?;
-        let proxy = Proxy::start(&files.setup(context, &upstream))?;
+        let proxy = Proxy::start(&files.setup(subject, &upstream))?;
         Ok(Bench { proxy, upstream })
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::super::catalog::Metric;
 use super::super::context::Context;
 use super::super::recorder::{Note, Recorder};
 use crate::tools::k6::{K6, Script, Summary};
@@ -30,12 +31,14 @@ pub fn is_generator_bound(driver: &Outcome, k6_rate: f64) -> bool {
 /// Notes with `metric` whether k6 was the limit in most blocks.
 pub fn note_generator_bound(
     recorder: &mut Recorder,
-    metric: &str,
+    metric: &Metric,
     blocks: &[bool],
 ) -> anyhow::Result<()> {
     let bound_blocks = blocks.iter().filter(|bound| **bound).count();
     let mostly = 2 * bound_blocks > blocks.len();
-    recorder.detail(metric, "generator_bound", json!(mostly))?;
+    if !blocks.is_empty() {
+        recorder.detail(metric, "generator_bound", json!(mostly))?;
+    }
     if mostly {
         recorder.note(metric, Note::GeneratorBound)?;
     }
@@ -60,7 +63,7 @@ pub struct Sent {
     pub summary: Summary,
     /// The generator's processes over time.
     pub generator: Trace,
-    /// Those of the subject.
+    /// Those of the subject; empty when its pid is not known.
     pub subject: Trace,
     /// From when to when it counted, in wall-clock milliseconds.
     pub window_ms: (f64, f64),
@@ -82,31 +85,33 @@ impl Times {
         (self.warm + self.window + 2 * self.driver) as f64 / 1000.0
     }
 
-    /// Lets k6 send to `url`, which the process `subject` serves; calls `look` meanwhile.
+    /// Lets k6 send to `url`, which the process `subject` serves, where it is known; calls `look`
+    /// meanwhile.
     pub fn send(
         self,
         k6: &K6,
         url: &str,
-        subject: u32,
+        subject: Option<u32>,
         look: &mut dyn FnMut() -> anyhow::Result<()>,
     ) -> anyhow::Result<Sent> {
         let plan =
             json!({"url": url, "vus": CLIENTS, "warm_ms": self.warm, "window_ms": self.window});
         let running = k6.start(Script::Throughput, plan)?;
-        let watching = Sampler::start(&[running.pid(), subject]);
+        let pids: Vec<u32> = [Some(running.pid()), subject]
+            .into_iter()
+            .flatten()
+            .collect();
+        let watching = Sampler::start(&pids);
         let deadline = Duration::from_millis(self.warm + self.window) + SLACK;
         let summary = running.finish(deadline, look)?;
-        let [generator, subject]: [Trace; 2] = watching
-            .stop()
-            .try_into()
-            .ok()
-            .context("failed to sample the processes under load")?;
+        let mut traces = watching.stop().into_iter();
+        let (generator, subject) = (traces.next(), traces.next());
         let from_ms = summary.started_ms + self.warm as f64;
         Ok(Sent {
             window_ms: (from_ms, from_ms + self.window as f64),
             summary,
-            generator,
-            subject,
+            generator: generator.unwrap_or_default(),
+            subject: subject.unwrap_or_default(),
         })
     }
 
@@ -131,10 +136,10 @@ impl Times {
 }
 
 impl Sent {
-    /// Calls per second while it counted; an error when it has a fault.
-    pub fn rate(&self) -> anyhow::Result<f64> {
+    /// Calls per second while it counted, and how many there were.
+    pub fn rate(&self) -> anyhow::Result<(f64, u64)> {
         let measured = self.summary.count("http_reqs{phase:measured}")?;
         let (from_ms, to_ms) = self.window_ms;
-        Ok(1000.0 * measured as f64 / (to_ms - from_ms))
+        Ok((1000.0 * measured as f64 / (to_ms - from_ms), measured))
     }
 }

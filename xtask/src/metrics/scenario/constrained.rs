@@ -1,4 +1,4 @@
-//! The image under a sidecar's limits: half a core and 128 MB, by the kernel's own hand.
+//! The image under a sidecar's limits: half a core and 128 MB, enforced by cgroups.
 //!
 //! k6 gives the headline rate. Beside it, in the same blocks, the light driver's rate and p95, how
 //! often the kernel stopped the process, and what nginx reaches in the same cage.
@@ -11,9 +11,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::{Value as Json, json};
 
+use super::super::catalog::{MEMORY_CONSTRAINED_RSS, Metric, THROUGHPUT_RPS_CONSTRAINED};
 use super::super::context::Context;
-use super::super::recorder::Recorder;
-use super::block::{self, Block, Plan};
+use super::super::recorder::{Missing, Recorder, number};
+use super::super::subject::Subject;
+use super::block::{self, Block, Figure, Measured, Plan};
 use super::closed::{Times, is_generator_bound, note_generator_bound};
 use super::{SubjectFiles, attempt, k6, packed};
 use crate::interrupt;
@@ -23,9 +25,14 @@ use crate::tools::nginx;
 use crate::tools::subject::Upstream;
 use cage::{Cage, Caged, LIMITS};
 
-const METRICS: [&str; 2] = [RATE, RSS];
-const RATE: &str = "throughput/rps_constrained";
-const RSS: &str = "memory/constrained_rss";
+const FIGURES: &[Figure<Load>] = &[
+    (&THROUGHPUT_RPS_CONSTRAINED, |load| {
+        number(load.rate, load.calls)
+    }),
+    (&MEMORY_CONSTRAINED_RSS, |load| {
+        number(load.rss_bytes.clone()? as f64, 1)
+    }),
+];
 /// What a window holds many of: the kernel hands out the quota every tenth of a second.
 const FULL: Times = Times {
     warm: 500,
@@ -33,18 +40,37 @@ const FULL: Times = Times {
     driver: 2000,
 };
 
+/// A block of both generators.
+#[derive(Debug)]
+struct Load {
+    rate: f64,
+    calls: u64,
+    /// Whether k6 and not the quota was the limit.
+    generator_bound: bool,
+    rss_bytes: Result<u64, Missing>,
+}
+
+/// What it reports.
+pub fn metrics() -> Vec<&'static Metric> {
+    block::metrics(FIGURES)
+}
+
 /// Seconds that this takes after the build, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
-    plan(quick).seconds_for(&METRICS, recorder)
+    plan(quick).seconds_for(FIGURES, recorder)
 }
 
 /// Builds the image and makes blocks of fresh containers.
-pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(context, recorder, &METRICS, |recorder| {
+pub fn collect(
+    context: &Context<'_>,
+    subject: &Subject,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
+    attempt(context, recorder, &metrics(), |recorder| {
         let docker = packed::docker(recorder)?;
         let k6 = k6(context, recorder)?;
         let files = SubjectFiles::write()?;
-        let image = packed::image(context, &docker, "thoughtgate")?;
+        let image = packed::image(context, subject, &docker, "thoughtgate")?;
         let neighbour = nginx::find();
         recorder.setting("constrained_limits", json!(LIMITS.join(" ")));
         let cage = Cage {
@@ -53,15 +79,13 @@ pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result
             files: &files,
             guard: cage::guard(&image),
         };
-        let mut bound = Vec::new();
         let plan = plan(context.quick);
-        block::run(context, recorder, &METRICS, &plan, &mut |_| {
+        let counted = block::run(context, subject, recorder, FIGURES, &plan, &mut |_| {
             let nginx = neighbour.as_ref().map(|(path, _)| path.as_path());
-            let (block, generator_bound) = measure(context, &cage, &k6, nginx)?;
-            bound.extend(generator_bound);
-            Ok(block)
+            measure(context, &cage, &k6, nginx)
         })?;
-        note_generator_bound(recorder, RATE, &bound)
+        let bound: Vec<bool> = counted.iter().map(|load| load.generator_bound).collect();
+        note_generator_bound(recorder, &THROUGHPUT_RPS_CONSTRAINED, &bound)
     })
 }
 
@@ -71,42 +95,43 @@ fn plan(quick: bool) -> Plan {
     Plan::new("constrained", if quick { 1 } else { 6 }, seconds_each)
 }
 
-/// One block, and whether k6 and not the quota was its limit.
 fn measure(
     context: &Context<'_>,
     cage: &Cage<'_>,
     k6: &K6,
     neighbour: Option<&Path>,
-) -> anyhow::Result<(Block, Option<bool>)> {
+) -> anyhow::Result<Block<Load>> {
     let times = Times::of(context.quick, FULL);
     let mut upstream = Upstream::start(&context.release_dir, Duration::ZERO)?;
     let Caged { mut container, url } = cage.proxy(&upstream.url())?;
-    let pid = container.pid()?;
+    let pid = container.pid();
     let before = upstream.counts()?.tool_calls;
-    let throttling_before = cgroup::throttling(pid);
+    let known = pid.as_ref().ok().copied();
+    let throttling_before = known.and_then(cgroup::throttling);
     let mut look = || {
         container.check_running()?;
         upstream.check_running()
     };
-    let sent = times.send(k6, &url, pid, &mut look)?;
+    let sent = times.send(k6, &url, known, &mut look)?;
     let driver = times.drive(context, &url, &mut look)?;
-    let throttling = Throttling::between(throttling_before, cgroup::throttling(pid));
+    let throttling = Throttling::between(throttling_before, known.and_then(cgroup::throttling));
     let seen = upstream.counts()?.tool_calls - before;
     let calls = sent.summary.requests + driver.requests;
     let fault = sent.summary.fault().or_else(|| driver.fault());
     let fault = fault
         .or_else(|| (seen != calls).then(|| format!("the upstream saw {seen} calls of {calls}")));
     if let Some(fault) = fault {
-        return Ok((Block::Void(fault), None));
+        return Ok(Block::Void(fault));
     }
     drop(container);
     let (from_ms, to_ms) = sent.window_ms;
     let rss_bytes = sent.subject.median_rss_bytes(from_ms, to_ms);
-    let rss_bytes = rss_bytes.context("failed to read the memory of the container's process")?;
+    let rss_bytes = match pid {
+        Ok(_) => rss_bytes.context("failed to read the memory of the container's process"),
+        Err(error) => Err(error),
+    };
     let nginx = beside(context, cage, neighbour, &upstream.url(), times)?;
-    let rate = sent.rate()?;
-    let generator_bound = is_generator_bound(&driver, rate);
-    let samples = vec![(RATE, rate), (RSS, rss_bytes as f64)];
+    let (rate, calls) = sent.rate()?;
     let raw = json!({
         "driver": driver,
         "nginx": nginx,
@@ -114,7 +139,13 @@ fn measure(
         "k6_cores": sent.generator.cores(from_ms, to_ms),
         "k6": sent.summary,
     });
-    Ok((Block::Measured { samples, raw }, Some(generator_bound)))
+    let load = Load {
+        rate,
+        calls,
+        generator_bound: is_generator_bound(&driver, rate),
+        rss_bytes: rss_bytes.map_err(Missing::from),
+    };
+    Ok(Block::Measured(Measured::new(load, raw)))
 }
 
 /// nginx in the same cage; it is the neighbour, so its failure is told and nothing else.

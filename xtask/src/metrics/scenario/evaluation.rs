@@ -3,57 +3,66 @@
 //! The dearer of the two kinds is what is reported: a file whose policies read nothing of the call is
 //! decided from memory.
 
-use serde_json::json;
-
+use super::super::catalog::{Metric, POLICY_EVAL_P50, POLICY_EVAL_P99};
 use super::super::context::Context;
-use super::super::recorder::{Note, Recorder};
-use super::{attempt, seconds_if_wanted};
-use crate::interrupt;
-use crate::tools::criterion::Benchmark;
+use super::super::recorder::{Note, Recorder, number};
+use super::super::subject::Subject;
+use super::attempt;
+use super::block::{self, Block, Figure, Measured, Plan};
+use crate::tools::criterion::{Benchmark, Case};
 
-const METRICS: [&str; 2] = ["policy/eval_p50", "policy/eval_p99"];
-const RUNS: usize = 5;
+const FIGURES: &[Figure<Case>] = &[
+    (&POLICY_EVAL_P50, |case| {
+        number(case.p50_ns / 1000.0, case.evaluations)
+    }),
+    (&POLICY_EVAL_P99, |case| {
+        number(case.p99_ns / 1000.0, case.evaluations)
+    }),
+];
 const SECONDS_EACH: f64 = 7.0;
+
+/// What it reports.
+pub fn metrics() -> Vec<&'static Metric> {
+    block::metrics(FIGURES)
+}
 
 /// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
-    let runs = if quick { 1 } else { RUNS };
-    seconds_if_wanted(&METRICS, recorder, runs as f64 * SECONDS_EACH)
+    plan(quick).seconds_for(FIGURES, recorder)
 }
 
-/// Runs the benchmark some times; each run is a sample.
-pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(context, recorder, &METRICS, |recorder| {
-        let benchmark = build(context)?;
-        for _ in 0..if context.quick { 1 } else { RUNS } {
-            interrupt::check()?;
-            let _step = context.progress.step("policy evaluations", SECONDS_EACH);
+/// Runs the benchmark some times; each process is a block.
+pub fn collect(
+    context: &Context<'_>,
+    subject: &Subject,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
+    attempt(context, recorder, &metrics(), |recorder| {
+        let benchmark = build(context, subject)?;
+        let plan = plan(context.quick);
+        block::run(context, subject, recorder, FIGURES, &plan, &mut |_| {
             let percentiles = benchmark.percentiles()?;
             let case = percentiles.case(10, "context_reading", "cached", "thoughtgate")?;
-            let figures = [case.p50_ns, case.p99_ns];
-            for (metric, ns) in METRICS.into_iter().zip(figures) {
-                if recorder.wants(metric) {
-                    recorder.sample(metric, ns / 1000.0)?;
-                    recorder.detail(metric, "cases", json!(percentiles.raw))?;
-                }
-            }
-        }
-        for metric in METRICS {
+            let measured = Measured::new(case.clone(), percentiles.raw.clone());
+            Ok(Block::Measured(measured))
+        })?;
+        for metric in metrics() {
             if recorder.wants(metric) {
-                recorder.note(
-                    metric,
-                    Note::Text(
-                        "10 policies that read the arguments; all cases in run.json".to_owned(),
-                    ),
-                )?;
+                let note = "10 policies that read the arguments; all cases in run.json";
+                recorder.note(metric, Note::Text(note.to_owned()))?;
             }
         }
         Ok(())
     })
 }
 
-/// The benchmark, built.
-pub fn build(context: &Context<'_>) -> anyhow::Result<Benchmark> {
+fn plan(quick: bool) -> Plan {
+    Plan::new("policy evaluation", if quick { 1 } else { 5 }, SECONDS_EACH)
+}
+
+/// The benchmark of the subject's own policy engine, built.
+pub fn build(context: &Context<'_>, subject: &Subject) -> anyhow::Result<Benchmark> {
+    let checkout = subject.checkout("the benchmark of policy evaluations is")?;
     let _step = context.progress.step("building the policy benchmark", 0.0);
-    Benchmark::build(&context.workspace)
+    Benchmark::build(checkout)
 }

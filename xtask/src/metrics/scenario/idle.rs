@@ -5,35 +5,53 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::super::catalog::{CPU_IDLE_PERCENT, MEMORY_IDLE_RSS, Metric};
 use super::super::context::Context;
-use super::super::recorder::Recorder;
+use super::super::recorder::{Missing, Reading, Recorder, number};
+use super::super::subject::Subject;
 use super::bench::Bench;
-use super::block::{self, Block, Plan};
+use super::block::{self, Block, Figure, Measured, Plan};
 use super::{SubjectFiles, attempt};
 use crate::interrupt;
 use crate::tools::procfs::{self, CpuReading};
 
-const METRICS: [&str; 2] = ["memory/idle_rss", "cpu/idle_percent"];
+const FIGURES: &[Figure<Idle>] = &[
+    (&MEMORY_IDLE_RSS, |idle| {
+        number(idle.rss_bytes.clone()? as f64, 1)
+    }),
+    (&CPU_IDLE_PERCENT, |idle| idle.cpu_percent.clone()),
+];
 /// How long after ready the memory is read.
 const SETTLE: Duration = Duration::from_secs(1);
 /// How long idle CPU is watched after that: it resolves far less than 0.1 % of a core, and spans
 /// two of the proxy's looks at its upstream.
 const WATCH: Duration = Duration::from_secs(2);
 
+/// What it reports.
+pub fn metrics() -> Vec<&'static Metric> {
+    block::metrics(FIGURES)
+}
+
 /// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
-    plan(quick, watches_cpu(recorder)).seconds_for(&METRICS, recorder)
+    plan(quick, watches_cpu(recorder)).seconds_for(FIGURES, recorder)
 }
 
 /// Starts the proxy again and again and looks at it.
-pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(context, recorder, &METRICS, |recorder| {
+pub fn collect(
+    context: &Context<'_>,
+    subject: &Subject,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
+    attempt(context, recorder, &metrics(), |recorder| {
         let files = SubjectFiles::write()?;
         let watches_cpu = watches_cpu(recorder);
         let plan = plan(context.quick, watches_cpu);
-        block::run(context, recorder, &METRICS, &plan, &mut |_| {
-            measure(context, &files, watches_cpu)
-        })
+        block::run(context, subject, recorder, FIGURES, &plan, &mut |_| {
+            let bench = Bench::start(context, subject, &files, Duration::ZERO)?;
+            measure(bench, watches_cpu)
+        })?;
+        Ok(())
     })
 }
 
@@ -44,33 +62,44 @@ fn plan(quick: bool, watches_cpu: bool) -> Plan {
 }
 
 fn watches_cpu(recorder: &Recorder) -> bool {
-    recorder.pending("cpu/idle_percent")
+    recorder.pending(&CPU_IDLE_PERCENT)
 }
 
-fn measure(
-    context: &Context<'_>,
-    files: &SubjectFiles,
-    watches_cpu: bool,
-) -> anyhow::Result<Block> {
-    let mut bench = Bench::start(context, files, Duration::ZERO)?;
+/// A process that was left alone.
+#[derive(Debug)]
+struct Idle {
+    rss_bytes: Result<u64, Missing>,
+    cpu_percent: Reading,
+}
+
+fn measure(mut bench: Bench, watches_cpu: bool) -> anyhow::Result<Block<Idle>> {
     rest(SETTLE)?;
     bench.check_running()?;
-    let rss_bytes = procfs::rss_bytes(bench.proxy.pid())?;
-    let mut samples = vec![("memory/idle_rss", rss_bytes as f64)];
-    if watches_cpu {
-        let (before, started) = (CpuReading::of(bench.proxy.pid())?, Instant::now());
+    let pid = bench.proxy.pid();
+    let rss_bytes = procfs::rss_bytes(pid).map_err(Missing::from);
+    let cpu_percent = if watches_cpu {
+        let (before, started) = (CpuReading::of(pid), Instant::now());
         rest(WATCH)?;
-        let spent_us = CpuReading::of(bench.proxy.pid())?.us_since(&before);
         let elapsed_us = started.elapsed().as_secs_f64() * 1e6;
-        samples.push(("cpu/idle_percent", 100.0 * spent_us / elapsed_us));
-    }
+        let spent_us = before.and_then(|before| Ok(CpuReading::of(pid)?.us_since(&before)));
+        let percent = spent_us.map(|spent_us| 100.0 * spent_us / elapsed_us);
+        percent
+            .map_err(Missing::from)
+            .and_then(|percent| number(percent, 1))
+    } else {
+        Err(Missing::unwanted())
+    };
     bench
         .check_running()
-        .context("the proxy did not stand idle for a few seconds")?;
-    Ok(Block::Measured {
-        samples,
-        raw: json!({ "rss_bytes": rss_bytes }),
-    })
+        .context("the proxy did not stay up while idle for a few seconds")?;
+    let raw = json!({ "rss_bytes": rss_bytes.as_ref().ok() });
+    Ok(Block::Measured(Measured::new(
+        Idle {
+            rss_bytes,
+            cpu_percent,
+        },
+        raw,
+    )))
 }
 
 /// Sleeps, and wakes for an interruption.

@@ -3,53 +3,143 @@
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::super::catalog::{
+    BINARY_DOCKER_BASE, BINARY_DOCKER_IMAGE_COMPRESSED, BINARY_DOCKER_LAYERS, BINARY_MULTI_ARCH,
+    Metric,
+};
 use super::super::context::Context;
-use super::super::recorder::{Note, Recorder};
+use super::super::recorder::{Measure, Missing, Note, Reading, Recorder, number};
+use super::super::subject::Subject;
+use super::attempt;
+use super::block::{self, Block, Figure, Measured, Plan};
 use super::packed::{self, Images};
-use super::{attempt, seconds_if_wanted};
 use crate::interrupt;
 use crate::tools::docker::manifest::Platform;
 use crate::tools::docker::registry::Registry;
 use crate::tools::docker::{self, Docker};
 use crate::tools::image::{ARCHITECTURES, Architecture};
 
-const METRICS: [&str; 4] = [COMPRESSED, LAYERS, BASE, MULTI_ARCH];
-const COMPRESSED: &str = "binary/docker_image_compressed";
-const LAYERS: &str = "binary/docker_layers";
-const BASE: &str = "binary/docker_base";
-const MULTI_ARCH: &str = "binary/multi_arch";
+const FIGURES: &[Figure<Shipped>] = &[
+    (&BINARY_DOCKER_IMAGE_COMPRESSED, |shipped| {
+        number(shipped.own()?.compressed_bytes() as f64, 1)
+    }),
+    (&BINARY_DOCKER_LAYERS, |shipped| {
+        number(shipped.own()?.layers_bytes.len() as f64, 1)
+    }),
+    (&BINARY_DOCKER_BASE, |shipped| {
+        Ok(Measure::from(shipped.base.clone()?.as_str()))
+    }),
+    (&BINARY_MULTI_ARCH, Shipped::is_multi_arch),
+];
 const SECONDS: f64 = 10.0;
+
+/// What is read of the image.
+#[derive(Debug)]
+struct Shipped {
+    /// What it is built from.
+    base: Result<String, Missing>,
+    /// What the registry has, by platform.
+    platforms: Result<Vec<Platform>, Missing>,
+    /// Why one of another platform is missing that can be built here.
+    failure: Option<Missing>,
+}
+
+impl Shipped {
+    /// The image of this machine's platform: sizes are never summed over several.
+    fn own(&self) -> Result<&Platform, Missing> {
+        let platforms = self.platforms.as_ref().map_err(Clone::clone)?;
+        let own = Architecture::own().map_err(Missing::from)?.name;
+        find(platforms, own).ok_or_else(|| Missing {
+            reason: format!("failed to find linux/{own} in what was pushed: {platforms:?}"),
+            hint: None,
+        })
+    }
+
+    fn is_multi_arch(&self) -> Reading {
+        let platforms = self.platforms.as_ref().map_err(Clone::clone)?;
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let mut all = ARCHITECTURES.into_iter();
+        let has_all = all.all(|architecture| find(platforms, architecture.name).is_some());
+        Ok(Measure::from(has_all))
+    }
+}
+
+fn find<'a>(platforms: &'a [Platform], architecture: &str) -> Option<&'a Platform> {
+    let mut linux = platforms.iter().filter(|platform| platform.os == "linux");
+    linux.find(|platform| platform.architecture == architecture)
+}
+
+/// What it reports.
+pub fn metrics() -> Vec<&'static Metric> {
+    block::metrics(FIGURES)
+}
 
 /// Seconds that this takes after the build, for the time left.
 pub fn planned_seconds(_quick: bool, recorder: &Recorder) -> f64 {
-    seconds_if_wanted(&METRICS, recorder, SECONDS)
+    plan().seconds_for(FIGURES, recorder)
 }
 
 /// Builds, pushes and inspects the image.
-pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(context, recorder, &METRICS, |recorder| {
+pub fn collect(
+    context: &Context<'_>,
+    subject: &Subject,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
+    attempt(context, recorder, &metrics(), |recorder| {
         let docker = packed::docker(recorder)?;
         let registry = match &context.registry {
             Some(address) => Registry::given(address),
             None => Registry::start(&docker)?,
         };
         let repository = format!("{}/thoughtgate", registry.address());
-        let mut images = packed::images(context, &docker, &repository)?;
+        let mut images = packed::images(context, subject, &docker, &repository)?;
         for (architecture, version) in &images.compilers {
             // Perhaps another one than that of the measured binary.
             recorder.tool(&format!("rustc for {architecture}"), version);
         }
-        let _step = context.progress.step("container image", SECONDS);
-        let dockerfile = context.workspace.join("Dockerfile");
-        let dockerfile = std::fs::read_to_string(&dockerfile)
-            .with_context(|| format!("failed to read `{}`", dockerfile.display()))?;
-        // First, since it needs no registry that takes the image.
-        let history = docker.history(images.built[0].tag())?;
-        recorder.text(BASE, &docker::base(&dockerfile, &history)?)?;
-        let pushed = push(&docker, &mut images, &repository)?;
-        let platforms = docker.manifest(&pushed)?;
-        report(recorder, &platforms, &images)
+        block::run(context, subject, recorder, FIGURES, &plan(), &mut |_| {
+            let shipped = inspect(context, &docker, &mut images, &repository)?;
+            let raw = json!({ "platforms": shipped.platforms.as_ref().ok() });
+            Ok(Block::Measured(Measured::new(shipped, raw)))
+        })?;
+        for reason in images.reasons {
+            if recorder.wants(&BINARY_MULTI_ARCH) {
+                recorder.note(&BINARY_MULTI_ARCH, Note::Text(reason))?;
+            }
+        }
+        Ok(())
     })
+}
+
+fn plan() -> Plan {
+    Plan::new("container image", 1, SECONDS).deterministic()
+}
+
+fn inspect(
+    context: &Context<'_>,
+    docker: &Docker,
+    images: &mut Images,
+    repository: &str,
+) -> anyhow::Result<Shipped> {
+    // Needs no registry that takes the image.
+    let base = base(context, docker, images);
+    let pushed = push(docker, images, repository);
+    let platforms = pushed.and_then(|pushed| docker.manifest(&pushed));
+    Ok(Shipped {
+        base: unless_interrupted(base)?,
+        platforms: unless_interrupted(platforms)?,
+        failure: images.failure.take().map(Missing::from),
+    })
+}
+
+fn base(context: &Context<'_>, docker: &Docker, images: &Images) -> anyhow::Result<String> {
+    let image = images.built.first().context("no image was built")?;
+    let path = context.workspace.join("Dockerfile");
+    let dockerfile = std::fs::read_to_string(&path)
+        .with_context(|| format!("failed to read `{}`", path.display()))?;
+    docker::base(&dockerfile, &docker.history(image.tag())?)
 }
 
 /// Pushes the images, and a list of them when there are several; returns what to ask for. What
@@ -72,28 +162,12 @@ fn push(docker: &Docker, images: &mut Images, repository: &str) -> anyhow::Resul
     }
 }
 
-/// Reports what the registry has: sizes of this machine's platform, never summed over several.
-fn report(recorder: &mut Recorder, platforms: &[Platform], images: &Images) -> anyhow::Result<()> {
-    let own = Architecture::own()?.name;
-    let platform = |architecture: &str| {
-        let mut linux = platforms.iter().filter(|platform| platform.os == "linux");
-        linux.find(|platform| platform.architecture == architecture)
-    };
-    let measured = platform(own)
-        .with_context(|| format!("failed to find linux/{own} in what was pushed: {platforms:?}"))?;
-    recorder.sample(COMPRESSED, measured.compressed_bytes() as f64)?;
-    recorder.sample(LAYERS, measured.layers_bytes.len() as f64)?;
-    recorder.detail(COMPRESSED, "platforms", json!(platforms))?;
-    if let Some(error) = &images.failure {
-        return recorder.fail(MULTI_ARCH, error);
+/// An error as the reason why one figure is missing; an interruption ends everything.
+fn unless_interrupted<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Missing>> {
+    match result {
+        Err(error) if interrupt::cause(&error).is_some() => Err(error),
+        other => Ok(other.map_err(Missing::from)),
     }
-    let mut all = ARCHITECTURES.into_iter();
-    let is_there = all.all(|architecture| platform(architecture.name).is_some());
-    recorder.boolean(MULTI_ARCH, is_there)?;
-    for reason in &images.reasons {
-        recorder.note(MULTI_ARCH, Note::Text(reason.clone()))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

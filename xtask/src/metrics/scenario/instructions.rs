@@ -4,39 +4,62 @@
 //! Two processes that differ in the number of evaluations alone: what starting and loading costs is
 //! in both, and not in their difference.
 
+use serde_json::json;
+
+use super::super::catalog::{INSTRUCTIONS_POLICY_EVAL, Metric};
 use super::super::context::Context;
-use super::super::recorder::Recorder;
-use super::{attempt, evaluation, seconds_if_wanted};
+use super::super::recorder::{Recorder, number};
+use super::super::subject::Subject;
+use super::block::{self, Block, Figure, Measured, Plan};
+use super::{attempt, evaluation};
 use crate::tools::valgrind::Valgrind;
 
-const METRIC: &str = "instructions/policy_eval";
+/// Instructions that all evaluations beyond the first ones took.
+const FIGURES: &[Figure<u64>] = &[(&INSTRUCTIONS_POLICY_EVAL, |instructions| {
+    number(*instructions as f64 / (MANY - FEW) as f64, MANY - FEW)
+})];
 const FEW: u64 = 1024;
 /// A multiple of the calls that the benchmark goes round in, as `FEW` is: each is evaluated
 /// equally often.
 const MANY: u64 = 5 * FEW;
-/// Hash tables are seeded anew in each process, so two samples differ a little.
-const SAMPLES: usize = 3;
 const SECONDS_EACH: f64 = 8.0;
+
+/// What it reports.
+pub fn metrics() -> Vec<&'static Metric> {
+    block::metrics(FIGURES)
+}
 
 /// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
-    let samples = if quick { 1 } else { SAMPLES };
-    seconds_if_wanted(&[METRIC], recorder, samples as f64 * SECONDS_EACH)
+    plan(quick).seconds_for(FIGURES, recorder)
 }
 
 /// Counts, some times.
-pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(context, recorder, &[METRIC], |recorder| {
+pub fn collect(
+    context: &Context<'_>,
+    subject: &Subject,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
+    attempt(context, recorder, &metrics(), |recorder| {
         let valgrind = Valgrind::find()?;
         recorder.tool("valgrind", &valgrind.version);
-        let benchmark = evaluation::build(context)?;
-        for _ in 0..if context.quick { 1 } else { SAMPLES } {
-            let _step = context.progress.step("counting instructions", SECONDS_EACH);
+        let benchmark = evaluation::build(context, subject)?;
+        let plan = plan(context.quick);
+        block::run(context, subject, recorder, FIGURES, &plan, &mut |_| {
             let few = benchmark.instructions(&valgrind, FEW)?;
             let many = benchmark.instructions(&valgrind, MANY)?;
-            let each = many.saturating_sub(few) as f64 / (MANY - FEW) as f64;
-            recorder.sample(METRIC, each)?;
-        }
+            let raw = json!({ "few": few, "many": many });
+            Ok(Block::Measured(Measured::new(
+                many.saturating_sub(few),
+                raw,
+            )))
+        })?;
         Ok(())
     })
+}
+
+fn plan(quick: bool) -> Plan {
+    // Hash tables are seeded anew in each process, so two blocks differ a little.
+    let blocks = if quick { 1 } else { 3 };
+    Plan::new("instructions", blocks, SECONDS_EACH).deterministic()
 }

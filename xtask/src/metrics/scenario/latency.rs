@@ -8,28 +8,36 @@ mod slices;
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use serde_json::json;
 
+use super::super::catalog::{
+    CPU_UNDER_LOAD_PERCENT, LATENCY_P50, LATENCY_P95, LATENCY_P99, MEMORY_PEAK_RSS,
+    MEMORY_UNDER_LOAD_RSS, Metric, OVERHEAD_LATENCY_P50, OVERHEAD_PERCENT_P50, TTFB_P95,
+};
 use super::super::context::Context;
-use super::super::recorder::Recorder;
+use super::super::recorder::{Histogram, Missing, Reading, Recorder, number};
+use super::super::subject::Subject;
 use super::bench::{Bench, Seen};
-use super::block::{self, Block, Plan};
+use super::block::{self, Block, Figure, Measured, Plan};
 use super::{SubjectFiles, attempt, k6};
-use crate::tools::k6::{K6, Script};
+use crate::tools::k6::{K6, Script, Summary};
 use crate::tools::procfs::{self, Sampler};
-use slices::{Schedule, arms};
+use slices::{Overhead, Schedule, arms};
 
-const METRICS: [&str; 9] = [
-    "latency/p50",
-    "latency/p95",
-    "latency/p99",
-    "ttfb/p95",
-    "overhead/latency_p50",
-    "overhead/percent_p50",
-    "cpu/under_load_percent",
-    "memory/under_load_rss",
-    "memory/peak_rss",
+const FIGURES: &[Figure<Load>] = &[
+    (&LATENCY_P50, |load| percentile(&load.proxied, 0.5)),
+    (&LATENCY_P95, |load| percentile(&load.proxied, 0.95)),
+    (&LATENCY_P99, |load| percentile(&load.proxied, 0.99)),
+    (&TTFB_P95, |load| percentile(&load.waiting, 0.95)),
+    (&OVERHEAD_LATENCY_P50, |load| load.pairs(load.overhead.ms)),
+    (&OVERHEAD_PERCENT_P50, |load| {
+        load.pairs(load.overhead.percent)
+    }),
+    (&CPU_UNDER_LOAD_PERCENT, |load| {
+        number(100.0 * load.cores.clone()?, load.proxied.count())
+    }),
+    (&MEMORY_UNDER_LOAD_RSS, |load| bytes(&load.rss_bytes)),
+    (&MEMORY_PEAK_RSS, |load| bytes(&load.peak_rss_bytes)),
 ];
 /// Calls per second: a fifteenth of what k6 can send on two cores, so that what is measured is
 /// neither its queue nor the proxy's.
@@ -38,26 +46,55 @@ const RATE: u32 = 400;
 const SERVICE_TIME: Duration = Duration::from_millis(2);
 /// What k6 may take beyond the time of its calls.
 const SLACK: Duration = Duration::from_secs(30);
+/// The times that are kept whole, as k6 calls them.
+const PROXIED: &str = "http_req_duration{arm:P}";
+const WAITING: &str = "http_req_waiting{arm:P}";
+
+/// A block of slices.
+#[derive(Debug)]
+struct Load {
+    /// Durations of all proxied calls.
+    proxied: Histogram,
+    /// Their times to the first byte.
+    waiting: Histogram,
+    overhead: Overhead,
+    slices: u64,
+    /// What the proxy needed in its slices.
+    cores: Result<f64, Missing>,
+    rss_bytes: Result<u64, Missing>,
+    peak_rss_bytes: Result<u64, Missing>,
+}
+
+/// What it reports.
+pub fn metrics() -> Vec<&'static Metric> {
+    block::metrics(FIGURES)
+}
 
 /// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
-    plan(quick).seconds_for(&METRICS, recorder)
+    plan(quick).seconds_for(FIGURES, recorder)
 }
 
 /// Makes blocks of slices in counterbalanced order.
-pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(context, recorder, &METRICS, |recorder| {
+pub fn collect(
+    context: &Context<'_>,
+    subject: &Subject,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
+    attempt(context, recorder, &metrics(), |recorder| {
         let k6 = k6(context, recorder)?;
         let files = SubjectFiles::write()?;
         recorder.setting("latency_rate_per_second", RATE.into());
         recorder.setting("latency_service_time_ms", 2.into());
         let seed = recorder.seed();
         let plan = plan(context.quick);
-        block::run(context, recorder, &METRICS, &plan, &mut |number| {
+        block::run(context, subject, recorder, FIGURES, &plan, &mut |number| {
             let arms = arms(seed, number, slice_count(context.quick));
             let schedule = schedule(context.quick, arms);
-            measure(context, &files, &k6, &schedule)
-        })
+            let bench = Bench::start(context, subject, &files, SERVICE_TIME)?;
+            measure(bench, &k6, &schedule)
+        })?;
+        Ok(())
     })
 }
 
@@ -82,13 +119,7 @@ fn schedule(quick: bool, arms: String) -> Schedule {
     }
 }
 
-fn measure(
-    context: &Context<'_>,
-    files: &SubjectFiles,
-    k6: &K6,
-    schedule: &Schedule,
-) -> anyhow::Result<Block> {
-    let mut bench = Bench::start(context, files, SERVICE_TIME)?;
+fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Block<Load>> {
     let plan = json!({
         "direct": bench.upstream.url(),
         "proxied": bench.proxy.url(),
@@ -96,60 +127,90 @@ fn measure(
         "warm_calls": schedule.warm_calls,
         "slice_calls": schedule.slice_calls,
         "arms": schedule.arms,
+        "times": schedule.measured_calls('P'),
+        "whole": [PROXIED, WAITING],
     });
-    let before = bench.seen()?;
-    procfs::reset_peak(bench.proxy.pid())?;
+    let (pid, before) = (bench.proxy.pid(), bench.seen()?);
+    let peak_was_reset = procfs::reset_peak(pid);
     let running = k6.start(Script::Latency, plan)?;
-    let sampler = Sampler::start(&[running.pid(), bench.proxy.pid()]);
+    let sampler = Sampler::start(&[running.pid(), pid]);
     let deadline = Duration::from_secs_f64(schedule.seconds()) + SLACK;
     let summary = running.finish(deadline, &mut || bench.check_running())?;
-    let peak_rss_bytes = procfs::peak_rss_bytes(bench.proxy.pid())?;
+    let peak_rss_bytes = peak_was_reset.and_then(|()| procfs::peak_rss_bytes(pid));
     let traces = sampler.stop();
-    if let Some(fault) = summary.fault() {
-        return Ok(Block::Void(fault));
-    }
-    let calls = schedule.calls();
-    if summary.requests != calls {
-        let sent = summary.requests;
-        return Ok(Block::Void(format!(
-            "k6 sent {sent} calls instead of {calls}"
-        )));
-    }
-    let sent = Seen {
-        upstream: calls,
-        forwarded: schedule.proxied_calls(),
-    };
-    if let Some(fault) = bench.seen()?.since(before).fault(sent) {
+    if let Some(fault) = fault(&mut bench, &summary, before, schedule)? {
         return Ok(Block::Void(fault));
     }
     let [generator, proxy] = traces.as_slice() else {
         anyhow::bail!("failed to sample the processes under load");
     };
-    let (from_ms, to_ms) = schedule.window_ms(summary.started_ms);
-    let load = schedule.load(summary.started_ms, proxy);
-    let (cores, rss_bytes) = load.context("failed to sample the proxy under load")?;
-    let figures = match schedule.figures(&summary) {
-        Ok(figures) => figures,
+    let overhead = match schedule.overhead(&summary) {
+        Ok(overhead) => overhead,
         Err(error) => return Ok(Block::Void(format!("{error:#}"))),
     };
-    let values = vec![
-        ("latency/p50", figures.proxied.p50),
-        ("latency/p95", figures.proxied.p95),
-        ("latency/p99", figures.proxied.p99),
-        ("ttfb/p95", figures.waiting.p95),
-        ("overhead/latency_p50", figures.overhead_ms),
-        ("overhead/percent_p50", figures.overhead_percent),
-        ("cpu/under_load_percent", 100.0 * cores),
-        ("memory/under_load_rss", rss_bytes as f64),
-        ("memory/peak_rss", peak_rss_bytes as f64),
-    ];
+    let (from_ms, to_ms) = schedule.window_ms(summary.started_ms);
     let raw = json!({
         "arms": schedule.arms,
         "generator_cores": generator.cores(from_ms, to_ms),
-        "k6": summary,
+        "k6": summary.without_times(),
     });
-    Ok(Block::Measured {
-        samples: values,
-        raw,
+    let times = |name| anyhow::Ok(Histogram::of(summary.trend(name)?.times()?));
+    let (proxied, waiting) = (times(PROXIED)?, times(WAITING)?);
+    let kept = [
+        (LATENCY_P50.category(), proxied.clone()),
+        (TTFB_P95.category(), waiting.clone()),
+    ];
+    let load = Load {
+        proxied,
+        waiting,
+        overhead,
+        slices: schedule.arms.len() as u64,
+        cores: read(schedule.cores(summary.started_ms, proxy), "CPU time"),
+        rss_bytes: read(proxy.median_rss_bytes(from_ms, to_ms), "memory"),
+        peak_rss_bytes: peak_rss_bytes.map_err(Missing::from),
+    };
+    Ok(Block::Measured(Measured::new(load, raw).with_times(kept)))
+}
+
+/// Why the block does not count; none when every call was sent, answered well and seen by all.
+fn fault(
+    bench: &mut Bench,
+    summary: &Summary,
+    before: Seen,
+    schedule: &Schedule,
+) -> anyhow::Result<Option<String>> {
+    if let Some(fault) = summary.fault() {
+        return Ok(Some(fault));
+    }
+    let (calls, sent) = (schedule.calls(), summary.requests);
+    if sent != calls {
+        return Ok(Some(format!("k6 sent {sent} calls instead of {calls}")));
+    }
+    let sent = Seen {
+        upstream: calls,
+        forwarded: schedule.proxied_calls(),
+    };
+    Ok(bench.seen()?.since(before).fault(sent))
+}
+
+impl Load {
+    fn pairs(&self, value: f64) -> Reading {
+        number(value, self.slices / 2)
+    }
+}
+
+fn percentile(times: &Histogram, probability: f64) -> Reading {
+    let value = read(times.quantile(probability), "latency");
+    number(value?, times.count())
+}
+
+fn bytes(read: &Result<u64, Missing>) -> Reading {
+    number(read.clone()? as f64, 1)
+}
+
+fn read<T>(sampled: Option<T>, what: &str) -> Result<T, Missing> {
+    sampled.ok_or_else(|| Missing {
+        reason: format!("failed to sample the {what} of the proxy under load"),
+        hint: None,
     })
 }

@@ -1,9 +1,12 @@
 //! The image that is measured: docker, and the static binary packed by this checkout's Dockerfile.
 
-use anyhow::{anyhow, ensure};
+use std::path::Path;
+
+use anyhow::anyhow;
 
 use super::super::context::Context;
 use super::super::recorder::Recorder;
+use super::super::subject::Subject;
 use crate::interrupt;
 use crate::tools::cargo::Compiler;
 use crate::tools::docker::{self, Docker, Image};
@@ -17,12 +20,23 @@ pub fn docker(recorder: &mut Recorder) -> anyhow::Result<Docker> {
 }
 
 /// An image of `repository` for this machine.
-pub fn image(context: &Context<'_>, docker: &Docker, repository: &str) -> anyhow::Result<Image> {
-    let own = Architecture::own()?;
+pub fn image(
+    context: &Context<'_>,
+    subject: &Subject,
+    docker: &Docker,
+    repository: &str,
+) -> anyhow::Result<Image> {
+    let (own, checkout) = (Architecture::own()?, checkout(subject)?);
     let compiler = own
-        .compiler(&context.workspace)
+        .compiler(checkout)
         .map_err(|command| missing(&command))?;
-    build(context, docker, (own, &compiler), &tag(repository))
+    build(
+        context,
+        checkout,
+        docker,
+        (own, &compiler),
+        &tag(repository),
+    )
 }
 
 /// Images of `repository`, that of this machine first.
@@ -38,13 +52,18 @@ pub struct Images {
 }
 
 /// Builds images for this machine, and for the other architectures that can be built for here.
-pub fn images(context: &Context<'_>, docker: &Docker, repository: &str) -> anyhow::Result<Images> {
-    let own = Architecture::own()?;
+pub fn images(
+    context: &Context<'_>,
+    subject: &Subject,
+    docker: &Docker,
+    repository: &str,
+) -> anyhow::Result<Images> {
+    let (own, checkout) = (Architecture::own()?, checkout(subject)?);
     let tag = |architecture: Architecture| format!("{}-{}", tag(repository), architecture.name);
-    let compiler = |architecture: Architecture| architecture.compiler(&context.workspace);
+    let compiler = |architecture: Architecture| architecture.compiler(checkout);
     let first = compiler(own).map_err(|command| missing(&command))?;
     let mut images = Images {
-        built: vec![build(context, docker, (own, &first), &tag(own))?],
+        built: vec![build(context, checkout, docker, (own, &first), &tag(own))?],
         reasons: Vec::new(),
         failure: None,
         compilers: Vec::new(),
@@ -58,7 +77,7 @@ pub fn images(context: &Context<'_>, docker: &Docker, repository: &str) -> anyho
                 continue;
             }
         };
-        match build(context, docker, (other, &compiler), &tag(other)) {
+        match build(context, checkout, docker, (other, &compiler), &tag(other)) {
             Ok(image) => {
                 images.built.push(image);
                 images.compilers.push((other.name, compiler.version));
@@ -80,25 +99,25 @@ fn missing(command: &str) -> anyhow::Error {
     anyhow!("no compiler for the image's static binary: `{command}` first")
 }
 
+/// What the image's static binary is built from.
+fn checkout(subject: &Subject) -> anyhow::Result<&Path> {
+    subject.checkout("the static binary of an image is")
+}
+
 fn build(
     context: &Context<'_>,
+    checkout: &Path,
     docker: &Docker,
     (architecture, compiler): (Architecture, &Compiler),
     tag: &str,
 ) -> anyhow::Result<Image> {
-    let built_here = context.binary == context.release_dir.join("thoughtgate");
-    ensure!(
-        built_here,
-        "the binary given with --binary may not run in an empty image, and no other is measured in \
-         its place (measure without --binary)"
-    );
     let binary = {
         let label = format!("building the static binary for {}", architecture.name);
         let _step = context.progress.step(&label, 0.0);
         // A quick run shows that another architecture can be had, which takes half the time this way.
         let lto = !context.quick || architecture == Architecture::own()?;
-        image::build_binary(&context.workspace, compiler, lto)?
+        image::build_binary(checkout, compiler, lto)?
     };
     interrupt::check()?;
-    image::build(docker, &context.workspace, (architecture, &binary), tag)
+    image::build(docker, checkout, (architecture, &binary), tag)
 }

@@ -3,62 +3,92 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use serde_json::json;
 
+use super::super::catalog::{Metric, POLICY_RELOAD_TIME};
 use super::super::context::Context;
-use super::super::recorder::Recorder;
-use super::{SubjectFiles, attempt, seconds_if_wanted};
+use super::super::recorder::{Recorder, median};
+use super::super::subject::Subject;
+use super::bench::Bench;
+use super::block::{self, Block, Figure, Measured, Plan};
+use super::{SubjectFiles, attempt};
 use crate::interrupt;
-use crate::tools::subject::{Proxy, Upstream};
 
-const METRIC: &str = "policy/reload_time";
-const RELOADS: usize = 25;
-const RELOADS_QUICK: usize = 3;
+/// Milliseconds of the reloads of one process.
+const FIGURES: &[Figure<Vec<f64>>] = &[(&POLICY_RELOAD_TIME, |times| median(times))];
+/// Reloads of one process.
+const RELOADS: usize = 3;
 const SECONDS_EACH: f64 = 0.25;
 const DEADLINE: Duration = Duration::from_secs(10);
 /// A tool that the ten policies say nothing of; one more policy permits it, or does not.
 const TOOL: &str = "reloaded_tool";
 
+/// What it reports.
+pub fn metrics() -> Vec<&'static Metric> {
+    block::metrics(FIGURES)
+}
+
 /// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
-    let reloads = if quick { RELOADS_QUICK } else { RELOADS };
-    seconds_if_wanted(&[METRIC], recorder, reloads as f64 * SECONDS_EACH)
+    plan(quick).seconds_for(FIGURES, recorder)
 }
 
 /// Switches one permission on and off, and asks until the answer follows.
-pub fn collect(context: &Context<'_>, recorder: &mut Recorder) -> anyhow::Result<()> {
-    attempt(context, recorder, &[METRIC], |recorder| {
-        let reloads = if context.quick {
-            RELOADS_QUICK
-        } else {
-            RELOADS
-        };
-        let seconds = planned_seconds(context.quick, recorder);
-        let label = format!("{reloads} reloads");
-        let _step = context.progress.step(&label, seconds);
-        let files = SubjectFiles::write()?;
-        let upstream = Upstream::start(&context.release_dir, Duration::ZERO)?;
-        let policy = files.policy();
-        let mut proxy = Proxy::start(&files.setup(context, &upstream))?;
-        let without = std::fs::read_to_string(&policy)?;
-        let with = format!(
-            "{without}\n@id(\"reloaded\") permit (principal, action == Action::\"tools/call\", resource == Tool::\"{TOOL}\");\n"
-        );
-        for round in 0..reloads {
-            interrupt::check()?;
-            let permitted = round % 2 == 0;
-            // As an editor or a ConfigMap does it: beside, then renamed into place.
-            let aside = files.folder().join("policies.cedar.new");
-            std::fs::write(&aside, if permitted { &with } else { &without })?;
-            let started = Instant::now();
-            std::fs::rename(&aside, &policy).context("failed to replace the policy file")?;
-            while proxy.permits(TOOL)? != permitted {
-                proxy.check_running()?;
-                if started.elapsed() > DEADLINE {
-                    bail!("the new policies did not decide within {DEADLINE:?}");
-                }
-            }
-            recorder.sample(METRIC, started.elapsed().as_secs_f64() * 1000.0)?;
-        }
+pub fn collect(
+    context: &Context<'_>,
+    subject: &Subject,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
+    attempt(context, recorder, &metrics(), |recorder| {
+        let plan = plan(context.quick);
+        block::run(context, subject, recorder, FIGURES, &plan, &mut |_| {
+            measure(context, subject)
+        })?;
         Ok(())
     })
+}
+
+fn plan(quick: bool) -> Plan {
+    let blocks = if quick { 1 } else { 8 };
+    Plan::new("reload", blocks, 0.2 + RELOADS as f64 * SECONDS_EACH)
+}
+
+fn measure(context: &Context<'_>, subject: &Subject) -> anyhow::Result<Block<Vec<f64>>> {
+    let files = SubjectFiles::write()?;
+    let mut bench = Bench::start(context, subject, &files, Duration::ZERO)?;
+    let without = std::fs::read_to_string(files.policy())?;
+    let with = format!(
+        "{without}\n@id(\"reloaded\") permit (principal, action == Action::\"tools/call\", resource == Tool::\"{TOOL}\");\n"
+    );
+    let mut times = Vec::new();
+    for round in 0..RELOADS {
+        let permitted = round % 2 == 0;
+        let policies = if permitted { &with } else { &without };
+        let taken = reload(&mut bench, &files, policies, permitted)?;
+        times.push(taken.as_secs_f64() * 1000.0);
+    }
+    let raw = json!({ "reloads_ms": times });
+    Ok(Block::Measured(Measured::new(times, raw)))
+}
+
+/// Replaces the policies, and waits until calls of the tool are `permitted`, or refused.
+fn reload(
+    bench: &mut Bench,
+    files: &SubjectFiles,
+    policies: &str,
+    permitted: bool,
+) -> anyhow::Result<Duration> {
+    // As an editor or a ConfigMap does it: beside, then renamed into place.
+    let aside = files.folder().join("policies.cedar.new");
+    std::fs::write(&aside, policies)?;
+    let started = Instant::now();
+    std::fs::rename(&aside, files.policy()).context("failed to replace the policy file")?;
+    while bench.proxy.permits(TOOL)? != permitted {
+        interrupt::check()?;
+        bench.check_running()?;
+        if started.elapsed() > DEADLINE {
+            bail!("the new policies did not decide within {DEADLINE:?}");
+        }
+    }
+    Ok(started.elapsed())
 }

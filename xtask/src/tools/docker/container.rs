@@ -37,6 +37,8 @@ pub fn system_mounts() -> anyhow::Result<Vec<String>> {
 #[derive(Debug)]
 pub struct Container {
     name: String,
+    /// What the command line of its first process ends with.
+    arguments: Vec<String>,
     client: Child,
     first: Option<FirstProcess>,
 }
@@ -116,6 +118,7 @@ impl Container {
             .start()?;
         Ok(Container {
             name,
+            arguments: arguments.iter().map(ToString::to_string).collect(),
             client,
             first: None,
         })
@@ -128,13 +131,17 @@ impl Container {
             .with_context(|| format!("the container `{}` is not running", self.name))
     }
 
-    /// The pid of its first process, as the host sees it. For a container that has answered.
+    /// The pid of its first process, as this machine sees it. For a container that has answered.
+    ///
+    /// # Errors
+    /// Also when that is another process here: the daemon then counts in a pid namespace of its own.
     pub fn pid(&mut self) -> anyhow::Result<u32> {
         self.check_running()?;
         let output = docker(&["inspect", "--format", "{{.State.Pid}}", &self.name], ASK)?;
         let text = output.stdout.text();
         let pid = text.trim().parse().ok().filter(|pid| *pid > 0);
         let pid = pid.with_context(|| format!("failed to read the pid `{}`", text.trim()))?;
+        self.check_identity(pid)?;
         self.first = FirstProcess::of(pid);
         Ok(pid)
     }
@@ -147,6 +154,17 @@ impl Container {
             .and_then(Pid::from_raw);
         kill_process(pid.unwrap(), Signal::KILL).unwrap();
         std::mem::forget(self);
+    }
+
+    fn check_identity(&self, pid: u32) -> anyhow::Result<()> {
+        let is_ours = procfs::command_line(pid).is_ok_and(|line| line.ends_with(&self.arguments));
+        ensure!(
+            is_ours,
+            "process {pid}, which docker reports for the container `{}`, is another program on this \
+             machine: the daemon runs elsewhere, or in a pid namespace of its own",
+            self.name
+        );
+        Ok(())
     }
 
     /// Tries to remove it, and returns whether it is gone for good.

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The format that the scripts write.
 const FORMAT: u32 = 1;
+/// How k6 begins the name of a percentile, which ends with a bracket.
+const PERCENTILE: &str = "p(";
 
 /// What one run of a script has seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,29 +42,57 @@ pub struct Wrong {
     pub body: u64,
 }
 
-/// A distribution of times, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// A distribution of times in milliseconds, as statistics by the names that k6 gives them: `count`,
+/// `med`, `p(99.9)` for each percentile that the script asks for, and so on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Trend {
-    /// How many times.
-    pub count: u64,
-    /// The shortest.
-    pub min: f64,
-    /// The mean.
-    pub avg: f64,
+    statistics: BTreeMap<String, f64>,
+}
+
+impl Trend {
+    /// How many times it is of.
+    pub fn count(&self) -> u64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count"
+        )]
+        self.statistics
+            .get("count")
+            .map_or(0, |count| *count as u64)
+    }
+
     /// The median.
-    #[serde(rename = "med")]
-    pub p50: f64,
-    /// The 90th percentile.
-    #[serde(rename = "p(90)")]
-    pub p90: f64,
-    /// The 95th percentile.
-    #[serde(rename = "p(95)")]
-    pub p95: f64,
-    /// The 99th percentile.
-    #[serde(rename = "p(99)")]
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
+    pub fn median(&self) -> anyhow::Result<f64> {
+        let median = self.statistics.get("med").copied();
+        median.context("failed to find the median `med` in the summary of k6")
+    }
+
+    /// All times, ascending. The script asks k6, which interpolates linearly, for as many percentiles
+    /// as there are times; then each is one of them.
+    pub fn times(&self) -> anyhow::Result<Vec<f64>> {
+        let percentiles = self.statistics.iter().filter_map(|(name, ms)| {
+            let percentile = name.strip_prefix(PERCENTILE)?.strip_suffix(')')?;
+            Some((percentile.parse::<f64>().ok()?, *ms))
+        });
+        let mut times: Vec<(f64, f64)> = percentiles.collect();
+        times.sort_by(|left, right| left.0.total_cmp(&right.0));
+        ensure!(
+            times.len() as u64 == self.count(),
+            "k6 reported {} of {} times",
+            times.len(),
+            self.count()
+        );
+        Ok(times.into_iter().map(|(_, ms)| ms).collect())
+    }
+
+    /// Without the percentiles.
+    fn without_times(&self) -> Trend {
+        let mut statistics = self.statistics.clone();
+        statistics.retain(|name, _| !name.starts_with(PERCENTILE));
+        Trend { statistics }
+    }
 }
 
 impl Summary {
@@ -108,6 +138,17 @@ impl Summary {
             faults.join(", "),
             example.unwrap_or_default()
         ))
+    }
+
+    /// A copy without percentiles: small enough to keep.
+    pub fn without_times(&self) -> Summary {
+        let trends = self.trends_ms.iter();
+        Summary {
+            trends_ms: trends
+                .map(|(name, trend)| (name.clone(), trend.without_times()))
+                .collect(),
+            ..self.clone()
+        }
     }
 
     /// The distribution called `name`, metric and tag.
@@ -175,12 +216,27 @@ mod tests {
     fn times_and_counts_are_found_by_name() {
         let summary = Summary::parse(include_str!("../../../test_data/k6/success.json")).unwrap();
         let slice = summary.trend("http_req_duration{slice:3}").unwrap();
-        let proxied = summary.trend("http_req_waiting{arm:P}").unwrap();
-        expect!["Trend { count: 40, min: 2.658064, avg: 2.916276574999999, p50: 2.8914795, p90: 3.0901861, p95: 3.2398162, p99: 3.82355547, max: 4.121643 } Trend { count: 80, min: 2.521163, avg: 2.8016252749999992, p50: 2.736399, p90: 2.8745225, p95: 3.006793099999997, p99: 4.1798711299999995, max: 4.257491 }"].assert_eq(&format!("{slice:?} {proxied:?}"));
+        assert_eq!((slice.count(), slice.median().unwrap()), (40, 2.891_479_5));
         assert_eq!(summary.count("http_reqs{arm:P}").unwrap(), 80);
         let error = summary.trend("http_req_duration{slice:4}").unwrap_err();
         expect!["failed to find `http_req_duration{slice:4}` in the summary of k6"]
             .assert_eq(&error.to_string());
+    }
+
+    #[test]
+    fn all_times_are_found_when_k6_was_asked_for_as_many_percentiles() {
+        let read = |text: &str| serde_json::from_str::<Trend>(text).unwrap();
+        let trend = read(r#"{"count":3,"med":2,"max":9,"p(100)":9,"p(50)":2,"p(0)":1.5}"#);
+        assert_eq!(trend.times().unwrap(), [1.5, 2.0, 9.0]);
+        assert_eq!(
+            trend.without_times(),
+            read(r#"{"count":3,"med":2,"max":9}"#)
+        );
+        let error = read(r#"{"count":4,"p(99)":1}"#).times().unwrap_err();
+        assert_eq!(error.to_string(), "k6 reported 1 of 4 times");
+        let nothing = read(r#"{"p(x)":1}"#);
+        assert_eq!((nothing.count(), nothing.times().unwrap()), (0, vec![]));
+        assert!(nothing.median().is_err());
     }
 
     #[test]

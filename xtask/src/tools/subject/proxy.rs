@@ -13,6 +13,7 @@ use super::call::OpenCall;
 use super::{Server, exposition};
 use crate::interrupt;
 use crate::tools::process::{Launch, Stream};
+use crate::tools::procfs;
 
 /// JSON-RPC error code of a call that policy refused.
 const POLICY_DENIED: i64 = 40301;
@@ -61,6 +62,7 @@ impl Proxy {
     pub fn start_at(setup: &Setup, listen: &str) -> anyhow::Result<Proxy> {
         let launch = setup.launch(listen);
         let server = Server::start("the proxy", launch, Stream::Stderr, announced)?;
+        procfs::check_program(server.pid(), &setup.binary, server.address)?;
         let mut proxy = Proxy { server };
         proxy.wait_ready()?;
         Ok(proxy)

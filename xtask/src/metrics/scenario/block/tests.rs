@@ -6,12 +6,18 @@ use anyhow::anyhow;
 use tempfile::TempDir;
 
 use super::*;
-use crate::metrics::catalog::Tier;
-use crate::metrics::model::{Outcome, Record, Run};
+use crate::metrics::catalog::{LATENCY_P50, LATENCY_P95, LATENCY_P99, Tier};
+use crate::metrics::model::{Outcome, Record, Run, State};
+use crate::metrics::recorder::number;
+use crate::metrics::recorder::tests::at;
 use crate::metrics::report::fixture;
 use crate::progress::Progress;
 
-const METRICS: [&str; 2] = ["latency/p50", "latency/p99"];
+/// Figures of a block that is nothing but a number.
+const FIGURES: &[Figure<f64>] = &[
+    (&LATENCY_P50, |value| number(*value, 1)),
+    (&LATENCY_P99, |value| number(*value, 1)),
+];
 
 fn recorder() -> (TempDir, Recorder) {
     let directory = tempfile::tempdir().unwrap();
@@ -23,29 +29,35 @@ fn recorder() -> (TempDir, Recorder) {
 fn plan(blocks: usize) -> Plan {
     Plan {
         seconds_at_most: 60.0,
-        ..Plan::new("test", blocks, 0.0)
+        ..Plan::new("test", blocks, 0.0).deterministic()
     }
 }
 
-fn measured(value: f64) -> Block {
-    Block::Measured {
-        samples: vec![(METRICS[0], value), (METRICS[1], value)],
-        raw: json!(value),
-    }
+fn measured(value: f64) -> Block<f64> {
+    Block::Measured(Measured::new(value, Json::Null))
 }
 
-fn record<'a>(recorder: &'a Recorder, metric: &str) -> &'a Record {
+fn record<'a>(recorder: &'a Recorder, metric: &Metric) -> &'a Record {
     recorder.run().record(metric).unwrap()
+}
+
+/// The values that count.
+fn values(run: &Run) -> Vec<f64> {
+    let rows = run.samples_of(&LATENCY_P50);
+    let counted = rows.filter(|row| row.state == State::Counted);
+    counted
+        .filter_map(|row| row.value.as_ref()?.number())
+        .collect()
 }
 
 /// Runs blocks that `make` makes of their number; how many were begun.
 fn run_all(
     recorder: &mut Recorder,
     plan: &Plan,
-    make: impl Fn(usize) -> anyhow::Result<Block>,
+    make: impl Fn(usize) -> anyhow::Result<Block<f64>>,
 ) -> usize {
     let mut begun = 0;
-    try_all(recorder, plan, |number| {
+    try_all(recorder, FIGURES, plan, |number| {
         begun += 1;
         make(number)
     })
@@ -53,38 +65,48 @@ fn run_all(
     begun
 }
 
-fn try_all(
+fn try_all<T>(
     recorder: &mut Recorder,
+    figures: &[Figure<T>],
     plan: &Plan,
-    mut make: impl FnMut(usize) -> anyhow::Result<Block>,
-) -> anyhow::Result<()> {
+    mut make: impl FnMut(usize) -> anyhow::Result<Block<T>>,
+) -> anyhow::Result<Vec<T>> {
     let progress = Progress::new();
     let context = Context {
         workspace: PathBuf::new(),
-        binary: PathBuf::new(),
         release_dir: PathBuf::new(),
         tools_dir: PathBuf::new(),
         quick: false,
         registry: None,
         progress: &progress,
     };
-    run(&context, recorder, &METRICS, plan, &mut make)
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("x");
+    std::fs::write(&own, "x").unwrap();
+    let stores = [folder.path().to_path_buf()];
+    let subject = Subject::given("head", &own, &own, &stores).unwrap();
+    run(&context, &subject, recorder, figures, plan, &mut make)
 }
 
-/// Takes blocks with the mark whether they were disturbed, and decides.
-fn decide(recorder: &mut Recorder, planned: usize, blocks: Vec<(f64, bool)>) {
+/// Takes blocks with what disturbed them, and decides.
+fn decide(recorder: &mut Recorder, planned: usize, blocks: &[(f64, Option<&str>)]) -> Vec<f64> {
     let mut all = Blocks {
         recorder,
-        wanted: vec![METRICS[0]],
-        raw: Vec::new(),
-        clean: 0,
-        disturbed: Vec::new(),
+        arm: "head",
+        figures: vec![FIGURES[0]],
+        metrics: vec![&LATENCY_P50],
+        counted: Vec::new(),
+        noisy: Vec::new(),
         voids: 0,
+        missing: Vec::new(),
     };
-    for (value, disturbed) in blocks {
-        all.take(measured(value), disturbed, &Json::Null).unwrap();
+    for (number, (value, noise)) in blocks.iter().enumerate() {
+        let measured = Measured::new(*value, Json::Null);
+        let noise = noise.map(str::to_owned);
+        all.take(&at(number), measured, noise).unwrap();
     }
     all.finish(&plan(planned)).unwrap();
+    all.counted
 }
 
 #[test]
@@ -97,21 +119,83 @@ fn a_void_block_gives_no_sample_and_is_made_again() {
             measured(number as f64)
         })
     });
-    let record = record(&recorder, METRICS[0]);
-    // A machine under steal adds blocks, never a sample of the void one.
-    assert!(begun >= 4);
-    assert!(!record.samples.contains(&1.0), "{:?}", record.samples);
-    assert_eq!(record.voids, ["of 10 calls, 1 with a wrong body"]);
+    assert_eq!(begun, 4);
+    assert_eq!(values(recorder.run()), [0.0, 2.0, 3.0]);
+    let void = recorder.run().samples_of(&LATENCY_P50).nth(1).unwrap();
+    assert_eq!((void.state, &void.value), (State::Void, &None));
+    let reason = void.reason.as_deref();
+    assert_eq!(reason, Some("of 10 calls, 1 with a wrong body"));
 }
 
 #[test]
 fn only_what_was_asked_for_is_recorded() {
     let (_directory, mut recorder) = recorder();
     run_all(&mut recorder, &plan(1), |_| Ok(measured(1.0)));
-    assert!(!record(&recorder, METRICS[0]).samples.is_empty());
-    assert!(recorder.run().record(METRICS[1]).is_none());
+    assert_eq!(values(recorder.run()), [1.0]);
+    assert_eq!(recorder.run().samples_of(&LATENCY_P99).count(), 0);
     let begun = run_all(&mut recorder, &plan(1), |_| Ok(measured(2.0)));
     assert_eq!(begun, 0, "nothing is pending any more");
+}
+
+#[test]
+fn a_table_with_an_unknown_metric_or_one_twice_fails_before_a_block_is_made() {
+    const UNKNOWN: Metric = Metric {
+        name: "latency/p51",
+        ..LATENCY_P50
+    };
+    // It has the name of a metric, but is another.
+    const CHANGED: Metric = Metric {
+        tier: Tier::Three,
+        ..LATENCY_P50
+    };
+    let cases: [(&[Figure<f64>], &str); 3] = [
+        (
+            &[FIGURES[0], (&UNKNOWN, |value| number(*value, 1))],
+            "the scenario `test` reports `latency/p51`, which the catalogue lacks",
+        ),
+        (
+            &[(&CHANGED, |value| number(*value, 1))],
+            "the scenario `test` reports `latency/p50`, which the catalogue lacks",
+        ),
+        (
+            &[FIGURES[0], FIGURES[0]],
+            "the scenario `test` reports `latency/p50` twice",
+        ),
+    ];
+    for (figures, expected) in cases {
+        let (_directory, mut recorder) = recorder();
+        let error = try_all(&mut recorder, figures, &plan(1), |_| {
+            panic!("a block was made")
+        });
+        assert_eq!(error.unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn a_figure_that_cannot_be_read_costs_its_metric_alone() {
+    const PARTLY: &[Figure<usize>] = &[
+        (&LATENCY_P50, |number| {
+            super::super::super::recorder::number(*number as f64, 1)
+        }),
+        (&LATENCY_P95, |_| {
+            Err(Missing {
+                reason: "no such file".to_owned(),
+                hint: Some("another kernel"),
+            })
+        }),
+    ];
+    let (_directory, mut recorder) = recorder();
+    let counted = try_all(&mut recorder, PARTLY, &plan(2), |number| {
+        Ok(Block::Measured(Measured::new(number, Json::Null)))
+    });
+    assert_eq!(counted.unwrap(), [0, 1]);
+    assert_eq!(values(recorder.run()), [0.0, 1.0]);
+    let expected = Outcome::Skipped {
+        reason: "none of 2 blocks counts; the last: no such file".to_owned(),
+        hint: "another kernel".to_owned(),
+    };
+    assert_eq!(record(&recorder, &LATENCY_P95).outcome, expected);
+    assert_eq!(recorder.run().tally(&LATENCY_P95).unmeasured, 2);
 }
 
 #[test]
@@ -124,14 +208,14 @@ fn an_error_after_samples_is_the_outcome() {
     let expected = Outcome::Failed {
         error: "the proxy died".to_owned(),
     };
-    assert_eq!(record(&recorder, METRICS[0]).outcome, expected);
+    assert_eq!(record(&recorder, &LATENCY_P50).outcome, expected);
 }
 
 #[test]
 fn a_run_that_cannot_be_saved_ends_and_keeps_what_it_had() {
     let (directory, mut recorder) = recorder();
     let (place, aside) = (directory.path(), directory.path().with_extension("aside"));
-    let error = try_all(&mut recorder, &plan(3), |number| {
+    let error = try_all(&mut recorder, FIGURES, &plan(3), |number| {
         if number == 1 {
             // Where the file was is no folder any more.
             std::fs::rename(place, &aside).unwrap();
@@ -150,8 +234,7 @@ fn a_run_that_cannot_be_saved_ends_and_keeps_what_it_had() {
     );
     assert!(message.contains("failed to save"), "{message}");
     let kept = std::fs::read_to_string(place.join("run.json")).unwrap();
-    let kept = Run::parse(&kept).unwrap();
-    assert_eq!(kept.record(METRICS[0]).unwrap().samples, [1.0]);
+    assert_eq!(values(&Run::parse(&kept).unwrap()), [1.0]);
 }
 
 #[test]
@@ -164,7 +247,7 @@ fn voids_without_end_end() {
     let expected = Outcome::Failed {
         error: "none of 5 blocks counts, the last: status 400".to_owned(),
     };
-    assert_eq!(record(&recorder, METRICS[0]).outcome, expected);
+    assert_eq!(record(&recorder, &LATENCY_P50).outcome, expected);
 }
 
 #[test]
@@ -176,9 +259,9 @@ fn voids_after_a_sample_pass() {
             _ => measured(1.0),
         })
     });
-    assert!(begun >= 10, "{begun}");
-    assert!(record(&recorder, METRICS[0]).samples.len() >= 2);
-    assert_eq!(record(&recorder, METRICS[0]).voids.len(), 8);
+    assert_eq!(begun, 10);
+    assert_eq!(values(recorder.run()), [1.0, 1.0]);
+    assert_eq!(recorder.run().tally(&LATENCY_P50).void, 8);
 }
 
 #[test]
@@ -192,14 +275,28 @@ fn time_that_is_up_still_leaves_one_block() {
 }
 
 #[test]
-fn disturbed_blocks_count_only_when_there_are_too_few_others() {
+fn noisy_blocks_count_only_when_there_are_too_few_others() {
+    let steal = Some("steal");
     let (_directory, mut first) = recorder();
-    decide(&mut first, 3, vec![(1.0, false), (9.0, true), (2.0, false)]);
-    assert_eq!(record(&first, METRICS[0]).samples, [1.0, 2.0]);
-    assert!(record(&first, METRICS[0]).notes.is_empty());
+    let counted = decide(&mut first, 3, &[(1.0, None), (9.0, steal), (2.0, None)]);
+    assert_eq!(counted, [1.0, 2.0]);
+    assert_eq!(values(first.run()), [1.0, 2.0]);
+    assert!(record(&first, &LATENCY_P50).notes.is_empty());
+    let noisy = first.run().samples_of(&LATENCY_P50).nth(1).unwrap();
+    assert_eq!(
+        (noisy.state, noisy.reason.as_deref()),
+        (State::Noisy, steal)
+    );
 
     let (_directory, mut second) = recorder();
-    decide(&mut second, 3, vec![(1.0, false), (9.0, true), (8.0, true)]);
-    assert_eq!(record(&second, METRICS[0]).samples, [1.0, 9.0, 8.0]);
-    assert_eq!(record(&second, METRICS[0]).notes, [Note::Noisy]);
+    let counted = decide(&mut second, 3, &[(1.0, None), (9.0, steal), (8.0, steal)]);
+    assert_eq!(counted, [1.0, 9.0, 8.0]);
+    assert_eq!(values(second.run()), [1.0, 9.0, 8.0]);
+    assert_eq!(record(&second, &LATENCY_P50).notes, [Note::Noisy]);
+    let value = record(&second, &LATENCY_P50).outcome.clone();
+    let expected = Outcome::Measured {
+        value: crate::metrics::model::Value::Float(8.0),
+        interval: None,
+    };
+    assert_eq!(value, expected, "the value follows");
 }

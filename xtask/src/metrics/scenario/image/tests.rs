@@ -1,12 +1,10 @@
 //! Images that were really pushed: what is read of them is what the registry holds.
 
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 
 use super::*;
-use crate::metrics::catalog::Tier;
-use crate::metrics::model::{Outcome, Value};
-use crate::metrics::report::fixture;
+use crate::metrics::catalog::Metric;
+use crate::metrics::model::Value;
 use crate::tools::docker::tests::{daemon, pushed};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -18,28 +16,18 @@ fn own() -> &'static str {
     Architecture::own().unwrap().name
 }
 
-fn recorder() -> (TempDir, Recorder) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("run.json");
-    let recorder = Recorder::new(&path, fixture::start(&[Tier::Three])).unwrap();
-    (directory, recorder)
-}
-
-/// What became of the images of other architectures.
-fn other(reasons: &[&str], failure: Option<&'static str>) -> Images {
-    Images {
-        built: Vec::new(),
-        reasons: reasons.iter().map(ToString::to_string).collect(),
-        compilers: Vec::new(),
-        failure: failure.map(|why| anyhow::anyhow!(why)),
+fn shipped(platforms: Vec<Platform>) -> Shipped {
+    Shipped {
+        base: Ok("scratch".to_owned()),
+        platforms: Ok(platforms),
+        failure: None,
     }
 }
 
-fn value(recorder: &Recorder, metric: &str) -> Value {
-    match &recorder.run().record(metric).unwrap().outcome {
-        Outcome::Measured { value, .. } => value.clone(),
-        other => panic!("{metric}: {other:?}"),
-    }
+/// What the table reads of a metric.
+fn value(shipped: &Shipped, metric: &Metric) -> Value {
+    let figure = FIGURES.iter().find(|figure| figure.0 == metric).unwrap();
+    figure.1(shipped).unwrap().value
 }
 
 /// A client that no proxy of the environment comes between.
@@ -116,13 +104,17 @@ fn each_platform_of_a_pushed_list_has_its_own_size_and_its_attestation_none() {
                 .collect();
             assert_eq!(platform.layers_bytes, sizes, "{tag}");
         }
-        let (_directory, mut recorder) = recorder();
-        report(&mut recorder, &platforms, &other(&[], None)).unwrap();
         let own = platforms.iter().find(|found| found.architecture == own());
-        let own_bytes = Value::Integer(own.unwrap().compressed_bytes());
-        assert_eq!(value(&recorder, COMPRESSED), own_bytes, "{tag}");
-        assert_eq!(value(&recorder, LAYERS), Value::Integer(2), "{tag}");
-        assert_eq!(value(&recorder, MULTI_ARCH), Value::Boolean(true), "{tag}");
+        let own_bytes = own.unwrap().compressed_bytes() as f64;
+        let shipped = shipped(platforms);
+        let value = |metric| value(&shipped, metric);
+        assert_eq!(
+            value(&BINARY_DOCKER_IMAGE_COMPRESSED),
+            Value::Float(own_bytes),
+            "{tag}"
+        );
+        assert_eq!(value(&BINARY_DOCKER_LAYERS), Value::Float(2.0), "{tag}");
+        assert_eq!(value(&BINARY_MULTI_ARCH), Value::Boolean(true), "{tag}");
     }
 }
 
@@ -133,22 +125,25 @@ fn an_image_of_one_platform_is_not_multi_arch() {
     let tag = format!("{}/app:single", registry.address());
     let platform = format!("linux/{}", own());
     let _image = pushed(&docker, &tag, &platform, 1000);
-    let (_directory, mut recorder) = recorder();
-    let images = other(&["not built for another: some tool first"], None);
-    let platforms = docker.manifest(&tag).unwrap();
-    report(&mut recorder, &platforms, &images).unwrap();
-    assert_eq!(value(&recorder, MULTI_ARCH), Value::Boolean(false));
-    let notes = &recorder.run().record(MULTI_ARCH).unwrap().notes;
-    assert!(
-        format!("{notes:?}").contains("some tool first"),
-        "{notes:?}"
+    let shipped = shipped(docker.manifest(&tag).unwrap());
+    assert_eq!(value(&shipped, &BINARY_MULTI_ARCH), Value::Boolean(false));
+}
+
+#[test]
+fn a_build_that_failed_leaves_its_own_metric_unmeasured_and_no_other() {
+    let failed = Shipped {
+        failure: Some(anyhow::anyhow!("no space left").into()),
+        ..shipped(Vec::new())
+    };
+    let missing = failed.is_multi_arch().unwrap_err();
+    assert_eq!(missing.reason, "no space left");
+    assert_eq!(
+        value(&failed, &BINARY_DOCKER_BASE),
+        Value::Text("scratch".to_owned())
     );
-    // A build that failed shows nothing of the product; the rest is measured all the same.
-    let (_directory, mut recorder) = self::recorder();
-    let images = other(&[], Some("no space left"));
-    report(&mut recorder, &platforms, &images).unwrap();
-    let error = "no space left".to_owned();
-    let record = recorder.run().record(MULTI_ARCH).unwrap();
-    assert_eq!(record.outcome, Outcome::Failed { error });
-    assert_eq!(value(&recorder, LAYERS), Value::Integer(2));
+    let unpushed = Shipped {
+        platforms: Err(missing.clone()),
+        ..shipped(Vec::new())
+    };
+    assert_eq!(unpushed.own(), Err(missing));
 }

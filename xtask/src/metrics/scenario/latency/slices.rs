@@ -1,9 +1,9 @@
-//! The slices of one block: their order, their moments, and the figures that follow from what
-//! k6 saw in each. Pure.
+//! The slices of one block: their order, their moments, and what the proxy added by what k6 saw in
+//! each. Pure.
 
 use anyhow::{Context as _, ensure};
 
-use crate::tools::k6::{Summary, Trend};
+use crate::tools::k6::Summary;
 use crate::tools::procfs::Trace;
 
 /// What one block sends, in order: `D` is a slice to the upstream itself, `P` one through the
@@ -20,17 +20,13 @@ pub(super) struct Schedule {
     pub(super) arms: String,
 }
 
-/// The figures of one block.
-#[derive(Debug)]
-pub(super) struct Figures {
-    /// Durations of all proxied calls.
-    pub(super) proxied: Trend,
-    /// Their times to the first byte.
-    pub(super) waiting: Trend,
-    /// Mean over the pairs of the difference between their medians.
-    pub(super) overhead_ms: f64,
+/// What the proxy adds to a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overhead {
+    /// Mean over the pairs of slices of the difference between their medians.
+    pub(super) ms: f64,
     /// The same in percent of the direct median of the pair.
-    pub(super) overhead_percent: f64,
+    pub(super) percent: f64,
 }
 
 /// The order of `count` slices in block `number`: groups of four, each `DPPD` or its mirror, so
@@ -63,8 +59,12 @@ impl Schedule {
 
     /// Calls that go through the proxy, half of the warm-up included.
     pub(super) fn proxied_calls(&self) -> u64 {
-        let slices = self.arms.matches('P').count() as u64;
-        u64::from(self.warm_calls / 2) + slices * u64::from(self.slice_calls)
+        u64::from(self.warm_calls / 2) + self.measured_calls('P')
+    }
+
+    /// Calls of the slices of one arm.
+    pub(super) fn measured_calls(&self, arm: char) -> u64 {
+        self.arms.matches(arm).count() as u64 * u64::from(self.slice_calls)
     }
 
     /// From the first slice to the end of the last, in wall-clock milliseconds.
@@ -75,36 +75,33 @@ impl Schedule {
         )
     }
 
-    /// What the proxy needed while it was under load: cores, and bytes of memory.
-    pub(super) fn load(&self, started_ms: f64, proxy: &Trace) -> Option<(f64, u64)> {
+    /// CPU time that the proxy needed in its slices, in cores; none when it was not sampled.
+    pub(super) fn cores(&self, started_ms: f64, proxy: &Trace) -> Option<f64> {
         let slices = self.arms.char_indices().filter(|(_, arm)| *arm == 'P');
-        let cores: Option<Vec<f64>> = slices
-            .map(|(slice, _)| {
-                proxy.cores(
-                    self.moment_ms(started_ms, slice),
-                    self.moment_ms(started_ms, slice + 1),
-                )
-            })
-            .collect();
-        let (from_ms, to_ms) = self.window_ms(started_ms);
-        Some((mean(&cores?)?, proxy.median_rss_bytes(from_ms, to_ms)?))
+        let cores = slices.map(|(slice, _)| {
+            proxy.cores(
+                self.moment_ms(started_ms, slice),
+                self.moment_ms(started_ms, slice + 1),
+            )
+        });
+        mean(&cores.collect::<Option<Vec<f64>>>()?)
     }
 
-    /// Works out the figures of a block.
+    /// Works out what the proxy added.
     ///
     /// # Errors
     /// When the summary lacks a slice, or a slice lacks calls.
-    pub(super) fn figures(&self, summary: &Summary) -> anyhow::Result<Figures> {
+    pub(super) fn overhead(&self, summary: &Summary) -> anyhow::Result<Overhead> {
         let mut medians = Vec::new();
         for (slice, arm) in self.arms.char_indices() {
             let trend = summary.trend(&format!("http_req_duration{{slice:{slice}}}"))?;
             ensure!(
-                trend.count == u64::from(self.slice_calls),
+                trend.count() == u64::from(self.slice_calls),
                 "slice {slice} has {} calls instead of {}",
-                trend.count,
+                trend.count(),
                 self.slice_calls
             );
-            medians.push((arm, trend.p50));
+            medians.push((arm, trend.median()?));
         }
         // Neighbours are of different arms by the order of the groups.
         let pairs: Vec<(f64, f64)> = medians
@@ -121,11 +118,9 @@ impl Schedule {
             let differences: Vec<f64> = pairs.iter().map(difference).collect();
             mean(&differences).context("a block without a pair of slices")
         };
-        Ok(Figures {
-            proxied: *summary.trend("http_req_duration{arm:P}")?,
-            waiting: *summary.trend("http_req_waiting{arm:P}")?,
-            overhead_ms: over(|(direct, proxied)| proxied - direct)?,
-            overhead_percent: over(|(direct, proxied)| 100.0 * (proxied - direct) / direct)?,
+        Ok(Overhead {
+            ms: over(|(direct, proxied)| proxied - direct)?,
+            percent: over(|(direct, proxied)| 100.0 * (proxied - direct) / direct)?,
         })
     }
 
@@ -186,33 +181,34 @@ mod tests {
     }
 
     #[test]
-    fn figures_follow_from_the_slices() {
+    fn the_overhead_follows_from_the_slices() {
         let (schedule, summary) = captured();
-        let figures = schedule.figures(&summary).unwrap();
+        let overhead = schedule.overhead(&summary).unwrap();
         let median = |slice| {
             summary
                 .trend(&format!("http_req_duration{{slice:{slice}}}"))
                 .unwrap()
-                .p50
+                .median()
+                .unwrap()
         };
         let pairs = [median(1) - median(0), median(2) - median(3)];
         let expected = f64::midpoint(pairs[0], pairs[1]);
-        assert!((figures.overhead_ms - expected).abs() < 1e-12);
+        assert!((overhead.ms - expected).abs() < 1e-12);
         let percents = [100.0 * pairs[0] / median(0), 100.0 * pairs[1] / median(3)];
         let expected = f64::midpoint(percents[0], percents[1]);
-        assert!((figures.overhead_percent - expected).abs() < 1e-12);
-        assert_eq!(figures.proxied.count, 80);
+        assert!((overhead.percent - expected).abs() < 1e-12);
+        assert_eq!(schedule.measured_calls('P'), 80);
     }
 
     #[test]
     fn a_short_slice_is_an_error() {
         let (mut schedule, summary) = captured();
         schedule.slice_calls = 41;
-        let error = schedule.figures(&summary).unwrap_err().to_string();
+        let error = schedule.overhead(&summary).unwrap_err().to_string();
         assert_eq!(error, "slice 0 has 40 calls instead of 41");
         schedule.slice_calls = 40;
         schedule.arms.push('D');
-        assert!(schedule.figures(&summary).is_err());
+        assert!(schedule.overhead(&summary).is_err());
     }
 
     #[test]
