@@ -245,6 +245,15 @@ pub const CPU_US_PER_REQUEST: Metric = Metric {
     method: "user and system time of the process per request, while the light driver keeps ten connections busy",
 };
 
+pub const LATENCY_P999: Metric = Metric {
+    id: "X-LAT-001",
+    name: "latency/p999",
+    unit: Unit::Milliseconds,
+    tier: Tier::Two,
+    target: Target::None,
+    method: "99.9th percentile of the requests of latency/p50; a run has a dozen beyond it",
+};
+
 pub const INSTRUCTIONS_POLICY_EVAL: Metric = Metric {
     id: "X-INS-001",
     name: "instructions/policy_eval",
@@ -283,5 +292,6 @@ pub const METRICS: &[Metric] = &[
     POLICY_RELOAD_TIME,
     APPROVAL_OVERHEAD,
     CPU_US_PER_REQUEST,
+    LATENCY_P999,
     INSTRUCTIONS_POLICY_EVAL,
 ];

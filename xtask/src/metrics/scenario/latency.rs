@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::catalog::{
-    CPU_UNDER_LOAD_PERCENT, LATENCY_P50, LATENCY_P95, LATENCY_P99, MEMORY_PEAK_RSS,
+    CPU_UNDER_LOAD_PERCENT, LATENCY_P50, LATENCY_P95, LATENCY_P99, LATENCY_P999, MEMORY_PEAK_RSS,
     MEMORY_UNDER_LOAD_RSS, Metric, OVERHEAD_LATENCY_P50, OVERHEAD_PERCENT_P50, TTFB_P95,
 };
 use super::super::context::Context;
@@ -28,6 +28,7 @@ const FIGURES: &[Figure<Load>] = &[
     (&LATENCY_P50, |load| percentile(&load.proxied, 0.5)),
     (&LATENCY_P95, |load| percentile(&load.proxied, 0.95)),
     (&LATENCY_P99, |load| percentile(&load.proxied, 0.99)),
+    (&LATENCY_P999, |load| percentile(&load.proxied, 0.999)),
     (&TTFB_P95, |load| percentile(&load.waiting, 0.95)),
     (&OVERHEAD_LATENCY_P50, |load| load.pairs(load.overhead.ms)),
     (&OVERHEAD_PERCENT_P50, |load| {
