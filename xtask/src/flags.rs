@@ -6,8 +6,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::metrics::catalog::Tier;
-
 /// Measures ThoughtGate, and runs what CI runs.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
@@ -225,59 +223,15 @@ pub enum TierFlag {
     All,
 }
 
-impl Measure {
-    /// The tiers asked for, each once, in order; tier 1 when none is named.
-    pub fn tiers(&self) -> Vec<Tier> {
-        let asked = |tier: Tier| {
-            self.tiers.iter().any(|flag| match flag {
-                TierFlag::One => tier == Tier::One,
-                TierFlag::Two => tier == Tier::Two,
-                TierFlag::Three => tier == Tier::Three,
-                TierFlag::All => true,
-            })
-        };
-        let none = self.tiers.is_empty();
-        Tier::ALL
-            .into_iter()
-            .filter(|tier| asked(*tier) || (none && *tier == Tier::One))
-            .collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
 
-    fn tiers(arguments: &[&str]) -> Vec<u8> {
-        let arguments = ["cargo xtask", "metrics"].iter().chain(arguments);
-        let flags = Flags::try_parse_from(arguments).unwrap();
-        let Command::Metrics(metrics) = flags.command else {
-            panic!("not metrics")
-        };
-        metrics
-            .measure
-            .tiers()
-            .into_iter()
-            .map(Tier::number)
-            .collect()
-    }
-
     #[test]
     fn the_command_line_is_sound() {
         Flags::command().debug_assert();
-    }
-
-    #[test]
-    fn tiers_are_asked_for_once_each_and_in_order() {
-        assert_eq!(tiers(&[]), [1]);
-        assert_eq!(
-            tiers(&["--tier", "3", "--tier", "1", "--tier", "3"]),
-            [1, 3]
-        );
-        assert_eq!(tiers(&["--tier", "2,1"]), [1, 2]);
-        assert_eq!(tiers(&["--tier", "all", "--tier", "1"]), [1, 2, 3]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
-//! `cargo xtask metrics`: plan, collect, save, report, and the exit code that follows.
-//!
-//! Deliberately absent: how anything is measured; the tiers know.
+//! `cargo xtask metrics`: dispatches. One file a command; the modules that they share are described
+//! in their own heads.
 
 pub mod catalog;
 pub mod context;
@@ -8,11 +7,12 @@ pub mod estimate;
 pub mod host;
 pub mod judge;
 pub mod list;
+pub mod measure;
 pub mod merge;
 pub mod model;
 pub mod outputs;
 pub mod recorder;
-pub mod report;
+pub mod render;
 pub mod scenario;
 pub mod stats;
 pub mod store;
@@ -21,203 +21,14 @@ pub mod tier1;
 pub mod tier2;
 pub mod tier3;
 
-mod ending;
-
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use anyhow::Context as _;
-
-use crate::exit::{self, Exit};
+use crate::exit::Exit;
 use crate::flags::{self, MetricsCommand};
-use crate::interrupt::{self, Interrupted};
-use crate::progress::Progress;
-use crate::say::say;
-use crate::tools::{cargo, process};
-use crate::workspace;
-
-use catalog::Tier;
-use context::Context;
-use outputs::{Array, Outputs};
-use recorder::{Recorder, Start, ends_the_run};
-use subject::Subject;
 
 /// Dispatches.
 pub fn run(flags: &flags::Metrics) -> anyhow::Result<Exit> {
     match &flags.command {
-        None => measure(&flags.measure),
+        None => measure::run(&flags.measure),
         Some(MetricsCommand::List(flags)) => list::run(flags),
         Some(MetricsCommand::Merge(flags)) => merge::run(flags),
     }
 }
-
-/// The directory of results, below cargo's target directory.
-const RESULTS: &str = "metrics";
-
-fn measure(flags: &flags::Measure) -> anyhow::Result<Exit> {
-    interrupt::install()?;
-    let workspace = workspace::root()?;
-    let target = cargo::target_dir(&workspace);
-    let results = target.join(RESULTS);
-    let outputs = Outputs::of(flags, &workspace, &results)?;
-    let given = flags.binary.as_deref().map(subject::given).transpose()?;
-    let _lock = store::lock(&results)?;
-    outputs.clear()?;
-    process::begin_journal(&target.join(process::JOURNALS));
-
-    let progress = Progress::new();
-    let tools_dir = target.join(cargo::TOOLS);
-    let context = prepare(flags, (&workspace, tools_dir), &progress)?;
-    let subject = if let (Some(executable), Some(shown)) = (&given, &flags.binary) {
-        let subject = Subject::given(subject::HEAD, executable, shown, &stores(&context))?;
-        scenario::probe(&context, &subject)?;
-        subject
-    } else {
-        let executable = context.release_dir.join("thoughtgate");
-        Subject::built(subject::HEAD, &workspace, &executable, &stores(&context))?
-    };
-    let start = Start {
-        tiers: flags.tiers(),
-        quick: flags.quick,
-        seed: flags.seed.unwrap_or_else(seed_from_clock),
-        thresholds: host::thresholds(),
-        host: host::fingerprint(),
-        git: subject::git(&workspace),
-        subject: subject.file(),
-        arms: vec![subject.arm()],
-    };
-    let tiers = start.tiers.clone();
-    progress.line(&format!(
-        "seed {} (--seed repeats its random orders)",
-        start.seed
-    ));
-    let mut recorder = Recorder::new(&outputs.run, start)?;
-    if let Some(version) = cargo::rustc_version(&workspace) {
-        recorder.tool("rustc", &version);
-    }
-
-    let seconds = scenario::planned_seconds(context.quick, &recorder);
-    progress.plan(seconds);
-    let interrupted = collect(&tiers, &mut recorder, |tier, recorder| match tier {
-        Tier::One => tier1::collect(&context, &subject, recorder),
-        Tier::Two => tier2::collect(&context, &subject, recorder),
-        Tier::Three => tier3::collect(&context, &subject, recorder),
-    })?;
-    drop(progress);
-    report(flags, &outputs, &mut recorder, interrupted, exit::show)
-}
-
-/// Where the copy of what is measured goes: beside what cargo built, or where the tools are.
-fn stores(context: &Context<'_>) -> Vec<PathBuf> {
-    let built = context.release_dir.parent();
-    let beside = built.map(|target| target.join("xtask/subjects"));
-    let with_tools = context.tools_dir.with_file_name("subjects");
-    beside.into_iter().chain([with_tools]).collect()
-}
-
-/// Builds what is measured, unless it was given, and what it is measured with.
-fn prepare<'a>(
-    flags: &flags::Measure,
-    (workspace, tools_dir): (&Path, PathBuf),
-    progress: &'a Progress,
-) -> anyhow::Result<Context<'a>> {
-    let packages: &[&str] = if flags.binary.is_some() {
-        &["thoughtgate-test"]
-    } else {
-        &["thoughtgate", "thoughtgate-test"]
-    };
-    let release_dir = {
-        let _step = progress.step(&format!("building {}", packages.join(" and ")), 0.0);
-        cargo::build_release(workspace, packages)?
-    };
-    std::fs::create_dir_all(&tools_dir)
-        .with_context(|| format!("failed to create `{}`", tools_dir.display()))?;
-    Ok(Context {
-        workspace: workspace.to_path_buf(),
-        release_dir,
-        tools_dir,
-        quick: flags.quick,
-        registry: flags.registry.clone(),
-        progress,
-    })
-}
-
-/// Lets each tier report. An error that ends a tier becomes the failure of what it had not
-/// reported yet, and the next tier goes on; an interruption ends all.
-fn collect(
-    tiers: &[Tier],
-    recorder: &mut Recorder,
-    mut collect_tier: impl FnMut(Tier, &mut Recorder) -> anyhow::Result<()>,
-) -> anyhow::Result<Option<Interrupted>> {
-    for &tier in tiers {
-        if let Err(interrupted) = interrupt::check() {
-            return Ok(Some(interrupted));
-        }
-        let Err(error) = collect_tier(tier, recorder) else {
-            continue;
-        };
-        if let Some(interrupted) = interrupt::cause(&error) {
-            return Ok(Some(interrupted));
-        }
-        if ends_the_run(&error) {
-            return Err(error);
-        }
-        let error = error.context(format!("tier {} ended early", tier.number()));
-        for metric in catalog::of_tier(tier) {
-            if recorder.pending(metric) {
-                recorder.fail(metric, &error)?;
-            }
-        }
-    }
-    Ok(interrupt::check().err())
-}
-
-fn report(
-    flags: &flags::Measure,
-    outputs: &Outputs,
-    recorder: &mut Recorder,
-    interrupted: Option<Interrupted>,
-    show: impl FnOnce(&str),
-) -> anyhow::Result<Exit> {
-    let run = recorder.finish(interrupted.is_none())?;
-    let (array, saved) = (
-        outputs.array.shown(),
-        format!("samples in `{}`", workspace::shown(&outputs.run)),
-    );
-    if interrupted.is_none() {
-        // Before anything is printed, which may fail.
-        outputs.array.save(&report::array::render(run))?;
-    }
-    let text = if flags.json {
-        run.to_text()
-    } else {
-        report::table::render(run)
-    };
-    if outputs.array == Array::Standard {
-        say!("{text}");
-    } else {
-        show(&text);
-    }
-    if let Some(interrupted) = interrupted {
-        // An array cannot say that it is not whole.
-        let text = format!("{saved}, no array in {array}");
-        return Ok(Exit::Interrupted(interrupted, text));
-    }
-    say!(
-        "{}results in {array}, {saved}",
-        report::warnings::render(run)
-    );
-    Ok(ending::of(run, flags.strict, flags.enforce_targets))
-}
-
-fn seed_from_clock() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    // Below 2^53, so that every JSON reader keeps it whole.
-    let nanos = since.as_secs() ^ u64::from(since.subsec_nanos()) << 32;
-    stats::Random::new(nanos).next() >> 11
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,6 @@
 //! `cargo xtask metrics list`: prints the catalogue.
 
-use super::report::list;
+use super::render::list;
 use crate::exit::{self, Exit};
 use crate::flags;
 

@@ -9,7 +9,7 @@ mod join;
 use anyhow::{bail, ensure};
 
 use super::outputs::{self, Array};
-use super::report::array;
+use super::render::array;
 use super::store;
 use crate::exit::Exit;
 use crate::flags;

@@ -53,8 +53,8 @@ const PURE: &[&str] = &[
     "stats",
     "estimate",
     "judge",
-    "report",
-    "ending",
+    "render",
+    "measure/ending",
     "merge/join",
 ];
 const IMPURE: &[&str] = &[

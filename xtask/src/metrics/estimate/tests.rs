@@ -3,7 +3,7 @@
 use super::*;
 use crate::metrics::catalog::{LATENCY_P50, LATENCY_P99, TTFB_P95, Tier};
 use crate::metrics::model::Distribution;
-use crate::metrics::report::fixture;
+use crate::metrics::render::fixture;
 
 fn times(block: usize, of: &str, times: &[f64]) -> Distribution {
     Distribution {

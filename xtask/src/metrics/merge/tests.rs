@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::metrics::catalog::{LATENCY_P50, LATENCY_P99, MEMORY_PEAK_RSS, Metric, Tier};
 use crate::metrics::model::{Note, Outcome, Run, State, Value};
-use crate::metrics::report::fixture;
+use crate::metrics::render::fixture;
 
 struct Folder(TempDir);
 

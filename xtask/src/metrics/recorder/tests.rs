@@ -8,7 +8,7 @@ use crate::interrupt::Interrupted;
 use crate::metrics::catalog::*;
 use crate::metrics::host::Pressure;
 use crate::metrics::model::Value;
-use crate::metrics::report::fixture;
+use crate::metrics::render::fixture;
 
 fn recorder(tiers: &[Tier]) -> (TempDir, Recorder) {
     let directory = tempfile::tempdir().unwrap();

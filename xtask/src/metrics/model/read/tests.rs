@@ -5,9 +5,9 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::metrics::catalog::{LATENCY_P50, LATENCY_P95};
 use crate::metrics::model::{Distribution, RawData, State};
-use crate::metrics::report::{self, fixture};
+use crate::metrics::render::{self, fixture};
 use crate::metrics::stats::{Histogram, Random};
-use crate::metrics::{ending, estimate};
+use crate::metrics::{estimate, judge};
 
 const SCHEMA_1: &str = include_str!("../../../../test_data/run_schema_1.json");
 
@@ -145,11 +145,12 @@ fn what_the_catalogue_does_not_have_is_refused() {
 
 /// All that is done with a run that was read.
 fn use_run(run: &Run) {
-    report::table::render(run);
-    report::warnings::render(run);
-    report::array::render(run);
-    ending::of(run, true, true);
+    render::table::render(run);
+    render::warnings::render(run);
+    render::array::render(run);
     for metric in catalog::METRICS {
+        run.record(metric)
+            .map(|record| judge::target(metric, record));
         estimate::value(run, metric);
         estimate::interval(run, metric);
         estimate::pooled(run, metric);

@@ -10,7 +10,7 @@ use crate::metrics::catalog::{LATENCY_P50, LATENCY_P95, LATENCY_P99, Tier};
 use crate::metrics::model::{Outcome, Record, Run, State};
 use crate::metrics::recorder::number;
 use crate::metrics::recorder::tests::at;
-use crate::metrics::report::fixture;
+use crate::metrics::render::fixture;
 use crate::progress::Progress;
 
 /// Figures of a block that is nothing but a number.

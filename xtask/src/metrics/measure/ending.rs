@@ -1,9 +1,9 @@
 //! The exit code that a finished run deserves, pure.
 
-use super::catalog::{self, Metric};
-use super::judge::{self, TargetVerdict};
-use super::model::{Outcome, Record, Run};
 use crate::exit::Exit;
+use crate::metrics::catalog::{self, Metric};
+use crate::metrics::judge::{self, TargetVerdict};
+use crate::metrics::model::{Outcome, Record, Run};
 
 /// A missed target comes first under `enforce_targets`: it is certain, whatever else is missing.
 /// Under `strict` a metric that was asked for must have a value; an extra may be skipped, since

@@ -4,11 +4,10 @@ use anyhow::anyhow;
 use tempfile::TempDir;
 
 use super::*;
-use crate::exit::Exit;
-use catalog::*;
-use model::{Outcome, Value};
-use recorder::tests::sample;
-use report::fixture;
+use crate::metrics::catalog::*;
+use crate::metrics::model::{self, Outcome, Value};
+use crate::metrics::recorder::tests::sample;
+use crate::metrics::render::fixture;
 
 fn recorder(tiers: &[Tier]) -> (TempDir, Recorder) {
     let directory = tempfile::tempdir().unwrap();
@@ -142,4 +141,14 @@ fn measure_flags(arguments: &[&str]) -> flags::Measure {
         panic!("not metrics")
     };
     metrics.measure
+}
+
+#[test]
+fn tiers_are_asked_for_once_each_and_in_order() {
+    let asked = |arguments: &[&str]| tiers(&measure_flags(arguments).tiers);
+    assert_eq!(asked(&[]), [Tier::One]);
+    let twice = ["--tier", "3", "--tier", "1", "--tier", "3"];
+    assert_eq!(asked(&twice), [Tier::One, Tier::Three]);
+    assert_eq!(asked(&["--tier", "2,1"]), [Tier::One, Tier::Two]);
+    assert_eq!(asked(&["--tier", "all", "--tier", "1"]), Tier::ALL);
 }
