@@ -3,12 +3,14 @@
 //! Configured as its users would for speed: one worker, connections to the upstream kept alive, no
 //! access log, nothing buffered. Knows nothing of metrics.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
 use super::process::{Child, Launch};
+use super::procfs;
 use super::scratch::Scratch;
 use super::subject::free_address;
 
@@ -88,6 +90,8 @@ impl Nginx {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        let address = SocketAddr::from(([127, 0, 0, 1], nginx.port));
+        procfs::check_program(nginx.pid(), binary, address)?;
         Ok(nginx)
     }
 

@@ -71,12 +71,14 @@ impl Taken {
                 let distributions = distributions.into_iter();
                 run.distributions
                     .extend(distributions.map(|(category, times)| at.times(category, times)));
-                run.raw.push(RawData {
-                    session: 0,
-                    scenario: at.scenario.to_owned(),
-                    block: at.block,
-                    data: raw,
-                });
+                if !raw.is_null() {
+                    run.raw.push(RawData {
+                        session: 0,
+                        scenario: at.scenario.to_owned(),
+                        block: at.block,
+                        data: raw,
+                    });
+                }
             }
         }
         Ok(())

@@ -15,6 +15,18 @@ pub struct Bench {
     pub proxy: Proxy,
     /// Its upstream.
     pub upstream: Upstream,
+    /// Calls that reached the upstream by another way, and were checked there.
+    pub beside: u64,
+}
+
+/// How far the wall clock, by which generators report their windows, may run from the monotonic one
+/// during a block: slewed by NTP it stays far below.
+const CLOCK_DRIFT_MAX_MS: f64 = 20.0;
+
+/// Why figures of a window do not count, when the clock of the machine was set meanwhile.
+pub fn clock_fault(drift_ms: f64) -> Option<String> {
+    (drift_ms.abs() > CLOCK_DRIFT_MAX_MS)
+        .then(|| format!("the clock of the machine was set by {drift_ms:.0} ms meanwhile"))
 }
 
 /// Calls that were seen at one moment.
@@ -36,7 +48,11 @@ impl Bench {
     ) -> anyhow::Result<Bench> {
         let upstream = Upstream::start(&context.release_dir, service_time)?;
         let proxy = Proxy::start(&files.setup(subject, &upstream))?;
-        Ok(Bench { proxy, upstream })
+        Ok(Bench {
+            proxy,
+            upstream,
+            beside: 0,
+        })
     }
 
     /// An error with its last words when one of them has died.
@@ -45,10 +61,10 @@ impl Bench {
         self.upstream.check_running()
     }
 
-    /// What both have counted.
+    /// What both have counted, calls beside the proxy left out.
     pub fn seen(&mut self) -> anyhow::Result<Seen> {
         Ok(Seen {
-            upstream: self.upstream.counts()?.tool_calls,
+            upstream: self.upstream.counts()?.tool_calls - self.beside,
             forwarded: self.proxy.forwarded()?,
         })
     }
@@ -79,6 +95,16 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_makes_a_window_worthless() {
+        assert_eq!(clock_fault(-19.0), None);
+        let fault = clock_fault(-3_600_000.0).unwrap();
+        assert_eq!(
+            fault,
+            "the clock of the machine was set by -3600000 ms meanwhile"
+        );
+    }
 
     #[test]
     fn every_call_must_have_gone_its_way() {

@@ -11,9 +11,10 @@ use serde_json::json;
 use super::super::catalog::Metric;
 use super::super::context::Context;
 use super::super::recorder::{Note, Recorder};
+use super::bench::clock_fault;
 use crate::tools::k6::{K6, Script, Summary};
 use crate::tools::load::{self, Outcome, Slice};
-use crate::tools::procfs::{Sampler, Trace};
+use crate::tools::procfs::{Sampled, Sampler, Trace};
 
 /// Clients, each with one call at a time.
 pub const CLIENTS: usize = 10;
@@ -24,8 +25,8 @@ const SLACK: Duration = Duration::from_secs(30);
 const FASTER: f64 = 1.1;
 
 /// Whether k6 was the limit of a block, by what the light driver reached in it.
-pub fn is_generator_bound(driver: &Outcome, k6_rate: f64) -> bool {
-    driver.rate_achieved > FASTER * k6_rate
+pub fn is_generator_bound(driver_rate: f64, k6_rate: f64) -> bool {
+    driver_rate > FASTER * k6_rate
 }
 
 /// Notes with `metric` whether k6 was the limit in most blocks.
@@ -48,11 +49,11 @@ pub fn note_generator_bound(
 /// How long each part of a block takes, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// k6, before it counts.
+    /// k6, before it counts, and the driver.
     pub warm: u64,
     /// k6, while it counts.
     pub window: u64,
-    /// The driver, each time that it runs.
+    /// The driver, while it counts.
     pub driver: u64,
 }
 
@@ -67,6 +68,8 @@ pub struct Sent {
     pub subject: Trace,
     /// From when to when it counted, in wall-clock milliseconds.
     pub window_ms: (f64, f64),
+    /// How far the wall clock went astray meanwhile.
+    pub drift_ms: f64,
 }
 
 impl Times {
@@ -80,9 +83,9 @@ impl Times {
         if quick { short } else { full }
     }
 
-    /// Seconds of a block in which the driver runs twice: to the subject and to its neighbour.
+    /// Seconds of a block in which the driver sends to the subject and to its neighbour.
     pub fn seconds(self) -> f64 {
-        (self.warm + self.window + 2 * self.driver) as f64 / 1000.0
+        (3 * self.warm + self.window + 2 * self.driver) as f64 / 1000.0
     }
 
     /// Lets k6 send to `url`, which the process `subject` serves, where it is known; calls `look`
@@ -104,38 +107,56 @@ impl Times {
         let watching = Sampler::start(&pids);
         let deadline = Duration::from_millis(self.warm + self.window) + SLACK;
         let summary = running.finish(deadline, look)?;
-        let mut traces = watching.stop().into_iter();
+        let Sampled { traces, drift_ms } = watching.stop();
+        let mut traces = traces.into_iter();
         let (generator, subject) = (traces.next(), traces.next());
         let from_ms = summary.started_ms + self.warm as f64;
         Ok(Sent {
             window_ms: (from_ms, from_ms + self.window as f64),
             summary,
+            drift_ms,
             generator: generator.unwrap_or_default(),
             subject: subject.unwrap_or_default(),
         })
     }
 
-    /// Lets the light driver send to `url`; calls `look` meanwhile. Without a warm-up, whose calls
-    /// the upstream would see and nobody count.
+    /// Lets the light driver send to `url` for so long; calls `look` meanwhile. Every call is counted:
+    /// the upstream sees them all.
     pub fn drive(
-        self,
         context: &Context<'_>,
         url: &str,
+        duration_ms: u64,
         look: &mut dyn FnMut() -> anyhow::Result<()>,
     ) -> anyhow::Result<Outcome> {
         let slice = Slice {
             url: url.to_owned(),
             rate: None,
-            duration_ms: self.driver,
+            duration_ms,
             warmup_ms: 0,
             connections: CLIENTS,
         };
         let outcome = load::run(&context.release_dir, &[slice], look)?.pop();
-        outcome.context("the load driver told no outcome")
+        outcome.context("the load driver printed no outcome")
+    }
+
+    /// The same after a warm-up: its outcome first.
+    pub fn drive_warm(
+        self,
+        context: &Context<'_>,
+        url: &str,
+        look: &mut dyn FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<[Outcome; 2]> {
+        let warm = Times::drive(context, url, self.warm, look)?;
+        Ok([warm, Times::drive(context, url, self.driver, look)?])
     }
 }
 
 impl Sent {
+    /// Why the block does not count; none when every call was answered well, by one clock.
+    pub fn fault(&self) -> Option<String> {
+        self.summary.fault().or_else(|| clock_fault(self.drift_ms))
+    }
+
     /// Calls per second while it counted, and how many there were.
     pub fn rate(&self) -> anyhow::Result<(f64, u64)> {
         let measured = self.summary.count("http_reqs{phase:measured}")?;

@@ -8,7 +8,7 @@ mod cage;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use serde_json::{Value as Json, json};
 
 use super::super::catalog::{MEMORY_CONSTRAINED_RSS, Metric, THROUGHPUT_RPS_CONSTRAINED};
@@ -113,13 +113,15 @@ fn measure(
         upstream.check_running()
     };
     let sent = times.send(k6, &url, known, &mut look)?;
-    let driver = times.drive(context, &url, &mut look)?;
+    let [warm, driver] = times.drive_warm(context, &url, &mut look)?;
     let throttling = Throttling::between(throttling_before, known.and_then(cgroup::throttling));
     let seen = upstream.counts()?.tool_calls - before;
-    let calls = sent.summary.requests + driver.requests;
-    let fault = sent.summary.fault().or_else(|| driver.fault());
-    let fault = fault
-        .or_else(|| (seen != calls).then(|| format!("the upstream saw {seen} calls of {calls}")));
+    let calls = sent.summary.requests + warm.requests + driver.requests;
+    let fault = sent
+        .fault()
+        .or_else(|| warm.fault())
+        .or_else(|| driver.fault());
+    let fault = fault.or_else(|| miscount(seen, calls));
     if let Some(fault) = fault {
         return Ok(Block::Void(fault));
     }
@@ -130,7 +132,7 @@ fn measure(
         Ok(_) => rss_bytes.context("failed to read the memory of the container's process"),
         Err(error) => Err(error),
     };
-    let nginx = beside(context, cage, neighbour, &upstream.url(), times)?;
+    let nginx = beside(context, cage, neighbour, &mut upstream, times)?;
     let (rate, calls) = sent.rate()?;
     let raw = json!({
         "driver": driver,
@@ -142,27 +144,41 @@ fn measure(
     let load = Load {
         rate,
         calls,
-        generator_bound: is_generator_bound(&driver, rate),
+        generator_bound: is_generator_bound(driver.rate_achieved, rate),
         rss_bytes: rss_bytes.map_err(Missing::from),
     };
     Ok(Block::Measured(Measured::new(load, raw)))
 }
 
-/// nginx in the same cage; it is the neighbour, so its failure is told and nothing else.
+fn miscount(seen: u64, calls: u64) -> Option<String> {
+    (seen != calls).then(|| format!("the upstream saw {seen} calls of {calls}"))
+}
+
+/// nginx in the same cage, warmed and checked like the subject. It is the neighbour: its failure is
+/// printed, and costs nothing else.
 fn beside(
     context: &Context<'_>,
     cage: &Cage<'_>,
     binary: Option<&Path>,
-    upstream: &str,
+    upstream: &mut Upstream,
     times: Times,
 ) -> anyhow::Result<Json> {
     let Some(binary) = binary else {
         return Ok(Json::Null);
     };
-    let measured = cage.nginx(binary, upstream).and_then(|(_setup, caged)| {
-        let Caged { mut container, url } = caged;
-        let mut look = || container.check_running();
-        times.drive(context, &url, &mut look)
+    let before = upstream.counts()?.tool_calls;
+    let driven = cage.nginx(binary, &upstream.url()).and_then(|caged| {
+        let (_setup, Caged { mut container, url }) = caged;
+        times.drive_warm(context, &url, &mut || container.check_running())
+    });
+    let seen = upstream.counts()?.tool_calls - before;
+    let measured = driven.and_then(|[warm, driver]| {
+        let calls = warm.requests + driver.requests;
+        let fault = warm.fault().or_else(|| driver.fault());
+        match fault.or_else(|| miscount(seen, calls)) {
+            Some(fault) => Err(anyhow!(fault)),
+            None => Ok(driver),
+        }
     });
     match measured {
         Ok(outcome) => Ok(json!(outcome)),

@@ -13,7 +13,7 @@ use super::bench::Bench;
 use super::block::{self, Block, Figure, Measured, Plan};
 use super::{SubjectFiles, attempt};
 use crate::interrupt;
-use crate::tools::procfs::{self, CpuReading};
+use crate::tools::procfs::{self, CpuReading, spent_us};
 
 const FIGURES: &[Figure<Idle>] = &[
     (&MEMORY_IDLE_RSS, |idle| {
@@ -81,7 +81,7 @@ fn measure(mut bench: Bench, watches_cpu: bool) -> anyhow::Result<Block<Idle>> {
         let (before, started) = (CpuReading::of(pid), Instant::now());
         rest(WATCH)?;
         let elapsed_us = started.elapsed().as_secs_f64() * 1e6;
-        let spent_us = before.and_then(|before| Ok(CpuReading::of(pid)?.us_since(&before)));
+        let spent_us = spent_us(&before, &CpuReading::of(pid));
         let percent = spent_us.map(|spent_us| 100.0 * spent_us / elapsed_us);
         percent
             .map_err(Missing::from)

@@ -17,11 +17,11 @@ use super::super::catalog::{
 use super::super::context::Context;
 use super::super::recorder::{Histogram, Missing, Reading, Recorder, number};
 use super::super::subject::Subject;
-use super::bench::{Bench, Seen};
+use super::bench::{Bench, Seen, clock_fault};
 use super::block::{self, Block, Figure, Measured, Plan};
 use super::{SubjectFiles, attempt, k6};
 use crate::tools::k6::{K6, Script, Summary};
-use crate::tools::procfs::{self, Sampler};
+use crate::tools::procfs::{self, Sampled, Sampler};
 use slices::{Overhead, Schedule, arms};
 
 const FIGURES: &[Figure<Load>] = &[
@@ -138,7 +138,10 @@ fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Blo
     let deadline = Duration::from_secs_f64(schedule.seconds()) + SLACK;
     let summary = running.finish(deadline, &mut || bench.check_running())?;
     let peak_rss_bytes = peak_was_reset.and_then(|()| procfs::peak_rss_bytes(pid));
-    let traces = sampler.stop();
+    let Sampled { traces, drift_ms } = sampler.stop();
+    if let Some(fault) = clock_fault(drift_ms) {
+        return Ok(Block::Void(fault));
+    }
     if let Some(fault) = fault(&mut bench, &summary, before, schedule)? {
         return Ok(Block::Void(fault));
     }

@@ -2,38 +2,43 @@
 //!
 //! k6 gives the headline figure. On a small machine k6 is the limit, so the light driver does
 //! the same beside it: its rate tells whether k6 was, and its calls are what CPU time is
-//! counted over.
+//! counted over, in slices that alternate with nginx's.
+
+mod pair;
 
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::ensure;
 use serde_json::json;
 
 use super::super::catalog::{CPU_US_PER_REQUEST, Metric, THROUGHPUT_RPS_10VU};
 use super::super::context::Context;
-use super::super::recorder::{Missing, Note, Reading, Recorder, number};
+use super::super::recorder::{Missing, Note, Recorder, number};
 use super::super::subject::Subject;
 use super::bench::{Bench, Seen};
 use super::block::{self, Block, Figure, Measured, Plan};
 use super::closed::{CLIENTS, Times, is_generator_bound, note_generator_bound};
 use super::{SubjectFiles, attempt, k6};
-use crate::interrupt;
-use crate::tools::k6::{K6, Summary};
-use crate::tools::load::Outcome;
+use crate::tools::k6::K6;
 use crate::tools::nginx::{self, Nginx};
-use crate::tools::procfs::CpuReading;
+use pair::Driven;
 
 const FIGURES: &[Figure<Load>] = &[
     (&THROUGHPUT_RPS_10VU, |load| {
         number(load.k6_rate, load.k6_calls)
     }),
-    (&CPU_US_PER_REQUEST, |load| load.cpu_us_per_call()),
+    (&CPU_US_PER_REQUEST, |load| {
+        number(load.cpu_us_per_call.clone()?, load.driver_calls)
+    }),
 ];
 const FULL: Times = Times {
     warm: 500,
     window: 2500,
     driver: 1000,
 };
+/// Calls below which CPU time per call is not a figure: starting to answer is a good part of it.
+const FEWEST_CALLS: u64 = 1000;
 
 /// A block of both generators.
 #[derive(Debug)]
@@ -43,8 +48,8 @@ struct Load {
     k6_calls: u64,
     /// Whether k6 was the limit.
     generator_bound: bool,
-    /// CPU time of the proxy while the driver sent.
-    cpu_us: Result<f64, Missing>,
+    /// CPU time of the proxy per call of the driver.
+    cpu_us_per_call: Result<f64, Missing>,
     /// Calls of the driver.
     driver_calls: u64,
     /// CPU time per call of nginx.
@@ -52,18 +57,20 @@ struct Load {
 }
 
 impl Load {
-    fn cpu_us_per_call(&self) -> Reading {
-        number(
-            self.cpu_us.clone()? / self.driver_calls as f64,
-            self.driver_calls,
-        )
-    }
-
     /// CPU time per call, relative to that of nginx.
     fn nginx_ratio(&self) -> Option<f64> {
-        let cpu_us_per_call = self.cpu_us.as_ref().ok()? / self.driver_calls as f64;
-        Some(cpu_us_per_call / self.nginx_us?)
+        Some(self.cpu_us_per_call.as_ref().ok()? / self.nginx_us?)
     }
+}
+
+/// CPU time per call of what was driven.
+fn cpu_us_per_call(cpu_us: anyhow::Result<f64>, calls: u64) -> anyhow::Result<f64> {
+    let cpu_us = cpu_us?;
+    ensure!(
+        calls >= FEWEST_CALLS,
+        "{calls} calls are too few for CPU time per call: at least {FEWEST_CALLS} are needed"
+    );
+    Ok(cpu_us / calls as f64)
 }
 
 /// What it reports.
@@ -92,10 +99,10 @@ pub fn collect(
             recorder.tool("nginx", version);
         }
         let plan = plan(context.quick);
-        let counted = block::run(context, subject, recorder, FIGURES, &plan, &mut |_| {
+        let counted = block::run(context, subject, recorder, FIGURES, &plan, &mut |number| {
             let nginx = neighbour.as_ref().map(|(path, _)| path.as_path());
             let bench = Bench::start(context, subject, &files, Duration::ZERO)?;
-            measure(context, bench, &k6, nginx)
+            measure(context, bench, (&k6, nginx), number)
         })?;
         let bound: Vec<bool> = counted.iter().map(|load| load.generator_bound).collect();
         note_generator_bound(recorder, &THROUGHPUT_RPS_10VU, &bound)?;
@@ -123,79 +130,70 @@ fn note_nginx(recorder: &mut Recorder, counted: &[Load]) -> anyhow::Result<()> {
 fn measure(
     context: &Context<'_>,
     mut bench: Bench,
-    k6: &K6,
-    neighbour: Option<&Path>,
+    (k6, neighbour): (&K6, Option<&Path>),
+    number: usize,
 ) -> anyhow::Result<Block<Load>> {
     let times = Times::of(context.quick, FULL);
     let (url, pid) = (bench.proxy.url(), bench.proxy.pid());
     let before = bench.seen()?;
     let sent = times.send(k6, &url, Some(pid), &mut || bench.check_running())?;
-    let cpu_before = CpuReading::of(pid);
-    let driver = times.drive(context, &url, &mut || bench.check_running())?;
-    let cpu_us = cpu_before.and_then(|before| Ok(CpuReading::of(pid)?.us_since(&before)));
+    let started = neighbour.map(|binary| Nginx::start(binary, &bench.upstream.url()));
+    let nginx = started.as_ref().and_then(|nginx| nginx.as_ref().ok());
+    let (proxy, other) = pair::drive(context, &mut bench, nginx, (times, number))?;
+    let other = other.or_else(|| started?.err().map(Err));
+    if let Some(Err(error)) = &other {
+        let line = format!("warning: nginx could not be measured: {error:#}");
+        context.progress.line(&line);
+    }
+    let fault = sent.fault().or_else(|| proxy.fault());
+    let calls = sent.summary.requests + proxy.sent;
+    let all = Seen {
+        upstream: calls,
+        forwarded: calls,
+    };
     let seen = bench.seen()?.since(before);
-    if let Some(fault) = fault(&sent.summary, &driver, seen) {
+    if let Some(fault) = fault.or_else(|| seen.fault(all)) {
         return Ok(Block::Void(fault));
     }
-    let nginx_us = match neighbour {
-        Some(binary) => nginx_cpu_us(context, binary, &bench, times)?,
-        None => None,
-    };
     let (from_ms, to_ms) = sent.window_ms;
     let (k6_rate, k6_calls) = sent.rate()?;
+    let driver_calls = proxy.calls();
+    let cpu_us_per_call_of = |driven: Driven| {
+        let (calls, slices) = (driven.calls(), json!(driven.slices));
+        (cpu_us_per_call(driven.cpu_us, calls), slices)
+    };
+    let generator_bound = is_generator_bound(proxy.rate(), k6_rate);
+    let (own_us, own_slices) = cpu_us_per_call_of(proxy);
+    let (nginx_us, nginx_slices) = other.and_then(Result::ok).map(cpu_us_per_call_of).unzip();
+    let nginx_us = nginx_us.and_then(Result::ok);
     let raw = json!({
         "k6_cores": sent.generator.cores(from_ms, to_ms),
         "proxy_cores": sent.subject.cores(from_ms, to_ms),
-        "proxy_cpu_us": cpu_us.as_ref().ok(),
         "nginx_us_per_request": nginx_us,
         "k6": sent.summary,
-        "driver": driver,
+        "driver": own_slices,
+        "nginx": nginx_slices,
     });
     let load = Load {
         k6_rate,
         k6_calls,
-        generator_bound: is_generator_bound(&driver, k6_rate),
-        cpu_us: cpu_us.map_err(Missing::from),
-        driver_calls: driver.requests,
+        generator_bound,
+        cpu_us_per_call: own_us.map_err(Missing::from),
+        driver_calls,
         nginx_us,
     };
     Ok(Block::Measured(Measured::new(load, raw)))
 }
 
-/// CPU time per call of nginx in front of the same upstream, under the same load. A neighbour that
-/// fails must not cost what it is only compared with: none then, and none when its answers were
-/// wrong.
-fn nginx_cpu_us(
-    context: &Context<'_>,
-    binary: &Path,
-    bench: &Bench,
-    times: Times,
-) -> anyhow::Result<Option<f64>> {
-    let measure = || {
-        let nginx = Nginx::start(binary, &bench.upstream.url())?;
-        let before = CpuReading::of(nginx.pid())?;
-        let outcome = times.drive(context, &nginx.url(), &mut || Ok(()))?;
-        let cpu_us = CpuReading::of(nginx.pid())?.us_since(&before);
-        let well_answered = outcome.fault().is_none();
-        Ok(well_answered.then(|| cpu_us / outcome.requests as f64))
-    };
-    match measure() {
-        Err(error) if interrupt::cause(&error).is_none() => {
-            let line = format!("warning: nginx could not be measured: {error:#}");
-            context.progress.line(&line);
-            Ok(None)
-        }
-        measured => measured,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Why the block does not count; none when every call was answered well and seen by all.
-fn fault(summary: &Summary, driver: &Outcome, seen: Seen) -> Option<String> {
-    let sent = summary.requests + driver.requests;
-    summary.fault().or_else(|| driver.fault()).or_else(|| {
-        seen.fault(Seen {
-            upstream: sent,
-            forwarded: sent,
-        })
-    })
+    #[test]
+    fn cpu_time_of_a_few_calls_is_not_a_figure() {
+        let twenty = cpu_us_per_call(Ok(20_000.0), 1000).unwrap();
+        assert!((twenty - 20.0).abs() < 1e-9, "{twenty}");
+        let error = cpu_us_per_call(Ok(46_690.0), 290).unwrap_err().to_string();
+        assert!(error.starts_with("290 calls are too few"), "{error}");
+    }
 }

@@ -1,12 +1,15 @@
 //! A thread that reads memory and CPU time of some processes while they are under load.
 //!
-//! It keeps raw points with their wall-clock time, so that a window that another process
-//! tells afterwards can be cut out of them. A process that ends just stops having points.
+//! It keeps raw points with their time, so that a window that another process reports afterwards can
+//! be cut out of them. A process that ends just stops having points.
+//!
+//! Other processes report wall-clock times. Here they are those of the start, plus what a monotonic
+//! clock has counted since; how far the wall clock itself went astray is told at the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::CpuReading;
 
@@ -22,8 +25,8 @@ pub struct Point {
     pub at_ms: f64,
     /// Resident memory in bytes.
     pub rss_bytes: u64,
-    /// CPU time since the first reading, in microseconds.
-    pub cpu_us: f64,
+    /// CPU time since the first reading, in microseconds; none where it is not counted.
+    pub cpu_us: Option<f64>,
 }
 
 /// The readings of one process, the oldest first.
@@ -65,18 +68,28 @@ impl Trace {
         let after = self.points.iter().position(|point| point.at_ms >= at_ms)?;
         let next = self.points[after];
         let Some(before) = after.checked_sub(1).map(|index| self.points[index]) else {
-            return (next.at_ms <= at_ms).then_some(next.cpu_us);
+            return next.cpu_us.filter(|_| next.at_ms <= at_ms);
         };
         let share = (at_ms - before.at_ms) / (next.at_ms - before.at_ms);
-        Some(before.cpu_us + share * (next.cpu_us - before.cpu_us))
+        let (from_us, to_us) = (before.cpu_us?, next.cpu_us?);
+        Some(from_us + share * (to_us - from_us))
     }
+}
+
+/// What was read until the end.
+#[derive(Debug, Default)]
+pub struct Sampled {
+    /// One trace per process, in the order given.
+    pub traces: Vec<Trace>,
+    /// How far the wall clock ran from the monotonic one meanwhile, in milliseconds.
+    pub drift_ms: f64,
 }
 
 /// The running thread; dropping it stops it.
 #[derive(Debug)]
 pub struct Sampler {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Vec<Trace>>>,
+    thread: Option<JoinHandle<Sampled>>,
 }
 
 impl Sampler {
@@ -85,13 +98,19 @@ impl Sampler {
         let stop = Arc::new(AtomicBool::new(false));
         let (pids, stopped) = (pids.to_vec(), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
+            let clock = Clock::start();
             let mut watched: Vec<Watched> = pids.into_iter().map(Watched::new).collect();
             loop {
                 // Read once more after the stop: the last window may reach up to now.
                 let last = stopped.load(Ordering::Relaxed);
-                watched.iter_mut().for_each(Watched::read);
+                for process in &mut watched {
+                    process.read(clock.now_ms());
+                }
                 if last {
-                    return watched.into_iter().map(|watched| watched.trace).collect();
+                    return Sampled {
+                        traces: watched.into_iter().map(|watched| watched.trace).collect(),
+                        drift_ms: wall_ms() - clock.now_ms(),
+                    };
                 }
                 std::thread::sleep(PERIOD);
             }
@@ -102,12 +121,12 @@ impl Sampler {
         }
     }
 
-    /// Stops, and returns one trace per process in the order given.
-    pub fn stop(mut self) -> Vec<Trace> {
+    /// Stops, and returns what was read.
+    pub fn stop(mut self) -> Sampled {
         self.finish()
     }
 
-    fn finish(&mut self) -> Vec<Trace> {
+    fn finish(&mut self) -> Sampled {
         self.stop.store(true, Ordering::Relaxed);
         self.thread
             .take()
@@ -122,13 +141,37 @@ impl Drop for Sampler {
     }
 }
 
+/// Wall-clock time as of the start, that nobody can set meanwhile.
+struct Clock {
+    started_ms: f64,
+    started: Instant,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock {
+            started_ms: wall_ms(),
+            started: Instant::now(),
+        }
+    }
+
+    fn now_ms(&self) -> f64 {
+        self.started_ms + self.started.elapsed().as_secs_f64() * 1000.0
+    }
+}
+
+fn wall_ms() -> f64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.map_or(0.0, |since| since.as_secs_f64() * 1000.0)
+}
+
 /// One process and what has been read of it.
 struct Watched {
     pid: u32,
     /// CPU time is summed up step by step: exact while the same threads run, in ticks over the
     /// one step in which a thread comes or goes.
     before: Option<CpuReading>,
-    cpu_us: f64,
+    cpu_us: Option<f64>,
     trace: Trace,
 }
 
@@ -137,25 +180,21 @@ impl Watched {
         Watched {
             pid,
             before: None,
-            cpu_us: 0.0,
+            cpu_us: Some(0.0),
             trace: Trace::default(),
         }
     }
 
-    fn read(&mut self) {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-        let (Ok(since_epoch), Ok(rss_bytes), Ok(cpu)) = (
-            since_epoch,
-            super::rss_bytes(self.pid),
-            CpuReading::of(self.pid),
-        ) else {
+    fn read(&mut self, at_ms: f64) {
+        let (Ok(rss_bytes), Ok(cpu)) = (super::rss_bytes(self.pid), CpuReading::of(self.pid))
+        else {
             return;
         };
         if let Some(before) = &self.before {
-            self.cpu_us += cpu.us_since(before);
+            let step = cpu.step_us_since(before);
+            self.cpu_us = self.cpu_us.zip(step).map(|(sum, step)| sum + step);
         }
         self.before = Some(cpu);
-        let at_ms = since_epoch.as_secs_f64() * 1000.0;
         self.trace.points.push(Point {
             at_ms,
             rss_bytes,
@@ -172,7 +211,7 @@ mod tests {
         let point = |at_ms, rss_bytes, cpu_us| Point {
             at_ms,
             rss_bytes,
-            cpu_us,
+            cpu_us: Some(cpu_us),
         };
         Trace {
             points: vec![
@@ -200,6 +239,16 @@ mod tests {
     }
 
     #[test]
+    fn cpu_that_is_not_counted_is_none_and_memory_is_read_all_the_same() {
+        let mut trace = trace();
+        for point in &mut trace.points {
+            point.cpu_us = None;
+        }
+        assert_eq!(trace.cores(50.0, 150.0), None);
+        assert_eq!(trace.median_rss_bytes(0.0, 200.0), Some(7));
+    }
+
+    #[test]
     fn memory_is_the_median_within_the_window() {
         assert_eq!(trace().median_rss_bytes(0.0, 200.0), Some(7));
         assert_eq!(trace().median_rss_bytes(50.0, 200.0), Some(5));
@@ -210,8 +259,9 @@ mod tests {
     #[test]
     fn a_process_that_never_was_has_an_empty_trace() {
         let sampler = Sampler::start(&[std::process::id(), 0x3fff_fffe]);
-        let traces = sampler.stop();
-        assert!(!traces[0].points.is_empty());
-        assert!(traces[1].points.is_empty());
+        let read = sampler.stop();
+        assert!(!read.traces[0].points.is_empty());
+        assert!(read.traces[1].points.is_empty());
+        assert!(read.drift_ms.abs() < 1000.0, "{}", read.drift_ms);
     }
 }

@@ -1,9 +1,9 @@
 //! The readings themselves: from `/proc` on Linux, refused elsewhere.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use elsewhere::{cpu_ticks_us, memory, reset_peak, started_ticks, threads_ns};
+pub(super) use elsewhere::{cpu_ticks, memory, reset_peak, started_ticks, threads_ns, tick_us};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{cpu_ticks_us, memory, reset_peak, started_ticks, threads_ns};
+pub(super) use linux::{cpu_ticks, memory, reset_peak, started_ticks, threads_ns, tick_us};
 
 /// Resident memory of a process.
 pub(super) struct Memory {
@@ -43,9 +43,13 @@ mod linux {
             .with_context(|| format!("failed to reset the peak memory of process {pid}"))
     }
 
-    pub(in super::super) fn cpu_ticks_us(pid: u32) -> anyhow::Result<u64> {
+    pub(in super::super) fn cpu_ticks(pid: u32) -> anyhow::Result<u64> {
         let stat = stat(pid)?;
-        Ok((stat.utime + stat.stime) * 1_000_000 / procfs::ticks_per_second())
+        Ok(stat.utime + stat.stime)
+    }
+
+    pub(in super::super) fn tick_us() -> f64 {
+        1e6 / procfs::ticks_per_second() as f64
     }
 
     pub(in super::super) fn started_ticks(pid: u32) -> anyhow::Result<u64> {
@@ -96,8 +100,12 @@ mod elsewhere {
         refused()
     }
 
-    pub(in super::super) fn cpu_ticks_us(_pid: u32) -> anyhow::Result<u64> {
+    pub(in super::super) fn cpu_ticks(_pid: u32) -> anyhow::Result<u64> {
         refused()
+    }
+
+    pub(in super::super) fn tick_us() -> f64 {
+        10_000.0
     }
 
     pub(in super::super) fn started_ticks(_pid: u32) -> anyhow::Result<u64> {

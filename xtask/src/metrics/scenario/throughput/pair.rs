@@ -1,0 +1,202 @@
+//! The proxy and nginx under the same load by the light driver, in mirrored slices: what drifts meets
+//! both alike. Both are warmed before, by the same load, and their answers are checked alike.
+
+use anyhow::anyhow;
+
+use super::super::super::context::Context;
+use super::super::bench::Bench;
+use super::super::closed::Times;
+use crate::interrupt;
+use crate::tools::load::Outcome;
+use crate::tools::nginx::Nginx;
+use crate::tools::procfs::{CpuReading, spent_us};
+
+/// Slices of each program in a block.
+const SLICES: u64 = 2;
+
+/// What the driver saw of one program, and what the program needed.
+#[derive(Debug)]
+pub struct Driven {
+    /// Calls of all slices, the warm-up included: what the upstream must have seen.
+    pub sent: u64,
+    /// The slices after the warm-up.
+    pub slices: Vec<Outcome>,
+    /// CPU time in those slices.
+    pub cpu_us: anyhow::Result<f64>,
+    fault: Option<String>,
+}
+
+/// Which program is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Program {
+    Proxy,
+    Nginx,
+}
+
+/// The order of the slices in block `number`: every other block has the mirror.
+fn order(number: usize) -> [Program; 4] {
+    let (first, second) = if number.is_multiple_of(2) {
+        (Program::Proxy, Program::Nginx)
+    } else {
+        (Program::Nginx, Program::Proxy)
+    };
+    [first, second, second, first]
+}
+
+/// Drives both. nginx may fail without harm to what it is only compared with: its error is returned
+/// beside. Without nginx the proxy is driven alone.
+///
+/// # Errors
+/// Those of the proxy and its upstream, and an interruption.
+pub fn drive(
+    context: &Context<'_>,
+    bench: &mut Bench,
+    nginx: Option<&Nginx>,
+    (times, number): (Times, usize),
+) -> anyhow::Result<(Driven, Option<anyhow::Result<Driven>>)> {
+    let (url, pid) = (bench.proxy.url(), bench.proxy.pid());
+    let mut proxy = Driven::new();
+    proxy.warm_up(context, times, &url, bench)?;
+    let mut other = match nginx {
+        None => None,
+        Some(nginx) => {
+            let mut driven = Driven::new();
+            let warmed = driven.counted(bench, |driven, bench| {
+                driven.warm_up(context, times, &nginx.url(), bench)
+            });
+            Some(unless_interrupted(warmed)?.map(|()| driven))
+        }
+    };
+    for program in order(number) {
+        match (program, nginx, &mut other) {
+            (Program::Proxy, ..) => proxy.slice(context, times, (&url, pid), bench)?,
+            (Program::Nginx, Some(nginx), Some(Ok(driven))) => {
+                let server = (nginx.url(), nginx.pid());
+                let done = driven.counted(bench, |driven, bench| {
+                    driven.slice(context, times, (&server.0, server.1), bench)
+                });
+                if let Err(error) = unless_interrupted(done)? {
+                    other = Some(Err(error));
+                }
+            }
+            (Program::Nginx, ..) => {}
+        }
+    }
+    Ok((proxy, other))
+}
+
+impl Driven {
+    fn new() -> Driven {
+        Driven {
+            sent: 0,
+            slices: Vec::new(),
+            cpu_us: Ok(0.0),
+            fault: None,
+        }
+    }
+
+    /// Why its figures do not count; none when every call was answered well.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.clone()
+    }
+
+    /// Calls of the slices.
+    pub fn calls(&self) -> u64 {
+        self.slices.iter().map(|slice| slice.requests).sum()
+    }
+
+    /// Calls per second in them, on average.
+    pub fn rate(&self) -> f64 {
+        let rates = self.slices.iter().map(|slice| slice.rate_achieved);
+        rates.sum::<f64>() / self.slices.len().max(1) as f64
+    }
+
+    fn warm_up(
+        &mut self,
+        context: &Context<'_>,
+        times: Times,
+        url: &str,
+        bench: &mut Bench,
+    ) -> anyhow::Result<()> {
+        let look = &mut || bench.check_running();
+        let outcome = Times::drive(context, url, times.warm, look)?;
+        self.check(&outcome);
+        Ok(())
+    }
+
+    fn slice(
+        &mut self,
+        context: &Context<'_>,
+        times: Times,
+        (url, pid): (&str, u32),
+        bench: &mut Bench,
+    ) -> anyhow::Result<()> {
+        let before = CpuReading::of(pid);
+        let look = &mut || bench.check_running();
+        let outcome = Times::drive(context, url, times.driver / SLICES, look)?;
+        let after = CpuReading::of(pid);
+        let spent = spent_us(&before, &after);
+        if let Ok(sum) = self.cpu_us {
+            self.cpu_us = spent.map(|spent| sum + spent);
+        }
+        self.check(&outcome);
+        self.slices.push(outcome);
+        Ok(())
+    }
+
+    fn check(&mut self, outcome: &Outcome) {
+        self.sent += outcome.requests;
+        self.fault = self.fault.take().or_else(|| outcome.fault());
+    }
+
+    /// Does something, and checks that the upstream saw its calls: where they went through nginx, no
+    /// counter of the proxy shows.
+    fn counted(
+        &mut self,
+        bench: &mut Bench,
+        work: impl FnOnce(&mut Driven, &mut Bench) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (sent, seen) = (self.sent, bench.upstream.counts()?.tool_calls);
+        let worked = work(self, bench);
+        let (sent, seen) = (self.sent - sent, bench.upstream.counts()?.tool_calls - seen);
+        bench.beside += seen;
+        worked?;
+        if let Some(fault) = self.fault() {
+            return Err(anyhow!(fault));
+        }
+        if sent != seen {
+            return Err(anyhow!("the upstream saw {seen} calls of {sent}"));
+        }
+        Ok(())
+    }
+}
+
+fn unless_interrupted<T>(result: anyhow::Result<T>) -> anyhow::Result<anyhow::Result<T>> {
+    match result {
+        Err(error) if interrupt::cause(&error).is_some() => Err(error),
+        other => Ok(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_programs_come_equally_often_and_early() {
+        let place = |order: [Program; 4], program| {
+            let places = order.iter().enumerate();
+            places
+                .filter(|(_, found)| **found == program)
+                .map(|(place, _)| place)
+                .sum::<usize>()
+        };
+        for number in 0..4 {
+            let order = order(number);
+            assert_eq!(place(order, Program::Proxy), 3);
+            assert_eq!(place(order, Program::Nginx), 3);
+        }
+        assert_eq!(order(0)[0], Program::Proxy);
+        assert_eq!(order(1)[0], Program::Nginx, "neither is always first");
+    }
+}

@@ -1,0 +1,156 @@
+//! CPU time of a process: exact to the nanosecond where the kernel counts it by thread, else in its
+//! ticks, which resolve only long stretches.
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+
+use super::system;
+
+/// Ticks, mostly of 10 ms, below which a difference of them says too little: it is off by up to one at
+/// either end.
+const FEWEST_TICKS: u64 = 100;
+
+/// A reading of the CPU time of a process, to be compared with a later one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CpuReading {
+    /// By thread id, threads that ended left out; none where the kernel does not count it.
+    threads_ns: Option<BTreeMap<i32, u64>>,
+    /// Time on a CPU of the whole process, threads that ended included, in ticks.
+    ticks: u64,
+}
+
+impl CpuReading {
+    /// Reads it now.
+    pub fn of(pid: u32) -> anyhow::Result<CpuReading> {
+        let threads_ns = system::threads_ns(pid)?;
+        let ticks = system::cpu_ticks(pid)?;
+        // A kernel that counts nothing by thread has no such file, or only zeros in it.
+        let counts = threads_ns.values().any(|ran_ns| *ran_ns > 0) || ticks == 0;
+        Ok(CpuReading {
+            threads_ns: (counts && !threads_ns.is_empty()).then_some(threads_ns),
+            ticks,
+        })
+    }
+
+    /// CPU time spent since `earlier`, in microseconds: from the exact counters when the same threads
+    /// ran all the time, else from the ticks.
+    ///
+    /// # Errors
+    /// When there are only ticks, and too few of them.
+    pub fn us_since(&self, earlier: &CpuReading) -> anyhow::Result<f64> {
+        if let Some(exact) = self.exact_us_since(earlier) {
+            return Ok(exact);
+        }
+        let ticks = self.ticks.saturating_sub(earlier.ticks);
+        if ticks < FEWEST_TICKS {
+            let why = match self.threads_ns {
+                None => {
+                    "the kernel does not count CPU time by thread (`/proc/PID/task/TID/schedstat`)"
+                }
+                Some(_) => "threads came or went",
+            };
+            bail!("failed to read the CPU time: {why}, and {ticks} ticks are too coarse");
+        }
+        Ok(ticks as f64 * system::tick_us())
+    }
+
+    /// The same over a short step of many: none where it cannot be had from threads, and their coming
+    /// and going is made good by ticks.
+    pub(super) fn step_us_since(&self, earlier: &CpuReading) -> Option<f64> {
+        self.threads_ns.as_ref()?;
+        let ticks = self.ticks.saturating_sub(earlier.ticks);
+        let exact = self.exact_us_since(earlier);
+        Some(exact.unwrap_or_else(|| ticks as f64 * system::tick_us()))
+    }
+
+    /// The difference over all threads, when they are the same ones.
+    fn exact_us_since(&self, earlier: &CpuReading) -> Option<f64> {
+        let (before, after) = (earlier.threads_ns.as_ref()?, self.threads_ns.as_ref()?);
+        let total = |threads: &BTreeMap<i32, u64>| threads.values().sum::<u64>();
+        let same = before.keys().eq(after.keys());
+        same.then(|| total(after).saturating_sub(total(before)) as f64 / 1000.0)
+    }
+}
+
+/// CPU time between two readings that may have failed.
+pub fn spent_us(
+    before: &anyhow::Result<CpuReading>,
+    after: &anyhow::Result<CpuReading>,
+) -> anyhow::Result<f64> {
+    match (before, after) {
+        (Ok(before), Ok(after)) => after.us_since(before),
+        (Err(error), _) | (_, Err(error)) => bail!("failed to read the CPU time: {error:#}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(threads: Option<&[(i32, u64)]>, ticks: u64) -> CpuReading {
+        CpuReading {
+            threads_ns: threads.map(|all| all.iter().copied().collect()),
+            ticks,
+        }
+    }
+
+    fn check(earlier: &CpuReading, later: &CpuReading, expected_us: f64) {
+        let spent_us = later.us_since(earlier).unwrap();
+        assert!(
+            (spent_us - expected_us).abs() < 1e-9,
+            "{spent_us} is not {expected_us}"
+        );
+    }
+
+    #[test]
+    fn the_same_threads_are_counted_exactly() {
+        let earlier = reading(Some(&[(1, 10_000), (2, 5_000)]), 100);
+        let later = reading(Some(&[(1, 40_000), (2, 15_000)]), 100);
+        check(&earlier, &later, 40.0);
+    }
+
+    #[test]
+    fn a_thread_that_came_or_went_makes_the_ticks_count_if_they_are_many() {
+        let earlier = reading(Some(&[(1, 1_000), (2, 9_000_000)]), 100);
+        let many = 200.0 * system::tick_us();
+        check(&earlier, &reading(Some(&[(1, 4_000)]), 300), many);
+        check(&earlier, &reading(Some(&[(1, 4_000), (3, 1)]), 300), many);
+        let few = reading(Some(&[(1, 4_000)]), 199);
+        let error = few.us_since(&earlier).unwrap_err().to_string();
+        assert!(
+            error.contains("threads came or went, and 99 ticks"),
+            "{error}"
+        );
+        let step = few.step_us_since(&earlier);
+        assert_eq!(step, Some(99.0 * system::tick_us()), "a step may be coarse");
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_count_by_thread_gives_no_figure_and_never_0() {
+        let (earlier, later) = (reading(None, 100), reading(None, 103));
+        let error = later.us_since(&earlier).unwrap_err().to_string();
+        assert!(
+            error.contains("does not count CPU time by thread"),
+            "{error}"
+        );
+        assert_eq!(later.step_us_since(&earlier), None);
+        check(&earlier, &reading(None, 1100), 1000.0 * system::tick_us());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_is_busy_spends_time() {
+        // Not this one, whose threads come and go with the other tests.
+        let launch = crate::tools::process::Launch::new("sh");
+        let busy = launch.args(["-c", "while :; do :; done"]).start().unwrap();
+        let earlier = CpuReading::of(busy.pid()).unwrap();
+        let later = loop {
+            let reading = CpuReading::of(busy.pid()).unwrap();
+            if reading.ticks >= earlier.ticks + 2 {
+                break reading;
+            }
+        };
+        assert!(later.us_since(&earlier).unwrap() > 1_000.0);
+    }
+}
