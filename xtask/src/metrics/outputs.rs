@@ -14,6 +14,8 @@ use crate::flags;
 use crate::say::say;
 use crate::workspace;
 
+const RUN: &str = "run.json";
+const QUICK_RUN: &str = "run.quick.json";
 /// `--output` that means standard output.
 const STANDARD: &str = "-";
 
@@ -44,13 +46,10 @@ impl Outputs {
     /// not an array of results.
     pub fn of(flags: &flags::Measure, workspace: &Path, results: &Path) -> anyhow::Result<Self> {
         let (run, array) = if flags.quick {
-            (
-                results.join("run.quick.json"),
-                results.join("bench_metrics.quick.json"),
-            )
+            (QUICK_RUN, results.join("bench_metrics.quick.json"))
         } else {
             let usual = workspace.join("bench_metrics.json");
-            (results.join("run.json"), writable(usual, results))
+            (RUN, writable(usual, results))
         };
         let array = match &flags.output {
             None => Array::File(array),
@@ -62,15 +61,18 @@ impl Outputs {
         );
         array.check()?;
         if let Array::File(path) = &array {
-            let taken = [&run, &store::lock_file(results)];
+            let taken = [RUN, QUICK_RUN, store::LOCK].map(|name| results.join(name));
             if taken.iter().any(|file| store::is_same(file, path)) {
                 let path = path.display();
                 bail!(
-                    "`{path}` is needed for the samples of the run: name another file with --output"
+                    "`{path}` is needed for the samples of runs: name another file with --output"
                 );
             }
         }
-        Ok(Self { run, array })
+        Ok(Self {
+            run: results.join(run),
+            array,
+        })
     }
 
     /// Removes what an earlier run left in the places of the results: if this run fails or is cut

@@ -56,14 +56,12 @@ pub fn is_same(left: &Path, right: &Path) -> bool {
 }
 
 /// What a run locks in its directory of results.
-pub fn lock_file(directory: &Path) -> PathBuf {
-    directory.join(".lock")
-}
+pub const LOCK: &str = ".lock";
 
 /// Holds the directory of results for one run. Two at a time would spoil each other's figures and
 /// overwrite each other's files. Released when the result is dropped, or its process dies.
 pub fn lock(directory: &Path) -> anyhow::Result<fs::File> {
-    let path = lock_file(directory);
+    let path = directory.join(LOCK);
     let open = || -> io::Result<fs::File> {
         fs::create_dir_all(directory)?;
         fs::File::options().create(true).append(true).open(&path)

@@ -107,14 +107,14 @@ fn what_is_not_an_array_of_results_is_not_replaced() {
 #[test]
 fn the_files_of_the_run_itself_are_not_taken_before_they_exist() {
     let place = Place::new();
-    for name in ["run.json", ".lock"] {
-        place.refused(&place.results.join(name), "samples of the run");
+    for name in ["run.json", "run.quick.json", ".lock"] {
+        place.refused(&place.results.join(name), "samples of runs");
         let around = place.results.join("../metrics").join(name);
-        place.refused(&around, "samples of the run");
+        place.refused(&around, "samples of runs");
     }
     let link = place.path("link.json");
     symlink(place.results.join("run.json"), &link).unwrap();
-    place.refused(&link, "samples of the run");
+    place.refused(&link, "samples of runs");
 }
 
 #[test]
