@@ -15,7 +15,7 @@ use anyhow::Context as _;
 
 use crate::exit::{self, Exit};
 use crate::say::say;
-use crate::tools::cargo;
+use crate::tools::{cargo, process};
 use crate::{flags, interrupt, workspace};
 
 use judge::{Growth, faults};
@@ -33,6 +33,7 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 /// Runs it; what does not add up is exit 1.
 pub fn run(flags: &flags::Soak) -> anyhow::Result<Exit> {
     interrupt::install()?;
+    process::raise_open_files();
     let root = workspace::root()?;
     let packages = ["thoughtgate", "thoughtgate-test"];
     let programs = cargo::build_profile(&root, &flags.profile, &packages)?;

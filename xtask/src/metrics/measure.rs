@@ -39,6 +39,7 @@ pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
     process::begin_journal(&target.join(process::JOURNALS));
 
     let progress = Progress::new();
+    raise_open_files(&progress);
     let tools_dir = target.join(cargo::TOOLS);
     let context = prepare(flags, (&workspace, tools_dir), &progress)?;
     let subject = if let (Some(executable), Some(shown)) = (&given, &flags.binary) {
@@ -78,6 +79,15 @@ pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
     })?;
     drop(progress);
     report(flags, &outputs, &mut recorder, interrupted, exit::show)
+}
+
+fn raise_open_files(progress: &Progress) {
+    if let Some(files) = process::raise_open_files() {
+        progress.line(&format!(
+            "warning: a process may open no more than {files} files, too few for the load\n  \
+             hint: raise the limit (`ulimit -n`)"
+        ));
+    }
 }
 
 /// Where the copy of what is measured goes: beside what cargo built, or where the tools are.

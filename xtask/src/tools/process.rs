@@ -17,7 +17,7 @@ use anyhow::bail;
 
 pub use capture::{Capture, Captured};
 pub use child::{Child, Stream};
-pub use environment::temporary_folder;
+pub use environment::{raise_open_files, temporary_folder};
 pub use journal::begin as begin_journal;
 pub use launch::Launch;
 pub use reaper::{Leftover, reaper_main};

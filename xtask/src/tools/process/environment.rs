@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Variables that no child is given; `*` stands for any text.
 const REMOVED: &[&str] = &[
     // What cargo says about this package, for build scripts that look at it would run again, and half
@@ -60,6 +62,9 @@ const KEPT: &[&str] = &[
 /// of nginx, of ThoughtGate itself and of proxies would all change a figure.
 const TO_START: &[&str] = &["HOME", "LD_LIBRARY_PATH", "PATH", "VALGRIND_LIB"];
 
+/// Connections of the load, twice in the proxy, and some more.
+const ENOUGH_FILES: u64 = 256;
+
 /// Where temporary files go, here and in all children: where `TMPDIR` says, unless that cannot be
 /// written, or has a name that cannot be written into configurations.
 pub fn temporary_folder() -> &'static Path {
@@ -76,6 +81,20 @@ fn usable(place: &Path) -> Option<PathBuf> {
     let place = std::path::absolute(place).ok()?;
     let is_text = place.to_str().is_some_and(|text| !text.contains('\n'));
     (is_text && tempfile::tempfile_in(&place).is_ok()).then_some(place)
+}
+
+/// Lets this process, and so all children, open as many files as it may ask for. Returns how many
+/// that is where they do not suffice for a load.
+pub fn raise_open_files() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Not allowed to: what there is may suffice.
+    let _ = setrlimit(Resource::Nofile, raised);
+    let current = getrlimit(Resource::Nofile).current;
+    current.filter(|files| *files < ENOUGH_FILES)
 }
 
 /// Takes from a tool what would change its results.
@@ -148,6 +167,15 @@ mod tests {
             assert_eq!(usable(unfit), None);
         }
         assert!(temporary_folder().is_absolute());
+    }
+
+    #[test]
+    fn children_may_open_as_many_files_as_the_system_allows() {
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        let current = maximum.map(|maximum| maximum / 2);
+        setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+        raise_open_files();
+        assert_eq!(getrlimit(Resource::Nofile).current, maximum);
     }
 
     #[test]
