@@ -8,7 +8,7 @@ use std::hash::BuildHasher as _;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -27,6 +27,9 @@ pub use container::{Container, own_user, system_mounts};
 
 /// For an answer from the daemon's own state.
 const ASK: Duration = Duration::from_secs(20);
+/// For the containers of an image to be gone, once they have been removed.
+const REMOVED_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(100);
 /// For moving an image of some megabytes on one machine.
 const MOVE: Duration = Duration::from_secs(120);
 
@@ -97,7 +100,7 @@ impl Docker {
         tag: &str,
         platform: &str,
     ) -> anyhow::Result<Image> {
-        let image = Image::named(tag);
+        let mut image = Image::named(tag);
         let mut command = client()
             .args(["build", "--quiet", "--force-rm"])
             // The classic builder would take the layers of another platform for those of this one.
@@ -112,10 +115,9 @@ impl Docker {
             // container, may be the default, and would keep the image to itself.
             command = command.env("BUILDX_BUILDER", context);
         }
-        command
-            .run_through(MOVE)
-            .and_then(Output::success)
-            .with_context(|| format!("failed to build the image `{tag}`"))?;
+        let built = command.run_through(MOVE).and_then(Output::success);
+        let built = built.with_context(|| format!("failed to build the image `{tag}`"))?;
+        image.id = Some(built.stdout.text().trim().to_owned());
         Ok(image)
     }
 
@@ -255,10 +257,11 @@ fn is_local(reference: &str) -> bool {
         .any(|host| reference.starts_with(host))
 }
 
-/// A local image; its tag is removed on drop.
+/// A local image. Its tag is removed on drop, and with it what has no other tag.
 #[derive(Debug)]
 pub struct Image {
     tag: String,
+    id: Option<String>,
 }
 
 impl Image {
@@ -267,6 +270,7 @@ impl Image {
         Leftover::Image(tag).begins();
         Image {
             tag: tag.to_owned(),
+            id: None,
         }
     }
 
@@ -278,12 +282,32 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        let removal = client().args(["image", "rm", "--force", &self.tag]);
-        match removal.run_through(ASK).and_then(Output::success) {
-            Ok(_) => Leftover::Image(&self.tag).is_gone(),
+        match remove(&self.tag, self.id.as_deref()) {
+            Ok(()) => Leftover::Image(&self.tag).is_gone(),
             Err(error) => still_there(&format!("docker image rm {}", self.tag), &error),
         }
     }
+}
+
+/// Removes a tag, and the image with this id unless it has another tag, which somebody else gave it.
+/// A container that is just being removed may still use it, and docker only takes the tag then.
+fn remove(tag: &str, id: Option<&str>) -> anyhow::Result<()> {
+    let run = |arguments: &[&str]| client().args(arguments).run_through(ASK);
+    run(&["image", "rm", "--force", tag])?.success()?;
+    let until = Instant::now() + REMOVED_WITHIN;
+    while let Some(id) = id {
+        let format = "{{len .RepoTags}}";
+        let left = run(&["image", "inspect", "--format", format, id])?;
+        if left.stdout.text().trim() != "0" {
+            break;
+        }
+        let removed = run(&["image", "rm", id])?.success();
+        if removed.is_ok() || Instant::now() > until {
+            return removed.map(drop);
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

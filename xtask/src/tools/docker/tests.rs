@@ -49,6 +49,35 @@ fn small(docker: &Docker, tag: &str) -> Image {
     image.unwrap()
 }
 
+#[test]
+fn an_image_that_is_still_in_use_is_removed_and_not_only_untagged() {
+    let Some(docker) = daemon() else { return };
+    let tag = &format!("xtask-test:{}", unique_name());
+    let image = small(&docker, tag);
+    let id = image.id.clone().unwrap();
+    let guard = Container::guard(&image).unwrap();
+    // Gone a moment later, as the container of a client that was killed.
+    let removal = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        drop(guard);
+    });
+    drop(image);
+    let all = lines(&["images", "--all", "--quiet", "--no-trunc"]);
+    assert!(!all.contains(&id), "{all:?}");
+    removal.join().unwrap();
+}
+
+#[test]
+fn an_image_with_a_tag_of_somebody_else_stays() {
+    let Some(docker) = daemon() else { return };
+    let image = small(&docker, &format!("xtask-test:{}", unique_name()));
+    let mut other = Image::named(&format!("xtask-test:{}", unique_name()));
+    other.id.clone_from(&image.id);
+    docker.name(&image, other.tag()).unwrap();
+    drop(image);
+    assert!(!layers(&other).is_empty());
+}
+
 /// A folder with a Dockerfile that begins from nothing.
 fn context(instructions: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@
 //! decides anything else.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -26,6 +26,8 @@ const MARK: &str = "XTASK_REAPER";
 
 /// How long one removal by docker may take.
 const REMOVAL_DEADLINE: Duration = Duration::from_secs(30);
+/// How often it is tried to remove an image that is in use.
+const REMOVALS: u32 = 5;
 /// A container whose creation was under way at our end comes into being within this time.
 const CREATION_GRACE: Duration = Duration::from_secs(1);
 
@@ -93,8 +95,10 @@ pub(super) fn remove<L: AsRef<str>>(lines: impl Iterator<Item = L>) {
     if of("container ").next().is_some() {
         std::thread::sleep(CREATION_GRACE);
     }
-    of("container ").for_each(|name| docker(&["rm", "--force", "--volumes", name]));
-    of("image ").for_each(|tag| docker(&["image", "rm", "--force", tag]));
+    for name in of("container ") {
+        docker(&["rm", "--force", "--volumes", name]);
+    }
+    of("image ").for_each(remove_image);
     for path in of("folder ") {
         // Gone already, or somebody else's by now: neither is for us to settle.
         let _ = std::fs::remove_dir_all(path);
@@ -121,18 +125,40 @@ fn kill_group(id: &str) {
     }
 }
 
-fn docker(arguments: &[&str]) {
-    let removal = Command::new("docker")
+/// Removes a tag, and what has no other tag: while a container is just being removed, docker takes
+/// nothing but the tag.
+fn remove_image(tag: &str) {
+    let id = docker(&["image", "inspect", "--format", "{{.Id}}", tag]);
+    docker(&["image", "rm", "--force", tag]);
+    let Some(id) = id.as_deref().map(str::trim).filter(|id| !id.is_empty()) else {
+        return;
+    };
+    for _ in 0..REMOVALS {
+        let tags = docker(&["image", "inspect", "--format", "{{len .RepoTags}}", id]);
+        if tags.is_none_or(|tags| tags.trim() != "0") {
+            return;
+        }
+        docker(&["image", "rm", id]);
+        std::thread::sleep(CREATION_GRACE);
+    }
+}
+
+/// What docker prints, some words at most; none when it does not end in time.
+fn docker(arguments: &[&str]) -> Option<String> {
+    let mut client = Command::new("docker")
         .args(arguments)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn();
-    if let Ok(mut removal) = removal
-        && !matches!(removal.wait_timeout(REMOVAL_DEADLINE), Ok(Some(_)))
-    {
-        let _ = removal.kill();
+        .spawn()
+        .ok()?;
+    if !matches!(client.wait_timeout(REMOVAL_DEADLINE), Ok(Some(_))) {
+        let _ = client.kill();
+        return None;
     }
+    let mut text = String::new();
+    client.stdout?.read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 fn start() -> Option<Mutex<ChildStdin>> {
