@@ -163,7 +163,7 @@ pub fn given(path: &Path) -> anyhow::Result<PathBuf> {
     if let Some(kind) = kind::unfit(&bytes, std::env::consts::ARCH) {
         bail!("the binary `{shown}` is {kind}: give a thoughtgate executable for this machine");
     }
-    let version = Launch::new(&binary)
+    let version = Launch::bare(&binary)
         .arg("--version")
         .run(VERSION_DEADLINE)
         .with_context(|| format!("the binary `{shown}` does not run on this machine"))?;
