@@ -201,7 +201,8 @@ fn check_lines(data: &[u8], keep: &mut dyn FnMut(&str) -> bool) -> Result<(), Re
     Ok(())
 }
 
-/// Whether every bracket outside of strings is closed: a line of a message printed over many is not.
+/// Whether the object or array that begins the line ends in it, which is enough for readers that skip
+/// what follows: the first line of a message printed over many does not.
 fn is_closed(line: &[u8]) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_i64, false, false);
     for byte in line {
@@ -210,11 +211,16 @@ fn is_closed(line: &[u8]) -> bool {
             b'\\' if in_string => escaped = true,
             b'"' => in_string = !in_string,
             b'{' | b'[' if !in_string => depth += 1,
-            b'}' | b']' if !in_string => depth -= 1,
+            b'}' | b']' if !in_string => {
+                depth -= 1;
+                if depth <= 0 {
+                    return true;
+                }
+            }
             _ => {}
         }
     }
-    depth == 0
+    false
 }
 
 /// Whether a reader that ends lines at more characters, as Python's `splitlines` does, finds other
@@ -343,6 +349,8 @@ mod tests {
             format!("data: 1\u{2028}\u{c}:\ndata: {LIST}\n\n"),
             "data: 1\ndata: {\"result\":{\"tools\":[{\"name\":\"b\"}]},\"\\ud800\":1}\n\n"
                 .to_owned(),
+            format!("data: 1\ndata: {LIST}}}\n\n"),
+            format!("data: 1\ndata: {LIST},[\n\n"),
             format!("event: x\ndata: {LIST},\n\n"),
             "data: {\"result\":{\"tools\":[],\"Tools\":[]}}\n\n".to_owned(),
         ] {
