@@ -3,7 +3,7 @@
 //! Deliberately absent: IO, and any opinion on a metric that was not measured.
 
 use super::catalog::{Metric, Target};
-use super::model::{Outcome, Record, Value};
+use super::model::{Note, Outcome, Record, Value};
 
 /// How a metric stands to its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +19,16 @@ pub enum TargetVerdict {
 }
 
 /// How the record of `metric` stands to its target. The value itself counts, not its interval:
-/// the requirement's targets are about the figure that is quoted.
+/// the requirement's targets are about the figure that is quoted. A disturbance makes a program look
+/// slower, never faster; but a difference of two measurements it can make as small as it likes, so a
+/// noisy one has met nothing.
 pub fn target(metric: &Metric, record: &Record) -> TargetVerdict {
     let Outcome::Measured { value, .. } = &record.outcome else {
         return TargetVerdict::Unmeasured;
     };
+    if metric.may_be_negative() && record.notes.contains(&Note::Noisy) {
+        return TargetVerdict::Unmeasured;
+    }
     match holds(metric.target, value) {
         None => TargetVerdict::NoTarget,
         Some(true) => TargetVerdict::Met,
@@ -48,6 +53,31 @@ fn holds(target: Target, value: &Value) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::catalog::{LATENCY_P50, OVERHEAD_LATENCY_P50, Tier};
+    use crate::metrics::model::Run;
+    use crate::metrics::render::fixture;
+
+    #[test]
+    fn a_noisy_difference_has_met_nothing() {
+        let mut run = fixture::run(&[Tier::One]);
+        for metric in [&OVERHEAD_LATENCY_P50, &LATENCY_P50] {
+            fixture::set(&mut run, metric, Value::Float(-0.5), None);
+        }
+        let verdict = |run: &Run, metric| target(metric, run.record(metric).unwrap());
+        assert_eq!(verdict(&run, &OVERHEAD_LATENCY_P50), TargetVerdict::Met);
+        for metric in [&OVERHEAD_LATENCY_P50, &LATENCY_P50] {
+            fixture::record(&mut run, metric).notes = vec![Note::Noisy];
+        }
+        assert_eq!(
+            verdict(&run, &OVERHEAD_LATENCY_P50),
+            TargetVerdict::Unmeasured
+        );
+        assert_eq!(
+            verdict(&run, &LATENCY_P50),
+            TargetVerdict::Met,
+            "at least this good"
+        );
+    }
 
     #[test]
     fn a_target_is_strict_unless_it_says_at_most() {

@@ -12,6 +12,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value as Json;
 
 use super::catalog::{self, METRICS, Metric, Tier};
+pub use super::host::Tolerance;
 pub use super::model::Note;
 use super::model::{Arm, Binary, Git, Host, Outcome, Record, Run, SCHEMA, State};
 pub use super::stats::Histogram;
@@ -141,6 +142,11 @@ impl Recorder {
     /// At how many blocks the samples of a scenario are looked at. Saved with the next report.
     pub fn looks(&mut self, scenario: &str, blocks: Vec<usize>) {
         self.run.looks.insert(scenario.to_owned(), blocks);
+    }
+
+    /// A limit above which blocks are noisy. Saved with the next report.
+    pub fn threshold(&mut self, name: &str, limit: f64) {
+        self.run.thresholds.insert(name.to_owned(), limit);
     }
 
     /// The version of a tool that took part. Saved with the next report.

@@ -5,6 +5,7 @@
 
 mod cpu;
 mod identity;
+mod own;
 mod sampler;
 mod system;
 
@@ -12,6 +13,7 @@ use anyhow::Context as _;
 
 pub use cpu::{CpuReading, spent_us};
 pub use identity::{check_program, command_line};
+pub use own::own_cpu_ticks;
 pub use sampler::{Sampled, Sampler, Trace};
 
 /// Resident memory of a process now (`VmRSS`), in bytes.

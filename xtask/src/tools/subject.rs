@@ -21,7 +21,7 @@ use super::process::{Child, Launch, Stream};
 pub use exposition::sum;
 pub use proxy::{Proxy, Setup};
 pub use slack::{Posted, Slack, TOKEN as SLACK_TOKEN};
-pub use startup::{Startup, free_address, is_ready, startup};
+pub use startup::{LOAD_SECONDS, Startup, free_address, is_ready, startup};
 pub use upstream::Upstream;
 
 /// How long a process may take from its start to its address.

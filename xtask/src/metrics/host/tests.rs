@@ -1,5 +1,6 @@
 //! The parsers on real captures, and that no machine makes them panic.
 
+use super::pressure::*;
 use super::*;
 
 const STAT: &str =
@@ -15,11 +16,11 @@ fn the_kernel_s_files_are_read() {
         ticks,
         CpuTicks {
             total: 1_325_045,
+            busy: 485_613,
             steal: 15_747
         }
     );
     assert_eq!(parse_stall_us(PRESSURE), Some(1_038_384_115));
-    assert_eq!(parse_load("4.10 3.2 2.8 3/214 9911\n"), Some(4.10));
     assert_eq!(parse_cpu_model(CPUINFO).as_deref(), Some("AMD EPYC"));
     assert!(has_hypervisor_flag(CPUINFO));
     assert_eq!(parse_memory_gib("MemTotal:       24684092 kB\n"), Some(24));
@@ -47,51 +48,66 @@ fn what_is_not_told_is_none() {
     assert_eq!(read("/proc/no/such/file"), None);
 }
 
-#[test]
-fn steal_is_a_share_of_the_time_between() {
-    let from = CpuTicks {
-        total: 1000,
-        steal: 10,
-    };
-    assert!(
-        (steal_percent(
-            from,
-            CpuTicks {
-                total: 1200,
-                steal: 18
-            }
-        ) - 4.0)
-            .abs()
-            < 1e-9
-    );
-    assert!(steal_percent(from, from).abs() < 1e-9);
-    // Counters that went backwards (a migrated guest) are no disturbance.
-    assert!(
-        steal_percent(
-            from,
-            CpuTicks {
-                total: 900,
-                steal: 5
-            }
-        )
-        .abs()
-            < 1e-9
-    );
+fn ticks(total: u64, busy: u64, steal: u64) -> CpuTicks {
+    CpuTicks { total, busy, steal }
+}
+
+fn close(left: f64, right: f64) {
+    assert!((left - right).abs() < 1e-9, "{left} is not {right}");
 }
 
 #[test]
-fn more_than_three_percent_of_steal_is_noisy() {
-    let pressure = |steal_percent| {
-        Pressure {
-            steal_percent,
-            psi_some_percent: None,
-            load: None,
-        }
-        .noise()
+fn steal_and_others_are_shares_of_the_time_between() {
+    let from = ticks(1000, 500, 10);
+    close(steal_percent(from, ticks(1200, 500, 18)), 4.0);
+    close(others_percent((from, ticks(1200, 620, 18)), (70, 90)), 50.0);
+    // More was spent by our own than the kernel has sampled: nothing is left for others.
+    close(others_percent((from, ticks(1200, 520, 18)), (70, 95)), 0.0);
+    // Counters that went backwards (a migrated guest) are no disturbance.
+    for to in [from, ticks(900, 400, 5)] {
+        close(steal_percent(from, to), 0.0);
+        close(others_percent((from, to), (7, 5)), 0.0);
+    }
+}
+
+#[test]
+fn a_block_is_noisy_above_its_limits() {
+    let alone = Tolerance {
+        is_alone: true,
+        psi_percent: Some(20.0),
     };
-    assert!(pressure(Some(3.1)).unwrap().contains("3.1 %"));
-    assert_eq!(pressure(Some(3.0)), None);
-    assert_eq!(pressure(None), None);
+    let noise = |steal, others, psi, tolerance| {
+        let pressure = Pressure {
+            steal_percent: steal,
+            others_percent: others,
+            waiting_percent: psi,
+        };
+        pressure.noise(tolerance)
+    };
+    assert_eq!(noise(Some(3.0), Some(12.5), Some(20.0), alone), None);
+    assert_eq!(noise(None, None, None, alone), None, "not reported");
+    let steal = noise(Some(3.1), Some(50.0), Some(90.0), alone);
+    assert_eq!(
+        steal.unwrap(),
+        "the hypervisor gave 3.1 % of the CPU time to others"
+    );
+    let others = noise(Some(0.0), Some(50.0), Some(90.0), alone);
+    assert_eq!(
+        others.unwrap(),
+        "other programs took 50.0 % of the CPU time"
+    );
+    let waited = noise(Some(0.0), Some(2.0), Some(90.0), alone);
+    assert_eq!(
+        waited.unwrap(),
+        "some task waited for a CPU in 90.0 % of the time"
+    );
+    // A run whose programs are not all its children, and that keeps all cores busy itself.
+    let saturating = Tolerance {
+        is_alone: false,
+        psi_percent: None,
+    };
+    assert_eq!(noise(Some(0.0), Some(50.0), Some(90.0), saturating), None);
+    assert!(noise(Some(3.1), None, None, saturating).is_some());
 }
 
 #[test]

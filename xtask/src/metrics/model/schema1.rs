@@ -120,6 +120,7 @@ fn rows(record: &OldRecord) -> Vec<Sample> {
         n: None,
         started: None,
         steal: None,
+        others: None,
         psi: None,
         state,
         reason,

@@ -35,6 +35,9 @@ pub struct Sample {
     /// Percent of the CPU time that the hypervisor gave to others meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steal: Option<f64>,
+    /// Percent of the CPU time that other programs of the machine took meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<f64>,
     /// Percent of the time in which some task of the machine waited for a CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psi: Option<f64>,

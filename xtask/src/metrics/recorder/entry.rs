@@ -117,7 +117,8 @@ impl At<'_> {
             n,
             started: Some(self.started_ms),
             steal: self.pressure.steal_percent,
-            psi: self.pressure.psi_some_percent,
+            others: self.pressure.others_percent,
+            psi: self.pressure.waiting_percent,
             state,
             reason,
         }

@@ -30,8 +30,7 @@ pub(crate) fn at(block: usize) -> At<'static> {
         started_ms: 1_700_000_000_000,
         pressure: Pressure {
             steal_percent: Some(0.5),
-            psi_some_percent: None,
-            load: None,
+            ..Pressure::default()
         },
     }
 }

@@ -147,6 +147,7 @@ pub(crate) fn sample(metric: &Metric, value: Option<f64>, state: State) -> Sampl
         n: Some(1),
         started: Some(1_700_000_000_000),
         steal: Some(0.5),
+        others: None,
         psi: None,
         state,
         reason: None,

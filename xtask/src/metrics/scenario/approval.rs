@@ -60,7 +60,8 @@ pub fn collect(
 
 fn plan(quick: bool) -> Plan {
     let seconds_each = CALLS as f64 * SPACING.as_secs_f64() + 0.5;
-    Plan::new("approval", if quick { 1 } else { 6 }, seconds_each)
+    let blocks = if quick { 1 } else { 6 };
+    Plan::new("approval", blocks, seconds_each).with_psi_below(20.0)
 }
 
 /// The configuration beside that of all scenarios.

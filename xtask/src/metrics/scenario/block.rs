@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::super::catalog::{self, Metric};
 use super::super::context::Context;
 use super::super::recorder::{
-    At, Histogram, Missing, Note, Reading, Recorder, Taken, ends_the_run,
+    At, Histogram, Missing, Note, Reading, Recorder, Taken, Tolerance, ends_the_run,
 };
 use super::super::subject::Subject;
 use crate::interrupt;
@@ -42,8 +42,8 @@ pub struct Plan {
     pub seconds_each: f64,
     /// Seconds after which no block is begun any more. Never fewer blocks than one.
     pub seconds_at_most: f64,
-    /// Whether a busy machine changes the figures.
-    pub is_disturbable: bool,
+    /// What else the machine may do without disturbing the figures; none when nothing does.
+    pub tolerance: Option<Tolerance>,
 }
 
 impl Plan {
@@ -54,14 +54,34 @@ impl Plan {
             blocks,
             seconds_each,
             seconds_at_most: blocks as f64 * seconds_each * 4.0 / 3.0,
-            is_disturbable: true,
+            tolerance: Some(Tolerance {
+                is_alone: true,
+                psi_percent: None,
+            }),
         }
+    }
+
+    /// For a scenario that does not keep the cores busy itself: tasks may wait for a CPU in so many
+    /// percent of the time.
+    pub fn with_psi_below(mut self, percent: f64) -> Plan {
+        if let Some(tolerance) = &mut self.tolerance {
+            tolerance.psi_percent = Some(percent);
+        }
+        self
+    }
+
+    /// For a scenario whose programs are started by others.
+    pub fn not_alone(mut self) -> Plan {
+        if let Some(tolerance) = &mut self.tolerance {
+            tolerance.is_alone = false;
+        }
+        self
     }
 
     /// For figures that a busy machine does not change: sizes, counts.
     pub fn deterministic(self) -> Plan {
         Plan {
-            is_disturbable: false,
+            tolerance: None,
             ..self
         }
     }
@@ -92,6 +112,7 @@ pub struct Measured<T> {
     figures: T,
     distributions: Vec<(&'static str, Histogram)>,
     raw: Json,
+    noise: Option<String>,
 }
 
 impl<T> Measured<T> {
@@ -101,6 +122,19 @@ impl<T> Measured<T> {
             figures,
             distributions: Vec::new(),
             raw,
+            noise: None,
+        }
+    }
+
+    /// Marks the block as noisy when its programs waited for a CPU more than `limit` seconds for each
+    /// second that they ran: others had the cores, or a quota was used up.
+    pub fn unless_starved(self, waited_per_run: Option<f64>, limit: f64) -> Measured<T> {
+        let starved = waited_per_run.filter(|waited| *waited > limit);
+        Measured {
+            noise: starved.map(|waited| {
+                format!("the proxy waited {waited:.1} s for a CPU per second that it ran")
+            }),
+            ..self
         }
     }
 
@@ -138,6 +172,9 @@ pub fn run<T>(
         return Ok(Vec::new());
     }
     recorder.looks(plan.label, vec![plan.blocks]);
+    if let Some(percent) = plan.tolerance.and_then(|tolerance| tolerance.psi_percent) {
+        recorder.threshold(&format!("noisy_psi_percent/{}", plan.label), percent);
+    }
     let mut blocks = Blocks {
         recorder,
         arm: &subject.label,
@@ -229,7 +266,9 @@ impl<T> Blocks<'_, T> {
                     self.void(&at, &why)?;
                 }
                 Block::Measured(measured) => {
-                    let noise = pressure.noise().filter(|_| plan.is_disturbable);
+                    let noise = plan
+                        .tolerance
+                        .and_then(|tolerance| pressure.noise(tolerance).or(measured.noise.clone()));
                     self.take(&at, measured, noise)?;
                 }
             }

@@ -92,7 +92,8 @@ pub fn collect(
 fn plan(quick: bool) -> Plan {
     // Beside the load, two containers come and go.
     let seconds_each = Times::of(quick, FULL).seconds() + 3.0;
-    Plan::new("constrained", if quick { 1 } else { 6 }, seconds_each)
+    let blocks = if quick { 1 } else { 6 };
+    Plan::new("constrained", blocks, seconds_each).not_alone()
 }
 
 fn measure(

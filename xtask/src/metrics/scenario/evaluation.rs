@@ -57,7 +57,8 @@ pub fn collect(
 }
 
 fn plan(quick: bool) -> Plan {
-    Plan::new("policy evaluation", if quick { 1 } else { 5 }, SECONDS_EACH)
+    let blocks = if quick { 1 } else { 5 };
+    Plan::new("policy evaluation", blocks, SECONDS_EACH).with_psi_below(20.0)
 }
 
 /// The benchmark of the subject's own policy engine, built.

@@ -58,7 +58,8 @@ pub fn collect(
 fn plan(quick: bool, watches_cpu: bool) -> Plan {
     let watch = if watches_cpu { WATCH } else { Duration::ZERO };
     let seconds_each = (SETTLE + watch).as_secs_f64() + 0.15;
-    Plan::new("idle", if quick { 2 } else { 10 }, seconds_each)
+    let blocks = if quick { 2 } else { 10 };
+    Plan::new("idle", blocks, seconds_each).with_psi_below(20.0)
 }
 
 fn watches_cpu(recorder: &Recorder) -> bool {

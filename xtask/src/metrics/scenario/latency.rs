@@ -101,7 +101,8 @@ pub fn collect(
 
 fn plan(quick: bool) -> Plan {
     let seconds_each = schedule(quick, arms(0, 0, slice_count(quick))).seconds() + 0.6;
-    Plan::new("latency", if quick { 2 } else { 10 }, seconds_each)
+    let blocks = if quick { 2 } else { 10 };
+    Plan::new("latency", blocks, seconds_each).with_psi_below(50.0)
 }
 
 fn slice_count(quick: bool) -> usize {
@@ -153,9 +154,11 @@ fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Blo
         Err(error) => return Ok(Block::Void(format!("{error:#}"))),
     };
     let (from_ms, to_ms) = schedule.window_ms(summary.started_ms);
+    let waited = proxy.waited_per_run(from_ms, to_ms);
     let raw = json!({
         "arms": schedule.arms,
         "generator_cores": generator.cores(from_ms, to_ms),
+        "proxy_waited_per_run": waited,
         "k6": summary.without_times(),
     });
     let times = |name| anyhow::Ok(Histogram::of(summary.trend(name)?.times()?));
@@ -173,7 +176,8 @@ fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Blo
         rss_bytes: read(proxy.median_rss_bytes(from_ms, to_ms), "memory"),
         peak_rss_bytes: peak_rss_bytes.map_err(Missing::from),
     };
-    Ok(Block::Measured(Measured::new(load, raw).with_times(kept)))
+    let measured = Measured::new(load, raw).with_times(kept);
+    Ok(Block::Measured(measured.unless_starved(waited, 1.0)))
 }
 
 /// Why the block does not count; none when every call was sent, answered well and seen by all.

@@ -50,7 +50,8 @@ pub fn collect(
 
 fn plan(quick: bool) -> Plan {
     let blocks = if quick { 1 } else { 8 };
-    Plan::new("reload", blocks, 0.2 + RELOADS as f64 * SECONDS_EACH)
+    let seconds_each = 0.2 + RELOADS as f64 * SECONDS_EACH;
+    Plan::new("reload", blocks, seconds_each).with_psi_below(50.0)
 }
 
 fn measure(context: &Context<'_>, subject: &Subject) -> anyhow::Result<Block<Vec<f64>>> {

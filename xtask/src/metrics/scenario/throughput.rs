@@ -169,6 +169,7 @@ fn measure(
     let raw = json!({
         "k6_cores": sent.generator.cores(from_ms, to_ms),
         "proxy_cores": sent.subject.cores(from_ms, to_ms),
+        "proxy_waited_per_run": sent.subject.waited_per_run(from_ms, to_ms),
         "nginx_us_per_request": nginx_us,
         "k6": sent.summary,
         "driver": own_slices,

@@ -15,22 +15,35 @@ const FEWEST_TICKS: u64 = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CpuReading {
     /// By thread id, threads that ended left out; none where the kernel does not count it.
-    threads_ns: Option<BTreeMap<i32, u64>>,
-    /// Time on a CPU of the whole process, threads that ended included, in ticks.
-    ticks: u64,
+    threads: Option<BTreeMap<i32, ThreadTime>>,
+    /// Time on a CPU of the whole process, threads that ended included, in ticks; none where it cannot
+    /// be read.
+    ticks: Option<u64>,
+}
+
+/// How long a thread ran, and how long it waited for a CPU to run on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ThreadTime {
+    pub(super) ran_ns: u64,
+    pub(super) waited_ns: u64,
 }
 
 impl CpuReading {
     /// Reads it now.
+    ///
+    /// # Errors
+    /// When the process is gone, or neither of the two can be read.
     pub fn of(pid: u32) -> anyhow::Result<CpuReading> {
-        let threads_ns = system::threads_ns(pid)?;
-        let ticks = system::cpu_ticks(pid)?;
+        let threads = system::threads(pid)?;
+        let ticks = system::cpu_ticks(pid);
         // A kernel that counts nothing by thread has no such file, or only zeros in it.
-        let counts = threads_ns.values().any(|ran_ns| *ran_ns > 0) || ticks == 0;
-        Ok(CpuReading {
-            threads_ns: (counts && !threads_ns.is_empty()).then_some(threads_ns),
-            ticks,
-        })
+        let counts = threads.values().any(|thread| thread.ran_ns > 0) || matches!(ticks, Ok(0));
+        let threads = (counts && !threads.is_empty()).then_some(threads);
+        let ticks = match ticks {
+            Err(error) if threads.is_none() => return Err(error),
+            ticks => ticks.ok(),
+        };
+        Ok(CpuReading { threads, ticks })
     }
 
     /// CPU time spent since `earlier`, in microseconds: from the exact counters when the same threads
@@ -42,9 +55,9 @@ impl CpuReading {
         if let Some(exact) = self.exact_us_since(earlier) {
             return Ok(exact);
         }
-        let ticks = self.ticks.saturating_sub(earlier.ticks);
+        let ticks = self.ticks_since(earlier);
         if ticks < FEWEST_TICKS {
-            let why = match self.threads_ns {
+            let why = match self.threads {
                 None => {
                     "the kernel does not count CPU time by thread (`/proc/PID/task/TID/schedstat`)"
                 }
@@ -58,16 +71,31 @@ impl CpuReading {
     /// The same over a short step of many: none where it cannot be had from threads, and their coming
     /// and going is made good by ticks.
     pub(super) fn step_us_since(&self, earlier: &CpuReading) -> Option<f64> {
-        self.threads_ns.as_ref()?;
-        let ticks = self.ticks.saturating_sub(earlier.ticks);
+        self.threads.as_ref()?;
+        let ticks = self.ticks_since(earlier);
         let exact = self.exact_us_since(earlier);
         Some(exact.unwrap_or_else(|| ticks as f64 * system::tick_us()))
     }
 
-    /// The difference over all threads, when they are the same ones.
+    /// How long its threads were ready to run and waited for a CPU since `earlier`, in microseconds;
+    /// none where that is not counted, or threads came or went.
+    pub(super) fn waited_us_since(&self, earlier: &CpuReading) -> Option<f64> {
+        self.difference(earlier, |thread| thread.waited_ns)
+    }
+
+    fn ticks_since(&self, earlier: &CpuReading) -> u64 {
+        let both = self.ticks.zip(earlier.ticks);
+        both.map_or(0, |(now, then)| now.saturating_sub(then))
+    }
+
     fn exact_us_since(&self, earlier: &CpuReading) -> Option<f64> {
-        let (before, after) = (earlier.threads_ns.as_ref()?, self.threads_ns.as_ref()?);
-        let total = |threads: &BTreeMap<i32, u64>| threads.values().sum::<u64>();
+        self.difference(earlier, |thread| thread.ran_ns)
+    }
+
+    /// The difference of a counter over all threads, when they are the same ones.
+    fn difference(&self, earlier: &CpuReading, counter: fn(&ThreadTime) -> u64) -> Option<f64> {
+        let (before, after) = (earlier.threads.as_ref()?, self.threads.as_ref()?);
+        let total = |threads: &BTreeMap<_, _>| threads.values().map(counter).sum::<u64>();
         let same = before.keys().eq(after.keys());
         same.then(|| total(after).saturating_sub(total(before)) as f64 / 1000.0)
     }
@@ -89,9 +117,13 @@ mod tests {
     use super::*;
 
     fn reading(threads: Option<&[(i32, u64)]>, ticks: u64) -> CpuReading {
+        let time = |ran_ns| ThreadTime {
+            ran_ns,
+            waited_ns: ran_ns / 10,
+        };
         CpuReading {
-            threads_ns: threads.map(|all| all.iter().copied().collect()),
-            ticks,
+            threads: threads.map(|all| all.iter().map(|(id, ns)| (*id, time(*ns))).collect()),
+            ticks: Some(ticks),
         }
     }
 
@@ -108,6 +140,7 @@ mod tests {
         let earlier = reading(Some(&[(1, 10_000), (2, 5_000)]), 100);
         let later = reading(Some(&[(1, 40_000), (2, 15_000)]), 100);
         check(&earlier, &later, 40.0);
+        assert_eq!(later.waited_us_since(&earlier), Some(4.0));
     }
 
     #[test]
@@ -147,7 +180,7 @@ mod tests {
         let earlier = CpuReading::of(busy.pid()).unwrap();
         let later = loop {
             let reading = CpuReading::of(busy.pid()).unwrap();
-            if reading.ticks >= earlier.ticks + 2 {
+            if reading.ticks_since(&earlier) >= 2 {
                 break reading;
             }
         };

@@ -23,10 +23,12 @@ const LEAST_COVERAGE: f64 = 0.9;
 pub struct Point {
     /// Wall-clock time in milliseconds since 1970.
     pub at_ms: f64,
-    /// Resident memory in bytes.
-    pub rss_bytes: u64,
+    /// Resident memory in bytes; none where it cannot be read.
+    pub rss_bytes: Option<u64>,
     /// CPU time since the first reading, in microseconds; none where it is not counted.
     pub cpu_us: Option<f64>,
+    /// Time that its threads were ready to run and waited for a CPU, likewise.
+    pub waited_us: Option<f64>,
 }
 
 /// The readings of one process, the oldest first.
@@ -44,7 +46,7 @@ impl Trace {
             .points
             .iter()
             .filter(within)
-            .map(|point| point.rss_bytes)
+            .filter_map(|point| point.rss_bytes)
             .collect();
         sizes.sort_unstable();
         sizes.get(sizes.len().checked_sub(1)? / 2).copied()
@@ -59,19 +61,31 @@ impl Trace {
         if to - from < LEAST_COVERAGE * (to_ms - from_ms) || to <= from {
             return None;
         }
-        let spent_us = self.cpu_us_at(to)? - self.cpu_us_at(from)?;
+        let cpu_us = |point: &Point| point.cpu_us;
+        let spent_us = self.at(to, cpu_us)? - self.at(from, cpu_us)?;
         Some(spent_us / ((to - from) * 1000.0))
     }
 
-    /// CPU time at a moment, between its two neighbours on a straight line.
-    fn cpu_us_at(&self, at_ms: f64) -> Option<f64> {
+    /// How long its threads waited for a CPU between the two times, for each second that they ran.
+    pub fn waited_per_run(&self, from_ms: f64, to_ms: f64) -> Option<f64> {
+        let cores = self.cores(from_ms, to_ms)?;
+        let (first, last) = (self.points.first()?, self.points.last()?);
+        let (from, to) = (from_ms.max(first.at_ms), to_ms.min(last.at_ms));
+        let waited_us = |point: &Point| point.waited_us;
+        let waited_us = self.at(to, waited_us)? - self.at(from, waited_us)?;
+        let ran_us = cores * (to - from) * 1000.0;
+        (ran_us > 0.0).then(|| waited_us / ran_us)
+    }
+
+    /// A counter at a moment, between its two neighbours on a straight line.
+    fn at(&self, at_ms: f64, counter: impl Fn(&Point) -> Option<f64>) -> Option<f64> {
         let after = self.points.iter().position(|point| point.at_ms >= at_ms)?;
         let next = self.points[after];
         let Some(before) = after.checked_sub(1).map(|index| self.points[index]) else {
-            return next.cpu_us.filter(|_| next.at_ms <= at_ms);
+            return counter(&next).filter(|_| next.at_ms <= at_ms);
         };
         let share = (at_ms - before.at_ms) / (next.at_ms - before.at_ms);
-        let (from_us, to_us) = (before.cpu_us?, next.cpu_us?);
+        let (from_us, to_us) = (counter(&before)?, counter(&next)?);
         Some(from_us + share * (to_us - from_us))
     }
 }
@@ -172,6 +186,7 @@ struct Watched {
     /// one step in which a thread comes or goes.
     before: Option<CpuReading>,
     cpu_us: Option<f64>,
+    waited_us: Option<f64>,
     trace: Trace,
 }
 
@@ -181,25 +196,41 @@ impl Watched {
             pid,
             before: None,
             cpu_us: Some(0.0),
+            waited_us: Some(0.0),
             trace: Trace::default(),
         }
     }
 
     fn read(&mut self, at_ms: f64) {
-        let (Ok(rss_bytes), Ok(cpu)) = (super::rss_bytes(self.pid), CpuReading::of(self.pid))
-        else {
+        let rss_bytes = super::rss_bytes(self.pid).ok();
+        let cpu = CpuReading::of(self.pid).ok();
+        if rss_bytes.is_none() && cpu.is_none() {
             return;
-        };
-        if let Some(before) = &self.before {
-            let step = cpu.step_us_since(before);
-            self.cpu_us = self.cpu_us.zip(step).map(|(sum, step)| sum + step);
         }
-        self.before = Some(cpu);
+        self.add(cpu);
         self.trace.points.push(Point {
             at_ms,
             rss_bytes,
             cpu_us: self.cpu_us,
+            waited_us: self.waited_us,
         });
+    }
+
+    /// Adds a step to the counters; from one that cannot be read on they are not known any more.
+    fn add(&mut self, now: Option<CpuReading>) {
+        let (Some(before), Some(cpu)) = (&self.before, &now) else {
+            if now.is_none() {
+                (self.cpu_us, self.waited_us) = (None, None);
+            }
+            self.before = now;
+            return;
+        };
+        let step = cpu.step_us_since(before);
+        self.cpu_us = self.cpu_us.zip(step).map(|(sum, step)| sum + step);
+        // Over a step in which a thread came or went it is not known, and taken for none.
+        let waited = step.map(|_| cpu.waited_us_since(before).unwrap_or(0.0));
+        self.waited_us = self.waited_us.zip(waited).map(|(sum, step)| sum + step);
+        self.before = now;
     }
 }
 
@@ -210,8 +241,9 @@ mod tests {
     fn trace() -> Trace {
         let point = |at_ms, rss_bytes, cpu_us| Point {
             at_ms,
-            rss_bytes,
+            rss_bytes: Some(rss_bytes),
             cpu_us: Some(cpu_us),
+            waited_us: Some(cpu_us / 2.0),
         };
         Trace {
             points: vec![
@@ -227,6 +259,7 @@ mod tests {
         assert_eq!(trace().cores(50.0, 150.0), Some(0.75));
         assert_eq!(trace().cores(100.0, 200.0), Some(1.0));
         assert_eq!(trace().cores(0.0, 200.0), Some(0.75));
+        assert_eq!(trace().waited_per_run(0.0, 200.0), Some(0.5));
         assert_eq!(
             trace().cores(100.0, 210.0),
             Some(1.0),
@@ -244,8 +277,22 @@ mod tests {
         for point in &mut trace.points {
             point.cpu_us = None;
         }
+        assert_eq!(trace.waited_per_run(50.0, 150.0), None);
         assert_eq!(trace.cores(50.0, 150.0), None);
         assert_eq!(trace.median_rss_bytes(0.0, 200.0), Some(7));
+    }
+
+    #[test]
+    fn memory_that_cannot_be_read_is_none_and_cpu_is_counted_all_the_same() {
+        let mut trace = trace();
+        for point in &mut trace.points {
+            point.rss_bytes = None;
+        }
+        assert_eq!(trace.median_rss_bytes(0.0, 200.0), None);
+        assert_eq!(trace.cores(50.0, 150.0), Some(0.75));
+        let mut watched = Watched::new(1);
+        watched.add(None);
+        assert_eq!((watched.cpu_us, watched.waited_us), (None, None));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The readings themselves: from `/proc` on Linux, refused elsewhere.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use elsewhere::{cpu_ticks, memory, reset_peak, started_ticks, threads_ns, tick_us};
+pub(super) use elsewhere::{cpu_ticks, memory, reset_peak, started_ticks, threads, tick_us};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{cpu_ticks, memory, reset_peak, started_ticks, threads_ns, tick_us};
+pub(super) use linux::{cpu_ticks, memory, reset_peak, started_ticks, threads, tick_us};
 
 /// Resident memory of a process.
 pub(super) struct Memory {
@@ -18,6 +18,7 @@ mod linux {
     use anyhow::Context as _;
     use procfs::process::{ClearRefs, Process, Stat};
 
+    use super::super::cpu::ThreadTime;
     use super::Memory;
 
     const BYTES_PER_KIB: u64 = 1024;
@@ -56,18 +57,22 @@ mod linux {
         Ok(stat(pid)?.starttime)
     }
 
-    pub(in super::super) fn threads_ns(pid: u32) -> anyhow::Result<BTreeMap<i32, u64>> {
+    pub(in super::super) fn threads(pid: u32) -> anyhow::Result<BTreeMap<i32, ThreadTime>> {
         let tasks = process(pid)?
             .tasks()
             .with_context(|| format!("failed to list the threads of process {pid}"))?;
-        let mut threads_ns = BTreeMap::new();
+        let mut threads = BTreeMap::new();
         // A thread that ends while we read is left out, and the set tells that it ended.
         for task in tasks.flatten() {
             if let Ok(times) = task.schedstat() {
-                threads_ns.insert(task.tid, times.sum_exec_runtime);
+                let time = ThreadTime {
+                    ran_ns: times.sum_exec_runtime,
+                    waited_ns: times.run_delay,
+                };
+                threads.insert(task.tid, time);
             }
         }
-        Ok(threads_ns)
+        Ok(threads)
     }
 
     fn stat(pid: u32) -> anyhow::Result<Stat> {
@@ -86,6 +91,7 @@ mod linux {
 mod elsewhere {
     use std::collections::BTreeMap;
 
+    use super::super::cpu::ThreadTime;
     use super::Memory;
 
     fn refused<T>() -> anyhow::Result<T> {
@@ -112,7 +118,7 @@ mod elsewhere {
         refused()
     }
 
-    pub(in super::super) fn threads_ns(_pid: u32) -> anyhow::Result<BTreeMap<i32, u64>> {
+    pub(in super::super) fn threads(_pid: u32) -> anyhow::Result<BTreeMap<i32, ThreadTime>> {
         refused()
     }
 }

@@ -265,6 +265,38 @@ fn voids_after_a_sample_pass() {
 }
 
 #[test]
+fn a_program_that_waits_longer_than_it_runs_makes_its_block_noisy() {
+    let noise = |waited| {
+        let measured = Measured::new(1.0, Json::Null);
+        measured.unless_starved(waited, 1.0).noise
+    };
+    assert_eq!(noise(Some(1.0)), None);
+    assert_eq!(noise(None), None, "not counted by the kernel");
+    let expected = "the proxy waited 2.5 s for a CPU per second that it ran";
+    assert_eq!(noise(Some(2.5)).unwrap(), expected);
+    // What a busy machine does not change is never noisy.
+    let (_directory, mut recorder) = recorder();
+    run_all(&mut recorder, &plan(1), |_| {
+        let measured = Measured::new(1.0, Json::Null);
+        Ok(Block::Measured(measured.unless_starved(Some(9.0), 1.0)))
+    });
+    assert_eq!(recorder.run().tally(&LATENCY_P50).counted, 1);
+    // What it does change is repeated, and counts in the end for want of better.
+    let (_directory, mut recorder) = self::recorder();
+    let disturbable = Plan {
+        seconds_at_most: 0.0,
+        ..Plan::new("test", 1, 0.0).with_psi_below(101.0).not_alone()
+    };
+    run_all(&mut recorder, &disturbable, |_| {
+        let measured = Measured::new(1.0, Json::Null);
+        Ok(Block::Measured(measured.unless_starved(Some(9.0), 1.0)))
+    });
+    assert_eq!(record(&recorder, &LATENCY_P50).notes, [Note::Noisy]);
+    let thresholds = &recorder.run().thresholds;
+    assert!(thresholds.contains_key("noisy_psi_percent/test"));
+}
+
+#[test]
 fn time_that_is_up_still_leaves_one_block() {
     let (_directory, mut recorder) = recorder();
     let late = Plan {
