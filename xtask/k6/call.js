@@ -67,8 +67,8 @@ function isResult(body, id) {
 
 // The options of a script, with those that all share.
 //
-// k6 tells no times but percentiles, which it works out after the load by linear interpolation: as
-// many of them as there are times, `plan.times`, are the times themselves.
+// k6 reports no single times, but any percentiles: computed after the load, by linear interpolation.
+// As many percentiles as there are times (`plan.times`) are the times themselves.
 export function options(plan, own) {
   const last = Math.max(1, plan.times - 1);
   const times = Array.from({ length: plan.times || 0 }, (_, rank) => `p(${(100 * rank) / last})`);

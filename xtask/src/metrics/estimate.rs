@@ -1,7 +1,7 @@
 //! From the rows of a metric to what is quoted: value, interval, pooled percentile. Pure, and so the
 //! same for a run that goes on and for one that is read from a file.
 //!
-//! Deliberately absent: whether a block counts (its row says so) and whether a value is good.
+//! Deliberately absent: whether a block counts (its row has that) and whether a value is good.
 
 use super::catalog::{Kind, Metric};
 use super::model::{Pooled, Run, Sample, State, Value};

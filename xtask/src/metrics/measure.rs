@@ -26,7 +26,7 @@ use crate::workspace;
 /// The directory of results, below cargo's target directory.
 const RESULTS: &str = "metrics";
 
-/// Measures, and ends with what came of it.
+/// Measures, saves, prints, and returns the exit that follows.
 pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
     interrupt::install()?;
     let workspace = workspace::root()?;

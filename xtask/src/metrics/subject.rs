@@ -34,7 +34,7 @@ pub struct Subject {
     pub length: u64,
     /// Its SHA-256, in lower-case hex.
     pub sha256: String,
-    /// The executable that was copied, as a reader of the run knows it.
+    /// Path of the executable that was copied, as given or relative to the checkout.
     shown: String,
     origin: Origin,
 }
@@ -105,7 +105,7 @@ impl Subject {
     ///
     /// # Errors
     /// [`Unavailable`] for an executable that was given: what is built from the checkout is another
-    /// program. `what` says what cannot be had.
+    /// program. `what` begins the reason: what cannot be measured.
     pub fn checkout(&self, what: &str) -> anyhow::Result<&Path> {
         match &self.origin {
             Origin::Built { checkout, .. } => Ok(checkout),

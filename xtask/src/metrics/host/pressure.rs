@@ -37,7 +37,7 @@ pub struct Pressure {
     pub waiting_percent: Option<f64>,
 }
 
-/// What a block stands without being noisy.
+/// The disturbance that a block tolerates without being noisy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tolerance {
     /// Whether the programs of the run are all children of this one.

@@ -174,7 +174,7 @@ fn joined(first: &Run, runs: &[(&str, &Run)]) -> Run {
     }
 }
 
-/// The record of each metric that says most, and the rows of the run that it is from.
+/// The best record of each metric, and the rows of the run that it is from.
 fn chosen(first: &Run, runs: &[(&str, &Run)]) -> (Vec<Record>, Vec<Sample>) {
     let mut records = Vec::new();
     let mut samples = Vec::new();
@@ -216,8 +216,8 @@ fn moved<R>(mut rows: Vec<R>, offset: usize, session: fn(&mut R) -> &mut usize) 
     rows
 }
 
-/// The record that says most, and the index of its run: a value before a failure before a skip. What
-/// the others said is noted, so that a failure is not lost.
+/// The best record, and the index of its run: a value before a failure before a skip. Failures of the
+/// others are noted, so that they are not lost.
 fn best_record(first: &Run, runs: &[(&str, &Run)], metric: &Metric) -> Option<(usize, Record)> {
     let rank = |record: &Record| match record.outcome {
         Outcome::Measured { .. } => 0,

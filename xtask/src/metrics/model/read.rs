@@ -1,5 +1,5 @@
-//! Reading the text of a `run.json`: whatever it is, the result is a run that fits the catalogue, or
-//! an error that says what is wrong.
+//! Reading the text of a `run.json`: the result is a run that fits the catalogue, or an error with the
+//! place and the reason.
 
 use serde::Deserialize;
 
@@ -53,7 +53,7 @@ impl Run {
     }
 }
 
-/// What the shape alone does not say.
+/// Checks what the types of the fields leave open.
 fn check(run: &Run) -> Result<(), String> {
     for (index, record) in run.metrics.iter().enumerate() {
         let metric = known(&record.name)?;

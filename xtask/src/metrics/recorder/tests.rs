@@ -21,7 +21,7 @@ fn saved(directory: &TempDir) -> Run {
     Run::parse(&store::read(&directory.path().join("run.json")).unwrap()).unwrap()
 }
 
-/// A block of the program `head` on a machine that tells little.
+/// A block of the program `head` on a machine that reports nothing but steal.
 pub(crate) fn at(block: usize) -> At<'static> {
     At {
         scenario: "test",

@@ -106,6 +106,17 @@ fn warnings_say_what_happened_why_and_what_to_do() {
 }
 
 #[test]
+fn a_noisy_metric_has_its_disturbance() {
+    let mut run = fixture::mixed();
+    for row in &mut run.samples {
+        row.reason = Some("other programs took 50.0 % of the CPU time".to_owned());
+    }
+    let text = warnings::render(&run);
+    let expected = "latency/p95: noisy: other programs took 50.0 % of the CPU time, and repeating";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
 fn the_catalogue_is_printed_whole() {
     let text = list::render();
     assert_eq!(text.lines().count(), METRICS.len() + 1);

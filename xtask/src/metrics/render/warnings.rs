@@ -47,11 +47,11 @@ fn of_metric(run: &Run, metric: &Metric, record: &Record) -> Vec<String> {
     }
     texts.extend(record.notes.iter().filter_map(|note| {
         match note {
-            Note::Noisy => Some(
-                "noisy: the machine was disturbed meanwhile, and repeating did not help\n  \
-             hint: measure again when nothing else runs"
-                    .to_owned(),
-            ),
+            Note::Noisy => Some(format!(
+                "noisy: {}, and repeating did not help\n  \
+             hint: measure again when nothing else runs",
+                disturbance(run, metric)
+            )),
             Note::GeneratorBound => Some(
                 "the load generator was the limit: the true value is at least this good\n  \
              hint: measure on a machine with more cores"
@@ -61,4 +61,13 @@ fn of_metric(run: &Run, metric: &Metric, record: &Record) -> Vec<String> {
         }
     }));
     texts
+}
+
+/// What disturbed the last of the blocks that count all the same.
+fn disturbance<'a>(run: &'a Run, metric: &Metric) -> &'a str {
+    let counted = run
+        .samples_of(metric)
+        .filter(|row| row.state == State::Counted);
+    let last = counted.filter_map(|row| row.reason.as_deref()).last();
+    last.unwrap_or("the machine was disturbed meanwhile")
 }

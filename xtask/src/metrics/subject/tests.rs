@@ -65,7 +65,7 @@ fn what_is_built_from_source_is_not_had_for_a_binary_that_was_given() {
     assert_eq!(
         given.arm().revision,
         None,
-        "the checkout's says nothing of it"
+        "the revision of the checkout is not that of a given binary"
     );
 }
 

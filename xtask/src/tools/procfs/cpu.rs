@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use super::system;
 
-/// Ticks, mostly of 10 ms, below which a difference of them says too little: it is off by up to one at
+/// Ticks, mostly of 10 ms, below which a difference of them is too coarse: it is off by up to one at
 /// either end.
 const FEWEST_TICKS: u64 = 100;
 

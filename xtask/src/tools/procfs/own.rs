@@ -1,4 +1,5 @@
-//! CPU time of this process and of all that it started, which others are told apart by.
+//! CPU time of this process and of all that it started: what is left of the machine's is that of other
+//! programs.
 
 /// In ticks: its own, that of its children that have ended, and that of those that run; none where
 /// that is not to be had.

@@ -4,7 +4,7 @@
 //! be cut out of them. A process that ends just stops having points.
 //!
 //! Other processes report wall-clock times. Here they are those of the start, plus what a monotonic
-//! clock has counted since; how far the wall clock itself went astray is told at the end.
+//! clock has counted since; how far the wall clock itself was moved is returned at the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
