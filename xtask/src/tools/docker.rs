@@ -107,15 +107,20 @@ impl Docker {
             .arg("--no-cache")
             .args(["--platform", platform, "--tag", tag, "--file"])
             .arg(dockerfile)
-            .arg(folder)
             // With them, the image of one platform would be a list, which no list can hold.
             .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
-        if let Some(context) = context() {
-            // BuildKit's builder of that name is the daemon itself. Any other, such as one in a
-            // container, may be the default, and would keep the image to itself.
-            command = command.env("BUILDX_BUILDER", context);
+        if docker(&["buildx", "version"], ASK).is_ok() {
+            // A builder in a container, say, may be the default, and would keep the image to itself.
+            command = command.arg("--load");
+            if let Some(context) = context() {
+                // The builder of that name is the daemon itself.
+                command = command.env("BUILDX_BUILDER", context);
+            }
         }
-        let built = command.run_through(MOVE).and_then(Output::success);
+        let built = command
+            .arg(folder)
+            .run_through(MOVE)
+            .and_then(Output::success);
         let built = built.with_context(|| format!("failed to build the image `{tag}`"))?;
         image.id = Some(built.stdout.text().trim().to_owned());
         Ok(image)

@@ -117,6 +117,45 @@ fn a_tool_sees_nothing_that_would_change_what_it_does() {
 }
 
 #[test]
+fn an_image_is_built_by_the_daemon_whatever_builder_is_the_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (cargo, docker, note) = (path("cargo"), path("docker"), path("note"));
+    let text = format!(
+        "#!/bin/sh\necho '{{\"executable\":\"{}\"}}'\n",
+        cargo.display()
+    );
+    write_executable(&cargo, &text);
+    let text = "#!/bin/sh\n\
+        case \"$*\" in\n\
+        version*) echo 28 ;;\n\
+        buildx*) echo 0.13 ;;\n\
+        context*) echo here ;;\n\
+        build\\ *) echo \"$BUILDX_BUILDER:$DOCKER_BUILDKIT: $*\" > \"$NOTE\"; echo sha256:1 ;;\n\
+        esac\n";
+    write_executable(&docker, text);
+    let system = std::env::var("PATH").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["image", "--tag", "a:b"])
+        .env("PATH", format!("{}:{system}", folder.path().display()))
+        .env("CARGO", &cargo)
+        .env("CARGO_TARGET_DIR", folder.path())
+        .env("NOTE", &note)
+        .envs([
+            ("BUILDX_BUILDER", "in-a-container"),
+            ("DOCKER_BUILDKIT", "0"),
+        ])
+        .output();
+    ends(&output.unwrap(), 0, "the image is `a:b`");
+    let build = fs::read_to_string(note).unwrap();
+    assert!(build.starts_with("here:: build "), "{build}");
+    assert!(
+        build.contains(" --load ") && build.contains(" --no-cache "),
+        "{build}"
+    );
+}
+
+#[test]
 fn a_message_that_cannot_be_written_ends_nothing() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let (reader, gone) = std::io::pipe().unwrap();
