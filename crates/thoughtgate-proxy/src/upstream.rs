@@ -227,13 +227,12 @@ impl Pool {
         mut request: Request<Full<Bytes>>,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         loop {
-            let (mut sender, fresh) = match self.take_idle() {
-                Some(sender) => (sender, false),
+            let (mut sender, fresh) = if let Some(sender) = self.take_idle() {
+                (sender, false)
+            } else {
                 // Boxed, like all that few requests await: each request moves the room for it.
-                None => {
-                    let opening = Box::pin(self.target.open(self.connect_timeout));
-                    (opening.await?, true)
-                }
+                let opening = Box::pin(self.target.open(self.connect_timeout));
+                (opening.await?, true)
             };
             if let Err(error) = sender.ready().await {
                 if fresh {
