@@ -71,7 +71,8 @@ impl Pressure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CpuTicks {
     pub(super) total: u64,
-    /// Spent on any program.
+    /// Spent on programs. Interrupts are left out: some kernels charge those of the loopback to the
+    /// program that caused them, some to nobody.
     pub(super) busy: u64,
     pub(super) steal: u64,
 }
@@ -115,7 +116,7 @@ pub(super) fn parse_cpu_ticks(stat: &str) -> Option<CpuTicks> {
     let steal = *ticks.get(7)?;
     Some(CpuTicks {
         total: ticks.iter().take(8).sum(),
-        busy: ticks[..3].iter().chain(&ticks[5..7]).sum(),
+        busy: ticks[..3].iter().sum(),
         steal,
     })
 }
