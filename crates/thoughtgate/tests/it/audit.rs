@@ -187,8 +187,8 @@ async fn names_in_a_line_are_text_and_of_bounded_length() {
 fn a_file_that_cannot_be_opened_is_named() {
     for (path, expected) in [
         (
-            "/nowhere/audit.jsonl",
-            "failed to open audit file `/nowhere/audit.jsonl`",
+            "/dev/null/audit.jsonl",
+            "failed to open audit file `/dev/null/audit.jsonl`",
         ),
         ("/tmp", "failed to open audit file `/tmp`: Is a directory"),
     ] {

@@ -150,7 +150,7 @@ fn configurations_that_make_no_sense_are_named() {
 
 #[tokio::test]
 async fn a_store_that_cannot_be_used_stops_the_start() {
-    let scene = Scene::new().with("APPROVAL_STORE", "/nowhere/approvals.redb");
+    let scene = Scene::new().with("APPROVAL_STORE", "/dev/null/approvals.redb");
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
         .args([
             "--listen",
@@ -165,7 +165,7 @@ async fn a_store_that_cannot_be_used_stops_the_start() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.contains("`/nowhere/approvals.redb`"), "{error}");
+    assert!(error.contains("`/dev/null/approvals.redb`"), "{error}");
 }
 
 #[tokio::test]
