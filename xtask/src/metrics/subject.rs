@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use super::model::{Arm, Binary, Git};
 use crate::tools::cargo;
 use crate::tools::git::{self, Commit};
-use crate::tools::process::Launch;
+use crate::tools::process::{Launch, Output};
 use crate::tools::unavailable::Unavailable;
 
 /// The label of the program that the metrics are of.
@@ -166,7 +166,8 @@ pub fn given(path: &Path) -> anyhow::Result<PathBuf> {
     let version = Launch::bare(&binary)
         .arg("--version")
         .run(VERSION_DEADLINE)
-        .with_context(|| format!("the binary `{shown}` does not run on this machine"))?;
+        .and_then(Output::success)
+        .with_context(|| format!("the binary `{shown}` is not a thoughtgate for this machine"))?;
     let printed = version.stdout.text();
     ensure!(
         printed.starts_with("thoughtgate "),

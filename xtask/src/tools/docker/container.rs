@@ -108,6 +108,13 @@ impl Container {
         options: &[&str],
         arguments: &[&str],
     ) -> anyhow::Result<Container> {
+        let entrypoint = options
+            .iter()
+            .skip_while(|option| **option != "--entrypoint");
+        let command = match arguments {
+            [] => entrypoint.skip(1).take(1).copied().collect(),
+            arguments => arguments.to_vec(),
+        };
         let name = unique_name();
         Leftover::Container(&name).begins();
         let client = client
@@ -118,7 +125,7 @@ impl Container {
             .start()?;
         Ok(Container {
             name,
-            arguments: arguments.iter().map(ToString::to_string).collect(),
+            arguments: command.iter().map(ToString::to_string).collect(),
             client,
             first: None,
         })
@@ -157,9 +164,8 @@ impl Container {
     }
 
     fn check_identity(&self, pid: u32) -> anyhow::Result<()> {
-        let is_ours = procfs::command_line(pid).is_ok_and(|line| line.ends_with(&self.arguments));
         ensure!(
-            is_ours,
+            runs(pid, &self.arguments),
             "process {pid}, which docker reports for the container `{}`, is another program on this \
              machine: the daemon runs elsewhere, or in a pid namespace of its own",
             self.name
@@ -179,6 +185,11 @@ impl Container {
             was_there || (client_ended && output.stderr.text().contains("No such container"))
         })
     }
+}
+
+/// Whether the command line of a process of this machine ends with `command`.
+fn runs(pid: u32, command: &[String]) -> bool {
+    procfs::command_line(pid).is_ok_and(|line| line.ends_with(command))
 }
 
 impl Drop for Container {
@@ -210,6 +221,21 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn a_process_that_happens_to_have_a_container_s_pid_is_known_by_its_command() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let command = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        // The kernel fills it in a moment after the start.
+        while procfs::command_line(child.id()).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        assert!(runs(child.id(), &command(&["60"])));
+        assert!(!runs(child.id(), &command(&["--listen", "127.0.0.1:4711"])));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!runs(child.id(), &command(&["60"])), "it is gone");
+    }
 
     #[test]
     fn a_process_is_ended_without_the_daemon_and_no_other_that_has_its_pid_later() {

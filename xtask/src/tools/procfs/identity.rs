@@ -124,6 +124,10 @@ mod tests {
         let own = std::env::current_exe().unwrap();
         let message = refusal(sleep.pid(), &own, address);
         assert!(message.contains("runs another executable"), "{message}");
+        // The kernel fills it in a moment after the start.
+        while command_line(sleep.pid()).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
         assert_eq!(command_line(sleep.pid()).unwrap(), ["sleep", "60"]);
         assert!(command_line(0x3fff_fffe).is_err());
     }
