@@ -64,11 +64,15 @@ pub fn pooled(run: &Run, metric: &Metric) -> Option<Pooled> {
     })
 }
 
-/// Why a metric that was tried has no value: every block was void, or gave none; none if it was not
-/// tried.
+/// Why a metric that was tried has no value: no block could read it, or all were void; none if it was
+/// not tried.
 pub fn unreported(run: &Run, metric: &Metric) -> Option<String> {
-    let last = run.samples_of(metric).last()?;
     let blocks = run.samples_of(metric).count();
+    let unread = run
+        .samples_of(metric)
+        .filter(|row| row.state == State::Unmeasured);
+    // That a block was void besides is not why.
+    let last = unread.last().or(run.samples_of(metric).last())?;
     let why = last.reason.as_deref().unwrap_or("unknown");
     Some(format!("none of {blocks} blocks counts; the last: {why}"))
 }

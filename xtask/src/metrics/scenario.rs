@@ -98,7 +98,7 @@ pub fn probe(context: &Context<'_>, subject: &Subject) -> anyhow::Result<()> {
     let started = Bench::start(context, subject, &files, Duration::ZERO);
     started
         .map(drop)
-        .context("the given binary cannot be measured")
+        .with_context(|| format!("`{}` cannot be measured", subject.file().path))
 }
 
 /// k6; noted with the run.

@@ -75,6 +75,20 @@ fn the_pooled_percentile_shows_what_the_median_over_blocks_hides() {
 }
 
 #[test]
+fn what_could_not_be_read_is_the_reason_rather_than_a_void_block() {
+    let mut run = run_of(
+        &LATENCY_P50,
+        &[(0.0, State::Unmeasured), (0.0, State::Void)],
+    );
+    for (row, why) in run.samples.iter_mut().zip(["no such file", "status 400"]) {
+        (row.value, row.reason) = (None, Some(why.to_owned()));
+    }
+    let expected = "none of 2 blocks counts; the last: no such file";
+    assert_eq!(unreported(&run, &LATENCY_P50).unwrap(), expected);
+    assert_eq!(unreported(&run, &LATENCY_P99), None, "nobody tried");
+}
+
+#[test]
 fn percentiles_are_known_by_their_names() {
     let named = |name| {
         probability(&Metric {

@@ -332,7 +332,9 @@ impl<T> Blocks<'_, T> {
             self.recorder.count_noisy(&self.metrics)?;
             self.counted.append(&mut self.noisy);
             for metric in &self.metrics {
-                self.recorder.note(metric, Note::Noisy)?;
+                if !self.recorder.pending(metric) {
+                    self.recorder.note(metric, Note::Noisy)?;
+                }
             }
         }
         for metric in &self.metrics {

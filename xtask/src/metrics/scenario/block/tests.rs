@@ -325,6 +325,10 @@ fn noisy_blocks_count_only_when_there_are_too_few_others() {
     assert_eq!(counted, [1.0, 9.0, 8.0]);
     assert_eq!(values(second.run()), [1.0, 9.0, 8.0]);
     assert_eq!(record(&second, &LATENCY_P50).notes, [Note::Noisy]);
+    assert!(
+        record(&second, &LATENCY_P95).notes.is_empty(),
+        "not measured"
+    );
     let value = record(&second, &LATENCY_P50).outcome.clone();
     let expected = Outcome::Measured {
         value: crate::metrics::model::Value::Float(8.0),
