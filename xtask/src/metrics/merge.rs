@@ -5,6 +5,7 @@
 
 mod input;
 mod join;
+mod rows;
 
 use anyhow::{bail, ensure};
 

@@ -56,6 +56,7 @@ const PURE: &[&str] = &[
     "render",
     "measure/ending",
     "merge/join",
+    "merge/rows",
 ];
 const IMPURE: &[&str] = &[
     "std::fs",

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{bail, ensure};
 
 use super::input::Input;
+use super::rows;
 use crate::metrics::catalog::{METRICS, Metric};
 use crate::metrics::model::{Git, Host, Note, Outcome, Part, Record, Run, Sample, Value};
 
@@ -164,8 +165,8 @@ fn joined(first: &Run, runs: &[(&str, &Run)]) -> Run {
         settings: agreed(all().map(|run| &run.settings)),
         metrics,
         samples,
-        distributions: rows(runs, |run| &run.distributions, |row| &mut row.session),
-        raw: rows(runs, |run| &run.raw, |row| &mut row.session),
+        distributions: rows::all(runs, |run| &run.distributions, |row| &mut row.session),
+        raw: rows::all(runs, |run| &run.raw, |row| &mut row.session),
         parts: runs
             .iter()
             .flat_map(|(file, run)| parts(file, run))
@@ -184,36 +185,12 @@ fn chosen(first: &Run, runs: &[(&str, &Run)]) -> (Vec<Record>, Vec<Sample>) {
         };
         records.push(record);
         let of_run = |run: &Run| run.samples_of(metric).cloned().collect();
-        let offset = offset(runs, from);
-        samples.extend(moved(of_run(runs[from].1), offset, |row| &mut row.session));
+        let offset = rows::offset(runs, from);
+        samples.extend(rows::moved(of_run(runs[from].1), offset, |row| {
+            &mut row.session
+        }));
     }
     (records, samples)
-}
-
-/// All rows of a table of all runs.
-fn rows<R: Clone>(
-    runs: &[(&str, &Run)],
-    table: impl Fn(&Run) -> &Vec<R>,
-    session: fn(&mut R) -> &mut usize,
-) -> Vec<R> {
-    let all = runs.iter().enumerate();
-    let moved =
-        all.flat_map(|(index, (_, run))| moved(table(run).clone(), offset(runs, index), session));
-    moved.collect()
-}
-
-/// The session of a run's first part: the number of parts before it.
-fn offset(runs: &[(&str, &Run)], index: usize) -> usize {
-    let before = runs[..index].iter();
-    before.map(|(_, run)| run.parts.len().max(1)).sum()
-}
-
-fn moved<R>(mut rows: Vec<R>, offset: usize, session: fn(&mut R) -> &mut usize) -> Vec<R> {
-    for row in &mut rows {
-        let session = session(row);
-        *session = session.saturating_add(offset);
-    }
-    rows
 }
 
 /// The best record, and the index of its run: a value before a failure before a skip. Failures of the

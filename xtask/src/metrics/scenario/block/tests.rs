@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use tempfile::TempDir;
 
+use super::series::VOIDS_AT_FIRST;
 use super::*;
 use crate::metrics::catalog::{LATENCY_P50, LATENCY_P95, LATENCY_P99, Tier};
 use crate::metrics::model::{Outcome, Record, Run, State};
-use crate::metrics::recorder::number;
 use crate::metrics::recorder::tests::at;
+use crate::metrics::recorder::{Missing, Note, number};
 use crate::metrics::render::fixture;
 use crate::progress::Progress;
 
@@ -90,7 +91,7 @@ fn try_all<T>(
 
 /// Takes blocks with what disturbed them, and decides.
 fn decide(recorder: &mut Recorder, planned: usize, blocks: &[(f64, Option<&str>)]) -> Vec<f64> {
-    let mut all = Blocks {
+    let mut all = Series {
         recorder,
         arm: "head",
         figures: vec![FIGURES[0]],
@@ -175,7 +176,7 @@ fn a_table_with_an_unknown_metric_or_one_twice_fails_before_a_block_is_made() {
 fn a_figure_that_cannot_be_read_costs_its_metric_alone() {
     const PARTLY: &[Figure<usize>] = &[
         (&LATENCY_P50, |number| {
-            super::super::super::recorder::number(*number as f64, 1)
+            crate::metrics::recorder::number(*number as f64, 1)
         }),
         (&LATENCY_P95, |_| {
             Err(Missing {

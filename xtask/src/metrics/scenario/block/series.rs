@@ -1,0 +1,158 @@
+//! The loop over the blocks of one scenario, and which of them count in the end.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::bail;
+
+use super::{Block, Figure, Measured, Plan};
+use crate::interrupt;
+use crate::metrics::catalog::Metric;
+use crate::metrics::context::Context;
+use crate::metrics::recorder::{At, Missing, Note, Reading, Recorder, Taken};
+
+/// Blocks without a sample after which it is no use to go on, when there was none with one. Later
+/// ones are a disturbance that passes, or end with the time.
+pub(super) const VOIDS_AT_FIRST: usize = 5;
+
+/// The blocks of one scenario so far.
+pub(super) struct Series<'a, T> {
+    pub(super) recorder: &'a mut Recorder,
+    pub(super) arm: &'a str,
+    pub(super) figures: Vec<Figure<T>>,
+    pub(super) metrics: Vec<&'static Metric>,
+    /// What the blocks gave that gave samples and were not disturbed.
+    pub(super) counted: Vec<T>,
+    /// The same of those that were.
+    pub(super) noisy: Vec<T>,
+    /// Blocks without samples.
+    pub(super) voids: usize,
+    /// The last reason why a metric could not be read.
+    pub(super) missing: Vec<(&'static Metric, Missing)>,
+}
+
+impl<T> Series<'_, T> {
+    pub(super) fn run(
+        &mut self,
+        context: &Context<'_>,
+        plan: &Plan,
+        measure: &mut dyn FnMut(usize) -> anyhow::Result<Block<T>>,
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let limit = Duration::from_secs_f64(plan.seconds_at_most);
+        let mut number = 0;
+        while self.counted.len() < plan.blocks && (number == 0 || started.elapsed() < limit) {
+            interrupt::check()?;
+            let label = format!(
+                "{}, block {} of {}",
+                plan.label,
+                self.counted.len() + 1,
+                plan.blocks
+            );
+            let step = context.progress.step(&label, plan.seconds_each);
+            let (watch, started_ms) = (context.watch(), milliseconds_now());
+            let block = measure(number)?;
+            let pressure = watch.finish();
+            drop(step);
+            let at = At {
+                scenario: plan.label,
+                block: number,
+                arm: self.arm,
+                started_ms,
+                pressure,
+            };
+            match block {
+                Block::Void(why) => {
+                    let line = format!("warning: a block does not count: {why}");
+                    context.progress.line(&line);
+                    self.void(&at, &why)?;
+                }
+                Block::Measured(measured) => {
+                    let noise = plan
+                        .tolerance
+                        .and_then(|tolerance| pressure.noise(tolerance).or(measured.noise.clone()));
+                    self.take(&at, measured, noise)?;
+                }
+            }
+            number += 1;
+        }
+        self.finish(plan)
+    }
+
+    fn void(&mut self, at: &At<'_>, why: &str) -> anyhow::Result<()> {
+        self.recorder
+            .block(at, Taken::Void(self.metrics.clone(), why.to_owned()))?;
+        self.voids += 1;
+        if self.voids >= VOIDS_AT_FIRST && self.counted.len() + self.noisy.len() == 0 {
+            bail!("none of {VOIDS_AT_FIRST} blocks counts, the last: {why}");
+        }
+        Ok(())
+    }
+
+    pub(super) fn take(
+        &mut self,
+        at: &At<'_>,
+        measured: Measured<T>,
+        noise: Option<String>,
+    ) -> anyhow::Result<()> {
+        let (readings, is_noisy) = (self.read(&measured.figures), noise.is_some());
+        let taken = Taken::Measured {
+            readings,
+            noise,
+            distributions: measured.distributions,
+            raw: measured.raw,
+        };
+        self.recorder.block(at, taken)?;
+        if is_noisy {
+            self.noisy.push(measured.figures);
+        } else {
+            self.counted.push(measured.figures);
+        }
+        Ok(())
+    }
+
+    /// What each wanted figure reads.
+    fn read(&mut self, figures: &T) -> Vec<(&'static Metric, Reading)> {
+        let mut readings = Vec::new();
+        for (metric, read) in &self.figures {
+            let reading = read(figures);
+            if let Err(missing) = &reading {
+                self.missing.retain(|other| other.0 != *metric);
+                self.missing.push((metric, missing.clone()));
+            }
+            readings.push((*metric, reading));
+        }
+        readings
+    }
+
+    /// Decides about the disturbed blocks: they count when there are too few others. Fewer than
+    /// half of the blocks that were planned are few, whatever became of the rest. Then about what no
+    /// block could read.
+    pub(super) fn finish(&mut self, plan: &Plan) -> anyhow::Result<()> {
+        let few = self.counted.len() * 2 <= plan.blocks;
+        if few && (!self.noisy.is_empty() || self.voids > 0) {
+            self.recorder.count_noisy(&self.metrics)?;
+            self.counted.append(&mut self.noisy);
+            for metric in &self.metrics {
+                if !self.recorder.pending(metric) {
+                    self.recorder.note(metric, Note::Noisy)?;
+                }
+            }
+        }
+        for metric in &self.metrics {
+            if self.recorder.pending(metric) {
+                let mut missing = self.missing.iter();
+                let missing = missing.find(|missing| missing.0 == *metric);
+                self.recorder
+                    .give_up(metric, missing.and_then(|(_, missing)| missing.hint))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn milliseconds_now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
