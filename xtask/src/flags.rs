@@ -43,8 +43,8 @@ pub struct Image {
     /// Its name and tag
     #[arg(long, value_name = "NAME", default_value = "thoughtgate:latest")]
     pub tag: String,
-    /// Check instead that it can be had for all architectures: build without LTO, push to a registry
-    /// of this machine, keep nothing
+    /// Check instead that it can be had for all architectures: build it without LTO, push it to a
+    /// registry of this machine, keep nothing
     #[arg(long, conflicts_with = "tag")]
     pub check: bool,
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::exit::{self, Exit};
 use crate::say::say;
+use crate::tools::cargo::Effort;
 use crate::tools::docker::registry::Registry;
 use crate::tools::docker::{self, Docker, Image};
 use crate::tools::image::{self, ARCHITECTURES, Architecture};
@@ -25,7 +26,13 @@ pub fn run(flags: &flags::Image) -> anyhow::Result<Exit> {
     }
     // Under a name of this run until it is whole, so that a failure leaves an earlier one in place.
     let built = format!("thoughtgate:{}", docker::unique_name());
-    let image = build(&docker, &workspace, Architecture::own()?, true, &built)?;
+    let image = build(
+        &docker,
+        &workspace,
+        Architecture::own()?,
+        Effort::Release,
+        &built,
+    )?;
     docker.name(&image, &flags.tag)?;
     exit::print(&format!("{}\n", flags.tag))?;
     Ok(Exit::Fine(format!("the image is `{}`", flags.tag)))
@@ -45,7 +52,7 @@ fn check(docker: &Docker, workspace: &Path) -> anyhow::Result<Exit> {
     let mut images = Vec::new();
     for architecture in ARCHITECTURES {
         say!("image: building for {}", architecture.name);
-        let image = build(docker, workspace, architecture, false, &tag())?;
+        let image = build(docker, workspace, architecture, Effort::Proof, &tag())?;
         docker.push(&image)?;
         images.push(image);
     }
@@ -70,7 +77,7 @@ fn build(
     docker: &Docker,
     workspace: &Path,
     architecture: Architecture,
-    lto: bool,
+    effort: Effort,
     tag: &str,
 ) -> anyhow::Result<Image> {
     let name = architecture.name;
@@ -78,7 +85,7 @@ fn build(
         Ok(compiler) => compiler,
         Err(command) => bail!("nothing can be built for {name} here: `{command}` first"),
     };
-    let binary = image::build_binary(workspace, &compiler, lto)
+    let binary = image::build_binary(workspace, &compiler, effort)
         .context("failed to build the static binary")?;
     image::build(docker, workspace, (architecture, &binary), tag)
 }

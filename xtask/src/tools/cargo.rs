@@ -52,20 +52,38 @@ pub fn build_profile(
     folder.with_context(|| format!("`{}` is in no folder", executable.display()))
 }
 
+/// What a build is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// To be measured and used.
+    Release,
+    /// To show that it can be built: without LTO and optimisation, in a third of the time.
+    Proof,
+}
+
+impl Effort {
+    fn profile(self) -> &'static str {
+        match self {
+            Effort::Release => "release",
+            Effort::Proof => "dev",
+        }
+    }
+}
+
 /// Builds the one executable of `package` with everything linked into it, to run in an image that
-/// holds nothing else, and returns where it is. Without `lto` it is larger, and built in half the time.
+/// holds nothing else, and returns where it is.
 pub fn build_static(
     workspace: &Path,
     package: &str,
     compiler: &Compiler,
-    lto: bool,
+    effort: Effort,
 ) -> anyhow::Result<PathBuf> {
     let architecture = compiler.architecture;
     // Named, so that the flag is for it alone and not for what is built to run while building:
     // the other builds stay valid.
     let target = compiler::target(architecture);
     let mut command = builder(workspace)
-        .args(["build", "--release", "--locked", "--bins"])
+        .args(["build", "--profile", effort.profile(), "--locked", "--bins"])
         .args(["--package", package, "--target", &target])
         .env(FLAGS, "-C\x1ftarget-feature=+crt-static");
     if !compiler::is_own(architecture) {
@@ -82,9 +100,9 @@ pub fn build_static(
             .env("CARGO_BUILD_BUILD_DIR", &place)
             .env("CARGO_TARGET_DIR", place);
     }
-    if !lto {
-        command = command.env("CARGO_PROFILE_RELEASE_LTO", "off");
-        command = command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    if effort == Effort::Proof {
+        // It is pushed somewhere, though only to be looked at.
+        command = command.env("CARGO_PROFILE_DEV_STRIP", "symbols");
     }
     build(command, &format!("a static {package} for {architecture}"))
 }

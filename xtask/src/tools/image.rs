@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 
-use super::cargo::{self, Compiler};
+use super::cargo::{self, Compiler, Effort};
 use super::docker::{Docker, Image};
 use super::git;
 use super::scratch::Scratch;
@@ -59,8 +59,12 @@ impl Architecture {
 }
 
 /// Builds the static binary and returns its path.
-pub fn build_binary(workspace: &Path, compiler: &Compiler, lto: bool) -> anyhow::Result<PathBuf> {
-    cargo::build_static(workspace, "thoughtgate", compiler, lto)
+pub fn build_binary(
+    workspace: &Path,
+    compiler: &Compiler,
+    effort: Effort,
+) -> anyhow::Result<PathBuf> {
+    cargo::build_static(workspace, "thoughtgate", compiler, effort)
 }
 
 /// Builds the image `tag` with a binary of that architecture in it.

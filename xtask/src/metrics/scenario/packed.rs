@@ -8,7 +8,7 @@ use super::super::context::Context;
 use super::super::recorder::Recorder;
 use super::super::subject::Subject;
 use crate::interrupt;
-use crate::tools::cargo::Compiler;
+use crate::tools::cargo::{Compiler, Effort};
 use crate::tools::docker::{self, Docker, Image};
 use crate::tools::image::{self, ARCHITECTURES, Architecture};
 
@@ -114,9 +114,13 @@ fn build(
     let binary = {
         let label = format!("building the static binary for {}", architecture.name);
         let _step = context.progress.step(&label, 0.0);
-        // A quick run shows that another architecture can be had, which takes half the time this way.
-        let lto = !context.quick || architecture == Architecture::own()?;
-        image::build_binary(checkout, compiler, lto)?
+        // Of another architecture a quick run shows no more than that it can be had.
+        let effort = if context.quick && architecture != Architecture::own()? {
+            Effort::Proof
+        } else {
+            Effort::Release
+        };
+        image::build_binary(checkout, compiler, effort)?
     };
     interrupt::check()?;
     image::build(docker, checkout, (architecture, &binary), tag)
