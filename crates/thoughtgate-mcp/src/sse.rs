@@ -45,7 +45,7 @@ pub struct Field<'a> {
     /// What follows the colon and one space.
     pub value: &'a [u8],
     /// The line with its end.
-    line: &'a [u8],
+    pub(crate) line: &'a [u8],
 }
 
 impl Splitter {

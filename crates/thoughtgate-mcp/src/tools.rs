@@ -71,16 +71,7 @@ pub fn filter(
 /// like JSON, and `tools` is in it or could be written in it.
 #[must_use]
 pub fn may_list(body: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(body);
-    let ignored = |char: &char| {
-        char.is_whitespace()
-            || char.is_control()
-            || matches!(
-                char,
-                '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fffd}'
-            )
-    };
-    if !matches!(text.chars().find(|char| !ignored(char)), Some('{' | '[')) {
+    if !matches!(begins(body), Some('{' | '[')) {
         return false;
     }
     let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t') && *byte != b'\\';
@@ -88,6 +79,20 @@ pub fn may_list(body: &[u8]) -> bool {
         || body
             .windows(TOOLS.len())
             .any(|window| window.eq_ignore_ascii_case(TOOLS.as_bytes()))
+}
+
+/// The first character that no reader skips.
+fn begins(text: &[u8]) -> Option<char> {
+    let skipped = |char: &char| {
+        char.is_whitespace()
+            || char.is_control()
+            || matches!(
+                char,
+                '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fffd}'
+            )
+    };
+    let text = String::from_utf8_lossy(text);
+    text.chars().find(|char| !skipped(char))
 }
 
 const TOOLS: &str = "tools";

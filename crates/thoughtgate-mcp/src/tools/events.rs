@@ -5,7 +5,7 @@
 
 use memchr::memmem;
 
-use super::{Filtered, Unreadable, filter, may_list};
+use super::{Filtered, Unreadable, begins, filter, may_list};
 use crate::headers::Era;
 use crate::sse::{Event, Splitter, TooLarge};
 
@@ -92,11 +92,15 @@ struct LineEnds {
     at_returns: bool,
     /// The last byte was a CR; an LF would be its second half.
     after_return: bool,
+    /// The first line of the stream begins a message that a client could find the end of in the lines
+    /// after it, if CRs end none for it. `None` before there is one.
+    open: Option<bool>,
 }
 
 impl LineEnds {
-    /// Refuses an event by whose lines both ways occur in the stream. How its blank line ends counts
-    /// for the next one: half of it may not have arrived.
+    /// Refuses an event by whose lines both ways occur in the stream, and one that continues the first
+    /// line where no CR ends it. How its blank line ends counts for the next one: half of it may not
+    /// have arrived.
     fn check(&mut self, event: Event<'_>) -> Result<(), Refused> {
         let bytes = event.bytes();
         let last = match bytes {
@@ -107,7 +111,9 @@ impl LineEnds {
         };
         let (lines, last) = bytes.split_at(bytes.len() - last);
         self.take(lines);
-        if !lines.is_empty() && self.at_line_feeds && self.at_returns {
+        self.open = self.open.or_else(|| leaves_open(event));
+        let open = self.open == Some(true);
+        if !lines.is_empty() && self.at_returns && (self.at_line_feeds || open) {
             return Err(Refused::Lines);
         }
         self.take(last);
@@ -128,6 +134,19 @@ impl LineEnds {
             }
         }
     }
+}
+
+/// Whether the first line of an event is data that more has to follow to be a message. `None` where no
+/// line has anything to be seen in it.
+fn leaves_open(event: Event<'_>) -> Option<bool> {
+    let mut fields = event.fields();
+    let first = fields.find(|field| begins(field.line).is_some())?;
+    let more_follows = match begins(first.value) {
+        Some('{' | '[') => !is_closed(first.value),
+        Some(_) => false,
+        None => true,
+    };
+    Some(first.name == b"data" && more_follows)
 }
 
 fn pass(
@@ -341,6 +360,12 @@ mod tests {
             format!("data: {LIST}\0\n\n"),
             // A client that ends lines at line feeds finds no `1` before the list.
             format!("\rdata: 1\ndata: {LIST}\n\n"),
+            // Nor an end of the first line here.
+            "data: {\"a\":1,\"result\"\r:{\"tools\":[{\"name\":\"b\"}]}}".to_owned(),
+            "\r\u{feff}\rdata: {\"a\":1,\r\r\"result\":{\"tools\":[{\"name\":\"b\"}]}}\r\r"
+                .to_owned(),
+            format!("\u{feff}data: \r\r{LIST}\r\r"),
+            format!("data\r: {LIST}\r"),
             "data: {\"result\":{\"a\":1,\n\rdata:\ndata: \"tools\":[{\"name\":\"b\"}]}}\n\n"
                 .to_owned(),
             format!("data: {LIST}{LIST}\n\n"),
