@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use thoughtgate_mcp::{Key, duplicate, folds_to_one_of, has_nul, unique_keys};
 
 use crate::paths::ambiguity;
-use crate::types::{Fields, Text, Type, name_of};
+use crate::types::{Extent, Fields, Text, Type, name_of};
 
 /// Elements of arrays and members of objects that policies read, in one call. Cedar keeps each in some
 /// hundred bytes and sorts them: this many take about 3 MB and a few milliseconds.
@@ -180,6 +180,14 @@ fn unclear(key: &str, fields: &Fields) -> Option<String> {
     ))
 }
 
+/// The first characters of a text.
+fn start(text: &str, length: usize) -> &str {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}
+
 /// Reads one value that policies read.
 struct Reader<'r, 'a> {
     wanted: &'r Type,
@@ -221,27 +229,37 @@ impl Reader<'_, '_> {
     }
 
     /// Checks a text for what policies do with it.
-    fn text<E: Error>(self, text: Cow<'_, str>) -> Result<RestrictedExpression, E> {
-        let Type::Text(Text { matched, path }) = *self.wanted else {
+    fn text<E: Error>(self, text: &str) -> Result<RestrictedExpression, E> {
+        let Type::Text(Text {
+            extent,
+            matched,
+            path,
+        }) = *self.wanted
+        else {
             return self.mismatch("a text");
         };
-        if has_nul(&text) {
+        if has_nul(text) {
             let problem = "contains U+0000, where some servers end a text";
             return Err(self.at.refuse(problem));
         }
-        if matched && text.len() > MATCHED_BYTES_MAX {
-            return Err(self.at.refuse(format_args!(
-                "has {} bytes, and policies match at most {MATCHED_BYTES_MAX} with `like`",
-                text.len()
-            )));
-        }
-        if path && let Some(found) = ambiguity(&text) {
+        if path && let Some(found) = ambiguity(text) {
             return Err(self.at.refuse(format_args!(
                 "is read as a path by policies and has {found}, so that it may be another path than \
                  it seems; send the plain path"
             )));
         }
-        Ok(RestrictedExpression::new_string(text.into_owned()))
+        // Cedar is given no more than what can make a difference: it copies each text it looks at.
+        let seen = match extent {
+            Extent::Start(length) => start(text, length),
+            Extent::Whole => text,
+        };
+        if matched && seen.len() > MATCHED_BYTES_MAX {
+            return Err(self.at.refuse(format_args!(
+                "has {} bytes, and policies match at most {MATCHED_BYTES_MAX} with `like`",
+                seen.len()
+            )));
+        }
+        Ok(RestrictedExpression::new_string(seen.to_owned()))
     }
 }
 
@@ -282,11 +300,11 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        self.text(Cow::Borrowed(text))
+        self.text(text)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        self.text(Cow::Borrowed(text))
+        self.text(text)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {

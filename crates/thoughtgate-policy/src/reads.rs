@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::paths::is_path;
-use crate::types::{Conflict, Fields, Text, Type, join_fields, join_type};
+use crate::types::{Conflict, Extent, Fields, Text, Type, join_fields, join_type};
 
 /// What one or more policies read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -233,11 +233,20 @@ fn valued(wanted: &Type) -> Type {
 
 /// What `like` with this pattern wants.
 fn matched(pattern: &Value) -> Type {
-    let elements = pattern.as_array().into_iter().flatten();
-    let start: String = elements
-        .map_while(|element| element["Literal"].as_str())
-        .collect();
+    let elements = pattern.as_array().map_or(&[][..], Vec::as_slice);
+    let literals = elements
+        .iter()
+        .map_while(|element| element["Literal"].as_str());
+    let start: String = literals.clone().collect();
+    // `start*` matches a text by its start alone.
+    let rest = elements.get(literals.count()..).unwrap_or_default();
+    let extent = if !rest.is_empty() && rest.iter().all(|element| element == "Wildcard") {
+        Extent::Start(start.chars().count())
+    } else {
+        Extent::Whole
+    };
     Type::Text(Text {
+        extent,
         matched: true,
         path: is_path(&start),
     })
@@ -278,8 +287,8 @@ fn literal_type(expression: &Value) -> Type {
             Value::Bool(_) => Type::Bool,
             Value::Number(_) => Type::Long,
             Value::String(text) => Type::Text(Text {
-                matched: false,
                 path: is_path(text),
+                ..Text::PLAIN
             }),
             _ => Type::Any,
         };

@@ -16,12 +16,23 @@ pub enum Type {
 }
 
 /// How a text is used, which is more or less than any text may be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text {
+    /// How much of it can make a difference.
+    pub extent: Extent,
     /// Matched with `like`, which takes time and memory by its length.
     pub matched: bool,
     /// Compared with a path, so that it must be one that has no other spelling.
     pub path: bool,
+}
+
+/// How much of a text can make a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// This many characters at its start.
+    Start(usize),
+    /// All of it.
+    Whole,
 }
 
 /// The arguments that are read, by name.
@@ -38,12 +49,14 @@ pub struct Conflict {
 impl Text {
     /// Any text.
     pub const PLAIN: Text = Text {
+        extent: Extent::Whole,
         matched: false,
         path: false,
     };
 
     fn join(self, other: Text) -> Text {
         Text {
+            extent: self.extent.max(other.extent),
             matched: self.matched || other.matched,
             path: self.path || other.path,
         }

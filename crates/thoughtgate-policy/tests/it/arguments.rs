@@ -168,6 +168,54 @@ fn a_text_that_is_matched_has_a_greatest_length() {
 }
 
 #[test]
+fn a_text_whose_start_alone_matters_may_have_any_length() {
+    let starts = r"context.arguments has text && context.arguments.text like";
+    let engine = engine(&format!(
+        r#"permit (principal, action == Action::"tools/call", resource)
+             when {{ {starts} "é*" || {starts} "éxx**" }};"#
+    ));
+    for (text, expected) in [
+        ("", "reject"),
+        ("e", "reject"),
+        ("\\u00e9", "forward"),
+        ("éx", "forward"),
+        (&*format!("é{}", "x".repeat(1 << 20)), "forward"),
+        (&*format!("x{}", "é".repeat(1 << 20)), "reject"),
+    ] {
+        let arguments = format!("{{\"text\": \"{text}\"}}");
+        assert_eq!(call(&engine, "t", &arguments), expected, "{}", text.len());
+    }
+    // What is wrong behind the start is wrong none the less.
+    refused(&engine, r#"{"text": "éxx\u0000"}"#);
+    let paths = crate::engine(
+        r#"permit (principal, action == Action::"tools/call", resource)
+             when { context.arguments has path && context.arguments.path like "/srv/*" };"#,
+    );
+    assert_eq!(call(&paths, "t", r#"{"path": "/srv/a"}"#), "forward");
+    refused(&paths, r#"{"path": "/srv/a/../../etc"}"#);
+}
+
+#[test]
+fn a_text_that_another_policy_looks_at_beyond_its_start_is_whole() {
+    for other in [
+        r#"context.arguments.text == "xyz""#,
+        r#"context.arguments.text like "*z""#,
+        r#"context.arguments.text like "xyz""#,
+        r#"["xyz"].contains(context.arguments.text)"#,
+    ] {
+        let engine = engine(&format!(
+            r#"permit (principal, action == Action::"tools/call", resource)
+                 when {{ context.arguments has text && context.arguments.text like "x*" }};
+               forbid (principal, action == Action::"tools/call", resource)
+                 when {{ context.arguments has text && {other} }};"#
+        ));
+        let ask = |text: &str| call(&engine, "t", &format!("{{\"text\": \"{text}\"}}"));
+        assert_eq!(ask("xyz"), "reject", "{other}");
+        assert_eq!(ask("xyzx"), "forward", "{other}");
+    }
+}
+
+#[test]
 fn no_error_quotes_what_the_agent_sent() {
     let engine = reading();
     for arguments in [

@@ -72,7 +72,12 @@ fn policies(random: &mut Random, count: u64) -> String {
 /// `n`.
 fn condition(random: &mut Random) -> String {
     let number = random.below(10);
-    match random.below(12) {
+    match random.below(14) {
+        12 => format!(
+            " when {{ context.arguments has s && context.arguments.s like \"s{}*\" }}",
+            ["", "0", "1x", "2*x"][usize::try_from(number % 4).unwrap()]
+        ),
+        13 => " unless { context.arguments has s && context.arguments.s like \"s1*\" }".to_owned(),
         0..3 => {
             format!(" when {{ context.arguments has n && context.arguments.n > {number} }}")
         }
@@ -113,7 +118,11 @@ fn every_decision_is_cedars_own() {
             };
             let (n, s) = (
                 i64::try_from(random.below(12)).unwrap(),
-                format!("s{}", random.below(4)),
+                format!(
+                    "s{}{}",
+                    random.below(4),
+                    ["", "x", "xx"][usize::try_from(random.below(3)).unwrap()]
+                ),
             );
             let target = match random.below(5) {
                 0 => Target::Prompt(&tool),
