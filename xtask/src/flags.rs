@@ -177,6 +177,14 @@ pub struct Fuzz {
     /// Repeat the inputs of an earlier run [default: from the clock]
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
+    /// Cargo profile to build with [default: fuzzing, which is optimised]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "fuzzing",
+        hide_default_value = true
+    )]
+    pub profile: String,
     /// Check this one input instead, against the one `--target`
     #[arg(long, value_name = "FILE", requires = "targets")]
     pub replay: Option<PathBuf>,

@@ -16,8 +16,8 @@ use crate::tools::process::{Launch, Output};
 use crate::{flags, interrupt, workspace};
 
 const PACKAGE: &str = "thoughtgate-fuzz";
-/// Optimised, with debug assertions and overflow checks.
-const PROFILE: &str = "fuzzing";
+/// The profile of tests, which is not optimised, and the CPU time that an input may take in it.
+const UNOPTIMISED: (&str, &str) = ("dev", "20");
 /// Beyond its own time: to start, to check the last input, to make a failing one small.
 const GRACE: Duration = Duration::from_secs(90);
 
@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(90);
 pub fn run(flags: &flags::Fuzz) -> anyhow::Result<Exit> {
     interrupt::install()?;
     let root = workspace::root()?;
-    let binary = cargo::build_profile(&root, PROFILE, &[PACKAGE])?.join(PACKAGE);
+    let binary = cargo::build_profile(&root, &flags.profile, &[PACKAGE])?.join(PACKAGE);
     let names = chosen(&binary, &flags.targets)?;
     if let Some(file) = &flags.replay {
         return replay(&binary, &names, file);
@@ -43,6 +43,7 @@ pub fn run(flags: &flags::Fuzz) -> anyhow::Result<Exit> {
         folder: &folder,
         seconds: flags.seconds,
         seed,
+        cpu_seconds: (flags.profile == UNOPTIMISED.0).then_some(UNOPTIMISED.1),
     };
     let mut failed = Vec::new();
     for (name, result) in at_once(&names, |name| job.run(name)) {
@@ -77,16 +78,20 @@ struct Job<'j> {
     folder: &'j Path,
     seconds: u64,
     seed: u64,
+    /// CPU time that an input may take, where it is not the usual one.
+    cpu_seconds: Option<&'j str>,
 }
 
 impl Job<'_> {
     fn run(&self, name: &str) -> anyhow::Result<Ended> {
         let folder = self.folder.join(name);
         let deadline = Duration::from_secs(self.seconds) + GRACE;
+        let cpu = self.cpu_seconds.map(|seconds| ["--cpu-seconds", seconds]);
         let mut child = Launch::bare(self.binary)
             .args(["run", name, "--seconds", &self.seconds.to_string()])
             .args(["--seed", &self.seed.to_string(), "--output"])
             .arg(&folder)
+            .args(cpu.into_iter().flatten())
             .directory(self.root)
             .start()?;
         let status = child.wait(deadline);

@@ -49,6 +49,9 @@ enum Command {
         /// The same seed makes the same inputs
         #[arg(long, value_name = "S")]
         seed: u64,
+        /// CPU time that one input may take; more than that in a build that is not optimised
+        #[arg(long, value_name = "N", default_value_t = runner::CPU_SECONDS_MAX)]
+        cpu_seconds: u64,
         /// Where a failing input goes
         #[arg(long, value_name = "FOLDER")]
         output: PathBuf,
@@ -99,6 +102,7 @@ fn work(command: Command) -> anyhow::Result<ExitCode> {
             target,
             seconds,
             seed,
+            cpu_seconds,
             output,
         } => {
             // Inputs that make something panic are many while one is made smaller.
@@ -106,6 +110,7 @@ fn work(command: Command) -> anyhow::Result<ExitCode> {
             let plan = runner::Plan {
                 time: Duration::from_secs(seconds),
                 seed,
+                cpu_max: Duration::from_secs(cpu_seconds),
                 folder: output,
             };
             let target = named(&target)?;
@@ -116,7 +121,8 @@ fn work(command: Command) -> anyhow::Result<ExitCode> {
             let input = std::fs::read(&file)
                 .with_context(|| format!("failed to read `{}`", file.display()))?;
             let mut check = (named(&target)?.check)()?;
-            match runner::one(&mut *check, &input) {
+            let cpu_max = Duration::from_secs(runner::CPU_SECONDS_MAX);
+            match runner::one(&mut *check, &input, cpu_max) {
                 Ok(_) => {
                     println!("{target}: `{}` is fine", file.display());
                     Ok(ExitCode::SUCCESS)
@@ -193,6 +199,9 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
+    /// What an input may take where nothing is optimised.
+    const UNOPTIMISED: Duration = Duration::from_secs(20);
+
     #[test]
     fn every_seed_and_some_generated_inputs_pass_every_target() {
         for target in TARGETS {
@@ -201,7 +210,7 @@ mod tests {
             let seeds = seeds(target.name).unwrap();
             assert!(!seeds.is_empty(), "{} has no seeds", target.name);
             for input in seeds.into_iter().chain(generated) {
-                let result = runner::one(&mut *check, &input);
+                let result = runner::one(&mut *check, &input, UNOPTIMISED);
                 let shown = String::from_utf8_lossy(&input);
                 assert!(result.is_ok(), "{}: {result:?}: {shown}", target.name);
             }

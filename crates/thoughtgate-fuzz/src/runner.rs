@@ -16,9 +16,9 @@ use crate::mutate::mutate;
 use crate::random::Random;
 use crate::targets::Target;
 
-/// CPU time that one input may take, before it counts as a failure: some thousand times what inputs
-/// of this size take with checks on.
-const CPU_MAX: Duration = Duration::from_secs(2);
+/// CPU time that one input may take in an optimised build, before it counts as a failure: some thousand
+/// times what inputs of this size take with checks on.
+pub const CPU_SECONDS_MAX: u64 = 2;
 /// Inputs that are kept to be changed further.
 const KEPT_MAX: usize = 4096;
 /// How long a failing input is made smaller.
@@ -28,6 +28,8 @@ const MINIMISE: Duration = Duration::from_secs(20);
 pub struct Plan {
     pub time: Duration,
     pub seed: u64,
+    /// CPU time that one input may take.
+    pub cpu_max: Duration,
     /// Failing inputs, and the one that is being checked, in case it ends the process.
     pub folder: PathBuf,
 }
@@ -63,14 +65,16 @@ pub fn run(target: &Target, seeds: Vec<Vec<u8>>, plan: &Plan) -> anyhow::Result<
         });
         inputs += 1;
         current.write(&input)?;
-        match one(&mut *check, &input) {
+        match one(&mut *check, &input, plan.cpu_max) {
             Ok(kind) => kept.add(kind, input),
             Err(reason) => {
                 let small = minimise(&input, MINIMISE, |candidate| {
-                    one(&mut *check, candidate)
+                    one(&mut *check, candidate, plan.cpu_max)
                         .is_err_and(|other| kind_of(&other) == kind_of(&reason))
                 });
-                let reason = one(&mut *check, &small).err().unwrap_or(reason);
+                let reason = one(&mut *check, &small, plan.cpu_max)
+                    .err()
+                    .unwrap_or(reason);
                 let file = write_down(&plan.folder, &small)?;
                 current.remove();
                 let failure = Some(Failure { reason, file });
@@ -96,17 +100,18 @@ pub fn run(target: &Target, seeds: Vec<Vec<u8>>, plan: &Plan) -> anyhow::Result<
 pub fn one(
     check: &mut dyn FnMut(&[u8]) -> Result<u64, String>,
     input: &[u8],
+    cpu_max: Duration,
 ) -> Result<u64, String> {
     let before = cpu();
     let outcome = catch_unwind(AssertUnwindSafe(|| check(input)));
     let spent = cpu().saturating_sub(before);
     match outcome {
         Err(panic) => Err(format!("panic: {}", said(panic.as_ref()))),
-        Ok(Ok(_)) if spent > CPU_MAX => Err(format!(
+        Ok(Ok(_)) if spent > cpu_max => Err(format!(
             "slow: {} bytes took {} ms of CPU time, more than {} ms",
             input.len(),
             spent.as_millis(),
-            CPU_MAX.as_millis()
+            cpu_max.as_millis()
         )),
         Ok(result) => result,
     }
