@@ -5,6 +5,7 @@
 
 mod events;
 mod find;
+mod line_ends;
 
 use std::borrow::Cow;
 
