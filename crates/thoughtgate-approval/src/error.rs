@@ -98,6 +98,9 @@ pub enum RequestError {
     /// The arguments say two things at once, so an approver could not know what would run.
     #[error("the arguments hold the key `{0}` twice")]
     DuplicateKey(String),
+    /// The arguments hold what readers make different things of.
+    #[error("the arguments hold a number or an escape that cannot be read")]
+    Unreadable,
     /// The body is larger than what is kept for a later answer.
     #[error("the request has {bytes} bytes, more than the {limit} kept for a later answer")]
     TooLarge {

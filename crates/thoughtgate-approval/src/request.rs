@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use thoughtgate_mcp::Ambiguous;
 
 use crate::approvals::Approvals;
 use crate::book::Book;
@@ -164,8 +165,11 @@ impl Approvals {
             }
         }
         if let Some(arguments) = call.arguments {
-            thoughtgate_mcp::unique_keys(arguments).map_err(|duplicate| {
-                RequestError::DuplicateKey(cut(&duplicate.0, NAME_BYTES_MAX).to_owned())
+            thoughtgate_mcp::unique_keys(arguments).map_err(|ambiguous| match ambiguous {
+                Ambiguous::DuplicateKey(key) => {
+                    RequestError::DuplicateKey(cut(&key, NAME_BYTES_MAX).to_owned())
+                }
+                Ambiguous::Unreadable => RequestError::Unreadable,
             })?;
         }
         let bytes = call.body.map_or(0, <[u8]>::len);

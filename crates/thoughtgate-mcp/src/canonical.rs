@@ -12,7 +12,8 @@ use outline::{Outline, skip_space};
 
 use crate::scan::after_string;
 
-/// Sorted keys, no white space, one spelling of each string; absent arguments are an empty object.
+/// Sorted keys, no white space, one spelling of each string; absent arguments are an empty object. Equal
+/// keys all stay, in their order: readers differ in which of them counts.
 ///
 /// Numbers keep their own spelling, so that no two different ones can become equal by rounding; the
 /// same call sent again has the same. Text that cannot be parsed stands for itself.
@@ -121,8 +122,6 @@ fn write_string(quoted: &str, out: &mut String) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn of(text: &str) -> String {
@@ -139,19 +138,25 @@ mod tests {
         assert_ne!(of("9007199254740993"), of("9007199254740992"));
         assert_ne!(of("[1,2]"), of("[2,1]"));
         assert_ne!(of("\"1\""), of("1"));
+        assert_ne!(of(r#"{"v":1,"v":2}"#), of(r#"{"v":2}"#));
+        assert_ne!(of(r#"{"v":1,"v":2}"#), of(r#"{"v":2,"v":1}"#));
     }
 
     /// The definition, in the words of the parser, which reads each level anew.
     fn defined(raw: &RawValue, text: &mut String) -> serde_json::Result<()> {
         match raw.get().as_bytes().first() {
             Some(b'{') => {
-                let members: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())?;
+                let read = crate::members::Object::read(raw.get(), &[]);
+                let mut members = read
+                    .map_err(|_| serde::de::Error::custom("unclear"))?
+                    .members;
+                members.sort_by(|left, right| left.0.cmp(&right.0));
                 text.push('{');
                 for (index, (key, value)) in members.iter().enumerate() {
                     if index > 0 {
                         text.push(',');
                     }
-                    text.push_str(&Value::from(key.as_str()).to_string());
+                    text.push_str(&Value::from(key.as_ref()).to_string());
                     text.push(':');
                     defined(value, text)?;
                 }

@@ -19,15 +19,34 @@ pub fn folds_to_one_of<'k>(
 ) -> Option<&'k str> {
     let mut known = known.into_iter();
     // Folding it is some fifty times slower, and comes to the same.
-    let plain = is_plain(name);
-    // Once for all: names come from clients, and may be as long as a body.
-    let fold = if plain { String::new() } else { folded(name) };
-    known.find(|known| match (plain, is_plain(known)) {
-        (true, true) => name.eq_ignore_ascii_case(known),
-        (true, false) => name.eq_ignore_ascii_case(&folded(known)),
-        (false, true) => known.eq_ignore_ascii_case(&fold),
-        (false, false) => folded(known) == fold,
-    })
+    if is_plain(name) {
+        return known.find(|known| {
+            if is_plain(known) {
+                name.eq_ignore_ascii_case(known)
+            } else {
+                name.eq_ignore_ascii_case(&folded(known))
+            }
+        });
+    }
+    let known: Vec<(&str, String)> = known.map(|known| (known, folded(known))).collect();
+    let longest = known.iter().map(|(_, folded)| folded.chars().count()).max();
+    // Once for all, and no further than what is known is long: names come from clients, may be as long
+    // as a body, and come to eleven times their length.
+    let name = folded_to(name, longest?)?;
+    known
+        .into_iter()
+        .find_map(|(known, folded)| (folded == name).then_some(known))
+}
+
+/// A folded name of at most `longest` letters; none where it is longer.
+fn folded_to(name: &str, longest: usize) -> Option<String> {
+    let mut letters = letters(name).skip_while(|letter| letter.is_whitespace());
+    let mut start: String = letters.by_ref().take(longest).collect();
+    if !letters.all(char::is_whitespace) {
+        return None;
+    }
+    start.truncate(start.trim_end().len());
+    Some(start)
 }
 
 /// Printable ASCII without spaces, of which folding changes nothing but the case.
@@ -36,18 +55,30 @@ fn is_plain(name: &str) -> bool {
 }
 
 fn folded(text: &str) -> String {
-    let shown = text.chars().filter(|letter| !is_hidden(*letter));
-    let lower: String = shown
-        .nfkc()
+    letters(text).collect::<String>().trim().to_owned()
+}
+
+/// The letters of a text as readers may see them, one by one, however long it is.
+fn letters(text: &str) -> impl Iterator<Item = char> {
+    shown_forms(text)
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
-        .collect();
-    lower.trim().to_owned()
+}
+
+/// The letters of a text in their plain forms (compatibility composition), without those that are not
+/// shown. One by one: marks beyond thirty on a letter are apart from it, so that none is held.
+pub fn shown_forms(text: &str) -> impl Iterator<Item = char> {
+    text.chars()
+        .filter(|letter| !is_hidden(*letter))
+        .stream_safe()
+        .nfkc()
+        .filter(|letter| !is_hidden(*letter))
 }
 
 /// Controls, and what Unicode calls default-ignorable: zero-width characters, marks of direction,
 /// variation selectors, tags.
-fn is_hidden(letter: char) -> bool {
+#[must_use]
+pub fn is_hidden(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
@@ -107,6 +138,23 @@ mod tests {
                 assert_eq!(folds_to(&name, &known), slow, "{name:?} {known:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_name_is_folded_no_further_than_what_is_known_is_long() {
+        // Each comes to eighteen letters, and three bytes to thirty-three.
+        let name = "\u{fdfa}".repeat(1 << 20);
+        assert_eq!(folded_to(&name, 9), None);
+        assert!(!folds_to(&name, "params"));
+        let before = format!("ｐarams{name}");
+        assert!(!folds_to(&before, "params"));
+        let spaces = format!(
+            "{}ｐarams{}",
+            "\u{3000}".repeat(1 << 16),
+            "\u{3000}".repeat(1 << 16)
+        );
+        assert!(folds_to(&spaces, "params"));
+        assert!(!folds_to(&format!("{spaces}x"), "params"));
     }
 
     #[test]

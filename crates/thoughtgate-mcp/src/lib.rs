@@ -24,11 +24,11 @@ mod unique;
 
 pub use canonical::canonical;
 pub use envelope::{Envelope, Kind, parse};
-pub use fold::{folds_to, folds_to_one_of};
+pub use fold::{folds_to, folds_to_one_of, is_hidden, shown_forms};
 pub use headers::{Era, HeaderField, Headers, MODERN_VERSION, check_headers};
 pub use members::{Key, Member, Unclear, duplicate, has_nul, members};
 pub use params::Params;
 pub use refusal::Refusal;
 pub use rewrite::without;
 pub use scan::Limits;
-pub use unique::{DuplicateKey, unique_keys};
+pub use unique::{Ambiguous, unique_keys};

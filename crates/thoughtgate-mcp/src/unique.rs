@@ -8,21 +8,26 @@ use serde_json::value::RawValue;
 
 use crate::members::{Key, duplicate};
 
-/// A key that stands twice in one object, so that two readers may see two values.
+/// Why a value may be read in two ways.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the key `{0}` stands twice in one object")]
-pub struct DuplicateKey(pub String);
+pub enum Ambiguous {
+    /// A key that stands twice in one object, so that two readers may see two values.
+    #[error("the key `{0}` stands twice in one object")]
+    DuplicateKey(String),
+    /// A number that no type holds, or half of a surrogate pair: readers differ in what they make of it.
+    #[error("a number or an escape cannot be read")]
+    Unreadable,
+}
 
 /// Checks every object in `raw`.
-pub fn unique_keys(raw: &RawValue) -> Result<(), DuplicateKey> {
+pub fn unique_keys(raw: &RawValue) -> Result<(), Ambiguous> {
     let mut duplicate = None;
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
     let walked = Unique(&mut duplicate).deserialize(&mut deserializer);
     match (walked, duplicate) {
         (Ok(()), None) => Ok(()),
-        (_, Some(key)) => Err(DuplicateKey(key)),
-        // A number or escape that cannot be read is no better than a key that is not clear.
-        (Err(error), None) => Err(DuplicateKey(error.to_string())),
+        (_, Some(key)) => Err(Ambiguous::DuplicateKey(key)),
+        (Err(_), None) => Err(Ambiguous::Unreadable),
     }
 }
 
@@ -94,9 +99,7 @@ mod tests {
 
     #[test]
     fn duplicates_are_found_at_any_depth() {
-        let check = |text: &str| {
-            unique_keys(&RawValue::from_string(text.to_owned()).unwrap()).map_err(|error| error.0)
-        };
+        let check = |text: &str| unique_keys(&RawValue::from_string(text.to_owned()).unwrap());
         for text in [
             "1",
             "null",
@@ -111,7 +114,11 @@ mod tests {
             r#"[{"b":{"a":1,"\u0061":2}}]"#,
             r#"{"a":"x","b":0,"a":null}"#,
         ] {
-            assert_eq!(check(text), Err("a".to_owned()), "{text}");
+            let twice = Ambiguous::DuplicateKey("a".to_owned());
+            assert_eq!(check(text), Err(twice), "{text}");
+        }
+        for text in [r#"{"a":1e999}"#, r#"["\ud800"]"#] {
+            assert_eq!(check(text), Err(Ambiguous::Unreadable), "{text}");
         }
     }
 }

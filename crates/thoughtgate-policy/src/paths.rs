@@ -4,7 +4,10 @@
 //! a path is refused where a server could read it as another path than it is written. Links are left
 //! to the server: only it can see them.
 
-use unicode_normalization::UnicodeNormalization;
+use thoughtgate_mcp::{is_hidden, shown_forms};
+
+/// Longer than paths are on any system; the letters of one are looked at in all their forms.
+const PATH_BYTES_MAX: usize = 32 * 1024;
 
 /// Whether a policy's text, or the letters of a pattern before its first `*`, is a path.
 pub fn is_path(text: &str) -> bool {
@@ -19,8 +22,17 @@ const SCHEME: &str = "file:";
 /// What makes `text` a path with another spelling, if anything does.
 pub fn ambiguity(text: &str) -> Option<&'static str> {
     let bytes = text.as_bytes();
-    if bytes.iter().any(u8::is_ascii_control) {
+    if bytes.len() > PATH_BYTES_MAX {
+        return Some("more bytes than a path may have (32768)");
+    }
+    if text.chars().any(char::is_control) {
         return Some("a control character");
+    }
+    if text.chars().any(is_hidden) {
+        return Some("a character that is not shown");
+    }
+    if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
+        return Some("white space at its start or end");
     }
     if bytes.contains(&b'\\') {
         return Some("a `\\`");
@@ -35,12 +47,18 @@ pub fn ambiguity(text: &str) -> Option<&'static str> {
     if path.contains("//") {
         return Some("`//`");
     }
-    // A server that normalises text reads `．．` as `..`.
-    let dots = if text.is_ascii() {
-        has_dots(path)
+    // A server that normalises text reads `．．` as `..`, and `／` as `/`.
+    let special = |letter: &char| matches!(letter, '/' | '\\' | '%');
+    let (dots, alike) = if text.is_ascii() {
+        (has_dots(path.chars()), false)
     } else {
-        has_dots(&path.nfkc().collect::<String>())
+        let written = path.chars().filter(special).count();
+        let read = shown_forms(path).filter(special).count();
+        (has_dots(shown_forms(path)), written != read)
     };
+    if alike {
+        return Some("a letter that some read as `/`, `\\` or `%`");
+    }
     dots.then_some("a `.` or `..` segment")
 }
 
@@ -58,8 +76,26 @@ fn without_scheme(text: &str) -> &str {
     text.strip_prefix("file://").unwrap_or(text)
 }
 
-fn has_dots(path: &str) -> bool {
-    path.split('/').any(|segment| matches!(segment, "." | ".."))
+/// Whether a segment is `.` or `..`, or becomes it for servers that cut white space, or what follows a
+/// `;`.
+fn has_dots(path: impl Iterator<Item = char>) -> bool {
+    let (mut dots, mut others, mut is_cut) = (0_usize, false, false);
+    let is_dots = |dots: usize, others: bool| !others && (dots == 1 || dots == 2);
+    for letter in path {
+        match letter {
+            '/' => {
+                if is_dots(dots, others) {
+                    return true;
+                }
+                (dots, others, is_cut) = (0, false, false);
+            }
+            _ if is_cut || letter.is_whitespace() => {}
+            ';' => is_cut = true,
+            '.' => dots += 1,
+            _ => others = true,
+        }
+    }
+    is_dots(dots, others)
 }
 
 #[cfg(test)]
@@ -101,9 +137,18 @@ mod tests {
             "file://host/srv/a",
             "file:/srv/a",
             "/srv/größe/報告",
+            "/srv/a b/c;d/e…",
+            "/srv/e\u{301}",
         ] {
             assert_eq!(ambiguity(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_path_has_a_greatest_length() {
+        let path = |length: usize| format!("/{}", "a".repeat(length - 1));
+        assert_eq!(ambiguity(&path(PATH_BYTES_MAX)), None);
+        assert!(ambiguity(&path(PATH_BYTES_MAX + 1)).is_some());
     }
 
     #[test]
@@ -132,6 +177,20 @@ mod tests {
             "/srv/\u{ff0e}\u{ff0e}/a",
             "/srv/\u{2025}/a",
             "/srv/..\u{ff0f}a",
+            "/srv/a\u{ff0f}b",
+            "/srv/a\u{ff3c}b",
+            "/srv/..\u{fe68}etc",
+            "/srv/\u{ff05}2e",
+            "/srv/a\u{85}b",
+            "/srv/..\u{200b}/etc",
+            "/srv/.\u{ad}.",
+            "/srv/a\u{feff}",
+            "/srv/.. ",
+            " /srv/a",
+            "/srv/..\u{a0}",
+            "/srv/.. /etc",
+            "/srv/..;/etc",
+            "/srv/..;a=b/etc",
         ] {
             assert!(ambiguity(text).is_some(), "{text}");
         }

@@ -142,13 +142,22 @@ pub async fn respond(
                 Way::Hold { stream: false } => hold::silent(waiting).await,
             }
         }
-        Err((code, text)) => answer::error(
-            answer::refused_status(&request.call),
-            &request.bytes,
-            request.call.expects_answer,
-            code,
-            &text,
-        ),
+        Err((code, text)) => {
+            if let Some(trail) = trail {
+                // What is wrong with a call is told in the agent's own words.
+                trail.refused(match code {
+                    codes::INVALID_PARAMS => "nobody can be asked about the call as it is",
+                    _ => &text,
+                });
+            }
+            answer::error(
+                answer::refused_status(&request.call),
+                &request.bytes,
+                request.call.expects_answer,
+                code,
+                &text,
+            )
+        }
     }
 }
 
@@ -270,6 +279,7 @@ fn channel(decision: &Decision) -> Option<&str> {
 fn code(error: &RequestError) -> i64 {
     match error {
         RequestError::DuplicateKey(_)
+        | RequestError::Unreadable
         | RequestError::TooLarge { .. }
         | RequestError::NameTooLong { .. } => codes::INVALID_PARAMS,
         RequestError::Closed => codes::DRAINING,

@@ -150,6 +150,12 @@ fn identity(agent: &config::Agent, key: Option<&[u8]>) -> anyhow::Result<Identit
             let name = header
                 .parse()
                 .context("failed to use `agent.header`, such as `x-agent`")?;
+            ensure!(
+                !is_taken(&header.to_ascii_lowercase()),
+                "`agent.header` names a header that holds a credential, or that HTTP or MCP use \
+                 otherwise: give one that holds the agent's name alone, such as `x-agent` (for tokens \
+                 there is `agent.jwt`)"
+            );
             Ok(Identity::Header(name))
         }
         (None, None, true) => {
@@ -175,6 +181,32 @@ fn identity(agent: &config::Agent, key: Option<&[u8]>) -> anyhow::Result<Identit
         }
         _ => bail!("`agent.id`, `agent.header` and `agent.jwt` exclude each other; keep one"),
     }
+}
+
+/// Whether a header cannot hold an agent's name: names are written down, which credentials must not be.
+fn is_taken(name: &str) -> bool {
+    const TAKEN: [&str; 19] = [
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "date",
+        "expect",
+        "host",
+        "last-event-id",
+        "origin",
+        "proxy-authorization",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    TAKEN.contains(&name) || name.starts_with("mcp-")
 }
 
 /// The key that bearer tokens are verified with, where one is configured.

@@ -104,6 +104,13 @@ async fn arguments_that_say_two_things_are_refused() {
     };
     let error = approvals.request(call).await.unwrap_err();
     assert_eq!(error, RequestError::DuplicateKey("id".to_owned()));
+    let arguments = raw(r#"{"a":1e999}"#);
+    let call = Call {
+        arguments: Some(&arguments),
+        ..self::call("tool")
+    };
+    let error = approvals.request(call).await.unwrap_err();
+    assert_eq!(error, RequestError::Unreadable);
 }
 
 #[tokio::test]

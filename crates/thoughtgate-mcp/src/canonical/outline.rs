@@ -10,7 +10,7 @@ use crate::scan::after_string;
 /// All objects of a text, numbered as they begin.
 pub(super) struct Outline {
     objects: Vec<Object>,
-    /// Those of one object next to each other, sorted, each key once.
+    /// Those of one object next to each other, sorted.
     members: Vec<Member>,
 }
 
@@ -97,15 +97,10 @@ impl Outline {
     /// Takes over the members of an object that has ended.
     fn end(&mut self, text: &str, index: usize, members: &mut [Member], end: usize) {
         let first = self.members.len();
-        // A stable sort: of two equal keys the later one counts.
+        // A stable sort: which of two equal keys counts depends on the reader, so that both stay, as they
+        // came.
         members.sort_by(|left, right| left.decoded(text).cmp(&right.decoded(text)));
-        for (at, member) in members.iter().enumerate() {
-            let next = members.get(at + 1);
-            // A key that cannot be read stays, for whoever writes it to find.
-            if next.is_none_or(|next| next.decoded(text) != member.decoded(text)) {
-                self.members.push(*member);
-            }
-        }
+        self.members.extend_from_slice(members);
         let objects_before_end = offset(self.objects.len());
         if let Some(object) = self.objects.get_mut(index) {
             *object = Object {

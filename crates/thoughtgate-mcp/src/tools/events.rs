@@ -8,7 +8,7 @@ use memchr::memmem;
 use super::line_ends::{LineEnds, is_closed};
 use super::{Filtered, Unreadable, filter, may_list};
 use crate::headers::Era;
-use crate::sse::{Event, Splitter, TooLarge};
+use crate::sse::{Event, Field, Splitter, TooLarge};
 
 /// Why a stream cannot go on: from here on it would pass unread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -96,8 +96,11 @@ fn pass(
         out.extend_from_slice(event.bytes());
         return Ok(());
     }
-    if has_hidden_data(event.bytes(), finder) || event.fields().any(|field| field.resembles_data())
-    {
+    let resembles = |field: Field<'_>| {
+        // A whole answer in place of a stream, for clients that look at no type.
+        field.resembles_data() || (field.name != b"data" && may_list(field.line))
+    };
+    if has_hidden_data(event.bytes(), finder) || event.fields().any(resembles) {
         return Err(Refused::Lines);
     }
     let Some(data) = event.data() else {
@@ -289,6 +292,8 @@ mod tests {
             "data: 1\ndata: {\"result\":{\"tools\":[{\"name\":\"b\"}]},\"\\ud800\":1}\n\n"
                 .to_owned(),
             format!("data: 1\ndata: {LIST}}}\n\n"),
+            format!("{LIST}\n\n"),
+            format!("id: 1\n {LIST}"),
             format!("data: 1\ndata: {LIST},[\n\n"),
             format!("event: x\ndata: {LIST},\n\n"),
             "data: {\"result\":{\"tools\":[],\"Tools\":[]}}\n\n".to_owned(),

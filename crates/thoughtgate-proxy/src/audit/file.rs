@@ -97,7 +97,7 @@ impl Output {
 
     /// Writes `text` from `written` on, and counts that up.
     pub fn write(&mut self, text: &[u8], written: &mut usize) -> io::Result<()> {
-        if self.open.is_none() {
+        if self.open.as_ref().is_none_or(Open::is_deleted) {
             self.open_now().map_err(|error| self.sink.failed(&error))?;
             *written = 0;
         }
@@ -145,6 +145,13 @@ impl Output {
 }
 
 impl Open {
+    /// Whether no path leads to the file any more: what is written to it is lost. Costs a system call, and
+    /// no search by path.
+    fn is_deleted(&self) -> bool {
+        let found = self.place.and_then(|_| self.file.metadata().ok());
+        found.is_some_and(|found| found.nlink() == 0)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let bytes = if self.place.is_some() {
             bytes

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use thoughtgate_approval::{Id, State, View};
 use thoughtgate_mcp::{Limits, canonical, parse};
 use thoughtgate_panic::contain;
-use thoughtgate_policy::Decision;
+use thoughtgate_policy::{Decision, Outcome};
 
 use super::Audit;
 use super::line::{NAME_BYTES, TEXT_BYTES, cut};
@@ -178,6 +178,14 @@ impl Trail<'_> {
     /// The approval that the request waits for.
     pub fn approval(&mut self, id: Id) {
         self.approval = Some(id);
+    }
+
+    /// The request is refused after all, though it was decided otherwise.
+    pub fn refused(&mut self, reason: &str) {
+        if let Some(record) = &mut self.record {
+            record.decision.outcome = Outcome::Reject;
+            record.decision.error = Some(Arc::from(reason));
+        }
     }
 
     /// Ends with the HTTP status of the answer.

@@ -47,6 +47,29 @@ fn lines(folder: &Path) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn calls_that_some_servers_read_differently_have_different_digests() {
+    let (_upstream, mut proxy, folder) = audited();
+    for arguments in [
+        r#"{"v":1,"v":2}"#,
+        r#"{"v":2,"v":1}"#,
+        r#"{"v":1}"#,
+        r#"{"v":2}"#,
+    ] {
+        let call = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{arguments}}}}}"#
+        );
+        proxy.post(&call).await;
+    }
+    stop(&mut proxy);
+    let lines = lines(folder.path());
+    let digests: std::collections::BTreeSet<_> = lines
+        .iter()
+        .map(|line| line["arguments_sha256"].as_str().unwrap())
+        .collect();
+    assert_eq!(digests.len(), 4);
+}
+
+#[tokio::test]
 async fn a_line_says_who_what_why_and_how_it_ended() {
     use std::os::unix::fs::PermissionsExt;
     let (_upstream, mut proxy, folder) = audited();

@@ -155,6 +155,12 @@ fn what_is_given_is_not_empty() {
         ("agent: {id: '  '}".to_owned(), "`agent.id` is empty"),
         ("agent: {header: ''}".to_owned(), "`agent.header` is empty"),
         (
+            "agent: {header: Authorization}".to_owned(),
+            "holds a credential",
+        ),
+        ("agent: {header: cookie}".to_owned(), "holds a credential"),
+        ("agent: {header: Mcp-Name}".to_owned(), "MCP use otherwise"),
+        (
             "agent: {jwt: {key_file: ''}}".to_owned(),
             "key_file` is empty",
         ),

@@ -1,9 +1,45 @@
 //! What is around approvals: the audit, the figures, and configurations that make no sense.
 
 use serde_json::Value;
+use thoughtgate_test::client;
 
 use super::{APPROVER, POLICY, Scene, held_call, legacy_task_call};
 use crate::support::{PATIENCE, policy};
+
+#[tokio::test]
+async fn a_call_about_which_nobody_can_be_asked_is_audited_as_refused() {
+    let scene = Scene::new();
+    let audit = scene.folder.path().join("audit.jsonl");
+    let scene = scene.with("AUDIT", audit.to_str().unwrap());
+    let mut proxy = scene.start();
+    for (arguments, told) in [
+        (r#"{"v":1,"v":2}"#, "the key `v` twice"),
+        (r#"{"v":1e999}"#, "a number or an escape"),
+        (r#"{"v":"\ud800"}"#, "a number or an escape"),
+    ] {
+        let call = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"deploy","arguments":{arguments}}}}}"#
+        );
+        let headers = [("x-agent", "alice")];
+        let answer = client::post_json(&proxy.url(), &headers, call)
+            .await
+            .unwrap();
+        assert!(answer.text().contains(told), "{}", answer.text());
+    }
+    proxy.process.terminate().unwrap();
+    proxy.process.wait(PATIENCE).unwrap();
+    let text = std::fs::read_to_string(&audit).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 3);
+    for line in lines {
+        assert_eq!(line["decision"], "error");
+        let error = line["error"].as_str().unwrap();
+        assert!(error.contains("nobody can be asked"), "{error}");
+    }
+}
 
 #[tokio::test]
 async fn the_audit_has_a_line_for_the_call_and_for_each_step_of_its_approval() {
