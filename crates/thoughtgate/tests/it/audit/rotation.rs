@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{audited, audited_in, lines, stop};
-use crate::support::{Proxy, call};
+use crate::support::call;
 
 #[tokio::test]
 async fn a_file_that_was_moved_away_is_made_anew_on_sighup() {
