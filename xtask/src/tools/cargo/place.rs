@@ -126,8 +126,10 @@ mod tests {
         for name in ["one", "two", "one"] {
             assert_eq!(build(name), name);
         }
-        let target = folder.path().join("target");
+        // What the environment says comes before the configuration.
+        let configured = folder.path().join("target");
+        let target = chosen("CARGO_TARGET_DIR").unwrap_or(configured);
         assert_eq!(target_dir(&folder.path().join("two")), real(&target));
-        assert!(fs::read_dir(target.join("xtask")).unwrap().count() == 2);
+        assert!(fs::read_dir(target.join("xtask")).unwrap().count() >= 2);
     }
 }
