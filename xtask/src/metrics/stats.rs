@@ -6,9 +6,18 @@ pub use histogram::Histogram;
 pub use interval::median_interval;
 pub use random::Random;
 
+pub mod adjust;
+pub mod bootstrap;
+pub mod changepoint;
+pub mod distribution;
 mod histogram;
 mod interval;
+pub mod paired;
+pub mod permutation;
+pub mod power;
 mod random;
+pub mod robust;
+pub mod student;
 
 /// The median; none of nothing.
 pub fn median(samples: &[f64]) -> Option<f64> {
@@ -59,3 +68,5 @@ fn sorted(samples: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

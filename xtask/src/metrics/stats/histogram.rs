@@ -22,6 +22,12 @@ impl Histogram {
         Histogram::default().with(values)
     }
 
+    /// Of values that were counted elsewhere: pairs of a value and its count.
+    pub fn of_counts(counts: impl IntoIterator<Item = (f64, u64)>) -> Histogram {
+        let counts = counts.into_iter();
+        Histogram::default().with(counts.map(|(value, count)| (rounded(value), count)))
+    }
+
     /// How many values there are.
     pub fn count(&self) -> u64 {
         let counts = self.buckets.iter().map(|(_, count)| count);

@@ -21,4 +21,18 @@ impl Random {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
+
+    /// A number below `end`, each as probable as the others.
+    pub fn below(&mut self, end: u64) -> u64 {
+        // Of a product of 128 bits the upper half; what falls into the uneven rest is drawn again.
+        let rest = end.wrapping_neg() % end;
+        loop {
+            let product = u128::from(self.next()) * u128::from(end);
+            #[expect(clippy::cast_possible_truncation, reason = "the halves of the product")]
+            let (upper, lower) = ((product >> 64) as u64, product as u64);
+            if lower >= rest {
+                return upper;
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::interval::FEWEST;
 use super::*;
 
-fn vector(name: &str) -> Json {
+pub(super) fn vector(name: &str) -> Json {
     let all: Json =
         serde_json::from_str(include_str!("../../../test_data/statistics.json")).unwrap();
     let vectors = all["vectors"].as_array().unwrap();
@@ -17,7 +17,7 @@ fn vector(name: &str) -> Json {
         .clone()
 }
 
-fn numbers(json: &Json) -> Vec<f64> {
+pub(super) fn numbers(json: &Json) -> Vec<f64> {
     json.as_array()
         .unwrap()
         .iter()
@@ -25,7 +25,7 @@ fn numbers(json: &Json) -> Vec<f64> {
         .collect()
 }
 
-fn close(left: f64, right: &Json, tolerance: f64) {
+pub(super) fn close(left: f64, right: &Json, tolerance: f64) {
     let right = right.as_f64().unwrap();
     assert!(
         (left - right).abs() <= tolerance,

@@ -1,0 +1,44 @@
+//! p-values of a family of tests, adjusted so that one level holds for all of them.
+
+/// Holm's: the probability of one false alarm or more stays below the level. In the order given.
+pub fn holm(p: &[f64]) -> Vec<f64> {
+    let count = p.len();
+    let mut largest = 0.0_f64;
+    let by_rank = ascending(p).into_iter().enumerate();
+    in_order(
+        count,
+        by_rank.map(|(rank, index)| {
+            largest = largest.max((count - rank) as f64 * p[index]).min(1.0);
+            (index, largest)
+        }),
+    )
+}
+
+/// Benjamini and Hochberg's: the share of false ones among the alarms stays below the level. In the
+/// order given.
+pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
+    let count = p.len();
+    let mut smallest = 1.0_f64;
+    let by_rank = ascending(p).into_iter().enumerate().rev();
+    in_order(
+        count,
+        by_rank.map(|(rank, index)| {
+            smallest = smallest.min(count as f64 / (rank + 1) as f64 * p[index]);
+            (index, smallest)
+        }),
+    )
+}
+
+fn ascending(p: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|left, right| p[*left].total_cmp(&p[*right]));
+    order
+}
+
+fn in_order(count: usize, adjusted: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
+    let mut all = vec![1.0; count];
+    for (index, value) in adjusted {
+        all[index] = value;
+    }
+    all
+}
