@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use table::*;
 
 mod table;
+pub mod threshold;
 
 /// One row of the catalogue. Rows are constants: code names them, and never a text.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,6 +2,10 @@
 //!
 //! Deliberately absent: IO, and any opinion on a metric that was not measured.
 
+pub mod history;
+pub mod paired;
+pub mod verdict;
+
 use super::catalog::{Metric, Target};
 use super::model::{Note, Outcome, Record, Value};
 

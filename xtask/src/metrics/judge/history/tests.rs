@@ -1,0 +1,99 @@
+//! Verdicts on jobs by histories that are made up.
+
+use super::*;
+use crate::metrics::catalog::{BINARY_SIZE, LATENCY_P50, THROUGHPUT_RPS_10VU};
+
+fn series(metric: &'static Metric, jobs: usize, latest: &[f64]) -> Series {
+    // A spread of about one percent.
+    let baseline = (0..jobs).map(|job| 100.0 + [0.0, 1.0, -1.0, 0.5, -0.5, 1.2][job % 6]);
+    Series {
+        metric,
+        baseline: baseline.collect(),
+        latest: latest.to_vec(),
+    }
+}
+
+fn verdict_of(series: Series) -> (Verdict, Option<String>) {
+    let row = judge(&[series], Test::Student).remove(0);
+    (row.verdict, row.reason)
+}
+
+#[test]
+fn each_size_of_change_has_its_word_once_it_is_seen_twice() {
+    for (latest, expected) in [
+        ([100.0, 100.0, 100.5], Verdict::Pass),
+        ([100.0, 108.0, 108.0], Verdict::Suspect),
+        ([100.0, 100.0, 112.0], Verdict::Suspect),
+        ([100.0, 112.0, 112.0], Verdict::Alert),
+        ([112.0, 100.0, 112.0], Verdict::Alert),
+        ([112.0, 112.0, 100.0], Verdict::Pass),
+        ([100.0, 130.0, 130.0], Verdict::Block),
+        ([100.0, 70.0, 70.0], Verdict::Pass),
+    ] {
+        let (verdict, reason) = verdict_of(series(&LATENCY_P50, 20, &latest));
+        assert_eq!(verdict, expected, "{latest:?}: {reason:?}");
+    }
+    let (verdict, _) = verdict_of(series(&THROUGHPUT_RPS_10VU, 20, &[100.0, 70.0, 70.0]));
+    assert_eq!(verdict, Verdict::Block);
+}
+
+#[test]
+fn little_history_alerts_and_does_not_block_and_less_says_nothing() {
+    let latest = [100.0, 130.0, 130.0];
+    let (verdict, reason) = verdict_of(series(&LATENCY_P50, 12, &latest));
+    assert_eq!(verdict, Verdict::Alert);
+    assert!(reason.unwrap().contains("takes 20"));
+    for jobs in [0, 2, 9] {
+        let (verdict, reason) = verdict_of(series(&LATENCY_P50, jobs, &latest));
+        assert_eq!(verdict, Verdict::Inconclusive);
+        assert!(reason.unwrap().starts_with("insufficient history"));
+    }
+}
+
+#[test]
+fn a_metric_that_varies_much_does_not_block() {
+    let mut noisy = series(&LATENCY_P50, 24, &[100.0, 260.0, 260.0]);
+    for (job, value) in noisy.baseline.iter_mut().enumerate() {
+        *value += [0.0, 25.0, -25.0, 30.0][job % 4];
+    }
+    let (verdict, reason) = verdict_of(noisy);
+    assert_eq!(verdict, Verdict::Alert);
+    assert!(reason.unwrap().contains("varies by"));
+}
+
+#[test]
+fn one_far_value_is_moved_in_and_told() {
+    let mut far = series(&LATENCY_P50, 20, &[100.0, 112.0, 112.0]);
+    far.baseline[7] = 500.0;
+    let row = judge(&[far], Test::Student).remove(0);
+    assert_eq!((row.verdict, row.moved), (Verdict::Alert, 1), "{row:?}");
+}
+
+#[test]
+fn the_latest_jobs_can_be_tested_together() {
+    for test in [Test::Welch, Test::Permutation] {
+        for metric in [&LATENCY_P50, &THROUGHPUT_RPS_10VU] {
+            let (worse, better) = ([111.0, 112.0, 113.0], [88.0, 87.0, 88.5]);
+            let (worse, better) = if metric.more_is_better() {
+                (better, worse)
+            } else {
+                (worse, better)
+            };
+            let verdict = |latest| judge(&[series(metric, 20, latest)], test)[0].verdict;
+            assert_eq!(verdict(&worse), Verdict::Alert);
+            assert_eq!(verdict(&better), Verdict::Pass);
+        }
+    }
+    assert!((by_chance() - 0.00725).abs() < 1e-9);
+}
+
+#[test]
+fn a_size_is_compared_with_the_job_before() {
+    let (verdict, _) = verdict_of(series(&BINARY_SIZE, 5, &[100.0, 100.0, 100.6]));
+    assert_eq!(verdict, Verdict::Notice);
+    let (verdict, _) = verdict_of(series(&BINARY_SIZE, 5, &[100.0, 111.0, 111.0]));
+    assert_eq!(verdict, Verdict::Pass, "it was told before");
+    let (verdict, reason) = verdict_of(series(&BINARY_SIZE, 0, &[100.0]));
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(reason.unwrap().contains("no job before"));
+}

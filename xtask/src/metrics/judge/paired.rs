@@ -1,0 +1,364 @@
+//! The verdicts on two programs that were measured side by side, block by block, with a second
+//! process of the first one as control.
+//!
+//! One block gives one difference per metric, of logarithms, positive where the head is worse. Nothing
+//! else is tested: requests and slices of one process depend on each other.
+//!
+//! Deliberately absent: IO, clocks, and how the samples came to be. The same samples give the same
+//! bytes.
+
+mod differences;
+mod exact;
+
+use super::verdict::Verdict;
+use crate::metrics::catalog::threshold::{Change, Scale, Thresholds};
+use crate::metrics::catalog::{self, LATENCY_P99, MEMORY_IDLE_RSS, Metric};
+use crate::metrics::model::Run;
+use crate::metrics::stats::{adjust, bootstrap, paired, power, robust};
+use differences::Differences;
+use exact::exact;
+
+/// The labels of the programs in the tables.
+pub const BASE: &str = "base";
+/// A second process of the base: what it differs by is chance, or a fault of the measurement.
+pub const CONTROL: &str = "control";
+/// The program that is judged.
+pub const HEAD: &str = "head";
+
+/// A family-wise level for what is said, and a false-discovery level for what is worth a look.
+const STRICT: f64 = 0.01;
+const LENIENT: f64 = 0.05;
+/// The smallest effect that is spoken of: layouts and luck of processes come to nearly as much.
+const FLOOR: f64 = 0.02;
+/// Memory comes in pages and arenas.
+const MEMORY_FLOOR: f64 = 0.03;
+const MEMORY_FLOOR_BYTES: f64 = 1_048_576.0;
+/// Enough for two digits of an interval that is only shown.
+const BOOTSTRAP_DRAWS: usize = 500;
+/// The chance of being found that the smallest detectable effect has.
+const POWER: f64 = 0.8;
+/// What the 99th percentile may leave undetected; of all others, what an alert takes.
+const P99_DETECTABLE_MAX: f64 = 0.15;
+
+/// All that is said of a comparison.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// The greatest of all verdicts.
+    pub overall: Verdict,
+    /// One row per metric that was compared, the worst first.
+    pub rows: Vec<Row>,
+}
+
+/// What is said of one metric. Effects are shares: 0.1 is 10 % worse, or points where the metric's
+/// threshold is in points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// What was compared.
+    pub metric: &'static Metric,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why it is not a plain one.
+    pub reason: Option<String>,
+    /// The medians over blocks of the base and of the head.
+    pub base: f64,
+    /// See there.
+    pub head: f64,
+    /// How much worse the head is.
+    pub effect: f64,
+    /// What the verdict rests on where it is a test; none where any difference is one.
+    pub test: Option<Test>,
+}
+
+/// The figures of a test.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Test {
+    /// 95 % interval of the effect.
+    pub interval: [f64; 2],
+    /// The same by drawing the blocks again, for show.
+    pub bootstrap: Option<[f64; 2]>,
+    /// Blocks that have both values.
+    pub blocks: usize,
+    /// One-sided for worse, of the signed rank test, times the number of looks.
+    pub p: f64,
+    /// The same, adjusted over the family by Holm.
+    pub p_holm: f64,
+    /// The same, by Benjamini and Hochberg.
+    pub p_bh: f64,
+    /// One-sided for worse, of the sign-flip test: a second opinion.
+    pub p_flip: f64,
+    /// For better, adjusted by Holm.
+    pub p_better: f64,
+    /// The effect of the control.
+    pub control: f64,
+    /// Two-sided p of the control, adjusted by Holm.
+    pub control_p: f64,
+    /// The smallest effect that is spoken of.
+    pub floor: f64,
+    /// The smallest effect that these blocks find in four of five sessions.
+    pub detectable: f64,
+}
+
+/// Judges the blocks of one session of `run`.
+pub fn judge(run: &Run, session: usize) -> Judged {
+    let looks = run.looks.values().map(Vec::len).max().unwrap_or(1).max(1);
+    let compared = compared(run, session);
+    let mut rows: Vec<Row> = compared
+        .iter()
+        .filter_map(|metric| match metric.change() {
+            Change::Exact(thresholds) => exact(run, session, metric, thresholds),
+            Change::Tested(_) | Change::Target => None,
+        })
+        .collect();
+    let tested = compared.iter().filter_map(|metric| match metric.change() {
+        Change::Tested(thresholds) => {
+            Some((*metric, thresholds, Differences::of(run, session, metric)?))
+        }
+        Change::Exact(_) | Change::Target => None,
+    });
+    rows.extend(family(run.seed, looks, &tested.collect::<Vec<_>>()));
+    rows.sort_by(|left, right| {
+        let effect = right.effect.total_cmp(&left.effect);
+        right.verdict.cmp(&left.verdict).then(effect)
+    });
+    Judged {
+        overall: overall(&rows),
+        rows,
+    }
+}
+
+/// Judges all sessions of `run`: a verdict that would end the build counts only when a second session
+/// comes to it too.
+pub fn judge_all(run: &Run) -> Judged {
+    let mut judged = judge(run, 0);
+    if run.samples.iter().any(|row| row.session == 1) {
+        let second = judge(run, 1);
+        for row in &mut judged.rows {
+            confirm(row, &second);
+        }
+        judged.overall = overall(&judged.rows);
+    }
+    judged
+}
+
+/// Whether a verdict of these rests on a test, and would end the build.
+pub fn needs_confirmation(judged: &Judged) -> bool {
+    let mut rows = judged.rows.iter();
+    rows.any(|row| row.test.is_some() && row.verdict == Verdict::Block)
+}
+
+fn confirm(row: &mut Row, second: &Judged) {
+    if row.verdict != Verdict::Block {
+        return;
+    }
+    let mut others = second.rows.iter();
+    let Some(other) = others.find(|other| other.metric == row.metric) else {
+        return;
+    };
+    if other.verdict < Verdict::Block {
+        let (word, effect) = (other.verdict.word(), 100.0 * other.effect);
+        row.reason = Some(format!("a second measurement says {word}, {effect:+.1} %"));
+        row.verdict = other.verdict.max(Verdict::Inconclusive);
+    }
+}
+
+/// The greatest verdict; nothing compared is inconclusive.
+pub fn overall(rows: &[Row]) -> Verdict {
+    let greatest = rows.iter().map(|row| row.verdict).max();
+    greatest.unwrap_or(Verdict::Inconclusive)
+}
+
+impl Judged {
+    /// Whether more blocks would change nothing: each metric is spoken of, or cannot be worse by as
+    /// much as is spoken of.
+    pub fn is_decided(&self) -> bool {
+        self.rows.iter().all(|row| match &row.test {
+            None => true,
+            Some(test) => {
+                test.control_is_fine()
+                    && (row.verdict.is_regression() || test.interval[1] < test.floor)
+            }
+        })
+    }
+}
+
+impl Test {
+    fn control_is_fine(&self) -> bool {
+        self.control_p >= STRICT || self.control.abs() < FLOOR
+    }
+
+    /// Whether the head is better.
+    pub fn is_better(&self, effect: f64) -> bool {
+        self.p_better < STRICT && -effect >= self.floor
+    }
+}
+
+/// The metrics that the session has samples of, in the order of the catalogue.
+fn compared(run: &Run, session: usize) -> Vec<&'static Metric> {
+    let has = |metric: &Metric| {
+        let mut rows = run.samples_of(metric);
+        rows.any(|row| row.session == session)
+    };
+    let all = catalog::METRICS.iter();
+    all.filter(|metric| has(metric)).collect()
+}
+
+type Tested = (&'static Metric, Thresholds, Differences);
+
+/// Tests the metrics together: one level holds for all.
+fn family(seed: u64, looks: usize, tested: &[Tested]) -> Vec<Row> {
+    let spent = |p: f64| (p * looks as f64).min(1.0);
+    let tests = |differences: fn(&Differences) -> &[f64], p: fn(paired::PairedTest) -> f64| {
+        let tests = tested.iter().map(|(.., of)| {
+            // Without any difference there is nothing to find.
+            paired::signed_rank(differences(of)).map_or(1.0, |test| spent(p(test)))
+        });
+        tests.collect::<Vec<f64>>()
+    };
+    let head: fn(&Differences) -> &[f64] = |of| &of.head_by_block;
+    let worse = tests(head, |test| test.p_greater);
+    let better = tests(head, |test| test.p_less);
+    let control = tests(|of| &of.control_by_block, |test| test.p_two);
+    let (holm, bh) = (adjust::holm(&worse), adjust::benjamini_hochberg(&worse));
+    let (better, control) = (adjust::holm(&better), adjust::holm(&control));
+    let level = STRICT / (tested.len().max(1) * looks) as f64;
+    let rows = tested.iter().enumerate().map(|(index, of)| {
+        let (metric, thresholds, differences) = of;
+        let estimate = paired::hodges_lehmann(&differences.head_by_block).unwrap_or_default();
+        let of_control = paired::hodges_lehmann(&differences.control_by_block).unwrap_or_default();
+        let blocks = differences.head_by_block.len();
+        let interval = paired::hodges_lehmann_interval(&differences.head_by_block, 0.95);
+        let interval = interval.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
+        let spread = robust::standard_deviation(&differences.head_by_block);
+        let detectable = spread.map_or(f64::INFINITY, |spread| {
+            power::detectable(blocks, spread, level, POWER)
+        });
+        let flip = paired::sign_flip(&differences.head_by_block, seed);
+        let test = Test {
+            interval: interval.map(|bound| differences.effect(bound)),
+            bootstrap: bootstrap::interval(
+                &differences.head_by_block,
+                paired::hodges_lehmann,
+                (BOOTSTRAP_DRAWS, 0.95),
+                seed,
+            )
+            .map(|bounds| bounds.map(|bound| differences.effect(bound))),
+            blocks,
+            p: worse[index],
+            p_holm: holm[index],
+            p_bh: bh[index],
+            p_flip: flip.map_or(1.0, |flip| flip.p_greater),
+            p_better: better[index],
+            control: differences.effect(of_control),
+            control_p: control[index],
+            floor: floor(metric, thresholds, differences, of_control),
+            detectable: differences.effect(detectable),
+        };
+        row(metric, *thresholds, differences, estimate, test)
+    });
+    rows.collect()
+}
+
+/// The smallest effect of a metric that is spoken of.
+fn floor(metric: &Metric, thresholds: &Thresholds, differences: &Differences, control: f64) -> f64 {
+    let own = if metric.category() == MEMORY_IDLE_RSS.category() {
+        MEMORY_FLOOR.max(MEMORY_FLOOR_BYTES / differences.base)
+    } else if thresholds.scale == Scale::Points {
+        thresholds.alert / 2.0
+    } else {
+        FLOOR
+    };
+    own.max(2.0 * differences.effect(control).abs())
+}
+
+fn row(
+    metric: &'static Metric,
+    thresholds: Thresholds,
+    differences: &Differences,
+    estimate: f64,
+    test: Test,
+) -> Row {
+    let effect = differences.effect(estimate);
+    let (verdict, reason) = tested_verdict(metric, thresholds, effect, &test);
+    Row {
+        metric,
+        verdict,
+        reason,
+        base: differences.base,
+        head: differences.head,
+        effect,
+        test: Some(test),
+    }
+}
+
+fn tested_verdict(
+    metric: &Metric,
+    thresholds: Thresholds,
+    effect: f64,
+    test: &Test,
+) -> (Verdict, Option<String>) {
+    let percent = |share: f64| match thresholds.scale {
+        Scale::Share => format!("{:.1} %", 100.0 * share),
+        Scale::Points => format!("{share:.2}"),
+    };
+    if !test.control_is_fine() {
+        let reason = format!(
+            "two processes of the base differ by {}: the machine or the measurement is at fault",
+            percent(test.control)
+        );
+        return (Verdict::Inconclusive, Some(reason));
+    }
+    if effect >= test.floor {
+        let is_sure = test.p_holm < STRICT && test.p_flip < LENIENT;
+        if is_sure && effect >= thresholds.block {
+            return (Verdict::Block, None);
+        }
+        if test.p_bh < LENIENT && test.p_flip < LENIENT && effect >= thresholds.alert {
+            return (Verdict::Alert, None);
+        }
+        if is_sure {
+            return (Verdict::Notice, None);
+        }
+        if test.p_bh < LENIENT {
+            return (Verdict::Suspect, None);
+        }
+    }
+    let detectable_max = if *metric == LATENCY_P99 {
+        P99_DETECTABLE_MAX
+    } else {
+        thresholds.alert
+    };
+    if test.detectable.is_nan() || test.detectable > detectable_max {
+        let reason = format!(
+            "{} blocks would miss a change of less than {}",
+            test.blocks,
+            percent(test.detectable)
+        );
+        return (Verdict::Inconclusive, Some(reason));
+    }
+    if test.interval[1] < thresholds.alert {
+        return (Verdict::Pass, None);
+    }
+    let reason = format!(
+        "it may be worse by as much as {}",
+        percent(test.interval[1])
+    );
+    (Verdict::Inconclusive, Some(reason))
+}
+
+/// How many blocks a change as large as an alert takes, by the spread of these; for the advice under
+/// an inconclusive verdict.
+pub fn blocks_for_alert(run: &Run, session: usize, metric: &'static Metric) -> Option<f64> {
+    let Change::Tested(thresholds) = metric.change() else {
+        return None;
+    };
+    let differences = Differences::of(run, session, metric)?;
+    let spread = robust::standard_deviation(&differences.head_by_block)?;
+    let delta = match thresholds.scale {
+        Scale::Share => thresholds.alert.ln_1p(),
+        Scale::Points => thresholds.alert,
+    };
+    Some(power::blocks_needed(delta, spread, STRICT, POWER))
+}
+
+#[cfg(test)]
+mod tests;

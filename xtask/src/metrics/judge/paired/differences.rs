@@ -1,0 +1,83 @@
+//! From the rows of a session to one difference per block and metric.
+
+use std::collections::BTreeMap;
+
+use super::{BASE, CONTROL, HEAD};
+use crate::metrics::catalog::Metric;
+use crate::metrics::catalog::threshold::{Change, Scale};
+use crate::metrics::model::{Run, State};
+use crate::metrics::stats;
+
+/// The values that count of one program, by block.
+pub(super) fn values(
+    run: &Run,
+    session: usize,
+    metric: &Metric,
+    arm: &str,
+) -> BTreeMap<usize, f64> {
+    run.samples_of(metric)
+        .filter(|row| row.session == session && row.arm == arm && row.state == State::Counted)
+        .filter_map(|row| Some((row.block, row.value.as_ref()?.number()?)))
+        .filter(|(_, value)| value.is_finite())
+        .collect()
+}
+
+/// What blocks say of one metric.
+pub(super) struct Differences {
+    pub(super) base: f64,
+    pub(super) head: f64,
+    /// Of head and base, and of control and base, block by block.
+    pub(super) head_by_block: Vec<f64>,
+    pub(super) control_by_block: Vec<f64>,
+    /// From a difference to an effect.
+    is_share: bool,
+    is_inverse: bool,
+}
+
+impl Differences {
+    /// None without a block that has both.
+    pub(super) fn of(run: &Run, session: usize, metric: &'static Metric) -> Option<Differences> {
+        let [base, control, head] =
+            [BASE, CONTROL, HEAD].map(|arm| values(run, session, metric, arm));
+        let is_share =
+            matches!(metric.change(), Change::Tested(threshold) if threshold.scale == Scale::Share);
+        let is_inverse = metric.more_is_better();
+        let worse = |from: f64, to: f64| {
+            let difference = if is_share {
+                (from > 0.0 && to > 0.0).then(|| to.ln() - from.ln())?
+            } else {
+                to - from
+            };
+            Some(if is_inverse { -difference } else { difference })
+        };
+        let by_block = |other: &BTreeMap<usize, f64>| -> Vec<f64> {
+            let pairs = base
+                .iter()
+                .filter_map(|(block, from)| worse(*from, *other.get(block)?));
+            pairs.collect()
+        };
+        let median =
+            |of: &BTreeMap<usize, f64>| stats::median(&of.values().copied().collect::<Vec<_>>());
+        let head_by_block = by_block(&head);
+        if head_by_block.is_empty() {
+            return None;
+        }
+        Some(Differences {
+            base: median(&base)?,
+            head: median(&head)?,
+            head_by_block,
+            control_by_block: by_block(&control),
+            is_share,
+            is_inverse,
+        })
+    }
+
+    /// The effect that a difference is: a share or points, positive where it is worse.
+    pub(super) fn effect(&self, difference: f64) -> f64 {
+        match (self.is_share, self.is_inverse) {
+            (false, _) => difference,
+            (true, false) => difference.exp_m1(),
+            (true, true) => -(-difference).exp_m1(),
+        }
+    }
+}

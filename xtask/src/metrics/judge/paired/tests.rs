@@ -1,0 +1,231 @@
+//! Verdicts on sessions that are made up: what is worse by how much, in how many blocks, with how much
+//! noise.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::metrics::catalog::{
+    BINARY_SIZE, CPU_US_PER_REQUEST, LATENCY_P50, LATENCY_P95, MEMORY_IDLE_RSS, STARTUP_TO_READY,
+    THROUGHPUT_RPS_10VU,
+};
+use crate::metrics::model::{Sample, State, Value};
+use crate::metrics::render::fixture;
+use crate::metrics::stats::Random;
+
+const FAMILY: [&Metric; 7] = [
+    &STARTUP_TO_READY,
+    &MEMORY_IDLE_RSS,
+    &LATENCY_P50,
+    &LATENCY_P95,
+    &LATENCY_P99,
+    &THROUGHPUT_RPS_10VU,
+    &CPU_US_PER_REQUEST,
+];
+
+/// A session whose blocks vary by `noise` (a share), with the head's value of `metric` multiplied by
+/// `factor`, and the control's by `control`.
+fn session(
+    (metric, factor, control): (&'static Metric, f64, f64),
+    blocks: usize,
+    noise: f64,
+    seed: u64,
+) -> Run {
+    let mut run = fixture::run(&[]);
+    run.looks = BTreeMap::from([("compare".to_owned(), vec![16, 24, 32, 40])]);
+    run.samples.clear();
+    let mut random = Random::new(seed);
+    let mut normal = || {
+        // The sum of twelve is normal enough.
+        let sum: f64 = (0..12)
+            .map(|_| random.below(1 << 30) as f64 / f64::from(1 << 30))
+            .sum();
+        sum - 6.0
+    };
+    for block in 0..blocks {
+        for of in FAMILY {
+            let shared = 0.2 * normal();
+            for arm in [BASE, CONTROL, HEAD] {
+                let own = match arm {
+                    HEAD if *of == *metric => factor,
+                    CONTROL if *of == *metric => control,
+                    _ => 1.0,
+                };
+                let scale = if of.category() == "memory" {
+                    1e7
+                } else {
+                    100.0
+                };
+                let value = scale * own * (shared + noise * normal()).exp();
+                run.samples.push(sample(of, arm, block, value));
+            }
+        }
+    }
+    run
+}
+
+fn sample(metric: &Metric, arm: &str, block: usize, value: f64) -> Sample {
+    Sample {
+        arm: arm.to_owned(),
+        block,
+        ..fixture::sample(metric, Some(value), State::Counted)
+    }
+}
+
+fn row<'j>(judged: &'j Judged, metric: &Metric) -> &'j Row {
+    judged.rows.iter().find(|row| row.metric == metric).unwrap()
+}
+
+#[test]
+fn each_size_of_change_has_its_word() {
+    for (factor, expected) in [
+        (1.0, Verdict::Pass),
+        (0.9, Verdict::Pass),
+        (1.05, Verdict::Notice),
+        (1.15, Verdict::Alert),
+        (1.35, Verdict::Block),
+    ] {
+        let judged = judge(&session((&CPU_US_PER_REQUEST, factor, 1.0), 40, 0.01, 3), 0);
+        let row = row(&judged, &CPU_US_PER_REQUEST);
+        assert_eq!(row.verdict, expected, "{factor}: {row:?}");
+        assert!((row.effect - (factor - 1.0)).abs() < 0.01, "{row:?}");
+        assert_eq!(judged.overall, expected);
+        assert!(judged.is_decided());
+        let better = row.test.as_ref().unwrap().is_better(row.effect);
+        assert_eq!(better, factor < 1.0);
+    }
+}
+
+#[test]
+fn less_throughput_is_worse() {
+    let judged = judge(&session((&THROUGHPUT_RPS_10VU, 0.7, 1.0), 40, 0.02, 3), 0);
+    let worse = row(&judged, &THROUGHPUT_RPS_10VU);
+    assert_eq!(worse.verdict, Verdict::Block);
+    assert!((worse.effect - 0.3).abs() < 0.02, "{worse:?}");
+    assert_eq!(
+        judged.rows[0].metric, &THROUGHPUT_RPS_10VU,
+        "the worst is first"
+    );
+    let judged = judge(&session((&THROUGHPUT_RPS_10VU, 1.4, 1.0), 40, 0.02, 3), 0);
+    assert_eq!(judged.overall, Verdict::Pass);
+}
+
+#[test]
+fn what_could_not_be_found_is_inconclusive_and_not_a_pass() {
+    let judged = judge(&session((&LATENCY_P50, 1.0, 1.0), 16, 0.25, 3), 0);
+    let row = row(&judged, &LATENCY_P50);
+    assert_eq!(row.verdict, Verdict::Inconclusive, "{row:?}");
+    assert!(
+        row.reason.as_ref().unwrap().contains("would miss"),
+        "{row:?}"
+    );
+    assert!(!judged.is_decided());
+    assert_eq!(judged.overall, Verdict::Inconclusive);
+}
+
+#[test]
+fn a_control_that_differs_makes_the_metric_inconclusive() {
+    let judged = judge(&session((&LATENCY_P50, 1.3, 1.06), 40, 0.01, 3), 0);
+    let row = row(&judged, &LATENCY_P50);
+    assert_eq!(row.verdict, Verdict::Inconclusive);
+    assert!(
+        row.reason
+            .as_ref()
+            .unwrap()
+            .contains("two processes of the base")
+    );
+    assert!(!judged.is_decided());
+}
+
+#[test]
+fn a_session_of_one_program_against_itself_says_nothing() {
+    let mut said = 0;
+    for seed in 0..12 {
+        let judged = judge(&session((&LATENCY_P50, 1.0, 1.0), 40, 0.06, seed), 0);
+        said += usize::from(judged.overall.is_regression());
+    }
+    assert_eq!(said, 0);
+}
+
+#[test]
+fn any_difference_of_a_size_is_one() {
+    for (length, expected) in [
+        (1_000_000.0, Verdict::Pass),
+        (1_004_000.0, Verdict::Pass),
+        (1_010_000.0, Verdict::Notice),
+        (1_050_000.0, Verdict::Alert),
+        (1_100_000.0, Verdict::Block),
+        (900_000.0, Verdict::Pass),
+    ] {
+        let mut run = session((&LATENCY_P50, 1.0, 1.0), 16, 0.01, 3);
+        run.samples.push(sample(&BINARY_SIZE, BASE, 0, 1_000_000.0));
+        run.samples.push(sample(&BINARY_SIZE, HEAD, 0, length));
+        let judged = judge(&run, 0);
+        assert_eq!(row(&judged, &BINARY_SIZE).verdict, expected, "{length}");
+        assert!(!needs_confirmation(&judged));
+    }
+}
+
+#[test]
+fn a_block_counts_when_a_second_session_agrees() {
+    let first = session((&LATENCY_P50, 1.4, 1.0), 16, 0.02, 3);
+    assert!(needs_confirmation(&judge(&first, 0)));
+    for (factor, expected) in [
+        (1.4, Verdict::Block),
+        (1.15, Verdict::Alert),
+        (1.0, Verdict::Inconclusive),
+    ] {
+        let mut run = first.clone();
+        let second = session((&LATENCY_P50, factor, 1.0), 16, 0.02, 4);
+        run.samples.extend(
+            second
+                .samples
+                .into_iter()
+                .map(|row| Sample { session: 1, ..row }),
+        );
+        let judged = judge_all(&run);
+        assert_eq!(row(&judged, &LATENCY_P50).verdict, expected, "{factor}");
+        assert_eq!(judged.overall, expected, "{factor}");
+    }
+}
+
+#[test]
+fn blocks_without_a_value_and_void_ones_are_left_out() {
+    let mut run = session((&LATENCY_P50, 1.0, 1.0), 20, 0.01, 3);
+    for sample in &mut run.samples {
+        if sample.block == 3 && sample.arm == HEAD {
+            sample.value = None;
+            sample.state = State::Unmeasured;
+        }
+        if sample.block == 4 {
+            sample.state = State::Void;
+        }
+        if sample.block == 5 {
+            sample.value = Some(Value::Float(0.0));
+        }
+    }
+    let judged = judge(&run, 0);
+    assert_eq!(row(&judged, &LATENCY_P50).test.as_ref().unwrap().blocks, 17);
+}
+
+#[test]
+fn nothing_measured_is_inconclusive() {
+    let mut run = session((&LATENCY_P50, 1.0, 1.0), 1, 0.01, 3);
+    assert_eq!(judge(&run, 0).overall, Verdict::Inconclusive);
+    run.samples.clear();
+    assert_eq!(judge(&run, 0).overall, Verdict::Inconclusive);
+}
+
+#[test]
+fn samples_without_spread_give_no_nonsense() {
+    for value in [1e-12, 5.0, 1e15] {
+        let mut run = session((&LATENCY_P50, 1.0, 1.0), 16, 0.01, 3);
+        for sample in &mut run.samples {
+            sample.value = Some(Value::Float(value));
+        }
+        let judged = judge(&run, 0);
+        for row in &judged.rows {
+            assert!(row.effect.abs() < f64::EPSILON);
+            assert_eq!(row.verdict, Verdict::Pass, "{row:?}");
+        }
+    }
+}

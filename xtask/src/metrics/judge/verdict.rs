@@ -1,0 +1,40 @@
+//! The words that a comparison ends with, the same for all kinds of comparison.
+
+use serde::{Deserialize, Serialize};
+
+/// What is said of one metric; of a whole comparison the greatest of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verdict {
+    /// Not worse by as much as an alert takes.
+    Pass,
+    /// Perhaps worse: too little, or too uncertain, to be said.
+    Suspect,
+    /// Could not be told. Never a pass.
+    Inconclusive,
+    /// Worse, by less than an alert takes.
+    Notice,
+    /// Worse by as much as deserves a look.
+    Alert,
+    /// Worse by as much as ends the build.
+    Block,
+}
+
+impl Verdict {
+    /// The word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Pass => "PASS",
+            Verdict::Suspect => "SUSPECT",
+            Verdict::Inconclusive => "INCONCLUSIVE",
+            Verdict::Notice => "NOTICE",
+            Verdict::Alert => "ALERT",
+            Verdict::Block => "BLOCK",
+        }
+    }
+
+    /// Whether it says that something became worse.
+    pub fn is_regression(self) -> bool {
+        self >= Verdict::Notice
+    }
+}
