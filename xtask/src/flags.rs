@@ -4,7 +4,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+mod metrics;
+
+pub use metrics::*;
 
 /// Measures ThoughtGate, and runs what CI runs.
 #[derive(Debug, Parser)]
@@ -47,99 +51,6 @@ pub struct Image {
     /// registry of this machine, keep nothing
     #[arg(long, conflicts_with = "tag")]
     pub check: bool,
-}
-
-/// `metrics`, alone or with a command of its own.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(after_help = EXIT_CODES)]
-pub struct Metrics {
-    /// Without a command: measure.
-    #[command(flatten)]
-    pub measure: Measure,
-    /// What to do instead of measuring.
-    #[command(subcommand)]
-    pub command: Option<MetricsCommand>,
-}
-
-const EXIT_CODES: &str = "\
-Exit codes: 0 fine (a metric that could not be measured is a warning); 1 a missed target under
---enforce-targets; 2 misuse, or nothing could be measured, or under --strict not everything;
-130 or 143 interrupted, with what there was saved in target/metrics/run.json.
-
-`target` is the target directory of cargo, wherever that is. RUSTFLAGS and other settings that change
-what is built are ignored: --binary measures one that was built in another way.";
-
-/// How to measure.
-#[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of the command line"
-)]
-pub struct Measure {
-    /// Tier to measure; repeat it or separate by commas [default: 1]
-    #[arg(long = "tier", value_name = "TIER", value_enum, value_delimiter = ',')]
-    pub tiers: Vec<TierFlag>,
-    /// Where the array of results goes, `-` for standard output; replaces nothing but an older one,
-    /// which is removed when the run begins [default: `bench_metrics.json` in the workspace, of a
-    /// quick run `target/metrics/bench_metrics.quick.json`]
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Print the whole run as JSON instead of the table
-    #[arg(long)]
-    pub json: bool,
-    /// Few and short blocks: to see that it works, not to quote
-    #[arg(long)]
-    pub quick: bool,
-    /// Exit 2 when a metric could not be measured
-    #[arg(long)]
-    pub strict: bool,
-    /// Exit 1 when a target is missed
-    #[arg(long)]
-    pub enforce_targets: bool,
-    /// Measure this thoughtgate instead of building one
-    #[arg(long, value_name = "PATH")]
-    pub binary: Option<PathBuf>,
-    /// Push the image to this registry instead of a local one
-    #[arg(long, value_name = "HOST:PORT")]
-    pub registry: Option<String>,
-    /// Repeat the random orders of an earlier run [default: from the clock]
-    #[arg(long, value_name = "NUMBER")]
-    pub seed: Option<u64>,
-}
-
-/// What `metrics` does besides measuring.
-#[derive(Debug, Subcommand)]
-pub enum MetricsCommand {
-    /// Print the catalogue
-    List(List),
-    /// Join the outputs of several jobs
-    Merge(Merge),
-}
-
-/// How to print the catalogue.
-#[derive(Debug, Args)]
-pub struct List {
-    /// Print JSON instead of a table
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What to join, and where the result goes.
-#[derive(Debug, Args)]
-pub struct Merge {
-    /// `run.json` files or `bench_metrics.json` arrays
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// Where the joined array goes, `-` for standard output
-    #[arg(long, value_name = "FILE", default_value = "bench_metrics.json")]
-    pub output: PathBuf,
-    /// Where the joined run goes, when all inputs are runs [default: not written]
-    #[arg(long, value_name = "FILE")]
-    pub run_output: Option<PathBuf>,
-    /// Join runs of different machines, and mark them
-    #[arg(long)]
-    pub across_hosts: bool,
 }
 
 /// What to test.
@@ -213,22 +124,6 @@ fn minutes(text: &str) -> Result<f64, String> {
     sensible
         .then_some(minutes)
         .ok_or_else(|| "give minutes from 0.1 to 1440".to_owned())
-}
-
-/// A value of `--tier`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TierFlag {
-    /// Must have.
-    #[value(name = "1")]
-    One,
-    /// Should have.
-    #[value(name = "2")]
-    Two,
-    /// Nice to have.
-    #[value(name = "3")]
-    Three,
-    /// All three.
-    All,
 }
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! `cargo xtask metrics`: dispatches. One file a command; the modules that they share are described
 //! in their own heads.
 
+pub mod calibrate;
 pub mod catalog;
+pub mod check;
+pub mod compare;
 pub mod context;
+pub mod digest;
 pub mod estimate;
+pub mod history;
 pub mod host;
 pub mod judge;
 pub mod list;
@@ -13,6 +18,7 @@ pub mod model;
 pub mod outputs;
 pub mod recorder;
 pub mod render;
+pub mod replay;
 pub mod scenario;
 pub mod stats;
 pub mod store;
@@ -20,6 +26,7 @@ pub mod subject;
 pub mod tier1;
 pub mod tier2;
 pub mod tier3;
+pub mod trend;
 
 use crate::exit::Exit;
 use crate::flags::{self, MetricsCommand};
@@ -30,5 +37,11 @@ pub fn run(flags: &flags::Metrics) -> anyhow::Result<Exit> {
         None => measure::run(&flags.measure),
         Some(MetricsCommand::List(flags)) => list::run(flags),
         Some(MetricsCommand::Merge(flags)) => merge::run(flags),
+        Some(MetricsCommand::Compare(flags)) => compare::run(flags),
+        Some(MetricsCommand::Judge(flags)) => replay::run(flags),
+        Some(MetricsCommand::Check(flags)) => check::run(flags),
+        Some(MetricsCommand::Trend(flags)) => trend::run(flags),
+        Some(MetricsCommand::History(flags)) => history::run(flags),
+        Some(MetricsCommand::Calibrate(flags)) => calibrate::run(flags),
     }
 }

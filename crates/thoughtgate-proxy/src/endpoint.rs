@@ -202,6 +202,8 @@ fn understand(
     let limits = thoughtgate_mcp::Limits {
         depth: snapshot.rules.limits.depth,
     };
+    #[cfg(feature = "slowdown")]
+    crate::slowdown::at_call();
     let refused = |refusal: Refusal| Box::new(answer::refusal(shared, &refusal));
     let envelope = parse(bytes, &limits).map_err(refused)?;
     let era = check_headers(&envelope, &governed(&parts.headers)).map_err(refused)?;

@@ -35,6 +35,8 @@ mod process;
 mod server;
 mod settings;
 mod slots;
+#[cfg(feature = "slowdown")]
+pub mod slowdown;
 mod sockets;
 mod state;
 mod upstream;

@@ -34,6 +34,8 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         .context("failed to write to standard output")?;
         return Ok(ExitCode::SUCCESS);
     }
+    #[cfg(feature = "slowdown")]
+    thoughtgate_proxy::slowdown::at_start();
     let Prepared {
         inputs,
         mut fixed,

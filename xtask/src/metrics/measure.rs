@@ -24,7 +24,7 @@ use crate::tools::{cargo, process};
 use crate::workspace;
 
 /// The directory of results, below cargo's target directory.
-const RESULTS: &str = "metrics";
+pub const RESULTS: &str = "metrics";
 
 /// Measures, saves, prints, and returns the exit that follows.
 pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
@@ -81,7 +81,8 @@ pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
     report(flags, &outputs, &mut recorder, interrupted, exit::show)
 }
 
-fn raise_open_files(progress: &Progress) {
+/// Raises the limit on open files, and warns where it stays too low for the load.
+pub fn raise_open_files(progress: &Progress) {
     if let Some(files) = process::raise_open_files() {
         progress.line(&format!(
             "warning: a process may open no more than {files} files, too few for the load\n  \
@@ -193,7 +194,8 @@ fn report(
     Ok(ending::of(run, flags.strict, flags.enforce_targets))
 }
 
-fn seed_from_clock() -> u64 {
+/// A seed that nobody chose.
+pub fn seed_from_clock() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

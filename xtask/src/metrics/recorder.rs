@@ -304,7 +304,8 @@ fn pending(metric: &Metric) -> Record {
     }
 }
 
-fn seconds_now() -> u64 {
+/// Seconds since the epoch.
+pub fn seconds_now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())

@@ -3,8 +3,11 @@
 //! Deliberately absent: IO, clocks and terminals.
 
 pub mod array;
+pub mod check;
+pub mod comparison;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod history;
 pub mod list;
 pub mod number;
 pub mod table;

@@ -49,6 +49,22 @@ impl SubjectFiles {
 
     /// Writes them with something added to either.
     pub fn write_with(config: &str, policies: &str) -> anyhow::Result<SubjectFiles> {
+        let config = include_str!("../../subject/thoughtgate.yaml").to_owned() + config;
+        let policies = include_str!("../../subject/policies.cedar").to_owned() + policies;
+        SubjectFiles::of(&config, &policies)
+    }
+
+    /// Copies those of another checkout.
+    pub fn copy(from: &Path) -> anyhow::Result<SubjectFiles> {
+        let read = |name: &str| {
+            let path = from.join(name);
+            std::fs::read_to_string(&path)
+                .with_context(|| format!("failed to read `{}`", path.display()))
+        };
+        SubjectFiles::of(&read("thoughtgate.yaml")?, &read("policies.cedar")?)
+    }
+
+    fn of(config: &str, policies: &str) -> anyhow::Result<SubjectFiles> {
         let folder = Scratch::new("the subject")?;
         // A container's user reads them too, whatever mode files are created with here.
         let open = |path: &Path, mode| {
@@ -57,10 +73,8 @@ impl SubjectFiles {
         };
         open(folder.path(), 0o755)?;
         let files = SubjectFiles { folder };
-        let config = include_str!("../../subject/thoughtgate.yaml").to_owned() + config;
-        let policies = include_str!("../../subject/policies.cedar").to_owned() + policies;
         for (name, text) in [("thoughtgate.yaml", config), ("policies.cedar", policies)] {
-            let path = files.folder.write(name, &text)?;
+            let path = files.folder.write(name, text)?;
             open(&path, 0o644)?;
         }
         Ok(files)
@@ -73,6 +87,7 @@ impl SubjectFiles {
             config: self.config(),
             policy: self.policy(),
             upstream: upstream.url(),
+            slowdown: String::new(),
         }
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
+use super::digest::sha256;
 use super::model::{Arm, Binary, Git};
 use crate::tools::cargo;
 use crate::tools::git::{self, Commit};
@@ -90,7 +91,7 @@ impl Subject {
     ) -> anyhow::Result<Subject> {
         let bytes = std::fs::read(executable)
             .with_context(|| format!("failed to read the binary `{}`", executable.display()))?;
-        let sha256 = copy::sha256(&bytes);
+        let sha256 = sha256(&bytes);
         Ok(Subject {
             label: label.to_owned(),
             binary: copy::aside(&bytes, &sha256, stores)?,

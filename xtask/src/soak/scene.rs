@@ -59,6 +59,7 @@ impl Scene {
             config: folder.join("thoughtgate.yaml"),
             policy: folder.join("policies.cedar"),
             upstream: upstream.url(),
+            slowdown: String::new(),
         };
         let slack = Slack::start(&surroundings.programs)?;
         let mut scene = Scene {

@@ -52,6 +52,24 @@ pub fn build_profile(
     folder.with_context(|| format!("`{}` is in no folder", executable.display()))
 }
 
+/// Builds the release binary of a checkout in `target`, without the checkout's own path in it: two
+/// checkouts of one commit come to the same program. Returns its path.
+pub fn build_comparable(
+    checkout: &Path,
+    target: &Path,
+    features: &[&str],
+) -> anyhow::Result<PathBuf> {
+    let remap = format!("--remap-path-prefix={}=/thoughtgate", checkout.display());
+    let command = builder(checkout)
+        .args(["build", "--release", "--locked", "--bins"])
+        .args(["--package", "thoughtgate"])
+        .args(features.iter().flat_map(|feature| ["--features", feature]))
+        .env(FLAGS, remap)
+        .env("CARGO_BUILD_BUILD_DIR", target)
+        .env("CARGO_TARGET_DIR", target);
+    build(command, "thoughtgate")
+}
+
 /// What a build is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {

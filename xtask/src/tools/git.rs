@@ -6,10 +6,14 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context as _;
+
 use super::process::{Launch, Output};
 
 /// For an answer from a repository's own files.
 const ASK: Duration = Duration::from_secs(30);
+/// For writing the files of a commit.
+const CHECK_OUT: Duration = Duration::from_secs(300);
 
 /// A commit that a workspace was checked out from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,18 +58,76 @@ pub fn commit(workspace: &Path) -> Option<Commit> {
     })
 }
 
+/// The branch that is checked out; none where none is.
+pub fn branch(workspace: &Path) -> Option<String> {
+    let told = ask(workspace, &["symbolic-ref", "--short", "--quiet", "HEAD"])?;
+    Some(told.trim().to_owned())
+}
+
+/// The commit that a revision names, in full.
+///
+/// # Errors
+/// What git says of one that does not name one.
+pub fn resolve(workspace: &Path, revision: &str) -> anyhow::Result<String> {
+    let named = format!("{revision}^{{commit}}");
+    let told = command(
+        workspace,
+        &["rev-parse", "--verify", "--end-of-options", &named],
+    )
+    .run(ASK)
+    .and_then(Output::success);
+    let told = told.with_context(|| format!("there is no revision `{revision}` here"))?;
+    Ok(told.stdout.text().trim().to_owned())
+}
+
+/// Where two histories parted; none where they share nothing, or one of them is not here.
+pub fn merge_base(workspace: &Path, left: &str, right: &str) -> Option<String> {
+    let told = ask(workspace, &["merge-base", left, right])?;
+    Some(told.trim().to_owned())
+}
+
+/// Checks a commit out into `folder`, beside the workspace's own checkout, unless it is there already.
+pub fn check_out(workspace: &Path, commit: &str, folder: &Path) -> anyhow::Result<()> {
+    if self::commit(folder).is_some_and(|found| found.revision == commit && !found.dirty) {
+        return Ok(());
+    }
+    // What an earlier one left behind half made.
+    let _ = std::fs::remove_dir_all(folder);
+    let _ = command(workspace, &["worktree", "prune"]).run(ASK);
+    let folder_text = folder.to_string_lossy();
+    command(
+        workspace,
+        &[
+            "worktree",
+            "add",
+            "--detach",
+            "--force",
+            &folder_text,
+            commit,
+        ],
+    )
+    .run(CHECK_OUT)
+    .and_then(Output::success)
+    .with_context(|| format!("failed to check out {commit}"))?;
+    Ok(())
+}
+
 /// What git prints; none when it fails.
 fn ask(workspace: &Path, arguments: &[&str]) -> Option<String> {
-    let output = Launch::bare("git")
+    let output = command(workspace, arguments)
+        .run(ASK)
+        .and_then(Output::success);
+    output.ok().map(|output| output.stdout.text())
+}
+
+fn command(workspace: &Path, arguments: &[&str]) -> Launch {
+    Launch::bare("git")
         // The files may belong to another user, as they do in a container: they are read alone, and
         // building them trusts them with more. Nothing is run that their repository names.
         .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=false"])
         .arg("--no-optional-locks")
         .args(arguments)
         .directory(workspace)
-        .run(ASK)
-        .and_then(Output::success);
-    output.ok().map(|output| output.stdout.text())
 }
 
 #[cfg(test)]

@@ -14,6 +14,10 @@ use serde_json::Value;
 use super::process::Launch;
 use super::scratch::Scratch;
 
+mod driver;
+
+pub use driver::Driver;
+
 /// The call that all scenarios send.
 pub const MESSAGE: &str = include_str!("../../subject/call.json");
 /// What a run may take beyond the time of its slices.
@@ -51,6 +55,9 @@ pub struct Outcome {
     pub first_error: Option<String>,
     /// From the intended start to the last byte of the right answers, in microseconds.
     pub latency_us: Option<Percentiles>,
+    /// All of those times: pairs of microseconds and count, ascending.
+    #[serde(default)]
+    pub histogram: Vec<(f64, u64)>,
     /// Requests that started more than a millisecond after their intended start.
     pub late_starts: u64,
     /// CPU time of the driver while measuring, in microseconds.

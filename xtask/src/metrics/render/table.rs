@@ -36,7 +36,7 @@ pub fn render(run: &Run) -> String {
 }
 
 /// A table without frame, columns two spaces apart.
-pub(super) fn empty(header: &[&str]) -> Table {
+pub fn empty(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -48,7 +48,7 @@ pub(super) fn empty(header: &[&str]) -> Table {
 }
 
 /// The text of a table, without blanks at the ends of its lines.
-pub(super) fn finish(table: &Table) -> String {
+pub fn finish(table: &Table) -> String {
     let lines = table.lines();
     lines.fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }

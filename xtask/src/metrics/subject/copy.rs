@@ -1,6 +1,5 @@
 //! Copies of executables, each in a folder called by its hash, where no build puts anything.
 
-use std::fmt::Write as _;
 use std::fs::Permissions;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,21 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::anyhow;
-use ring::digest::{SHA256, digest};
 
 /// What a copy is called: reports and `ps` show it.
 const NAME: &str = "thoughtgate";
 /// Copies that are kept: of runs that go on, and of some builds before.
 const KEPT: usize = 8;
-
-/// The SHA-256 of some bytes in lower-case hex.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    let mut hex = String::new();
-    for byte in digest(&SHA256, bytes).as_ref() {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
-}
 
 /// Writes a read-only executable into the first of `stores` that can be written, and returns where it
 /// is. One that is there already is used, if it is what it is called.

@@ -1,5 +1,6 @@
 //! A running child: waited for with a deadline, watched, stopped, and killed with all it started.
 
+use std::io::Write as _;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,18 @@ impl Child {
             self.name,
             last_words(&self.stderr.get())
         );
+    }
+
+    /// Writes a line to its input, which must have been asked for ([`super::Launch::hold_input`]).
+    pub fn tell(&mut self, line: &str) -> anyhow::Result<()> {
+        let input = self.process.stdin.as_mut();
+        let input = input.with_context(|| format!("`{}` has no input", self.name))?;
+        let written = input.write_all(format!("{line}\n").as_bytes());
+        if written.is_err() {
+            // Why it went away explains more.
+            self.check_running()?;
+        }
+        written.with_context(|| format!("failed to write to `{}`", self.name))
     }
 
     /// Waits for the end.

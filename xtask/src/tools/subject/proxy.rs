@@ -32,12 +32,18 @@ pub struct Setup {
     pub policy: PathBuf,
     /// The MCP endpoint behind it.
     pub upstream: String,
+    /// By how much a build for calibration is to be slower; empty for all others.
+    pub slowdown: String,
 }
 
 impl Setup {
     /// The command that serves on `listen`, such as `127.0.0.1:0`.
     pub fn launch(&self, listen: &str) -> Launch {
-        Launch::bare(&self.binary)
+        let mut launch = Launch::bare(&self.binary);
+        if !self.slowdown.is_empty() {
+            launch = launch.env("INJECTED_SLOWDOWN", &self.slowdown);
+        }
+        launch
             .arg("--config")
             .arg(&self.config)
             .arg("--policy")
@@ -107,6 +113,34 @@ impl Proxy {
             "the proxy answered {status}: {body}"
         );
         Ok(false)
+    }
+
+    /// What it answers to some calls and questions, in words: name and answer. Two programs that do
+    /// the same work answer the same.
+    pub fn answers(&mut self) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let call = |tool: &str| {
+            json!({
+                "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                "params": {"name": tool, "arguments": {}},
+            })
+        };
+        let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
+        let mut answers = Vec::new();
+        for (name, message) in [
+            ("a permitted call", call("tool_0")),
+            ("a refused call", call("drop_table")),
+            ("a question for the tools", list),
+        ] {
+            let (status, body) = self.server.post("/mcp", &message)?;
+            let answer: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
+            // The words of a refusal may change.
+            let answer = match answer.pointer("/error/code") {
+                Some(code) => format!("status {status}, error {code}"),
+                None => format!("status {status}, {}", answer["result"]),
+            };
+            answers.push((name, answer));
+        }
+        Ok(answers)
     }
 
     /// A call of `tool` on a connection of its own, to be sent and not waited for.

@@ -32,6 +32,7 @@ fn a_missing_binary_is_named() {
         config: "c".into(),
         policy: "p".into(),
         upstream: "http://127.0.0.1:1/mcp".to_owned(),
+        slowdown: String::new(),
     };
     let error = super::Proxy::start(&setup).unwrap_err();
     assert!(

@@ -1,0 +1,206 @@
+//! `cargo xtask metrics calibrate`: how often a comparison of a program with itself says that it became
+//! worse, and how often one with a program that is slower by a known amount does.
+//!
+//! Each session is a line of a file that only grows: a later call goes on where an earlier one ended.
+
+mod effect;
+mod score;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::compare::session::Session;
+use super::compare::sides::{Build, Side, Sides};
+use super::compare::{self, Plan};
+use super::judge::paired::{self, BASE, Judged};
+use super::model::{Run, State};
+use super::{catalog, history, measure, stats, store};
+use crate::exit::{self, Exit};
+use crate::flags;
+use crate::interrupt;
+use crate::progress::Progress;
+use crate::tools::subject::Upstream;
+use crate::tools::{cargo, process};
+use crate::workspace;
+use effect::{Effect, Usual};
+use score::Scored;
+
+/// The lines, and the samples of each session, below the results.
+const FILE: &str = "calibration.jsonl";
+const SAMPLES: &str = "calibration";
+
+/// Makes the sessions that are still missing, and prints the scorecard.
+pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
+    let workspace = workspace::root()?;
+    let target = cargo::target_dir(&workspace);
+    let results = target.join(measure::RESULTS);
+    let file = flags.file.clone().unwrap_or_else(|| results.join(FILE));
+    if flags.score {
+        return print(&score::read(&file)?);
+    }
+    interrupt::install()?;
+    let _lock = store::lock(&results)?;
+    process::begin_journal(&target.join(process::JOURNALS));
+    let progress = Progress::new();
+    measure::raise_open_files(&progress);
+    let place = target.join(compare::PLACE);
+    let tree = Side::WorkingTree;
+    let slow = Build {
+        slowdown: true,
+        ..Build::default()
+    };
+    let again = Build {
+        again: true,
+        ..Build::default()
+    };
+    let release_dir = {
+        let _step = progress.step("building thoughtgate-test", 0.0);
+        cargo::build_release(&workspace, &["thoughtgate-test"])?
+    };
+    let builder = (workspace.as_path(), place.as_path());
+    let alike = Sides::of(
+        (&tree, Build::default()),
+        (&tree, again),
+        builder,
+        &progress,
+    )?;
+    let slowed = Sides::of((&tree, slow), (&tree, slow), builder, &progress)?;
+    let mut bench = Calibration {
+        workspace: &workspace,
+        release_dir: &release_dir,
+        folder: results.join(SAMPLES),
+        file,
+        progress: &progress,
+        sides: [alike, slowed],
+        usual: None,
+    };
+    bench.run(flags)?;
+    let all = score::read(&bench.file)?;
+    drop(progress);
+    print(&all)
+}
+
+fn print(all: &[Scored]) -> anyhow::Result<Exit> {
+    exit::print(&score::card(all))?;
+    Ok(Exit::Fine(format!("{} sessions", all.len())))
+}
+
+/// What sessions are made with.
+struct Calibration<'a> {
+    workspace: &'a Path,
+    release_dir: &'a Path,
+    /// Where the samples go.
+    folder: PathBuf,
+    file: PathBuf,
+    progress: &'a Progress,
+    /// A program and its second build; and one that can be slowed down, twice.
+    sides: [Sides; 2],
+    /// What the program does undisturbed, once that is known.
+    usual: Option<Usual>,
+}
+
+impl Calibration<'_> {
+    fn run(&mut self, flags: &flags::Calibrate) -> anyhow::Result<()> {
+        let effects = Effect::ALL.iter();
+        let effects: Vec<&Effect> = effects
+            .filter(|effect| {
+                flags.only.is_empty() || flags.only.iter().any(|name| name == effect.name)
+            })
+            .collect();
+        let most = flags.sessions.max(flags.effects);
+        for round in 0..most {
+            for effect in &effects {
+                let wanted = if effect.metric.is_none() {
+                    flags.sessions
+                } else {
+                    flags.effects
+                };
+                let made = score::read(&self.file)?;
+                let made = made
+                    .iter()
+                    .filter(|line| line.effect == effect.name)
+                    .count();
+                if round < wanted && made <= round {
+                    self.session(effect)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one session, and adds its line.
+    fn session(&mut self, effect: &Effect) -> anyhow::Result<()> {
+        let which = usize::from(effect.metric.is_some());
+        let slowdown = if effect.metric.is_some() {
+            effect.slowdown(&self.usual()?)
+        } else {
+            String::new()
+        };
+        let plan = Plan {
+            quick: false,
+            seed: measure::seed_from_clock(),
+        };
+        self.sides[which].slowdown.clone_from(&slowdown);
+        self.progress.line(&format!(
+            "session `{}`, seed {}, slowed down by `{slowdown}`",
+            effect.name, plan.seed
+        ));
+        let (run, judged) = self.measure(which, plan, effect.name)?;
+        let line = Scored::of(effect, slowdown, history::line::key(&run), &run, &judged);
+        score::append(&self.file, &line)
+    }
+
+    fn measure(&self, which: usize, plan: Plan, name: &str) -> anyhow::Result<(Run, Judged)> {
+        let sides = &self.sides[which];
+        let mut session = Session {
+            run: compare::begin(plan, self.workspace, sides, Vec::new()),
+            path: self.folder.join(format!("{}-{name}.json", plan.seed)),
+            release_dir: self.release_dir,
+            sides,
+            progress: self.progress,
+        };
+        std::fs::create_dir_all(&self.folder)
+            .with_context(|| format!("failed to create `{}`", self.folder.display()))?;
+        let judged = session.measure(0)?;
+        session.run.complete = true;
+        session.save()?;
+        Ok((session.run, judged))
+    }
+
+    /// What the program does that can be slowed down, while it is not.
+    fn usual(&mut self) -> anyhow::Result<Usual> {
+        if let Some(usual) = self.usual {
+            return Ok(usual);
+        }
+        let plan = Plan {
+            quick: true,
+            seed: measure::seed_from_clock(),
+        };
+        self.sides[1].slowdown.clear();
+        {
+            let upstream = Upstream::start(self.release_dir, Duration::ZERO)?;
+            self.sides[1].check(self.workspace, &upstream)?;
+        }
+        let (run, _) = self.measure(1, plan, "usual")?;
+        let median = |name: &str| {
+            let metric = catalog::find(name)?;
+            let rows = run.samples_of(metric);
+            let rows = rows.filter(|row| row.arm == BASE && row.state == State::Counted);
+            let values: Vec<f64> = rows
+                .filter_map(|row| row.value.as_ref()?.number())
+                .collect();
+            stats::median(&values)
+        };
+        let usual = Usual::of(median).context("failed to measure the program undisturbed")?;
+        self.usual = Some(usual);
+        Ok(usual)
+    }
+}
+
+/// The verdict on one metric of a session.
+fn verdict_on(judged: &Judged, metric: &str) -> Option<paired::Row> {
+    let mut rows = judged.rows.iter();
+    rows.find(|row| row.metric.name == metric).cloned()
+}

@@ -1,0 +1,116 @@
+//! The amounts by which a program is slowed down, and the metric in which each must be found.
+
+use crate::metrics::catalog::{
+    CPU_US_PER_REQUEST, LATENCY_P50, LATENCY_P99, MEMORY_IDLE_RSS, Metric, STARTUP_TO_READY,
+    THROUGHPUT_RPS_10VU,
+};
+
+/// A known slowdown.
+#[derive(Debug)]
+pub struct Effect {
+    /// Its name, in files and on the command line.
+    pub name: &'static str,
+    /// The metric in which it must be found; none where there is nothing to be found.
+    pub metric: Option<&'static Metric>,
+    /// By how much that metric is to be worse.
+    share: f64,
+}
+
+/// What a program does undisturbed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Usual {
+    cpu_us: f64,
+    rate: f64,
+    p99_ms: f64,
+    rss_bytes: f64,
+    ready_ms: f64,
+}
+
+impl Usual {
+    /// From the medians of metrics.
+    pub fn of(median: impl Fn(&str) -> Option<f64>) -> Option<Usual> {
+        Some(Usual {
+            cpu_us: median(CPU_US_PER_REQUEST.name)?,
+            rate: median(THROUGHPUT_RPS_10VU.name)?,
+            p99_ms: median(LATENCY_P99.name)?,
+            rss_bytes: median(MEMORY_IDLE_RSS.name)?,
+            ready_ms: median(STARTUP_TO_READY.name)?,
+        })
+    }
+}
+
+const fn effect(name: &'static str, metric: &'static Metric, share: f64) -> Effect {
+    Effect {
+        name,
+        metric: Some(metric),
+        share,
+    }
+}
+
+impl Effect {
+    /// All of them. The first is none: a second build of the same program.
+    pub const ALL: &[Effect] = &[
+        Effect {
+            name: "none",
+            metric: None,
+            share: 0.0,
+        },
+        effect("cpu-3", &CPU_US_PER_REQUEST, 0.03),
+        effect("p50-5", &LATENCY_P50, 0.05),
+        effect("p50-10", &LATENCY_P50, 0.10),
+        effect("tail-15", &LATENCY_P99, 0.15),
+        effect("memory-20", &MEMORY_IDLE_RSS, 0.20),
+        effect("start-20", &STARTUP_TO_READY, 0.20),
+    ];
+
+    /// What makes the program slower by this, for its environment.
+    pub fn slowdown(&self, usual: &Usual) -> String {
+        let whole = |number: f64| format!("{:.0}", number.max(1.0));
+        let share = self.share;
+        match self.name {
+            "cpu-3" => format!("busy_ns={}", whole(share * usual.cpu_us * 1e3)),
+            // Clients that send when they were answered wait for each other: what one call takes more,
+            // each of them waits for so many times.
+            "p50-5" | "p50-10" => format!("busy_ns={}", whole(share * 1e9 / usual.rate)),
+            "tail-15" => format!("tail_ns={}", whole(share * usual.p99_ms * 1e6)),
+            "memory-20" => format!("kept_bytes={}", whole(share * usual.rss_bytes)),
+            "start-20" => format!("start_us={}", whole(share * usual.ready_ms * 1e3)),
+            _ => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_effect_is_sized_by_what_the_program_does() {
+        let usual = Usual::of(|name| {
+            Some(match name {
+                "cpu/us_per_request" => 20.0,
+                "throughput/rps_10vu" => 20_000.0,
+                "latency/p99" => 2.0,
+                "memory/idle_rss" => 1e7,
+                _ => 6.0,
+            })
+        })
+        .unwrap();
+        let slowdowns: Vec<String> = Effect::ALL
+            .iter()
+            .map(|effect| effect.slowdown(&usual))
+            .collect();
+        assert_eq!(
+            slowdowns,
+            [
+                "",
+                "busy_ns=600",
+                "busy_ns=2500",
+                "busy_ns=5000",
+                "tail_ns=300000",
+                "kept_bytes=2000000",
+                "start_us=1200"
+            ]
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! `cargo xtask metrics check`: a run against the history of its branch on machines like this one.
+
+use anyhow::ensure;
+
+use super::catalog::{self, Metric};
+use super::history::file::History;
+use super::history::line::Job;
+use super::judge::history::{self as rules, JOBS_MAX, LATEST, Row, Series, Test};
+use super::judge::verdict::Verdict;
+use super::{history, render};
+use crate::exit::{self, Exit};
+use crate::flags;
+
+/// Reads, judges, prints, and returns the exit that follows.
+pub fn run(flags: &flags::Check) -> anyhow::Result<Exit> {
+    let path = history::path(flags.history.as_deref())?;
+    let past = history::read(&path)?;
+    let run = history::last_run(flags.run.as_deref())?;
+    let branch = history::branch(flags.branch.as_deref())?;
+    let job = Job::of(&run, &branch);
+    ensure!(!job.metrics.is_empty(), "the run has no metric");
+    let comparable = comparable(&past, &job);
+    let test = match flags.test {
+        flags::HistoryTest::Student => Test::Student,
+        flags::HistoryTest::Welch => Test::Welch,
+        flags::HistoryTest::Permutation => Test::Permutation,
+    };
+    let rows = rules::judge(&series(&past, &comparable, &job), test);
+    let others = past.jobs.len() - comparable.len();
+    exit::print(&render::check::table(&job, comparable.len(), others, &rows))?;
+    Ok(ending(&rows, flags.strict))
+}
+
+/// The jobs that `job` can be compared with, the oldest first; itself left out, if it was added.
+fn comparable<'h>(past: &'h History, job: &Job) -> Vec<&'h Job> {
+    let jobs = past.jobs.iter();
+    jobs.filter(|other| {
+        other.key == job.key
+            && other.branch == job.branch
+            && (other.started, &other.sha256) != (job.started, &job.sha256)
+            && other.started <= job.started
+    })
+    .collect()
+}
+
+/// The values of each metric: the baseline, and the latest with the job itself.
+fn series(past: &History, comparable: &[&Job], job: &Job) -> Vec<Series> {
+    let metrics = catalog::METRICS.iter();
+    let of = |metric: &'static Metric| {
+        let value = job.number(metric.name)?;
+        let from = accepted_from(past, comparable, metric);
+        let values = comparable[from..].iter();
+        let mut values: Vec<f64> = values.filter_map(|job| job.number(metric.name)).collect();
+        let mut latest = values.split_off(values.len().saturating_sub(LATEST as usize - 1));
+        latest.push(value);
+        let baseline = values.split_off(values.len().saturating_sub(JOBS_MAX));
+        Some(Series {
+            metric,
+            baseline,
+            latest,
+        })
+    };
+    metrics.filter_map(of).collect()
+}
+
+/// The first job after the last accepted change of a metric.
+fn accepted_from(past: &History, jobs: &[&Job], metric: &Metric) -> usize {
+    let accepted = past
+        .accepted
+        .iter()
+        .filter(|line| line.metric == metric.name);
+    let starts = accepted.filter_map(|line| {
+        let mut jobs = jobs.iter();
+        jobs.position(|job| job.revision.as_ref() == Some(&line.revision))
+    });
+    starts.max().unwrap_or(0)
+}
+
+fn ending(rows: &[Row], strict: bool) -> Exit {
+    let overall = rows.iter().map(|row| row.verdict).max();
+    let overall = overall.unwrap_or(Verdict::Inconclusive);
+    let word = overall.word().to_owned();
+    match overall {
+        Verdict::Block => Exit::Blocked(word),
+        Verdict::Inconclusive if strict => Exit::Unusable(word),
+        _ => Exit::Fine(word),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::catalog::{LATENCY_P50, Tier};
+    use crate::metrics::history::line::Accept;
+    use crate::metrics::model::Value;
+    use crate::metrics::render::fixture;
+
+    fn job(number: usize, value: f64) -> Job {
+        let mut run = fixture::run(&[Tier::One]);
+        run.started = number as u64;
+        run.git.revision = Some(format!("{number:040}"));
+        fixture::set(&mut run, &LATENCY_P50, Value::Float(value), None);
+        Job::of(&run, "main")
+    }
+
+    fn past(values: impl IntoIterator<Item = f64>) -> History {
+        let values = values.into_iter().enumerate();
+        History {
+            jobs: values.map(|(number, value)| job(number, value)).collect(),
+            ..History::default()
+        }
+    }
+
+    fn series_of(past: &History, job: &Job) -> Series {
+        let comparable = comparable(past, job);
+        series(past, &comparable, job).remove(0)
+    }
+
+    #[test]
+    fn the_latest_jobs_are_no_part_of_the_baseline() {
+        let past = past((0..50).map(f64::from));
+        let series = series_of(&past, &job(50, 99.0));
+        assert_eq!(series.latest, [48.0, 49.0, 99.0]);
+        assert_eq!(series.baseline.len(), JOBS_MAX);
+        assert_eq!(series.baseline.last(), Some(&47.0));
+        // Judged again after it was added.
+        let series = series_of(&past, &job(49, 49.0));
+        assert_eq!(series.latest, [47.0, 48.0, 49.0]);
+    }
+
+    #[test]
+    fn other_branches_machines_and_settings_are_not_compared() {
+        let mut past = past((0..30).map(f64::from));
+        for (number, job) in past.jobs.iter_mut().enumerate() {
+            match number % 3 {
+                0 => job.branch = "other".to_owned(),
+                1 => job.key = "other".to_owned(),
+                _ => {}
+            }
+        }
+        assert_eq!(comparable(&past, &job(40, 1.0)).len(), 10);
+    }
+
+    #[test]
+    fn an_accepted_change_begins_a_new_baseline() {
+        let mut past = past((0..40).map(|number| if number < 20 { 2.0 } else { 2.6 }));
+        past.accepted.push(Accept {
+            schema: 1,
+            metric: LATENCY_P50.name.to_owned(),
+            revision: format!("{:040}", 20),
+            reason: "a new check".to_owned(),
+            accepted: 0,
+        });
+        let series = series_of(&past, &job(40, 2.6));
+        assert_eq!(series.baseline, [2.6; 18]);
+    }
+}

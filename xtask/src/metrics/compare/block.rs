@@ -1,0 +1,268 @@
+//! One block of a comparison: fresh processes of all programs behind one load driver and before one
+//! upstream, and the same slices of load for each.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::order::{self, ARMS};
+use crate::interrupt;
+use crate::metrics::catalog::{
+    CPU_US_PER_REQUEST, LATENCY_P50, LATENCY_P95, LATENCY_P99, MEMORY_IDLE_RSS, Metric,
+    STARTUP_TO_READY, THROUGHPUT_RPS_10VU,
+};
+use crate::metrics::stats::{self, Histogram};
+use crate::tools::load::{Driver, Outcome, Slice};
+use crate::tools::procfs::{self, CpuReading, spent_us};
+use crate::tools::subject::{Proxy, Setup, Upstream, startup};
+
+/// A metric, and how it is read of what a program did in a block.
+type Figure = (&'static Metric, fn(&Figures) -> Option<f64>);
+
+/// The metrics that are tested together.
+pub const FIGURES: [Figure; 7] = [
+    (&STARTUP_TO_READY, |figures| Some(figures.ready_ms)),
+    (&MEMORY_IDLE_RSS, |figures| figures.rss_bytes),
+    (&LATENCY_P50, |figures| stats::median(&figures.p50_ms)),
+    (&LATENCY_P95, |figures| figures.times.quantile(0.95)),
+    (&LATENCY_P99, |figures| figures.times.quantile(0.99)),
+    (&THROUGHPUT_RPS_10VU, |figures| {
+        stats::median(&figures.rates)
+    }),
+    (&CPU_US_PER_REQUEST, |figures| {
+        stats::median(&figures.cpu_us)
+    }),
+];
+/// Slices of each program: twice as many as groups.
+const GROUPS: usize = 4;
+const SLICE_MS: u64 = 150;
+const CLIENTS: usize = 10;
+/// How long a process is left alone before its memory is read.
+const SETTLE: Duration = Duration::from_millis(300);
+/// The warm-up ends when the medians of so many slices on end differ by less than this share.
+const WARM_MS: u64 = 50;
+const STEADY_SLICES: usize = 3;
+const STEADY: f64 = 0.03;
+/// Warm-up slices of each program, at least and at most.
+const WARM_MIN: usize = 6;
+const WARM_MAX: usize = 20;
+
+/// What one program did in one block.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// From before the spawn to ready.
+    pub ready_ms: f64,
+    /// Resident memory before the first call; none where it cannot be read.
+    pub rss_bytes: Option<f64>,
+    /// Medians of the slices.
+    pub p50_ms: Vec<f64>,
+    /// Calls per second in the slices.
+    pub rates: Vec<f64>,
+    /// CPU time per call in the slices; empty where it cannot be read.
+    pub cpu_us: Vec<f64>,
+    /// The times of all calls in the slices.
+    pub times: Histogram,
+    /// Its place in the order of starts.
+    pub order: usize,
+    /// Calls of all slices, those of the warm-up included.
+    sent: u64,
+    fault: Option<String>,
+}
+
+/// What came of a block.
+#[derive(Debug)]
+pub enum Block {
+    /// What each program did, in the order of the arms.
+    Measured(Box<[Figures; ARMS]>),
+    /// Nothing may be counted, for this reason.
+    Void(String),
+}
+
+/// Makes block `number` of the programs that `setups` start before `upstream`'s endpoint.
+pub fn measure(
+    release_dir: &std::path::Path,
+    setups: impl Fn(&Upstream) -> [Setup; ARMS],
+    (seed, number): (u64, usize),
+) -> anyhow::Result<Block> {
+    let mut upstream = Upstream::start(release_dir, Duration::ZERO)?;
+    let setups = setups(&upstream);
+    let order = order::starts(seed, number);
+    let mut figures: [Figures; ARMS] = Default::default();
+    for (place, &arm) in order.iter().enumerate() {
+        figures[arm].order = place;
+        figures[arm].ready_ms = startup(&setups[arm])?.ready.as_secs_f64() * 1000.0;
+    }
+    let mut proxies = start(&setups, order)?;
+    rest(SETTLE)?;
+    for (figures, proxy) in figures.iter_mut().zip(&proxies) {
+        let bytes = procfs::rss_bytes(proxy.pid());
+        figures.rss_bytes = bytes.ok().map(|bytes| bytes as f64);
+    }
+    let before = seen(&mut proxies, &mut upstream)?;
+    let mut driver = Driver::start(release_dir)?;
+    warm_up(&mut driver, &proxies, &mut figures)?;
+    for arm in order::slices(seed, number, GROUPS) {
+        interrupt::check()?;
+        figures[arm].slice(&mut driver, &proxies[arm])?;
+        proxies[arm].check_running()?;
+    }
+    let after = seen(&mut proxies, &mut upstream)?;
+    Ok(match fault(&figures, before, after) {
+        Some(fault) => Block::Void(fault),
+        None => Block::Measured(Box::new(figures)),
+    })
+}
+
+/// Starts all programs in that order, and returns them in the order of the arms.
+fn start(setups: &[Setup; ARMS], order: [usize; ARMS]) -> anyhow::Result<[Proxy; ARMS]> {
+    let mut started: [Option<Proxy>; ARMS] = Default::default();
+    for arm in order {
+        started[arm] = Some(Proxy::start(&setups[arm])?);
+    }
+    let started: Option<Vec<Proxy>> = started.into_iter().collect();
+    let started = started.and_then(|proxies| proxies.try_into().ok());
+    started.context("a program of the comparison was not started")
+}
+
+/// Calls that reached the upstream, and those that each program let through.
+fn seen(
+    proxies: &mut [Proxy; ARMS],
+    upstream: &mut Upstream,
+) -> anyhow::Result<(u64, [u64; ARMS])> {
+    let mut forwarded = [0; ARMS];
+    for (forwarded, proxy) in forwarded.iter_mut().zip(proxies) {
+        *forwarded = proxy.forwarded()?;
+    }
+    Ok((upstream.counts()?.tool_calls, forwarded))
+}
+
+/// Why the block does not count; none when all calls were answered well and seen by all.
+fn fault(
+    figures: &[Figures; ARMS],
+    before: (u64, [u64; ARMS]),
+    after: (u64, [u64; ARMS]),
+) -> Option<String> {
+    if let Some(fault) = figures.iter().find_map(|figures| figures.fault.clone()) {
+        return Some(fault);
+    }
+    for (arm, figures) in figures.iter().enumerate() {
+        let (sent, forwarded) = (figures.sent, after.1[arm] - before.1[arm]);
+        if sent != forwarded {
+            return Some(format!(
+                "{sent} calls were sent through a program that let {forwarded} through"
+            ));
+        }
+    }
+    let sent: u64 = figures.iter().map(|figures| figures.sent).sum();
+    let seen = after.0 - before.0;
+    (sent != seen).then(|| format!("the upstream saw {seen} of {sent} calls"))
+}
+
+/// Drives all programs in turn until their medians stay where they are, or for a second each.
+fn warm_up(
+    driver: &mut Driver,
+    proxies: &[Proxy; ARMS],
+    figures: &mut [Figures; ARMS],
+) -> anyhow::Result<()> {
+    let mut medians: [Vec<f64>; ARMS] = Default::default();
+    for turn in 0..WARM_MAX {
+        for (arm, proxy) in proxies.iter().enumerate() {
+            interrupt::check()?;
+            let outcome = driver.drive(&load(proxy, WARM_MS))?;
+            figures[arm].check(&outcome);
+            let median = outcome.latency_us.map(|times| times.p50);
+            medians[arm].extend(median);
+        }
+        if turn + 1 >= WARM_MIN && medians.iter().all(|medians| is_steady(medians)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn is_steady(medians: &[f64]) -> bool {
+    let Some((_, last)) = medians.split_last_chunk::<STEADY_SLICES>() else {
+        return false;
+    };
+    let lowest = last.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = last.iter().copied().fold(0.0, f64::max);
+    highest <= lowest * (1.0 + STEADY)
+}
+
+fn load(proxy: &Proxy, duration_ms: u64) -> Slice {
+    Slice {
+        url: proxy.url(),
+        rate: None,
+        duration_ms,
+        warmup_ms: 0,
+        connections: CLIENTS,
+    }
+}
+
+impl Figures {
+    fn slice(&mut self, driver: &mut Driver, proxy: &Proxy) -> anyhow::Result<()> {
+        let before = CpuReading::of(proxy.pid());
+        let outcome = driver.drive(&load(proxy, SLICE_MS))?;
+        let spent_us = spent_us(&before, &CpuReading::of(proxy.pid()));
+        self.check(&outcome);
+        if let (Ok(spent_us), true) = (spent_us, outcome.requests > 0) {
+            self.cpu_us.push(spent_us / outcome.requests as f64);
+        }
+        self.rates.push(outcome.rate_achieved);
+        let median = outcome.latency_us.map(|times| times.p50 / 1000.0);
+        self.p50_ms.extend(median);
+        let times = outcome.histogram.iter();
+        let times = Histogram::of_counts(times.map(|(us, count)| (us / 1000.0, *count)));
+        self.times = std::mem::take(&mut self.times).merged(&times);
+        Ok(())
+    }
+
+    fn check(&mut self, outcome: &Outcome) {
+        self.sent += outcome.requests;
+        self.fault = self.fault.take().or_else(|| outcome.fault());
+    }
+}
+
+/// Sleeps, and wakes for an interruption.
+fn rest(time: Duration) -> anyhow::Result<()> {
+    let until = Instant::now() + time;
+    while let left = until.saturating_duration_since(Instant::now())
+        && !left.is_zero()
+    {
+        interrupt::check()?;
+        std::thread::sleep(left.min(Duration::from_millis(100)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(counts: [u64; ARMS]) -> [Figures; ARMS] {
+        counts.map(|sent| Figures {
+            sent,
+            ..Figures::default()
+        })
+    }
+
+    #[test]
+    fn every_call_must_have_gone_through_its_program() {
+        let figures = sent([10, 20, 30]);
+        assert_eq!(fault(&figures, (5, [1, 1, 1]), (65, [11, 21, 31])), None);
+        let lost = fault(&figures, (5, [1, 1, 1]), (65, [11, 20, 31])).unwrap();
+        assert_eq!(
+            lost,
+            "20 calls were sent through a program that let 19 through"
+        );
+        let fewer = fault(&figures, (5, [1, 1, 1]), (64, [11, 21, 31])).unwrap();
+        assert_eq!(fewer, "the upstream saw 59 of 60 calls");
+    }
+
+    #[test]
+    fn medians_are_steady_when_the_last_three_are() {
+        assert!(!is_steady(&[1.0, 1.0]));
+        assert!(is_steady(&[9.0, 1.0, 1.02, 1.01]));
+        assert!(!is_steady(&[1.0, 1.0, 1.0, 1.1, 1.0]));
+    }
+}

@@ -1,0 +1,174 @@
+//! The blocks of a comparison, saved after each, until enough is known.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::bail;
+
+use super::block::{self, Block, FIGURES, Figures};
+use super::order::ARMS;
+use super::sides::Sides;
+use crate::interrupt;
+use crate::metrics::catalog::{LATENCY_P50, Metric};
+use crate::metrics::host::{HostWatch, Pressure};
+use crate::metrics::judge::paired::{self, BASE, CONTROL, HEAD, Judged};
+use crate::metrics::model::{Distribution, Run, Sample, State, Value};
+use crate::metrics::store;
+use crate::progress::Progress;
+use crate::tools::subject::Upstream;
+
+/// The name of these blocks in the run's header.
+pub const SCENARIO: &str = "compare";
+/// After how many blocks the samples are looked at: each look costs its share of the level.
+pub const LOOKS: [usize; 4] = [16, 24, 32, 40];
+/// The same of a quick one.
+pub const QUICK_LOOKS: [usize; 1] = [6];
+/// Void blocks on end after which it is no use to go on.
+const VOIDS_AT_MOST: usize = 5;
+const SECONDS_EACH: f64 = 6.0;
+const LABELS: [&str; ARMS] = [BASE, CONTROL, HEAD];
+
+/// A comparison that goes on.
+pub struct Session<'a> {
+    /// What was measured so far.
+    pub run: Run,
+    /// Where it is saved.
+    pub path: PathBuf,
+    /// The directory of the helper binaries.
+    pub release_dir: &'a Path,
+    /// The programs.
+    pub sides: &'a Sides,
+    /// Progress on stderr.
+    pub progress: &'a Progress,
+}
+
+impl Session<'_> {
+    /// Makes blocks until all is decided or the last look was taken. `number` tells sessions of one
+    /// run apart: each has orders of its own.
+    pub fn measure(&mut self, number: usize) -> anyhow::Result<Judged> {
+        let looks = self.run.looks[SCENARIO].clone();
+        let last = looks.last().copied().unwrap_or_default();
+        self.progress.plan(last as f64 * SECONDS_EACH);
+        let seed = self.run.seed.wrapping_add(number as u64);
+        let (mut counted, mut block, mut voids) = (0, 0, 0);
+        while counted < last {
+            interrupt::check()?;
+            let label = format!("comparison, block {} of at most {last}", counted + 1);
+            let step = self.progress.step(&label, SECONDS_EACH);
+            let (watch, started) = (HostWatch::start(), milliseconds_now());
+            let setups = |upstream: &Upstream| self.sides.setups(upstream);
+            let measured = block::measure(self.release_dir, setups, (seed, block))?;
+            let at = At {
+                session: number,
+                block,
+                started,
+                pressure: watch.finish(),
+            };
+            drop(step);
+            match measured {
+                Block::Measured(figures) => {
+                    counted += 1;
+                    voids = 0;
+                    at.add(&mut self.run, &figures);
+                }
+                Block::Void(why) => {
+                    voids += 1;
+                    at.add_void(&mut self.run, &why);
+                    self.progress
+                        .line(&format!("warning: a block does not count: {why}"));
+                    if voids >= VOIDS_AT_MOST {
+                        bail!("{voids} blocks on end do not count, the last: {why}");
+                    }
+                }
+            }
+            block += 1;
+            self.save()?;
+            if looks.contains(&counted) && voids == 0 {
+                let judged = paired::judge(&self.run, number);
+                if counted == last || judged.is_decided() {
+                    return Ok(judged);
+                }
+            }
+        }
+        Ok(paired::judge(&self.run, number))
+    }
+
+    /// Writes the run.
+    pub fn save(&mut self) -> anyhow::Result<()> {
+        self.run.finished = milliseconds_now() / 1000;
+        store::save(&self.path, &self.run.to_text())
+    }
+}
+
+/// Which block it is, and when it was.
+struct At {
+    session: usize,
+    block: usize,
+    started: u64,
+    pressure: Pressure,
+}
+
+impl At {
+    fn add(&self, run: &mut Run, figures: &[Figures; ARMS]) {
+        for (label, figures) in LABELS.into_iter().zip(figures) {
+            for (metric, read) in FIGURES {
+                let value = read(figures).map(Value::Float);
+                let (state, reason) = match value {
+                    Some(_) => (State::Counted, None),
+                    None => (State::Unmeasured, Some("it could not be read".to_owned())),
+                };
+                let n = Some(figures.times.count());
+                run.samples.push(Sample {
+                    value,
+                    n,
+                    reason,
+                    order: figures.order,
+                    ..self.row(label, metric, state)
+                });
+            }
+            run.distributions.push(Distribution {
+                session: self.session,
+                block: self.block,
+                arm: label.to_owned(),
+                of: LATENCY_P50.category().to_owned(),
+                buckets: figures.times.clone(),
+            });
+        }
+    }
+
+    fn add_void(&self, run: &mut Run, why: &str) {
+        for (metric, _) in FIGURES {
+            for label in LABELS {
+                run.samples.push(Sample {
+                    reason: Some(why.to_owned()),
+                    ..self.row(label, metric, State::Void)
+                });
+            }
+        }
+    }
+
+    fn row(&self, label: &str, metric: &Metric, state: State) -> Sample {
+        Sample {
+            session: self.session,
+            block: self.block,
+            arm: label.to_owned(),
+            order: 0,
+            metric: metric.name.to_owned(),
+            value: None,
+            n: None,
+            started: Some(self.started),
+            steal: self.pressure.steal_percent,
+            others: self.pressure.others_percent,
+            psi: self.pressure.waiting_percent,
+            state,
+            reason: None,
+        }
+    }
+}
+
+fn milliseconds_now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}

@@ -1,0 +1,208 @@
+//! The two programs of a comparison: found by a revision or a path, built apart from each other, and
+//! started with one configuration.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+
+use super::order::ARMS;
+use crate::metrics::judge::paired::{BASE, CONTROL, HEAD};
+use crate::metrics::model::Arm;
+use crate::metrics::scenario::SubjectFiles;
+use crate::metrics::subject::{self, Subject};
+use crate::progress::Progress;
+use crate::tools::subject::{Proxy, Setup, Upstream};
+use crate::tools::{cargo, git};
+
+/// The branch that changes are made against.
+const MAIN: &str = "origin/main";
+
+/// How a program is built.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Build {
+    /// A second time, apart from the first.
+    pub again: bool,
+    /// So that it can be slowed down.
+    pub slowdown: bool,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Side {
+    /// An executable.
+    Binary(PathBuf),
+    /// A commit.
+    Commit(String),
+    /// The files of the checkout as they are.
+    WorkingTree,
+}
+
+/// Both programs, and what they are started with.
+pub struct Sides {
+    base: Subject,
+    /// The base again: the same executable, or a second build of it.
+    control: Subject,
+    head: Subject,
+    files: SubjectFiles,
+    /// What the base is started with, where it refuses the configuration of the head.
+    base_files: Option<SubjectFiles>,
+    /// By how much the head is slowed down, in a calibration.
+    pub slowdown: String,
+}
+
+impl Side {
+    /// What `named` is: a file, or a revision of `workspace`.
+    pub fn named(workspace: &Path, named: &str) -> anyhow::Result<Side> {
+        if Path::new(named).is_file() {
+            return Ok(Side::Binary(subject::given(Path::new(named))?));
+        }
+        Ok(Side::Commit(git::resolve(workspace, named)?))
+    }
+
+    /// Where the working tree parted from the main branch.
+    pub fn merge_base(workspace: &Path) -> anyhow::Result<Side> {
+        let Some(base) = git::merge_base(workspace, MAIN, "HEAD") else {
+            bail!("there is nothing to compare with: `{MAIN}` is not here; name a --base");
+        };
+        let head = git::commit(workspace);
+        let is_same = head.is_some_and(|head| head.revision == base && !head.dirty);
+        ensure!(!is_same, "the checkout is that of `{MAIN}`: name a --base");
+        Ok(Side::Commit(base))
+    }
+
+    /// Builds it, unless it was given, and copies it aside.
+    pub fn subject(
+        &self,
+        label: &str,
+        build: Build,
+        (workspace, place): (&Path, &Path),
+        progress: &Progress,
+    ) -> anyhow::Result<Subject> {
+        let stores = [place.join("subjects")];
+        let (checkout, target) = match self {
+            Side::Binary(path) => return Subject::given(label, path, path, &stores),
+            Side::WorkingTree => (workspace.to_path_buf(), place.join("working-tree/target")),
+            Side::Commit(commit) => {
+                let folder = place.join(commit);
+                let checkout = folder.join("checkout");
+                git::check_out(workspace, commit, &checkout)?;
+                (checkout, folder.join("target"))
+            }
+        };
+        let target = if build.again {
+            target.with_file_name("target-again")
+        } else {
+            target
+        };
+        let features: &[&str] = if build.slowdown { &["slowdown"] } else { &[] };
+        let _step = progress.step(&format!("building {label} ({self})"), 0.0);
+        let executable = cargo::build_comparable(&checkout, &target, features)
+            .with_context(|| format!("{label} ({self}) does not build"))?;
+        Subject::built(label, &checkout, &executable, &stores)
+    }
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Side::Binary(path) => write!(formatter, "`{}`", path.display()),
+            Side::Commit(commit) => formatter.write_str(commit.get(..12).unwrap_or(commit)),
+            Side::WorkingTree => formatter.write_str("the working tree"),
+        }
+    }
+}
+
+impl Sides {
+    /// Builds both in `place` (below cargo's target directory).
+    pub fn of(
+        base: (&Side, Build),
+        head: (&Side, Build),
+        (workspace, place): (&Path, &Path),
+        progress: &Progress,
+    ) -> anyhow::Result<Sides> {
+        let subject = |label: &str, (side, build): (&Side, Build)| {
+            side.subject(label, build, (workspace, place), progress)
+        };
+        Ok(Sides {
+            base: subject(BASE, base)?,
+            control: subject(CONTROL, base)?,
+            head: subject(HEAD, head)?,
+            files: SubjectFiles::write()?,
+            base_files: None,
+            slowdown: String::new(),
+        })
+    }
+
+    /// The programs, in the order of the arms.
+    fn subjects(&self) -> [&Subject; ARMS] {
+        [&self.base, &self.control, &self.head]
+    }
+
+    /// The program that is judged.
+    pub fn head(&self) -> &Subject {
+        &self.head
+    }
+
+    /// For the header of the run.
+    pub fn arms(&self) -> Vec<Arm> {
+        self.subjects().map(Subject::arm).into()
+    }
+
+    /// The lengths of the executables, in bytes.
+    pub fn lengths(&self) -> [u64; ARMS] {
+        self.subjects().map(|subject| subject.length)
+    }
+
+    /// How each is started before an upstream.
+    pub fn setups(&self, upstream: &Upstream) -> [Setup; ARMS] {
+        let base = self.base_files.as_ref().unwrap_or(&self.files);
+        [
+            base.setup(&self.base, upstream),
+            base.setup(&self.control, upstream),
+            Setup {
+                slowdown: self.slowdown.clone(),
+                ..self.files.setup(&self.head, upstream)
+            },
+        ]
+    }
+
+    /// Whether both start and answer alike; a base that refuses the configuration of the head gets
+    /// its own. Returns what is to be marked.
+    ///
+    /// # Errors
+    /// One that does not start, and programs that answer differently: a fast wrong answer is no
+    /// improvement.
+    pub fn check(&mut self, workspace: &Path, upstream: &Upstream) -> anyhow::Result<Vec<String>> {
+        let mut marks = Vec::new();
+        let [base, _, head] = self.setups(upstream);
+        let mut head = Proxy::start(&head).context("the head does not start")?;
+        let mut base = match Proxy::start(&base) {
+            Ok(base) => base,
+            Err(error) => {
+                let own = self.own_files(workspace);
+                let own = own.with_context(|| format!("the base does not start: {error:#}"))?;
+                let setup = own.setup(&self.base, upstream);
+                let started = Proxy::start(&setup).context("the base does not start")?;
+                marks.push("the base runs with its own configuration".to_owned());
+                self.base_files = Some(own);
+                started
+            }
+        };
+        let (before, after) = (base.answers()?, head.answers()?);
+        for ((call, before), (_, after)) in before.iter().zip(&after) {
+            ensure!(
+                before == after,
+                "base and head answer {call} differently, so their speed cannot be compared:\n  \
+                 base: {before}\n  head: {after}"
+            );
+        }
+        Ok(marks)
+    }
+
+    /// The configuration in the checkout that the base was built from.
+    fn own_files(&self, workspace: &Path) -> anyhow::Result<SubjectFiles> {
+        let checkout = self.base.checkout("its own configuration is")?;
+        ensure!(checkout != workspace, "it has no other configuration");
+        SubjectFiles::copy(&checkout.join("xtask/subject"))
+    }
+}

@@ -1,0 +1,190 @@
+//! The file of a history: one line an entry, only ever added to.
+//!
+//! Several may write at once, one may have been cut off in a line, two may have been joined by git, and
+//! a newer version of this program may have written: nothing of that loses what can be read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use super::line::{Accept, Job, Line, SCHEMA};
+
+/// What a file has in it.
+#[derive(Debug, Default, PartialEq)]
+pub struct History {
+    /// The jobs, the oldest first, each once.
+    pub jobs: Vec<Job>,
+    /// What was accepted.
+    pub accepted: Vec<Accept>,
+    /// Lines that are left as they are, and why they were not read.
+    pub unread: Vec<String>,
+}
+
+impl History {
+    /// Reads a file; one that is not there is an empty history.
+    pub fn read(path: &Path) -> anyhow::Result<History> {
+        match std::fs::read(path) {
+            Ok(bytes) => Ok(History::parse(&String::from_utf8_lossy(&bytes))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
+            Err(error) => {
+                Err(error).with_context(|| format!("failed to read `{}`", path.display()))
+            }
+        }
+    }
+
+    /// Reads the text of a file.
+    pub fn parse(text: &str) -> History {
+        #[derive(Deserialize)]
+        struct Probe {
+            schema: u32,
+        }
+        let mut history = History::default();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() {
+                continue;
+            }
+            let number = number + 1;
+            match serde_json::from_str::<Probe>(line) {
+                Ok(probe) if probe.schema > SCHEMA => history.unread.push(format!(
+                    "line {number}: schema {}, and this program reads up to {SCHEMA}",
+                    probe.schema
+                )),
+                Ok(_) => history.take(line, number),
+                Err(_) => history
+                    .unread
+                    .push(format!("line {number}: no entry, perhaps cut off")),
+            }
+        }
+        // Two branches may have added in any order.
+        history.jobs.sort_by_key(|job| job.started);
+        history
+    }
+
+    fn take(&mut self, line: &str, number: usize) {
+        match serde_json::from_str(line) {
+            Ok(Line::Job(job)) if !self.jobs.contains(&job) => self.jobs.push(*job),
+            Ok(Line::Accept(accept)) if !self.accepted.contains(&accept) => {
+                self.accepted.push(accept);
+            }
+            // The same entry again, from a merge of two histories.
+            Ok(_) => {}
+            Err(error) => self.unread.push(format!("line {number}: {error}")),
+        }
+    }
+}
+
+/// Adds an entry to the file, which is made if it is not there.
+pub fn append(path: &Path, line: &Line) -> anyhow::Result<()> {
+    add(path, line).with_context(|| format!("failed to add to `{}`", path.display()))
+}
+
+fn add(path: &Path, line: &Line) -> anyhow::Result<()> {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut file = OpenOptions::new()
+        .create(true)
+        .read(true)
+        .append(true)
+        .open(path)?;
+    // Until the file is closed: another writer waits.
+    file.lock()?;
+    let mut text = String::new();
+    if ends_within_a_line(&mut file)? {
+        text.push('\n');
+    }
+    text.push_str(&serde_json::to_string(line)?);
+    text.push('\n');
+    file.write_all(text.as_bytes())?;
+    file.sync_data()?;
+    Ok(())
+}
+
+/// Whether the last line was cut off.
+fn ends_within_a_line(file: &mut File) -> anyhow::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::catalog::{LATENCY_P50, Tier};
+    use crate::metrics::model::Value;
+    use crate::metrics::render::fixture;
+
+    fn job(started: u64) -> Line {
+        let mut run = fixture::run(&[Tier::One]);
+        run.started = started;
+        fixture::set(&mut run, &LATENCY_P50, Value::Float(2.5), None);
+        Line::Job(Box::new(Job::of(&run, "main")))
+    }
+
+    fn starts(history: &History) -> Vec<u64> {
+        history.jobs.iter().map(|job| job.started).collect()
+    }
+
+    #[test]
+    fn entries_come_back_in_order_and_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data/history.jsonl");
+        assert_eq!(History::read(&path).unwrap(), History::default());
+        for started in [3, 1, 2, 1] {
+            append(&path, &job(started)).unwrap();
+        }
+        let history = History::read(&path).unwrap();
+        assert_eq!(starts(&history), [1, 2, 3]);
+        assert_eq!(history.jobs[0].number("latency/p50"), Some(2.5));
+        assert!(history.unread.is_empty());
+    }
+
+    #[test]
+    fn a_torn_line_a_newer_schema_and_marks_of_a_merge_lose_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.jsonl");
+        append(&path, &job(1)).unwrap();
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text += "<<<<<<< ours\n{\"kind\":\"job\",\"schema\":9,\"x\":[]}\n=======\n{\"kind\":\"job\",\"sch";
+        std::fs::write(&path, &text).unwrap();
+        append(&path, &job(2)).unwrap();
+        let history = History::read(&path).unwrap();
+        assert_eq!(starts(&history), [1, 2]);
+        assert_eq!(history.unread.len(), 4, "{:?}", history.unread);
+        assert!(
+            history.unread[1].contains("schema 9"),
+            "{:?}",
+            history.unread
+        );
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with(&text));
+    }
+
+    #[test]
+    fn writers_at_once_do_not_mix_their_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.jsonl");
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for number in 0..10 {
+                        append(path, &job(writer * 100 + number)).unwrap();
+                    }
+                });
+            }
+        });
+        let history = History::read(&path).unwrap();
+        assert_eq!((history.jobs.len(), history.unread.len()), (80, 0));
+    }
+}

@@ -1,0 +1,70 @@
+//! What the history of a branch says of a run: one line per metric, the worst first.
+
+use super::{number, table};
+use crate::metrics::catalog::threshold::{Change, Scale};
+use crate::metrics::history::line::Job;
+use crate::metrics::judge::history::{self, Row};
+
+const HEADER: [&str; 7] = [
+    "verdict", "metric", "before", "now", "worse by", "jobs", "p",
+];
+
+/// The table, what it was compared with above it, and the reasons below.
+pub fn table(job: &Job, comparable: usize, others: usize, rows: &[Row]) -> String {
+    let mut table = table::empty(&HEADER);
+    for row in rows {
+        table.add_row(cells(row));
+    }
+    let mut text = format!(
+        "{} against {comparable} comparable jobs of `{}` ({others} of other branches or machines); by \
+         chance alone a metric alerts in {:.1} % of jobs\n\n{}",
+        job.revision
+            .as_deref()
+            .map_or("this run", |revision| revision
+                .get(..12)
+                .unwrap_or(revision)),
+        job.branch,
+        100.0 * history::by_chance(),
+        table::finish(&table)
+    );
+    for row in rows {
+        let moved = (row.moved > 0).then(|| format!("{} far values moved in", row.moved));
+        let reasons: Vec<&str> = row
+            .reason
+            .as_deref()
+            .into_iter()
+            .chain(moved.as_deref())
+            .collect();
+        if !reasons.is_empty() {
+            let (name, reasons) = (row.metric.name, reasons.join("; "));
+            text = format!("{text}\n`{name}`: {reasons}");
+        }
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+fn cells(row: &Row) -> [String; 7] {
+    let scale = number::Scale::of(row.metric.unit, row.value);
+    let points = match row.metric.change() {
+        Change::Tested(thresholds) | Change::Exact(thresholds) => thresholds.scale == Scale::Points,
+        Change::Target => true,
+    };
+    let effect = if points {
+        format!("{:+.2}", row.effect)
+    } else {
+        format!("{:+.1} %", 100.0 * row.effect)
+    };
+    [
+        row.verdict.word().to_owned(),
+        row.metric.name.to_owned(),
+        row.mean
+            .map(|mean| scale.with_unit(mean))
+            .unwrap_or_default(),
+        scale.with_unit(row.value),
+        effect,
+        row.jobs.to_string(),
+        row.p
+            .map(|[_, holm, _]| format!("{holm:.4}"))
+            .unwrap_or_default(),
+    ]
+}

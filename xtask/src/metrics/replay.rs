@@ -1,0 +1,29 @@
+//! `cargo xtask metrics judge`: the verdicts of a comparison, derived again from its samples. No clock
+//! and no machine takes part: the same file gives the same bytes.
+
+use anyhow::{Context as _, ensure};
+
+use super::compare;
+use super::judge::paired;
+use super::model::Run;
+use super::{render, store};
+use crate::exit::{self, Exit};
+use crate::flags;
+
+/// Reads, judges, prints, and returns the exit that follows.
+pub fn run(flags: &flags::Judge) -> anyhow::Result<Exit> {
+    let shown = flags.from.display();
+    let run = Run::parse(&store::read(&flags.from)?)
+        .with_context(|| format!("failed to read `{shown}`"))?;
+    ensure!(
+        run.looks.contains_key(compare::session::SCENARIO),
+        "`{shown}` is no comparison: `cargo xtask metrics compare` writes one"
+    );
+    let judged = paired::judge_all(&run);
+    exit::print(&render::comparison::render(
+        flags.format.into(),
+        &run,
+        &judged,
+    ))?;
+    Ok(compare::ending(&judged, flags.strict))
+}

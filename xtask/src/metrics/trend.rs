@@ -1,0 +1,144 @@
+//! `cargo xtask metrics trend`: which commit moved which metric, and by how much.
+
+use super::catalog::{METRICS, Metric};
+use super::history::file::History;
+use super::history::line::Job;
+use super::stats::changepoint::{self, Change, Least};
+use super::{history, render};
+use crate::exit::{self, Exit};
+use crate::flags;
+
+/// What a change has to be to count: a level that fewer commits have is a bump.
+const LEAST: Least = Least {
+    distance: 2.5,
+    relative: 0.015,
+    segment: 16,
+    newest: 5,
+};
+
+/// A change of level of a metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moved {
+    /// The metric.
+    pub metric: &'static Metric,
+    /// The first job of the new level.
+    pub job: Job,
+    /// How its level changed.
+    pub change: Change,
+    /// Why it was accepted, if it was.
+    pub accepted: Option<String>,
+    /// Whether so few jobs have come since that it may yet turn out to be none.
+    pub provisional: bool,
+}
+
+/// Reads, looks for changes, prints.
+pub fn run(flags: &flags::Trend) -> anyhow::Result<Exit> {
+    let path = history::path(flags.history.as_deref())?;
+    let past = history::read(&path)?;
+    let branch = history::branch(flags.branch.as_deref())?;
+    let moved = moved(&past, &branch);
+    exit::print(&render::history::trend(&moved))?;
+    Ok(Exit::Fine(format!("{} changes of level", moved.len())))
+}
+
+/// The changes of all metrics on a branch, each machine for itself.
+fn moved(past: &History, branch: &str) -> Vec<Moved> {
+    let on_branch = past.jobs.iter().filter(|job| job.branch == branch);
+    let mut keys: Vec<&str> = on_branch.clone().map(|job| job.key.as_str()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let mut all = Vec::new();
+    for key in keys {
+        let jobs: Vec<&Job> = on_branch.clone().filter(|job| job.key == key).collect();
+        for metric in METRICS {
+            let with_value = jobs.iter().filter(|job| job.number(metric.name).is_some());
+            let with_value: Vec<&&Job> = with_value.collect();
+            let values = with_value.iter().filter_map(|job| job.number(metric.name));
+            let values: Vec<f64> = values.collect();
+            for change in changepoint::changes(&values, &LEAST) {
+                let job = (**with_value[change.index]).clone();
+                let accepted = past.accepted.iter().find(|line| {
+                    line.metric == metric.name && Some(&line.revision) == job.revision.as_ref()
+                });
+                all.push(Moved {
+                    metric,
+                    job,
+                    change,
+                    accepted: accepted.map(|line| line.reason.clone()),
+                    provisional: values.len() - change.index < LEAST.segment,
+                });
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::catalog::{LATENCY_P50, Tier};
+    use crate::metrics::history::line::Accept;
+    use crate::metrics::model::Value;
+    use crate::metrics::render::fixture;
+    use crate::metrics::stats::Random;
+
+    fn job(number: usize, value: f64) -> Job {
+        let mut run = fixture::run(&[Tier::One]);
+        run.started = number as u64;
+        run.git.revision = Some(format!("{number:040}"));
+        fixture::set(&mut run, &LATENCY_P50, Value::Float(value), None);
+        Job::of(&run, "main")
+    }
+
+    fn history(levels: &[(usize, f64)]) -> History {
+        let mut random = Random::new(4);
+        let levels = levels
+            .iter()
+            .flat_map(|(count, level)| std::iter::repeat_n(*level, *count));
+        let jobs = levels.enumerate().map(|(number, level)| {
+            job(
+                number,
+                level * (1.0 + 0.01 * (random.below(1000) as f64 / 1000.0 - 0.5)),
+            )
+        });
+        History {
+            jobs: jobs.collect(),
+            ..History::default()
+        }
+    }
+
+    fn indices(moved: &[Moved]) -> Vec<u64> {
+        moved.iter().map(|of| of.job.started).collect()
+    }
+
+    #[test]
+    fn a_step_is_found_at_its_commit_and_a_bump_is_not() {
+        let past = history(&[(40, 2.0), (8, 2.1), (40, 2.0), (60, 2.2), (6, 2.4)]);
+        let found = moved(&past, "main");
+        assert_eq!(indices(&found), [88, 148], "{found:?}");
+        assert!((found[0].change.relative() - 0.1).abs() < 0.01);
+        assert!(!found[0].provisional && found[1].provisional);
+        assert!(moved(&past, "other").is_empty());
+        assert!(moved(&history(&[(200, 2.0)]), "main").is_empty());
+        assert!(moved(&history(&[(2, 2.0)]), "main").is_empty());
+    }
+
+    #[test]
+    fn machines_are_not_mixed_and_what_was_accepted_says_so() {
+        let mut past = history(&[(60, 2.0), (60, 2.2)]);
+        for job in past.jobs.iter_mut().skip(60) {
+            job.key = "another machine".to_owned();
+        }
+        assert!(moved(&past, "main").is_empty());
+        let mut past = history(&[(60, 2.0), (60, 2.2)]);
+        past.accepted.push(Accept {
+            schema: 1,
+            metric: LATENCY_P50.name.to_owned(),
+            revision: format!("{:040}", 60),
+            reason: "a new check".to_owned(),
+            accepted: 0,
+        });
+        let found = moved(&past, "main");
+        assert_eq!(found[0].accepted.as_deref(), Some("a new check"));
+    }
+}
