@@ -130,6 +130,13 @@ mod tests {
         let configured = folder.path().join("target");
         let target = chosen("CARGO_TARGET_DIR").unwrap_or(configured);
         assert_eq!(target_dir(&folder.path().join("two")), real(&target));
-        assert!(fs::read_dir(target.join("xtask")).unwrap().count() >= 2);
+        let own = ["one", "two"].map(|name| {
+            let root = folder.path().join(name).canonicalize().unwrap();
+            own_part(&real(&target), &root)
+        });
+        assert!(own[0] != own[1] && own.iter().all(|part| part.is_dir()));
+        if target.starts_with(folder.path()) {
+            assert!(fs::read_dir(target.join("xtask")).unwrap().count() == 2);
+        }
     }
 }
