@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::say::say;
 use anyhow::Context as _;
@@ -67,6 +68,18 @@ fn read(received: &AtomicI32) -> Result<(), Interrupted> {
         0 => Ok(()),
         signal => Err(Interrupted { signal }),
     }
+}
+
+/// Sleeps, and wakes for an interruption.
+pub fn rest(time: Duration) -> anyhow::Result<()> {
+    let until = Instant::now() + time;
+    while let left = until.saturating_duration_since(Instant::now())
+        && !left.is_zero()
+    {
+        check()?;
+        std::thread::sleep(left.min(Duration::from_millis(100)));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

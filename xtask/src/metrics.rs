@@ -7,6 +7,7 @@ pub mod check;
 pub mod compare;
 pub mod context;
 pub mod digest;
+pub mod ending;
 pub mod estimate;
 pub mod history;
 pub mod host;

@@ -5,9 +5,9 @@ use anyhow::ensure;
 use super::catalog::{self, Metric};
 use super::history::file::History;
 use super::history::line::Job;
-use super::judge::history::{self as rules, JOBS_MAX, LATEST, Row, Series, Test};
+use super::judge::history::{self as rules, JOBS_MAX, LATEST, Series, Test};
 use super::judge::verdict::Verdict;
-use super::{history, render};
+use super::{ending, history, render};
 use crate::exit::{self, Exit};
 use crate::flags;
 
@@ -28,7 +28,9 @@ pub fn run(flags: &flags::Check) -> anyhow::Result<Exit> {
     let rows = rules::judge(&series(&past, &comparable, &job), test);
     let others = past.jobs.len() - comparable.len();
     exit::print(&render::check::table(&job, comparable.len(), others, &rows))?;
-    Ok(ending(&rows, flags.strict))
+    let overall = rows.iter().map(|row| row.verdict).max();
+    let overall = overall.unwrap_or(Verdict::Inconclusive);
+    Ok(ending::of(overall, flags.strict))
 }
 
 /// The jobs that `job` can be compared with, the oldest first; itself left out, if it was added.
@@ -76,32 +78,12 @@ fn accepted_from(past: &History, jobs: &[&Job], metric: &Metric) -> usize {
     starts.max().unwrap_or(0)
 }
 
-fn ending(rows: &[Row], strict: bool) -> Exit {
-    let overall = rows.iter().map(|row| row.verdict).max();
-    let overall = overall.unwrap_or(Verdict::Inconclusive);
-    let word = overall.word().to_owned();
-    match overall {
-        Verdict::Block => Exit::Blocked(word),
-        Verdict::Inconclusive if strict => Exit::Unusable(word),
-        _ => Exit::Fine(word),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::catalog::{LATENCY_P50, Tier};
+    use crate::metrics::catalog::LATENCY_P50;
     use crate::metrics::history::line::Accept;
-    use crate::metrics::model::Value;
-    use crate::metrics::render::fixture;
-
-    fn job(number: usize, value: f64) -> Job {
-        let mut run = fixture::run(&[Tier::One]);
-        run.started = number as u64;
-        run.git.revision = Some(format!("{number:040}"));
-        fixture::set(&mut run, &LATENCY_P50, Value::Float(value), None);
-        Job::of(&run, "main")
-    }
+    use crate::metrics::render::fixture::job;
 
     fn past(values: impl IntoIterator<Item = f64>) -> History {
         let values = values.into_iter().enumerate();

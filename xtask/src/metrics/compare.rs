@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use super::catalog::BINARY_SIZE;
 use super::judge::paired::{self, BASE, CONTROL, HEAD, Judged};
-use super::judge::verdict::Verdict;
 use super::model::{Run, SCHEMA, Sample, State, Value};
 use super::render::comparison::Form;
-use super::{estimate, host, measure, recorder, render, store, subject};
+use super::{ending, estimate, host, measure, recorder, render, store, subject};
 use crate::exit::{self, Exit};
 use crate::flags;
 use crate::interrupt;
@@ -175,7 +174,7 @@ fn report(flags: &flags::Compare, run: &Run, judged: &Judged, path: &Path) -> an
         judged,
     ))?;
     say!("samples in `{}`", workspace::shown(path));
-    Ok(ending(judged, flags.strict))
+    Ok(ending::of(judged.overall, flags.strict))
 }
 
 impl From<flags::Format> for Form {
@@ -185,15 +184,5 @@ impl From<flags::Format> for Form {
             flags::Format::Markdown => Form::Markdown,
             flags::Format::Json => Form::Json,
         }
-    }
-}
-
-/// The exit that follows from a verdict.
-pub fn ending(judged: &Judged, strict: bool) -> Exit {
-    let word = judged.overall.word();
-    match judged.overall {
-        Verdict::Block => Exit::Blocked(word.to_owned()),
-        Verdict::Inconclusive if strict => Exit::Unusable(word.to_owned()),
-        _ => Exit::Fine(word.to_owned()),
     }
 }

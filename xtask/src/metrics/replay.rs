@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use super::compare;
 use super::judge::paired;
 use super::model::Run;
-use super::{render, store};
+use super::{ending, render, store};
 use crate::exit::{self, Exit};
 use crate::flags;
 
@@ -25,5 +25,5 @@ pub fn run(flags: &flags::Judge) -> anyhow::Result<Exit> {
         &run,
         &judged,
     ))?;
-    Ok(compare::ending(&judged, flags.strict))
+    Ok(ending::of(judged.overall, flags.strict))
 }

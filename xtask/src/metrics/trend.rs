@@ -76,19 +76,10 @@ fn moved(past: &History, branch: &str) -> Vec<Moved> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::catalog::{LATENCY_P50, Tier};
+    use crate::metrics::catalog::LATENCY_P50;
     use crate::metrics::history::line::Accept;
-    use crate::metrics::model::Value;
-    use crate::metrics::render::fixture;
+    use crate::metrics::render::fixture::job;
     use crate::metrics::stats::Random;
-
-    fn job(number: usize, value: f64) -> Job {
-        let mut run = fixture::run(&[Tier::One]);
-        run.started = number as u64;
-        run.git.revision = Some(format!("{number:040}"));
-        fixture::set(&mut run, &LATENCY_P50, Value::Float(value), None);
-        Job::of(&run, "main")
-    }
 
     fn history(levels: &[(usize, f64)]) -> History {
         let mut random = Random::new(4);

@@ -1,7 +1,7 @@
 //! One block of a comparison: fresh processes of all programs behind one load driver and before one
 //! upstream, and the same slices of load for each.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -93,7 +93,7 @@ pub fn measure(
         figures[arm].ready_ms = startup(&setups[arm])?.ready.as_secs_f64() * 1000.0;
     }
     let mut proxies = start(&setups, order)?;
-    rest(SETTLE)?;
+    interrupt::rest(SETTLE)?;
     for (figures, proxy) in figures.iter_mut().zip(&proxies) {
         let bytes = procfs::rss_bytes(proxy.pid());
         figures.rss_bytes = bytes.ok().map(|bytes| bytes as f64);
@@ -221,18 +221,6 @@ impl Figures {
         self.sent += outcome.requests;
         self.fault = self.fault.take().or_else(|| outcome.fault());
     }
-}
-
-/// Sleeps, and wakes for an interruption.
-fn rest(time: Duration) -> anyhow::Result<()> {
-    let until = Instant::now() + time;
-    while let left = until.saturating_duration_since(Instant::now())
-        && !left.is_zero()
-    {
-        interrupt::check()?;
-        std::thread::sleep(left.min(Duration::from_millis(100)));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -305,15 +305,7 @@ fn exact(series: &Series) -> Option<Row> {
         Scale::Share if before == 0.0 => 0.0,
         Scale::Share => worse(series.metric, before, value) / before,
     };
-    row.verdict = if row.effect >= thresholds.block {
-        Verdict::Block
-    } else if row.effect >= thresholds.alert {
-        Verdict::Alert
-    } else if thresholds.notice.is_some_and(|notice| row.effect >= notice) {
-        Verdict::Notice
-    } else {
-        Verdict::Pass
-    };
+    row.verdict = Verdict::of_exact(row.effect, &thresholds);
     Some(row)
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::catalog::threshold::Thresholds;
+
 /// What is said of one metric; of a whole comparison the greatest of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -30,6 +32,19 @@ impl Verdict {
             Verdict::Notice => "NOTICE",
             Verdict::Alert => "ALERT",
             Verdict::Block => "BLOCK",
+        }
+    }
+
+    /// What a change comes to that needs no test.
+    pub fn of_exact(effect: f64, thresholds: &Thresholds) -> Verdict {
+        if effect >= thresholds.block {
+            Verdict::Block
+        } else if effect >= thresholds.alert {
+            Verdict::Alert
+        } else if thresholds.notice.is_some_and(|notice| effect >= notice) {
+            Verdict::Notice
+        } else {
+            Verdict::Pass
         }
     }
 

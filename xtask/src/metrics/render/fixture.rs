@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::metrics::catalog::*;
+use crate::metrics::history::line::Job;
 use crate::metrics::model::{
     Arm, Binary, Git, Host, Note, Outcome, Record, Run, SCHEMA, Sample, State, Value,
 };
@@ -133,6 +134,15 @@ pub(crate) fn record<'a>(run: &'a mut Run, metric: &Metric) -> &'a mut Record {
         .iter_mut()
         .find(|record| record.name == metric.name)
         .unwrap()
+}
+
+/// A job of `main` with one metric, at its place in a history.
+pub(crate) fn job(number: usize, p50_ms: f64) -> Job {
+    let mut run = run(&[Tier::One]);
+    run.started = number as u64;
+    run.git.revision = Some(format!("{number:040}"));
+    set(&mut run, &LATENCY_P50, Value::Float(p50_ms), None);
+    Job::of(&run, "main")
 }
 
 /// A row of a metric.

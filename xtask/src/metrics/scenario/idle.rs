@@ -74,13 +74,13 @@ struct Idle {
 }
 
 fn measure(mut bench: Bench, watches_cpu: bool) -> anyhow::Result<Block<Idle>> {
-    rest(SETTLE)?;
+    interrupt::rest(SETTLE)?;
     bench.check_running()?;
     let pid = bench.proxy.pid();
     let rss_bytes = procfs::rss_bytes(pid).map_err(Missing::from);
     let cpu_percent = if watches_cpu {
         let (before, started) = (CpuReading::of(pid), Instant::now());
-        rest(WATCH)?;
+        interrupt::rest(WATCH)?;
         let elapsed_us = started.elapsed().as_secs_f64() * 1e6;
         let spent_us = spent_us(&before, &CpuReading::of(pid));
         let percent = spent_us.map(|spent_us| 100.0 * spent_us / elapsed_us);
@@ -101,16 +101,4 @@ fn measure(mut bench: Bench, watches_cpu: bool) -> anyhow::Result<Block<Idle>> {
         },
         raw,
     )))
-}
-
-/// Sleeps, and wakes for an interruption.
-fn rest(time: Duration) -> anyhow::Result<()> {
-    let until = Instant::now() + time;
-    while let left = until.saturating_duration_since(Instant::now())
-        && !left.is_zero()
-    {
-        interrupt::check()?;
-        std::thread::sleep(left.min(Duration::from_millis(100)));
-    }
-    Ok(())
 }

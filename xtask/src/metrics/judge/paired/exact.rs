@@ -29,15 +29,7 @@ pub(super) fn exact(
     } else {
         change
     };
-    let verdict = if effect >= thresholds.block {
-        Verdict::Block
-    } else if effect >= thresholds.alert {
-        Verdict::Alert
-    } else if thresholds.notice.is_some_and(|notice| effect >= notice) {
-        Verdict::Notice
-    } else {
-        Verdict::Pass
-    };
+    let verdict = Verdict::of_exact(effect, &thresholds);
     Some(Row {
         metric,
         verdict,
