@@ -42,7 +42,7 @@ const STATE: [&str; 2] = ["params", "requestState"];
 /// A decided message, as it came.
 pub struct Request {
     /// Its head, whose URI is already the upstream's.
-    pub parts: Parts,
+    pub parts: Box<Parts>,
     /// Its body.
     pub bytes: Bytes,
     /// What is known of it.

@@ -31,8 +31,10 @@ const FINISH_MAX: Duration = Duration::from_secs(300);
 /// Of a text, handed to hyper at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// A response body.
-pub struct Body {
+/// A response body. Boxed, since each request moves its response a dozen times.
+pub struct Body(Box<Inner>);
+
+struct Inner {
     content: Content,
     /// Held until the body is gone: drain waits for it.
     in_flight: Option<InFlight>,
@@ -80,17 +82,17 @@ impl Body {
     /// Gives `reserved` back as the body is sent.
     #[must_use]
     pub fn holding(mut self, reserved: Reserved) -> Body {
-        self.reserved = Some(reserved);
+        self.0.reserved = Some(reserved);
         self
     }
 
     fn of(content: Content) -> Body {
-        Body {
+        Body(Box::new(Inner {
             content,
             in_flight: None,
             reserved: None,
             busy: None,
-        }
+        }))
     }
 
     /// A panic breaks the body off, and ends nothing else.
@@ -98,8 +100,9 @@ impl Body {
         &mut self,
         poll: impl FnOnce(&mut Content, &mut Option<Reserved>) -> Polled,
     ) -> Polled {
-        contain(|| poll(&mut self.content, &mut self.reserved)).unwrap_or_else(|Panicked| {
-            self.content = Content::Own(None);
+        let inner = &mut *self.0;
+        contain(|| poll(&mut inner.content, &mut inner.reserved)).unwrap_or_else(|Panicked| {
+            inner.content = Content::Own(None);
             Poll::Ready(Some(Err("a bug broke the answer off".into())))
         })
     }
@@ -107,14 +110,14 @@ impl Body {
     /// Keeps the request counted as in flight until the body has been sent.
     #[must_use]
     pub fn counted(mut self, in_flight: InFlight) -> Body {
-        self.in_flight = Some(in_flight);
+        self.0.in_flight = Some(in_flight);
         self
     }
 
     /// Keeps the connection's place until the body has been sent.
     #[must_use]
     pub fn occupying(mut self, busy: Busy) -> Body {
-        self.busy = Some(busy);
+        self.0.busy = Some(busy);
         self
     }
 }
@@ -142,7 +145,7 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
+        match &self.0.content {
             Content::Own(bytes) => bytes.is_none(),
             Content::Relay(relay) => relay.is_end(),
             Content::Events(_) | Content::Fed(_) => false,
@@ -150,7 +153,7 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
+        match &self.0.content {
             Content::Own(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }

@@ -41,7 +41,9 @@ pub async fn serve(
     busy: &Busy,
     message: &mut Bytes,
 ) -> Response<Body> {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
+    // Boxed, since it is moved half a dozen times on its way.
+    let mut parts = Box::new(parts);
     let snapshot = worker.shared.snapshot();
     if let Err(rejected) = snapshot.rules.guard.check(&parts.headers) {
         return turn_away(&worker.shared, rejected);
@@ -78,7 +80,7 @@ pub async fn serve(
 async fn post(
     worker: &Arc<Worker>,
     mut snapshot: Arc<Snapshot>,
-    parts: Parts,
+    parts: Box<Parts>,
     (body, busy): (Incoming, &Busy),
     message: &mut Bytes,
 ) -> Response<Body> {
@@ -230,7 +232,7 @@ fn understand(
 async fn bodiless(
     worker: &Arc<Worker>,
     mut snapshot: Arc<Snapshot>,
-    parts: Parts,
+    parts: Box<Parts>,
     body: &Incoming,
     asks: Plain,
 ) -> Response<Body> {

@@ -5,7 +5,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -13,6 +12,7 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use thoughtgate_mcp::{Era, codes};
+use tokio::time::Instant;
 
 use crate::abandoned::Abandoned;
 use crate::answer;
@@ -24,7 +24,7 @@ use crate::identity::Identity;
 use crate::listing::{self, Filter, Unfiltered};
 use crate::metrics::Failure;
 use crate::settings::Rules;
-use crate::upstream::{Lease, UpstreamError};
+use crate::upstream::{Lease, Pool, UpstreamError};
 
 /// What forwarding must know of a decided request.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ pub type Head = (Response<Incoming>, Lease);
 pub async fn send(
     worker: &Arc<Worker>,
     rules: &Rules,
-    parts: Parts,
+    parts: Box<Parts>,
     bytes: Bytes,
     call: &Call,
 ) -> Response<Body> {
@@ -81,28 +81,32 @@ pub async fn send(
 pub async fn exchange(
     worker: &Arc<Worker>,
     rules: &Rules,
-    parts: Parts,
+    parts: Box<Parts>,
     bytes: Bytes,
     call: &Call,
 ) -> Result<Head, Failed> {
     let request = outgoing(worker, rules, parts, bytes, call.lists);
-    let pool = Arc::clone(&worker.pool);
-    let deadline = rules.response_timeout;
     let started = Instant::now();
-    let sending = async move {
-        match tokio::time::timeout(deadline, pool.send(request)).await {
-            Ok(sent) => sent.map_err(Failed::from),
-            Err(_) => Err(Failed::Timeout),
-        }
-    };
+    let deadline = started + rules.response_timeout;
     let head = if goes_on(call) {
-        let abandoned = &worker.shared.abandoned;
-        Finishing::new(sending, abandoned, &call.principal).await?
+        let sending = send_by(deadline, Arc::clone(&worker.pool), request);
+        Finishing::new(sending, &worker.shared.abandoned, &call.principal).await?
     } else {
-        sending.await?
+        send_by(deadline, Arc::clone(&worker.pool), request).await?
     };
     worker.shared.metrics.upstream_latency(started.elapsed());
     Ok(head)
+}
+
+async fn send_by(
+    deadline: Instant,
+    pool: Arc<Pool>,
+    request: Box<Request<Full<Bytes>>>,
+) -> Result<Head, Failed> {
+    match tokio::time::timeout_at(deadline, pool.send(request)).await {
+        Ok(sent) => sent.map_err(Failed::from),
+        Err(_) => Err(Failed::Timeout),
+    }
 }
 
 /// Whether a client that goes away leaves the call to itself.
@@ -113,10 +117,10 @@ fn goes_on(call: &Call) -> bool {
 fn outgoing(
     worker: &Worker,
     rules: &Rules,
-    parts: Parts,
+    parts: Box<Parts>,
     bytes: Bytes,
     lists: bool,
-) -> Request<Full<Bytes>> {
+) -> Box<Request<Full<Bytes>>> {
     let target = &worker.shared.settings.upstream;
     let mut headers = parts.headers;
     let identity = match &rules.identity {
@@ -129,7 +133,7 @@ fn outgoing(
     if lists {
         ask_for_identity(&mut headers);
     }
-    let mut request = Request::new(Full::new(bytes));
+    let mut request = Box::new(Request::new(Full::new(bytes)));
     *request.method_mut() = parts.method;
     *request.uri_mut() = parts.uri;
     *request.headers_mut() = headers;

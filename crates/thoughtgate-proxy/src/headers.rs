@@ -58,13 +58,10 @@ const GOVERNED_PREFIXES: [&str; 6] = [
 /// field. `identity` is the field that names the agent, if one does.
 pub fn strip_request(headers: &mut HeaderMap, identity: Option<&HeaderName>) {
     strip_hop_by_hop(headers, identity);
-    let twins: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_twin(name.as_str(), identity))
-        .cloned()
-        .collect();
-    for name in twins {
-        headers.remove(name);
+    let is_twin = |name: &&HeaderName| is_twin(name.as_str(), identity);
+    if headers.keys().any(|name| is_twin(&name)) {
+        let twins = headers.keys().filter(is_twin).cloned().collect();
+        remove(headers, twins);
     }
 }
 
@@ -75,19 +72,30 @@ pub fn strip_response(headers: &mut HeaderMap) {
 
 /// The fields that `Connection` names go too, unless they are governed.
 fn strip_hop_by_hop(headers: &mut HeaderMap, identity: Option<&HeaderName>) {
+    // Going through the few fields that are there costs less than looking for each that might be.
+    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        remove(headers, hop_by_hop(headers, identity));
+    }
+}
+
+#[cold]
+fn hop_by_hop(headers: &HeaderMap, identity: Option<&HeaderName>) -> Vec<HeaderName> {
     let named = headers
         .get_all(header::CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .filter(|name| !is_governed(name.as_str(), identity));
-    // Going through the few fields that are there costs less than looking for each that might be.
     let present = headers
         .keys()
         .filter(|name| HOP_BY_HOP.contains(name))
         .cloned();
-    let stopped: Vec<HeaderName> = named.chain(present).collect();
-    for name in stopped {
+    named.chain(present).collect()
+}
+
+#[cold]
+fn remove(headers: &mut HeaderMap, names: Vec<HeaderName>) {
+    for name in names {
         headers.remove(name);
     }
 }

@@ -5,6 +5,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -73,6 +74,12 @@ pub async fn read<'a>(
         return Err(Unread::TooLarge);
     }
     let mut gathering = pin!(gather(budget, bytes_max, body));
+    // Usually the body has come with the head, and needs no deadline.
+    let polled =
+        std::future::poll_fn(|context| Poll::Ready(gathering.as_mut().poll(context))).await;
+    if let Poll::Ready(read) = polled {
+        return read;
+    }
     let at_once = deadline.min(PATIENCE);
     if let Ok(read) = tokio::time::timeout(at_once, gathering.as_mut()).await {
         return read;

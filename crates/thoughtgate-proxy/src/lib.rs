@@ -25,6 +25,7 @@ mod drain;
 mod endpoint;
 mod forward;
 mod guard;
+mod head_timer;
 mod headers;
 mod identity;
 mod inbound;

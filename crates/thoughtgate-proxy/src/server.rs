@@ -14,7 +14,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use serde_json::json;
 use thoughtgate_panic::{Panicked, contained};
 use tokio::net::TcpStream;
@@ -23,6 +23,7 @@ use crate::accept::{self, Handoff, Open};
 use crate::body::Body;
 use crate::drain::drain;
 use crate::endpoint::{self, Worker};
+use crate::head_timer::HeadTimer;
 use crate::slots::{Busy, Slot};
 use crate::state::{Bringing, Shared};
 use crate::upstream::Pool;
@@ -194,9 +195,17 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
             Some(busy) if is_spare => {
                 full(shared, routes, &request).map(|body| body.occupying(busy))
             }
-            Some(busy) => answered(worker, routes, request, &busy)
-                .await
-                .map(|body| body.occupying(busy)),
+            Some(busy) => {
+                let mut message = Bytes::new();
+                // A panic ends its own request, which is refused; the process goes on.
+                let answer = {
+                    let answering = pin!(route(worker, routes, request, &busy, &mut message));
+                    contained(answering).await
+                };
+                answer
+                    .unwrap_or_else(|Panicked| answer::broken(&message))
+                    .map(|body| body.occupying(busy))
+            }
             None => no_place(shared),
         };
         Ok::<_, Infallible>(response)
@@ -207,7 +216,7 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
         shared.settings.head_timeout
     };
     let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::new())
         .header_read_timeout(head_timeout)
         .keep_alive(!is_spare)
         .max_buf_size(BUFFER_BYTES_MAX)
@@ -218,6 +227,7 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
     };
     // An error here is the client's: it went away or spoke no HTTP, and hyper has answered that.
     let ended = tokio::select! {
+        biased;
         ended = &mut connection => ended,
         () = asked_to_stop => {
             if routes != Routes::Admin {
@@ -246,18 +256,6 @@ fn no_place(shared: &Shared) -> Response<Body> {
         .refused(StatusCode::SERVICE_UNAVAILABLE.as_u16());
     let text = "all connections (`limits.connections`) are in use; retry later";
     answer::closing(answer::busy(&[], false, text))
-}
-
-/// A panic ends its own request, which is refused; the process goes on.
-async fn answered(
-    worker: &Arc<Worker>,
-    routes: Routes,
-    request: Request<Incoming>,
-    busy: &Busy,
-) -> Response<Body> {
-    let mut message = Bytes::new();
-    let answer = contained(pin!(route(worker, routes, request, busy, &mut message))).await;
-    answer.unwrap_or_else(|Panicked| answer::broken(&message))
 }
 
 /// `message` becomes the request's body once that has been read.

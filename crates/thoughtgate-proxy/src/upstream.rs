@@ -224,7 +224,7 @@ impl Pool {
     /// which is how a cancellation reaches the upstream.
     pub async fn send(
         self: &Arc<Self>,
-        mut request: Request<Full<Bytes>>,
+        mut request: Box<Request<Full<Bytes>>>,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         loop {
             let (mut sender, fresh) = if let Some(sender) = self.take_idle() {
@@ -240,7 +240,7 @@ impl Pool {
                 }
                 continue;
             }
-            match sender.try_send_request(request).await {
+            match sender.try_send_request(*request).await {
                 Ok(mut response) => {
                     let is_clean = framing(&mut response).map_err(UpstreamError::Framing)?;
                     let lease = Lease {
@@ -251,7 +251,7 @@ impl Pool {
                     return Ok((response, lease));
                 }
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) if !fresh => request = unsent,
+                    Some(unsent) if !fresh => *request = unsent,
                     _ => return Err(UpstreamError::Exchange(error.into_error())),
                 },
             }

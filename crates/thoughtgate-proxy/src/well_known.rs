@@ -54,7 +54,14 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
         expects_answer: false,
         principal: String::new(),
     };
-    forward::send(worker, &snapshot.rules, parts, Bytes::new(), &call).await
+    forward::send(
+        worker,
+        &snapshot.rules,
+        Box::new(parts),
+        Bytes::new(),
+        &call,
+    )
+    .await
 }
 
 /// Metadata of our `/mcp` is that of the upstream's endpoint, whose path may be another

@@ -165,7 +165,7 @@ fn too_slow(deadline: Duration) -> String {
     format!("the upstream's answer took longer than `timeouts.response` ({deadline:?})")
 }
 
-fn restore(kept: &[u8]) -> Option<(Parts, Bytes, Era)> {
+fn restore(kept: &[u8]) -> Option<(Box<Parts>, Bytes, Era)> {
     let kept: Kept = serde_json::from_slice(kept).ok()?;
     let mut request = http::Request::new(());
     *request.method_mut() = Method::POST;
@@ -183,7 +183,11 @@ fn restore(kept: &[u8]) -> Option<(Parts, Bytes, Era)> {
     } else {
         Era::Legacy
     };
-    Some((request.into_parts().0, Bytes::from(kept.message), era))
+    Some((
+        Box::new(request.into_parts().0),
+        Bytes::from(kept.message),
+        era,
+    ))
 }
 
 /// The end of a call in an upstream's answer, JSON or a stream; `Err` says why there is none. What it

@@ -27,7 +27,7 @@ pub struct Waiting {
     pub worker: Arc<Worker>,
     pub approvals: Approvals,
     /// The request's head.
-    pub parts: Parts,
+    pub parts: Box<Parts>,
     /// What goes to the upstream: without a request state of ours.
     pub bytes: Bytes,
     pub call: Call,
