@@ -102,6 +102,9 @@ pub struct Calibrate {
     /// Print the scorecard of the sessions there are, and make none
     #[arg(long)]
     pub score: bool,
+    /// Judge so many sessions besides that are drawn from the blocks of those without a slowdown
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub replays: usize,
 }
 
 /// What to judge, and by what.

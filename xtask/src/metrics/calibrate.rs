@@ -4,12 +4,13 @@
 //! Each session is a line of a file that only grows: a later call goes on where an earlier one ended.
 
 mod effect;
+mod resample;
 mod score;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use super::compare::session::Session;
 use super::compare::sides::{Build, Side, Sides};
@@ -30,6 +31,8 @@ use score::Scored;
 /// The lines, and the samples of each session, below the results.
 const FILE: &str = "calibration.jsonl";
 const SAMPLES: &str = "calibration";
+/// The same sessions are drawn each time.
+const REPLAY_SEED: u64 = 1;
 
 /// Makes the sessions that are still missing, and prints the scorecard.
 pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
@@ -37,8 +40,9 @@ pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
     let target = cargo::target_dir(&workspace);
     let results = target.join(measure::RESULTS);
     let file = flags.file.clone().unwrap_or_else(|| results.join(FILE));
+    let folder = results.join(SAMPLES);
     if flags.score {
-        return print(&score::read(&file)?);
+        return print(&score::read(&file)?, flags.replays, &folder);
     }
     interrupt::install()?;
     let _lock = store::lock(&results)?;
@@ -70,7 +74,7 @@ pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
     let mut bench = Calibration {
         workspace: &workspace,
         release_dir: &release_dir,
-        folder: results.join(SAMPLES),
+        folder: folder.clone(),
         file,
         progress: &progress,
         sides: [alike, slowed],
@@ -79,12 +83,39 @@ pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
     bench.run(flags)?;
     let all = score::read(&bench.file)?;
     drop(progress);
-    print(&all)
+    print(&all, flags.replays, &folder)
 }
 
-fn print(all: &[Scored]) -> anyhow::Result<Exit> {
+/// Prints the scorecard, and what `replays` sessions come to that are drawn from the samples in `folder`.
+fn print(all: &[Scored], replays: usize, folder: &Path) -> anyhow::Result<Exit> {
     exit::print(&score::card(all))?;
+    if replays > 0 {
+        let sessions = undisturbed(folder)?;
+        let found = resample::regressions(&sessions, replays, REPLAY_SEED);
+        exit::print(&score::replayed(found, replays, sessions.len()))?;
+    }
     Ok(Exit::Fine(format!("{} sessions", all.len())))
+}
+
+/// The sessions in `folder` in which nothing was slowed down.
+fn undisturbed(folder: &Path) -> anyhow::Result<Vec<Run>> {
+    let ending = format!("-{}.json", Effect::NONE.name);
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let mut paths: Vec<PathBuf> = paths
+        .filter(|path| path.to_string_lossy().ends_with(&ending))
+        .collect();
+    paths.sort();
+    ensure!(
+        !paths.is_empty(),
+        "there are no samples in `{}`: only the machine that made the sessions has them",
+        folder.display()
+    );
+    let read = |path: &PathBuf| {
+        Run::parse(&store::read(path)?)
+            .with_context(|| format!("failed to read `{}`", path.display()))
+    };
+    paths.iter().map(read).collect()
 }
 
 /// What sessions are made with.

@@ -2,12 +2,13 @@
 
 use anyhow::ensure;
 
+use super::catalog::threshold::Change;
 use super::catalog::{self, Metric};
 use super::history::file::History;
 use super::history::line::Job;
 use super::judge::history::{self as rules, JOBS_MAX, LATEST, Series, Test};
 use super::judge::verdict::Verdict;
-use super::{ending, history, render};
+use super::{ending, history, judge, render};
 use crate::exit::{self, Exit};
 use crate::flags;
 
@@ -49,10 +50,10 @@ fn comparable<'h>(past: &'h History, job: &Job) -> Vec<&'h Job> {
 fn series(past: &History, comparable: &[&Job], job: &Job) -> Vec<Series> {
     let metrics = catalog::METRICS.iter();
     let of = |metric: &'static Metric| {
-        let value = job.number(metric.name)?;
+        let value = judged(job, metric)?;
         let from = accepted_from(past, comparable, metric);
         let values = comparable[from..].iter();
-        let mut values: Vec<f64> = values.filter_map(|job| job.number(metric.name)).collect();
+        let mut values: Vec<f64> = values.filter_map(|job| judged(job, metric)).collect();
         let mut latest = values.split_off(values.len().saturating_sub(LATEST as usize - 1));
         latest.push(value);
         let baseline = values.split_off(values.len().saturating_sub(JOBS_MAX));
@@ -63,6 +64,15 @@ fn series(past: &History, comparable: &[&Job], job: &Job) -> Vec<Series> {
         })
     };
     metrics.filter_map(of).collect()
+}
+
+/// What of a metric is judged.
+fn judged(job: &Job, metric: &Metric) -> Option<f64> {
+    let value = &job.metrics.get(metric.name)?.value;
+    if metric.change() == Change::Target {
+        return Some(f64::from(u8::from(!judge::meets(metric, value)?)));
+    }
+    value.number()
 }
 
 /// The first job after the last accepted change of a metric.
@@ -81,8 +91,9 @@ fn accepted_from(past: &History, jobs: &[&Job], metric: &Metric) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::catalog::LATENCY_P50;
-    use crate::metrics::history::line::Accept;
+    use crate::metrics::catalog::{BINARY_DOCKER_BASE, LATENCY_P50};
+    use crate::metrics::history::line::{Accept, Figure};
+    use crate::metrics::model::Value;
     use crate::metrics::render::fixture::job;
 
     fn past(values: impl IntoIterator<Item = f64>) -> History {
@@ -121,6 +132,33 @@ mod tests {
             }
         }
         assert_eq!(comparable(&past, &job(40, 1.0)).len(), 10);
+    }
+
+    #[test]
+    fn to_leave_a_target_blocks_and_to_miss_it_still_does_not() {
+        let value = |base: &str| Value::Text(base.to_owned());
+        let mut past = past([1.0]);
+        let mut now = job(1, 1.0);
+        let name = BINARY_DOCKER_BASE.name;
+        let figure = |base| Figure {
+            unit: "string".to_owned(),
+            value: value(base),
+            samples: Vec::new(),
+        };
+        for (before, after, expected) in [
+            ("scratch", "scratch", Verdict::Pass),
+            ("scratch", "debian", Verdict::Block),
+            ("debian", "debian", Verdict::Pass),
+            ("debian", "scratch", Verdict::Pass),
+        ] {
+            past.jobs[0].metrics.insert(name.to_owned(), figure(before));
+            now.metrics.insert(name.to_owned(), figure(after));
+            let comparable = comparable(&past, &now);
+            let rows = rules::judge(&series(&past, &comparable, &now), Test::Student);
+            let mut rows = rows.iter();
+            let row = rows.find(|row| row.metric.name == name).unwrap();
+            assert_eq!(row.verdict, expected, "{before} to {after}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! verdict on the second.
 
 mod block;
+mod counted;
 mod order;
 pub mod session;
 pub mod sides;
@@ -10,9 +11,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::catalog::BINARY_SIZE;
-use super::judge::paired::{self, BASE, CONTROL, HEAD, Judged};
-use super::model::{Run, SCHEMA, Sample, State, Value};
+use super::judge::paired::{self, Judged};
+use super::model::{Run, SCHEMA};
 use super::render::comparison::Form;
 use super::{ending, estimate, host, measure, recorder, render, store, subject};
 use crate::exit::{self, Exit};
@@ -23,6 +23,8 @@ use crate::say::say;
 use crate::tools::subject::Upstream;
 use crate::tools::{cargo, process};
 use crate::workspace;
+use counted::Benchmarks;
+use order::ARMS;
 use session::{LOOKS, QUICK_LOOKS, SCENARIO, Session};
 use sides::{Build, Side, Sides};
 
@@ -72,11 +74,16 @@ pub fn run(flags: &flags::Compare) -> anyhow::Result<Exit> {
         quick: flags.quick,
         seed: flags.seed.unwrap_or_else(measure::seed_from_clock),
     };
-    let run = begin(plan, &workspace, &sides, marks);
+    let benchmarks = Benchmarks::build([&base, &head], (&workspace, &place), &progress);
+    let mut run = begin(plan, &workspace, &sides, marks);
     progress.line(&format!(
         "comparing {base} (base) with {head} (head), seed {}",
         run.seed
     ));
+    if let Err(error) = benchmarks.and_then(|of| of.count(&mut run, &progress)) {
+        interrupt::check()?;
+        progress.line(&format!("warning: instructions are not counted: {error:#}"));
+    }
     let path = results.join(FILE);
     let mut session = Session {
         run,
@@ -147,23 +154,7 @@ pub fn begin(plan: Plan, workspace: &Path, sides: &Sides, marks: Vec<String>) ->
         raw: Vec::new(),
         parts: Vec::new(),
     };
-    for (label, length) in [BASE, CONTROL, HEAD].into_iter().zip(sides.lengths()) {
-        run.samples.push(Sample {
-            session: 0,
-            block: 0,
-            arm: label.to_owned(),
-            order: 0,
-            metric: BINARY_SIZE.name.to_owned(),
-            value: Some(Value::Integer(length)),
-            n: Some(1),
-            started: None,
-            steal: None,
-            others: None,
-            psi: None,
-            state: State::Counted,
-            reason: None,
-        });
-    }
+    counted::lengths(&mut run, sides);
     run
 }
 

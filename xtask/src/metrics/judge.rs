@@ -33,11 +33,16 @@ pub fn target(metric: &Metric, record: &Record) -> TargetVerdict {
     if metric.may_be_negative() && record.notes.contains(&Note::Noisy) {
         return TargetVerdict::Unmeasured;
     }
-    match holds(metric.target, value) {
+    match meets(metric, value) {
         None => TargetVerdict::NoTarget,
         Some(true) => TargetVerdict::Met,
         Some(false) => TargetVerdict::Missed,
     }
+}
+
+/// Whether a value of `metric` meets its target; none where nothing is asked.
+pub fn meets(metric: &Metric, value: &Value) -> Option<bool> {
+    holds(metric.target, value)
 }
 
 fn holds(target: Target, value: &Value) -> Option<bool> {

@@ -59,15 +59,33 @@ pub fn build_comparable(
     target: &Path,
     features: &[&str],
 ) -> anyhow::Result<PathBuf> {
-    let remap = format!("--remap-path-prefix={}=/thoughtgate", checkout.display());
     let command = builder(checkout)
         .args(["build", "--release", "--locked", "--bins"])
         .args(["--package", "thoughtgate"])
-        .args(features.iter().flat_map(|feature| ["--features", feature]))
+        .args(features.iter().flat_map(|feature| ["--features", feature]));
+    build(apart(command, checkout, target), "thoughtgate")
+}
+
+/// The same for a benchmark.
+pub fn build_comparable_benchmark(
+    checkout: &Path,
+    target: &Path,
+    name: &str,
+) -> anyhow::Result<PathBuf> {
+    let command = benchmark(checkout, name);
+    build(
+        apart(command, checkout, target),
+        &format!("the benchmark {name}"),
+    )
+}
+
+/// Builds in `target`, and leaves the checkout's path out of what comes of it.
+fn apart(command: Launch, checkout: &Path, target: &Path) -> Launch {
+    let remap = format!("--remap-path-prefix={}=/thoughtgate", checkout.display());
+    command
         .env(FLAGS, remap)
         .env("CARGO_BUILD_BUILD_DIR", target)
-        .env("CARGO_TARGET_DIR", target);
-    build(command, "thoughtgate")
+        .env("CARGO_TARGET_DIR", target)
 }
 
 /// What a build is good for.
@@ -127,10 +145,13 @@ pub fn build_static(
 
 /// Builds a benchmark and returns its executable.
 pub fn build_benchmark(workspace: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    let command = builder(workspace)
+    build(benchmark(workspace, name), &format!("the benchmark {name}"))
+}
+
+fn benchmark(checkout: &Path, name: &str) -> Launch {
+    builder(checkout)
         .args(["bench", "--no-run", "--locked"])
-        .args(["--package", "benches", "--bench", name]);
-    build(command, &format!("the benchmark {name}"))
+        .args(["--package", "benches", "--bench", name])
 }
 
 /// Runs a command that builds `what`, and returns the first executable that came of it.

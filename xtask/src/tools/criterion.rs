@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::cargo;
 use super::process::Launch;
 use super::valgrind::Valgrind;
 
+/// Its name.
+const BENCHMARK: &str = "policy_eval";
 /// It takes some seconds.
 const DEADLINE: Duration = Duration::from_secs(180);
 
@@ -80,8 +82,16 @@ impl Benchmark {
     /// Builds it, which may take minutes and must not run while something is measured.
     pub fn build(workspace: &Path) -> anyhow::Result<Benchmark> {
         Ok(Benchmark {
-            executable: cargo::build_benchmark(workspace, "policy_eval")?,
+            executable: cargo::build_benchmark(workspace, BENCHMARK)?,
             workspace: workspace.to_path_buf(),
+        })
+    }
+
+    /// Builds that of `checkout` in `target`, apart from others.
+    pub fn build_apart(checkout: &Path, target: &Path) -> anyhow::Result<Benchmark> {
+        Ok(Benchmark {
+            executable: cargo::build_comparable_benchmark(checkout, target, BENCHMARK)?,
+            workspace: checkout.to_path_buf(),
         })
     }
 
@@ -95,11 +105,40 @@ impl Benchmark {
         parse(&output.stdout.text())
     }
 
-    /// The instructions of a process that makes `count` evaluations of the case that is reported,
-    /// and nothing else that depends on `count`.
-    pub fn instructions(&self, valgrind: &Valgrind, count: u64) -> anyhow::Result<u64> {
-        let arguments = ["--bench", "--evaluations", &count.to_string()];
-        valgrind.instructions(&self.executable, &arguments, &self.workspace)
+    /// Counts the instructions of two processes that differ in the number of evaluations alone: what
+    /// starting and loading costs is in both, and not in their difference.
+    pub fn instructions(&self, valgrind: &Valgrind) -> anyhow::Result<Instructions> {
+        let count = |evaluations: u64| {
+            let arguments = ["--bench", "--evaluations", &evaluations.to_string()];
+            valgrind.instructions(&self.executable, &arguments, &self.workspace)
+        };
+        Ok(Instructions {
+            few: count(Instructions::FEW)?,
+            many: count(Instructions::MANY)?,
+        })
+    }
+}
+
+/// The instructions of a process that makes a few evaluations, and of one that makes many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Instructions {
+    /// Of [`Instructions::FEW`].
+    pub few: u64,
+    /// Of [`Instructions::MANY`].
+    pub many: u64,
+}
+
+impl Instructions {
+    const FEW: u64 = 1024;
+    /// A multiple of the calls that the benchmark goes round in, as `FEW` is: each is evaluated
+    /// equally often.
+    const MANY: u64 = 5 * Instructions::FEW;
+    /// Evaluations that the mean is of.
+    pub const EVALUATIONS: u64 = Instructions::MANY - Instructions::FEW;
+
+    /// Of one evaluation.
+    pub fn each(self) -> f64 {
+        self.many.saturating_sub(self.few) as f64 / Instructions::EVALUATIONS as f64
     }
 }
 

@@ -48,13 +48,15 @@ const fn effect(name: &'static str, metric: &'static Metric, share: f64) -> Effe
 }
 
 impl Effect {
-    /// All of them. The first is none: a second build of the same program.
+    /// None: a second build of the same program.
+    pub const NONE: Effect = Effect {
+        name: "none",
+        metric: None,
+        share: 0.0,
+    };
+    /// All of them.
     pub const ALL: &[Effect] = &[
-        Effect {
-            name: "none",
-            metric: None,
-            share: 0.0,
-        },
+        Effect::NONE,
         effect("cpu-3", &CPU_US_PER_REQUEST, 0.03),
         effect("p50-5", &LATENCY_P50, 0.05),
         effect("p50-10", &LATENCY_P50, 0.10),

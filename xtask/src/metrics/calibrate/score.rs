@@ -102,6 +102,16 @@ pub fn append(path: &Path, line: &Scored) -> anyhow::Result<()> {
     store::save(path, &format!("{before}{line}\n"))
 }
 
+/// What sessions that were drawn from `sessions` came to.
+pub fn replayed(found: usize, drawn: usize, sessions: usize) -> String {
+    let [_, upper] = distribution::rate_bounds(found as u64, drawn as u64, 0.975);
+    format!(
+        "\n{drawn} sessions drawn from the blocks of {sessions} without a slowdown: {found} found \
+         something (at most {:.1} %)\n",
+        100.0 * upper
+    )
+}
+
 /// How often something was said, by slowdown.
 pub fn card(all: &[Scored]) -> String {
     let header = [

@@ -32,8 +32,27 @@ pub enum Change {
     Tested(Thresholds),
     /// By numbers that do not vary: each difference is one.
     Exact(Thresholds),
-    /// By whether it still meets its target.
+    /// By whether it meets its target: 0 if it does, 1 if not.
     Target,
+}
+
+/// To leave a target ends the build.
+const LEAVING: Thresholds = Thresholds {
+    scale: Scale::Points,
+    notice: None,
+    alert: 1.0,
+    block: 1.0,
+};
+
+impl Change {
+    /// The thresholds of values of which each difference is one.
+    pub fn exact(self) -> Option<Thresholds> {
+        match self {
+            Change::Exact(thresholds) => Some(thresholds),
+            Change::Target => Some(LEAVING),
+            Change::Tested(_) => None,
+        }
+    }
 }
 
 impl Metric {

@@ -11,7 +11,9 @@ use crate::metrics::model::Arm;
 use crate::metrics::scenario::SubjectFiles;
 use crate::metrics::subject::{self, Subject};
 use crate::progress::Progress;
+use crate::tools::criterion::Benchmark;
 use crate::tools::subject::{Proxy, Setup, Upstream};
+use crate::tools::unavailable::Unavailable;
 use crate::tools::{cargo, git};
 
 /// The branch that changes are made against.
@@ -79,16 +81,10 @@ impl Side {
         progress: &Progress,
     ) -> anyhow::Result<Subject> {
         let stores = [place.join("subjects")];
-        let (checkout, target) = match self {
-            Side::Binary(path) => return Subject::given(label, path, path, &stores),
-            Side::WorkingTree => (workspace.to_path_buf(), place.join("working-tree/target")),
-            Side::Commit(commit) => {
-                let folder = place.join(commit);
-                let checkout = folder.join("checkout");
-                git::check_out(workspace, commit, &checkout)?;
-                (checkout, folder.join("target"))
-            }
-        };
+        if let Side::Binary(path) = self {
+            return Subject::given(label, path, path, &stores);
+        }
+        let (checkout, target) = self.source(workspace, place)?;
         let target = if build.again {
             target.with_file_name("target-again")
         } else {
@@ -99,6 +95,30 @@ impl Side {
         let executable = cargo::build_comparable(&checkout, &target, features)
             .with_context(|| format!("{label} ({self}) does not build"))?;
         Subject::built(label, &checkout, &executable, &stores)
+    }
+
+    /// Builds its benchmark of policy evaluations.
+    pub fn benchmark(&self, workspace: &Path, place: &Path) -> anyhow::Result<Benchmark> {
+        let (checkout, target) = self.source(workspace, place)?;
+        Benchmark::build_apart(&checkout, &target)
+    }
+
+    /// Where its source is, checked out if need be, and where it is built.
+    fn source(&self, workspace: &Path, place: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
+        match self {
+            Side::Binary(_) => Err(Unavailable {
+                reason: format!("the source of {self} is not known"),
+                hint: "compare revisions",
+            }
+            .into()),
+            Side::WorkingTree => Ok((workspace.to_path_buf(), place.join("working-tree/target"))),
+            Side::Commit(commit) => {
+                let folder = place.join(commit);
+                let checkout = folder.join("checkout");
+                git::check_out(workspace, commit, &checkout)?;
+                Ok((checkout, folder.join("target")))
+            }
+        }
     }
 }
 

@@ -275,9 +275,7 @@ fn verdict(
 
 /// A metric of which any difference is one, against the job before.
 fn exact(series: &Series) -> Option<Row> {
-    let Change::Exact(thresholds) = series.metric.change() else {
-        return None;
-    };
+    let thresholds = series.metric.change().exact()?;
     let value = *series.latest.last()?;
     let before = match series.latest.as_slice() {
         [.., before, _] => Some(*before),

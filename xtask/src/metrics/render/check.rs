@@ -44,6 +44,9 @@ pub fn table(job: &Job, comparable: usize, others: usize, rows: &[Row]) -> Strin
 }
 
 fn cells(row: &Row) -> [String; 7] {
+    if row.metric.change() == Change::Target {
+        return target_cells(row);
+    }
     let scale = number::Scale::of(row.metric.unit, row.value);
     let points = match row.metric.change() {
         Change::Tested(thresholds) | Change::Exact(thresholds) => thresholds.scale == Scale::Points,
@@ -66,5 +69,18 @@ fn cells(row: &Row) -> [String; 7] {
         row.p
             .map(|[_, holm, _]| format!("{holm:.4}"))
             .unwrap_or_default(),
+    ]
+}
+
+fn target_cells(row: &Row) -> [String; 7] {
+    let word = |value: f64| if value > 0.0 { "missed" } else { "met" }.to_owned();
+    [
+        row.verdict.word().to_owned(),
+        row.metric.name.to_owned(),
+        row.mean.map(word).unwrap_or_default(),
+        word(row.value),
+        String::new(),
+        row.jobs.to_string(),
+        String::new(),
     ]
 }

@@ -1,10 +1,5 @@
 //! Instructions of one policy evaluation, counted by valgrind: a figure that hardly moves with the
 //! machine, for the same case as `evaluation` times.
-//!
-//! Two processes that differ in the number of evaluations alone: what starting and loading costs is
-//! in both, and not in their difference.
-
-use serde_json::json;
 
 use super::super::catalog::{INSTRUCTIONS_POLICY_EVAL, Metric};
 use super::super::context::Context;
@@ -12,16 +7,12 @@ use super::super::recorder::{Recorder, number};
 use super::super::subject::Subject;
 use super::block::{self, Block, Figure, Measured, Plan};
 use super::{attempt, evaluation};
+use crate::tools::criterion::Instructions;
 use crate::tools::valgrind::Valgrind;
 
-/// Instructions that all evaluations beyond the first ones took.
-const FIGURES: &[Figure<u64>] = &[(&INSTRUCTIONS_POLICY_EVAL, |instructions| {
-    number(*instructions as f64 / (MANY - FEW) as f64, MANY - FEW)
+const FIGURES: &[Figure<Instructions>] = &[(&INSTRUCTIONS_POLICY_EVAL, |instructions| {
+    number(instructions.each(), Instructions::EVALUATIONS)
 })];
-const FEW: u64 = 1024;
-/// A multiple of the calls that the benchmark goes round in, as `FEW` is: each is evaluated
-/// equally often.
-const MANY: u64 = 5 * FEW;
 const SECONDS_EACH: f64 = 8.0;
 
 /// What it reports.
@@ -46,13 +37,9 @@ pub fn collect(
         let benchmark = evaluation::build(context, subject)?;
         let plan = plan(context.quick);
         block::run(context, subject, recorder, FIGURES, &plan, &mut |_| {
-            let few = benchmark.instructions(&valgrind, FEW)?;
-            let many = benchmark.instructions(&valgrind, MANY)?;
-            let raw = json!({ "few": few, "many": many });
-            Ok(Block::Measured(Measured::new(
-                many.saturating_sub(few),
-                raw,
-            )))
+            let counted = benchmark.instructions(&valgrind)?;
+            let raw = serde_json::to_value(counted)?;
+            Ok(Block::Measured(Measured::new(counted, raw)))
         })?;
         Ok(())
     })

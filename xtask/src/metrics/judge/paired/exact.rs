@@ -7,21 +7,30 @@ use crate::metrics::catalog::threshold::{Scale, Thresholds};
 use crate::metrics::judge::verdict::Verdict;
 use crate::metrics::model::Run;
 
-/// A metric of which any difference is one: the smallest value of each program counts.
+/// Values of one program may differ by less than this: hash tables are seeded anew in each process.
+const UNSTABLE: f64 = 0.002;
+
+/// A metric of which any difference is one: the smallest value of each program counts. What differs
+/// within one program is no difference between two.
 pub(super) fn exact(
     run: &Run,
     session: usize,
     metric: &'static Metric,
     thresholds: Thresholds,
 ) -> Option<Row> {
-    let smallest = |arm: &str| {
+    let range = |arm: &str| {
         let values = values(run, session, metric, arm);
-        values.into_values().min_by(f64::total_cmp)
+        let smallest = values.values().copied().min_by(f64::total_cmp)?;
+        let largest = values.values().copied().max_by(f64::total_cmp)?;
+        Some((smallest, largest))
     };
-    let (base, head) = (smallest(BASE)?, smallest(HEAD)?);
+    let (base, base_most) = range(BASE)?;
+    let (head, head_most) = range(HEAD)?;
+    if thresholds.scale == Scale::Share && (base <= 0.0 || head <= 0.0) {
+        return None;
+    }
     let change = match thresholds.scale {
         Scale::Points => head - base,
-        Scale::Share if base == 0.0 => return None,
         Scale::Share => head / base - 1.0,
     };
     let effect = if metric.more_is_better() {
@@ -29,11 +38,24 @@ pub(super) fn exact(
     } else {
         change
     };
-    let verdict = Verdict::of_exact(effect, &thresholds);
+    let mut verdict = Verdict::of_exact(effect, &thresholds);
+    let mut reason = None;
+    if thresholds.scale == Scale::Share {
+        let spread = (base_most / base).max(head_most / head) - 1.0;
+        if spread > UNSTABLE {
+            let percent = 100.0 * spread;
+            reason = Some(format!(
+                "values of one and the same program differ by {percent:.2} %"
+            ));
+            if verdict.is_regression() && effect <= spread {
+                verdict = Verdict::Inconclusive;
+            }
+        }
+    }
     Some(Row {
         metric,
         verdict,
-        reason: None,
+        reason,
         base,
         head,
         effect,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::metrics::catalog::{
-    BINARY_SIZE, CPU_US_PER_REQUEST, LATENCY_P50, LATENCY_P95, MEMORY_IDLE_RSS, STARTUP_TO_READY,
-    THROUGHPUT_RPS_10VU,
+    BINARY_SIZE, CPU_US_PER_REQUEST, INSTRUCTIONS_POLICY_EVAL, LATENCY_P50, LATENCY_P95,
+    MEMORY_IDLE_RSS, STARTUP_TO_READY, THROUGHPUT_RPS_10VU,
 };
 use crate::metrics::model::{Sample, State, Value};
 use crate::metrics::render::fixture;
@@ -163,6 +163,29 @@ fn any_difference_of_a_size_is_one() {
         assert_eq!(row(&judged, &BINARY_SIZE).verdict, expected, "{length}");
         assert!(!needs_confirmation(&judged));
     }
+}
+
+#[test]
+fn counts_that_differ_within_one_program_tell_no_smaller_difference_between_two() {
+    let counts = |of_base: [f64; 3], of_head: [f64; 3]| {
+        let mut run = session((&LATENCY_P50, 1.0, 1.0), 16, 0.01, 3);
+        for block in 0..3 {
+            let add = [(BASE, of_base[block]), (HEAD, of_head[block])];
+            let rows = add.map(|(arm, value)| sample(&INSTRUCTIONS_POLICY_EVAL, arm, block, value));
+            run.samples.extend(rows);
+        }
+        let judged = judge(&run, 0);
+        let row = row(&judged, &INSTRUCTIONS_POLICY_EVAL);
+        (row.verdict, row.reason.is_some())
+    };
+    let steady = [27_000.0, 27_020.0, 27_010.0];
+    assert_eq!(counts(steady, steady), (Verdict::Pass, false));
+    let one_percent = steady.map(|count| 1.01 * count);
+    assert_eq!(counts(steady, one_percent), (Verdict::Alert, false));
+    let unsteady = [27_300.0, 27_600.0, 27_900.0];
+    assert_eq!(counts(steady, unsteady), (Verdict::Inconclusive, true));
+    let worse = unsteady.map(|count| 1.2 * count);
+    assert_eq!(counts(steady, worse), (Verdict::Block, true));
 }
 
 #[test]

@@ -30,6 +30,17 @@ pub(super) struct Series<'a, T> {
     pub(super) missing: Vec<(&'static Metric, Missing)>,
 }
 
+/// What is said of block `number`, before which `counted` were as they should be.
+fn label(plan: &Plan, number: usize, counted: usize) -> String {
+    let (name, blocks) = (plan.label, plan.blocks);
+    let place = number + 1;
+    if counted == number {
+        format!("{name}, block {place} of {blocks}")
+    } else {
+        format!("{name}, block {place}: {counted} of {blocks} were undisturbed")
+    }
+}
+
 impl<T> Series<'_, T> {
     pub(super) fn run(
         &mut self,
@@ -42,12 +53,7 @@ impl<T> Series<'_, T> {
         let mut number = 0;
         while self.counted.len() < plan.blocks && (number == 0 || started.elapsed() < limit) {
             interrupt::check()?;
-            let label = format!(
-                "{}, block {} of {}",
-                plan.label,
-                self.counted.len() + 1,
-                plan.blocks
-            );
+            let label = label(plan, number, self.counted.len());
             let step = context.progress.step(&label, plan.seconds_each);
             let (watch, started_ms) = (context.watch(), milliseconds_now());
             let block = measure(number)?;
@@ -155,4 +161,17 @@ fn milliseconds_now() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_has_its_number_whatever_became_of_those_before() {
+        let plan = Plan::new("latency", 2, 1.0);
+        assert_eq!(label(&plan, 1, 1), "latency, block 2 of 2");
+        let disturbed = label(&plan, 2, 1);
+        assert_eq!(disturbed, "latency, block 3: 1 of 2 were undisturbed");
+    }
 }
