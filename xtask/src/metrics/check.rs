@@ -11,11 +11,19 @@ use super::judge::verdict::Verdict;
 use super::{ending, history, judge, render};
 use crate::exit::{self, Exit};
 use crate::flags;
+use crate::say::say;
+use crate::workspace;
 
 /// Reads, judges, prints, and returns the exit that follows.
 pub fn run(flags: &flags::Check) -> anyhow::Result<Exit> {
     let path = history::path(flags.history.as_deref())?;
     let past = history::read(&path)?;
+    if past.jobs.is_empty() {
+        say!(
+            "warning: there are no jobs in `{}` yet: `cargo xtask metrics history add` adds a run",
+            workspace::shown(&path)
+        );
+    }
     let run = history::last_run(flags.run.as_deref())?;
     let branch = history::branch(flags.branch.as_deref())?;
     let job = Job::of(&run, &branch);

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use super::process::{Launch, Output};
 
@@ -67,16 +67,19 @@ pub fn branch(workspace: &Path) -> Option<String> {
 /// The commit that a revision names, in full.
 ///
 /// # Errors
-/// What git says of one that does not name one.
+/// No git, or a name that is none.
 pub fn resolve(workspace: &Path, revision: &str) -> anyhow::Result<String> {
     let named = format!("{revision}^{{commit}}");
     let told = command(
         workspace,
         &["rev-parse", "--verify", "--end-of-options", &named],
     )
-    .run(ASK)
-    .and_then(Output::success);
-    let told = told.with_context(|| format!("there is no revision `{revision}` here"))?;
+    .run(ASK)?;
+    ensure!(
+        told.status.success(),
+        "`{revision}` is no revision here, nor a file: name a commit, a branch or a thoughtgate \
+         executable (a shallow clone lacks older commits: `git fetch --unshallow`)"
+    );
     Ok(told.stdout.text().trim().to_owned())
 }
 

@@ -4,6 +4,7 @@
 
 mod environment;
 mod reaper;
+mod verdicts;
 
 use std::process::{Command, Output, Stdio};
 

@@ -74,8 +74,6 @@ pub struct Row {
 pub struct Test {
     /// 95 % interval of the effect.
     pub interval: [f64; 2],
-    /// The same by drawing the blocks again, for show.
-    pub bootstrap: Option<[f64; 2]>,
     /// Blocks that have both values.
     pub blocks: usize,
     /// One-sided for worse, of the signed rank test, times the number of looks.
@@ -235,13 +233,6 @@ fn family(seed: u64, looks: usize, tested: &[Tested]) -> Vec<Row> {
         let flip = paired::sign_flip(&differences.head_by_block, seed);
         let test = Test {
             interval: interval.map(|bound| differences.effect(bound)),
-            bootstrap: bootstrap::interval(
-                &differences.head_by_block,
-                paired::hodges_lehmann,
-                (BOOTSTRAP_DRAWS, 0.95),
-                seed,
-            )
-            .map(|bounds| bounds.map(|bound| differences.effect(bound))),
             blocks,
             p: worse[index],
             p_holm: holm[index],
@@ -343,6 +334,18 @@ fn tested_verdict(
         percent(test.interval[1])
     );
     (Verdict::Inconclusive, Some(reason))
+}
+
+/// The 95 % interval of an effect by drawing the blocks again, for show: no verdict rests on it.
+pub fn bootstrapped(run: &Run, metric: &'static Metric) -> Option<[f64; 2]> {
+    let differences = Differences::of(run, 0, metric)?;
+    let bounds = bootstrap::interval(
+        &differences.head_by_block,
+        paired::hodges_lehmann,
+        (BOOTSTRAP_DRAWS, 0.95),
+        run.seed,
+    );
+    bounds.map(|bounds| bounds.map(|bound| differences.effect(bound)))
 }
 
 /// How many blocks a change as large as an alert takes, by the spread of these; for the advice under

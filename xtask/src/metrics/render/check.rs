@@ -27,20 +27,26 @@ pub fn table(job: &Job, comparable: usize, others: usize, rows: &[Row]) -> Strin
         100.0 * history::by_chance(),
         table::finish(&table)
     );
-    for row in rows {
-        let moved = (row.moved > 0).then(|| format!("{} far values moved in", row.moved));
-        let reasons: Vec<&str> = row
-            .reason
-            .as_deref()
-            .into_iter()
-            .chain(moved.as_deref())
-            .collect();
-        if !reasons.is_empty() {
-            let (name, reasons) = (row.metric.name, reasons.join("; "));
-            text = format!("{text}\n`{name}`: {reasons}");
-        }
+    for (reason, metrics) in by_reason(rows) {
+        let names: Vec<String> = metrics.iter().map(|name| format!("`{name}`")).collect();
+        text = format!("{text}\n{}: {reason}", names.join(", "));
     }
     text.trim_end().to_owned() + "\n"
+}
+
+/// What there is to say of rows, and of which: the same is said once.
+fn by_reason(rows: &[Row]) -> Vec<(String, Vec<&'static str>)> {
+    let mut all: Vec<(String, Vec<&'static str>)> = Vec::new();
+    for row in rows {
+        let moved = (row.moved > 0).then(|| format!("{} far values moved in", row.moved));
+        for reason in row.reason.iter().cloned().chain(moved) {
+            match all.iter_mut().find(|(said, _)| *said == reason) {
+                Some((_, metrics)) => metrics.push(row.metric.name),
+                None => all.push((reason, vec![row.metric.name])),
+            }
+        }
+    }
+    all
 }
 
 fn cells(row: &Row) -> [String; 7] {
@@ -52,7 +58,9 @@ fn cells(row: &Row) -> [String; 7] {
         Change::Tested(thresholds) | Change::Exact(thresholds) => thresholds.scale == Scale::Points,
         Change::Target => true,
     };
-    let effect = if points {
+    let effect = if row.mean.is_none() {
+        String::new()
+    } else if points {
         format!("{:+.2}", row.effect)
     } else {
         format!("{:+.1} %", 100.0 * row.effect)

@@ -61,7 +61,8 @@ fn markdown(run: &Run, judged: &Judged) -> String {
 }
 
 fn json(run: &Run, judged: &Judged) -> String {
-    let rows: Vec<Json> = judged.rows.iter().map(row_json).collect();
+    let rows = judged.rows.iter().map(|row| row_json(run, row));
+    let rows: Vec<Json> = rows.collect();
     let whole = json!({
         "verdict": judged.overall,
         "seed": run.seed,
@@ -79,11 +80,11 @@ fn paragraphs(notes: &[String]) -> String {
     lines.fold(String::new(), |text, note| format!("{text}\n{note}\n"))
 }
 
-fn row_json(row: &Row) -> Json {
+fn row_json(run: &Run, row: &Row) -> Json {
     let test = row.test.as_ref().map(|test| {
         json!({
             "interval": test.interval.map(finite),
-            "interval_bootstrap": test.bootstrap.map(|bounds| bounds.map(finite)),
+            "interval_bootstrap": paired::bootstrapped(run, row.metric).map(|bounds| bounds.map(finite)),
             "blocks": test.blocks,
             "p": test.p,
             "p_holm": test.p_holm,
@@ -208,13 +209,26 @@ fn notes(run: &Run, judged: &Judged) -> Vec<String> {
             "What to do: nothing has to be done; the change costs what the table says.".to_owned(),
         ),
         Verdict::Alert | Verdict::Block => Some(format!(
-            "What to do: `cargo xtask metrics compare --seed {}` repeats this; `perf record` on both \
-             binaries shows where the time goes.",
+            "What to do: {}. The same command with `--seed {}` repeats this comparison.",
+            judged
+                .rows
+                .first()
+                .map_or("repeat it", |row| lead(row.metric)),
             run.seed
         )),
     };
     notes.extend(todo);
     notes
+}
+
+/// Where to look for what made a metric worse.
+fn lead(metric: &Metric) -> &'static str {
+    match metric.category() {
+        "binary" => "`cargo tree` of both versions tells which packages came in",
+        "memory" => "`valgrind --tool=massif` on both programs tells what holds the memory",
+        "startup" => "`valgrind --tool=callgrind` on both programs tells what the start does",
+        _ => "`perf record` on both programs tells where the time goes",
+    }
 }
 
 fn inconclusive(run: &Run, judged: &Judged) -> String {

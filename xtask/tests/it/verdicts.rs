@@ -1,0 +1,97 @@
+//! Verdicts as a process: what cannot be judged is told in one message, and what was judged once is
+//! judged alike for ever.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use expect_test::expect_file;
+
+use super::{ends, stderr, xtask};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("test_data")
+        .join(name)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Judges real samples, and compares what is printed with what was printed before, byte by byte.
+fn replays(name: &str, code: i32, verdict: &str) {
+    let samples = data(&format!("comparisons/{name}.json"));
+    for (format, ending) in [("table", "txt"), ("json", "verdict.json")] {
+        let judge = |folder: &Path| -> Output {
+            Command::new(env!("CARGO_BIN_EXE_xtask"))
+                .args(["metrics", "judge", "--format", format, "--from"])
+                .arg(&samples)
+                .current_dir(folder)
+                .output()
+                .unwrap()
+        };
+        let output = judge(Path::new(env!("CARGO_MANIFEST_DIR")));
+        ends(&output, code, verdict);
+        assert_eq!(output.stdout, judge(&std::env::temp_dir()).stdout);
+        let expected = data(&format!("comparisons/{name}.{ending}"));
+        expect_file![expected].assert_eq(&String::from_utf8(output.stdout).unwrap());
+    }
+}
+
+#[test]
+fn a_larger_binary_is_a_block_for_ever() {
+    replays("larger_binary", 1, "BLOCK");
+}
+
+#[test]
+fn what_cannot_be_compared_is_told_before_anything_is_built() {
+    let output = xtask(&["metrics", "compare", "--base", "no-such-branch"]);
+    ends(&output, 2, "`no-such-branch`");
+    let script = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(script.path(), "#!/bin/sh\n").unwrap();
+    let output = xtask(&["metrics", "compare", "--base", text(script.path())]);
+    ends(&output, 2, "is a script");
+}
+
+#[test]
+fn a_file_that_is_no_comparison_is_named() {
+    let run = data("run_schema_1.json");
+    let output = xtask(&["metrics", "judge", "--from", text(&run)]);
+    ends(&output, 2, "is no comparison");
+    let missing = data("no.json");
+    let output = xtask(&["metrics", "judge", "--from", text(&missing)]);
+    ends(&output, 2, "no.json");
+}
+
+#[test]
+fn without_comparable_jobs_nothing_is_told_and_nothing_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("history.jsonl");
+    let run = data("run_schema_1.json");
+    let of = |command: &[&str]| {
+        let paths = ["--run", text(&run), "--branch", "main"];
+        xtask(&[&["metrics"], command, &paths].concat())
+    };
+    let check = ["check", "--history", text(&history)];
+    let output = of(&check);
+    ends(&output, 0, "INCONCLUSIVE");
+    let warning = stderr(&output);
+    assert!(warning.contains("there are no jobs in"), "{warning}");
+    let add = ["history", "--file", text(&history), "add"];
+    ends(&of(&add), 0, "");
+    // The same jobs, made by another machine.
+    let lines = std::fs::read_to_string(&history).unwrap();
+    let others = lines.replace("\"key\":\"", "\"key\":\"another machine, ");
+    assert_ne!(lines, others);
+    std::fs::write(&history, others.repeat(30)).unwrap();
+    let output = of(&check);
+    ends(&output, 0, "INCONCLUSIVE");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("against 0 comparable jobs"), "{table}");
+    assert!(table.contains("insufficient history"), "{table}");
+    ends(
+        &of(&[&check[..], &["--strict"]].concat()),
+        2,
+        "INCONCLUSIVE",
+    );
+}
