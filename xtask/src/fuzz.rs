@@ -5,10 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{bail, ensure};
 
+use crate::clock;
 use crate::exit::{self, Exit};
 use crate::say::say;
 use crate::tools::cargo;
@@ -30,7 +31,7 @@ pub fn run(flags: &flags::Fuzz) -> anyhow::Result<Exit> {
     if let Some(file) = &flags.replay {
         return replay(&binary, &names, file);
     }
-    let seed = flags.seed.unwrap_or_else(clock);
+    let seed = flags.seed.unwrap_or_else(clock::seconds);
     say!(
         "fuzzing {} for {} s each, seed {seed}",
         names.join(", "),
@@ -204,14 +205,6 @@ fn at_once<T: Send>(names: &[String], work: impl Fn(&str) -> T + Sync) -> Vec<(S
     done.into_iter()
         .map(|(index, result)| (names[index].clone(), result))
         .collect()
-}
-
-fn clock() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    // A number that is easily copied, and another one each second.
-    now.as_secs()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `cargo xtask`: measures ThoughtGate, and runs what CI runs. `main` dispatches, nothing more.
 
 mod ci;
+mod clock;
 mod doctor;
 mod exit;
 mod flags;

@@ -9,10 +9,11 @@ mod scene;
 mod schedule;
 
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use crate::clock;
 use crate::exit::{self, Exit};
 use crate::say::say;
 use crate::tools::{cargo, process};
@@ -39,7 +40,7 @@ pub fn run(flags: &flags::Soak) -> anyhow::Result<Exit> {
     let programs = cargo::build_profile(&root, &flags.profile, &packages)?;
     let folder = cargo::target_dir(&root).join("soak");
     clear(&folder)?;
-    let seed = flags.seed.unwrap_or_else(clock);
+    let seed = flags.seed.unwrap_or_else(clock::seconds);
     let time = Duration::from_secs_f64(flags.minutes * 60.0);
     say!("soak: {} min, seed {seed}", flags.minutes);
     let surroundings = Surroundings {
@@ -108,9 +109,4 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
         _ => {}
     }
     std::fs::create_dir_all(folder).with_context(|| format!("failed to make `{shown}`"))
-}
-
-fn clock() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.unwrap_or_default().as_secs()
 }

@@ -14,16 +14,14 @@ use anyhow::{Context as _, ensure};
 
 use super::compare::session::Session;
 use super::compare::sides::{Build, Side, Sides};
-use super::compare::{self, Plan};
+use super::compare::{self, Ground, Plan};
 use super::judge::paired::{self, BASE, Judged};
 use super::model::{Run, State};
 use super::{catalog, history, measure, stats, store};
 use crate::exit::{self, Exit};
 use crate::flags;
-use crate::interrupt;
-use crate::progress::Progress;
+use crate::tools::cargo;
 use crate::tools::subject::Upstream;
-use crate::tools::{cargo, process};
 use crate::workspace;
 use effect::{Effect, Usual};
 use score::Scored;
@@ -44,12 +42,7 @@ pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
     if flags.score {
         return print(&score::read(&file)?, flags.replays, &folder);
     }
-    interrupt::install()?;
-    let _lock = store::lock(&results)?;
-    process::begin_journal(&target.join(process::JOURNALS));
-    let progress = Progress::new();
-    measure::raise_open_files(&progress);
-    let place = target.join(compare::PLACE);
+    let ground = Ground::prepare(workspace)?;
     let tree = Side::WorkingTree;
     let slow = Build {
         slowdown: true,
@@ -59,30 +52,20 @@ pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
         again: true,
         ..Build::default()
     };
-    let release_dir = {
-        let _step = progress.step("building thoughtgate-test", 0.0);
-        cargo::build_release(&workspace, &["thoughtgate-test"])?
-    };
-    let builder = (workspace.as_path(), place.as_path());
-    let alike = Sides::of(
-        (&tree, Build::default()),
-        (&tree, again),
-        builder,
-        &progress,
-    )?;
-    let slowed = Sides::of((&tree, slow), (&tree, slow), builder, &progress)?;
+    let builder = (ground.workspace.as_path(), ground.place.as_path());
+    let progress = &ground.progress;
+    let alike = Sides::of((&tree, Build::default()), (&tree, again), builder, progress)?;
+    let slowed = Sides::of((&tree, slow), (&tree, slow), builder, progress)?;
     let mut bench = Calibration {
-        workspace: &workspace,
-        release_dir: &release_dir,
+        ground: &ground,
         folder: folder.clone(),
         file,
-        progress: &progress,
         sides: [alike, slowed],
         usual: None,
     };
     bench.run(flags)?;
     let all = score::read(&bench.file)?;
-    drop(progress);
+    drop(ground);
     print(&all, flags.replays, &folder)
 }
 
@@ -120,12 +103,10 @@ fn undisturbed(folder: &Path) -> anyhow::Result<Vec<Run>> {
 
 /// What sessions are made with.
 struct Calibration<'a> {
-    workspace: &'a Path,
-    release_dir: &'a Path,
+    ground: &'a Ground,
     /// Where the samples go.
     folder: PathBuf,
     file: PathBuf,
-    progress: &'a Progress,
     /// A program and its second build; and one that can be slowed down, twice.
     sides: [Sides; 2],
     /// What the program does undisturbed, once that is known.
@@ -174,7 +155,7 @@ impl Calibration<'_> {
             seed: measure::seed_from_clock(),
         };
         self.sides[which].slowdown.clone_from(&slowdown);
-        self.progress.line(&format!(
+        self.ground.progress.line(&format!(
             "session `{}`, seed {}, slowed down by `{slowdown}`",
             effect.name, plan.seed
         ));
@@ -186,11 +167,11 @@ impl Calibration<'_> {
     fn measure(&self, which: usize, plan: Plan, name: &str) -> anyhow::Result<(Run, Judged)> {
         let sides = &self.sides[which];
         let mut session = Session {
-            run: compare::begin(plan, self.workspace, sides, Vec::new()),
+            run: compare::begin(plan, &self.ground.workspace, sides, Vec::new()),
             path: self.folder.join(format!("{}-{name}.json", plan.seed)),
-            release_dir: self.release_dir,
+            release_dir: &self.ground.release_dir,
             sides,
-            progress: self.progress,
+            progress: &self.ground.progress,
         };
         std::fs::create_dir_all(&self.folder)
             .with_context(|| format!("failed to create `{}`", self.folder.display()))?;
@@ -211,8 +192,8 @@ impl Calibration<'_> {
         };
         self.sides[1].slowdown.clear();
         {
-            let upstream = Upstream::start(self.release_dir, Duration::ZERO)?;
-            self.sides[1].check(self.workspace, &upstream)?;
+            let upstream = Upstream::start(&self.ground.release_dir, Duration::ZERO)?;
+            self.sides[1].check(&self.ground.workspace, &upstream)?;
         }
         let (run, _) = self.measure(1, plan, "usual")?;
         let median = |name: &str| {

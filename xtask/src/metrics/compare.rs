@@ -7,14 +7,15 @@ mod order;
 pub mod session;
 pub mod sides;
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::judge::paired::{self, Judged};
-use super::model::{Run, SCHEMA};
+use super::model::Run;
+use super::recorder::Start;
 use super::render::comparison::Form;
-use super::{ending, estimate, host, measure, recorder, render, store, subject};
+use super::{ending, host, measure, render, store, subject};
 use crate::exit::{self, Exit};
 use crate::flags;
 use crate::interrupt;
@@ -35,10 +36,7 @@ pub const PLACE: &str = "xtask/compare";
 
 /// Compares, saves, prints, and returns the exit that follows.
 pub fn run(flags: &flags::Compare) -> anyhow::Result<Exit> {
-    interrupt::install()?;
     let workspace = workspace::root()?;
-    let target = cargo::target_dir(&workspace);
-    let results = target.join(measure::RESULTS);
     let base = match &flags.base {
         Some(named) => Side::named(&workspace, named)?,
         None => Side::merge_base(&workspace)?,
@@ -47,25 +45,18 @@ pub fn run(flags: &flags::Compare) -> anyhow::Result<Exit> {
         Some(named) => Side::named(&workspace, named)?,
         None => Side::WorkingTree,
     };
-    let _lock = store::lock(&results)?;
-    process::begin_journal(&target.join(process::JOURNALS));
-    let progress = Progress::new();
-    measure::raise_open_files(&progress);
-    let release_dir = {
-        let _step = progress.step("building thoughtgate-test", 0.0);
-        cargo::build_release(&workspace, &["thoughtgate-test"])?
-    };
-    let place = target.join(PLACE);
+    let ground = Ground::prepare(workspace)?;
+    let (workspace, progress) = (&ground.workspace, &ground.progress);
     let build = Build::default();
     let mut sides = Sides::of(
         (&base, build),
         (&head, build),
-        (&workspace, &place),
-        &progress,
+        (workspace, &ground.place),
+        progress,
     )?;
     let marks = {
-        let upstream = Upstream::start(&release_dir, Duration::ZERO)?;
-        sides.check(&workspace, &upstream)?
+        let upstream = Upstream::start(&ground.release_dir, Duration::ZERO)?;
+        sides.check(workspace, &upstream)?
     };
     for mark in &marks {
         progress.line(&format!("warning: {mark}"));
@@ -74,28 +65,67 @@ pub fn run(flags: &flags::Compare) -> anyhow::Result<Exit> {
         quick: flags.quick,
         seed: flags.seed.unwrap_or_else(measure::seed_from_clock),
     };
-    let benchmarks = Benchmarks::build([&base, &head], (&workspace, &place), &progress);
-    let mut run = begin(plan, &workspace, &sides, marks);
+    let benchmarks = Benchmarks::build([&base, &head], (workspace, &ground.place), progress);
+    let mut run = begin(plan, workspace, &sides, marks);
     progress.line(&format!(
         "comparing {base} (base) with {head} (head), seed {}",
         run.seed
     ));
-    if let Err(error) = benchmarks.and_then(|of| of.count(&mut run, &progress)) {
+    if let Err(error) = benchmarks.and_then(|of| of.count(&mut run, progress)) {
         interrupt::check()?;
         progress.line(&format!("warning: instructions are not counted: {error:#}"));
     }
-    let path = results.join(FILE);
     let mut session = Session {
         run,
-        path,
-        release_dir: &release_dir,
+        path: ground.results.join(FILE),
+        release_dir: &ground.release_dir,
         sides: &sides,
-        progress: &progress,
+        progress,
     };
     let judged = finish(&mut session)?;
     let (run, path) = (session.run, session.path);
-    drop(progress);
+    drop(ground);
     report(flags, &run, &judged, &path)
+}
+
+/// What comparisons need before there is one.
+pub struct Ground {
+    /// The checkout.
+    pub workspace: PathBuf,
+    /// Where results go.
+    pub results: PathBuf,
+    /// Where programs are built.
+    pub place: PathBuf,
+    /// The directory of the helper binaries.
+    pub release_dir: PathBuf,
+    /// Progress on stderr.
+    pub progress: Progress,
+    _lock: File,
+}
+
+impl Ground {
+    /// Keeps other runs away, removes what killed ones left, and builds the helpers.
+    pub fn prepare(workspace: PathBuf) -> anyhow::Result<Ground> {
+        interrupt::install()?;
+        let target = cargo::target_dir(&workspace);
+        let results = target.join(measure::RESULTS);
+        let lock = store::lock(&results)?;
+        process::begin_journal(&target.join(process::JOURNALS));
+        let progress = Progress::new();
+        measure::raise_open_files(&progress);
+        let release_dir = {
+            let _step = progress.step("building thoughtgate-test", 0.0);
+            cargo::build_release(&workspace, &["thoughtgate-test"])?
+        };
+        Ok(Ground {
+            place: target.join(PLACE),
+            workspace,
+            results,
+            release_dir,
+            progress,
+            _lock: lock,
+        })
+    }
 }
 
 /// Measures, and once more where the first verdict would end the build: both must agree.
@@ -129,31 +159,21 @@ pub fn begin(plan: Plan, workspace: &Path, sides: &Sides, marks: Vec<String>) ->
     } else {
         LOOKS.to_vec()
     };
-    let settings = marks.into_iter().enumerate();
-    let settings = settings.map(|(number, mark)| (format!("mark_{number}"), mark.into()));
-    let mut run = Run {
-        schema: SCHEMA,
-        rules: estimate::RULES,
-        thresholds: host::thresholds(),
-        seed: plan.seed,
-        looks: BTreeMap::from([(SCENARIO.to_owned(), looks)]),
-        arms: sides.arms(),
-        started: recorder::seconds_now(),
-        finished: recorder::seconds_now(),
-        complete: false,
-        quick: plan.quick,
+    let mut run = Start {
         tiers: Vec::new(),
+        quick: plan.quick,
+        seed: plan.seed,
+        thresholds: host::thresholds(),
         host: host::fingerprint(),
-        tools: BTreeMap::new(),
         git: subject::git(workspace),
         subject: sides.head().file(),
-        settings: settings.collect(),
-        metrics: Vec::new(),
-        samples: Vec::new(),
-        distributions: Vec::new(),
-        raw: Vec::new(),
-        parts: Vec::new(),
-    };
+        arms: sides.arms(),
+    }
+    .run();
+    run.looks.insert(SCENARIO.to_owned(), looks);
+    let marks = marks.into_iter().enumerate();
+    let marks = marks.map(|(number, mark)| (format!("mark_{number}"), mark.into()));
+    run.settings.extend(marks);
     counted::lengths(&mut run, sides);
     run
 }

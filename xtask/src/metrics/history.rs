@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 
 use super::model::Run;
-use super::{catalog, measure, recorder, render, store};
+use super::{catalog, measure, render, store};
+use crate::clock;
 use crate::exit::{self, Exit};
 use crate::flags::{self, HistoryCommand};
 use crate::say::say;
@@ -117,7 +118,7 @@ fn accept(path: &Path, flags: &flags::HistoryAccept) -> anyhow::Result<Exit> {
         metric: metric.name.to_owned(),
         revision: revision.clone(),
         reason: flags.reason.clone(),
-        accepted: recorder::seconds_now(),
+        accepted: clock::seconds(),
     };
     file::append(path, &Line::Accept(line))?;
     Ok(Exit::Fine(format!(

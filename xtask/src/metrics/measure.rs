@@ -5,7 +5,6 @@
 mod ending;
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 
@@ -15,6 +14,7 @@ use super::outputs::{Array, Outputs};
 use super::recorder::{Recorder, Start, ends_the_run};
 use super::subject::{self, Subject};
 use super::{host, render, scenario, stats, store, tier1, tier2, tier3};
+use crate::clock;
 use crate::exit::{self, Exit};
 use crate::flags::{self, TierFlag};
 use crate::interrupt::{self, Interrupted};
@@ -196,9 +196,7 @@ fn report(
 
 /// A seed that nobody chose.
 pub fn seed_from_clock() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = clock::since_epoch();
     // Below 2^53, so that every JSON reader keeps it whole.
     let nanos = since.as_secs() ^ u64::from(since.subsec_nanos()) << 32;
     stats::Random::new(nanos).next() >> 11

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value as Json;
@@ -17,7 +16,7 @@ pub use super::model::Note;
 use super::model::{Arm, Binary, Git, Host, Outcome, Record, Run, SCHEMA, State};
 pub use super::stats::Histogram;
 use super::{estimate, store};
-use crate::interrupt;
+use crate::{clock, interrupt};
 use unsaved::Unsaved;
 
 pub use entry::{At, Taken};
@@ -54,37 +53,48 @@ pub struct Start {
     pub arms: Vec<Arm>,
 }
 
+impl Start {
+    /// A run that begins now and has measured nothing yet.
+    pub fn run(self) -> Run {
+        let now = clock::seconds();
+        Run {
+            schema: SCHEMA,
+            rules: estimate::RULES,
+            thresholds: self.thresholds,
+            seed: self.seed,
+            looks: BTreeMap::new(),
+            arms: self.arms,
+            started: now,
+            finished: now,
+            complete: false,
+            quick: self.quick,
+            tiers: self.tiers,
+            host: self.host,
+            tools: BTreeMap::new(),
+            git: self.git,
+            subject: self.subject,
+            settings: BTreeMap::new(),
+            metrics: Vec::new(),
+            samples: Vec::new(),
+            distributions: Vec::new(),
+            raw: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
+}
+
 impl Recorder {
     /// Begins a run and saves it, all metrics pending, at `path`.
     pub fn new(path: &Path, start: Start) -> anyhow::Result<Self> {
         let wanted = METRICS
             .iter()
             .filter(|metric| start.tiers.contains(&metric.tier));
-        let now = seconds_now();
+        let metrics = wanted.map(pending).collect();
         let mut recorder = Self {
             path: path.to_path_buf(),
             run: Run {
-                schema: SCHEMA,
-                rules: estimate::RULES,
-                thresholds: start.thresholds,
-                seed: start.seed,
-                looks: BTreeMap::new(),
-                arms: start.arms,
-                started: now,
-                finished: now,
-                complete: false,
-                quick: start.quick,
-                tiers: start.tiers.clone(),
-                host: start.host,
-                tools: BTreeMap::new(),
-                git: start.git,
-                subject: start.subject,
-                settings: BTreeMap::new(),
-                metrics: wanted.map(pending).collect(),
-                samples: Vec::new(),
-                distributions: Vec::new(),
-                raw: Vec::new(),
-                parts: Vec::new(),
+                metrics,
+                ..start.run()
             },
         };
         recorder.save()?;
@@ -288,7 +298,7 @@ impl Recorder {
     }
 
     fn save(&mut self) -> anyhow::Result<()> {
-        self.run.finished = seconds_now();
+        self.run.finished = clock::seconds();
         store::save(&self.path, &self.run.to_text()).context(Unsaved)
     }
 }
@@ -302,13 +312,6 @@ fn pending(metric: &Metric) -> Record {
         notes: Vec::new(),
         details: BTreeMap::new(),
     }
-}
-
-/// Seconds since the epoch.
-pub fn seconds_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

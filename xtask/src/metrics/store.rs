@@ -3,8 +3,8 @@
 //! Deliberately absent: what is in them (`model` and `report` know) and where they belong
 //! (`metrics.rs` decides).
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -18,6 +18,41 @@ pub fn save(path: &Path, text: &str) -> anyhow::Result<()> {
 /// Reads a text file.
 pub fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("failed to read `{}`", path.display()))
+}
+
+/// Adds a line to a file that only grows, and is made if it is not there. Lines of several writers do
+/// not mix, and one that was cut off is left as it is.
+pub fn append(path: &Path, line: &str) -> anyhow::Result<()> {
+    let add = || -> anyhow::Result<()> {
+        fs::create_dir_all(parent_of(path))?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)?;
+        // Until the file is closed: another writer waits.
+        file.lock()?;
+        let start = if ends_within_a_line(&mut file)? {
+            "\n"
+        } else {
+            ""
+        };
+        file.write_all(format!("{start}{line}\n").as_bytes())?;
+        file.sync_data()?;
+        Ok(())
+    };
+    add().with_context(|| format!("failed to add to `{}`", path.display()))
+}
+
+/// Whether the last line was cut off.
+fn ends_within_a_line(file: &mut File) -> anyhow::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 /// Fails now, rather than after minutes of measuring, if `path` cannot be written later.

@@ -93,13 +93,7 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Scored>> {
 
 /// Adds a line.
 pub fn append(path: &Path, line: &Scored) -> anyhow::Result<()> {
-    let before = if path.exists() {
-        store::read(path)?
-    } else {
-        String::new()
-    };
-    let line = serde_json::to_string(line)?;
-    store::save(path, &format!("{before}{line}\n"))
+    store::append(path, &serde_json::to_string(line)?)
 }
 
 /// What sessions that were drawn from `sessions` came to.

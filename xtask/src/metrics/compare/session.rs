@@ -1,14 +1,12 @@
 //! The blocks of a comparison, saved after each, until enough is known.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 
 use super::block::{self, Block, FIGURES, Figures};
 use super::order::ARMS;
 use super::sides::Sides;
-use crate::interrupt;
 use crate::metrics::catalog::{LATENCY_P50, Metric};
 use crate::metrics::host::{HostWatch, Pressure};
 use crate::metrics::judge::paired::{self, BASE, CONTROL, HEAD, Judged};
@@ -16,6 +14,7 @@ use crate::metrics::model::{Distribution, Run, Sample, State, Value};
 use crate::metrics::store;
 use crate::progress::Progress;
 use crate::tools::subject::Upstream;
+use crate::{clock, interrupt};
 
 /// The name of these blocks in the run's header.
 pub const SCENARIO: &str = "compare";
@@ -55,13 +54,13 @@ impl Session<'_> {
             interrupt::check()?;
             let label = format!("comparison, block {} of at most {last}", counted + 1);
             let step = self.progress.step(&label, SECONDS_EACH);
-            let (watch, started) = (HostWatch::start(), milliseconds_now());
+            let watch = HostWatch::start();
             let setups = |upstream: &Upstream| self.sides.setups(upstream);
             let measured = block::measure(self.release_dir, setups, (seed, block))?;
             let at = At {
                 session: number,
                 block,
-                started,
+                started: watch.started_ms,
                 pressure: watch.finish(),
             };
             drop(step);
@@ -95,7 +94,7 @@ impl Session<'_> {
 
     /// Writes the run.
     pub fn save(&mut self) -> anyhow::Result<()> {
-        self.run.finished = milliseconds_now() / 1000;
+        self.run.finished = clock::seconds();
         store::save(&self.path, &self.run.to_text())
     }
 }
@@ -164,11 +163,4 @@ impl At {
             reason: None,
         }
     }
-}
-
-fn milliseconds_now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }

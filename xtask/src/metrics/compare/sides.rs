@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 
 use super::order::ARMS;
+use crate::metrics::digest;
 use crate::metrics::judge::paired::{BASE, CONTROL, HEAD};
 use crate::metrics::model::Arm;
 use crate::metrics::scenario::SubjectFiles;
@@ -126,7 +127,7 @@ impl std::fmt::Display for Side {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Side::Binary(path) => write!(formatter, "`{}`", path.display()),
-            Side::Commit(commit) => formatter.write_str(commit.get(..12).unwrap_or(commit)),
+            Side::Commit(commit) => formatter.write_str(digest::short(commit)),
             Side::WorkingTree => formatter.write_str("the working tree"),
         }
     }

@@ -3,14 +3,13 @@
 //! Several may write at once, one may have been cut off in a line, two may have been joined by git, and
 //! a newer version of this program may have written: nothing of that loses what can be read.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::line::{Accept, Job, Line, SCHEMA};
+use crate::metrics::store;
 
 /// What a file has in it.
 #[derive(Debug, Default, PartialEq)]
@@ -79,43 +78,7 @@ impl History {
 
 /// Adds an entry to the file, which is made if it is not there.
 pub fn append(path: &Path, line: &Line) -> anyhow::Result<()> {
-    add(path, line).with_context(|| format!("failed to add to `{}`", path.display()))
-}
-
-fn add(path: &Path, line: &Line) -> anyhow::Result<()> {
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut file = OpenOptions::new()
-        .create(true)
-        .read(true)
-        .append(true)
-        .open(path)?;
-    // Until the file is closed: another writer waits.
-    file.lock()?;
-    let mut text = String::new();
-    if ends_within_a_line(&mut file)? {
-        text.push('\n');
-    }
-    text.push_str(&serde_json::to_string(line)?);
-    text.push('\n');
-    file.write_all(text.as_bytes())?;
-    file.sync_data()?;
-    Ok(())
-}
-
-/// Whether the last line was cut off.
-fn ends_within_a_line(file: &mut File) -> anyhow::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(false);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
+    store::append(path, &serde_json::to_string(line)?)
 }
 
 #[cfg(test)]

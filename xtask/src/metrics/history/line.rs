@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::catalog;
-use crate::metrics::digest::sha256;
+use crate::metrics::digest::{self, sha256};
 use crate::metrics::model::{Host, Outcome, Run, State, Value};
 
 /// The schema that this program writes; it reads no newer one.
@@ -125,6 +125,6 @@ pub fn key(run: &Run) -> String {
         host.os,
         kernel.split('.').next().unwrap_or(kernel),
         host.arch,
-        &settings[..12],
+        digest::short(&settings),
     )
 }

@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use super::read;
+use crate::clock;
 use crate::tools::procfs;
 
 /// Steal above this many percent makes a block noisy (seen: 3 to 18 % on a machine that looked
@@ -20,6 +21,8 @@ pub struct HostWatch {
     own_ticks: Option<u64>,
     stall_us: Option<u64>,
     started: Instant,
+    /// Milliseconds since the epoch when it began.
+    pub started_ms: u64,
 }
 
 /// Disturbance over a stretch of time; none where the machine does not report it.
@@ -85,6 +88,7 @@ impl HostWatch {
             own_ticks: procfs::own_cpu_ticks(),
             stall_us: read("/proc/pressure/cpu").and_then(|text| parse_stall_us(&text)),
             started: Instant::now(),
+            started_ms: clock::milliseconds(),
         }
     }
 

@@ -8,6 +8,7 @@ use anyhow::{bail, ensure};
 use super::input::Input;
 use super::rows;
 use crate::metrics::catalog::{METRICS, Metric};
+use crate::metrics::digest;
 use crate::metrics::model::{Git, Host, Note, Outcome, Part, Record, Run, Sample, Value};
 
 /// A value, and the file that has it.
@@ -124,7 +125,7 @@ fn is_one_commit(left: &Run, right: &Run) -> bool {
 
 fn short(run: &Run) -> &str {
     let hash = &run.subject.sha256;
-    hash.get(..12).unwrap_or(hash)
+    digest::short(hash)
 }
 
 /// Files that measured another build of the first one's commit: two machines rarely build the same

@@ -2,6 +2,7 @@
 
 use super::{number, table};
 use crate::metrics::catalog::threshold::{Change, Scale};
+use crate::metrics::digest;
 use crate::metrics::history::line::Job;
 use crate::metrics::judge::history::{self, Row};
 
@@ -18,11 +19,7 @@ pub fn table(job: &Job, comparable: usize, others: usize, rows: &[Row]) -> Strin
     let mut text = format!(
         "{} against {comparable} comparable jobs of `{}` ({others} of other branches or machines); by \
          chance alone a metric alerts in {:.1} % of jobs\n\n{}",
-        job.revision
-            .as_deref()
-            .map_or("this run", |revision| revision
-                .get(..12)
-                .unwrap_or(revision)),
+        job.revision.as_deref().map_or("this run", digest::short),
         job.branch,
         100.0 * history::by_chance(),
         table::finish(&table)

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use super::{number, table};
 use crate::metrics::catalog::Metric;
 use crate::metrics::catalog::threshold::{Change, Scale};
+use crate::metrics::digest;
 use crate::metrics::judge::paired::{self, Judged, Row};
 use crate::metrics::judge::verdict::Verdict;
 use crate::metrics::model::{Arm, Run};
@@ -132,10 +133,9 @@ fn headline(run: &Run, judged: &Judged) -> String {
 
 /// The commit, or the executable where that is not known.
 fn version(arm: &Arm) -> String {
-    let short = |text: &str| text.get(..12).unwrap_or(text).to_owned();
     match &arm.revision {
-        Some(revision) => short(revision),
-        None => format!("binary {}", short(&arm.sha256)),
+        Some(revision) => digest::short(revision).to_owned(),
+        None => format!("binary {}", digest::short(&arm.sha256)),
     }
 }
 

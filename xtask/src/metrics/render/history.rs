@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{number, table};
+use crate::metrics::digest;
 use crate::metrics::history::file::History;
 use crate::metrics::model::Value;
 use crate::metrics::trend::Moved;
@@ -74,7 +75,7 @@ pub fn trend(moved: &[Moved]) -> String {
 }
 
 fn short(revision: Option<&str>) -> &str {
-    revision.map_or("unknown", |text| text.get(..12).unwrap_or(text))
+    revision.map_or("unknown", |text| digest::short(text))
 }
 
 fn plain(value: &Value) -> String {

@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{number, rows};
 use crate::metrics::catalog::{Metric, Tier};
+use crate::metrics::digest;
 use crate::metrics::judge::{self, TargetVerdict};
 use crate::metrics::model::{Note, Outcome, Record, Run, Tally, Value};
 
@@ -59,7 +60,7 @@ fn headline(run: &Run) -> String {
         .git
         .revision
         .as_deref()
-        .map_or("no revision", |hash| hash.get(..12).unwrap_or(hash));
+        .map_or("no revision", digest::short);
     let marks = [
         (run.git.dirty, ", modified"),
         (run.quick, ", quick: not to be quoted"),

@@ -9,9 +9,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::CpuReading;
+use crate::clock;
 
 /// Time between two readings: 20 a second.
 const PERIOD: Duration = Duration::from_millis(50);
@@ -175,8 +176,7 @@ impl Clock {
 }
 
 fn wall_ms() -> f64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    since_epoch.map_or(0.0, |since| since.as_secs_f64() * 1000.0)
+    clock::since_epoch().as_secs_f64() * 1000.0
 }
 
 /// One process and what has been read of it.

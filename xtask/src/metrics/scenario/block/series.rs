@@ -1,6 +1,6 @@
 //! The loop over the blocks of one scenario, and which of them count in the end.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
@@ -55,7 +55,8 @@ impl<T> Series<'_, T> {
             interrupt::check()?;
             let label = label(plan, number, self.counted.len());
             let step = context.progress.step(&label, plan.seconds_each);
-            let (watch, started_ms) = (context.watch(), milliseconds_now());
+            let watch = context.watch();
+            let started_ms = watch.started_ms;
             let block = measure(number)?;
             let pressure = watch.finish();
             drop(step);
@@ -154,13 +155,6 @@ impl<T> Series<'_, T> {
         }
         Ok(())
     }
-}
-
-fn milliseconds_now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }
 
 #[cfg(test)]
