@@ -209,14 +209,7 @@ impl Sides {
                 started
             }
         };
-        let (before, after) = (base.answers()?, head.answers()?);
-        for ((call, before), (_, after)) in before.iter().zip(&after) {
-            ensure!(
-                before == after,
-                "base and head answer {call} differently, so their speed cannot be compared:\n  \
-                 base: {before}\n  head: {after}"
-            );
-        }
+        alike(&base.answers()?, &head.answers()?)?;
         Ok(marks)
     }
 
@@ -225,5 +218,45 @@ impl Sides {
         let checkout = self.base.checkout("its own configuration is")?;
         ensure!(checkout != workspace, "it has no other configuration");
         SubjectFiles::copy(&checkout.join("xtask/subject"))
+    }
+}
+
+/// What a program answers to each of some calls.
+type Answers = [(&'static str, String)];
+
+fn alike(base: &Answers, head: &Answers) -> anyhow::Result<()> {
+    for ((call, before), (_, after)) in base.iter().zip(head) {
+        ensure!(
+            before == after,
+            "base and head answer {call} differently, so their speed cannot be compared; \
+             base: {before}; head: {after}"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fast_wrong_answer_is_no_improvement() {
+        let answers = |refusal: &str| {
+            [
+                ("a permitted call", "status 200, {}".to_owned()),
+                ("a refused call", refusal.to_owned()),
+            ]
+        };
+        let (base, head) = (
+            answers("status 403, error -32042"),
+            answers("status 200, {}"),
+        );
+        assert!(alike(&base, &base).is_ok());
+        let error = alike(&base, &head).unwrap_err().to_string();
+        assert!(
+            error.starts_with("base and head answer a refused call differently"),
+            "{error}"
+        );
+        assert!(error.ends_with("head: status 200, {}"), "{error}");
     }
 }
