@@ -252,3 +252,56 @@ fn samples_without_spread_give_no_nonsense() {
         }
     }
 }
+
+#[test]
+fn units_order_and_names_of_programs_decide_nothing() {
+    for (factor, seed) in [(1.0, 5), (1.04, 6), (1.15, 7), (1.4, 8)] {
+        let run = session((&CPU_US_PER_REQUEST, factor, 1.0), 32, 0.02, seed);
+        let verdicts = |run: &Run| {
+            let judged = judge(run, 0);
+            let rows = judged.rows.iter();
+            let rows = rows.map(|row| (row.metric.name, row.verdict));
+            rows.collect::<BTreeMap<_, _>>()
+        };
+        let expected = verdicts(&run);
+        let mut shuffled = run.clone();
+        shuffled.samples.reverse();
+        assert_eq!(verdicts(&shuffled), expected, "{factor}");
+        let mut scaled = run.clone();
+        for row in &mut scaled.samples {
+            // Memory has a floor in bytes.
+            let is_memory = row.metric == MEMORY_IDLE_RSS.name;
+            if let Some(Value::Float(value)) = &mut row.value {
+                *value *= if is_memory { 1.0 } else { 1000.0 };
+            }
+        }
+        assert_eq!(verdicts(&scaled), expected, "{factor}");
+        let mut swapped = run.clone();
+        // The control stays a second process of what is now the base.
+        for row in &mut swapped.samples {
+            row.arm = match row.arm.as_str() {
+                BASE => HEAD,
+                HEAD => BASE,
+                control => control,
+            }
+            .to_owned();
+        }
+        swapped.samples.retain(|row| row.arm != CONTROL);
+        let controls = swapped.samples.iter().filter(|row| row.arm == BASE);
+        let controls = controls.map(|row| Sample {
+            arm: CONTROL.to_owned(),
+            ..row.clone()
+        });
+        let controls: Vec<Sample> = controls.collect();
+        swapped.samples.extend(controls);
+        let (there, back) = (judge(&run, 0), judge(&swapped, 0));
+        let effect = |judged: &Judged| row(judged, &CPU_US_PER_REQUEST).effect;
+        let product = (1.0 + effect(&there)) * (1.0 + effect(&back));
+        assert!((product - 1.0).abs() < 1e-9, "{factor}: {product}");
+        if factor > 1.1 {
+            let row = row(&back, &CPU_US_PER_REQUEST);
+            assert!(row.test.as_ref().unwrap().is_better(row.effect));
+            assert_eq!(row.verdict, Verdict::Pass);
+        }
+    }
+}
