@@ -30,6 +30,13 @@ pub struct Approve {
     pub channel: Option<Arc<str>>,
 }
 
+/// The value of an annotation. Cedar would run its parser on the name first.
+pub fn value<'a>(policy: &'a Policy, name: &str) -> Option<&'a str> {
+    let mut all = policy.annotations();
+    all.find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
+}
+
 /// Refuses annotations that are not known, or have a value that means nothing.
 pub fn check(
     policy: &Policy,
@@ -59,10 +66,7 @@ pub fn check(
             },
         });
     }
-    if policy
-        .annotation("id")
-        .is_some_and(|id| id.trim().is_empty())
-    {
+    if value(policy, "id").is_some_and(|id| id.trim().is_empty()) {
         return Err(LoadError::EmptyId {
             place: place::of_policy(source, policy),
         });
@@ -86,7 +90,7 @@ pub fn approve(
     source: &Source,
     options: &Options,
 ) -> Result<Option<Approve>, LoadError> {
-    let Some(channel) = policy.annotation("approve") else {
+    let Some(channel) = value(policy, "approve") else {
         return Ok(None);
     };
     let (place, policy_id) = (place::of_policy(source, policy), id.to_owned());

@@ -112,7 +112,7 @@ fn known(
     source: &Source,
     options: &Options,
 ) -> Result<Known, LoadError> {
-    let id = match policy.annotation("id") {
+    let id = match annotations::value(policy, "id") {
         Some(id) => Arc::from(id),
         None => Arc::from(format!("policy{index}@{file}")),
     };

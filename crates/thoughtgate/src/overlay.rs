@@ -146,7 +146,10 @@ impl Setting {
     fn variable(&self) -> String {
         // `audit: FILE` is short for `audit: {file: FILE}`, here too.
         let path = self.path.strip_suffix(".file").unwrap_or(self.path);
-        format!("THOUGHTGATE_{}", path.to_uppercase().replace('.', "_"))
+        format!(
+            "THOUGHTGATE_{}",
+            path.replace('.', "_").to_ascii_uppercase()
+        )
     }
 }
 
@@ -155,13 +158,9 @@ pub fn help() -> String {
     let mut help = String::from(
         "Settings, as environment variables (in the file: the same names, nested at the dots):\n",
     );
-    let width = SETTINGS
-        .iter()
-        .map(|setting| setting.variable().len())
-        .max()
-        .unwrap_or(0);
-    for setting in SETTINGS {
-        let variable = setting.variable();
+    let variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+    let width = variables.iter().map(String::len).max().unwrap_or(0);
+    for (variable, setting) in variables.iter().zip(SETTINGS) {
         writeln!(help, "  {variable:width$}  {}", setting.help).expect("a String takes any text");
     }
     help.push_str("\nFlags win over the environment, the environment over the file.\nExit codes: 0 stopped in good order, 1 failed while running, 2 misuse or bad configuration.");
