@@ -34,6 +34,14 @@ const REPLAY_SEED: u64 = 1;
 
 /// Makes the sessions that are still missing, and prints the scorecard.
 pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
+    for name in &flags.only {
+        let known: Vec<&str> = Effect::ALL.iter().map(|effect| effect.name).collect();
+        ensure!(
+            known.contains(&name.as_str()),
+            "there is no slowdown `{name}`: known are {}",
+            known.join(", ")
+        );
+    }
     let workspace = workspace::root()?;
     let target = cargo::target_dir(&workspace);
     let results = target.join(measure::RESULTS);
@@ -95,8 +103,14 @@ fn undisturbed(folder: &Path) -> anyhow::Result<Vec<Run>> {
         folder.display()
     );
     let read = |path: &PathBuf| {
-        Run::parse(&store::read(path)?)
-            .with_context(|| format!("failed to read `{}`", path.display()))
+        let shown = path.display();
+        let run =
+            Run::parse(&store::read(path)?).with_context(|| format!("failed to read `{shown}`"))?;
+        ensure!(
+            run.looks.contains_key(compare::session::SCENARIO) && !run.samples.is_empty(),
+            "`{shown}` has no samples of a comparison: remove it"
+        );
+        Ok(run)
     };
     paths.iter().map(read).collect()
 }

@@ -25,6 +25,10 @@ pub fn run(flags: &flags::Check) -> anyhow::Result<Exit> {
         );
     }
     let run = history::last_run(flags.run.as_deref())?;
+    ensure!(run.complete, "a run that was cut off cannot be judged");
+    if run.quick {
+        say!("warning: the run is a quick one, and is held against quick ones alone");
+    }
     let branch = history::branch(flags.branch.as_deref())?;
     let job = Job::of(&run, &branch);
     ensure!(!job.metrics.is_empty(), "the run has no metric");
@@ -59,7 +63,7 @@ fn series(past: &History, comparable: &[&Job], job: &Job) -> Vec<Series> {
     let metrics = catalog::METRICS.iter();
     let of = |metric: &'static Metric| {
         let value = judged(job, metric)?;
-        let from = accepted_from(past, comparable, metric);
+        let from = accepted_from(past, comparable, job, metric);
         let values = comparable[from..].iter();
         let mut values: Vec<f64> = values.filter_map(|job| judged(job, metric)).collect();
         let mut latest = values.split_off(values.len().saturating_sub(LATEST as usize - 1));
@@ -84,12 +88,15 @@ fn judged(job: &Job, metric: &Metric) -> Option<f64> {
 }
 
 /// The first job after the last accepted change of a metric.
-fn accepted_from(past: &History, jobs: &[&Job], metric: &Metric) -> usize {
+fn accepted_from(past: &History, jobs: &[&Job], job: &Job, metric: &Metric) -> usize {
     let accepted = past
         .accepted
         .iter()
         .filter(|line| line.metric == metric.name);
     let starts = accepted.filter_map(|line| {
+        if job.revision.as_ref() == Some(&line.revision) {
+            return Some(jobs.len());
+        }
         let mut jobs = jobs.iter();
         jobs.position(|job| job.revision.as_ref() == Some(&line.revision))
     });
@@ -181,5 +188,22 @@ mod tests {
         });
         let series = series_of(&past, &job(40, 2.6));
         assert_eq!(series.baseline, [2.6; 18]);
+    }
+
+    #[test]
+    fn a_change_that_is_accepted_with_the_judged_job_has_no_baseline_yet() {
+        let mut past = past((0..40).map(|_| 2.0));
+        let now = job(40, 2.9);
+        past.accepted.push(Accept {
+            schema: 1,
+            metric: LATENCY_P50.name.to_owned(),
+            revision: now.revision.clone().unwrap(),
+            reason: "a new check".to_owned(),
+            accepted: 0,
+        });
+        let series = series_of(&past, &now);
+        assert_eq!((series.baseline.len(), series.latest.len()), (0, 1));
+        let row = rules::judge(&[series], Test::Student).remove(0);
+        assert_eq!(row.verdict, Verdict::Inconclusive);
     }
 }

@@ -95,6 +95,11 @@ fn add(path: &Path, flags: &flags::HistoryAdd) -> anyhow::Result<Exit> {
     let job = Job::of(&run, &branch);
     ensure!(!job.metrics.is_empty(), "the run has no metric");
     let count = job.metrics.len();
+    ensure!(
+        !History::read(path)?.is_foreign(),
+        "`{}` is no history: name another file with --file",
+        workspace::shown(path)
+    );
     file::append(path, &Line::Job(Box::new(job)))?;
     let shown = workspace::shown(path);
     Ok(Exit::Fine(format!(
@@ -109,10 +114,18 @@ fn accept(path: &Path, flags: &flags::HistoryAccept) -> anyhow::Result<Exit> {
     })?;
     ensure!(!flags.reason.trim().is_empty(), "give a reason");
     let history = read(path)?;
+    ensure!(
+        flags.commit.len() >= 7,
+        "`{}` is too short: give seven digits of the commit or more",
+        flags.commit
+    );
     let mut commits = history.jobs.iter().filter_map(|job| job.revision.as_ref());
     let revision = commits
-        .find(|revision| revision.starts_with(&flags.commit) && flags.commit.len() >= 7)
-        .with_context(|| format!("no job of the history is of the commit `{}`", flags.commit))?;
+        .find(|revision| revision.starts_with(&flags.commit.to_lowercase()))
+        .with_context(|| {
+            let (commit, shown) = (&flags.commit, workspace::shown(path));
+            format!("no job in `{shown}` is of the commit `{commit}`: `history show` lists those there are")
+        })?;
     let line = Accept {
         schema: SCHEMA,
         metric: metric.name.to_owned(),

@@ -4,9 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail, ensure};
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use anyhow::{bail, ensure};
+use serde_json::Value as Json;
 
 use super::store;
 use crate::exit;
@@ -104,7 +103,7 @@ impl Array {
         };
         store::check_writable(path)?;
         ensure!(
-            replaceable::<Vec<IgnoredAny>>(path)?,
+            replaceable(path, Json::is_array)?,
             "`{}` is not an array of results and would be replaced: name another file with --output, \
              or remove it first",
             path.display()
@@ -145,29 +144,29 @@ fn writable(usual: PathBuf, results: &Path) -> PathBuf {
 
 /// Fails if a run could not be written to `path`, or would replace something else.
 pub fn check_run(path: &Path) -> anyhow::Result<()> {
-    #[derive(Deserialize)]
-    struct Run {
-        #[serde(rename = "schema")]
-        _schema: IgnoredAny,
-    }
     store::check_writable(path)?;
     ensure!(
-        replaceable::<Run>(path)?,
-        "`{}` is not a run and would be replaced: name another file, or remove it first",
+        replaceable(path, is_run)?,
+        "`{}` is not a run of metrics and would be replaced: name another file, or remove it first",
         path.display()
     );
     Ok(())
 }
 
-/// Whether there is nothing at `path`, or an empty file, or a `T`.
-fn replaceable<T: DeserializeOwned>(path: &Path) -> anyhow::Result<bool> {
+/// A comparison has no metrics of its own, and a job of a history has them by name.
+fn is_run(json: &Json) -> bool {
+    let metrics = json["metrics"].as_array();
+    !json["schema"].is_null() && metrics.is_some_and(|metrics| !metrics.is_empty())
+}
+
+/// Whether there is nothing at `path`, or an empty file, or JSON of that kind.
+fn replaceable(path: &Path, is_kind: impl Fn(&Json) -> bool) -> anyhow::Result<bool> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_file() && found.len() > 0 => {}
         _ => return Ok(true),
     }
-    let bytes =
-        std::fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))?;
-    Ok(serde_json::from_slice::<T>(&bytes).is_ok())
+    let bytes = store::read_bytes(path)?;
+    Ok(serde_json::from_slice(&bytes).is_ok_and(|json| is_kind(&json)))
 }
 
 #[cfg(test)]

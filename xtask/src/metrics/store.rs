@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 /// Writes `text` to a temporary file beside `path` and renames it: a reader sees the old text or
 /// the new one, and a full disk keeps the old one.
@@ -17,7 +17,20 @@ pub fn save(path: &Path, text: &str) -> anyhow::Result<()> {
 
 /// Reads a text file.
 pub fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("failed to read `{}`", path.display()))
+    String::from_utf8(read_bytes(path)?)
+        .ok()
+        .with_context(|| format!("failed to read `{}`: it is no text", path.display()))
+}
+
+/// Reads a file; a device or a pipe may have no end.
+pub fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let found = fs::metadata(path).with_context(|| format!("failed to read `{shown}`"))?;
+    ensure!(
+        found.is_file(),
+        "failed to read `{shown}`: it is not a regular file"
+    );
+    fs::read(path).with_context(|| format!("failed to read `{shown}`"))
 }
 
 /// Adds a line to a file that only grows, and is made if it is not there. Lines of several writers do

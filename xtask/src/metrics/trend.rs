@@ -1,5 +1,8 @@
 //! `cargo xtask metrics trend`: which commit moved which metric, and by how much.
 
+use anyhow::ensure;
+
+use super::catalog::threshold::{Scale, Thresholds};
 use super::catalog::{METRICS, Metric};
 use super::history::file::History;
 use super::history::line::Job;
@@ -7,6 +10,7 @@ use super::stats::changepoint::{self, Change, Least};
 use super::{history, render};
 use crate::exit::{self, Exit};
 use crate::flags;
+use crate::workspace;
 
 /// What a change has to be to count: a level that fewer commits have is a bump.
 const LEAST: Least = Least {
@@ -36,8 +40,14 @@ pub fn run(flags: &flags::Trend) -> anyhow::Result<Exit> {
     let path = history::path(flags.history.as_deref())?;
     let past = history::read(&path)?;
     let branch = history::branch(flags.branch.as_deref())?;
+    let jobs = past.jobs.iter().filter(|job| job.branch == branch).count();
+    ensure!(
+        jobs > 0,
+        "there are no jobs of the branch `{branch}` in `{}`: `history show` lists those there are",
+        workspace::shown(&path)
+    );
     let moved = moved(&past, &branch);
-    exit::print(&render::history::trend(&moved))?;
+    exit::print(&render::history::trend(&moved, jobs, &LEAST))?;
     Ok(Exit::Fine(format!("{} changes of level", moved.len())))
 }
 
@@ -55,7 +65,11 @@ fn moved(past: &History, branch: &str) -> Vec<Moved> {
             let with_value: Vec<&&Job> = with_value.collect();
             let values = with_value.iter().filter_map(|job| job.number(metric.name));
             let values: Vec<f64> = values.collect();
-            for change in changepoint::changes(&values, &LEAST) {
+            let changes = match metric.change().exact() {
+                Some(thresholds) => steps(&values, &thresholds),
+                None => changepoint::changes(&values, &LEAST),
+            };
+            for change in changes {
                 let job = (**with_value[change.index]).clone();
                 let accepted = past.accepted.iter().find(|line| {
                     line.metric == metric.name && Some(&line.revision) == job.revision.as_ref()
@@ -65,7 +79,8 @@ fn moved(past: &History, branch: &str) -> Vec<Moved> {
                     job,
                     change,
                     accepted: accepted.map(|line| line.reason.clone()),
-                    provisional: values.len() - change.index < LEAST.segment,
+                    provisional: metric.change().exact().is_none()
+                        && values.len() - change.index < LEAST.segment,
                 });
             }
         }
@@ -73,11 +88,32 @@ fn moved(past: &History, branch: &str) -> Vec<Moved> {
     all
 }
 
+/// The steps of values that do not vary: each is one from its smallest size on.
+fn steps(values: &[f64], thresholds: &Thresholds) -> Vec<Change> {
+    let least = thresholds.notice.unwrap_or(thresholds.alert);
+    let pairs = values.windows(2).enumerate();
+    let steps = pairs.filter_map(|(number, pair)| {
+        let difference = match thresholds.scale {
+            Scale::Points => pair[1] - pair[0],
+            Scale::Share if pair[0] == 0.0 => return None,
+            Scale::Share => pair[1] / pair[0] - 1.0,
+        };
+        (difference.abs() >= least).then_some(Change {
+            index: number + 1,
+            before: pair[0],
+            after: pair[1],
+            p: 0.0,
+        })
+    });
+    steps.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::catalog::LATENCY_P50;
-    use crate::metrics::history::line::Accept;
+    use crate::metrics::catalog::{BINARY_SIZE, LATENCY_P50};
+    use crate::metrics::history::line::{Accept, Figure};
+    use crate::metrics::model::Value;
     use crate::metrics::render::fixture::job;
     use crate::metrics::stats::Random;
 
@@ -112,6 +148,23 @@ mod tests {
         assert!(moved(&past, "other").is_empty());
         assert!(moved(&history(&[(200, 2.0)]), "main").is_empty());
         assert!(moved(&history(&[(2, 2.0)]), "main").is_empty());
+    }
+
+    #[test]
+    fn each_step_of_a_size_is_found_wherever_it_is() {
+        let mut past = history(&[(12, 2.0)]);
+        for (number, job) in past.jobs.iter_mut().enumerate() {
+            let size = [10_000_000, 10_060_000, 10_070_000, 14_000_000][number / 3];
+            let figure = Figure {
+                unit: "bytes".to_owned(),
+                value: Value::Integer(size),
+                samples: Vec::new(),
+            };
+            job.metrics.insert(BINARY_SIZE.name.to_owned(), figure);
+        }
+        let found = moved(&past, "main");
+        assert_eq!(indices(&found), [3, 9], "{found:?}");
+        assert!(found.iter().all(|of| !of.provisional));
     }
 
     #[test]

@@ -95,3 +95,29 @@ fn without_comparable_jobs_nothing_is_told_and_nothing_passes() {
         "INCONCLUSIVE",
     );
 }
+
+#[test]
+fn what_is_no_history_is_left_alone_and_what_has_no_end_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = folder.path().join("notes.md");
+    std::fs::write(&notes, "# Notes\n").unwrap();
+    let run = data("run_schema_1.json");
+    let add = ["metrics", "history", "--file", text(&notes), "add"];
+    let named = ["--run", text(&run), "--branch", "main"];
+    ends(&xtask(&[&add[..], &named].concat()), 2, "is no history");
+    assert_eq!(std::fs::read_to_string(&notes).unwrap(), "# Notes\n");
+    let output = xtask(&["metrics", "history", "show", "--file", "/dev/full"]);
+    ends(&output, 2, "it is not a regular file");
+    let comparison = data("comparisons/larger_binary.json");
+    let samples = folder.path().join("compare.json");
+    std::fs::copy(comparison, &samples).unwrap();
+    let output = folder.path().join("array.json");
+    let merge = ["metrics", "merge", text(&run), "--output", text(&output)];
+    let run_output = ["--run-output", text(&samples)];
+    let output = xtask(&[&merge[..], &run_output].concat());
+    ends(&output, 2, "is not a run of metrics");
+    let output = xtask(&["metrics", "trend", "--branch", "nobody's"]);
+    ends(&output, 2, "there are no jobs of the branch `nobody's`");
+    let output = xtask(&["metrics", "calibrate", "--only", "nosuch"]);
+    ends(&output, 2, "known are none, cpu-3");
+}

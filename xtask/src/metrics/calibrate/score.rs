@@ -83,10 +83,16 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Scored>> {
         .lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty());
+    let complete = text.ends_with('\n');
+    let last = text.lines().count();
     lines
-        .map(|(number, line)| {
-            serde_json::from_str(line)
-                .with_context(|| format!("line {} of `{}`", number + 1, path.display()))
+        .filter_map(|(number, line)| match serde_json::from_str(line) {
+            // A line that was cut off is that of a session that is made again.
+            Err(_) if number + 1 == last && !complete => None,
+            read => {
+                let place = || format!("line {} of `{}`", number + 1, path.display());
+                Some(read.with_context(place))
+            }
         })
         .collect()
 }

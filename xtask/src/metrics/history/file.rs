@@ -5,7 +5,6 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::line::{Accept, Job, Line, SCHEMA};
@@ -25,13 +24,18 @@ pub struct History {
 impl History {
     /// Reads a file; one that is not there is an empty history.
     pub fn read(path: &Path) -> anyhow::Result<History> {
-        match std::fs::read(path) {
-            Ok(bytes) => Ok(History::parse(&String::from_utf8_lossy(&bytes))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
-            Err(error) => {
-                Err(error).with_context(|| format!("failed to read `{}`", path.display()))
-            }
+        if !path.exists() {
+            return Ok(History::default());
         }
+        let bytes = store::read_bytes(path)?;
+        // Some editors begin a file with a mark of its encoding.
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(History::parse(text.trim_start_matches('\u{feff}')))
+    }
+
+    /// Whether the file was something else before: nothing in it is an entry.
+    pub fn is_foreign(&self) -> bool {
+        self.jobs.is_empty() && self.accepted.is_empty() && !self.unread.is_empty()
     }
 
     /// Reads the text of a file.

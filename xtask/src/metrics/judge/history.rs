@@ -146,6 +146,9 @@ impl Fit {
             .max(robust::sigma(&series.baseline)?)
             .max(noise);
         let follows = robust::autocorrelation(&values);
+        if !(mean.is_finite() && deviation.is_finite()) {
+            return None;
+        }
         let worth = values.len() as f64 * (1.0 - follows) / (1.0 + follows);
         Some(Fit {
             mean,
@@ -213,12 +216,18 @@ fn row(series: &Series, thresholds: Thresholds, fit: Option<&Fit>, p: [f64; 3]) 
         p: fit.map(|_| p),
     };
     let Some(fit) = fit.filter(|_| series.baseline.len() >= ALERT_JOBS) else {
-        row.reason = Some(format!(
-            "insufficient history: {} comparable jobs, and an alert takes {ALERT_JOBS}",
-            series.baseline.len()
-        ));
+        let jobs = series.baseline.len();
+        row.reason = Some(if jobs < ALERT_JOBS {
+            format!("insufficient history: {jobs} comparable jobs, and an alert takes {ALERT_JOBS}")
+        } else {
+            "the jobs before have values that are too large to be judged".to_owned()
+        });
         return row;
     };
+    if fit.mean == 0.0 && thresholds.scale == Scale::Share {
+        row.reason = Some("the jobs before say 0, of which nothing is a share".to_owned());
+        return row;
+    }
     row.effect = fit.effect(series.metric, thresholds.scale, value);
     let (verdict, reason) = verdict(series, thresholds, fit, row.effect, p);
     row.verdict = verdict;
@@ -238,13 +247,17 @@ fn verdict(
         fit.predicts(series.metric, value) < lenient
             && fit.effect(series.metric, thresholds.scale, value) >= thresholds.alert
     };
-    if bh >= lenient || effect < thresholds.alert {
+    if effect < thresholds.alert {
         let verdict = if bh < lenient {
             Verdict::Suspect
         } else {
             Verdict::Pass
         };
         return (verdict, None);
+    }
+    if bh >= lenient {
+        let reason = "worse by as much as an alert takes, which may be chance".to_owned();
+        return (Verdict::Inconclusive, Some(reason));
     }
     let worse = series
         .latest
@@ -300,11 +313,38 @@ fn exact(series: &Series) -> Option<Row> {
     };
     row.effect = match thresholds.scale {
         Scale::Points => worse(series.metric, before, value),
-        Scale::Share if before == 0.0 => 0.0,
+        Scale::Share if before == 0.0 => {
+            row.verdict = Verdict::Inconclusive;
+            row.reason = Some("the job before says 0, of which nothing is a share".to_owned());
+            return Some(row);
+        }
         Scale::Share => worse(series.metric, before, value) / before,
     };
     row.verdict = Verdict::of_exact(row.effect, &thresholds);
+    creep(&mut row, series, &thresholds);
     Some(row)
+}
+
+/// Steps of which none is worth a look alone, and all together as much as a block, are worth one.
+fn creep(row: &mut Row, series: &Series, thresholds: &Thresholds) {
+    if thresholds.scale != Scale::Share || row.verdict >= Verdict::Alert {
+        return;
+    }
+    let values: Vec<f64> = series
+        .baseline
+        .iter()
+        .chain(&series.latest)
+        .copied()
+        .collect();
+    let steps = values.windows(2).filter(|pair| pair[0] > 0.0);
+    let steps = steps.map(|pair| worse(series.metric, pair[0], pair[1]) / pair[0]);
+    let small = steps.filter(|step| step.abs() < thresholds.alert);
+    let grown = small.fold(1.0, |grown, step| grown * (1.0 + step)) - 1.0;
+    if grown >= thresholds.block {
+        let (percent, jobs) = (100.0 * grown, values.len() - 1);
+        row.verdict = Verdict::Alert;
+        row.reason = Some(format!("small steps of {jobs} jobs come to {percent:.0} %"));
+    }
 }
 
 #[cfg(test)]

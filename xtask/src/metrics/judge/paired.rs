@@ -86,6 +86,8 @@ pub struct Test {
     pub p_flip: f64,
     /// For better, adjusted by Holm.
     pub p_better: f64,
+    /// Whether there was a control.
+    pub has_control: bool,
     /// The effect of the control.
     pub control: f64,
     /// Two-sided p of the control, adjusted by Holm.
@@ -128,13 +130,12 @@ pub fn judge(run: &Run, session: usize) -> Judged {
 /// comes to it too.
 pub fn judge_all(run: &Run) -> Judged {
     let mut judged = judge(run, 0);
-    if run.samples.iter().any(|row| row.session == 1) {
-        let second = judge(run, 1);
-        for row in &mut judged.rows {
-            confirm(row, &second);
-        }
-        judged.overall = overall(&judged.rows);
+    let second = run.samples.iter().any(|row| row.session == 1);
+    let second = second.then(|| judge(run, 1));
+    for row in &mut judged.rows {
+        confirm(row, second.as_ref());
     }
+    judged.overall = overall(&judged.rows);
     judged
 }
 
@@ -144,12 +145,14 @@ pub fn needs_confirmation(judged: &Judged) -> bool {
     rows.any(|row| row.test.is_some() && row.verdict == Verdict::Block)
 }
 
-fn confirm(row: &mut Row, second: &Judged) {
-    if row.verdict != Verdict::Block {
+fn confirm(row: &mut Row, second: Option<&Judged>) {
+    if row.verdict != Verdict::Block || row.test.is_none() {
         return;
     }
-    let mut others = second.rows.iter();
-    let Some(other) = others.find(|other| other.metric == row.metric) else {
+    let rows = second.into_iter().flat_map(|second| &second.rows);
+    let Some(other) = rows.into_iter().find(|other| other.metric == row.metric) else {
+        row.reason = Some("a block takes a second measurement, and there is none".to_owned());
+        row.verdict = Verdict::Alert;
         return;
     };
     if other.verdict < Verdict::Block {
@@ -239,6 +242,7 @@ fn family(seed: u64, looks: usize, tested: &[Tested]) -> Vec<Row> {
             p_bh: bh[index],
             p_flip: flip.map_or(1.0, |flip| flip.p_greater),
             p_better: better[index],
+            has_control: !differences.control_by_block.is_empty(),
             control: differences.effect(of_control),
             control_p: control[index],
             floor: floor(metric, thresholds, differences, of_control),
@@ -291,6 +295,10 @@ fn tested_verdict(
         Scale::Share => format!("{:.1} %", 100.0 * share),
         Scale::Points => format!("{share:.2}"),
     };
+    if !test.has_control {
+        let reason = "the base was not measured twice, so the measurement is not known to be fair";
+        return (Verdict::Inconclusive, Some(reason.to_owned()));
+    }
     if !test.control_is_fine() {
         let reason = format!(
             "two processes of the base differ by {}: the machine or the measurement is at fault",

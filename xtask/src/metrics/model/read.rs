@@ -86,7 +86,8 @@ pub fn known(name: &str) -> Result<&'static Metric, String> {
 /// Refuses a value that the metric cannot have.
 pub fn check_kind(metric: &Metric, value: &Value) -> Result<(), String> {
     let fits = match value {
-        Value::Integer(_) => metric.kind() == Kind::Integer,
+        // Whoever writes JSON anew may leave out the `.0`.
+        Value::Integer(_) => matches!(metric.kind(), Kind::Integer | Kind::Float),
         Value::Float(number) => metric.kind() == Kind::Float && in_range(metric, *number),
         Value::Text(_) => metric.kind() == Kind::Text,
         Value::Boolean(_) => metric.kind() == Kind::Boolean,

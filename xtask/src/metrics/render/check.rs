@@ -5,6 +5,7 @@ use crate::metrics::catalog::threshold::{Change, Scale};
 use crate::metrics::digest;
 use crate::metrics::history::line::Job;
 use crate::metrics::judge::history::{self, Row};
+use crate::metrics::judge::verdict::Verdict;
 
 const HEADER: [&str; 7] = [
     "verdict", "metric", "before", "now", "worse by", "jobs", "p",
@@ -27,6 +28,10 @@ pub fn table(job: &Job, comparable: usize, others: usize, rows: &[Row]) -> Strin
     for (reason, metrics) in by_reason(rows) {
         let names: Vec<String> = metrics.iter().map(|name| format!("`{name}`")).collect();
         text = format!("{text}\n{}: {reason}", names.join(", "));
+    }
+    if rows.iter().any(|row| row.verdict >= Verdict::Alert) {
+        text += "\n\nWhat to do: a change that is meant to stay is taken for granted by `cargo xtask metrics \
+                 history add`, then `history accept --metric NAME --commit COMMIT --reason TEXT`.";
     }
     text.trim_end().to_owned() + "\n"
 }
@@ -55,7 +60,7 @@ fn cells(row: &Row) -> [String; 7] {
         Change::Tested(thresholds) | Change::Exact(thresholds) => thresholds.scale == Scale::Points,
         Change::Target => true,
     };
-    let effect = if row.mean.is_none() {
+    let effect = if row.verdict == Verdict::Inconclusive && row.effect == 0.0 {
         String::new()
     } else if points {
         format!("{:+.2}", row.effect)

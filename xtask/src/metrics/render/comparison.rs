@@ -197,6 +197,12 @@ fn notes(run: &Run, judged: &Judged) -> Vec<String> {
         .iter()
         .filter_map(|row| Some(format!("`{}`: {}", row.metric.name, row.reason.as_ref()?)))
         .collect();
+    if !run.complete {
+        notes.push("Note: the comparison was cut off before its end.".to_owned());
+    }
+    if judged.rows.is_empty() {
+        notes.push("Note: no block counts, so nothing was compared.".to_owned());
+    }
     let marks = run
         .settings
         .iter()

@@ -6,6 +6,7 @@ use super::{number, table};
 use crate::metrics::digest;
 use crate::metrics::history::file::History;
 use crate::metrics::model::Value;
+use crate::metrics::stats::changepoint::Least;
 use crate::metrics::trend::Moved;
 
 /// One line a job.
@@ -50,7 +51,7 @@ pub fn csv(history: &History) -> String {
 }
 
 /// One line a change of level.
-pub fn trend(moved: &[Moved]) -> String {
+pub fn trend(moved: &[Moved], jobs: usize, least: &Least) -> String {
     let mut table = table::empty(&["metric", "commit", "before", "after", "change", ""]);
     for of in moved {
         let scale = number::Scale::of(of.metric.unit, of.change.before);
@@ -68,10 +69,16 @@ pub fn trend(moved: &[Moved]) -> String {
             mark,
         ]);
     }
-    if moved.is_empty() {
-        return "no metric changed its level\n".to_owned();
-    }
-    table::finish(&table)
+    let table = if moved.is_empty() {
+        "no metric is known to have changed its level\n".to_owned()
+    } else {
+        table::finish(&table)
+    };
+    format!(
+        "{table}\n{jobs} jobs. Of metrics that vary, a change shows when {} jobs of one machine are before it \
+         and {} after; until there are {} after, it is provisional.\n",
+        least.segment, least.newest, least.segment
+    )
 }
 
 fn short(revision: Option<&str>) -> &str {

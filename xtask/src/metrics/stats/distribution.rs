@@ -8,7 +8,12 @@ const HALVINGS: usize = 200;
 
 /// The probability that Student's t with `df` degrees of freedom is above `t`.
 pub fn t_above(t: f64, df: f64) -> f64 {
-    if t.is_infinite() {
+    // Where sums were beyond any number nothing is known, which is no sign of a difference.
+    if t.is_nan() {
+        return 1.0;
+    }
+    // The square of a larger one is beyond any number.
+    if t.abs() > 1e100 {
         return if t > 0.0 { 0.0 } else { 1.0 };
     }
     StudentsT::new(0.0, 1.0, df).map_or(f64::NAN, |distribution| distribution.sf(t))

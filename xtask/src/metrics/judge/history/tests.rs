@@ -97,3 +97,50 @@ fn a_size_is_compared_with_the_job_before() {
     assert_eq!(verdict, Verdict::Inconclusive);
     assert!(reason.unwrap().contains("no job before"));
 }
+
+#[test]
+fn what_may_be_chance_is_no_pass() {
+    for test in [Test::Welch, Test::Permutation] {
+        let of = series(&LATENCY_P50, 20, &[100.0, 100.0, 140.0]);
+        let row = judge(&[of], test).remove(0);
+        assert_eq!(row.verdict, Verdict::Inconclusive, "{test:?}: {row:?}");
+    }
+}
+
+#[test]
+fn numbers_beyond_any_and_zeros_give_no_nonsense() {
+    for value in [f64::MAX, 1.7e308, 0.0] {
+        for test in [Test::Student, Test::Welch, Test::Permutation] {
+            let of = Series {
+                metric: &LATENCY_P50,
+                baseline: vec![value; 20],
+                latest: vec![value, value, 5.0],
+            };
+            let row = judge(&[of], test).remove(0);
+            assert!(!row.effect.is_nan(), "{test:?} {value}: {row:?}");
+            assert!(row.verdict < Verdict::Notice, "{test:?} {value}: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn many_small_steps_are_worth_a_look_together() {
+    let grows = |share: f64| {
+        let sizes = (0..23).map(|job| 1e6 * (1.0 + share).powi(job));
+        let mut baseline: Vec<f64> = sizes.collect();
+        let latest = baseline.split_off(20);
+        let of = Series {
+            metric: &BINARY_SIZE,
+            baseline,
+            latest,
+        };
+        judge(&[of], Test::Student).remove(0)
+    };
+    assert_eq!(grows(0.002).verdict, Verdict::Pass);
+    let row = grows(0.0045);
+    assert_eq!(row.verdict, Verdict::Alert);
+    assert_eq!(
+        row.reason.as_deref(),
+        Some("small steps of 22 jobs come to 10 %")
+    );
+}

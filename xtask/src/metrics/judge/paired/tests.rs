@@ -209,6 +209,21 @@ fn a_block_counts_when_a_second_session_agrees() {
         assert_eq!(row(&judged, &LATENCY_P50).verdict, expected, "{factor}");
         assert_eq!(judged.overall, expected, "{factor}");
     }
+    // Cut off before the second.
+    let judged = judge_all(&first);
+    assert_eq!(judged.overall, Verdict::Alert);
+    let reason = row(&judged, &LATENCY_P50).reason.as_deref();
+    assert!(reason.unwrap().contains("a second measurement"));
+}
+
+#[test]
+fn without_a_control_nothing_passes() {
+    for factor in [1.0, 1.4] {
+        let mut run = session((&LATENCY_P50, factor, 1.0), 16, 0.02, 3);
+        run.samples.retain(|row| row.arm != CONTROL);
+        let judged = judge(&run, 0);
+        assert_eq!(judged.overall, Verdict::Inconclusive, "{factor}");
+    }
 }
 
 #[test]
