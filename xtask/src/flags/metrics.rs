@@ -111,7 +111,7 @@ pub struct Calibrate {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Verdicts and exit codes are those of `compare`. An alert takes two of three jobs and ten comparable \
-ones before them, a block twenty.")]
+ones before those, a block twenty. Sizes and instructions are held against the job before.")]
 pub struct Check {
     /// The run [default: target/metrics/run.json]
     #[arg(long, value_name = "FILE")]
@@ -255,7 +255,8 @@ pub enum Format {
 const VERDICTS: &str = "\
 Verdicts, the greatest of all metrics last: PASS, SUSPECT, INCONCLUSIVE, NOTICE, ALERT, BLOCK.
 Exit codes: 0 fine (INCONCLUSIVE too: the last line says so); 1 BLOCK, measured twice; 2 misuse, or
-under --strict INCONCLUSIVE; 130 or 143 interrupted, with the samples so far saved.";
+under --strict INCONCLUSIVE; 130 or 143 interrupted, with the samples so far saved. A size that
+became larger by as much as a block takes is no matter of chance, and is measured once.";
 
 /// How to print the catalogue.
 #[derive(Debug, Args)]
