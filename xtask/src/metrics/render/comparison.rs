@@ -1,7 +1,7 @@
 //! What a comparison found, for people, for pull requests and for programs: the verdict first, then
 //! one line per metric, the worst first, and what to do.
 
-use serde_json::{Value as Json, json};
+use serde::Serialize;
 
 use super::{number, table};
 use crate::metrics::catalog::Metric;
@@ -61,16 +61,53 @@ fn markdown(run: &Run, judged: &Judged) -> String {
     text + &paragraphs(&notes(run, judged))
 }
 
+/// A comparison as JSON. Types and not maps: the same bytes however `serde_json` was built.
+#[derive(Serialize)]
+struct Whole<'a> {
+    verdict: Verdict,
+    seed: u64,
+    arms: &'a [Arm],
+    metrics: Vec<Line<'a>>,
+    notes: Vec<String>,
+}
+
+/// One metric. What is infinite is none.
+#[derive(Serialize)]
+struct Line<'a> {
+    metric: &'a str,
+    unit: &'a str,
+    verdict: Verdict,
+    reason: Option<&'a str>,
+    base: f64,
+    head: f64,
+    worse_by: Option<f64>,
+    test: Option<Figures>,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    interval: [Option<f64>; 2],
+    interval_bootstrap: Option<[Option<f64>; 2]>,
+    blocks: usize,
+    p: f64,
+    p_holm: f64,
+    p_bh: f64,
+    p_flip: f64,
+    p_better_holm: f64,
+    control: Option<f64>,
+    control_p_holm: f64,
+    floor: Option<f64>,
+    detectable: Option<f64>,
+}
+
 fn json(run: &Run, judged: &Judged) -> String {
-    let rows = judged.rows.iter().map(|row| row_json(run, row));
-    let rows: Vec<Json> = rows.collect();
-    let whole = json!({
-        "verdict": judged.overall,
-        "seed": run.seed,
-        "arms": run.arms,
-        "metrics": rows,
-        "notes": notes(run, judged),
-    });
+    let whole = Whole {
+        verdict: judged.overall,
+        seed: run.seed,
+        arms: &run.arms,
+        metrics: judged.rows.iter().map(|row| line(run, row)).collect(),
+        notes: notes(run, judged),
+    };
     let mut text = serde_json::to_string_pretty(&whole).expect("plain data");
     text.push('\n');
     text
@@ -81,33 +118,31 @@ fn paragraphs(notes: &[String]) -> String {
     lines.fold(String::new(), |text, note| format!("{text}\n{note}\n"))
 }
 
-fn row_json(run: &Run, row: &Row) -> Json {
-    let test = row.test.as_ref().map(|test| {
-        json!({
-            "interval": test.interval.map(finite),
-            "interval_bootstrap": paired::bootstrapped(run, row.metric).map(|bounds| bounds.map(finite)),
-            "blocks": test.blocks,
-            "p": test.p,
-            "p_holm": test.p_holm,
-            "p_bh": test.p_bh,
-            "p_flip": test.p_flip,
-            "p_better_holm": test.p_better,
-            "control": finite(test.control),
-            "control_p_holm": test.control_p,
-            "floor": finite(test.floor),
-            "detectable": finite(test.detectable),
-        })
+fn line<'a>(run: &Run, row: &'a Row) -> Line<'a> {
+    let test = row.test.as_ref().map(|test| Figures {
+        interval: test.interval.map(finite),
+        interval_bootstrap: paired::bootstrapped(run, row.metric).map(|of| of.map(finite)),
+        blocks: test.blocks,
+        p: test.p,
+        p_holm: test.p_holm,
+        p_bh: test.p_bh,
+        p_flip: test.p_flip,
+        p_better_holm: test.p_better,
+        control: finite(test.control),
+        control_p_holm: test.control_p,
+        floor: finite(test.floor),
+        detectable: finite(test.detectable),
     });
-    json!({
-        "metric": row.metric.name,
-        "unit": row.metric.unit.name(),
-        "verdict": row.verdict,
-        "reason": row.reason,
-        "base": row.base,
-        "head": row.head,
-        "worse_by": finite(row.effect),
-        "test": test,
-    })
+    Line {
+        metric: row.metric.name,
+        unit: row.metric.unit.name(),
+        verdict: row.verdict,
+        reason: row.reason.as_deref(),
+        base: row.base,
+        head: row.head,
+        worse_by: finite(row.effect),
+        test,
+    }
 }
 
 /// JSON has no infinity: no bound is none.
