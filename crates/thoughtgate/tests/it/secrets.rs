@@ -163,16 +163,17 @@ async fn the_path_of_the_upstream_stays_out_of_log_and_readiness() {
     std::fs::write(folder.path().join("p.cedar"), ALL).unwrap();
     let policy = folder.path().join("p.cedar");
     let proxy = Proxy::start("http://127.0.0.1:1/s/SECRET/mcp", &policy);
-    let ready = proxy.ready_is(503).await;
-    assert_eq!(
-        ready["checks"]["upstream"]["reason"],
-        "not reachable; the log has the reason"
-    );
+    // Before the first probe it is not ready for another reason.
     let line = "thoughtgate: warning: the upstream is not reachable: ";
     proxy
         .process
         .wait_line(Output::Stderr, line, PATIENCE)
         .unwrap();
+    let ready = proxy.ready_is(503).await;
+    assert_eq!(
+        ready["checks"]["upstream"]["reason"],
+        "not reachable; the log has the reason"
+    );
     let log = proxy.process.output(Output::Stderr).join("\n");
     assert!(log.contains("upstream http://127.0.0.1:1)"), "{log}");
     assert!(!log.contains("SECRET"), "{log}");
