@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Time since the epoch; none on a machine whose clock is before it.
+/// Time since the epoch; zero on a machine whose clock is before it.
 pub fn since_epoch() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -25,7 +25,6 @@ use crate::tools::subject::Upstream;
 use crate::tools::{cargo, process};
 use crate::workspace;
 use counted::Benchmarks;
-use order::ARMS;
 use session::{LOOKS, QUICK_LOOKS, SCENARIO, Session};
 use sides::{Build, Side, Sides};
 

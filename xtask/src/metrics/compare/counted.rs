@@ -1,11 +1,11 @@
 //! What does not vary from block to block: the length of each program, and where valgrind is there the
 //! instructions of one policy evaluation in each.
 
-use super::ARMS;
+use super::session::LABELS;
 use super::sides::{Side, Sides};
 use crate::interrupt;
 use crate::metrics::catalog::{BINARY_SIZE, INSTRUCTIONS_POLICY_EVAL, Metric};
-use crate::metrics::judge::paired::{BASE, CONTROL, HEAD};
+use crate::metrics::judge::paired::{BASE, HEAD};
 use crate::metrics::model::{Run, Sample, State, Value};
 use crate::progress::Progress;
 use crate::tools::criterion::{Benchmark, Instructions};
@@ -14,7 +14,6 @@ use crate::tools::valgrind::Valgrind;
 /// Counts of each program: hash tables are seeded anew in each process, so two differ a little.
 const REPEATS: usize = 3;
 const SECONDS_EACH: f64 = 8.0;
-const LABELS: [&str; ARMS] = [BASE, CONTROL, HEAD];
 
 /// The benchmarks of both programs, built, and what counts in them.
 pub struct Benchmarks {

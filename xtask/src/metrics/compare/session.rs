@@ -25,7 +25,8 @@ pub const QUICK_LOOKS: [usize; 1] = [6];
 /// Void blocks on end after which it is no use to go on.
 const VOIDS_AT_MOST: usize = 5;
 const SECONDS_EACH: f64 = 6.0;
-const LABELS: [&str; ARMS] = [BASE, CONTROL, HEAD];
+/// The programs in the tables, in the order of the arms.
+pub const LABELS: [&str; ARMS] = [BASE, CONTROL, HEAD];
 
 /// A comparison that goes on.
 pub struct Session<'a> {

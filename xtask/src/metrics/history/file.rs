@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::line::{Accept, Job, Line, SCHEMA};
@@ -24,7 +25,8 @@ pub struct History {
 impl History {
     /// Reads a file; one that is not there is an empty history.
     pub fn read(path: &Path) -> anyhow::Result<History> {
-        if !path.exists() {
+        let there = path.try_exists();
+        if !there.with_context(|| format!("failed to read `{}`", path.display()))? {
             return Ok(History::default());
         }
         let bytes = store::read_bytes(path)?;
@@ -108,6 +110,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data/history.jsonl");
         assert_eq!(History::read(&path).unwrap(), History::default());
+        let unreachable = folder.path().join("file/history.jsonl");
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        assert!(History::read(&unreachable).is_err(), "it is not empty");
         for started in [3, 1, 2, 1] {
             append(&path, &job(started)).unwrap();
         }
