@@ -27,12 +27,12 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// Begins to watch what else the machine does; `finish` tells it. What the machine does not
-    /// tell is `None` in the result.
+    /// tell is `None` in the result. `contained` is a process in a container, which is part of the run.
     #[expect(
         clippy::unused_self,
         reason = "the machine is part of what a tier is given"
     )]
-    pub fn watch(&self) -> HostWatch {
-        HostWatch::start()
+    pub fn watch(&self, contained: Option<u32>) -> HostWatch {
+        HostWatch::start(contained)
     }
 }

@@ -55,7 +55,7 @@ impl Session<'_> {
             interrupt::check()?;
             let label = format!("comparison, block {} of at most {last}", counted + 1);
             let step = self.progress.step(&label, SECONDS_EACH);
-            let watch = HostWatch::start();
+            let watch = HostWatch::start(None);
             let setups = |upstream: &Upstream| self.sides.setups(upstream);
             let measured = block::measure(self.release_dir, setups, (seed, block))?;
             let at = At {

@@ -18,6 +18,7 @@ pub const NOISY_OTHERS_PERCENT: f64 = 12.5;
 /// What else the machine did between `start` and `finish`.
 pub struct HostWatch {
     cpu: Option<CpuTicks>,
+    contained: Option<u32>,
     own_ticks: Option<u64>,
     stall_us: Option<u64>,
     started: Instant,
@@ -81,11 +82,12 @@ pub(super) struct CpuTicks {
 }
 
 impl HostWatch {
-    /// Begins to watch.
-    pub fn start() -> Self {
+    /// Begins to watch. `contained` is a process in a container: part of the run, but no child.
+    pub fn start(contained: Option<u32>) -> Self {
         Self {
             cpu: read("/proc/stat").and_then(|text| parse_cpu_ticks(&text)),
-            own_ticks: procfs::own_cpu_ticks(),
+            contained,
+            own_ticks: procfs::own_cpu_ticks(contained),
             stall_us: read("/proc/pressure/cpu").and_then(|text| parse_stall_us(&text)),
             started: Instant::now(),
             started_ms: clock::milliseconds(),
@@ -94,7 +96,7 @@ impl HostWatch {
 
     /// What happened since.
     pub fn finish(self) -> Pressure {
-        let end = Self::start();
+        let end = Self::start(self.contained);
         let elapsed_us = (end.started - self.started).as_micros() as f64;
         let cpu = self.cpu.zip(end.cpu);
         let own = self.own_ticks.zip(end.own_ticks);

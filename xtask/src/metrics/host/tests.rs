@@ -112,7 +112,7 @@ fn a_block_is_noisy_above_its_limits() {
 
 #[test]
 fn this_machine_is_watched_and_told() {
-    let pressure = HostWatch::start().finish();
+    let pressure = HostWatch::start(None).finish();
     assert!(
         pressure
             .steal_percent

@@ -61,12 +61,14 @@ impl<T> Measured<T> {
     /// second that they ran: others had the cores, or a quota was used up.
     pub fn unless_starved(self, waited_per_run: Option<f64>, limit: f64) -> Measured<T> {
         let starved = waited_per_run.filter(|waited| *waited > limit);
-        Measured {
-            noise: starved.map(|waited| {
-                format!("the proxy waited {waited:.1} s for a CPU per second that it ran")
-            }),
-            ..self
-        }
+        self.unless(starved.map(|waited| {
+            format!("the proxy waited {waited:.1} s for a CPU per second that it ran")
+        }))
+    }
+
+    /// Marks the block as noisy for the reason `noise`, when there is one.
+    pub fn unless(self, noise: Option<String>) -> Measured<T> {
+        Measured { noise, ..self }
     }
 
     /// Keeps the times that the percentiles of some categories are of.

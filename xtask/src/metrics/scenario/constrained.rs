@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::catalog::{MEMORY_CONSTRAINED_RSS, Metric, THROUGHPUT_RPS_CONSTRAINED};
 use super::super::context::Context;
-use super::super::recorder::{Missing, Recorder, number};
+use super::super::recorder::{Missing, Recorder, Tolerance, number};
 use super::super::subject::Subject;
 use super::block::{self, Block, Figure, Measured, Plan};
 use super::closed::{Times, is_generator_bound, note_generator_bound};
@@ -38,6 +38,12 @@ const FULL: Times = Times {
     warm: 500,
     window: 3000,
     driver: 2000,
+};
+
+/// The load keeps all cores busy, so that tasks wait for them; the container is no other program.
+const TOLERANCE: Tolerance = Tolerance {
+    is_alone: true,
+    psi_percent: None,
 };
 
 /// A block of both generators.
@@ -109,6 +115,7 @@ fn measure(
     let before = upstream.counts()?.tool_calls;
     let known = pid.as_ref().ok().copied();
     let throttling_before = known.and_then(cgroup::throttling);
+    let watch = known.map(|pid| context.watch(Some(pid)));
     let mut look = || {
         container.check_running()?;
         upstream.check_running()
@@ -116,6 +123,7 @@ fn measure(
     let sent = times.send(k6, &url, known, &mut look)?;
     let [warm, driver] = times.drive_warm(context, &url, &mut look)?;
     let throttling = Throttling::between(throttling_before, known.and_then(cgroup::throttling));
+    let noise = watch.and_then(|watch| watch.finish().noise(TOLERANCE));
     let seen = upstream.counts()?.tool_calls - before;
     let calls = sent.summary.requests + warm.requests + driver.requests;
     let fault = sent
@@ -148,7 +156,7 @@ fn measure(
         generator_bound: is_generator_bound(driver.rate_achieved, rate),
         rss_bytes: rss_bytes.map_err(Missing::from),
     };
-    Ok(Block::Measured(Measured::new(load, raw)))
+    Ok(Block::Measured(Measured::new(load, raw).unless(noise)))
 }
 
 fn miscount(seen: u64, calls: u64) -> Option<String> {

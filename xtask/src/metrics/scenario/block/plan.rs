@@ -42,7 +42,8 @@ impl Plan {
         self
     }
 
-    /// For a scenario whose programs are started by others.
+    /// For a scenario whose programs are started by others, and which watches itself for what else
+    /// runs.
     pub fn not_alone(mut self) -> Plan {
         if let Some(tolerance) = &mut self.tolerance {
             tolerance.is_alone = false;

@@ -55,7 +55,7 @@ impl<T> Series<'_, T> {
             interrupt::check()?;
             let label = label(plan, number, self.counted.len());
             let step = context.progress.step(&label, plan.seconds_each);
-            let watch = context.watch();
+            let watch = context.watch(None);
             let started_ms = watch.started_ms;
             let block = measure(number)?;
             let pressure = watch.finish();
