@@ -1,6 +1,7 @@
 //! Lines on standard error, for whoever watches. One that cannot be written (a full disk, a reader
 //! that has gone) is lost and ends nothing, whereas `eprintln!` would panic.
 
+use std::borrow::Cow;
 use std::fmt::Arguments;
 
 /// Writes a line to standard error; takes what `format!` takes.
@@ -15,8 +16,38 @@ pub(crate) use say;
 pub fn line(line: Arguments<'_>) {
     // At once, so that lines of two threads do not mix.
     let text = format!("{line}\n");
+    let text = harmless(&text);
     #[cfg(test)]
     eprint!("{text}"); // Kept by a test until it fails.
     #[cfg(not(test))]
     let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+}
+
+/// The same text without what a terminal would take for an order: names of branches, reasons and
+/// messages of other programs are shown as they were read.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let is_order = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if !text.contains(is_order) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |letter: char| {
+        if is_order(letter) {
+            letter.escape_default().to_string()
+        } else {
+            letter.to_string()
+        }
+    };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_no_orders() {
+        assert_eq!(harmless("a\tb ✓\n"), "a\tb ✓\n");
+        let orders = "\u{1b}[31mred\r\u{9b}2J\u{7}";
+        assert_eq!(harmless(orders), "\\u{1b}[31mred\\r\\u{9b}2J\\u{7}");
+    }
 }

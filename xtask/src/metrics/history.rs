@@ -95,13 +95,15 @@ fn add(path: &Path, flags: &flags::HistoryAdd) -> anyhow::Result<Exit> {
     let job = Job::of(&run, &branch);
     ensure!(!job.metrics.is_empty(), "the run has no metric");
     let count = job.metrics.len();
+    let (past, shown) = (History::read(path)?, workspace::shown(path));
     ensure!(
-        !History::read(path)?.is_foreign(),
-        "`{}` is no history: name another file with --file",
-        workspace::shown(path)
+        !past.is_foreign(),
+        "`{shown}` is no history: name another file with --file"
     );
+    if past.jobs.contains(&job) {
+        return Ok(Exit::Fine(format!("`{shown}` has this run already")));
+    }
     file::append(path, &Line::Job(Box::new(job)))?;
-    let shown = workspace::shown(path);
     Ok(Exit::Fine(format!(
         "{count} metrics of `{branch}` added to `{shown}`"
     )))

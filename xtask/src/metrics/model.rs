@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::catalog::{Metric, Tier};
 
-pub use read::{check_kind, describe, known};
+pub use read::{check_kind, check_sample, describe, known};
 pub use table::{Distribution, RawData, Sample, State, Tally};
 
 mod read;

@@ -78,7 +78,8 @@ fn without_comparable_jobs_nothing_is_told_and_nothing_passes() {
     let warning = stderr(&output);
     assert!(warning.contains("there are no jobs in"), "{warning}");
     let add = ["history", "--file", text(&history), "add"];
-    ends(&of(&add), 0, "");
+    ends(&of(&add), 0, "added to");
+    ends(&of(&add), 0, "has this run already");
     // The same jobs, made by another machine.
     let lines = std::fs::read_to_string(&history).unwrap();
     let others = lines.replace("\"key\":\"", "\"key\":\"another machine, ");

@@ -71,7 +71,10 @@ impl History {
 
     fn take(&mut self, line: &str, number: usize) {
         match serde_json::from_str(line) {
-            Ok(Line::Job(job)) if !self.jobs.contains(&job) => self.jobs.push(*job),
+            Ok(Line::Job(job)) if !self.jobs.contains(&job) => match job.check() {
+                Ok(()) => self.jobs.push(*job),
+                Err(why) => self.unread.push(format!("line {number}: {why}")),
+            },
             Ok(Line::Accept(accept)) if !self.accepted.contains(&accept) => {
                 self.accepted.push(accept);
             }
@@ -91,6 +94,7 @@ pub fn append(path: &Path, line: &Line) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::metrics::catalog::{LATENCY_P50, Tier};
+    use crate::metrics::history::line::Figure;
     use crate::metrics::model::Value;
     use crate::metrics::render::fixture;
 
@@ -99,6 +103,10 @@ mod tests {
         run.started = started;
         fixture::set(&mut run, &LATENCY_P50, Value::Float(2.5), None);
         Line::Job(Box::new(Job::of(&run, "main")))
+    }
+
+    fn p50(job: &mut Job) -> &mut Figure {
+        job.metrics.get_mut("latency/p50").unwrap()
     }
 
     fn starts(history: &History) -> Vec<u64> {
@@ -140,6 +148,32 @@ mod tests {
             history.unread
         );
         assert!(std::fs::read_to_string(&path).unwrap().starts_with(&text));
+    }
+
+    #[test]
+    fn a_job_with_an_impossible_value_or_another_unit_is_left_out() {
+        let of = |change: fn(&mut Job)| {
+            let Line::Job(mut job) = job(1) else {
+                unreachable!("it is one")
+            };
+            change(&mut job);
+            let text = serde_json::to_string(&Line::Job(job)).unwrap();
+            let history = History::parse(&text);
+            assert_eq!(history.jobs.len() + history.unread.len(), 1);
+            history.unread.into_iter().next().unwrap_or_default()
+        };
+        let unit = of(|job| p50(job).unit = "µs".to_owned());
+        assert_eq!(unit, "line 1: `latency/p50` is in µs, and not in ms");
+        let value = of(|job| p50(job).value = Value::Float(-2.5));
+        assert!(value.contains("the value of `latency/p50`"), "{value}");
+        let sample = of(|job| p50(job).samples.push(-1.0));
+        assert!(sample.contains("the value of `latency/p50`"), "{sample}");
+        // Of a newer version: it is read, and not judged.
+        let unknown = of(|job| {
+            let figure = job.metrics.remove("latency/p50").unwrap();
+            job.metrics.insert("latency/p9999".to_owned(), figure);
+        });
+        assert_eq!(unknown, "");
     }
 
     #[test]

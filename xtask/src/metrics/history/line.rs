@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::catalog;
 use crate::metrics::digest::{self, sha256};
-use crate::metrics::model::{Host, Outcome, Run, State, Value};
+use crate::metrics::model::{Host, Outcome, Run, State, Value, check_kind, check_sample};
 
 /// The schema that this program writes; it reads no newer one.
 pub const SCHEMA: u32 = 1;
@@ -102,6 +102,25 @@ impl Job {
             host: run.host.clone(),
             metrics: metrics.collect(),
         }
+    }
+
+    /// Refuses a value that its metric cannot have, and one in another unit. Metrics of newer versions
+    /// are not known.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, figure) in &self.metrics {
+            let Some(metric) = catalog::find(name) else {
+                continue;
+            };
+            let (unit, expected) = (&figure.unit, metric.unit.name());
+            if unit != expected {
+                return Err(format!("`{name}` is in {unit}, and not in {expected}"));
+            }
+            check_kind(metric, &figure.value)?;
+            for sample in &figure.samples {
+                check_sample(metric, &Value::Float(*sample))?;
+            }
+        }
+        Ok(())
     }
 
     /// The value of a metric, if it is a number.

@@ -96,7 +96,7 @@ pub fn check_kind(metric: &Metric, value: &Value) -> Result<(), String> {
 }
 
 /// The same for one block's value, which is not rounded yet.
-fn check_sample(metric: &Metric, value: &Value) -> Result<(), String> {
+pub fn check_sample(metric: &Metric, value: &Value) -> Result<(), String> {
     match value.number() {
         Some(number) => {
             let numeric = matches!(metric.kind(), Kind::Integer | Kind::Float);
