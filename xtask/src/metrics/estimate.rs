@@ -9,7 +9,7 @@ use super::stats::{self, Histogram};
 
 /// Version of these rules, and of those of the block runner. Kept with each run: a later version reads
 /// the same rows otherwise.
-pub const RULES: u32 = 1;
+pub const RULES: u32 = 2;
 
 /// A percentile with fewer calls beyond it in one block is that of a few calls.
 const FEWEST_BEYOND: f64 = 20.0;

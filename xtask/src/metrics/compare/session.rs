@@ -24,7 +24,7 @@ pub const LOOKS: [usize; 4] = [16, 24, 32, 40];
 pub const QUICK_LOOKS: [usize; 1] = [6];
 /// Void blocks on end after which it is no use to go on.
 const VOIDS_AT_MOST: usize = 5;
-const SECONDS_EACH: f64 = 6.0;
+const SECONDS_EACH: f64 = 9.0;
 /// The programs in the tables, in the order of the arms.
 pub const LABELS: [&str; ARMS] = [BASE, CONTROL, HEAD];
 

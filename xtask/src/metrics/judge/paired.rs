@@ -175,7 +175,8 @@ impl Judged {
         self.rows.iter().all(|row| match &row.test {
             None => true,
             Some(test) => {
-                test.control_is_fine()
+                row.verdict != Verdict::Inconclusive
+                    && test.control_is_fine()
                     && (row.verdict.is_regression() || test.interval[1] < test.floor)
             }
         })
