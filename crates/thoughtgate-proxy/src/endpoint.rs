@@ -122,6 +122,8 @@ async fn post(
         Ok(place) => place,
         Err(response) => return *response,
     };
+    #[cfg(feature = "slowdown")]
+    crate::slowdown::at_call().await;
     let snapshot = &*snapshot;
     let (call, decision, addressed) = match understand(shared, snapshot, &parts, bytes) {
         Ok(understood) => understood,
@@ -204,8 +206,6 @@ fn understand(
     let limits = thoughtgate_mcp::Limits {
         depth: snapshot.rules.limits.depth,
     };
-    #[cfg(feature = "slowdown")]
-    crate::slowdown::at_call();
     let refused = |refusal: Refusal| Box::new(answer::refusal(shared, &refusal));
     let envelope = parse(bytes, &limits).map_err(refused)?;
     let era = check_headers(&envelope, &governed(&parts.headers)).map_err(refused)?;

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 /// Says what: `busy_ns=1500`, or several of these with commas between.
 const VARIABLE: &str = "INJECTED_SLOWDOWN";
-/// One call in so many is held up by `tail_ns`, and with it those that wait behind it.
-const TAIL_EVERY: u64 = 500;
+/// How long the calls of the tail wait, each for itself: longer than any that is not held up.
+const TAIL: Duration = Duration::from_millis(5);
 
 /// What is slower.
 #[derive(Debug, Default)]
 struct Slowdown {
     /// CPU time that each call takes more.
     busy: Duration,
-    /// CPU time that some calls take more.
-    tail: Duration,
+    /// One call in so many belongs to the tail; none when it is 0.
+    tail_every: u64,
     /// Memory that is kept from the start.
     kept_bytes: usize,
     /// Time that the start takes more.
@@ -35,15 +35,13 @@ pub fn at_start() {
 }
 
 /// Holds up a call.
-pub fn at_call() {
+pub async fn at_call() {
     let slowdown = slowdown();
     let number = CALLS.fetch_add(1, Ordering::Relaxed);
-    let tail = if number % TAIL_EVERY == 0 {
-        slowdown.tail
-    } else {
-        Duration::ZERO
-    };
-    let until = Instant::now() + slowdown.busy + tail;
+    if slowdown.tail_every > 0 && number.is_multiple_of(slowdown.tail_every) {
+        tokio::time::sleep(TAIL).await;
+    }
+    let until = Instant::now() + slowdown.busy;
     while Instant::now() < until {
         std::hint::spin_loop();
     }
@@ -58,7 +56,7 @@ fn slowdown() -> &'static Slowdown {
             let value: u64 = value.parse().unwrap_or(0);
             match name {
                 "busy_ns" => slowdown.busy = Duration::from_nanos(value),
-                "tail_ns" => slowdown.tail = Duration::from_nanos(value),
+                "tail_every" => slowdown.tail_every = value,
                 "kept_bytes" => slowdown.kept_bytes = usize::try_from(value).unwrap_or(0),
                 "start_us" => slowdown.start = Duration::from_micros(value),
                 _ => {}

@@ -17,6 +17,7 @@ use super::compare::sides::{Build, Side, Sides};
 use super::compare::{self, Ground, Plan};
 use super::judge::paired::{self, BASE, Judged};
 use super::model::{Run, State};
+use super::stats::Histogram;
 use super::{catalog, history, measure, stats, store};
 use crate::exit::{self, Exit};
 use crate::flags;
@@ -197,8 +198,8 @@ impl Calibration<'_> {
 
     /// What the program does that can be slowed down, while it is not.
     fn usual(&mut self) -> anyhow::Result<Usual> {
-        if let Some(usual) = self.usual {
-            return Ok(usual);
+        if let Some(usual) = &self.usual {
+            return Ok(usual.clone());
         }
         let plan = Plan {
             quick: true,
@@ -219,8 +220,11 @@ impl Calibration<'_> {
                 .collect();
             stats::median(&values)
         };
-        let usual = Usual::of(median).context("failed to measure the program undisturbed")?;
-        self.usual = Some(usual);
+        let of_base = run.distributions.iter().filter(|row| row.arm == BASE);
+        let times = of_base.fold(Histogram::default(), |all, row| all.merged(&row.buckets));
+        let usual =
+            Usual::of(median, times).context("failed to measure the program undisturbed")?;
+        self.usual = Some(usual.clone());
         Ok(usual)
     }
 }

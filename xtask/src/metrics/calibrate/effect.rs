@@ -4,6 +4,7 @@ use crate::metrics::catalog::{
     CPU_US_PER_REQUEST, LATENCY_P50, LATENCY_P99, MEMORY_IDLE_RSS, Metric, STARTUP_TO_READY,
     THROUGHPUT_RPS_10VU,
 };
+use crate::metrics::stats::Histogram;
 
 /// A known slowdown.
 #[derive(Debug)]
@@ -17,25 +18,34 @@ pub struct Effect {
 }
 
 /// What a program does undisturbed.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Usual {
     cpu_us: f64,
     rate: f64,
-    p99_ms: f64,
     rss_bytes: f64,
     ready_ms: f64,
+    /// The times of its calls.
+    times: Histogram,
 }
 
 impl Usual {
-    /// From the medians of metrics.
-    pub fn of(median: impl Fn(&str) -> Option<f64>) -> Option<Usual> {
+    /// From the medians of metrics, and the times of calls.
+    pub fn of(median: impl Fn(&str) -> Option<f64>, times: Histogram) -> Option<Usual> {
         Some(Usual {
             cpu_us: median(CPU_US_PER_REQUEST.name)?,
             rate: median(THROUGHPUT_RPS_10VU.name)?,
-            p99_ms: median(LATENCY_P99.name)?,
             rss_bytes: median(MEMORY_IDLE_RSS.name)?,
             ready_ms: median(STARTUP_TO_READY.name)?,
+            times,
         })
+    }
+
+    /// In how many calls one has to be longer than all others for the 99th percentile to be worse by
+    /// `share`: with those that are longer anyway, one in a hundred is then longer than that.
+    fn tail_every(&self, share: f64) -> f64 {
+        let p99 = self.times.quantile(0.99).unwrap_or_default();
+        let longer = self.times.share_above(p99 * (1.0 + share));
+        (1.0 - longer) / (0.01 - longer).max(1e-5)
     }
 }
 
@@ -74,7 +84,7 @@ impl Effect {
             // Clients that send when they were answered wait for each other: what one call takes more,
             // each of them waits for so many times.
             "p50-5" | "p50-10" => format!("busy_ns={}", whole(share * 1e9 / usual.rate)),
-            "tail-15" => format!("tail_ns={}", whole(share * usual.p99_ms * 1e6)),
+            "tail-15" => format!("tail_every={}", whole(usual.tail_every(share))),
             "memory-20" => format!("kept_bytes={}", whole(share * usual.rss_bytes)),
             "start-20" => format!("start_us={}", whole(share * usual.ready_ms * 1e3)),
             _ => String::new(),
@@ -88,16 +98,17 @@ mod tests {
 
     #[test]
     fn each_effect_is_sized_by_what_the_program_does() {
-        let usual = Usual::of(|name| {
+        let median = |name: &str| {
             Some(match name {
                 "cpu/us_per_request" => 20.0,
                 "throughput/rps_10vu" => 20_000.0,
-                "latency/p99" => 2.0,
                 "memory/idle_rss" => 1e7,
                 _ => 6.0,
             })
-        })
-        .unwrap();
+        };
+        // Of 1,000 calls 10 take 2 ms or more, and 6 more than 2.3 ms.
+        let times = [(0.5, 989), (2.0, 5), (2.5, 6)];
+        let usual = Usual::of(median, Histogram::of_counts(times)).unwrap();
         let slowdowns: Vec<String> = Effect::ALL
             .iter()
             .map(|effect| effect.slowdown(&usual))
@@ -109,7 +120,7 @@ mod tests {
                 "busy_ns=600",
                 "busy_ns=2500",
                 "busy_ns=5000",
-                "tail_ns=300000",
+                "tail_every=248",
                 "kept_bytes=2000000",
                 "start_us=1200"
             ]

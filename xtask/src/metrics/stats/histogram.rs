@@ -48,6 +48,13 @@ impl Histogram {
         Some(between(below, above, share))
     }
 
+    /// How large a share of the values lies above `value`; 0 of none.
+    pub fn share_above(&self, value: f64) -> f64 {
+        let above = self.buckets.iter().filter(|bucket| bucket.0 > value);
+        let above: u64 = above.map(|bucket| bucket.1).sum();
+        above as f64 / (self.count() as f64).max(1.0)
+    }
+
     /// The value that has so many before it.
     fn ranked(&self, rank: usize) -> Option<f64> {
         let mut seen = 0_u64;
