@@ -4,11 +4,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod metrics;
+mod tell;
 
 pub use metrics::*;
+pub use tell::*;
 
 /// Measures ThoughtGate, and runs what CI runs.
 #[derive(Debug, Parser)]
@@ -23,7 +25,7 @@ pub struct Flags {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build, measure, print a table with targets, write `bench_metrics.json`
-    Metrics(Metrics),
+    Metrics(Box<Metrics>),
     /// Tell what is there, what is missing, and the command that gets it
     Doctor,
     /// Build the container image of this checkout
@@ -51,6 +53,9 @@ pub struct Image {
     /// registry of this machine, keep nothing
     #[arg(long, conflicts_with = "tag")]
     pub check: bool,
+    /// Build it for all architectures and push it under this name; `docker login` comes first
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["tag", "check"])]
+    pub push: Option<String>,
 }
 
 /// What to test.
@@ -71,6 +76,55 @@ pub struct Ci {
     /// Leave the tests out: for scripts that run `cargo xtask test` themselves
     #[arg(long)]
     pub skip_tests: bool,
+    /// Do what one job of the workflows does instead
+    #[arg(long, value_name = "NAME", value_enum, conflicts_with = "skip_tests")]
+    pub job: Option<JobFlag>,
+    /// The event that the job is to be of [default: that of the workflow that runs here]
+    #[arg(long, value_name = "FILE", requires = "job")]
+    pub event: Option<PathBuf>,
+    /// The folder with what earlier jobs have left, one folder a job
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        requires = "job",
+        default_value = "artifacts"
+    )]
+    pub artifacts: PathBuf,
+    /// The repository whose branch `metrics-data` holds the history: a remote, or an address
+    #[arg(
+        long,
+        value_name = "REMOTE",
+        requires = "job",
+        default_value = "origin"
+    )]
+    pub remote: String,
+}
+
+/// The jobs of the workflows that measure and tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum JobFlag {
+    /// Measure what is known after the build.
+    Build,
+    /// Measure the image, and the proxy in it.
+    Container,
+    /// Measure under load.
+    Load,
+    /// Measure policies, starts and approvals.
+    Bench,
+    /// Compare with what a change is to be merged into, or with the release before.
+    Compare,
+    /// Join what was measured, judge it, tell it.
+    Report,
+    /// The same of what a fork's jobs have measured.
+    ForkReport,
+    /// Build the static binary of a release.
+    Binaries,
+    /// Build the image of a release for all architectures, and push it.
+    Image,
+    /// Make a release: notes, badges, page, checksums.
+    Release,
+    /// Archive what is of no use any more.
+    Archive,
 }
 
 /// What to fuzz, and for how long.

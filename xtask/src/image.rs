@@ -1,7 +1,5 @@
 //! `cargo xtask image`: the container image of this checkout, the same that the metrics measure; or
-//! a proof that it can be had for all architectures.
-//!
-//! Deliberately absent: pushing to a registry that stays.
+//! one for all architectures, pushed, or as a proof that it can be had.
 
 use std::path::Path;
 
@@ -24,6 +22,10 @@ pub fn run(flags: &flags::Image) -> anyhow::Result<Exit> {
     if flags.check {
         return check(&docker, &workspace);
     }
+    if let Some(name) = &flags.push {
+        let tag = |architecture: &str| format!("{name}-{architecture}");
+        return push(&docker, &workspace, Effort::Release, &tag, name);
+    }
     // Under a name of this run until it is whole, so that a failure leaves an earlier one in place.
     let built = format!("thoughtgate:{}", docker::unique_name());
     let image = build(
@@ -42,23 +44,35 @@ pub fn run(flags: &flags::Image) -> anyhow::Result<Exit> {
 /// what that has.
 fn check(docker: &Docker, workspace: &Path) -> anyhow::Result<Exit> {
     let registry = Registry::start(docker)?;
-    let tag = || {
+    let tag = |_: &str| {
         format!(
             "{}/thoughtgate:{}",
             registry.address(),
             docker::unique_name()
         )
     };
+    push(docker, workspace, Effort::Proof, &tag, &tag(""))
+}
+
+/// Builds it for all architectures, pushes them under the names that `tag` gives, and then `list`, which
+/// is all of them, and looks at what the registry has.
+fn push(
+    docker: &Docker,
+    workspace: &Path,
+    effort: Effort,
+    tag: &dyn Fn(&str) -> String,
+    list: &str,
+) -> anyhow::Result<Exit> {
     let mut images = Vec::new();
     for architecture in ARCHITECTURES {
-        say!("image: building for {}", architecture.name);
-        let image = build(docker, workspace, architecture, Effort::Proof, &tag())?;
+        let name = architecture.name;
+        say!("image: building for {name}");
+        let image = build(docker, workspace, architecture, effort, &tag(name))?;
         docker.push(&image)?;
         images.push(image);
     }
-    let list = tag();
-    docker.push_list(&list, &images)?;
-    let platforms = docker.manifest(&list)?;
+    docker.push_list(list, &images)?;
+    let platforms = docker.manifest(list)?;
     let has = |architecture: &Architecture| {
         let mut names = platforms.iter().map(|platform| &platform.architecture);
         names.any(|name| name == architecture.name)

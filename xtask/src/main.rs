@@ -40,17 +40,23 @@ fn main() -> ExitCode {
             )));
         }
     };
-    exit::close(match flags.command {
-        Command::Metrics(metrics) => metrics::run(&metrics),
+    if matches!(flags.command, Command::Reap) {
+        tools::process::reaper_main();
+        return ExitCode::SUCCESS;
+    }
+    exit::close(dispatch(&flags.command))
+}
+
+/// Runs a command.
+fn dispatch(command: &Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Metrics(metrics) => metrics::run(metrics),
         Command::Doctor => doctor::run(),
-        Command::Image(image) => image::run(&image),
-        Command::Test(test) => test::run(&test),
-        Command::Fuzz(fuzz) => fuzz::run(&fuzz),
-        Command::Soak(soak) => soak::run(&soak),
-        Command::Ci(ci) => ci::run(&ci),
-        Command::Reap => {
-            tools::process::reaper_main();
-            return ExitCode::SUCCESS;
-        }
-    })
+        Command::Image(image) => image::run(image),
+        Command::Test(test) => test::run(test),
+        Command::Fuzz(fuzz) => fuzz::run(fuzz),
+        Command::Soak(soak) => soak::run(soak),
+        Command::Ci(ci) => ci::run(ci),
+        Command::Reap => Ok(Exit::Fine("nothing is left behind".to_owned())),
+    }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask metrics`: dispatches. One file a command; the modules that they share are described
 //! in their own heads.
 
+pub mod badges;
 pub mod calibrate;
 pub mod catalog;
 pub mod check;
@@ -16,10 +17,14 @@ pub mod list;
 pub mod measure;
 pub mod merge;
 pub mod model;
+pub mod notes;
 pub mod outputs;
+pub mod page;
+pub mod publish;
 pub mod recorder;
 pub mod render;
 pub mod replay;
+pub mod report;
 pub mod scenario;
 pub mod stats;
 pub mod store;
@@ -44,5 +49,10 @@ pub fn run(flags: &flags::Metrics) -> anyhow::Result<Exit> {
         Some(MetricsCommand::Trend(flags)) => trend::run(flags),
         Some(MetricsCommand::History(flags)) => history::run(flags),
         Some(MetricsCommand::Calibrate(flags)) => calibrate::run(flags),
+        Some(MetricsCommand::Report(flags)) => report::run(flags),
+        Some(MetricsCommand::Publish(flags)) => publish::run(flags),
+        Some(MetricsCommand::Notes(flags)) => notes::run(flags),
+        Some(MetricsCommand::Badges(flags)) => badges::run(flags),
+        Some(MetricsCommand::Page(flags)) => page::run(flags),
     }
 }

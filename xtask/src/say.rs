@@ -12,15 +12,34 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+/// The longest message.
+const BYTES_MAX: usize = 64 * 1024;
+
 /// What [`say!`] does.
 pub fn line(line: Arguments<'_>) {
     // At once, so that lines of two threads do not mix.
-    let text = format!("{line}\n");
+    let text = format!("{}\n", short(&format!("{line}")));
     let text = harmless(&text);
     #[cfg(test)]
     eprint!("{text}"); // Kept by a test until it fails.
     #[cfg(not(test))]
     let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+}
+
+/// No more than somebody reads: a message may quote a name out of a file.
+pub fn short(text: &str) -> Cow<'_, str> {
+    if text.len() <= BYTES_MAX {
+        return Cow::Borrowed(text);
+    }
+    let mut end = BYTES_MAX;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    Cow::Owned(format!(
+        "{}… ({} bytes more)",
+        &text[..end],
+        text.len() - end
+    ))
 }
 
 /// The same text without what a terminal would take for an order: names of branches, reasons and
@@ -43,6 +62,19 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_has_an_end() {
+        let long = "ß".repeat(10_000_000);
+        let shown = short(&long);
+        assert!(shown.len() < BYTES_MAX + 40);
+        assert!(
+            shown.ends_with("ß… (19934464 bytes more)"),
+            "{}",
+            &shown[shown.len() - 40..]
+        );
+        assert_eq!(short("warning: x"), "warning: x");
+    }
 
     #[test]
     fn a_terminal_gets_no_orders() {

@@ -1,10 +1,12 @@
 //! One external thing each: run it, parse what it says. Tools know nothing of metrics.
 
+pub mod bencher;
 pub mod cargo;
 pub mod cgroup;
 pub mod criterion;
 pub mod docker;
 pub mod git;
+pub mod github;
 pub mod image;
 pub mod k6;
 pub mod load;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::{Badges, Notes, Page, Publish, Report};
+
 /// `metrics`, alone or with a command of its own.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -35,6 +37,10 @@ pub struct Measure {
     /// Tier to measure; repeat it or separate by commas [default: 1]
     #[arg(long = "tier", value_name = "TIER", value_enum, value_delimiter = ',')]
     pub tiers: Vec<TierFlag>,
+    /// Metric, or category of metrics (`latency`), to measure; repeat it or separate by commas
+    /// [default: all of the tiers]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
     /// Where the array of results goes, `-` for standard output; replaces nothing but an older one,
     /// which is removed when the run begins [default: `bench_metrics.json` in the workspace, of a
     /// quick run `target/metrics/bench_metrics.quick.json`]
@@ -49,6 +55,10 @@ pub struct Measure {
     /// Exit 2 when a metric could not be measured
     #[arg(long)]
     pub strict: bool,
+    /// Exit 0 with a warning when nothing could be measured, or built: for jobs of CI whose results
+    /// are judged by a later one. Misuse stays 2
+    #[arg(long, conflicts_with_all = ["strict", "enforce_targets"])]
+    pub soft: bool,
     /// Exit 1 when a target is missed
     #[arg(long)]
     pub enforce_targets: bool,
@@ -80,6 +90,16 @@ pub enum MetricsCommand {
     Trend(Trend),
     /// The record of runs that later ones are compared with
     History(History),
+    /// Judge what a job of CI measured, and tell the pull request and Bencher
+    Report(Report),
+    /// Add a run to the history on a branch, with badges and page, and push it
+    Publish(Publish),
+    /// Print the section of release notes, or the claims that a run supports
+    Notes(Notes),
+    /// Write the badges of a run
+    Badges(Badges),
+    /// Write one HTML file of the history, the last run and the last comparison
+    Page(Page),
     /// Prove how often comparisons are wrong: a program against itself, and against slower ones
     Calibrate(Calibrate),
 }

@@ -6,8 +6,9 @@ use super::catalog::threshold::Change;
 use super::catalog::{self, Metric};
 use super::history::file::History;
 use super::history::line::Job;
-use super::judge::history::{self as rules, JOBS_MAX, LATEST, Series, Test};
+use super::judge::history::{self as rules, JOBS_MAX, LATEST, Row, Series, Test};
 use super::judge::verdict::Verdict;
+use super::model::Run;
 use super::{ending, history, judge, render};
 use crate::exit::{self, Exit};
 use crate::flags;
@@ -25,37 +26,76 @@ pub fn run(flags: &flags::Check) -> anyhow::Result<Exit> {
         );
     }
     let run = history::last_run(flags.run.as_deref())?;
-    ensure!(run.complete, "a run that was cut off cannot be judged");
     if run.quick {
         say!("warning: the run is a quick one, and is held against quick ones alone");
     }
     let branch = history::branch(flags.branch.as_deref())?;
-    let job = Job::of(&run, &branch);
-    ensure!(!job.metrics.is_empty(), "the run has no metric");
-    let comparable = comparable(&past, &job);
     let test = match flags.test {
         flags::HistoryTest::Student => Test::Student,
         flags::HistoryTest::Welch => Test::Welch,
         flags::HistoryTest::Permutation => Test::Permutation,
     };
-    let rows = rules::judge(&series(&past, &comparable, &job), test);
-    let others = past.jobs.len() - comparable.len();
-    exit::print(&render::check::table(&job, comparable.len(), others, &rows))?;
-    let overall = rows.iter().map(|row| row.verdict).max();
-    let overall = overall.unwrap_or(Verdict::Inconclusive);
-    Ok(ending::of(overall, flags.strict))
+    let checked = Checked::of(&past, &run, &branch, test)?;
+    exit::print(&render::check::table(
+        &checked.job,
+        checked.comparable,
+        past.jobs.len() - checked.comparable,
+        &checked.rows,
+    ))?;
+    Ok(ending::of(checked.overall(), flags.strict))
 }
 
-/// The jobs that `job` can be compared with, the oldest first; itself left out, if it was added.
+/// A run, and what the history says of it.
+pub struct Checked {
+    /// The run, as far as it is compared.
+    pub job: Job,
+    /// Jobs that it can be compared with.
+    pub comparable: usize,
+    /// One row a metric, the worst first.
+    pub rows: Vec<Row>,
+}
+
+impl Checked {
+    /// Judges `run` as a job of `branch`.
+    pub fn of(past: &History, run: &Run, branch: &str, test: Test) -> anyhow::Result<Checked> {
+        ensure!(run.complete, "a run that was cut off cannot be judged");
+        let job = Job::of(run, branch);
+        ensure!(!job.metrics.is_empty(), "the run has no metric");
+        let comparable = comparable(past, &job);
+        let rows = rules::judge(&series(past, &comparable, &job), test);
+        Ok(Checked {
+            comparable: comparable.len(),
+            job,
+            rows,
+        })
+    }
+
+    /// The greatest of all verdicts.
+    pub fn overall(&self) -> Verdict {
+        let greatest = self.rows.iter().map(|row| row.verdict).max();
+        greatest.unwrap_or(Verdict::Inconclusive)
+    }
+}
+
+/// The jobs that `job` can be compared with in some metric, the oldest first; itself left out, if it
+/// was added.
 fn comparable<'h>(past: &'h History, job: &Job) -> Vec<&'h Job> {
     let jobs = past.jobs.iter();
     jobs.filter(|other| {
-        other.key == job.key
-            && other.branch == job.branch
+        other.branch == job.branch
             && (other.started, &other.sha256) != (job.started, &job.sha256)
             && other.started <= job.started
+            && job
+                .metrics
+                .keys()
+                .any(|metric| is_comparable(other, job, metric))
     })
     .collect()
+}
+
+/// Whether a metric of two jobs was measured in the same way, on such a machine.
+fn is_comparable(other: &Job, job: &Job, metric: &str) -> bool {
+    other.key_of(metric) == job.key_of(metric)
 }
 
 /// The values of each metric: the baseline, and the latest with the job itself.
@@ -65,6 +105,7 @@ fn series(past: &History, comparable: &[&Job], job: &Job) -> Vec<Series> {
         let value = judged(job, metric)?;
         let from = accepted_from(past, comparable, job, metric);
         let values = comparable[from..].iter();
+        let values = values.filter(|other| is_comparable(other, job, metric.name));
         let mut values: Vec<f64> = values.filter_map(|job| judged(job, metric)).collect();
         let mut latest = values.split_off(values.len().saturating_sub(LATEST as usize - 1));
         latest.push(value);
@@ -150,6 +191,23 @@ mod tests {
     }
 
     #[test]
+    fn a_metric_of_another_machine_is_compared_with_those_of_that_machine() {
+        let mut past = past((0..30).map(f64::from));
+        let name = LATENCY_P50.name;
+        for (number, job) in past.jobs.iter_mut().enumerate() {
+            if number % 2 == 0 {
+                let figure = job.metrics.get_mut(name).unwrap();
+                figure.key = Some("a runner with more cores".to_owned());
+            }
+        }
+        let mut now = job(40, 1.0);
+        assert_eq!(series_of(&past, &now).baseline.len(), 13);
+        now.metrics.get_mut(name).unwrap().key = past.jobs[0].metrics[name].key.clone();
+        let series = series_of(&past, &now);
+        assert_eq!(series.latest, [26.0, 28.0, 1.0]);
+    }
+
+    #[test]
     fn to_leave_a_target_blocks_and_to_miss_it_still_does_not() {
         let value = |base: &str| Value::Text(base.to_owned());
         let mut past = past([1.0]);
@@ -159,6 +217,7 @@ mod tests {
             unit: "string".to_owned(),
             value: value(base),
             samples: Vec::new(),
+            key: None,
         };
         for (before, after, expected) in [
             ("scratch", "scratch", Verdict::Pass),

@@ -160,6 +160,7 @@ pub fn begin(plan: Plan, workspace: &Path, sides: &Sides, marks: Vec<String>) ->
     };
     let mut run = Start {
         tiers: Vec::new(),
+        only: Vec::new(),
         quick: plan.quick,
         seed: plan.seed,
         thresholds: host::thresholds(),

@@ -43,6 +43,19 @@ pub fn interval(run: &Run, metric: &Metric) -> Option<[f64; 2]> {
 /// has calls enough, and where no times were kept.
 pub fn pooled(run: &Run, metric: &Metric) -> Option<Pooled> {
     let probability = probability(metric)?;
+    let (all, fewest) = times(run, metric);
+    if fewest as f64 * (1.0 - probability) >= FEWEST_BEYOND {
+        return None;
+    }
+    Some(Pooled {
+        value: all.quantile(probability)?,
+        n: all.count(),
+    })
+}
+
+/// The times that a metric is a percentile of, of all blocks that count together, and how many calls
+/// the block with the fewest has.
+pub fn times(run: &Run, metric: &Metric) -> (Histogram, u64) {
     let rows: Vec<&Sample> = counted(run, metric).collect();
     let mut fewest = u64::MAX;
     let mut all = Histogram::default();
@@ -55,13 +68,7 @@ pub fn pooled(run: &Run, metric: &Metric) -> Option<Pooled> {
             all = all.merged(&times.buckets);
         }
     }
-    if fewest as f64 * (1.0 - probability) >= FEWEST_BEYOND {
-        return None;
-    }
-    Some(Pooled {
-        value: all.quantile(probability)?,
-        n: all.count(),
-    })
+    (all, fewest)
 }
 
 /// Why a metric that was tried has no value: no block could read it, or all were void; none if it was

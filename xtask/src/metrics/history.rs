@@ -19,7 +19,7 @@ use file::History;
 use line::{Accept, Job, Line, SCHEMA};
 
 /// The file, below the results.
-const FILE: &str = "history.jsonl";
+pub const FILE: &str = "history.jsonl";
 /// The branch where none is checked out.
 const DETACHED: &str = "detached";
 

@@ -6,9 +6,9 @@ mod ending;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
-use super::catalog::{self, Tier};
+use super::catalog::{self, Metric, Tier};
 use super::context::Context;
 use super::outputs::{Array, Outputs};
 use super::recorder::{Recorder, Start, ends_the_run};
@@ -34,29 +34,60 @@ pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
     let results = target.join(RESULTS);
     let outputs = Outputs::of(flags, &workspace, &results)?;
     let given = flags.binary.as_deref().map(subject::given).transpose()?;
-    let _lock = store::lock(&results)?;
+    let only = only(&flags.only)?;
+    let lock = store::lock(&results)?;
     outputs.clear()?;
+    let ended = measure(
+        flags,
+        (&workspace, &target),
+        &outputs,
+        given.as_deref(),
+        &only,
+    );
+    drop(lock);
+    if flags.soft { soft(ended) } else { ended }
+}
+
+/// That nothing could be measured is told, and ends nothing.
+fn soft(ended: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+    let why = match ended {
+        Ok(Exit::Unusable(why)) => why,
+        Err(error) if interrupt::cause(&error).is_none() => format!("{error:#}"),
+        other => return other,
+    };
+    say!("warning: {why}");
+    Ok(Exit::Fine("nothing could be measured".to_owned()))
+}
+
+fn measure(
+    flags: &flags::Measure,
+    (workspace, target): (&Path, &Path),
+    outputs: &Outputs,
+    given: Option<&Path>,
+    only: &[&'static Metric],
+) -> anyhow::Result<Exit> {
     process::begin_journal(&target.join(process::JOURNALS));
 
     let progress = Progress::new();
     raise_open_files(&progress);
     let tools_dir = target.join(cargo::TOOLS);
-    let context = prepare(flags, (&workspace, tools_dir), &progress)?;
-    let subject = if let (Some(executable), Some(shown)) = (&given, &flags.binary) {
+    let context = prepare(flags, (workspace, tools_dir), &progress)?;
+    let subject = if let (Some(executable), Some(shown)) = (given, &flags.binary) {
         let subject = Subject::given(subject::HEAD, executable, shown, &stores(&context))?;
         scenario::probe(&context, &subject)?;
         subject
     } else {
         let executable = context.release_dir.join("thoughtgate");
-        Subject::built(subject::HEAD, &workspace, &executable, &stores(&context))?
+        Subject::built(subject::HEAD, workspace, &executable, &stores(&context))?
     };
     let start = Start {
-        tiers: tiers(&flags.tiers),
+        tiers: tiers(&flags.tiers, only),
+        only: only.to_vec(),
         quick: flags.quick,
         seed: flags.seed.unwrap_or_else(seed_from_clock),
         thresholds: host::thresholds(),
         host: host::fingerprint(),
-        git: subject::git(&workspace),
+        git: subject::git(workspace),
         subject: subject.file(),
         arms: vec![subject.arm()],
     };
@@ -66,7 +97,7 @@ pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
         start.seed
     ));
     let mut recorder = Recorder::new(&outputs.run, start)?;
-    if let Some(version) = cargo::rustc_version(&workspace) {
+    if let Some(version) = cargo::rustc_version(workspace) {
         recorder.tool("rustc", &version);
     }
 
@@ -78,7 +109,7 @@ pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
         Tier::Three => tier3::collect(&context, &subject, recorder),
     })?;
     drop(progress);
-    report(flags, &outputs, &mut recorder, interrupted, exit::show)
+    report(flags, outputs, &mut recorder, interrupted, exit::show)
 }
 
 /// Raises the limit on open files, and warns where it stays too low for the load.
@@ -202,8 +233,25 @@ pub fn seed_from_clock() -> u64 {
     stats::Random::new(nanos).next() >> 11
 }
 
-/// The tiers asked for, each once, in order; tier 1 when none is named.
-fn tiers(asked: &[TierFlag]) -> Vec<Tier> {
+/// The metrics that names, or their categories, stand for.
+fn only(names: &[String]) -> anyhow::Result<Vec<&'static Metric>> {
+    let mut all = Vec::new();
+    for name in names {
+        let before = all.len();
+        let metrics = catalog::METRICS.iter();
+        all.extend(metrics.filter(|metric| metric.name == name || metric.category() == name));
+        ensure!(
+            all.len() > before,
+            "there is no metric and no category `{name}`: `cargo xtask metrics list` prints those \
+             there are"
+        );
+    }
+    Ok(all)
+}
+
+/// The tiers asked for, each once, in order. When none is named: those of the metrics that are, else
+/// tier 1.
+fn tiers(asked: &[TierFlag], only: &[&'static Metric]) -> Vec<Tier> {
     let is_asked = |tier: &Tier| {
         asked.iter().any(|flag| match flag {
             TierFlag::One => *tier == Tier::One,
@@ -212,8 +260,12 @@ fn tiers(asked: &[TierFlag]) -> Vec<Tier> {
             TierFlag::All => true,
         })
     };
-    if asked.is_empty() {
+    if asked.is_empty() && only.is_empty() {
         return vec![Tier::One];
+    }
+    if asked.is_empty() {
+        let named = |tier: &Tier| only.iter().any(|metric| metric.tier == *tier);
+        return Tier::ALL.into_iter().filter(named).collect();
     }
     Tier::ALL.into_iter().filter(is_asked).collect()
 }

@@ -3,7 +3,7 @@
 //! Deliberately absent: averaging. Two values for one metric are a mistake in the jobs, and are
 //! refused with the names of both files.
 
-mod input;
+pub mod input;
 mod join;
 mod rows;
 

@@ -37,6 +37,8 @@ pub struct Recorder {
 pub struct Start {
     /// The tiers asked for.
     pub tiers: Vec<Tier>,
+    /// The metrics of these tiers that were asked for; all of them when none is named.
+    pub only: Vec<&'static Metric>,
     /// Few and short blocks.
     pub quick: bool,
     /// Orders of slices follow from it.
@@ -88,7 +90,8 @@ impl Recorder {
     pub fn new(path: &Path, start: Start) -> anyhow::Result<Self> {
         let wanted = METRICS
             .iter()
-            .filter(|metric| start.tiers.contains(&metric.tier));
+            .filter(|metric| start.tiers.contains(&metric.tier))
+            .filter(|metric| start.only.is_empty() || start.only.contains(metric));
         let metrics = wanted.map(pending).collect();
         let mut recorder = Self {
             path: path.to_path_buf(),

@@ -52,16 +52,18 @@ pub fn run(flags: &flags::Trend) -> anyhow::Result<Exit> {
 }
 
 /// The changes of all metrics on a branch, each machine for itself.
-fn moved(past: &History, branch: &str) -> Vec<Moved> {
+pub fn moved(past: &History, branch: &str) -> Vec<Moved> {
     let on_branch = past.jobs.iter().filter(|job| job.branch == branch);
-    let mut keys: Vec<&str> = on_branch.clone().map(|job| job.key.as_str()).collect();
-    keys.sort_unstable();
-    keys.dedup();
     let mut all = Vec::new();
-    for key in keys {
-        let jobs: Vec<&Job> = on_branch.clone().filter(|job| job.key == key).collect();
-        for metric in METRICS {
-            let with_value = jobs.iter().filter(|job| job.number(metric.name).is_some());
+    for metric in METRICS {
+        let measured = on_branch.clone();
+        let measured = measured.filter(|job| job.number(metric.name).is_some());
+        let measured: Vec<&Job> = measured.collect();
+        let mut keys: Vec<&str> = measured.iter().map(|job| job.key_of(metric.name)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            let with_value = measured.iter().filter(|job| job.key_of(metric.name) == key);
             let with_value: Vec<&&Job> = with_value.collect();
             let values = with_value.iter().filter_map(|job| job.number(metric.name));
             let values: Vec<f64> = values.collect();
@@ -159,6 +161,7 @@ mod tests {
                 unit: "bytes".to_owned(),
                 value: Value::Integer(size),
                 samples: Vec::new(),
+                key: None,
             };
             job.metrics.insert(BINARY_SIZE.name.to_owned(), figure);
         }

@@ -3,12 +3,16 @@
 //! Only plumbing is asked, whose output no setting changes. What git does not tell is none: a tarball
 //! without a repository, or a machine without git, can be measured too.
 
+mod repository;
+
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, ensure};
 
 use super::process::{Launch, Output};
+
+pub use repository::Repository;
 
 /// For an answer from a repository's own files.
 const ASK: Duration = Duration::from_secs(30);
@@ -86,6 +90,16 @@ pub fn resolve(workspace: &Path, revision: &str) -> anyhow::Result<String> {
 /// Where two histories parted; none where they share nothing, or one of them is not here.
 pub fn merge_base(workspace: &Path, left: &str, right: &str) -> Option<String> {
     let told = ask(workspace, &["merge-base", left, right])?;
+    Some(told.trim().to_owned())
+}
+
+/// The last release before a tag, by the commits that lead to it; none where there is none.
+pub fn tag_before(workspace: &Path, tag: &str) -> Option<String> {
+    let parent = format!("{tag}^");
+    let told = ask(
+        workspace,
+        &["describe", "--tags", "--abbrev=0", "--match", "v*", &parent],
+    )?;
     Some(told.trim().to_owned())
 }
 

@@ -4,8 +4,10 @@
 
 mod environment;
 mod reaper;
+mod reports;
 mod verdicts;
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 fn xtask(arguments: &[&str]) -> Output {
@@ -15,6 +17,13 @@ fn xtask(arguments: &[&str]) -> Output {
         .stdin(Stdio::null())
         .output()
         .unwrap()
+}
+
+/// A file of the test data.
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("test_data")
+        .join(name)
 }
 
 fn stderr(output: &Output) -> String {

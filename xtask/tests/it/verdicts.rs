@@ -1,18 +1,12 @@
 //! Verdicts as a process: what cannot be judged is told in one message, and what was judged once is
 //! judged alike for ever.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use expect_test::expect_file;
 
-use super::{ends, stderr, xtask};
-
-fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("test_data")
-        .join(name)
-}
+use super::{data, ends, stderr, xtask};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()

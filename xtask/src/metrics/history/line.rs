@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use crate::metrics::catalog;
 use crate::metrics::digest::{self, sha256};
@@ -27,7 +28,7 @@ pub enum Line {
 pub struct Job {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// Jobs with different keys are not compared.
+    /// Metrics with different keys are not compared. This is the key of those that have none of their own.
     pub key: String,
     /// The branch that was measured.
     pub branch: String,
@@ -54,6 +55,9 @@ pub struct Figure {
     pub value: Value,
     /// The values of its blocks that count.
     pub samples: Vec<f64>,
+    /// The key of a metric that was measured on another machine than the rest of the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// A change of level that stays: what came before is no baseline any more.
@@ -74,6 +78,7 @@ pub struct Accept {
 impl Job {
     /// What is kept of a run.
     pub fn of(run: &Run, branch: &str) -> Job {
+        let key = self::key(run);
         let metrics = run.metrics.iter().filter_map(|record| {
             let Outcome::Measured { value, .. } = &record.outcome else {
                 return None;
@@ -88,12 +93,12 @@ impl Job {
                 samples: counted
                     .filter_map(|row| row.value.as_ref()?.number())
                     .collect(),
+                key: own_key(run, &record.name).filter(|own| *own != key),
             };
             Some((record.name.clone(), figure))
         });
         Job {
             schema: SCHEMA,
-            key: key(run),
             branch: branch.to_owned(),
             revision: run.git.revision.clone().filter(|_| !run.git.dirty),
             parent: run.arms.first().and_then(|arm| arm.parent.clone()),
@@ -101,7 +106,17 @@ impl Job {
             sha256: run.subject.sha256.clone(),
             host: run.host.clone(),
             metrics: metrics.collect(),
+            key,
         }
+    }
+
+    /// What another job must have to be compared in this metric.
+    pub fn key_of(&self, metric: &str) -> &str {
+        let own = self
+            .metrics
+            .get(metric)
+            .and_then(|figure| figure.key.as_deref());
+        own.unwrap_or(&self.key)
     }
 
     /// Refuses a value that its metric cannot have, and one in another unit. Metrics of newer versions
@@ -132,9 +147,19 @@ impl Job {
 /// What two jobs must share to be compared: the machine, and how it was measured. The patch level of
 /// the kernel and the version of the image change weekly on hosted machines, and are left out.
 pub fn key(run: &Run) -> String {
-    let host = &run.host;
+    key_from(run, &run.host, &run.settings)
+}
+
+/// The key of a metric in a run that was joined from several.
+fn own_key(run: &Run, metric: &str) -> Option<String> {
+    let mut parts = run.parts.iter();
+    let part = parts.find(|part| part.metrics.iter().any(|name| name == metric))?;
+    Some(key_from(run, &part.host, &part.settings))
+}
+
+fn key_from(run: &Run, host: &Host, settings: &BTreeMap<String, Json>) -> String {
     let kernel = host.kernel.as_deref().unwrap_or("unknown");
-    let settings = serde_json::to_string(&(run.rules, run.quick, &run.settings));
+    let settings = serde_json::to_string(&(run.rules, run.quick, settings));
     let settings = sha256(settings.unwrap_or_default().as_bytes());
     format!(
         "{}, {} cores, {} GiB, {} {} {}, settings {}",

@@ -162,6 +162,13 @@ fn confirm(row: &mut Row, second: Option<&Judged>) {
     }
 }
 
+/// What the blocks of the first session differ by in a metric, head from base and control from base:
+/// logarithms, or points, positive where it is worse.
+pub fn by_block(run: &Run, metric: &'static Metric) -> Option<[Vec<f64>; 2]> {
+    let differences = Differences::of(run, 0, metric)?;
+    Some([differences.head_by_block, differences.control_by_block])
+}
+
 /// The greatest verdict; nothing compared is inconclusive.
 pub fn overall(rows: &[Row]) -> Verdict {
     let greatest = rows.iter().map(|row| row.verdict).max();

@@ -145,7 +145,7 @@ fn measure_flags(arguments: &[&str]) -> flags::Measure {
 
 #[test]
 fn tiers_are_asked_for_once_each_and_in_order() {
-    let asked = |arguments: &[&str]| tiers(&measure_flags(arguments).tiers);
+    let asked = |arguments: &[&str]| tiers(&measure_flags(arguments).tiers, &[]);
     assert_eq!(asked(&[]), [Tier::One]);
     let twice = ["--tier", "3", "--tier", "1", "--tier", "3"];
     assert_eq!(asked(&twice), [Tier::One, Tier::Three]);

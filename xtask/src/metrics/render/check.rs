@@ -37,7 +37,7 @@ pub fn table(job: &Job, comparable: usize, others: usize, rows: &[Row]) -> Strin
 }
 
 /// What there is to say of rows, and of which: the same is said once.
-fn by_reason(rows: &[Row]) -> Vec<(String, Vec<&'static str>)> {
+pub(super) fn by_reason(rows: &[Row]) -> Vec<(String, Vec<&'static str>)> {
     let mut all: Vec<(String, Vec<&'static str>)> = Vec::new();
     for row in rows {
         let moved = (row.moved > 0).then(|| format!("{} far values moved in", row.moved));
@@ -51,7 +51,7 @@ fn by_reason(rows: &[Row]) -> Vec<(String, Vec<&'static str>)> {
     all
 }
 
-fn cells(row: &Row) -> [String; 7] {
+pub(super) fn cells(row: &Row) -> [String; 7] {
     if row.metric.change() == Change::Target {
         return target_cells(row);
     }

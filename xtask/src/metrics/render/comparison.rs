@@ -47,7 +47,7 @@ fn text(run: &Run, judged: &Judged) -> String {
         table.add_row(cells(row));
     }
     format!("{}\n\n{}", headline(run, judged), table::finish(&table))
-        + &paragraphs(&notes(run, judged))
+        + &paragraphs(&notes(run, judged, str::to_owned))
 }
 
 fn markdown(run: &Run, judged: &Judged) -> String {
@@ -58,7 +58,7 @@ fn markdown(run: &Run, judged: &Judged) -> String {
     for row in &judged.rows {
         text += &line(&cells(row));
     }
-    text + &paragraphs(&notes(run, judged))
+    text + &paragraphs(&notes(run, judged, str::to_owned))
 }
 
 /// A comparison as JSON. Types and not maps: the same bytes however `serde_json` was built.
@@ -106,7 +106,7 @@ fn json(run: &Run, judged: &Judged) -> String {
         seed: run.seed,
         arms: &run.arms,
         metrics: judged.rows.iter().map(|row| line(run, row)).collect(),
-        notes: notes(run, judged),
+        notes: notes(run, judged, str::to_owned),
     };
     let mut text = serde_json::to_string_pretty(&whole).expect("plain data");
     text.push('\n');
@@ -167,14 +167,14 @@ fn headline(run: &Run, judged: &Judged) -> String {
 }
 
 /// The commit, or the executable where that is not known.
-fn version(arm: &Arm) -> String {
+pub(super) fn version(arm: &Arm) -> String {
     match &arm.revision {
         Some(revision) => digest::short(revision).to_owned(),
         None => format!("binary {}", digest::short(&arm.sha256)),
     }
 }
 
-fn cells(row: &Row) -> [String; 7] {
+pub(super) fn cells(row: &Row) -> [String; 7] {
     let scale = number::Scale::of(row.metric.unit, row.base);
     let better = row
         .test
@@ -225,8 +225,9 @@ fn probability(p: f64) -> String {
     }
 }
 
-/// The reasons of verdicts that are not plain, and what to do.
-fn notes(run: &Run, judged: &Judged) -> Vec<String> {
+/// The reasons of verdicts that are not plain, and what to do. `shown` is what becomes of texts that
+/// are not ours.
+pub(super) fn notes(run: &Run, judged: &Judged, shown: fn(&str) -> String) -> Vec<String> {
     let mut notes: Vec<String> = judged
         .rows
         .iter()
@@ -242,7 +243,7 @@ fn notes(run: &Run, judged: &Judged) -> Vec<String> {
         .settings
         .iter()
         .filter(|(key, _)| key.starts_with("mark_"));
-    notes.extend(marks.filter_map(|(_, mark)| Some(format!("Note: {}.", mark.as_str()?))));
+    notes.extend(marks.filter_map(|(_, mark)| Some(format!("Note: {}.", shown(mark.as_str()?)))));
     let todo = match judged.overall {
         Verdict::Pass | Verdict::Suspect => None,
         Verdict::Inconclusive => Some(inconclusive(run, judged)),

@@ -13,6 +13,7 @@ use crate::metrics::recorder::Start;
 pub(crate) fn start(tiers: &[Tier]) -> Start {
     Start {
         tiers: tiers.to_vec(),
+        only: Vec::new(),
         quick: false,
         seed: 7,
         thresholds: BTreeMap::from([("noisy_steal_percent".to_owned(), 3.0)]),

@@ -102,7 +102,8 @@ fn line(run: &Run, metric: &Metric, record: &Record) -> [String; 7] {
     ]
 }
 
-fn figures(metric: &Metric, record: &Record) -> (String, String) {
+/// Its value and its interval in words.
+pub(super) fn figures(metric: &Metric, record: &Record) -> (String, String) {
     let word = |word: &str| (word.to_owned(), String::new());
     match &record.outcome {
         Outcome::Pending => word("not reached"),

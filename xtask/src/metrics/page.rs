@@ -1,0 +1,72 @@
+//! `cargo xtask metrics page`: one HTML file of the history, the last run and the last comparison.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+
+use super::history::file::History;
+use super::judge::paired;
+use super::model::Run;
+use super::render::page::{self, View};
+use super::{history, measure, store, trend};
+use crate::clock;
+use crate::exit::Exit;
+use crate::flags;
+use crate::tools::cargo;
+use crate::workspace;
+
+/// The file, below the results.
+const FILE: &str = "index.html";
+
+/// Writes it.
+pub fn run(flags: &flags::Page) -> anyhow::Result<Exit> {
+    let results = cargo::target_dir(&workspace::root()?).join(measure::RESULTS);
+    let path = history::path(flags.history.as_deref())?;
+    let past = history::read(&path)?;
+    let branch = history::branch(flags.branch.as_deref())?;
+    let run = given_or_usual(flags.run.as_deref(), &results.join("run.json"))?;
+    let comparison = given_or_usual(flags.comparison.as_deref(), &results.join("compare.json"))?;
+    ensure!(
+        !past.jobs.is_empty() || run.is_some() || comparison.is_some(),
+        "there is nothing to show: `cargo xtask metrics` makes a run"
+    );
+    let output = flags.output.clone().unwrap_or_else(|| results.join(FILE));
+    write(&past, &branch, run.as_ref(), comparison.as_ref(), &output)?;
+    let shown = workspace::shown(&output);
+    Ok(Exit::Fine(format!("{} jobs in `{shown}`", past.jobs.len())))
+}
+
+/// Writes the page of these.
+pub fn write(
+    past: &History,
+    branch: &str,
+    run: Option<&Run>,
+    comparison: Option<&Run>,
+    output: &Path,
+) -> anyhow::Result<()> {
+    let judged = comparison.map(|run| (run, paired::judge_all(run)));
+    let made = i64::try_from(clock::seconds()).ok();
+    let made = made.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let made = made.map_or("at an unknown time".to_owned(), |made| made.to_string());
+    let text = page::render(&View {
+        history: past,
+        branch,
+        moved: &trend::moved(past, branch),
+        run,
+        comparison: judged.as_ref().map(|(run, judged)| (*run, judged)),
+        made: &made,
+    });
+    store::save(output, &text)
+}
+
+/// The run in a file that was named, or in the usual one if that is there.
+fn given_or_usual(named: Option<&Path>, usual: &Path) -> anyhow::Result<Option<Run>> {
+    let path = named.unwrap_or(usual);
+    if named.is_none() && !path.exists() {
+        return Ok(None);
+    }
+    let shown = workspace::shown(path);
+    let run =
+        Run::parse(&store::read(path)?).with_context(|| format!("failed to read `{shown}`"))?;
+    Ok(Some(run))
+}

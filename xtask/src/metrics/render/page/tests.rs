@@ -1,0 +1,107 @@
+//! What the page shows, and what it keeps out.
+
+use super::*;
+use crate::metrics::history::line::Line;
+use crate::metrics::render::fixture;
+
+fn history(jobs: usize) -> History {
+    let jobs = (0..jobs).map(|number| fixture::job(number, if number < 30 { 2.0 } else { 2.6 }));
+    History {
+        jobs: jobs.collect(),
+        ..History::default()
+    }
+}
+
+fn page(history: &History, run: Option<&Run>) -> String {
+    render(&View {
+        history,
+        branch: "main",
+        moved: &crate::metrics::trend::moved(history, "main"),
+        run,
+        comparison: None,
+        made: "2026-01-02",
+    })
+}
+
+#[test]
+fn it_shows_targets_trends_and_the_machine_without_any_network() {
+    let mut run = fixture::mixed();
+    run.complete = true;
+    let page = page(&history(60), Some(&run));
+    for part in [
+        "<html lang=\"en\">",
+        "<tr class=\"missed\"><th scope=\"row\"><code>throughput/rps_10vu</code>",
+        "<a href=\"#latency-p50\"><code>latency/p50</code></a>",
+        "<h3 id=\"latency-p50\">",
+        "from 2.00 ms to 2.60 ms (+30.0 %)",
+        "AMD EPYC",
+        "Not measured: <code>binary/docker_image_compressed</code>",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    for foreign in ["<script", "src=", "@import", "url(", "https://"] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+}
+
+#[test]
+fn a_comparison_is_shown_block_by_block() {
+    let text = include_str!("../../../../test_data/comparisons/larger_binary.json");
+    let run = Run::parse(text).unwrap();
+    let judged = paired::judge_all(&run);
+    let page = render(&View {
+        history: &History::default(),
+        branch: "main",
+        moved: &[],
+        run: None,
+        comparison: Some((&run, &judged)),
+        made: "2026-01-02",
+    });
+    assert!(page.contains("Verdict: <strong>BLOCK</strong>"), "{page}");
+    assert!(
+        page.contains("aria-label=\"cpu/us_per_request: differences of "),
+        "{page}"
+    );
+    assert!(!page.contains("id=\"trends\""), "there is no history");
+}
+
+#[test]
+fn nothing_of_a_file_is_markup() {
+    let hostile = "<script>alert(1)</script>\"'";
+    let mut history = history(40);
+    for job in &mut history.jobs {
+        job.revision = Some(hostile.to_owned());
+        job.branch = hostile.to_owned();
+    }
+    let mut run = fixture::mixed();
+    run.host.cpu_model = Some(hostile.to_owned());
+    run.tools.insert(hostile.to_owned(), hostile.to_owned());
+    run.git.revision = Some(hostile.to_owned());
+    let page = render(&View {
+        history: &history,
+        branch: hostile,
+        moved: &[],
+        run: Some(&run),
+        comparison: None,
+        made: hostile,
+    });
+    assert!(page.contains("&lt;script&gt;"), "it is shown");
+    assert!(!page.contains("<script"), "{page}");
+}
+
+#[test]
+fn a_long_history_stays_a_small_page() {
+    let mut lines = String::new();
+    for number in 0..1_500 {
+        let job = Line::Job(Box::new(fixture::job(
+            number,
+            2.0 + (number % 7) as f64 / 100.0,
+        )));
+        lines += &serde_json::to_string(&job).unwrap();
+        lines.push('\n');
+    }
+    let history = History::parse(&lines);
+    let page = page(&history, None);
+    assert!(page.contains("over 1000 jobs"), "{page}");
+    assert!(page.len() < 60_000, "{} bytes for one metric", page.len());
+}

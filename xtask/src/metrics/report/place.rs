@@ -1,0 +1,305 @@
+//! Where a report is made: from the environment of a CI job and the event that started it.
+//!
+//! Both may hold anything that a stranger wrote into a pull request: each field is checked, and what
+//! is not needed is not read.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use serde::Deserialize;
+
+use crate::metrics::store;
+
+/// GitHub's own limit on the payload of a webhook.
+const EVENT_BYTES_MAX: u64 = 25_000_000;
+/// The branch whose history the project keeps.
+const MAIN: &str = "main";
+
+/// What a report is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A commit on `main`.
+    Main {
+        /// The commit.
+        revision: String,
+    },
+    /// A tag `v…`.
+    Release {
+        /// The tag.
+        tag: String,
+        /// Its commit.
+        revision: String,
+    },
+    /// A pull request.
+    PullRequest(PullRequest),
+    /// The end of the workflow of a pull request from a fork: what it uploaded is reported with rights
+    /// that the fork does not have.
+    ForkDone {
+        /// The commit that GitHub says was measured.
+        revision: String,
+    },
+    /// A closed pull request, whose branch is of no use any more.
+    Closed {
+        /// Its number.
+        number: u64,
+    },
+    /// The daily schedule.
+    Schedule,
+    /// Any other machine, event or branch: nothing is stored and nobody is told.
+    Local,
+}
+
+/// What is known of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// The last commit of the change.
+    pub head: String,
+    /// The last commit of the branch that it is to be merged into.
+    pub base: String,
+    /// Whether it comes from another repository, whose jobs have no secrets.
+    pub is_fork: bool,
+}
+
+/// What a job is told by its runner.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Job {
+    /// `GITHUB_EVENT_NAME`, or the name that `--event` implies.
+    pub event: Option<String>,
+    /// The event file.
+    pub file: Option<PathBuf>,
+    /// `OWNER/NAME`.
+    pub repository: Option<String>,
+}
+
+impl Job {
+    /// From the environment; `event_file` is another event, for a dry run.
+    pub fn of_environment(event_file: Option<&Path>) -> Job {
+        let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        match event_file {
+            Some(file) => Job {
+                event: named("GITHUB_EVENT_NAME"),
+                file: Some(file.to_path_buf()),
+                repository: named("GITHUB_REPOSITORY"),
+            },
+            None if named("GITHUB_ACTIONS").is_some() => Job {
+                event: named("GITHUB_EVENT_NAME"),
+                file: named("GITHUB_EVENT_PATH").map(PathBuf::from),
+                repository: named("GITHUB_REPOSITORY"),
+            },
+            None => Job::default(),
+        }
+    }
+}
+
+impl Place {
+    /// Reads the event of `job`.
+    ///
+    /// # Errors
+    /// An event file that is missing, too large, not JSON or not of the shape that GitHub sends.
+    pub fn of(job: &Job) -> anyhow::Result<Place> {
+        let Some(file) = &job.file else {
+            return Ok(Place::Local);
+        };
+        let shown = file.display();
+        let length = std::fs::metadata(file)
+            .with_context(|| format!("failed to read the event `{shown}`"))?
+            .len();
+        ensure!(
+            length <= EVENT_BYTES_MAX,
+            "the event `{shown}` has {length} bytes, and GitHub sends at most {EVENT_BYTES_MAX}"
+        );
+        let text = store::read(file)?;
+        Place::parse(&text, job.event.as_deref())
+            .with_context(|| format!("failed to read the event `{shown}`"))
+    }
+
+    /// Reads the text of an event. Without a name, its fields tell which one it is.
+    fn parse(text: &str, name: Option<&str>) -> anyhow::Result<Place> {
+        let event: Event = serde_json::from_str(text)?;
+        let name = name.unwrap_or_else(|| event.implied_name());
+        match name {
+            "push" => push(&event),
+            "pull_request" | "pull_request_target" => pull_request(event),
+            "workflow_run" => workflow_run(event),
+            "schedule" => Ok(Place::Schedule),
+            _ => Ok(Place::Local),
+        }
+    }
+
+    /// The branch of the history, here and at Bencher. It is made of a number and constants alone: no
+    /// name that somebody chose can write into `main`.
+    pub fn branch(&self) -> Option<String> {
+        match self {
+            Place::Main { .. } => Some(MAIN.to_owned()),
+            Place::Release { .. } => Some("releases".to_owned()),
+            Place::PullRequest(PullRequest { number, .. }) | Place::Closed { number } => {
+                Some(pull_request_branch(*number))
+            }
+            Place::ForkDone { .. } | Place::Schedule | Place::Local => None,
+        }
+    }
+
+    /// The commit that was measured.
+    pub fn revision(&self) -> Option<&str> {
+        match self {
+            Place::Main { revision }
+            | Place::Release { revision, .. }
+            | Place::ForkDone { revision } => Some(revision),
+            Place::PullRequest(request) => Some(&request.head),
+            Place::Closed { .. } | Place::Schedule | Place::Local => None,
+        }
+    }
+
+    /// The place in words, for the first line of a report.
+    pub fn describe(&self) -> String {
+        match self {
+            Place::Main { .. } => "a push to main".to_owned(),
+            Place::Release { tag, .. } => format!("the release {tag}"),
+            Place::PullRequest(request) if request.is_fork => {
+                format!("pull request #{} from a fork", request.number)
+            }
+            Place::PullRequest(request) => format!("pull request #{}", request.number),
+            Place::ForkDone { .. } => "a finished run of a fork's pull request".to_owned(),
+            Place::Closed { number } => format!("the closed pull request #{number}"),
+            Place::Schedule => "the schedule".to_owned(),
+            Place::Local => "this machine".to_owned(),
+        }
+    }
+}
+
+/// The branch of a pull request.
+pub fn pull_request_branch(number: u64) -> String {
+    format!("pr-{number}")
+}
+
+/// A commit's full name.
+pub fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[derive(Debug, Deserialize)]
+struct Event {
+    #[serde(rename = "ref")]
+    reference: Option<String>,
+    after: Option<String>,
+    #[serde(default)]
+    deleted: bool,
+    action: Option<String>,
+    number: Option<u64>,
+    pull_request: Option<Request>,
+    workflow_run: Option<Run>,
+    repository: Option<Repository>,
+    schedule: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Request {
+    head: End,
+    base: End,
+}
+
+#[derive(Debug, Deserialize)]
+struct End {
+    sha: String,
+    /// None of a fork that was deleted.
+    repo: Option<Repository>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Repository {
+    full_name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Run {
+    head_sha: String,
+    event: String,
+    head_repository: Option<Repository>,
+}
+
+impl Event {
+    fn implied_name(&self) -> &'static str {
+        if self.workflow_run.is_some() {
+            "workflow_run"
+        } else if self.pull_request.is_some() {
+            "pull_request"
+        } else if self.schedule.is_some() {
+            "schedule"
+        } else if self.reference.is_some() {
+            "push"
+        } else {
+            "unknown"
+        }
+    }
+}
+
+fn push(event: &Event) -> anyhow::Result<Place> {
+    let reference = event.reference.as_deref().context("a push without `ref`")?;
+    if event.deleted {
+        return Ok(Place::Local);
+    }
+    let revision = || commit(event.after.as_deref().unwrap_or_default(), "after");
+    if reference == "refs/heads/main" {
+        return Ok(Place::Main {
+            revision: revision()?,
+        });
+    }
+    match reference.strip_prefix("refs/tags/") {
+        Some(tag) if tag.starts_with('v') => {
+            ensure!(is_tag(tag), "`{tag}` is not the name of a release");
+            Ok(Place::Release {
+                tag: tag.to_owned(),
+                revision: revision()?,
+            })
+        }
+        _ => Ok(Place::Local),
+    }
+}
+
+fn pull_request(event: Event) -> anyhow::Result<Place> {
+    let number = event.number.context("a pull request without `number`")?;
+    ensure!(number > 0, "a pull request has the number 0");
+    if event.action.as_deref() == Some("closed") {
+        return Ok(Place::Closed { number });
+    }
+    let request = event.pull_request.context("no `pull_request`")?;
+    let base_repository = request.base.repo.context("no `pull_request.base.repo`")?;
+    let head_repository = request.head.repo.map(|repository| repository.full_name);
+    Ok(Place::PullRequest(PullRequest {
+        number,
+        head: commit(&request.head.sha, "pull_request.head.sha")?,
+        base: commit(&request.base.sha, "pull_request.base.sha")?,
+        is_fork: head_repository != Some(base_repository.full_name),
+    }))
+}
+
+fn workflow_run(event: Event) -> anyhow::Result<Place> {
+    let run = event.workflow_run.context("no `workflow_run`")?;
+    let repository = event.repository.context("no `repository`")?.full_name;
+    let head = run.head_repository.map(|head| head.full_name);
+    // Pull requests of this repository have reported themselves.
+    if run.event != "pull_request" || head == Some(repository) {
+        return Ok(Place::Local);
+    }
+    Ok(Place::ForkDone {
+        revision: commit(&run.head_sha, "workflow_run.head_sha")?,
+    })
+}
+
+fn commit(text: &str, field: &str) -> anyhow::Result<String> {
+    if !is_commit(text) {
+        bail!("`{field}` is not the name of a commit");
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// Tags are named on command lines and in headings.
+fn is_tag(tag: &str) -> bool {
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || b".-+_".contains(&byte);
+    tag.len() <= 64 && tag.bytes().all(usual)
+}
+
+#[cfg(test)]
+mod tests;

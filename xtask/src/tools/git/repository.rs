@@ -1,0 +1,223 @@
+//! One branch of a remote repository, in a folder of its own: to add files to it without touching the
+//! checkout.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::tools::process::{Launch, Output};
+
+/// For talking to the remote.
+const REMOTE: Duration = Duration::from_secs(120);
+/// For what happens in the folder.
+const LOCAL: Duration = Duration::from_secs(60);
+/// What `ls-remote --exit-code` ends with when there is no such branch.
+const NO_SUCH_BRANCH: i32 = 2;
+/// How git says that somebody else pushed first.
+const FASTER: [&str; 5] = [
+    "(fetch first)",
+    "(non-fast-forward)",
+    "(stale info)",
+    "cannot lock ref",
+    "failed to update ref",
+];
+
+/// A repository of its own for one branch of another.
+pub struct Repository {
+    folder: PathBuf,
+    url: String,
+}
+
+impl Repository {
+    /// Makes an empty one in `folder`, for branches of the remote that `workspace` calls `remote`, or
+    /// of the repository at that address.
+    pub fn beside(workspace: &Path, folder: &Path, remote: &str) -> anyhow::Result<Repository> {
+        let known = super::ask(workspace, &["remote", "get-url", "--", remote]);
+        let is_address = remote.contains('/');
+        let url = match known {
+            Some(url) => url.trim().to_owned(),
+            None if is_address => remote.to_owned(),
+            None => bail!("the checkout has no remote `{remote}`"),
+        };
+        let repository = Repository {
+            folder: folder.to_path_buf(),
+            url,
+        };
+        repository.local(&["init", "--quiet"])?;
+        Ok(repository)
+    }
+
+    /// Makes the folder hold what the branch holds now; nothing, if there is no such branch yet.
+    pub fn take(&self, branch: &str) -> anyhow::Result<()> {
+        let reference = format!("refs/heads/{branch}");
+        let found = self
+            .remote(&["ls-remote", "--exit-code", &self.url, &reference])
+            .run(REMOTE)?;
+        if found.status.code() == Some(NO_SUCH_BRANCH) {
+            // A commit without parents is the first of the branch.
+            self.local(&["checkout", "--quiet", "--orphan", "new"])
+                .map(drop)?;
+            return self.empty();
+        }
+        found
+            .success()
+            .with_context(|| format!("failed to look for the branch `{branch}`"))?;
+        self.remote(&["fetch", "--quiet", "--depth", "1", &self.url, &reference])
+            .run(REMOTE)
+            .and_then(Output::success)
+            .with_context(|| format!("failed to fetch the branch `{branch}`"))?;
+        self.local(&["checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"])?;
+        self.local(&["clean", "-d", "--force", "--quiet"]).map(drop)
+    }
+
+    /// Commits what is in the folder, and pushes it to the branch. False when somebody else has pushed
+    /// meanwhile.
+    pub fn push(&self, branch: &str, message: &str) -> anyhow::Result<bool> {
+        self.local(&["add", "--all", "."])?;
+        if self.local(&["status", "--porcelain"])?.is_empty() {
+            return Ok(true);
+        }
+        self.local(&[
+            "-c",
+            "user.name=thoughtgate metrics",
+            "-c",
+            "user.email=metrics@thoughtgate.invalid",
+            "-c",
+            "commit.gpgSign=false",
+            "commit",
+            "--quiet",
+            "--no-verify",
+            "--message",
+            message,
+        ])?;
+        let target = format!("HEAD:refs/heads/{branch}");
+        let pushed = self
+            .remote(&["push", "--quiet", &self.url, &target])
+            .run(REMOTE)?;
+        if pushed.status.success() {
+            return Ok(true);
+        }
+        let said = pushed.stderr.text();
+        if FASTER.iter().any(|sign| said.contains(sign)) {
+            return Ok(false);
+        }
+        pushed
+            .success()
+            .map(|_| false)
+            .with_context(|| format!("failed to push to the branch `{branch}`"))
+    }
+
+    fn empty(&self) -> anyhow::Result<()> {
+        let entries = std::fs::read_dir(&self.folder)
+            .with_context(|| format!("failed to read `{}`", self.folder.display()))?;
+        for entry in entries.flatten() {
+            if entry.file_name() == ".git" {
+                continue;
+            }
+            let path = entry.path();
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            removed.with_context(|| format!("failed to remove `{}`", path.display()))?;
+        }
+        self.local(&["read-tree", "--empty"]).map(drop)
+    }
+
+    fn local(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = super::command(&self.folder, arguments).run(LOCAL)?;
+        Ok(output.success()?.stdout.text())
+    }
+
+    /// A command that talks to the remote. The token of a job is told to git in its environment, which
+    /// no other user of the machine can read, unlike its command line.
+    fn remote(&self, arguments: &[&str]) -> Launch {
+        let launch = super::command(&self.folder, arguments).env("GIT_TERMINAL_PROMPT", "0");
+        let token = std::env::var("GITHUB_TOKEN")
+            .ok()
+            .filter(|token| !token.is_empty());
+        let (Some(token), true) = (token, self.url.starts_with("https://")) else {
+            return launch;
+        };
+        let secret = BASE64_STANDARD.encode(format!("x-access-token:{token}"));
+        launch
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", format!("http.{}.extraHeader", self.url))
+            .env(
+                "GIT_CONFIG_VALUE_0",
+                format!("Authorization: Basic {secret}"),
+            )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    /// A bare repository, as a server has it.
+    fn server() -> tempfile::TempDir {
+        let server = folder();
+        super::super::command(server.path(), &["init", "--quiet", "--bare"])
+            .run(LOCAL)
+            .unwrap()
+            .success()
+            .unwrap();
+        server
+    }
+
+    fn at(server: &tempfile::TempDir, folder: &tempfile::TempDir) -> Repository {
+        let address = server.path().to_string_lossy().into_owned();
+        Repository::beside(folder.path(), folder.path(), &address).unwrap()
+    }
+
+    #[test]
+    fn a_branch_begins_empty_and_grows_and_somebody_else_may_be_faster() {
+        let (server, one, two) = (server(), folder(), folder());
+        let (first, second) = (at(&server, &one), at(&server, &two));
+        first.take("data").unwrap();
+        std::fs::write(one.path().join("a"), "1").unwrap();
+        assert!(first.push("data", "first").unwrap());
+        second.take("data").unwrap();
+        assert_eq!(std::fs::read_to_string(two.path().join("a")).unwrap(), "1");
+        // The first one is faster.
+        std::fs::write(one.path().join("b"), "2").unwrap();
+        assert!(first.push("data", "second").unwrap());
+        std::fs::write(two.path().join("c"), "3").unwrap();
+        assert!(!second.push("data", "third").unwrap());
+        second.take("data").unwrap();
+        assert!(
+            !two.path().join("c").exists(),
+            "what was not pushed is gone"
+        );
+        std::fs::write(two.path().join("c"), "3").unwrap();
+        assert!(second.push("data", "third").unwrap());
+        first.take("data").unwrap();
+        for name in ["a", "b", "c"] {
+            assert!(one.path().join(name).exists(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_remote_that_is_not_there_is_an_error_and_no_empty_branch() {
+        let folder = folder();
+        let gone = folder.path().join("gone").to_string_lossy().into_owned();
+        let repository = Repository::beside(folder.path(), folder.path(), &gone).unwrap();
+        let error = format!("{:#}", repository.take("data").unwrap_err());
+        assert!(
+            error.contains("failed to look for the branch `data`"),
+            "{error}"
+        );
+        let error = Repository::beside(folder.path(), folder.path(), "nosuch")
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("no remote `nosuch`"));
+    }
+}
