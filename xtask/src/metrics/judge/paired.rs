@@ -8,6 +8,7 @@
 //! bytes.
 
 mod differences;
+mod disturbance;
 mod exact;
 
 use super::verdict::Verdict;
@@ -116,6 +117,15 @@ pub fn judge(run: &Run, session: usize) -> Judged {
         Change::Exact(_) | Change::Target => None,
     });
     rows.extend(family(run.seed, looks, &tested.collect::<Vec<_>>()));
+    if let Some(why) = disturbance::of(run, session) {
+        // What was found all the same stays found.
+        for row in rows.iter_mut().filter(|row| row.test.is_some()) {
+            if !row.verdict.is_regression() {
+                row.verdict = Verdict::Inconclusive;
+                row.reason.get_or_insert_with(|| why.clone());
+            }
+        }
+    }
     rows.sort_by(|left, right| {
         let effect = right.effect.total_cmp(&left.effect);
         right.verdict.cmp(&left.verdict).then(effect)

@@ -123,6 +123,35 @@ fn what_could_not_be_found_is_inconclusive_and_not_a_pass() {
 }
 
 #[test]
+fn a_busy_machine_passes_nothing_and_hides_nothing_that_was_found() {
+    for (factor, expected) in [(1.0, Verdict::Inconclusive), (1.15, Verdict::Alert)] {
+        let mut run = session((&CPU_US_PER_REQUEST, factor, 1.0), 40, 0.01, 3);
+        let limit = ("noisy_others_percent".to_owned(), 12.5);
+        run.thresholds.extend([limit]);
+        // Of fewer than half of the blocks it says nothing.
+        for (busy, expected) in [(15, Verdict::Pass), (25, expected)] {
+            for row in &mut run.samples {
+                row.others = Some(if row.block < busy { 70.0 } else { 0.5 });
+            }
+            let judged = judge(&run, 0);
+            let row = row(&judged, &CPU_US_PER_REQUEST);
+            assert_eq!(
+                row.verdict,
+                expected.max(if factor > 1.0 {
+                    Verdict::Alert
+                } else {
+                    Verdict::Pass
+                })
+            );
+            if row.verdict == Verdict::Inconclusive {
+                let reason = row.reason.as_deref();
+                assert_eq!(reason, Some("other programs took 70 % of the CPU time"));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_control_that_differs_makes_the_metric_inconclusive() {
     let judged = judge(&session((&LATENCY_P50, 1.3, 1.06), 40, 0.01, 3), 0);
     let row = row(&judged, &LATENCY_P50);

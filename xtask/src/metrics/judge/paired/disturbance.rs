@@ -1,0 +1,30 @@
+//! Whether the machine did so much else during a session that nothing found is no proof of nothing.
+
+use crate::metrics::model::{Run, Sample};
+use crate::metrics::stats;
+
+/// What disturbed more than half of the blocks of a session; none when nothing did. The limits are
+/// those that the run was made with.
+pub(super) fn of(run: &Run, session: usize) -> Option<String> {
+    let mut blocks: Vec<&Sample> = run.samples.iter().collect();
+    blocks.retain(|row| row.session == session);
+    blocks.sort_by_key(|row| row.block);
+    blocks.dedup_by_key(|row| row.block);
+    let share = |limit: &str, read: fn(&Sample) -> Option<f64>| {
+        let limit = *run.thresholds.get(limit)?;
+        let read: Vec<f64> = blocks.iter().filter_map(|row| read(row)).collect();
+        let above = read.iter().filter(|percent| **percent > limit).count();
+        (2 * above > blocks.len())
+            .then(|| stats::median(&read))
+            .flatten()
+    };
+    if let Some(percent) = share("noisy_others_percent", |row| row.others) {
+        return Some(format!(
+            "other programs took {percent:.0} % of the CPU time"
+        ));
+    }
+    let percent = share("noisy_steal_percent", |row| row.steal)?;
+    Some(format!(
+        "the hypervisor gave {percent:.0} % of the CPU time to others"
+    ))
+}
