@@ -9,7 +9,6 @@ use clap::Parser as _;
 use super::{release, runner};
 use crate::exit::Exit;
 use crate::flags::{self, Flags, JobFlag};
-use crate::interrupt;
 use crate::metrics::history;
 use crate::metrics::measure::RESULTS;
 use crate::metrics::report::announce;
@@ -22,7 +21,7 @@ use crate::tools::scratch::Scratch;
 use crate::workspace;
 
 /// The branch of the history.
-pub(super) const DATA: &str = "metrics-data";
+const DATA: &str = "metrics-data";
 
 /// Metrics of a category that are measured with another job than the rest of it, or all of one.
 const MEASURED: &[(JobFlag, &[&str])] = &[
@@ -135,9 +134,7 @@ fn report(place: &Place, flags: &flags::Ci) -> anyhow::Result<Exit> {
         .to_string_lossy()
         .into_owned();
     if matches!(place, Place::Main { .. }) {
-        if let Err(error) = fetch_history(&flags.remote, folder.path()) {
-            announce::warning(&format!("there is no history: {error:#}"));
-        }
+        fetch_history(&flags.remote, folder.path())?;
         arguments.extend(["--history", &past]);
     }
     let exit = command(&arguments)?;
@@ -145,11 +142,9 @@ fn report(place: &Place, flags: &flags::Ci) -> anyhow::Result<Exit> {
     if let (true, true, Some(of)) = (kept, has_run, place.branch()) {
         let whole = ["metrics", "publish", "--run", &run, "--of", &of];
         let to = ["--branch", DATA, "--remote", &flags.remote];
-        match command(&[&whole[..], &to].concat()) {
-            Ok(_) => {}
-            Err(error) if interrupt::cause(&error).is_some() => return Err(error),
-            Err(error) => announce::warning(&format!("the history was not pushed: {error:#}")),
-        }
+        announce::soft(command(&[&whole[..], &to].concat()), |error| {
+            format!("the history was not pushed: {error:#}")
+        })?;
     }
     Ok(exit)
 }
@@ -165,11 +160,9 @@ fn archive(flags: &flags::Ci) -> anyhow::Result<Exit> {
         "--remote",
         &flags.remote,
     ];
-    match command(&refresh) {
-        Ok(_) => {}
-        Err(error) if interrupt::cause(&error).is_some() => return Err(error),
-        Err(error) => announce::warning(&format!("the badges were not drawn anew: {error:#}")),
-    }
+    announce::soft(command(&refresh), |error| {
+        format!("the badges were not drawn anew: {error:#}")
+    })?;
     command(&with_event(&["metrics", "report"], flags))
 }
 
@@ -184,20 +177,18 @@ fn join(runs: &[PathBuf], run: &Path) -> anyhow::Result<bool> {
     let mut arguments = vec!["metrics", "merge", "--across-hosts"];
     arguments.extend(["--run-output", &run, "--output", &array]);
     arguments.extend(runs.iter().map(String::as_str));
-    let Err(error) = command(&arguments) else {
-        return Ok(true);
-    };
-    if interrupt::cause(&error).is_some() {
-        return Err(error);
-    }
-    let text = format!("the metrics of the jobs could not be joined: {error:#}");
-    announce::warning(&text);
-    Ok(false)
+    let joined = announce::soft(command(&arguments), |error| {
+        format!("the metrics of the jobs could not be joined: {error:#}")
+    })?;
+    Ok(joined.is_some())
 }
 
-/// The history as it is on its branch now; an empty folder before the first job.
+/// The history as it is on its branch now; an empty folder before the first job, and, with a warning,
+/// where the branch cannot be had.
 pub(super) fn fetch_history(remote: &str, folder: &Path) -> anyhow::Result<()> {
-    Repository::beside(&workspace::root()?, folder, remote)?.take(DATA)
+    let repository = Repository::beside(&workspace::root()?, folder, remote);
+    let taken = repository.and_then(|repository| repository.take(DATA));
+    announce::soft(taken, |error| format!("there is no history: {error:#}")).map(drop)
 }
 
 /// The files called `name` that jobs have left, one folder a job, in the order of their names.

@@ -85,9 +85,7 @@ pub fn release(place: &Place, flags: &flags::Ci) -> anyhow::Result<Exit> {
     let workspace = workspace::root()?;
     let results = cargo::target_dir(&workspace).join(RESULTS);
     let folder = Scratch::new("the history")?;
-    if let Err(error) = fetch_history(&flags.remote, folder.path()) {
-        announce::warning(&format!("there is no history: {error:#}"));
-    }
+    fetch_history(&flags.remote, folder.path())?;
     let past = History::read(&folder.path().join(history::FILE))?;
     let run = left(&flags.artifacts, "run.json").pop();
     let notes_file = results.join(NOTES);

@@ -90,16 +90,9 @@ fn results() -> anyhow::Result<PathBuf> {
 
 /// What cannot be told is a warning; an interruption ends the report.
 fn soft(what: &str, result: anyhow::Result<()>) -> anyhow::Result<()> {
-    let Err(error) = result else {
-        return Ok(());
-    };
-    if interrupt::cause(&error).is_some() {
-        return Err(error);
-    }
-    announce::warning(&format!(
-        "{what}: {error:#}; the results are kept as artifacts"
-    ));
-    Ok(())
+    let told =
+        |error: &anyhow::Error| format!("{what}: {error:#}; the results are kept as artifacts");
+    announce::soft(result, told).map(drop)
 }
 
 /// Where the figures are.

@@ -24,6 +24,10 @@ fn the_rules_find_what_they_forbid() {
             "cargo xtask ci",
             "cargo xtask ci\n        continue-on-error: true",
         ),
+        (
+            "cargo xtask ci",
+            "cargo xtask ci\n        continue-on-error: true #",
+        ),
         ("@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2", "@v4"),
         (" # v4.2.2", ""),
         ("    timeout-minutes: 60\n", ""),
@@ -82,7 +86,13 @@ fn step_fault(line: &str) -> Option<String> {
         return (!(pinned && told)).then(|| format!("`{action}` is not `NAME@COMMIT # vVERSION`"));
     }
     // With a reason beside it, as for a tool that only helps.
-    let swallows = line == "continue-on-error: true";
+    let swallowed = line.strip_prefix("continue-on-error: true");
+    let reason = |rest: &str| {
+        rest.trim()
+            .strip_prefix("# ")
+            .is_some_and(|why| why.contains(' '))
+    };
+    let swallows = swallowed.is_some_and(|rest| !reason(rest));
     swallows.then(|| "continue-on-error hides that nothing works".to_owned())
 }
 

@@ -9,6 +9,7 @@ use super::marked;
 use super::place::Place;
 use super::verdict::Found;
 use crate::exit;
+use crate::interrupt;
 use crate::metrics::judge::verdict::Verdict;
 use crate::metrics::render::comment::{MARKER, MARKER_ON_MAIN};
 use crate::say::{say, short};
@@ -61,6 +62,22 @@ pub fn annotations(found: &Found) {
 /// A warning, which GitHub shows at the job.
 pub fn warning(text: &str) {
     annotate("warning", "metrics", text);
+}
+
+/// What failed and ends nothing is a warning, in the words of `told`; an interruption ends all. None when
+/// it failed.
+pub fn soft<T>(
+    result: anyhow::Result<T>,
+    told: impl FnOnce(&anyhow::Error) -> String,
+) -> anyhow::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if interrupt::cause(&error).is_some() => Err(error),
+        Err(error) => {
+            warning(&told(&error));
+            Ok(None)
+        }
+    }
 }
 
 fn annotate(kind: &str, title: &str, text: &str) {
