@@ -1,7 +1,7 @@
-//! The policies and requests that every policy benchmark uses, for both engines.
+//! The policies and requests of all policy benchmarks, for both engines.
 //!
-//! The files are shaped like a sidecar's: three rules for everyone, and one rule a tool after that,
-//! so that a larger file means more tools and not more rules about each. Nothing is timed here.
+//! The files resemble a sidecar's: three rules for all tools, then one rule per tool, so that a larger
+//! file means more tools and not more rules about each. Times nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,17 +9,16 @@ use std::fmt::Write as _;
 use serde_json::value::RawValue;
 use thoughtgate_policy::{Engine, Options, Source};
 
-/// Whether the rules read the call.
+/// Whether the rules read the arguments of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Who may call which tool, whatever the arguments are.
+    /// Rules on agents and tools alone.
     ContextFree,
-    /// Which tool with which arguments.
+    /// Rules that also compare arguments.
     ContextReading,
 }
 
 impl Kind {
-    /// Both kinds.
     pub const ALL: [Kind; 2] = [Kind::ContextFree, Kind::ContextReading];
 
     /// The name in reports.
@@ -31,28 +30,26 @@ impl Kind {
     }
 }
 
-/// Sizes of the policy files.
+/// Sizes of the policy files, in policies.
 pub const SIZES: [usize; 4] = [1, 10, 100, 1000];
 
-/// Rules that hold for every tool; the first of them is the file of one policy.
+/// Number of rules for all tools. A file of one policy has only the first of them.
 const GENERAL: usize = 3;
 
-/// Agents that call; the first half of them is in a group.
+/// Agents that call; the first two are in the group `STAFF`.
 pub const AGENTS: [&str; 4] = ["planner", "coder", "reviewer", "visitor"];
-/// The group that most rules permit.
+/// The group of agents that most rules permit.
 pub const STAFF: &str = "staff";
-/// The group of tools that everybody may call.
+/// The group of tools that all agents may call.
 pub const READ_ONLY: &str = "read-only";
-/// The name of the server.
+/// The upstream's name.
 pub const UPSTREAM: &str = "upstream";
 
 /// One call of a tool.
 pub struct Call {
-    /// Who calls.
     pub agent: String,
-    /// What is called.
     pub tool: String,
-    /// With what, about 150 bytes of JSON.
+    /// About 150 bytes of JSON.
     pub arguments: Box<RawValue>,
 }
 
@@ -125,7 +122,7 @@ fn staff_permit(kind: Kind) -> String {
     )
 }
 
-/// Every fourth tool is forbidden to one agent, the others are permitted to the staff.
+/// Forbids every fourth tool to one agent, and permits the others to the staff.
 fn tool_rule(number: usize, kind: Kind) -> String {
     let tool = tool_name(number - GENERAL);
     let resource = format!("resource == Tool::\"{tool}\"");
@@ -170,14 +167,14 @@ fn tool_name(number: usize) -> String {
     format!("tool_{number}")
 }
 
-/// The tools that a file of `count` policies has rules for, and at least eight.
+/// The tools that a file of `count` policies has rules for, but at least eight.
 pub fn tools(count: usize) -> Vec<String> {
     (0..count.saturating_sub(GENERAL).max(8))
         .map(tool_name)
         .collect()
 }
 
-/// Groups and their members: half of the agents, and every third and every fifth tool.
+/// Groups of half of the agents, and of every third and every fifth tool.
 pub fn options(count: usize) -> Options {
     let every = |step: usize| tools(count).into_iter().step_by(step).collect::<Vec<_>>();
     let staff = AGENTS[..2].iter().map(|&agent| agent.to_owned()).collect();
@@ -193,7 +190,7 @@ pub fn options(count: usize) -> Options {
     }
 }
 
-/// The real engine with the real schema.
+/// ThoughtGate's engine with a file of `count` policies.
 pub fn engine(count: usize, kind: Kind) -> Engine {
     let source = Source {
         name: "bench.cedar".to_owned(),
@@ -202,7 +199,7 @@ pub fn engine(count: usize, kind: Kind) -> Engine {
     Engine::load(&[source], &options(count)).expect("the generated policies are valid")
 }
 
-/// 1024 calls in an order that is shuffled and always the same.
+/// 1024 calls in a random order that is the same in each run.
 pub fn calls(count: usize) -> Vec<Call> {
     let tools = tools(count);
     let mut random = Random(0x5EED);
@@ -223,7 +220,7 @@ pub fn calls(count: usize) -> Vec<Call> {
         .collect()
 }
 
-/// `SplitMix64`, from a fixed seed.
+/// `SplitMix64` with a fixed seed, so that all runs measure the same calls.
 struct Random(u64);
 
 impl Random {

@@ -1,7 +1,8 @@
-//! Cedar's own authorizer over all policies, as a program would use it without an engine of ours.
+//! Cedar's own authorizer over all policies, as a program would use it without ThoughtGate's engine:
+//! the reference that the engine is compared with.
 //!
-//! `cached` has every known entity built beforehand and builds only the request; `cold` also builds
-//! the entities of the request each time. Neither remembers decisions.
+//! `cached` uses entities that were built beforehand and builds only the request; `cold` also builds
+//! the entities of each request. Neither caches decisions.
 
 use std::collections::HashSet;
 
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use crate::corpus::{self, Call, Kind};
 
-/// Policies and what they may refer to.
+/// Policies, with the entities and groups that they refer to.
 pub struct Naive {
     policies: PolicySet,
     entities: Entities,
@@ -22,7 +23,7 @@ pub struct Naive {
 }
 
 impl Naive {
-    /// The same policies and groups as [`corpus::engine`] loads.
+    /// Loads the same policies and groups as [`corpus::engine`].
     pub fn new(count: usize, kind: Kind) -> Naive {
         let policies = corpus::policies(count, kind)
             .parse()
@@ -50,12 +51,12 @@ impl Naive {
         naive
     }
 
-    /// Whether the call is allowed, with the entities that are there already.
+    /// Whether the call is allowed, using the prepared entities.
     pub fn cached(&self, call: &Call) -> bool {
         self.evaluate(call, &self.entities)
     }
 
-    /// Whether the call is allowed, its entities built for it.
+    /// Whether the call is allowed, using entities built for this call.
     pub fn cold(&self, call: &Call) -> bool {
         let own = entities(vec![self.agent(&call.agent), self.tool(&call.tool)]);
         self.evaluate(call, &own)
@@ -74,7 +75,7 @@ impl Naive {
             context,
             None,
         )
-        .expect("only a schema's check can fail");
+        .expect("only a check against a schema can fail");
         let response = Authorizer::new().is_authorized(&request, &self.policies, entities);
         response.decision() == Decision::Allow
     }
@@ -106,7 +107,7 @@ fn uid(of: &str, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(of.parse().expect("a type name"), id.parse().expect("an id"))
 }
 
-/// The arguments parsed, and of them what the policies read.
+/// The arguments that the policies read, parsed.
 fn context(call: &Call) -> Context {
     let value: Value = serde_json::from_str(call.arguments.get()).expect("the arguments are JSON");
     let text = |name: &str| {
@@ -118,6 +119,6 @@ fn context(call: &Call) -> Context {
         ("path".to_owned(), text("path")),
         ("limit".to_owned(), number),
     ];
-    let arguments = RestrictedExpression::new_record(fields).expect("no name occurs twice");
-    Context::from_pairs([("arguments".to_owned(), arguments)]).expect("no name occurs twice")
+    let arguments = RestrictedExpression::new_record(fields).expect("no duplicate keys");
+    Context::from_pairs([("arguments".to_owned(), arguments)]).expect("no duplicate keys")
 }

@@ -1,8 +1,8 @@
 //! Percentiles of single evaluations, which Criterion's batch means cannot give.
 //!
-//! One clock reading before and one after each evaluation. Where the median is under twenty times
-//! what reading the clock costs, groups of evaluations are timed instead and the case says so: its
-//! percentiles are then of group means. The cost of the clock is told, and not subtracted.
+//! Reads the clock before and after each evaluation. If the median is less than twenty times the cost
+//! of reading the clock, groups of evaluations are timed instead; the case then has a `group`, and its
+//! percentiles are of group means. The cost of the clock is reported and not subtracted.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,31 +14,31 @@ use thoughtgate_policy::{Decision, Engine, Outcome, Query, Target};
 use crate::corpus::{self, Call, Kind, SIZES};
 use crate::naive::Naive;
 
-/// How much to measure.
+/// The extent of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// Sizes of the policy files.
+    /// Sizes of the policy files, in policies.
     pub sizes: &'static [usize],
-    /// Evaluations of each case, at least.
+    /// Least number of evaluations of each case.
     pub evaluations: usize,
-    /// After this the naive engine, slow with many policies, ends a case early.
+    /// Time limit of a case of the naive engine, which is slow with many policies.
     pub naive_time_max: Duration,
 }
 
 impl Effort {
-    /// All that can be asked about.
+    /// All sizes.
     pub const FULL: Effort = Effort {
         sizes: &SIZES,
         evaluations: 100_000,
         naive_time_max: Duration::from_secs(1),
     };
-    /// What the figures in reports are made of, as often as they are wanted.
+    /// Only the size that reports quote.
     pub const QUOTED: Effort = Effort {
         sizes: &[QUOTED_SIZE],
         evaluations: 40_000,
         naive_time_max: Duration::from_millis(500),
     };
-    /// What shows that the benchmark works.
+    /// Just enough to test that the benchmark works.
     pub const SMOKE: Effort = Effort {
         sizes: &[QUOTED_SIZE],
         evaluations: 50,
@@ -46,16 +46,16 @@ impl Effort {
     };
 }
 
-/// The size of a policy file that reports quote: a sidecar's.
+/// The size of a policy file that reports quote, in policies: typical for a sidecar.
 pub const QUOTED_SIZE: usize = 10;
-/// A median below this many clock readings is measured in groups.
+/// Evaluations whose median is below this many clock readings are timed in groups.
 const CLOCK_READINGS_MIN: u64 = 20;
-/// Evaluations that are run but not recorded before each case.
+/// Number of evaluations before each case that are not recorded.
 const WARM_UP: usize = 2048;
-/// Calls that are checked before a case is measured.
+/// Number of calls whose result is checked before a case is measured.
 const CHECKED: usize = 128;
 
-/// Measures all cases: `{"timer_ns_p50": …, "cases": […]}`.
+/// Measures all cases. Returns `{"timer_ns_p50": …, "cases": […]}`, with times in nanoseconds.
 pub fn measure(effort: Effort) -> Value {
     let timer_ns = timer_ns_p50();
     let mut cases = Vec::new();
@@ -82,8 +82,8 @@ pub fn measure(effort: Effort) -> Value {
 
             let strangers = strangers(effort.evaluations, &calls);
             let engine = corpus::engine(policies, kind);
-            // An agent that never called before is what a decision memory cannot help with; each
-            // stands for one evaluation only, so nothing is warmed up and nothing is grouped.
+            // A cache of decisions does not help with an agent that never called before. Each agent is
+            // good for one evaluation only, so there is no warm-up and no grouping.
             let cold = |at: usize| black_box(decide(&engine, &strangers[at])).error.is_none();
             add(
                 "cold",
@@ -130,8 +130,8 @@ pub fn decide(engine: &Engine, call: &Call) -> Decision {
     })
 }
 
-/// A fast wrong answer is no result: both engines must agree, in both states. A sample of the calls,
-/// since the naive engine takes a millisecond a call with many policies.
+/// Checks that both engines agree, in both states: a fast wrong answer is not a result. Checks only a
+/// sample of the calls, since the naive engine takes a millisecond per call with many policies.
 pub fn check(engine: &Engine, naive: &Naive, calls: &[Call]) {
     let mut allowed = 0;
     for call in calls.iter().take(CHECKED) {
@@ -158,7 +158,7 @@ pub fn check(engine: &Engine, naive: &Naive, calls: &[Call]) {
     );
 }
 
-/// The same calls by agents of which each calls once.
+/// The same calls, each by a different agent.
 fn strangers(count: usize, calls: &[Call]) -> Vec<Call> {
     (0..count)
         .map(|at| {
@@ -181,7 +181,8 @@ fn run(
     record(group, evaluations, time_max, 0, &evaluate)
 }
 
-/// Times `evaluations` evaluations in groups, after `warm_up` that are not timed.
+/// Times `evaluations` evaluations in groups of `group`, after `warm_up` ones that are not timed. Stops
+/// early after `time_max`.
 fn record(
     group: u64,
     evaluations: usize,

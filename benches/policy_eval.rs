@@ -1,9 +1,10 @@
-//! What one policy decision costs: the engine, and Cedar's own authorizer beside it.
+//! Time of one policy decision, by ThoughtGate's engine and by Cedar's own authorizer.
 //!
-//! Criterion by default; `-- --percentiles` prints percentiles of single evaluations as one JSON
-//! object on stdout (with `--quoted` only those of the size that reports quote), and `-- --evaluations COUNT` makes that many evaluations and prints nothing, for
-//! who counts instructions. Without `--bench`, as `cargo test` starts it, both run once on a small input.
-//! It measures no parsing, loading or forwarding.
+//! Runs Criterion by default. `-- --percentiles` prints percentiles of single evaluations as one JSON
+//! object on stdout (with `--quoted` only for the size that reports quote). `-- --evaluations COUNT`
+//! makes that many evaluations and prints nothing, for tools that count instructions. Without
+//! `--bench`, as in `cargo test`, all three run on a small input. Measures no parsing, loading or
+//! forwarding.
 
 mod corpus;
 mod naive;
@@ -50,7 +51,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Makes `count` evaluations of the case that reports quote, after enough for nothing to be new.
+/// Makes `count` evaluations of the case that reports quote, after one of each call to fill the cache.
 fn evaluate(count: usize) {
     let (policies, kind) = (percentiles::QUOTED_SIZE, Kind::ContextReading);
     let calls = corpus::calls(policies);
@@ -75,7 +76,7 @@ fn compare(criterion: &mut Criterion, kind: Kind) {
                 bencher.iter(|| black_box(decide(&engine, next.next().expect("an endless cycle"))));
             },
         );
-        // Every evaluation asks for an agent that the engine has not seen.
+        // Each evaluation is for an agent that the engine has not seen before.
         let mut at = 0_usize;
         group.bench_function(BenchmarkId::new("thoughtgate/cold", policies), |bencher| {
             bencher.iter_batched_ref(

@@ -8,25 +8,26 @@ use bytes::Bytes;
 use thoughtgate_panic::lock;
 use tokio::sync::mpsc;
 
+use crate::channel::{Channel, ChannelSettings};
 use crate::claim::Claim;
-use crate::core::{Core, keep, millis};
+use crate::clock::{millis, now_ms};
 use crate::counters::{Counters, Counts, Health};
 use crate::error::{ClaimError, OpenError, UnsealError};
 use crate::ids::{Digest, Id};
-use crate::record::{Record, State, View, now_ms};
+use crate::ledger::{Ledger, Observer, keep};
+use crate::record::{Record, View};
 use crate::seal::{Sealed, Sealer};
 use crate::settings::Settings;
-use crate::slack::{Desk, Interaction, InteractionError, InteractionOutcome};
+use crate::slack::{Interaction, InteractionError, InteractionOutcome};
+use crate::state::State;
 use crate::store::Store;
 
-/// Hears of each approval that entered a state, with whose it is; called at once, and under a lock:
-/// it must neither wait nor call back.
-pub type Observer = Box<dyn Fn(&View, &str) + Send + Sync>;
-
-/// All approvals of this process. A cheap handle: clones share everything, on any thread.
+/// Handle to all approvals of this process. Clones are cheap, share everything, and work on any
+/// thread.
 #[derive(Clone)]
 pub struct Approvals {
-    pub(crate) core: Arc<Core>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) channel: Channel,
 }
 
 impl std::fmt::Debug for Approvals {
@@ -36,33 +37,40 @@ impl std::fmt::Debug for Approvals {
 }
 
 impl Approvals {
-    /// Opens the store, takes up what is pending in it, and starts the workers on the current
-    /// runtime. Speaks to nobody before the first approval is pending.
-    pub async fn open(settings: Settings) -> Result<Self, OpenError> {
-        Self::open_observed(settings, Box::new(|_, _| {})).await
+    /// Opens the store, resumes the approvals that are open in it, and starts the workers on the
+    /// current runtime. Opens no connection until an approval is open.
+    pub async fn open(settings: Settings, channel: ChannelSettings) -> Result<Self, OpenError> {
+        Self::open_observed(settings, channel, Box::new(|_, _| {})).await
     }
 
-    /// Like [`Approvals::open`]; `observer` hears of what a former process left unfinished, too.
-    pub async fn open_observed(settings: Settings, observer: Observer) -> Result<Self, OpenError> {
+    /// Like [`Approvals::open`], with an observer. It is also called for approvals of the previous
+    /// process that change state because of the restart.
+    pub async fn open_observed(
+        settings: Settings,
+        channel: ChannelSettings,
+        observer: Observer,
+    ) -> Result<Self, OpenError> {
         let counts = Arc::new(Counts::default());
-        let desk = Desk::new(&settings.slack, Arc::clone(&counts))?;
+        // Checked first: settings that cannot work must not create the store's file.
+        let prepared = channel.prepare(Arc::clone(&counts))?;
         let location = settings.store.clone();
         let (store, loaded) = tokio::task::spawn_blocking(move || Store::open(&location))
             .await
-            .map_err(|error| OpenError::Settings(format!("the store was not opened: {error}")))??;
+            .map_err(|error| OpenError::Settings(format!("failed to open the store: {error}")))??;
         let sealer = Sealer::new(&loaded.seal_key).ok_or(OpenError::Random)?;
-        let core = Arc::new(Core::new(settings, store, sealer, desk, counts, observer));
-        core.restore(loaded.records);
-        tokio::spawn(keep(Arc::clone(&core)));
-        Desk::resume(&core);
-        Ok(Self { core })
+        let ledger = Arc::new(Ledger::new(settings, store, sealer, counts, observer));
+        ledger.restore(loaded.records);
+        tokio::spawn(keep(Arc::clone(&ledger)));
+        let channel = prepared.open(Arc::clone(&ledger));
+        channel.resume();
+        Ok(Self { ledger, channel })
     }
 
-    /// The approval, if it is `principal`'s.
+    /// The approval, if it belongs to `principal`.
     #[must_use]
     pub fn find(&self, id: Id, principal: &str) -> Option<View> {
-        self.core
-            .book()
+        self.ledger
+            .table()
             .owned(id, principal)
             .map(|entry| entry.record.view())
     }
@@ -70,8 +78,8 @@ impl Approvals {
     /// All approvals of `principal` that are kept, newest first.
     #[must_use]
     pub fn list(&self, principal: &str) -> Vec<View> {
-        let book = self.core.book();
-        let own = book
+        let table = self.ledger.table();
+        let own = table
             .records()
             .filter(|record| record.principal == principal);
         let mut views: Vec<View> = own.map(Record::view).collect();
@@ -79,14 +87,14 @@ impl Approvals {
         views
     }
 
-    /// Waits until the approval is no longer pending, for at most `at_most`. Cancel safe, and at
-    /// home on any runtime. `None` when it is not `principal`'s or was forgotten meanwhile.
+    /// Waits until the approval is no longer pending, for at most `at_most`. Cancel safe; works on
+    /// any runtime. `None` when it does not belong to `principal` or was forgotten while waiting.
     pub async fn wait(&self, id: Id, principal: &str, at_most: Duration) -> Option<View> {
         self.wait_while(id, principal, at_most, |state| state == State::Pending)
             .await
     }
 
-    /// Like [`Approvals::wait`], until nothing more can happen: for calls that are answered later.
+    /// Like [`Approvals::wait`], until the approval has ended: for calls that are answered later.
     pub async fn wait_end(&self, id: Id, principal: &str, at_most: Duration) -> Option<View> {
         self.wait_while(id, principal, at_most, State::is_open)
             .await
@@ -99,52 +107,64 @@ impl Approvals {
         at_most: Duration,
         holds: fn(State) -> bool,
     ) -> Option<View> {
-        let mut changed = self.core.book().owned(id, principal)?.changed.subscribe();
-        // Timed out, changed or forgotten: what it is now answers all three.
+        let mut changed = self
+            .ledger
+            .table()
+            .owned(id, principal)?
+            .changed
+            .subscribe();
+        // Timed out, changed or forgotten: the present state is the answer to all three.
         let _ = tokio::time::timeout(at_most, changed.wait_for(|state| !holds(*state))).await;
         self.find(id, principal)
     }
 
-    /// Makes sure that the approval still holds, as [`Approvals::claim`] does by itself: reads the
-    /// votes again where the latest reading is more than a poll interval old. Call it before what
-    /// must be fresh when the call is made; the claim then has nothing to wait for. Ends within the
-    /// deadline of one call to the approvers' side.
+    /// Checks that the approval still holds, as [`Approvals::claim`] does by itself: reads the votes
+    /// again if the latest reading is more than a poll interval old, so that a denial given before
+    /// that interval is never overlooked. Call it before other checks that must be fresh when the
+    /// call is made, such as the policies': the claim then finds fresh votes and need not wait.
+    /// Returns within [`crate::SlackSettings::call_timeout`].
     pub async fn confirm(&self, id: Id, principal: &str) -> Result<(), ClaimError> {
-        Claim::confirm(&self.core, id, principal).await
+        if self.ledger.table().owned(id, principal).is_none() {
+            return Err(ClaimError::Unknown);
+        }
+        let confirmed = self.channel.confirm(id).await;
+        confirmed.map_err(ClaimError::Unconfirmed)
     }
 
-    /// Takes the right to make the approved call; at most one caller ever gets it, restarts
-    /// included. On disk before this returns.
+    /// Takes the right to make the approved call. At most one caller ever gets it, restarts
+    /// included: the claim is on disk before this returns.
     pub async fn claim(
         &self,
         id: Id,
         principal: &str,
         digest: &Digest,
     ) -> Result<Claim, ClaimError> {
-        Claim::take(&self.core, id, principal, digest).await
+        self.confirm(id, principal).await?;
+        Claim::take(&self.ledger, id, principal, digest).await
     }
 
-    /// The result that [`Claim::complete`] was given.
+    /// The result that was passed to [`Claim::complete`]; `None` unless the approval is done and
+    /// belongs to `principal`.
     #[must_use]
     pub fn result(&self, id: Id, principal: &str) -> Option<Bytes> {
         let held = {
-            let book = self.core.book();
-            let entry = book.owned(id, principal)?;
+            let table = self.ledger.table();
+            let entry = table.owned(id, principal)?;
             if entry.record.state != State::Done {
                 return None;
             }
             entry.result.clone()
         };
-        held.or_else(|| self.core.store.result(id).map(Bytes::from))
+        held.or_else(|| self.ledger.store.result(id).map(Bytes::from))
     }
 
-    /// The agent takes its request back. Too late, or for another principal, it does nothing. Other
-    /// calls that joined the approval see it cancelled too.
+    /// Cancels the agent's request. Does nothing once the approval is claimed or has ended, or if it
+    /// belongs to another principal. Other calls that joined the approval see it cancelled too.
     pub fn cancel(&self, id: Id, principal: &str) {
         self.end(id, principal, State::Cancelled, |_| {});
     }
 
-    /// The policy changed its mind after the decision: the call must not run. Does nothing once the
+    /// Rejects the approval because the policies no longer permit the call. Does nothing once the
     /// approval is claimed or has ended.
     pub fn revoke(&self, id: Id, principal: &str, reason: &str) {
         self.end(id, principal, State::Rejected, |record| {
@@ -154,37 +174,37 @@ impl Approvals {
     }
 
     fn end(&self, id: Id, principal: &str, state: State, edit: impl FnOnce(&mut Record)) {
-        let mut book = self.core.book();
-        if book.owned(id, principal).is_some() {
-            self.core.change(&mut book, id, state, edit);
+        let mut table = self.ledger.table();
+        if table.owned(id, principal).is_some() {
+            self.ledger.change(&mut table, id, state, edit);
         }
     }
 
-    /// The ids of approvals with a kept body as they become approved, those that already are
-    /// included. One listener at a time: a later call takes over. Without a listener nothing is
-    /// queued.
+    /// Yields the ids of approvals with a kept body as they become approved, beginning with those
+    /// that already are. One listener at a time: a later call takes over. Without a listener nothing
+    /// is queued.
     #[must_use]
     pub fn ready(&self) -> mpsc::UnboundedReceiver<Id> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let book = self.core.book();
-        for record in book
+        let table = self.ledger.table();
+        for record in table
             .records()
             .filter(|r| r.state == State::Approved && r.has_body)
         {
-            // The receiver is at hand, so this cannot fail.
+            // Cannot fail: the receiver is still in scope.
             let _ = sender.send(record.id);
         }
-        *lock(&self.core.ready) = Some(sender);
+        *lock(&self.ledger.ready) = Some(sender);
         receiver
     }
 
-    /// Request state for a client to carry: says which approval, for which call, until when.
-    /// `None` when the approval is not `principal`'s.
+    /// Request state for a client to send back: approval id, digest and expiry, sealed. `None` when
+    /// the approval does not belong to `principal`, or the system's random source fails.
     #[must_use]
     pub fn seal(&self, id: Id, principal: &str) -> Option<String> {
         let view = self.find(id, principal)?;
         let expires_ms = view.created_ms.saturating_add(millis(self.life()));
-        self.core.sealer.seal(
+        self.ledger.sealer.seal(
             &Sealed {
                 id,
                 digest: view.digest,
@@ -194,61 +214,64 @@ impl Approvals {
         )
     }
 
-    /// How long an approval may matter, from its creation: to be decided, to be claimed, and for its
-    /// end to be told.
+    /// Longest life of an approval from its creation: the time to decide, the time to claim, and the
+    /// retention of its outcome.
     #[must_use]
     pub fn life(&self) -> Duration {
-        let settings = &self.core.settings;
+        let settings = &self.ledger.settings;
         let decided = settings.timeout.saturating_add(settings.approved_for);
         decided.saturating_add(settings.retention)
     }
 
-    /// The largest result that is kept for a call that is answered later, in bytes.
+    /// Largest result that is kept for a call that is answered later, in bytes.
     #[must_use]
     pub fn result_bytes_max(&self) -> usize {
-        self.core.settings.result_bytes_max
+        self.ledger.settings.result_bytes_max
     }
 
-    /// What [`Approvals::seal`] sealed for the same principal. The caller compares the digest with
-    /// that of the call at hand.
+    /// Opens a request state that [`Approvals::seal`] made for the same principal. The caller must
+    /// compare its digest with that of the call at hand.
     pub fn unseal(&self, text: &str, principal: &str) -> Result<Sealed, UnsealError> {
-        self.core.sealer.unseal(text, principal, now_ms())
+        self.ledger.sealer.unseal(text, principal, now_ms())
     }
 
-    /// Checks and reads a button press that arrived over HTTP, by its headers (looked up by name)
-    /// and its raw body.
+    /// Verifies and parses a button press that arrived over HTTP. `header` looks up a header by its
+    /// name; `body` is the raw body.
     pub fn verify<'h>(
         &self,
         header: impl Fn(&str) -> Option<&'h str>,
         body: &[u8],
         now: SystemTime,
     ) -> Result<Interaction, InteractionError> {
-        self.core.desk.verify(header, body, now)
+        self.channel.verify(header, body, now)
     }
 
-    /// Acts on a verified button press. May have to look up who belongs to a group: answer the
-    /// press first, it must be answered within three seconds.
+    /// Applies a verified button press. Send the HTTP response before calling this: Slack expects it
+    /// within three seconds, and this may first have to look up the members of a user group.
     pub async fn interact(&self, interaction: Interaction) -> InteractionOutcome {
-        Desk::interact(&self.core, interaction).await
+        self.channel.interact(interaction).await
     }
 
-    /// Stops the workers, writes what is queued and lets go of the store. Pending approvals are
-    /// taken up again by the next [`Approvals::open`].
+    /// Stops the workers, writes what is queued and releases the store. The next
+    /// [`Approvals::open`] resumes the approvals that are open.
     pub async fn close(&self) {
-        self.core.closed.send_replace(true);
-        self.core.store.close().await;
+        self.ledger.closed.send_replace(true);
+        self.ledger.store.close().await;
     }
 
-    /// What is wrong at the moment.
+    /// Current faults of the store and of the calls to Slack.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.core.health()
+        Health {
+            store: self.ledger.store.failure(),
+            approvers: self.channel.failure(),
+        }
     }
 
-    /// Numbers for `/metrics`.
+    /// Snapshot of the counters and gauges for `/metrics`.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.core.counters()
+        self.ledger.counters()
     }
 }
 
@@ -256,30 +279,30 @@ impl Approvals {
 impl Approvals {
     /// Keeps the store from writing for as long as this is held.
     pub(crate) fn stall(&self) -> redb::WriteTransaction {
-        self.core.store.stall()
+        self.ledger.store.stall()
     }
 
     /// Makes every write to the store's file fail from now on, or no longer.
     pub(crate) fn fail_writes(&self, fails: bool) {
-        self.core.store.fail(fails);
+        self.ledger.store.fail(fails);
     }
 
-    /// Somebody presses no.
+    /// Denies the approval with a button.
     pub(crate) fn deny(&self, id: Id) -> Option<crate::store::Flush> {
-        self.press(id, false)
+        self.interaction(id, false)
     }
 
-    fn press(&self, id: Id, approve: bool) -> Option<crate::store::Flush> {
+    fn interaction(&self, id: Id, approve: bool) -> Option<crate::store::Flush> {
         let vote = crate::vote::Vote {
             by: "U1",
             approve,
-            means: crate::record::Means::Press,
+            means: crate::record::Means::Interaction,
         };
-        self.core.decide(id, vote)
+        self.ledger.decide(id, vote)
     }
 
-    /// Somebody says yes.
+    /// Approves with a button, which must succeed.
     pub(crate) fn decide(&self, id: Id) {
-        assert!(self.press(id, true).is_some());
+        assert!(self.interaction(id, true).is_some());
     }
 }

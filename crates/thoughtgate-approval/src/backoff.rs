@@ -1,9 +1,12 @@
-//! How long to wait before trying again: doubling, capped, with jitter, so that many proxies that
-//! failed together do not come back together. Counts attempts and nothing else.
+//! Waits between retries: doubling, capped, with jitter, so that many proxies that failed together
+//! do not retry together. Counts attempts and does not sleep itself.
 
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
+
+/// Longest wait between two attempts to reach the approvers.
+pub(crate) const RETRY_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) struct Backoff {
     first: Duration,
@@ -30,6 +33,7 @@ impl Backoff {
 
     /// The next wait: between half and all of `first · 2ⁿ`, never more than `max`.
     pub(crate) fn next(&mut self) -> Duration {
+        // The exponent is bounded, since a shift by 32 would overflow.
         let full = self
             .first
             .saturating_mul(1 << self.attempts.min(20))

@@ -1,28 +1,30 @@
-//! The right to make one approved call, once. Holding a [`Claim`] means that the fact is on disk.
+//! The right to make one approved call, once. When a [`Claim`] exists, its approval is marked as used
+//! on disk.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::core::Core;
+use crate::clock::now_ms;
 use crate::error::ClaimError;
 use crate::ids::{Digest, Id};
-use crate::record::{Means, State, now_ms};
-use crate::slack::Desk;
+use crate::ledger::Ledger;
+use crate::record::{Means, Record};
+use crate::state::State;
 use crate::store::Write;
 use crate::vote::Vote;
 
-/// Told to an agent whose call was dropped half-way.
-const ABANDONED: &str = "the call was abandoned while executing; outcome unknown, not repeated";
+/// Reason for an agent whose call was dropped before its outcome was known.
+const ABANDONED: &str = "the call was abandoned while running; outcome unknown, not repeated";
 
-/// The right to make one approved call. Settle it with [`Claim::complete`] or [`Claim::fail`];
-/// dropping it says that the outcome is unknown.
+/// The right to make one approved call. Settle it with [`Claim::complete`] or [`Claim::fail`]; a
+/// claim that is dropped counts as a call whose outcome is unknown.
 #[must_use = "a dropped claim counts as a call with an unknown outcome"]
 pub struct Claim {
-    core: Arc<Core>,
+    ledger: Arc<Ledger>,
     id: Id,
     settled: bool,
-    /// Whether the call ran, and its result is on its way to the disk.
+    /// Whether the call ran and only its result is still being written.
     ran: bool,
 }
 
@@ -35,51 +37,54 @@ impl std::fmt::Debug for Claim {
 }
 
 impl Claim {
-    /// Approved → Executing, on disk before this returns. A caller that goes away meanwhile gives
-    /// the approval back, since the call cannot have been made.
+    /// Approved → Executing, on disk before this returns; the caller has confirmed the votes. A
+    /// caller that goes away while it waits gives the approval back, since it cannot have made the
+    /// call.
     pub(crate) async fn take(
-        core: &Arc<Core>,
+        ledger: &Arc<Ledger>,
         id: Id,
         principal: &str,
         digest: &Digest,
     ) -> Result<Self, ClaimError> {
-        Self::confirm(core, id, principal).await?;
-        // A claim that fails to be written uses the approval up, so none is tried in vain.
-        if let Some(failure) = core.store.failure() {
+        // A claim whose write fails uses the approval up, so none is tried on a failing disk.
+        if let Some(failure) = ledger.store.failure() {
             return Err(ClaimError::Store(failure));
         }
         let flush = {
-            let mut book = core.book();
-            let record = &book.owned(id, principal).ok_or(ClaimError::Unknown)?.record;
+            let mut table = ledger.table();
+            let record = &table
+                .owned(id, principal)
+                .ok_or(ClaimError::Unknown)?
+                .record;
             if record.digest != *digest {
                 return Err(ClaimError::DigestMismatch);
             }
             let state = record.state;
             if matches!(state, State::Pending | State::Approved) && record.expires_ms <= now_ms() {
-                core.change(&mut book, id, State::Expired, |_| {});
+                ledger.change(&mut table, id, State::Expired, |_| {});
                 return Err(ClaimError::Expired);
             }
-            let flush = core.change(&mut book, id, State::Executing, |_| {});
+            let flush = ledger.change(&mut table, id, State::Executing, |_| {});
             flush.ok_or_else(|| refusal(state))?
         };
         let mut undo = Undo {
-            core,
+            ledger,
             id,
             armed: true,
         };
         let stored = flush.done().await;
         undo.armed = false;
         let mut claim = Self {
-            core: Arc::clone(core),
+            ledger: Arc::clone(ledger),
             id,
             settled: false,
             ran: false,
         };
         if let Err(error) = stored {
-            // Whether the disk has it is unknown, so it counts as used; nothing was sent.
+            // The write may have reached the disk, so the approval counts as used.
             claim.settle(State::Failed, |reason| {
                 *reason = Some(format!(
-                    "the claim could not be stored: {error}; not executed"
+                    "failed to record the approval as used: {error}; the call was not made"
                 ));
             });
             return Err(ClaimError::Store(error));
@@ -87,34 +92,15 @@ impl Claim {
         Ok(claim)
     }
 
-    /// Reads the votes again unless that was done within the last poll interval, so that a no which
-    /// the approvers' side has had for longer holds.
-    pub(crate) async fn confirm(
-        core: &Arc<Core>,
-        id: Id,
-        principal: &str,
-    ) -> Result<(), ClaimError> {
-        if core.book().owned(id, principal).is_none() {
-            return Err(ClaimError::Unknown);
-        }
-        let confirmed = Desk::confirm(core, id).await;
-        confirmed.map_err(ClaimError::Unconfirmed)
-    }
-
-    /// The approval claimed.
-    #[must_use]
-    pub fn id(&self) -> Id {
-        self.id
-    }
-
-    /// The call ran. A result, given for calls that are answered later, is on disk before anyone is
-    /// told, unless the disk takes nothing; one that is larger than allowed leaves the approval failed, with that as reason.
+    /// Settles the claim: the call ran. `result` is for calls that are answered later: it is on disk
+    /// before the approval is shown as done, unless the disk takes no writes. A result above
+    /// [`crate::Settings::result_bytes_max`] leaves the approval failed, with its size as the reason.
     pub async fn complete(mut self, result: Option<Vec<u8>>) {
-        let limit = self.core.settings.result_bytes_max;
+        let limit = self.ledger.settings.result_bytes_max;
         let bytes = result.as_ref().map_or(0, Vec::len);
         if bytes > limit {
             self.fail(&format!(
-                "the call ran, but its result of {bytes} bytes exceeds the {limit} that are kept"
+                "the call ran, but its result of {bytes} bytes exceeds the limit of {limit} bytes"
             ));
             return;
         }
@@ -122,43 +108,44 @@ impl Claim {
             self.settle(State::Done, |_| {});
             return;
         };
-        // From here on the call counts as done, also for a caller that goes away.
+        // From here on the call counts as done, even if the caller goes away.
         self.ran = true;
-        let core = Arc::clone(&self.core);
+        let ledger = Arc::clone(&self.ledger);
         let stored = {
-            let mut book = core.book();
+            let mut table = ledger.table();
+            // One commit for the result and the state that refers to it.
             let mut writes = vec![Write::Result(self.id, result.clone())];
-            if let Some(entry) = book.get_mut(self.id) {
+            if let Some(entry) = table.get_mut(self.id) {
                 entry.record.result_bytes = bytes;
                 entry.result = Some(Bytes::from(result));
                 let mut done = entry.record.clone();
                 done.state = State::Done;
                 writes.push(Write::Record(Box::new(done)));
             }
-            book.weigh(self.id);
-            core.prune(&mut book, 0);
-            core.store.submit(writes)
+            table.weigh(self.id);
+            ledger.prune(&mut table, 0);
+            ledger.store.submit(writes)
         };
         let stored = stored.done().await;
         self.settle(State::Done, |_| {});
-        // Memory lets go of it once the disk has it.
+        // A result on disk is read from there.
         if stored.is_ok()
-            && let Some(entry) = core.book().get_mut(self.id)
+            && let Some(entry) = ledger.table().get_mut(self.id)
         {
             entry.result = None;
         }
     }
 
-    /// The call failed, or its outcome is unknown; it is not made again.
+    /// Settles the claim: the call failed, or its outcome is unknown. It is not repeated.
     pub fn fail(mut self, reason: &str) {
         self.settle(State::Failed, |told| *told = Some(reason.to_owned()));
     }
 
     fn settle(&mut self, state: State, tell: impl FnOnce(&mut Option<String>)) {
         self.settled = true;
-        let mut book = self.core.book();
-        self.core
-            .change(&mut book, self.id, state, |record| tell(&mut record.reason));
+        let mut table = self.ledger.table();
+        let edit = |record: &mut Record| tell(&mut record.reason);
+        self.ledger.change(&mut table, self.id, state, edit);
     }
 }
 
@@ -174,7 +161,7 @@ impl Drop for Claim {
 
 /// Gives an approval back when its claim was never handed out.
 struct Undo<'a> {
-    core: &'a Core,
+    ledger: &'a Ledger,
     id: Id,
     armed: bool,
 }
@@ -184,20 +171,20 @@ impl Drop for Undo<'_> {
         if !self.armed {
             return;
         }
-        let mut book = self.core.book();
-        self.core
-            .change(&mut book, self.id, State::Approved, |_| {});
-        // A no that seemed too late was not.
-        let late_no = book
+        let mut table = self.ledger.table();
+        self.ledger
+            .change(&mut table, self.id, State::Approved, |_| {});
+        // A denial that came during the claim was noted as too late; now it counts.
+        let late_no = table
             .get_mut(self.id)
             .and_then(|entry| entry.record.late_no.take());
         if let Some(by) = late_no {
             let vote = Vote {
                 by: &by,
                 approve: false,
-                means: Means::Press,
+                means: Means::Interaction,
             };
-            self.core.decide_in(&mut book, self.id, vote);
+            self.ledger.decide_in(&mut table, self.id, vote);
         }
     }
 }

@@ -1,70 +1,62 @@
-//! Numbers about approvals for `/metrics`: monotonic counts in atomics, and a plain snapshot.
+//! Counters of approvals for `/metrics`: monotonic counts in atomics, and a plain snapshot of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::record::State;
+use crate::state::State;
 
-/// A snapshot. Counts since the process started, unless it says otherwise.
+/// A snapshot of the counters. The fields that say "now" are gauges; the others count since the
+/// process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Approvals that wait for a decision now.
+    /// Approvals that are pending now.
     pub pending: u64,
     /// Approvals that are pending, approved or executing now.
     pub open: u64,
     /// Approvals kept now, ended ones included.
     pub kept: u64,
-    /// Their bytes, kept bodies and results included.
+    /// Bytes of the approvals kept now, bodies and results included.
     pub kept_bytes: u64,
-    /// New approvals.
+    /// New approvals requested.
     pub requested: u64,
     /// Calls that joined an approval instead of asking again.
     pub joined: u64,
-    /// Calls refused because too many approvals were open.
+    /// Calls refused because too many approvals, or too many bytes of them, were open.
     pub refused_busy: u64,
     /// Approvals that entered each state, in the order of [`State::ALL`].
     pub entered: [u64; State::ALL.len()],
-    /// People who tried to decide and may not.
+    /// People who voted without being approvers, counted once per approval.
     pub refused_voters: u64,
-    /// Messages posted.
+    /// Approval messages posted.
     pub posted: u64,
-    /// Messages found already posted when an earlier attempt had an unknown end.
+    /// Approval messages found in the channel after a restart or a lost response.
     pub found_posted: u64,
-    /// Times the channel was read for decisions.
+    /// Polls of a channel for votes.
     pub polls: u64,
-    /// Calls made to the place where approvers are asked.
+    /// Slack API calls.
     pub calls: u64,
-    /// Those that failed, rate limits not counted.
+    /// Slack API calls that failed, rate limits excluded.
     pub call_errors: u64,
-    /// Those answered by a rate limit.
+    /// Slack API calls that were rate limited.
     pub call_limited: u64,
 }
 
 impl Counters {
-    /// How many approvals entered `state`.
+    /// Number of approvals that entered `state`.
     #[must_use]
     pub fn entered(&self, state: State) -> u64 {
         self.entered[state as usize]
     }
 }
 
-/// What is wrong at the moment; both `None` is healthy.
+/// Current faults; healthy when both are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Health {
-    /// Why the store cannot be written.
+    /// Error of the latest write to the store, if it failed.
     pub store: Option<String>,
-    /// Why approvers cannot be asked.
+    /// Error of the latest Slack API call, if it failed; a rate limit is not a failure.
     pub approvers: Option<String>,
 }
 
-impl Health {
-    /// Whether approvals can be asked for and recorded.
-    #[must_use]
-    pub fn is_good(&self) -> bool {
-        self.store.is_none() && self.approvers.is_none()
-    }
-}
-
-/// The live counts.
 #[derive(Default)]
 pub(crate) struct Counts {
     pub(crate) requested: Count,
@@ -85,7 +77,7 @@ impl Counts {
         self.entered[state as usize].add(1);
     }
 
-    /// The counts; the gauges are the caller's to fill in.
+    /// Copies the counts; the gauges stay 0 for the caller to fill in.
     pub(crate) fn snapshot(&self) -> Counters {
         Counters {
             requested: self.requested.get(),
@@ -104,7 +96,7 @@ impl Counts {
     }
 }
 
-/// One count that only grows.
+/// A count that only grows.
 #[derive(Default)]
 pub(crate) struct Count(AtomicU64);
 

@@ -1,13 +1,13 @@
-//! Tests of order: what must be on disk before something else happens. They hold up the store's
-//! writer, as a slow disk would, and look at what happens meanwhile.
+//! Tests of what must be on disk before something else happens. They hold up the store's writer, as
+//! a slow disk would, and observe what happens meanwhile.
 
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use crate::{
-    Approvals, Call, ClaimError, RequestError, Secret, Settings, SlackSettings, State,
-    StoreLocation,
+    Approvals, Call, ChannelSettings, ClaimError, RequestError, Secret, Settings, SlackSettings,
+    State, StoreLocation,
 };
 
 /// Long enough for anything that does not wait for the disk.
@@ -21,7 +21,9 @@ async fn open_in(store: StoreLocation, port: u16) -> Approvals {
     let mut slack = SlackSettings::new(Secret::new("xoxb"), "C1");
     slack.base_url = format!("http://127.0.0.1:{port}");
     slack.approvers = vec!["U1".to_owned()];
-    Approvals::open(Settings::new(store, slack)).await.unwrap()
+    let channel = ChannelSettings::Slack(slack);
+    let opened = Approvals::open(Settings::new(store), channel).await;
+    opened.unwrap()
 }
 
 fn call() -> Call<'static> {
@@ -90,12 +92,16 @@ async fn a_no_during_a_claim_that_comes_back_counts() {
     let id = request(&approvals).await.unwrap();
     let digest = crate::digest("agent", "tool", None);
     approvals.decide(id);
-    let until = approvals.find(id, "agent").unwrap().expires_ms;
+    let expires_ms = || {
+        let table = approvals.ledger.table();
+        table.get(id).unwrap().record.expires_ms
+    };
+    let until = expires_ms();
     let slow_disk = approvals.stall();
     let claiming = approvals.claim(id, "agent", &digest);
     assert!(tokio::time::timeout(MEANWHILE, claiming).await.is_err());
     // A claim that is given back does not make the approval last longer.
-    assert_eq!(approvals.find(id, "agent").unwrap().expires_ms, until);
+    assert_eq!(expires_ms(), until);
     let claiming = approvals.claim(id, "agent", &digest);
     let no = async {
         tokio::time::sleep(MEANWHILE / 4).await;
@@ -130,7 +136,7 @@ async fn a_result_is_on_disk_before_anyone_is_told() {
     drop(slow_disk);
 }
 
-/// Waits until the store is written again, which it is tried to be without being asked.
+/// Waits until the store can be written again, which the writer tries by itself.
 async fn recovered(approvals: &Approvals) {
     while approvals.health().store.is_some() {
         tokio::time::sleep(MEANWHILE / 10).await;
@@ -189,7 +195,7 @@ async fn a_claim_that_the_disk_does_not_take_is_used_up_also_after_a_restart() {
     let view = approvals.find(id, "agent").unwrap();
     assert_eq!(view.state, State::Failed);
     assert!(
-        view.explain().contains("not executed"),
+        view.explain().contains("the call was not made"),
         "{}",
         view.explain()
     );

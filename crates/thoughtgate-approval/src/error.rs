@@ -1,123 +1,124 @@
-//! What can go wrong, one variant per thing that a caller can act on.
+//! Errors of this crate, with one variant per case that a caller can act on. The texts of
+//! [`RequestError`], [`ClaimError`] and [`UnsealError`] reach agents.
 
 use std::path::PathBuf;
 
-/// Approvals could not be opened; the proxy must not start.
+/// Approvals cannot be opened; the proxy must not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// A setting makes no sense.
+    /// A setting is missing or invalid.
     #[error("approvals are misconfigured: {0}")]
     Settings(String),
     /// The store's file cannot be created, read or given mode 0600.
     #[error("failed to open the approval store `{path}`")]
     Io {
-        /// The store's file.
+        /// Path of the store's file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: std::io::Error,
     },
     /// Another process holds the store.
     #[error(
-        "the approval store `{path}` is in use by another process; give every proxy a file of its own"
+        "the approval store `{path}` is in use by another process; give each proxy a file of its own"
     )]
     Locked {
-        /// The store's file.
+        /// Path of the store's file.
         path: PathBuf,
     },
-    /// The store is of a later version of this program.
+    /// The store was written by a newer version of this program.
     #[error(
-        "the approval store `{path}` has format {found}, this program knows up to {known}; use the newer program again, or move the file away (open approvals are then lost)"
+        "the approval store `{path}` has format {found}, but this version reads formats up to {known}; run the newer version, or move the file away to start with an empty store (open approvals are then lost)"
     )]
     Newer {
-        /// The store's file.
+        /// Path of the store's file.
         path: PathBuf,
-        /// The format found.
+        /// Format of the file.
         found: u64,
-        /// The highest format known.
+        /// Highest format that this version reads.
         known: u64,
     },
-    /// The file is damaged, or is no approval store.
+    /// The file is damaged, or is not an approval store.
     #[error(
-        "the approval store `{path}` is damaged or no approval store ({detail}); move it away to start with an empty one (open approvals are then lost)"
+        "`{path}` is damaged or not an approval store ({detail}); move it away to start with an empty store (open approvals are then lost)"
     )]
     Corrupted {
-        /// The store's file.
+        /// Path of the store's file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault that was found.
         detail: String,
     },
     /// The system's random source failed.
     #[error("the system's random source failed")]
     Random,
-    /// TLS was asked for and could not be set up.
+    /// The address is `https://`, and TLS cannot be set up.
     #[error("failed to set up TLS for `{host}`: {detail}")]
     Tls {
-        /// The host that needs it.
+        /// Host of the address.
         host: String,
-        /// What is missing.
+        /// Reason, and what to do.
         detail: String,
     },
 }
 
-/// No approval could be asked for; the call must be refused.
+/// No approval can be requested; the call must be refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
     /// Too many approvals are open, for everyone or for this principal.
     #[error("too many approvals are open ({open} of {limit}); wait for some to be decided")]
     Busy {
-        /// How many are open.
+        /// Number of open approvals.
         open: usize,
-        /// How many may be.
+        /// Most that may be open.
         limit: usize,
     },
     /// Open approvals would take too many bytes, of everyone or of this principal.
     #[error(
-        "no room for this approval: open ones would hold {bytes} bytes of at most {limit}; wait for some to be decided, or send less"
+        "no room for this approval: open approvals would take {bytes} bytes, and the limit is {limit}; wait for some to be decided, or send a smaller request"
     )]
     Full {
-        /// How many bytes open ones would hold.
+        /// Bytes of the open approvals with this one.
         bytes: usize,
-        /// How many they may.
+        /// Most bytes that open approvals may take.
         limit: usize,
     },
-    /// A name is longer than approvers could read and than is kept.
-    #[error(
-        "the {what} has {bytes} bytes; a call that needs approval may have one of at most {limit}"
-    )]
+    /// A name is too long to be shown to approvers and to be kept.
+    #[error("the {what} has {bytes} bytes; approval requests allow at most {limit}")]
     NameTooLong {
-        /// Which name.
+        /// The name that is too long, for example `tool name`.
         what: &'static str,
-        /// Its size.
+        /// Size of the name.
         bytes: usize,
-        /// The longest that is kept.
+        /// Largest size that is kept.
         limit: usize,
     },
-    /// The arguments say two things at once, so an approver could not know what would run.
-    #[error("the arguments hold the key `{0}` twice")]
+    /// The arguments have a key twice, so an approver could not know which value the tool would use.
+    #[error("duplicate key `{0}` in the arguments")]
     DuplicateKey(String),
-    /// The arguments hold what readers make different things of.
-    #[error("the arguments hold a number or an escape that cannot be read")]
+    /// The arguments contain a number or an escape that parsers read in different ways.
+    #[error(
+        "the arguments contain a number or an escape sequence that not every JSON parser can read"
+    )]
     Unreadable,
-    /// The body is larger than what is kept for a later answer.
-    #[error("the request has {bytes} bytes, more than the {limit} kept for a later answer")]
+    /// The body is larger than what is kept for a call that is answered later.
+    #[error("the request has {bytes} bytes; the limit for a call answered later is {limit}")]
     TooLarge {
-        /// Its size.
+        /// Size of the body.
         bytes: usize,
-        /// The largest that is kept.
+        /// Largest size that is kept.
         limit: usize,
     },
-    /// The approval could not be made durable.
-    #[error("the approval could not be stored: {0}")]
+    /// The approval could not be written to disk.
+    #[error("failed to store the approval request: {0}")]
     Store(String),
     /// The proxy is stopping.
     #[error("the proxy is stopping")]
     Closed,
 }
 
-/// The call may not run on this approval.
+/// The call must not be made on this approval.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClaimError {
@@ -127,42 +128,44 @@ pub enum ClaimError {
     /// The approval covers another call.
     #[error("the approval covers other arguments or another tool")]
     DigestMismatch,
-    /// Nobody has decided yet.
+    /// Not decided yet.
     #[error("the approval is still pending")]
     Pending,
-    /// Somebody said no, or the policy did after the decision.
-    #[error("the approval was rejected")]
+    /// Denied or withdrawn by an approver, or refused by the policies after the decision.
+    #[error("the approval request was rejected")]
     Rejected,
-    /// It was decided too late, or claimed too late.
+    /// Not decided in time, or not claimed in time.
     #[error("the approval has expired")]
     Expired,
-    /// The agent took it back.
-    #[error("the approval was cancelled")]
+    /// Cancelled by the agent.
+    #[error("the approval request was cancelled")]
     Cancelled,
-    /// No approver could be asked.
+    /// Approvers could not be asked, or their message was deleted.
     #[error("no approver could be asked")]
     Unavailable,
-    /// It was claimed before; an approval is good for one call.
-    #[error("the approval has been used already")]
+    /// Claimed before.
+    #[error("the approval has already been used; an approval is good for one call")]
     AlreadyExecuted,
-    /// Whether the approval still holds could not be read; it stays, and may be claimed later.
-    #[error("whether the approval still holds cannot be read ({0}); try again")]
+    /// The votes could not be read again; the approval remains, and may be claimed later.
+    #[error("failed to check whether the approval still holds ({0}); try again")]
     Unconfirmed(String),
-    /// The claim could not be made durable, so the call must not run.
-    #[error("the claim could not be stored: {0}")]
+    /// The claim could not be written to disk, so the call must not be made.
+    #[error("failed to record the approval as used: {0}")]
     Store(String),
 }
 
 /// Sealed request state that cannot be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnsealError {
-    /// It does not claim to be ours; it is the server's.
-    #[error("the request state is not ours")]
+    /// Without the mark of this program's request states: it belongs to the server behind the proxy.
+    #[error("requestState was not issued by this proxy")]
     Foreign,
     /// Altered, invented, sealed by another proxy, or sealed for another principal.
-    #[error("the request state is not ours or was altered; send the call again without it")]
+    #[error(
+        "invalid requestState: modified, or not issued by this proxy to this agent; send the call again without it"
+    )]
     Invalid,
-    /// Genuine, and too old.
-    #[error("the request state has expired; send the call again without it")]
+    /// Genuine, but too old.
+    #[error("requestState has expired; send the call again without it")]
     Expired,
 }

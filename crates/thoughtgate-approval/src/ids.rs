@@ -1,5 +1,5 @@
-//! The two names an approval goes by: an unguessable id for whoever asks about it, and a digest
-//! that says which call it covers. Knows nothing of states, stores or people.
+//! Identity of an approval: an unguessable id, and a digest of the call that it is for. Knows
+//! nothing of states, stores or people.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// Marks an id as ours, so that a proxy can tell it from a task id of the upstream.
+/// Marks the ids of approvals, so that a proxy can tell them from task ids of the upstream.
 const ID_PREFIX: &str = "tg-";
 
-/// Separates our digests from any other use of SHA-256 over the same fields.
+/// Separates these digests from any other use of SHA-256 over the same fields.
 const DIGEST_DOMAIN: &[u8] = b"thoughtgate approval digest 1";
 
 /// 128 random bits, written as `tg-` and 32 lower-case hex digits.
@@ -36,7 +36,7 @@ impl Id {
         self.0
     }
 
-    /// The id that `text` spells, or `None` when it is none of ours.
+    /// Parses an id; `None` when `text` is not the id of an approval.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = unhex(text.strip_prefix(ID_PREFIX)?)?;
@@ -60,7 +60,7 @@ impl FromStr for Id {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text).ok_or("not an approval id")
+        Self::parse(text).ok_or("not an approval id (expected `tg-` and 32 lower-case hex digits)")
     }
 }
 
@@ -78,7 +78,7 @@ impl From<Id> for String {
     }
 }
 
-/// SHA-256 over who calls which tool with which arguments; made by [`digest`].
+/// SHA-256 over principal, tool and arguments; made by [`digest`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
@@ -109,8 +109,9 @@ impl TryFrom<String> for Digest {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let bytes = unhex(&text).ok_or("not a digest")?;
-        Ok(Self(bytes.try_into().map_err(|_| "not a digest")?))
+        let wrong = "not a digest (expected 64 lower-case hex digits)";
+        let bytes = unhex(&text).ok_or(wrong)?;
+        Ok(Self(bytes.try_into().map_err(|_| wrong)?))
     }
 }
 
@@ -138,7 +139,6 @@ pub fn digest(principal: &str, tool: &str, arguments: Option<&RawValue>) -> Dige
     Digest(bytes)
 }
 
-/// Lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
@@ -148,8 +148,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// The bytes that lower-case hex spells; `None` for anything else, upper case included, so that
-/// one value has one spelling.
+/// Decodes lower-case hex; `None` for anything else, upper case included, so that one value has one
+/// spelling.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let nibble = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

@@ -1,53 +1,64 @@
 //! Human approval of calls: the state machine, its store, and Slack.
 //!
-//! An approval is bound to a digest of principal, tool and arguments, expires, is decided once, and
-//! lets one call through, once, restarts included. [`Approvals`] is the handle; `store.rs` says what
-//! is kept and when it is flushed; `slack.rs` alone names Slack. Evaluates no policy, forwards no
-//! call, and speaks no MCP: the proxy re-checks its policy before [`Approvals::claim`], and says
-//! [`Approvals::revoke`] when that refuses.
+//! An approval is bound to a digest of principal, tool and arguments. It expires, is decided once,
+//! and lets one call through, once, restarts included. [`Approvals`] is the handle; `ledger.rs` makes
+//! every change; `store.rs` describes what is stored and when it is flushed; `channel.rs` lists the
+//! ways to ask approvers. Only `slack.rs` and its submodules know Slack's API. This crate evaluates no
+//! policy, forwards no call and parses no MCP message: the proxy checks its policies again before
+//! [`Approvals::claim`], and calls [`Approvals::revoke`] if they refuse.
 //!
-//! How a proxy serves the four ways of answering, all of which begin with [`Approvals::request`]:
+//! A proxy can answer a call that needs approval in four ways. All begin with [`Approvals::request`]:
 //!
-//! - Held: [`Approvals::wait`] in steps of the keep-alive interval, re-check, claim, forward.
-//! - As a task, of either era: the request's body goes along as [`Call::body`] and the approval's
-//!   [`Id`] is the task's. [`Approvals::ready`] says when to re-check, claim and forward what
-//!   [`Approvals::kept`] holds; [`Approvals::find`], [`Approvals::wait_end`],
+//! - Held open: [`Approvals::wait`] in steps of the keep-alive interval, then check the policies
+//!   again, claim, and forward the call.
+//! - As a task, of either era: pass the request's body as [`Call::body`]; the approval's [`Id`] is the
+//!   task's id. [`Approvals::ready`] yields the approved ids, whose call ([`Approvals::kept`]) is then
+//!   checked again, claimed and forwarded. [`Approvals::find`], [`Approvals::wait_end`],
 //!   [`Approvals::result`], [`Approvals::list`] and [`Approvals::cancel`] answer the client.
-//! - By retry: [`Approvals::seal`] is the request state. The retry brings it back to
-//!   [`Approvals::unseal`], and must have the digest that is sealed in it.
+//! - By retry: [`Approvals::seal`] makes the request state. The client sends it with the retry, for
+//!   [`Approvals::unseal`]; the digest of the retried call must equal the sealed one.
 //!
-//! [`View::explain`] is the sentence for the agent whenever the call does not run, and
-//! [`Observer`] hears of every state that an approval enters.
+//! [`View::explain`] is the sentence for the agent when a call does not run. The [`Observer`] is
+//! called for every state that an approval enters.
 
 mod approvals;
 mod backoff;
-mod book;
+mod channel;
 mod claim;
-mod core;
+mod clock;
 mod counters;
 #[cfg(test)]
 mod durability;
 mod error;
 mod ids;
+mod lanes;
+mod ledger;
 mod record;
 mod redact;
 mod request;
 mod room;
 mod seal;
+mod secret;
 mod settings;
 mod slack;
+mod state;
 mod store;
+mod table;
 mod text;
 mod vote;
 
-pub use approvals::{Approvals, Observer};
+pub use approvals::Approvals;
+pub use channel::ChannelSettings;
 pub use claim::Claim;
 pub use counters::{Counters, Health};
 pub use error::{ClaimError, OpenError, RequestError, UnsealError};
 pub use ids::{Digest, Id, digest};
-pub use record::{State, View};
+pub use ledger::Observer;
+pub use record::View;
 pub use redact::Redaction;
 pub use request::{Call, Kept};
 pub use seal::{Sealed, Sealer, is_ours};
-pub use settings::{Secret, Settings, StoreLocation};
+pub use secret::Secret;
+pub use settings::{Settings, StoreLocation};
 pub use slack::{Interaction, InteractionError, InteractionOutcome, SlackSettings};
+pub use state::State;

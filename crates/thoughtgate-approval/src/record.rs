@@ -1,131 +1,51 @@
-//! One approval as it is kept, and as its owner may see it. Pure data: the rules of change are in
-//! `book.rs`, the bytes on disk in `store.rs`.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! One approval as it is stored, and the view of it that its owner gets. Pure data: the rules of
+//! change are in `table.rs`, the bytes on disk in `store.rs`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Digest, Id};
+use crate::state::State;
 use crate::text::cut;
 
-/// Where an approval stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Nobody has decided yet.
-    Pending,
-    /// An approver said yes; the call may be claimed once.
-    Approved,
-    /// An approver said no or took the yes back, or the policy refused it after the decision.
-    Rejected,
-    /// Nobody decided in time, or nobody claimed in time.
-    Expired,
-    /// The agent took it back.
-    Cancelled,
-    /// No approver could be asked.
-    Unavailable,
-    /// The call was claimed and is running.
-    Executing,
-    /// The call ran.
-    Done,
-    /// The call may or may not have run; it is not run again.
-    Failed,
-}
-
-impl State {
-    /// All of them, for tables and metrics.
-    pub const ALL: [Self; 9] = [
-        Self::Pending,
-        Self::Approved,
-        Self::Rejected,
-        Self::Expired,
-        Self::Cancelled,
-        Self::Unavailable,
-        Self::Executing,
-        Self::Done,
-        Self::Failed,
-    ];
-
-    /// Whether anything can still happen.
-    #[must_use]
-    pub fn is_open(self) -> bool {
-        matches!(self, Self::Pending | Self::Approved | Self::Executing)
-    }
-
-    /// Whether `self` may become `next`.
-    pub(crate) fn may_become(self, next: Self) -> bool {
-        match self {
-            Self::Pending => matches!(
-                next,
-                Self::Approved
-                    | Self::Rejected
-                    | Self::Expired
-                    | Self::Cancelled
-                    | Self::Unavailable
-            ),
-            Self::Approved => matches!(
-                next,
-                Self::Executing | Self::Rejected | Self::Expired | Self::Cancelled
-            ),
-            // Back to Approved only when the claim was never handed out: see `Approvals::claim`.
-            Self::Executing => matches!(next, Self::Done | Self::Failed | Self::Approved),
-            _ => false,
-        }
-    }
-
-    /// The lower-case name, as in metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Rejected => "rejected",
-            Self::Expired => "expired",
-            Self::Cancelled => "cancelled",
-            Self::Unavailable => "unavailable",
-            Self::Executing => "executing",
-            Self::Done => "done",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// Where approvers were asked.
+/// The message that asks approvers: ids of its channel, and of the message there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Message {
+pub(crate) struct MessageRef {
     pub(crate) channel: String,
-    pub(crate) ts: String,
+    /// Stored as Slack names it: an older version of this program reads the same format.
+    #[serde(rename = "ts")]
+    pub(crate) id: String,
 }
 
-/// What the message says at the moment.
+/// State of an approval as its message shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Face {
+pub(crate) struct Rendered {
     pub(crate) state: State,
-    /// Whether it tells that somebody who may not decide has tried to.
+    /// Whether it names people whose votes do not count.
     pub(crate) noted: bool,
-    /// Whether it tells of a no that came after the call was made.
+    /// Whether it mentions a denial that came after the call was made.
     #[serde(default)]
     pub(crate) late: bool,
 }
 
-/// How somebody answered.
+/// Way in which an approver voted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Means {
     /// A reaction, which can be removed again.
     Reaction,
-    /// A press of a button.
-    Press,
+    /// A button, whose vote stays until somebody denies.
+    #[serde(rename = "press")]
+    Interaction,
 }
 
-/// One approval as it is kept. Arguments are in it only as approvers see them, redacted and capped.
+/// One approval as it is stored. Holds the arguments only as approvers see them, redacted and capped.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) id: Id,
     pub(crate) principal: String,
     pub(crate) tool: String,
     pub(crate) digest: Digest,
-    /// The channel asked for, by name or id.
+    /// Channel to ask in, by name or id.
     pub(crate) channel: String,
     pub(crate) policies: Vec<String>,
     pub(crate) generation: u64,
@@ -133,41 +53,83 @@ pub(crate) struct Record {
     pub(crate) arguments_complete: bool,
     pub(crate) created_ms: u64,
     pub(crate) updated_ms: u64,
+    /// Deadline to decide while pending, and to claim once approved.
     pub(crate) expires_ms: u64,
     pub(crate) state: State,
     pub(crate) decided_by: Option<String>,
-    /// How it was approved.
+    /// Way in which it was approved; `None` while it is not.
     #[serde(default)]
     pub(crate) means: Option<Means>,
-    /// Who said no after the call was made.
+    /// First approver who denied after the call was made.
     #[serde(default)]
     pub(crate) late_no: Option<String>,
     pub(crate) reason: Option<String>,
-    pub(crate) strangers: Vec<String>,
-    pub(crate) message: Option<Message>,
-    pub(crate) face: Option<Face>,
+    /// People who voted without being approvers.
+    #[serde(rename = "strangers")]
+    pub(crate) non_approvers: Vec<String>,
+    pub(crate) message: Option<MessageRef>,
+    /// State that the message shows now.
+    #[serde(rename = "face")]
+    pub(crate) rendered: Option<Rendered>,
     pub(crate) has_body: bool,
-    /// Whether a body was ever kept with it.
+    /// Whether a body was ever kept with it: the call is answered later.
     #[serde(default)]
     pub(crate) is_deferred: bool,
-    /// Size of the body that is kept.
+    /// Size of the kept body; 0 without one.
     #[serde(default)]
     pub(crate) body_bytes: usize,
-    /// Size of the result that is kept.
+    /// Size of the kept result; 0 without one.
     #[serde(default)]
     pub(crate) result_bytes: usize,
 }
 
-/// Longest reason and longest name of who decided that is kept, in bytes: either may come from the
+/// Longest reason and longest name of a decider that are kept, in bytes: either may come from the
 /// upstream or from Slack.
 const REASON_BYTES_MAX: usize = 1024;
 const DECIDED_BY_BYTES_MAX: usize = 128;
 
-/// What an approval takes beside its text: itself, and its places in the tables.
+/// Bytes that an approval takes besides its texts: the record, and about 256 in the tables.
 const ENTRY_BYTES: usize = size_of::<Record>() + 256;
 
 impl Record {
-    /// What it counts for, body and result included.
+    /// A pending approval without policies, arguments and time to decide, which the caller sets.
+    pub(crate) fn new(
+        id: Id,
+        digest: Digest,
+        principal: &str,
+        tool: &str,
+        channel: &str,
+        now_ms: u64,
+    ) -> Self {
+        Self {
+            id,
+            principal: principal.to_owned(),
+            tool: tool.to_owned(),
+            digest,
+            channel: channel.to_owned(),
+            policies: Vec::new(),
+            generation: 0,
+            arguments: String::new(),
+            arguments_complete: false,
+            created_ms: now_ms,
+            updated_ms: now_ms,
+            expires_ms: now_ms,
+            state: State::Pending,
+            decided_by: None,
+            means: None,
+            late_no: None,
+            reason: None,
+            non_approvers: Vec::new(),
+            message: None,
+            rendered: None,
+            has_body: false,
+            is_deferred: false,
+            body_bytes: 0,
+            result_bytes: 0,
+        }
+    }
+
+    /// Bytes that count towards the limits, body and result included.
     pub(crate) fn bytes(&self) -> usize {
         let strings = [&self.principal, &self.tool, &self.channel, &self.arguments];
         let optional = [&self.decided_by, &self.late_no, &self.reason];
@@ -175,13 +137,13 @@ impl Record {
             .into_iter()
             .chain(optional.into_iter().flatten())
             .chain(&self.policies)
-            .chain(&self.strangers)
+            .chain(&self.non_approvers)
             .map(|text| text.len() + size_of::<String>())
             .sum();
         ENTRY_BYTES + text + self.body_bytes + self.result_bytes
     }
 
-    /// Shortens what others may have made long.
+    /// Shortens the texts whose length others decide.
     pub(crate) fn cap(&mut self) {
         if let Some(reason) = &mut self.reason {
             reason.truncate(cut(reason, REASON_BYTES_MAX).len());
@@ -194,18 +156,23 @@ impl Record {
         }
     }
 
-    /// What the message should say. From the claim on nothing can be taken back, and how the call
-    /// ends is the agent's business, not the approvers'.
-    pub(crate) fn wanted_face(&self) -> Face {
+    /// State that the message should show. Calls that ended are shown as claimed: nothing can be
+    /// withdrawn any more, and how the call ends concerns the agent, not the approvers.
+    pub(crate) fn wanted_rendering(&self) -> Rendered {
         let state = match self.state {
             State::Done | State::Failed => State::Executing,
             other => other,
         };
-        Face {
+        Rendered {
             state,
-            noted: !self.strangers.is_empty(),
+            noted: !self.non_approvers.is_empty(),
             late: self.late_no.is_some(),
         }
+    }
+
+    /// Whether the message shows an outdated state.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.message.is_some() && self.rendered != Some(self.wanted_rendering())
     }
 
     pub(crate) fn view(&self) -> View {
@@ -216,13 +183,11 @@ impl Record {
             state: self.state,
             created_ms: self.created_ms,
             updated_ms: self.updated_ms,
-            expires_ms: self.expires_ms,
             decided_by: self.decided_by.clone(),
             reason: self.reason.clone(),
-            refused_voters: self.strangers.len(),
+            refused_voters: self.non_approvers.len(),
             policies: self.policies.clone(),
             generation: self.generation,
-            has_body: self.has_body,
             is_deferred: self.is_deferred,
         }
     }
@@ -231,33 +196,29 @@ impl Record {
 /// One approval as its owner may see it. Times are milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    /// Its id.
+    /// Id of the approval; a task made of the call has the same.
     pub id: Id,
-    /// The tool that the call names.
+    /// Name of the tool to call.
     pub tool: String,
-    /// What it is bound to.
+    /// Digest of the call that the approval is for.
     pub digest: Digest,
-    /// Where it stands.
+    /// Current state.
     pub state: State,
-    /// When it was asked for.
+    /// When the approval was requested.
     pub created_ms: u64,
-    /// When it last changed.
+    /// When the state last changed.
     pub updated_ms: u64,
-    /// When the present state ends by itself: the time to decide, then the time to claim.
-    pub expires_ms: u64,
-    /// Who decided.
+    /// Decider: the Slack id of a user, or `policy` after [`crate::Approvals::revoke`].
     pub decided_by: Option<String>,
-    /// Why it is where it is, when the state does not say it all.
+    /// Reason for the state, where the state alone does not explain it.
     pub reason: Option<String>,
-    /// How many people tried to decide who may not.
+    /// Number of people who voted without being approvers, 20 at most.
     pub refused_voters: usize,
-    /// The policies that asked for approval.
+    /// Ids of the policies that asked for approval.
     pub policies: Vec<String>,
-    /// The generation of the policies that asked for it.
+    /// Generation of those policies.
     pub generation: u64,
-    /// Whether the request's body is kept, to answer it later.
-    pub has_body: bool,
-    /// Whether it was kept at any time: the call is one that is answered later.
+    /// Whether a body was kept at any time: the call is answered later.
     pub is_deferred: bool,
 }
 
@@ -273,61 +234,66 @@ impl View {
             .reason
             .as_deref()
             .map_or(String::new(), |why| format!(": {why}"));
-        let strangers = match self.refused_voters {
+        let ignored = match self.refused_voters {
             0 => String::new(),
-            1 => "; 1 person answered who may not approve".to_owned(),
-            count => format!("; {count} people answered who may not approve"),
+            1 => "; votes of 1 person who is not an approver were ignored".to_owned(),
+            count => format!("; votes of {count} people who are not approvers were ignored"),
         };
         let tool = &self.tool;
         match self.state {
-            State::Pending => format!("the call of `{tool}` waits for approval{strangers}"),
-            State::Approved => format!("the call of `{tool}` was approved{by}"),
-            State::Rejected => format!("the call of `{tool}` was rejected{by}{why}"),
+            State::Pending => format!("the call to `{tool}` is waiting for approval{ignored}"),
+            State::Approved => format!("the call to `{tool}` was approved{by}"),
+            State::Rejected => format!("the call to `{tool}` was rejected{by}{why}"),
             State::Expired if self.decided_by.is_some() => {
-                format!("the call of `{tool}` was approved{by}, but not made in time")
+                format!("the call to `{tool}` was approved{by}, but not made in time")
             }
             State::Expired => {
-                format!("nobody who may approve the call of `{tool}` answered in time{strangers}")
+                format!("no approver decided on the call to `{tool}` in time{ignored}")
             }
             State::Cancelled => {
-                format!("the request to approve the call of `{tool}` was cancelled")
+                format!("the approval request for the call to `{tool}` was cancelled")
             }
-            State::Unavailable => format!("no approver could be asked about `{tool}`{why}"),
-            State::Executing => format!("the call of `{tool}` was approved{by} and is running"),
-            State::Done => format!("the call of `{tool}` was approved{by} and has run"),
-            State::Failed => format!("the call of `{tool}` was approved{by} and failed{why}"),
+            State::Unavailable => {
+                format!("the approval request for the call to `{tool}` failed{why}")
+            }
+            State::Executing => format!("the call to `{tool}` was approved{by} and is running"),
+            State::Done => format!("the call to `{tool}` was approved{by} and has run"),
+            State::Failed => format!("the call to `{tool}` was approved{by} and failed{why}"),
         }
     }
-}
-
-/// Milliseconds since the Unix epoch by the wall clock: deadlines have to outlive the process.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
-    fn a_closed_approval_never_changes() {
-        for from in State::ALL {
-            let leaves = State::ALL.iter().any(|to| from.may_become(*to));
-            assert_eq!(leaves, from.is_open(), "{from:?}");
+    /// A pending approval of a call of `tool`, requested at `now_ms` and expired by then.
+    pub(crate) fn record(tool: &str, now_ms: u64) -> Record {
+        let id = Id::random().unwrap();
+        let digest = crate::digest("agent-7", tool, None);
+        Record {
+            generation: 1,
+            arguments_complete: true,
+            ..Record::new(id, digest, "agent-7", tool, "C1", now_ms)
         }
     }
 
+    /// The names that format 1 has on disk, whatever the fields are called.
     #[test]
-    fn only_an_approved_call_can_run() {
-        for from in State::ALL {
-            assert_eq!(
-                from.may_become(State::Executing),
-                from == State::Approved,
-                "{from:?}"
-            );
-        }
+    fn stored_names_are_those_of_the_format() {
+        let mut record = record("tool", 0);
+        record.means = Some(Means::Interaction);
+        record.message = Some(MessageRef {
+            channel: "C1".to_owned(),
+            id: "1.2".to_owned(),
+        });
+        record.rendered = Some(record.wanted_rendering());
+        let stored = serde_json::to_value(&record).unwrap();
+        assert_eq!(stored["means"], "press");
+        assert_eq!(stored["strangers"], serde_json::json!([]));
+        assert_eq!(stored["message"]["ts"], "1.2");
+        assert_eq!(stored["face"]["state"], "pending");
+        let read: Record = serde_json::from_value(stored).unwrap();
+        assert!(!read.is_stale());
     }
 }

@@ -1,6 +1,6 @@
 //! Arguments as an approver sees them: pretty-printed, in the order they were sent, numbers as they
-//! were written, secrets left out. What is left out here is stored nowhere, unless the request's
-//! body is kept for a later answer.
+//! were written, secrets left out. What is left out is not stored either, unless the request's body
+//! is kept because the call is answered later.
 
 mod cursor;
 
@@ -10,7 +10,7 @@ use cursor::Cursor;
 
 use crate::text::{cut, visible};
 
-/// Names that mean a secret nearly everywhere; the default of [`Redaction`].
+/// Keys whose values are nearly always secret; the default of [`Redaction`].
 const SECRET_NAMES: &[&str] = &[
     "access_token",
     "api_key",
@@ -32,12 +32,12 @@ const SECRET_NAMES: &[&str] = &[
 /// Deeper values are not shown: no proxied call is nested this deep, and the printer recurses.
 const DEPTH_MAX: usize = 128;
 
-/// Indentation stops growing here, or it would eat all the room there is.
+/// Depth at which indentation stops growing, or it would use up the space for the values.
 const INDENT_MAX: usize = 16;
 
 const REDACTED: &str = "\"[redacted]\"";
 
-/// Which parts of the arguments approvers do not get to see.
+/// Rules for the parts of the arguments that are hidden from approvers.
 #[derive(Debug, Clone)]
 pub struct Redaction {
     all: bool,
@@ -46,8 +46,8 @@ pub struct Redaction {
 }
 
 impl Redaction {
-    /// Rules, each one of: `all`; a JSON pointer such as `/user/password`, in which `*` stands for
-    /// any key or index; or a key's name, at any depth, in any case.
+    /// Parses rules. Each is `all`; or a JSON pointer such as `/user/password`, in which `*` stands
+    /// for any key or index; or the name of a key, which is matched at any depth, ignoring case.
     pub fn new<S: AsRef<str>>(rules: impl IntoIterator<Item = S>) -> Self {
         let mut redaction = Self {
             all: false,
@@ -89,13 +89,13 @@ impl Redaction {
 }
 
 impl Default for Redaction {
-    /// Hides the values of keys that are commonly secrets: `password`, `token`, `api_key`, ….
+    /// Hides the values of keys that commonly hold secrets: `password`, `token`, `api_key`, ….
     fn default() -> Self {
         Self::new(SECRET_NAMES)
     }
 }
 
-/// The arguments as shown, and whether that is all of them.
+/// The arguments as approvers see them, and whether that is all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) text: String,
@@ -145,7 +145,7 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    /// Prints the value at the cursor; what comes after it is read only while there is room.
+    /// Prints the value at the cursor. Stops reading once the output is full.
     fn value(&mut self, depth: usize) {
         match self.cursor.peek() {
             Some(b'{' | b'[') if depth >= DEPTH_MAX => {
@@ -221,7 +221,7 @@ impl Printer<'_> {
 
     /// Prints a string with its quotes, or another value that has no parts.
     fn scalar(&mut self, text: &str) {
-        // serde_json spells newlines and the like the way everyone knows; the rest is ours.
+        // serde_json writes newlines and the like in the usual way; `visible` spells out the rest.
         let spelled = serde_json::from_str::<String>(text).ok();
         let spelled = spelled.and_then(|string| serde_json::to_string(&string).ok());
         self.push(&visible(spelled.as_deref().unwrap_or(text)));

@@ -1,25 +1,25 @@
-//! How much may be kept, in approvals and in bytes, and which goes first when that is spent. Open
-//! approvals are refused rather than dropped, ended ones dropped; one agent's cannot push out what
-//! others need.
+//! Limits on what is kept, in approvals and in bytes, and the order in which it is dropped. At a
+//! limit, ended approvals are dropped and new ones refused; open ones are never dropped. The
+//! approvals of one agent cannot push out what others need.
 
 use std::collections::HashMap;
 
-use crate::book::{Book, Entry};
-use crate::core::millis;
+use crate::clock::millis;
 use crate::error::RequestError;
 use crate::ids::Id;
 use crate::settings::Settings;
+use crate::table::{ApprovalTable, Entry};
 
-/// Open approvals may take this part of `kept_bytes_max`, so that results always find room.
+/// Open approvals may take one part in this many of `kept_bytes_max`, so that results find room.
 const OPEN_PART: usize = 2;
 
-/// One agent's open approvals may take this part of it; of ended ones, those of agents that have
-/// more than this part go first.
+/// One agent's open approvals may take one part in this many of `kept_bytes_max`; of ended ones,
+/// those of agents that have more than that are dropped first.
 pub(crate) const AGENT_PART: usize = 8;
 
-impl Book {
-    /// Whether `principal` may have so many `more` open approvals, of so many bytes, or so many bytes
-    /// more of those that are open.
+impl ApprovalTable {
+    /// Checks that `principal` may have `more` new open approvals of `bytes` in all; with 0 of them,
+    /// that its open ones may grow by `bytes`.
     pub(crate) fn check_room(
         &self,
         principal: &str,
@@ -55,8 +55,8 @@ impl Book {
         Ok(())
     }
 
-    /// Forgets what ended longer ago than it is kept, and then as many ended approvals as it takes
-    /// for the limits to hold with `coming` bytes more.
+    /// Forgets approvals whose retention is over, then as many ended ones as the limits require with
+    /// `coming` bytes more; returns the forgotten ids.
     pub(crate) fn prune(&mut self, now_ms: u64, settings: &Settings, coming: usize) -> Vec<Id> {
         let retention_ms = millis(settings.retention);
         let is_old = |entry: &Entry| {
@@ -92,8 +92,8 @@ impl Book {
         gone
     }
 
-    /// Ended approvals in the order in which they go: the oldest of agents with more than `share`
-    /// until they have no more than that, then the oldest of all.
+    /// Ended approvals in the order in which they are dropped: the oldest of agents with more than
+    /// `share` until they have no more than that, then the oldest of all.
     fn ended(&self, weight: impl Fn(&Entry) -> usize, share: usize) -> Vec<Id> {
         let is_ended = |entry: &&Entry| !entry.record.state.is_open();
         let mut ended: Vec<&Entry> = self.entries().filter(is_ended).collect();
@@ -123,26 +123,26 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::record::{Record, State};
-    use crate::{Secret, SlackSettings, StoreLocation};
+    use crate::record::Record;
+    use crate::settings::StoreLocation;
+    use crate::state::State;
 
     fn settings() -> Settings {
-        let slack = SlackSettings::new(Secret::new("x"), "C1");
-        let mut settings = Settings::new(StoreLocation::Memory, slack);
+        let mut settings = Settings::new(StoreLocation::Memory);
         settings.retention = Duration::from_millis(10);
         settings
     }
 
     /// An approval of `principal` that last changed at `ms`.
     fn record(principal: &str, state: State, ms: u64) -> Record {
-        let mut record = crate::book::tests::record(principal, state, 1000);
+        let mut record = crate::table::tests::record(principal, state, 1000);
         record.principal = principal.to_owned();
         record.updated_ms = ms;
         record
     }
 
-    fn left(book: &Book) -> Vec<(String, u64)> {
-        let mut left: Vec<(String, u64)> = book
+    fn left(table: &ApprovalTable) -> Vec<(String, u64)> {
+        let mut left: Vec<(String, u64)> = table
             .records()
             .map(|record| (record.principal.clone(), record.updated_ms))
             .collect();
@@ -153,30 +153,30 @@ mod tests {
     #[test]
     fn only_ended_approvals_are_forgotten() {
         let mut settings = settings();
-        let mut book = Book::default();
+        let mut table = ApprovalTable::default();
         for state in [State::Done, State::Pending, State::Executing] {
-            book.insert(record("a", state, 0));
+            table.insert(record("a", state, 0));
         }
-        assert!(book.prune(9, &settings, 0).is_empty());
-        assert_eq!(book.prune(10, &settings, 0).len(), 1);
+        assert!(table.prune(9, &settings, 0).is_empty());
+        assert_eq!(table.prune(10, &settings, 0).len(), 1);
         settings.kept_max = 0;
         settings.kept_bytes_max = 0;
-        assert_eq!(book.prune(9999, &settings, 0).len(), 0);
-        assert_eq!(book.len(), 2);
-        assert_eq!(book.next_due_ms(10), Some(1000));
+        assert_eq!(table.prune(9999, &settings, 0).len(), 0);
+        assert_eq!(table.len(), 2);
+        assert_eq!(table.next_due_ms(10), Some(1000));
     }
 
     #[test]
     fn too_many_go_early_and_the_oldest_of_the_agent_with_most_first() {
         let mut settings = settings();
         settings.kept_max = 8;
-        let mut book = Book::default();
-        book.insert(record("quiet", State::Done, 0));
+        let mut table = ApprovalTable::default();
+        table.insert(record("quiet", State::Done, 0));
         for ms in 1..=9 {
-            book.insert(record("busy", State::Done, ms));
+            table.insert(record("busy", State::Done, ms));
         }
-        assert_eq!(book.prune(9, &settings, 0).len(), 2);
-        let left = left(&book);
+        assert_eq!(table.prune(9, &settings, 0).len(), 2);
+        let left = left(&table);
         assert_eq!(left[0], ("busy".to_owned(), 3));
         assert_eq!(left.last().unwrap(), &("quiet".to_owned(), 0));
     }
@@ -184,38 +184,38 @@ mod tests {
     #[test]
     fn bytes_are_kept_within_their_limit_with_what_is_coming() {
         let mut settings = settings();
-        let mut book = Book::default();
+        let mut table = ApprovalTable::default();
         for ms in 0..8 {
             let mut ended = record("a", State::Done, ms);
             ended.result_bytes = 10_000;
-            book.insert(ended);
+            table.insert(ended);
         }
-        let one = book.bytes() / 8;
+        let one = table.bytes() / 8;
         settings.kept_bytes_max = 4 * one;
-        assert_eq!(book.prune(8, &settings, one).len(), 5);
-        assert_eq!(book.bytes(), 3 * one);
-        assert_eq!(left(&book)[0], ("a".to_owned(), 5));
+        assert_eq!(table.prune(8, &settings, one).len(), 5);
+        assert_eq!(table.bytes(), 3 * one);
+        assert_eq!(left(&table)[0], ("a".to_owned(), 5));
     }
 
     #[test]
     fn open_ones_are_refused_by_bytes_for_one_agent_and_for_all() {
         let mut settings = settings();
         settings.kept_bytes_max = 800_000;
-        let mut book = Book::default();
+        let mut table = ApprovalTable::default();
         let mut open = record("a", State::Pending, 0);
         open.body_bytes = 90_000;
-        book.insert(open);
-        let full = |book: &Book, principal, bytes| {
-            let room = book.check_room(principal, 1, bytes, &settings);
+        table.insert(open);
+        let full = |table: &ApprovalTable, principal, bytes| {
+            let room = table.check_room(principal, 1, bytes, &settings);
             matches!(room, Err(RequestError::Full { .. }))
         };
-        assert!(full(&book, "a", 20_000) && !full(&book, "a", 1_000));
-        assert!(!full(&book, "b", 90_000));
+        assert!(full(&table, "a", 20_000) && !full(&table, "a", 1_000));
+        assert!(!full(&table, "b", 90_000));
         for principal in ["b", "c", "d", "e"] {
             let mut open = record(principal, State::Approved, 0);
             open.body_bytes = 75_000;
-            book.insert(open);
+            table.insert(open);
         }
-        assert!(full(&book, "f", 20_000));
+        assert!(full(&table, "f", 20_000));
     }
 }

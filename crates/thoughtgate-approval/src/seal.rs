@@ -1,5 +1,6 @@
-//! Request state that the client carries for us (`requestState`): encrypted and authenticated, tied
-//! to a principal, with its own expiry. Attackers hold it, so nothing is read before it is proven.
+//! Request state that the client sends back with a retry (`requestState`): encrypted and
+//! authenticated, bound to a principal, with its own expiry. Attackers can hold one, so nothing in it
+//! is used before it is authenticated.
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -7,27 +8,28 @@ use ring::rand::{SecureRandom, SystemRandom};
 use crate::error::UnsealError;
 use crate::ids::{Digest, Id, hex, unhex};
 
-/// Bound into every seal with the principal, so that the key can serve nothing else by mistake.
+/// Bound into every seal with the principal, so that nothing else that might be encrypted with the
+/// same key passes for a request state.
 const DOMAIN: &[u8] = b"thoughtgate request state 1\0";
 
-/// Tells our request states from those of the server behind the proxy.
+/// Distinguishes these request states from those of the server behind the proxy.
 const PREFIX: &str = "thoughtgate-";
 
-/// Id, digest and expiry.
+/// Size of id, digest and expiry.
 const PLAIN_BYTES: usize = 16 + 32 + 8;
 
-/// What a genuine request state says.
+/// Contents of a genuine request state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// The approval.
+    /// Id of the approval.
     pub id: Id,
-    /// The call that it covers.
+    /// Digest of the call that the approval is for.
     pub digest: Digest,
-    /// Until when the state is good, in milliseconds since the Unix epoch.
+    /// Expiry of the request state, in milliseconds since the Unix epoch.
     pub expires_ms: u64,
 }
 
-/// Whether `text` claims to be a request state of ours, genuine or not.
+/// Whether `text` has the mark of a request state that this program issues, genuine or not.
 #[must_use]
 pub fn is_ours(text: &str) -> bool {
     text.starts_with(PREFIX)
@@ -37,7 +39,7 @@ pub fn is_ours(text: &str) -> bool {
 pub struct Sealer(LessSafeKey);
 
 impl Sealer {
-    /// `None` when the key is not one, which 32 bytes always are.
+    /// Makes a sealer. `None` if the cipher rejects the key, which it never does for 32 bytes.
     #[must_use]
     pub fn new(key: &[u8; 32]) -> Option<Self> {
         Some(Self(LessSafeKey::new(
@@ -45,7 +47,7 @@ impl Sealer {
         )))
     }
 
-    /// `None` when the system's random source fails.
+    /// Encrypts `sealed` for `principal`. `None` when the system's random source fails.
     #[must_use]
     pub fn seal(&self, sealed: &Sealed, principal: &str) -> Option<String> {
         let mut nonce = [0; NONCE_LEN];
@@ -64,7 +66,8 @@ impl Sealer {
         Some(format!("{PREFIX}{}{}", hex(&nonce), hex(&bytes)))
     }
 
-    /// What was sealed for `principal` and has not expired at `now_ms`.
+    /// Opens a request state that was sealed for `principal` and has not expired at `now_ms`,
+    /// in milliseconds since the Unix epoch.
     pub fn unseal(&self, text: &str, principal: &str, now_ms: u64) -> Result<Sealed, UnsealError> {
         let text = text.strip_prefix(PREFIX).ok_or(UnsealError::Foreign)?;
         let sealed = self.open(text, principal).ok_or(UnsealError::Invalid)?;

@@ -1,48 +1,44 @@
-//! What the operator decides about approvals, already parsed: reads no file and no environment.
+//! Settings of approvals, already parsed: reads no file and no environment.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::redact::Redaction;
-use crate::slack::SlackSettings;
 
-/// Everything that [`crate::Approvals::open`] needs.
+/// Settings of approvals that do not depend on the channel.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where approvals live.
+    /// Location of the store.
     pub store: StoreLocation,
-    /// How long an approval waits for a decision.
+    /// Time to decide, from the request.
     pub timeout: Duration,
-    /// How long an approved call may still be claimed, counted from the decision.
+    /// Time to claim an approved call, from the decision.
     pub approved_for: Duration,
-    /// How long a finished approval can still be asked about.
+    /// Time for which an ended approval and its result are kept.
     pub retention: Duration,
     /// Most approvals open (pending, approved or executing) at once.
     pub open_max: usize,
     /// Most approvals that one principal may have open at once.
     pub open_per_principal_max: usize,
-    /// Most approvals kept, finished ones included; the oldest finished ones go first.
+    /// Most approvals kept, ended ones included; the oldest ended ones are dropped first.
     pub kept_max: usize,
-    /// Most bytes of all that is kept, bodies and results included: half of it for open approvals, an
-    /// eighth for the open ones of one principal. The oldest finished ones go first, those of
-    /// principals with more than an eighth before others'.
+    /// Most bytes of all approvals kept, bodies and results included. Open approvals may take half of
+    /// it, those of one principal an eighth. The oldest ended ones are dropped first, those of
+    /// principals with more than an eighth before all others.
     pub kept_bytes_max: usize,
     /// Largest request body kept for a call that is answered later, in bytes.
     pub body_bytes_max: usize,
     /// Largest result kept for a call that is answered later, in bytes.
     pub result_bytes_max: usize,
-    /// What approvers do not get to see.
+    /// Arguments that approvers do not see.
     pub redaction: Redaction,
-    /// Where approvers are asked.
-    pub slack: SlackSettings,
 }
 
 impl Settings {
-    /// Defaults for everything but the store and the place where approvers are asked: ten minutes
-    /// to decide, five to use the decision, an hour of retention, 256 open (32 per principal).
+    /// Defaults for everything but the store: ten minutes to decide, five to claim, an hour of
+    /// retention, 256 open approvals (32 per principal), 16 MiB kept.
     #[must_use]
-    pub fn new(store: StoreLocation, slack: SlackSettings) -> Self {
+    pub fn new(store: StoreLocation) -> Self {
         Self {
             store,
             timeout: Duration::from_secs(10 * 60),
@@ -55,54 +51,15 @@ impl Settings {
             body_bytes_max: 1 << 20,
             result_bytes_max: 1 << 20,
             redaction: Redaction::default(),
-            slack,
         }
     }
 }
 
-/// Where approvals live.
+/// Location of the approval store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreLocation {
     /// In this file, created with mode 0600 when missing; survives a restart.
     File(PathBuf),
-    /// Nowhere: a restart forgets every approval.
+    /// In memory alone: a restart forgets every approval.
     Memory,
-}
-
-/// Text that must not reach a log: `Debug` hides it, and it has no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps `text`.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one place that sends or compares it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debug_output_never_shows_a_secret() {
-        let mut slack = SlackSettings::new(Secret::new("xoxb-do-not-print"), "C0123456789");
-        slack.signing_secret = Some(Secret::new("do-not-print"));
-        slack.base_url = "https://user:do-not-print@slack.example/api".to_owned();
-        let settings = Settings::new(StoreLocation::Memory, slack);
-        assert!(!format!("{settings:?}").contains("do-not-print"));
-    }
 }

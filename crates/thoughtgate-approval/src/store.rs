@@ -1,25 +1,28 @@
-//! Where approvals outlive the process: one redb file, mode 0600, locked against a second proxy.
+//! Store of approvals that survives a restart: one redb file, mode 0600, locked against a second
+//! proxy.
 //!
-//! Kept: the approval itself (principal, tool, digest, policies, state, deadlines, the redacted and
-//! capped text of the arguments, where approvers were asked), the key that seals request states,
-//! and, only for calls that are answered later, the request's body and its result. Removed: an
-//! approval `retention` after it ended, its body as soon as it ended.
+//! Stored: the approval itself (principal, tool, digest, policies, state, deadlines, the redacted and
+//! capped text of the arguments, the message that asks approvers), the key that seals request states,
+//! and, only for calls that are answered later, the request's body and its result. An approval is
+//! removed `retention` after it ended, its body as soon as it ended.
 //!
-//! Flushed (fsync) before going on: a new approval before anybody is asked, a claim before the call
-//! is sent, and a result before it is told. Flushed within one commit, without being waited for:
-//! decisions and the like, which a restart would find again. Commits of one moment share an fsync.
+//! Not stored: tokens, and arguments in any other form than these two.
 //!
-//! A disk that takes nothing (full, read-only, failing, or with the file moved away) lets nothing be
-//! asked or claimed; once it takes writes again, what memory has goes there first. A file that was
-//! deleted is written anew; one put in its place is not touched.
+//! Waited for (fsync): a new approval before anybody is asked, a claim before the call is made, and a
+//! result before it is reported. Not waited for: decisions and the like, which would be read again
+//! after a restart. Writes that are queued at the same time share a commit and its fsync.
 //!
-//! Not kept: tokens, and arguments in any form other than the one above.
+//! While the disk takes no writes (full, read-only, failing, or the file was replaced), nothing can be
+//! asked or claimed; once it does again, the changes in memory are written first. A file that was
+//! deleted is written again; a file that was put in its place is not touched.
 
 mod base;
 mod commit;
 mod disk;
 mod file;
 mod lost;
+mod tables;
+mod write;
 mod writer;
 
 use std::path::PathBuf;
@@ -30,33 +33,12 @@ use tokio::sync::oneshot;
 
 use crate::error::OpenError;
 use crate::ids::Id;
-use crate::record::Record;
 use crate::settings::StoreLocation;
 
-/// The format written, and the highest that is read.
-pub(crate) const FORMAT: u64 = 1;
+use tables::{BODIES, Loaded, RESULTS};
+pub(crate) use write::Write;
 
-const RECORDS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("records");
-const BODIES: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("bodies");
-const RESULTS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("results");
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-
-/// One change. Those of one [`Store::submit`] become durable together.
-pub(crate) enum Write {
-    Record(Box<Record>),
-    Body(Id, Vec<u8>),
-    Result(Id, Vec<u8>),
-    DropBody(Id),
-    Remove(Vec<Id>),
-}
-
-/// What the store held when it was opened.
-pub(crate) struct Loaded {
-    pub(crate) records: Vec<Record>,
-    pub(crate) seal_key: [u8; 32],
-}
-
-/// Resolves when the writes are on disk; dropping it loses nothing but the knowledge.
+/// Resolves when the writes are on disk. Dropping it does not cancel them.
 pub(crate) struct Flush(oneshot::Receiver<Result<(), Arc<str>>>);
 
 impl Flush {
@@ -109,7 +91,7 @@ impl Store {
         Flush(flush)
     }
 
-    /// The last failure to write, when the latest attempt failed.
+    /// Error of the latest attempt to write, if it failed.
     pub(crate) fn failure(&self) -> Option<String> {
         self.writer.failure()
     }
@@ -122,11 +104,11 @@ impl Store {
         self.read(RESULTS, id)
     }
 
-    /// Writes what is queued, then lets go of the file. Later writes fail.
+    /// Writes what is queued, then releases the file. Later writes fail.
     pub(crate) async fn close(&self) {
         let (done, closed) = oneshot::channel();
         self.writer.send(writer::Job::Close(done));
-        // An error means that it was closed before.
+        // An error means that the store was closed before.
         let _ = closed.await;
     }
 
@@ -140,7 +122,7 @@ impl Store {
 
 #[cfg(test)]
 impl Store {
-    /// redb lets one writer in at a time: while this is held, the writer waits.
+    /// Holds up the writer for as long as the transaction lives: redb has one writer at a time.
     pub(crate) fn stall(&self) -> redb::WriteTransaction {
         let database = self.handle.lock().clone();
         database

@@ -1,11 +1,11 @@
-//! Text that people will judge by: makes every character visible, and none of them active.
-//! Knows nothing of where the text is shown beyond the three characters that need escaping there.
+//! Text that approvers decide by: makes every character visible, and none of them active. Knows
+//! nothing of where the text is shown, except which three characters need escaping.
 
 use std::fmt::Write as _;
 
-/// Characters that change how their neighbours look, or that nobody sees: controls, bidi marks and
-/// overrides, zero-width and filler characters, variation selectors, tags. Shown by their number,
-/// an approver sees that something is there.
+/// Characters that change how their neighbours look, or that are invisible: controls, bidi marks and
+/// overrides, zero-width and filler characters, variation selectors, tags. They are shown by their
+/// code points, so that an approver sees them.
 fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -47,7 +47,7 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
-/// The three characters that start markup, mentions and links, escaped.
+/// Appends `character`, escaped if it can start markup, a mention or a link.
 pub(crate) fn escape_into(character: char, out: &mut String) {
     match character {
         '&' => out.push_str("&amp;"),
@@ -57,7 +57,7 @@ pub(crate) fn escape_into(character: char, out: &mut String) {
     }
 }
 
-/// `text` visible and escaped, at most about `max` characters of it.
+/// `text` made visible and escaped, cut after about `max` characters.
 pub(crate) fn inline(text: &str, max: usize) -> String {
     let visible = visible(text);
     let mut out = String::new();
@@ -71,7 +71,7 @@ pub(crate) fn inline(text: &str, max: usize) -> String {
     out
 }
 
-/// The longest beginning of `text` that has at most `bytes_max` bytes.
+/// Longest prefix of `text` that has at most `bytes_max` bytes.
 pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     let mut end = bytes_max.min(text.len());
     while !text.is_char_boundary(end) {
@@ -81,7 +81,7 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
 }
 
 /// Escapes `text` into at most `blocks_max` pieces of at most `units_max` UTF-16 units each, never
-/// splitting an escape. The flag says whether all of it fitted.
+/// splitting an escape. The flag is true if all of it fitted.
 pub(crate) fn escaped_blocks(
     text: &str,
     units_max: usize,
@@ -109,7 +109,7 @@ pub(crate) fn escaped_blocks(
     (blocks, true)
 }
 
-/// `ms` since the epoch as `2026-07-28 09:05:00 UTC`.
+/// Formats milliseconds since the Unix epoch as `2026-07-28 09:05:00 UTC`.
 pub(crate) fn utc(ms: u64) -> String {
     let seconds = ms / 1000;
     let (days, rest) = (seconds / 86_400, seconds % 86_400);

@@ -1,16 +1,18 @@
-//! What people's words do to an approval: decide it, take a yes back before the call is made, or come
-//! too late. Whether somebody may decide is settled before.
+//! Effect of an approver's vote on an approval: it decides it, withdraws it before the call is made,
+//! or comes too late. Does not check whether the voter is an approver: the caller has done that.
 
-use crate::book::Book;
-use crate::core::Core;
+use crate::clock::now_ms;
 use crate::ids::Id;
-use crate::record::{Means, Record, State, now_ms};
+use crate::ledger::Ledger;
+use crate::record::{Means, Record};
+use crate::state::State;
 use crate::store::Flush;
+use crate::table::ApprovalTable;
 
-/// Names kept per approval of people who may not decide.
-pub(crate) const STRANGERS_MAX: usize = 20;
+/// Most people without the right to vote whose ids are kept per approval.
+pub(crate) const NON_APPROVERS_MAX: usize = 20;
 
-/// One approver's word.
+/// One approver's vote.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Vote<'a> {
     pub(crate) by: &'a str,
@@ -18,41 +20,46 @@ pub(crate) struct Vote<'a> {
     pub(crate) means: Means,
 }
 
-impl Core {
-    /// Takes an approver's word. `None` when it changes nothing: one yes is enough, a no counts
-    /// until the call is made, and a later one is noted for the approvers to see.
+impl Ledger {
+    /// Applies an approver's vote. `None` when it does not change the state: one approval is enough,
+    /// and a denial after the call was made is only noted for the approvers to see.
     pub(crate) fn decide(&self, id: Id, vote: Vote<'_>) -> Option<Flush> {
-        let mut book = self.book();
-        self.decide_in(&mut book, id, vote)
+        let mut table = self.table();
+        self.decide_in(&mut table, id, vote)
     }
 
-    pub(crate) fn decide_in(&self, book: &mut Book, id: Id, vote: Vote<'_>) -> Option<Flush> {
-        let record = &book.get(id)?.record;
+    pub(crate) fn decide_in(
+        &self,
+        table: &mut ApprovalTable,
+        id: Id,
+        vote: Vote<'_>,
+    ) -> Option<Flush> {
+        let record = &table.get(id)?.record;
         let state = record.state;
         let is_undecided = matches!(state, State::Pending | State::Approved);
         if is_undecided && record.expires_ms <= now_ms() {
-            self.change(book, id, State::Expired, |_| {});
+            self.change(table, id, State::Expired, |_| {});
             return None;
         }
         match (state, vote.approve) {
-            (State::Pending, true) => self.change(book, id, State::Approved, |record| {
+            (State::Pending, true) => self.change(table, id, State::Approved, |record| {
                 record.decided_by = Some(vote.by.to_owned());
                 record.means = Some(vote.means);
             }),
-            (State::Pending, false) => self.change(book, id, State::Rejected, |record| {
+            (State::Pending, false) => self.change(table, id, State::Rejected, |record| {
                 record.decided_by = Some(vote.by.to_owned());
             }),
             (State::Approved, false) => {
                 let earlier = record.decided_by.clone().unwrap_or_default();
-                self.change(book, id, State::Rejected, |record| {
+                self.change(table, id, State::Rejected, |record| {
                     record.decided_by = Some(vote.by.to_owned());
                     record.reason = Some(format!(
-                        "the approval by {earlier} was taken back before the call was made"
+                        "the approval by {earlier} was withdrawn before the call was made"
                     ));
                 })
             }
             (State::Executing | State::Done | State::Failed, false) => {
-                self.edit_in(book, id, |record| {
+                self.edit_in(table, id, |record| {
                     let is_first = record.late_no.is_none();
                     if is_first {
                         record.late_no = Some(vote.by.to_owned());
@@ -65,37 +72,39 @@ impl Core {
         }
     }
 
-    /// The yes holds no longer; `by` is who took it back, if somebody did. Does nothing once the
-    /// call is made.
+    /// Withdraws an approval; `by` is the approver who did, if one did. Does nothing once the call
+    /// is made.
     pub(crate) fn retract(&self, id: Id, by: Option<&str>, reason: &str) -> Option<Flush> {
-        let mut book = self.book();
-        if book.get(id)?.record.state != State::Approved {
+        let mut table = self.table();
+        if table.get(id)?.record.state != State::Approved {
             return None;
         }
-        self.change(&mut book, id, State::Rejected, |record| {
+        self.change(&mut table, id, State::Rejected, |record| {
             record.decided_by = by.map(str::to_owned);
             record.reason = Some(reason.to_owned());
         })
     }
 
-    /// Nobody could be asked, and nobody will be; or nobody can see any more what was asked.
+    /// Ends a pending approval that approvers cannot be asked about, or whose message is gone.
     pub(crate) fn give_up(&self, id: Id, reason: &str) {
-        let mut book = self.book();
-        self.change(&mut book, id, State::Unavailable, |record| {
+        let mut table = self.table();
+        self.change(&mut table, id, State::Unavailable, |record| {
             record.reason = Some(reason.to_owned());
         });
     }
 
-    /// Notes people who tried to decide and may not.
+    /// Notes people who voted without being approvers.
     pub(crate) fn refuse_voters(&self, id: Id, voters: &[String]) {
         let note = |record: &mut Record| {
-            let known = record.strangers.len();
+            let known = record.non_approvers.len();
             for voter in voters {
-                if record.strangers.len() < STRANGERS_MAX && !record.strangers.contains(voter) {
-                    record.strangers.push(voter.clone());
+                if record.non_approvers.len() < NON_APPROVERS_MAX
+                    && !record.non_approvers.contains(voter)
+                {
+                    record.non_approvers.push(voter.clone());
                 }
             }
-            let more = record.strangers.len() - known;
+            let more = record.non_approvers.len() - known;
             self.counts.refused_voters.add(more as u64);
             more > 0
         };

@@ -4,6 +4,7 @@
 //! absent: coverage feedback; the kinds of outcome that a target names stand in for it.
 
 mod generate;
+mod hex;
 mod json;
 mod minimise;
 mod mutate;
@@ -13,7 +14,6 @@ mod runner;
 mod sse;
 mod targets;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -182,16 +182,6 @@ fn seeds(name: &str) -> anyhow::Result<Vec<Vec<u8>>> {
             std::fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))
         })
         .collect()
-}
-
-/// Bytes in hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    let mut digits = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string does not fail.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use crate::hex::hex;
 use crate::minimise::minimise;
 use crate::mutate::mutate;
 use crate::random::Random;
@@ -197,7 +198,7 @@ impl Current {
 
 fn write_down(folder: &Path, input: &[u8]) -> anyhow::Result<PathBuf> {
     let digest = ring::digest::digest(&ring::digest::SHA256, input);
-    let name = crate::hex(&digest.as_ref()[..8]);
+    let name = hex(&digest.as_ref()[..8]);
     let file = folder.join(name);
     fs::write(&file, input).with_context(|| format!("failed to write `{}`", file.display()))?;
     Ok(file)

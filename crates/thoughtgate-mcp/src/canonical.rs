@@ -1,7 +1,7 @@
-//! One text for all spellings of a JSON value: for digests that bind an approval to a call.
+//! The canonical text of a JSON value, for the digests that bind an approval to a call.
 //!
-//! Two passes over the text, neither of which recurses: the first finds the members of each object,
-//! the second writes them in order. Neither depends on how deep the text is nested.
+//! Two passes over the text: the first finds the members of each object, the second writes them in
+//! order. Neither recurses, so that deep nesting cannot overflow the stack.
 
 mod outline;
 
@@ -12,11 +12,11 @@ use outline::{Outline, skip_space};
 
 use crate::scan::after_string;
 
-/// Sorted keys, no white space, one spelling of each string; absent arguments are an empty object. Equal
-/// keys all stay, in their order: readers differ in which of them counts.
+/// The value with sorted keys, no white space, and one spelling of each string; `None` is an empty
+/// object. Duplicate keys all stay, in their order, since parsers differ in which of them counts.
 ///
-/// Numbers keep their own spelling, so that no two different ones can become equal by rounding; the
-/// same call sent again has the same. Text that cannot be parsed stands for itself.
+/// Numbers keep their spelling, so that no two different ones become equal by rounding; a client that
+/// repeats a call sends the same spelling. Text that cannot be parsed is returned as it is.
 #[must_use]
 pub fn canonical(raw: Option<&RawValue>) -> String {
     let Some(raw) = raw else {
@@ -26,22 +26,23 @@ pub fn canonical(raw: Option<&RawValue>) -> String {
     written.unwrap_or_else(|| raw.get().to_owned())
 }
 
-/// What a value is in.
+/// The array or object that is being written.
 enum Container {
     Array,
     Object {
+        /// Index of the object in the outline.
         index: usize,
-        /// Of the member to write next.
+        /// Index of the member to write next.
         next: usize,
     },
 }
 
-/// `None` when a string is no text, such as half of a surrogate pair.
+/// `None` if a string is not valid Unicode, such as half of a surrogate pair.
 fn write(text: &str, outline: &Outline) -> Option<String> {
     let bytes = text.as_bytes();
     let mut out = String::with_capacity(text.len());
     let mut containers: Vec<Container> = Vec::new();
-    // Where the value to write starts, and the number of objects before it.
+    // The offset of the next value, and the number of objects that begin before it.
     let (mut at, mut objects) = (0, 0);
     loop {
         match bytes.get(at)? {
@@ -65,15 +66,13 @@ fn write(text: &str, outline: &Outline) -> Option<String> {
                 at = end;
             }
             _ => {
-                let length = bytes.get(at..)?.iter();
-                let ends = |byte: &u8| b",]} \t\r\n".contains(byte);
-                let end = at + length.take_while(|byte| !ends(byte)).count();
+                let end = after_scalar(bytes, at)?;
                 out.push_str(text.get(at..end)?);
                 at = end;
             }
         }
-        // The value has been written, or the container that begins with it has; then comes the next
-        // one in the container, or the end of it.
+        // A value, or an empty container, has been written. Next is a further value of its container,
+        // or the container's end.
         loop {
             match containers.last_mut() {
                 None => return Some(out),
@@ -109,9 +108,16 @@ fn write(text: &str, outline: &Outline) -> Option<String> {
     }
 }
 
+/// The end of a number, `true`, `false` or `null`.
+fn after_scalar(bytes: &[u8], at: usize) -> Option<usize> {
+    let length = bytes.get(at..)?.iter();
+    let ends = |byte: &u8| b",]} \t\r\n".contains(byte);
+    Some(at + length.take_while(|byte| !ends(byte)).count())
+}
+
 fn write_string(quoted: &str, out: &mut String) -> Option<()> {
     if memchr::memchr(b'\\', quoted.as_bytes()).is_none() {
-        // Only what is escaped has another spelling.
+        // Only strings with escapes have several spellings.
         out.push_str(quoted);
         return Some(());
     }
@@ -142,7 +148,7 @@ mod tests {
         assert_ne!(of(r#"{"v":1,"v":2}"#), of(r#"{"v":2,"v":1}"#));
     }
 
-    /// The definition, in the words of the parser, which reads each level anew.
+    /// The definition of the canonical text, by a parser that reads each level again.
     fn defined(raw: &RawValue, text: &mut String) -> serde_json::Result<()> {
         match raw.get().as_bytes().first() {
             Some(b'{') => {
@@ -182,7 +188,7 @@ mod tests {
         Ok(())
     }
 
-    /// JSON of every kind, from numbers that a test can repeat.
+    /// Random JSON of every kind; `state` is the seed.
     fn random(state: &mut u64, depth: usize, out: &mut String) {
         let mut pick = |count: u64| {
             *state = state

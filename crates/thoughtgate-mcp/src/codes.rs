@@ -1,47 +1,44 @@
-//! Every error code that ThoughtGate sends, by name.
+//! The JSON-RPC error codes that ThoughtGate sends.
 //!
-//! The protocol keeps -32768..=-32000 for itself, so our own codes are positive
-//! and read like the HTTP status they stand beside. Nothing here says when a
-//! code is used; that is told where it is.
+//! JSON-RPC reserves -32768..=-32000, so ThoughtGate's own codes are positive: an HTTP status followed
+//! by two digits. This module does not decide when a code is used; the callers do.
 
 /// The body is not JSON.
 pub const PARSE_ERROR: i64 = -32700;
-/// The body is JSON, but no single JSON-RPC 2.0 message.
+/// The body is JSON, but not a single JSON-RPC 2.0 message.
 pub const INVALID_REQUEST: i64 = -32600;
-/// The method is not known.
+/// The method is unknown.
 pub const METHOD_NOT_FOUND: i64 = -32601;
 /// A member of `params` is missing or of the wrong type.
 pub const INVALID_PARAMS: i64 = -32602;
-/// The gateway failed.
+/// An internal error of the gateway.
 pub const INTERNAL_ERROR: i64 = -32603;
-/// MCP 2026-07-28: a header is missing or says something else than the body.
+/// MCP 2026-07-28: a header is missing or differs from the body.
 pub const HEADER_MISMATCH: i64 = -32020;
 /// MCP 2026-07-28: the client did not declare a capability that the answer needs.
 pub const MISSING_CLIENT_CAPABILITY: i64 = -32021;
-/// MCP 2026-07-28: the protocol version is not served here.
-pub const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
 
 /// A policy, or the absence of one, refused the request.
 pub const POLICY_DENIED: i64 = 40301;
 /// The policies could not be evaluated for this request, so it is refused.
 pub const POLICY_ERROR: i64 = 40302;
-/// A human said no.
+/// An approver denied the call.
 pub const APPROVAL_REJECTED: i64 = 40303;
-/// The agent itself took its request for approval back.
+/// The agent withdrew its request for approval.
 pub const APPROVAL_CANCELLED: i64 = 40304;
-/// The approval was used before; it is good for one call.
+/// The approval was already used; it is valid for one call.
 pub const APPROVAL_USED: i64 = 40901;
-/// Nobody answered within the time that an approval may take.
+/// No approver answered in time, or the approval was not used in time.
 pub const APPROVAL_EXPIRED: i64 = 40801;
 /// The upstream server could not be reached.
 pub const UPSTREAM_UNREACHABLE: i64 = 50201;
-/// The upstream server answered with something that must not be passed on.
+/// The upstream server's answer must not be passed on.
 pub const UPSTREAM_INVALID: i64 = 50202;
-/// The place where humans are asked could not be reached.
+/// Approvers could not be asked, or the approval could not be stored.
 pub const APPROVAL_UNAVAILABLE: i64 = 50301;
-/// This process is shutting down and takes no new requests.
+/// The proxy is shutting down and accepts no new requests.
 pub const DRAINING: i64 = 50302;
-/// This process has no room for the request now; it can be sent again later.
+/// The proxy has no room for the request now; the client can retry later.
 pub const OVERLOADED: i64 = 50303;
 /// The upstream server did not answer in time.
 pub const UPSTREAM_TIMEOUT: i64 = 50401;
@@ -68,7 +65,7 @@ mod tests {
         ];
         for (index, code) in own.iter().enumerate() {
             assert!(!(-32768..=-32000).contains(code), "{code}");
-            assert!(!own[..index].contains(code), "{code} stands for two things");
+            assert!(!own[..index].contains(code), "{code} is used twice");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! One JSON-RPC message, parsed as far as a gateway must and borrowed from the body.
+//! Parses one JSON-RPC message, as far as a gateway needs it, borrowing from the body.
 //!
-//! What two readers could read differently is refused: duplicate keys, keys that differ in case, a
-//! message that is request and response at once.
+//! Refuses ambiguous messages, which two parsers could read differently: duplicate keys, keys that
+//! differ in case, a message that is request and response at once. Does not check members that the
+//! gateway does not use.
 
 use std::borrow::Cow;
 
@@ -15,7 +16,7 @@ use crate::refusal::Refusal;
 use crate::scan::{self, Limits};
 
 const GOVERNED: [&str; 6] = ["error", "id", "jsonrpc", "method", "params", "result"];
-/// Methods that are decided by a name in them, or whose answers are read.
+/// Methods that are decided by a name in `params`, or whose answers are read.
 const METHODS: [&str; 13] = [
     "tools/call",
     "tools/list",
@@ -31,10 +32,10 @@ const METHODS: [&str; 13] = [
     "tasks/cancel",
     "tasks/result",
 ];
-/// The objects whose members are governed, each in the one before.
+/// The path to the objects whose members are checked too.
 const PATH: [&str; 2] = ["params", "_meta"];
 
-/// What kind of message it is.
+/// The kind of a JSON-RPC message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Has a method and an id.
@@ -48,32 +49,35 @@ pub enum Kind {
 /// One message.
 #[derive(Debug)]
 pub struct Envelope<'a> {
-    /// What kind of message it is.
+    /// Request, notification or response.
     pub kind: Kind,
-    /// The id as raw JSON; none for a notification.
+    /// The id as raw JSON; `None` for a notification, and for a response whose id is `null`.
     pub id: Option<&'a RawValue>,
     /// The method; empty for a response.
     pub method: Cow<'a, str>,
-    /// The governed part of `params`.
+    /// The members of `params` that the gateway uses.
     pub params: Params<'a>,
 }
 
-/// Reads one message, or says why it is refused.
+/// Parses one message. An error is the answer to send.
 pub fn parse<'a>(body: &'a [u8], limits: &Limits) -> Result<Envelope<'a>, Refusal> {
     let text = scan::text(body, *limits)?;
-    // What is not as it should be is read again member by member, to be refused for the right reason.
+    // A message that the fast path cannot read is read again member by member, to find the reason.
     let object = Object::read(text, &PATH).or_else(|_| Object::read(text, &[]));
     Parts::of(object.map_err(|_| unreadable(text))?)?.envelope()
 }
 
-/// Why `text` is not an object, which takes a reading of its own to tell.
+/// The refusal of a `text` that is not a JSON object.
 fn unreadable(text: &str) -> Refusal {
     let refuse = |code: i64, message: String| Refusal::bad_request(code, message, None);
     match serde_json::from_str::<&RawValue>(text) {
-        Err(error) => refuse(codes::PARSE_ERROR, format!("the body is not JSON: {error}")),
+        Err(error) => refuse(
+            codes::PARSE_ERROR,
+            format!("the body is not valid JSON: {error}"),
+        ),
         Ok(raw) if raw.get().starts_with('[') => refuse(
             codes::INVALID_REQUEST,
-            "batches are not supported; send one message a request".to_owned(),
+            "batches are not supported; send one message per request".to_owned(),
         ),
         Ok(_) => {
             let (code, message) = invalid("the message", &Unclear::NotAnObject);
@@ -82,15 +86,16 @@ fn unreadable(text: &str) -> Refusal {
     }
 }
 
-/// The members of the envelope, before they are judged together.
+/// The members of the envelope, before they are checked together.
 #[derive(Default)]
 struct Parts<'a> {
     jsonrpc: Option<&'a RawValue>,
     id: Option<&'a RawValue>,
     method: Option<&'a RawValue>,
     params: Option<&'a RawValue>,
-    /// The members of `params`, where they are known already.
+    /// The members of `params`, if they have been read already.
     inner: Option<Box<Object<'a>>>,
+    /// Whether there is a `result` or an `error`.
     answer: bool,
 }
 
@@ -159,7 +164,7 @@ impl<'a> Parts<'a> {
             None => Params::default(),
         };
         if method == "tools/call" && params.name.is_none() {
-            // Without a name there is nothing to decide on; what else may lack is the server's to say.
+            // Without a name there is nothing to decide on. The server checks other missing members.
             return Err(refuse(
                 codes::INVALID_PARAMS,
                 "`tools/call` needs `params.name`".to_owned(),
@@ -179,7 +184,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Why some server may take a method for another one that is decided by its name.
+/// The reason why a server could take a method for one in `METHODS`, if there is one.
 fn is_lookalike(method: &str) -> Option<&'static str> {
     if has_nul(method) {
         return Some("`method` contains U+0000, where some servers end a string");
@@ -187,7 +192,7 @@ fn is_lookalike(method: &str) -> Option<&'static str> {
     if METHODS.contains(&method) || folds_to_one_of(method, METHODS).is_none() {
         return None;
     }
-    Some("`method` differs only in case, width or hidden characters from one that is governed")
+    Some("`method` differs only in case, width or invisible characters from a method of MCP")
 }
 
 /// MCP's ids are strings or integers; a fraction could be rounded into another id.

@@ -1,36 +1,36 @@
-//! The headers that repeat what the body says (MCP 2026-07-28), checked against it.
+//! Checks that the MCP headers of a request agree with its body (MCP 2026-07-28).
 //!
-//! Whoever reads the body must check: a server in front may have decided by the headers. Legacy
-//! requests have nothing to check.
+//! A server or proxy may decide by the headers alone, so they must not differ from the body. Legacy
+//! requests have no such headers.
 
 use crate::codes;
 use crate::envelope::{Envelope, Kind};
 use crate::refusal::Refusal;
 
 /// The first revision without sessions.
-pub const MODERN_VERSION: &str = "2026-07-28";
+const MODERN_VERSION: &str = "2026-07-28";
 
-/// Which of the two ways of MCP a request goes.
+/// The two generations of MCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Era {
     /// Up to 2025-11-25: `initialize`, sessions.
     Legacy,
-    /// From 2026-07-28: every request stands alone.
+    /// From 2026-07-28: stateless, each request is complete.
     Modern,
 }
 
-/// A header that must stand at most once.
+/// A header that must appear at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderField<'a> {
-    /// It is not there.
+    /// The request does not have the header.
     Absent,
-    /// Its value.
+    /// The value.
     One(&'a [u8]),
-    /// It is there more than once.
+    /// The header appears more than once.
     Many,
 }
 
-/// The headers that repeat what the body says.
+/// The headers that repeat values of the body.
 #[derive(Debug, Clone, Copy)]
 pub struct Headers<'a> {
     /// `MCP-Protocol-Version`.
@@ -41,7 +41,7 @@ pub struct Headers<'a> {
     pub name: HeaderField<'a>,
 }
 
-/// The request's era; a modern one whose headers do not agree with its body is refused.
+/// Returns the request's era. Refuses a modern request whose headers do not agree with its body.
 pub fn check_headers(envelope: &Envelope<'_>, headers: &Headers<'_>) -> Result<Era, Refusal> {
     let mismatch =
         |message: String| Refusal::bad_request(codes::HEADER_MISMATCH, message, envelope.id);
@@ -50,7 +50,7 @@ pub fn check_headers(envelope: &Envelope<'_>, headers: &Headers<'_>) -> Result<E
         HeaderField::One(value) => Some(std::str::from_utf8(value).unwrap_or_default()),
         HeaderField::Many => {
             return Err(mismatch(
-                "MCP-Protocol-Version stands more than once".to_owned(),
+                "MCP-Protocol-Version appears more than once".to_owned(),
             ));
         }
     };
@@ -79,14 +79,14 @@ pub fn check_headers(envelope: &Envelope<'_>, headers: &Headers<'_>) -> Result<E
     Ok(Era::Modern)
 }
 
-/// Revisions are dates, so their order is that of their text.
+/// Revisions are dates, so they can be compared as text.
 fn is_modern(version: &str) -> bool {
-    // What follows the date (`-draft`) does not make a revision older.
+    // A suffix of the date (`-draft`) does not make a revision older.
     let date = version.get(..MODERN_VERSION.len());
     date.is_some_and(|date| date.as_bytes()[4] == b'-' && date >= MODERN_VERSION)
 }
 
-/// What `Mcp-Name` repeats, for the methods that have it.
+/// The place and the value that `Mcp-Name` repeats; `None` for methods without this header.
 fn named<'e>(envelope: &'e Envelope<'_>) -> Option<(&'static str, &'e str)> {
     let params = &envelope.params;
     let (place, name) = match envelope.method.as_ref() {
@@ -101,13 +101,13 @@ fn named<'e>(envelope: &'e Envelope<'_>) -> Option<(&'static str, &'e str)> {
 fn agrees(field: HeaderField<'_>, header: &str, expected: &str) -> Result<(), String> {
     match field {
         HeaderField::Absent => Err(format!("the {header} header is missing")),
-        HeaderField::Many => Err(format!("{header} stands more than once")),
+        HeaderField::Many => Err(format!("{header} appears more than once")),
         HeaderField::One(value) if decode(value).as_deref() == Some(expected.as_bytes()) => Ok(()),
         HeaderField::One(_) => Err(format!("{header} differs from the body")),
     }
 }
 
-/// A header's text; what is not safe ASCII is sent as `=?base64?…?=`.
+/// A header's value, decoded: clients send text that is not safe ASCII as `=?base64?…?=`.
 fn decode(value: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
     let value = value.trim_ascii();
     match value
@@ -204,7 +204,7 @@ mod tests {
                 &["2026-07-28", "2026-07-28"],
                 &["tools/call"],
                 &["é"],
-                "MCP-Protocol-Version stands more than once",
+                "MCP-Protocol-Version appears more than once",
             ),
             (
                 &["2026-07-28"],
@@ -222,7 +222,7 @@ mod tests {
                 &["2026-07-28"],
                 &["tools/call", "ping"],
                 &["é"],
-                "Mcp-Method stands more than once",
+                "Mcp-Method appears more than once",
             ),
             (
                 &["2026-07-28"],
@@ -241,7 +241,7 @@ mod tests {
                 &["2026-07-28"],
                 &["tools/call"],
                 &["é", "é"],
-                "Mcp-Name stands more than once",
+                "Mcp-Name appears more than once",
             ),
         ] {
             let refused = check(CALL, version, method, name).unwrap_err();

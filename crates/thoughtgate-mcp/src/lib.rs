@@ -1,9 +1,8 @@
-//! JSON-RPC and MCP as a gateway must know them: read one message, check it
-//! against its headers, refuse it in the protocol's own words.
+//! The parts of JSON-RPC and MCP that a gateway needs: reads one message, checks it against its
+//! headers, and writes refusals as JSON-RPC errors.
 //!
-//! What is absent on purpose: no IO, no async runtime, no policy, and no model
-//! of what the members of a message mean beyond those a gateway governs. A
-//! message that is accepted here is forwarded as the bytes it came in.
+//! Deliberately absent: IO, an async runtime, policies, and a model of members other than those that
+//! a gateway checks. The caller forwards an accepted message as the bytes that it received.
 
 pub mod codes;
 pub mod reply;
@@ -25,8 +24,8 @@ mod unique;
 pub use canonical::canonical;
 pub use envelope::{Envelope, Kind, parse};
 pub use fold::{folds_to, folds_to_one_of, is_hidden, shown_forms};
-pub use headers::{Era, HeaderField, Headers, MODERN_VERSION, check_headers};
-pub use members::{Key, Member, Unclear, duplicate, has_nul, members};
+pub use headers::{Era, HeaderField, Headers, check_headers};
+pub use members::{Key, duplicate, has_nul};
 pub use params::Params;
 pub use refusal::Refusal;
 pub use rewrite::without;

@@ -1,4 +1,6 @@
-//! The members of one JSON object, in order, with keys that no two readers can read differently.
+//! Reads the members of one JSON object, in order, and refuses ambiguous keys.
+//!
+//! Does not look into the values, except along a path of keys that the caller gives.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,27 +11,27 @@ use serde_json::value::RawValue;
 use crate::fold::folds_to_one_of;
 
 /// A key and its value as raw text.
-pub type Member<'a> = (Cow<'a, str>, &'a RawValue);
+pub(crate) type Member<'a> = (Cow<'a, str>, &'a RawValue);
 
-/// Objects up to this size are searched for duplicates pair by pair, larger ones sorted.
+/// Objects with at most this many keys are searched for duplicates pair by pair, larger ones sorted.
 const PAIRWISE_MAX: usize = 16;
 
-/// Why an object's members cannot be taken.
+/// The reason why an object is refused.
 #[derive(Debug)]
-pub enum Unclear {
+pub(crate) enum Unclear {
     /// Not an object, or not JSON.
     NotAnObject,
-    /// A key stands twice.
+    /// A duplicate key.
     Duplicate(String),
-    /// A key reads as a governed one (see [`crate::folds_to`]), so that some servers accept it as that.
+    /// A key that a server could take for a governed one (see [`crate::folds_to`]).
     Lookalike(String),
-    /// A key contains U+0000, where a reader in C ends it and may find a governed one.
+    /// A key that contains U+0000, where a parser in C ends it, perhaps to a governed one.
     Nul(String),
 }
 
-/// The members of the object in `text`. No key occurs twice or contains U+0000, and none that is not
-/// governed reads as a governed one.
-pub fn members<'a, 'g>(
+/// The members of the object in `text`. An object with a duplicate key, a key that contains U+0000, or
+/// a lookalike of a key in `governed` is an error.
+pub(crate) fn members<'a, 'g>(
     text: &'a str,
     governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
 ) -> Result<Vec<Member<'a>>, Unclear> {
@@ -38,18 +40,18 @@ pub fn members<'a, 'g>(
     Ok(object.members)
 }
 
-/// An object taken apart, together with those within it that are taken apart too.
+/// An object's members, and those of the objects along a path in it.
 #[derive(Default)]
 pub(crate) struct Object<'a> {
-    /// All members; the value of one that is in `inner` is not here.
+    /// All members; the value of the one that is in `inner` is replaced by `null`.
     pub(crate) members: Vec<Member<'a>>,
-    /// The member that the path names, if it is there.
+    /// The member that the path names, if the object has it.
     pub(crate) inner: Option<Box<Object<'a>>>,
 }
 
 impl<'a> Object<'a> {
-    /// Reads the object in `text` and, in the same pass, the member in it that `path` names, the one
-    /// in that, and so on. Each of them must be an object where it is there.
+    /// Reads the object in `text` and, in the same pass, the objects in it along `path`. A member on
+    /// the path may be absent, but must not be anything other than an object.
     pub(crate) fn read(text: &'a str, path: &[&str]) -> Result<Object<'a>, Unclear> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let object = Along(path)
@@ -59,7 +61,7 @@ impl<'a> Object<'a> {
         Ok(object)
     }
 
-    /// Whether two readers could read the keys differently. Does not look into `inner`.
+    /// Refuses keys that parsers could read differently. Does not check `inner`.
     pub(crate) fn check<'g>(
         &self,
         governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
@@ -68,7 +70,7 @@ impl<'a> Object<'a> {
         if let Some(key) = duplicate(keys()) {
             return Err(Unclear::Duplicate(key.to_owned()));
         }
-        // Only an escape can write U+0000, and a key that has one is not borrowed.
+        // JSON can only write U+0000 as an escape, and a key with escapes is not borrowed.
         let mut escaped = self.members.iter().filter_map(|(key, _)| match key {
             Cow::Owned(key) => Some(key),
             Cow::Borrowed(_) => None,
@@ -85,7 +87,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A key that is there twice.
+/// A duplicate key, if there is one.
 pub fn duplicate<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Option<&'k str> {
     let count = keys.clone().count();
     if count <= PAIRWISE_MAX {
@@ -104,13 +106,13 @@ pub fn duplicate<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Option<&'k 
         .map(|pair| pair[0])
 }
 
-/// Whether a reader in C, for which U+0000 ends a string, would read less of `text`.
+/// Whether `text` contains U+0000, where a parser in C ends a string.
 #[must_use]
 pub fn has_nul(text: &str) -> bool {
     memchr::memchr(0, text.as_bytes()).is_some()
 }
 
-/// Reads an object, and along the path the objects in it.
+/// Reads an object, and the objects in it along the path.
 struct Along<'p>(&'p [&'p str]);
 
 impl<'de> DeserializeSeed<'de> for Along<'_> {
@@ -144,11 +146,12 @@ impl<'de> Visitor<'de> for Along<'_> {
     }
 }
 
-/// A key that borrows where it can; serde's own `Cow` always copies.
+/// A key that borrows if it has no escapes; serde's own `Cow` always copies.
 #[derive(serde::Deserialize)]
 pub struct Key<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-/// Text that borrows where it has no escapes.
+/// The text of a JSON string, borrowed if it has no escapes; `None` for other values and for strings
+/// that are not valid Unicode.
 pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Key<'_>>(raw.get())
         .ok()

@@ -1,4 +1,4 @@
-//! What a gateway must know of `params`; everything else in it goes by unread.
+//! Reads the members of `params` that a gateway uses; all others pass unread.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
-/// Members that decide something here, so that no lookalike of them may pass.
+/// Members that affect a decision or its execution, so that no lookalike of them may pass.
 const GOVERNED: [&str; 9] = [
     "_meta",
     "arguments",
@@ -25,33 +25,33 @@ const GOVERNED: [&str; 9] = [
 ];
 const GOVERNED_META: [&str; 3] = [META_VERSION, META_CAPABILITIES, "progressToken"];
 
-/// The governed members of a request's `params`.
+/// The members of a request's `params` that the gateway uses.
 #[derive(Debug, Default)]
 pub struct Params<'a> {
-    /// The tool or prompt.
+    /// Name of the tool or prompt.
     pub name: Option<Cow<'a, str>>,
-    /// The resource.
+    /// URI of the resource.
     pub uri: Option<Cow<'a, str>>,
-    /// The task that `tasks/*` is about.
+    /// Id of the task, for `tasks/*`.
     pub task_id: Option<Cow<'a, str>>,
-    /// A call's arguments, as they came.
+    /// Arguments of a call, as raw JSON.
     pub arguments: Option<&'a RawValue>,
-    /// The request to run as a task (2025-11-25).
+    /// Request to run the call as a task (2025-11-25).
     pub task: Option<&'a RawValue>,
-    /// What an earlier answer asked to be given back (2026-07-28).
+    /// State that an earlier answer asked the client to return (2026-07-28).
     pub request_state: Option<Cow<'a, str>>,
     /// The client's answers to an earlier `input_required`.
     pub input_responses: Option<&'a RawValue>,
-    /// The revision that `_meta` names.
+    /// Protocol revision in `_meta`.
     pub protocol_version: Option<Cow<'a, str>>,
-    /// What the client can do, as `_meta` says.
+    /// Capabilities of the client in `_meta`.
     pub client_capabilities: Option<&'a RawValue>,
-    /// The token under which the client wants to hear of progress: a string or a number, as it came.
+    /// Token for progress notifications in `_meta`: a string or a number, as raw JSON.
     pub progress_token: Option<&'a RawValue>,
 }
 
 impl<'a> Params<'a> {
-    /// Whether the client takes a task for an answer (the extension of 2026-07-28).
+    /// Whether the client accepts a task as the answer (the extension of 2026-07-28).
     #[must_use]
     pub fn declares_tasks(&self) -> bool {
         let Some(capabilities) = self.client_capabilities else {
@@ -65,7 +65,7 @@ impl<'a> Params<'a> {
             .is_some_and(serde_json::Value::is_object)
     }
 
-    /// `known` holds the members of `raw`, and perhaps those of its `_meta`, where they have been read.
+    /// `known` are the members of `raw`, and of its `_meta`, if they have been read already.
     pub(crate) fn read(
         raw: &'a RawValue,
         known: Option<Box<Object<'a>>>,
@@ -135,8 +135,8 @@ fn text<'a>(raw: &'a RawValue, place: &str) -> Result<Cow<'a, str>, (i64, String
     Ok(text)
 }
 
-/// The token as raw JSON. A number keeps its spelling, whatever its size, since it is written back as
-/// it came; a string must be one that can be decoded.
+/// The token as raw JSON. A number may have any size, since it is sent back in its original spelling; a
+/// string must be valid Unicode.
 fn progress_token(raw: &RawValue) -> Result<Option<&RawValue>, (i64, String)> {
     match raw.get().as_bytes().first() {
         Some(b'n') => Ok(None),
@@ -149,13 +149,13 @@ fn progress_token(raw: &RawValue) -> Result<Option<&RawValue>, (i64, String)> {
     }
 }
 
-/// An object that is unclear, as a code and a sentence.
+/// The error code and message for an object that is refused.
 pub(crate) fn invalid(place: &str, unclear: &Unclear) -> (i64, String) {
     let message = match unclear {
         Unclear::NotAnObject => format!("{place} must be an object"),
-        Unclear::Duplicate(key) => format!("{place} has the key `{}` twice", shown(key)),
+        Unclear::Duplicate(key) => format!("{place} has the duplicate key `{}`", shown(key)),
         Unclear::Lookalike(key) => format!(
-            "{place} has the key `{}`, which differs only in case, width or hidden characters from one that is governed",
+            "{place} has the key `{}`, which differs only in case, width or invisible characters from a key of MCP",
             shown(key)
         ),
         Unclear::Nul(key) => format!(
@@ -166,7 +166,7 @@ pub(crate) fn invalid(place: &str, unclear: &Unclear) -> (i64, String) {
     (codes::INVALID_REQUEST, message)
 }
 
-/// The beginning of a key, without invisible characters.
+/// The first 64 characters of a key, with invisible ones escaped.
 fn shown(key: &str) -> String {
     key.chars().take(64).flat_map(char::escape_debug).collect()
 }

@@ -1,7 +1,6 @@
-//! A message that is not forwarded, and what its sender is told.
+//! The refusal of a message that is not valid, as an HTTP status and a JSON-RPC error.
 //!
-//! Only the envelope's own faults become a `Refusal`; what policies and
-//! upstreams say is built with [`crate::reply`].
+//! Not for policy decisions and errors of the upstream: those answers are built with [`crate::reply`].
 
 use std::borrow::Cow;
 
@@ -9,17 +8,16 @@ use serde_json::value::RawValue;
 
 use crate::reply;
 
-/// Why a message is refused: HTTP status, JSON-RPC code, text, and the
-/// request's id where it could be read safely.
+/// The refusal of an invalid message.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     /// HTTP status of the answer.
     pub status: u16,
     /// JSON-RPC error code, one of [`crate::codes`].
     pub code: i64,
-    /// One sentence that names the thing and the way out.
+    /// The reason, and what to send instead.
     pub message: Cow<'static, str>,
-    /// The id of the refused request as raw JSON; `None` answers with `null`.
+    /// The id of the request as raw JSON; `None`, if it could not be read, is sent as `null`.
     pub id: Option<Box<RawValue>>,
 }
 

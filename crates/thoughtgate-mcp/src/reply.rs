@@ -1,7 +1,7 @@
-//! JSON-RPC answers: those that the gateway writes itself, and what an upstream's says.
+//! JSON-RPC responses: writes the gateway's own, and reads result or error of the upstream's.
 //!
-//! Ids are copied as raw text: `1`, `1.0` and `"1"` are three different ids to
-//! a client, and re-serialising could change one into another.
+//! Ids are copied as raw text: `1`, `1.0` and `"1"` are three different ids to a client, and
+//! re-serialising could change one into another.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,16 +9,16 @@ use serde_json::value::RawValue;
 
 use crate::rewrite::object;
 
-/// What an answer says, as raw JSON.
+/// The outcome in a response, as raw JSON.
 #[derive(Debug, Clone, Copy)]
 pub enum Answer<'a> {
-    /// Its `result`.
+    /// The value of `result`.
     Result(&'a RawValue),
-    /// Its `error`.
+    /// The value of `error`.
     Error(&'a RawValue),
 }
 
-/// What `message` answers; `None` when it is no answer, or one that could be read in two ways.
+/// The outcome in `message`; `None` if it is not a response, or an ambiguous one.
 #[must_use]
 pub fn answer(message: &[u8]) -> Option<Answer<'_>> {
     // Most clients skip a byte order mark.
@@ -32,7 +32,7 @@ pub fn answer(message: &[u8]) -> Option<Answer<'_>> {
     }
 }
 
-/// An error response; `id` is `null` where the request's own could not be read.
+/// An error response. Without `id`, if the request's could not be read, it is sent as `null`.
 #[must_use]
 pub fn error(id: Option<&RawValue>, code: i64, message: &str, data: Option<&Value>) -> Vec<u8> {
     write(&Message {
@@ -46,7 +46,7 @@ pub fn error(id: Option<&RawValue>, code: i64, message: &str, data: Option<&Valu
     })
 }
 
-/// A response that carries `result`.
+/// A response with `result`.
 #[must_use]
 pub fn result<T: Serialize>(id: Option<&RawValue>, result: &T) -> Vec<u8> {
     write(&Message {
@@ -56,7 +56,7 @@ pub fn result<T: Serialize>(id: Option<&RawValue>, result: &T) -> Vec<u8> {
     })
 }
 
-/// A response that carries `error` as it is.
+/// An error response with a complete error object, such as the upstream's.
 #[must_use]
 pub fn failed(id: Option<&RawValue>, error: &RawValue) -> Vec<u8> {
     write(&Message {
@@ -66,14 +66,14 @@ pub fn failed(id: Option<&RawValue>, error: &RawValue) -> Vec<u8> {
     })
 }
 
-/// An error object by itself, as a task holds it.
+/// An error object, as in an error response or in a failed task.
 #[derive(Debug, Serialize)]
 pub struct Fault<'a> {
     /// One of [`crate::codes`].
     pub code: i64,
-    /// One sentence.
+    /// The reason, in one sentence for the agent.
     pub message: &'a str,
-    /// What a program may want to know.
+    /// Details for programs, such as the ids of policies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<&'a Value>,
 }

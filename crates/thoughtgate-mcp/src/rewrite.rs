@@ -1,12 +1,12 @@
-//! Texts with some parts exchanged, all else byte for byte.
+//! Replaces, inserts and removes members of a JSON text; all else stays byte for byte.
 //!
-//! Knows no meaning of any member; who calls says which ones, and why.
+//! Does not know the meaning of any member: the caller names them.
 
 use std::ops::Range;
 
 use crate::members::{Member, members};
 
-/// A text and what is to be exchanged in it.
+/// A text and the edits to make in it.
 pub(crate) struct Edits<'t> {
     text: &'t str,
     edits: Vec<(Range<usize>, String)>,
@@ -24,19 +24,19 @@ impl<'t> Edits<'t> {
         self.edits.is_empty()
     }
 
-    /// Exchanges `part`, a slice of the text that no other edit touches.
+    /// Replaces `part`, a slice of the text that no other edit touches.
     pub(crate) fn replace(&mut self, part: &str, with: String) {
         let start = self.offset(part);
         self.edits.push((start..start + part.len(), with));
     }
 
-    /// Puts `new` right after `part`.
+    /// Inserts `new` right after `part`.
     pub(crate) fn insert_after(&mut self, part: &str, new: String) {
         let end = self.offset(part) + part.len();
         self.edits.push((end..end, new));
     }
 
-    /// Takes a member out of the object that it is in, with the comma that parts it from the others.
+    /// Removes a member from its object, together with a comma next to it.
     fn take_out(&mut self, object: &str, members: &[Member<'_>], index: usize) {
         let bytes = self.text.as_bytes();
         let end_of = |at: usize| self.offset(members[at].1.get()) + members[at].1.get().len();
@@ -75,7 +75,7 @@ impl<'t> Edits<'t> {
     }
 }
 
-/// The message without the member that the keys of `path` lead to; `None` when it has none.
+/// The message without the member at `path`; `None` if it has no such member.
 #[must_use]
 pub fn without(message: &[u8], path: &[&str]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(message).ok()?;
@@ -97,7 +97,7 @@ pub(crate) fn object(text: &str) -> Option<Vec<Member<'_>>> {
     members(text, []).ok()
 }
 
-/// The object in `text` with one member's value exchanged, or added as its last one. `members` are
+/// The object in `text` with the value of `key` replaced, or added as the last member. `members` are
 /// those of the object.
 pub(crate) fn replace(text: &str, members: &[Member<'_>], key: &str, value: &str) -> String {
     let mut edits = Edits::new(text);

@@ -1,15 +1,15 @@
-//! One pass over the bytes of a body before anything parses it: UTF-8 and
-//! nesting depth. It does not judge whether the body is JSON; the parser does.
+//! Checks UTF-8 and nesting depth of a body before it is parsed, since parsers recurse. Does not check
+//! whether the body is JSON; the parser does.
 
 use memchr::{memchr2, memchr2_iter};
 
 use crate::codes;
 use crate::refusal::Refusal;
 
-/// Limits on one message. The size of the body is the listener's business.
+/// Limits on one message. The HTTP server limits the size of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Greatest nesting of arrays and objects, the message itself being 1.
+    /// Greatest nesting of arrays and objects, where the message itself is level 1.
     pub depth: usize,
 }
 
@@ -21,7 +21,7 @@ impl Default for Limits {
     }
 }
 
-/// The body as text, when it is UTF-8 and not nested deeper than `limits` say.
+/// The body as text, if it is UTF-8 and within `limits`.
 pub(crate) fn text(body: &[u8], limits: Limits) -> Result<&str, Refusal> {
     if body.starts_with(b"\xEF\xBB\xBF") {
         return Err(Refusal::bad_request(
@@ -32,7 +32,7 @@ pub(crate) fn text(body: &[u8], limits: Limits) -> Result<&str, Refusal> {
     }
     let text = std::str::from_utf8(body).map_err(|error| {
         let offset = error.valid_up_to();
-        let message = format!("the body is not UTF-8 (at byte {offset}); send JSON as UTF-8");
+        let message = format!("the body is not valid UTF-8 (byte {offset}); send JSON as UTF-8");
         Refusal::bad_request(codes::PARSE_ERROR, message, None)
     })?;
     if deeper_than(body, limits.depth) {
@@ -43,11 +43,11 @@ pub(crate) fn text(body: &[u8], limits: Limits) -> Result<&str, Refusal> {
     Ok(text)
 }
 
-/// Whether arrays and objects nest deeper than `limit`. On text that is not
-/// JSON the answer is right up to the first syntax error, where parsing ends.
+/// Whether arrays and objects nest deeper than `limit`. For text that is not JSON the result holds up
+/// to the first syntax error, where parsing ends.
 fn deeper_than(body: &[u8], limit: usize) -> bool {
-    // A search is several times faster than tracking strings, and a body with no more opening brackets
-    // than the limit cannot nest deeper than it.
+    // A search is several times faster than tracking strings, and a body with at most `limit` opening
+    // brackets cannot nest deeper.
     if memchr2_iter(b'{', b'[', body).nth(limit).is_none() {
         return false;
     }

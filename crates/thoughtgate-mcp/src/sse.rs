@@ -1,7 +1,7 @@
-//! Server-sent events as bytes: where one ends, what its data is, how to write one.
+//! Server-sent events as bytes: splits a stream into events, reads their data, writes events.
 //!
-//! Works on whatever pieces a stream arrives in, by offsets, so that many small events cost no more
-//! than one large one. Knows nothing of what events mean.
+//! Works by offsets on pieces of any size, so that many small events cost no more than one large one.
+//! Does not know the meaning of events.
 
 use std::borrow::Cow;
 
@@ -9,47 +9,48 @@ use memchr::memchr2;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Room that a stream keeps between events.
+/// Buffer that a stream keeps between events; a larger one is freed.
 const ROOM_KEPT_BYTES: usize = 16 * 1024;
 
-/// An event has more bytes than may be held.
+/// An event exceeds the limit, in bytes, that the splitter was made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event is larger than {0} bytes")]
 pub struct TooLarge(pub usize);
 
-/// Cuts a stream into events.
+/// Splits a stream into events.
 #[derive(Debug)]
 pub struct Splitter {
     held: Vec<u8>,
-    /// Where the current event starts, and its last line.
+    /// Offset of the current event.
     start: usize,
+    /// Offset of the event's last line.
     line: usize,
-    /// No line ends between `line` and here.
+    /// No line ends between `line` and this offset.
     scanned: usize,
-    /// The last line ended with a CR at the end of what had arrived; an LF would be its second half.
+    /// The last line ended with a CR, the last byte that had arrived; an LF next belongs to it.
     half_crlf: bool,
     at_stream_start: bool,
     bytes_max: usize,
 }
 
-/// One event with the blank line that ends it; or what is between events: a comment, a byte order
-/// mark, blank lines.
+/// One event with the blank line that ends it; or a comment, a byte order mark or blank lines between
+/// events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a>(&'a [u8]);
 
 /// One line of an event.
 #[derive(Debug, Clone, Copy)]
 pub struct Field<'a> {
-    /// Empty for a comment and for a blank line.
+    /// The name before the colon; empty for a comment and for a blank line.
     pub name: &'a [u8],
-    /// What follows the colon and one space.
+    /// The value after the colon and one space.
     pub value: &'a [u8],
-    /// The line with its end.
+    /// The whole line, with its line ending.
     pub(crate) line: &'a [u8],
 }
 
 impl Splitter {
-    /// Events may have at most `bytes_max`.
+    /// A splitter that refuses events of more than `bytes_max`.
     #[must_use]
     pub fn new(bytes_max: usize) -> Splitter {
         Splitter {
@@ -63,9 +64,9 @@ impl Splitter {
         }
     }
 
-    /// Takes the next piece of the stream; [`Splitter::event`] returns what it completes.
+    /// Adds the next piece of the stream; [`Splitter::event`] returns the events that it completes.
     pub fn push(&mut self, piece: &[u8]) {
-        // Only the beginning of an unfinished event is moved, once.
+        // Moves only the beginning of an unfinished event, and only once per piece.
         self.held.drain(..self.start);
         self.line -= self.start;
         self.scanned -= self.start;
@@ -73,7 +74,7 @@ impl Splitter {
         self.held.extend_from_slice(piece);
     }
 
-    /// The next whole event, `None` until more of the stream has arrived.
+    /// The next complete event; `None` until more of the stream has arrived.
     pub fn event(&mut self) -> Result<Option<Event<'_>>, TooLarge> {
         let end = self.end();
         if end.unwrap_or(self.held.len()) - self.start > self.bytes_max {
@@ -86,13 +87,13 @@ impl Splitter {
         Ok(Some(self.take(end)))
     }
 
-    /// What is left at the end of the stream: an event that lacks its blank line.
+    /// The rest at the end of the stream: an event that lacks its blank line.
     pub fn rest(&mut self) -> Option<Event<'_>> {
         let end = self.held.len();
         (self.start < end).then(|| self.take(end))
     }
 
-    /// Bytes of an unfinished event.
+    /// Bytes of the unfinished event that is buffered.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.len() - self.start
@@ -104,7 +105,8 @@ impl Splitter {
         Event(event)
     }
 
-    /// The offset after blank lines that end nothing: millions of them are one event.
+    /// The offset after blank lines that end no event. All of them are returned as one event, so that
+    /// millions of blank lines cost little.
     fn after_blank(&mut self, from: usize) -> usize {
         let rest = self.held[from..].iter();
         let length = rest
@@ -115,7 +117,7 @@ impl Splitter {
         after
     }
 
-    /// Gives back the room that a large event took, where none is held.
+    /// Frees the buffer of a large event once it is empty.
     fn relax(&mut self) {
         if self.start == self.held.len() && self.held.capacity() > ROOM_KEPT_BYTES {
             self.held = Vec::new();
@@ -173,7 +175,7 @@ impl Splitter {
 }
 
 impl<'a> Event<'a> {
-    /// The bytes as they came.
+    /// The bytes as received.
     #[must_use]
     pub fn bytes(self) -> &'a [u8] {
         self.0
@@ -197,7 +199,7 @@ impl<'a> Event<'a> {
         })
     }
 
-    /// The event's `data` lines joined, `None` where it has none.
+    /// The event's `data` lines, joined by line feeds; `None` if it has none.
     #[must_use]
     pub fn data(self) -> Option<Cow<'a, [u8]>> {
         let mut data: Option<Cow<'a, [u8]>> = None;
@@ -214,8 +216,8 @@ impl<'a> Event<'a> {
         data
     }
 
-    /// Writes the event with other data, each line of it on one of its own, which ends as the first
-    /// one did; all other lines stay.
+    /// Writes the event with new data, one `data` line for each line of it, with the line ending of the
+    /// first old one. All other lines stay.
     pub fn write_with_data(self, data: &[u8], out: &mut Vec<u8>) {
         let mut written = false;
         for field in self.fields() {
@@ -246,7 +248,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// How the line ends; a line feed where it is the last of a stream that broke off.
+    /// The line ending; a line feed if the stream broke off in the line.
     fn end(&self) -> &'static [u8] {
         match self.line {
             [.., b'\r', b'\n'] => b"\r\n",
@@ -255,8 +257,8 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Whether a reader that ignores case, or characters that cannot be seen, takes the field for
-    /// `data`, which it is not.
+    /// Whether a client that ignores case or invisible characters takes the field for `data`, although
+    /// it is not.
     #[must_use]
     pub fn resembles_data(&self) -> bool {
         let visible = self.name.iter().filter(|byte| byte.is_ascii_graphic());
@@ -264,7 +266,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// An event with this data, which must hold no line break.
+/// An event with this data, which must not contain a line break.
 #[must_use]
 pub fn encode(data: &[u8]) -> Vec<u8> {
     [b"data: ", data, b"\n\n"].concat()
@@ -274,7 +276,7 @@ pub fn encode(data: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// What the events of a stream are, and its bytes put together again.
+    /// The data of a stream's events, and the bytes of all events joined.
     fn read(pieces: impl Iterator<Item = Vec<u8>>) -> (Vec<String>, Vec<u8>) {
         let mut splitter = Splitter::new(100);
         let (mut data, mut bytes) = (Vec::new(), Vec::new());

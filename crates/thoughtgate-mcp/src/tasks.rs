@@ -1,7 +1,7 @@
-//! What tasks add to results: the mark that ties a result to its task (2025-11-25), and what a call
-//! that is made later must not come back with.
+//! Results of tasks: adds the id of the task to a result (2025-11-25), recognises results that do not
+//! end a call, and merges task lists.
 //!
-//! Keeps no task; shapes of tasks are written where their states are known.
+//! Stores no task and writes none: the code that knows the states of tasks does.
 
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -11,7 +11,7 @@ use crate::rewrite::{Edits, object, replace};
 
 const RELATED: &str = "io.modelcontextprotocol/related-task";
 
-/// The result with the id of its task in `_meta`; `None` when it is no object.
+/// The result with the id of its task in `_meta`; `None` if it is not an object.
 #[must_use]
 pub fn related(result: &RawValue, task: &str) -> Option<Box<RawValue>> {
     let members = object(result.get())?;
@@ -25,21 +25,21 @@ pub fn related(result: &RawValue, task: &str) -> Option<Box<RawValue>> {
     RawValue::from_string(replace(result.get(), &members, "_meta", &meta)).ok()
 }
 
-/// Whether a tool says of its own result that it is an error.
+/// Whether a tool result has `isError: true`.
 #[must_use]
 pub fn is_tool_error(result: &RawValue) -> bool {
     member(result, "isError").is_some_and(|raw| raw.get() == "true")
 }
 
-/// Whether a result is the end of its call, and no request for input and no task.
+/// Whether a result ends its call, and is neither a request for input nor a task.
 #[must_use]
 pub fn is_complete(result: &RawValue) -> bool {
     member(result, "resultType").is_none_or(|kind| string(kind).as_deref() == Some("complete"))
-        // How 2025-11-25 says that a task was made.
+        // In 2025-11-25 this member means that a task was made.
         && member(result, "task").is_none()
 }
 
-/// The answer to `tasks/list` with `tasks` before those that it holds; `None` when it is no list.
+/// The answer to `tasks/list` with `tasks` before its own; `None` if it has no list of tasks.
 #[must_use]
 pub fn prepend(message: &[u8], tasks: &[Box<RawValue>]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(message).ok()?;

@@ -1,4 +1,6 @@
-//! Whether every object in a value has each key once, at any depth.
+//! Checks a JSON value for duplicate keys, at any depth.
+//!
+//! Compares decoded keys exactly; case and invisible characters are not ignored (see `fold.rs`).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,18 +10,19 @@ use serde_json::value::RawValue;
 
 use crate::members::{Key, duplicate};
 
-/// Why a value may be read in two ways.
+/// The reason why parsers may read a value differently.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ambiguous {
-    /// A key that stands twice in one object, so that two readers may see two values.
-    #[error("the key `{0}` stands twice in one object")]
+    /// A duplicate key in one object: some parsers take the first value, some the last.
+    #[error("duplicate key `{0}`")]
     DuplicateKey(String),
-    /// A number that no type holds, or half of a surrogate pair: readers differ in what they make of it.
-    #[error("a number or an escape cannot be read")]
+    /// A number that is too large for common types, or half of a surrogate pair: parsers differ in how
+    /// they read it.
+    #[error("invalid number or escape sequence")]
     Unreadable,
 }
 
-/// Checks every object in `raw`.
+/// Refuses `raw` if an object in it has a duplicate key, or if a value in it cannot be decoded.
 pub fn unique_keys(raw: &RawValue) -> Result<(), Ambiguous> {
     let mut duplicate = None;
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());

@@ -1,8 +1,8 @@
-//! The meaning of a panic: one that was contained ends one request, any other ends the process.
+//! Panic policy: a contained panic ends one request, any other panic ends the process.
 //!
-//! What is not called or polled through [`contain`] or [`contained`] is not contained, so that a thread
-//! or a task that nobody thought of ends the process with a line, instead of going missing. A message
-//! names the place of a panic and never its text, which may hold what a client sent.
+//! Only work that runs through [`contain`] or [`contained`] is contained. A panic in any other thread or
+//! task ends the process with an error line, so that none of them disappears unnoticed. The line names
+//! the source location of the panic and never its message, which may quote what a client sent.
 
 use std::cell::Cell;
 use std::fmt::Arguments;
@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// The exit code of a process that ended because of a bug.
+/// Exit code of a process that a panic ended.
 const EXIT_CODE: i32 = 1;
 
 thread_local! {
@@ -21,25 +21,28 @@ thread_local! {
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// Work that ended in a panic, which has been reported and counted.
+/// Error of work that panicked; the panic has been reported and counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Panicked;
 
-/// Reports every panic from here on in one line, and ends the process at one that is not contained.
+/// Installs the panic hook: each panic is reported in one line on standard error, and one that is not
+/// contained ends the process.
 pub fn install() {
     std::panic::set_hook(Box::new(report));
 }
 
-/// Panics that were contained since the process started.
+/// Number of contained panics since the process started.
 #[must_use]
 pub fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// Does `work`; a panic in it ends `work` alone.
+/// Runs `work`; a panic in it ends `work` alone.
 ///
-/// What `work` changes and others use must be behind [`lock`], [`read`] or [`write()`].
+/// State that `work` changes and other code uses must be behind [`lock`], [`read`] or [`write()`], which
+/// end the process when a panic has left it half changed.
 pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    // The former value is restored: contained work may contain further work.
     let outer = CONTAINED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     CONTAINED.set(outer);
@@ -49,7 +52,8 @@ pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     })
 }
 
-/// The output of `future`; a panic in it ends `future` alone. Takes a `pin!(…)` or a `Box::pin(…)`.
+/// Awaits `future`; a panic in one of its polls ends `future` alone. Takes a `pin!(…)` or a
+/// `Box::pin(…)`.
 pub async fn contained<F: Future + Unpin>(mut future: F) -> Result<F::Output, Panicked> {
     std::future::poll_fn(
         |context| match contain(|| Pin::new(&mut future).poll(context)) {
@@ -60,23 +64,23 @@ pub async fn contained<F: Future + Unpin>(mut future: F) -> Result<F::Output, Pa
     .await
 }
 
-/// Locks what must never be used half changed: if a panic came in between, the process ends.
+/// Locks `mutex`. Ends the process if the lock is poisoned, because the value may be half changed.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|_| poisoned::<T>())
 }
 
-/// Like [`lock`], to read.
+/// Locks for reading. Ends the process if the lock is poisoned, as [`lock()`] does.
 pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(|_| poisoned::<T>())
 }
 
-/// Like [`lock`], to write.
+/// Locks for writing. Ends the process if the lock is poisoned, as [`lock()`] does.
 pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(|_| poisoned::<T>())
 }
 
-/// Writes a line to standard error, formatted like `eprintln!`, which would panic when nobody reads
-/// there any more or the disk behind it is full.
+/// Writes a line to standard error, with the arguments of `eprintln!`. Unlike `eprintln!` it does not
+/// panic when standard error is closed or its disk is full.
 #[macro_export]
 macro_rules! say {
     ($($line:tt)*) => {
@@ -84,34 +88,32 @@ macro_rules! say {
     };
 }
 
-/// What [`say!`] does; a line that cannot be written is lost.
+/// Implementation of [`say!`]: writes the line with the program's name in front. A line that cannot be
+/// written is lost.
 pub fn write_line(line: Arguments<'_>) {
+    // One write for the whole line, so that lines of several threads do not mix.
     let _ = std::io::stderr().write_all(format!("thoughtgate: {line}\n").as_bytes());
 }
 
 fn poisoned<T>() -> ! {
     let what = std::any::type_name::<T>();
-    say!(
-        "error: the process ends because a bug left a lock half changed ({what}); please report it"
-    );
+    say!("error: the process exits because a bug left a `{what}` half changed; please report it");
     std::process::exit(EXIT_CODE)
 }
 
 fn report(panic: &PanicHookInfo<'_>) {
     let contained = CONTAINED.get();
     let end = if contained {
-        "a request"
+        "a request failed"
     } else {
-        "the process"
+        "the process exits"
     };
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("unnamed");
-    // Always there, as the standard library says.
+    // Documented to be always `Some`, though a later standard library may change that.
     let place = panic.location().map(ToString::to_string);
     let place = place.unwrap_or_default();
-    say!(
-        "error: {end} ends because of a bug (panic at {place}, thread `{thread}`); please report it"
-    );
+    say!("error: {end} because of a bug (panic at {place}, thread `{thread}`); please report it");
     if !contained {
         std::process::exit(EXIT_CODE);
     }

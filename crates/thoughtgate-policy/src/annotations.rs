@@ -1,15 +1,18 @@
-//! The annotations that a policy may have: a misspelt `@approve` must not turn a question into a permit.
+//! Checks a policy's annotations: a misspelt `@approve` must not turn a request for approval into a
+//! plain permit.
+//!
+//! Does not check that ids are unique; `policy.rs` does, across all files.
 
 use std::sync::Arc;
 
 use cedar_policy::{Effect, Policy};
 
-use crate::engine::{Options, Source};
 use crate::error::LoadError;
+use crate::options::{Options, Source};
 use crate::place;
 use crate::similar::distance;
 
-/// Annotations that are always known. `id` and `approve` have a meaning here, the others are for readers.
+/// Built-in annotations. `id` and `approve` are evaluated, the others are for human readers only.
 const NAMES: [&str; 7] = [
     "id",
     "approve",
@@ -20,24 +23,24 @@ const NAMES: [&str; 7] = [
     "ticket",
 ];
 
-/// Longest channel: the 80 characters of a Slack channel's name, and the `#`.
+/// Longest channel: `#` and the 80 characters that Slack allows in a channel's name.
 const CHANNEL_CHARS_MAX: usize = 81;
 
-/// What `@approve` asks for.
+/// An `@approve` annotation.
 #[derive(Debug, Clone)]
 pub struct Approve {
-    /// The channel it names, if it names one.
+    /// The channel to ask in; `None` for the configured one.
     pub channel: Option<Arc<str>>,
 }
 
-/// The value of an annotation. Cedar would run its parser on the name first.
+/// The value of an annotation. Unlike Cedar's own lookup, this does not parse the name on every call.
 pub fn value<'a>(policy: &'a Policy, name: &str) -> Option<&'a str> {
     let mut all = policy.annotations();
     all.find(|(known, _)| *known == name)
         .map(|(_, value)| value)
 }
 
-/// Refuses annotations that are not known, or have a value that means nothing.
+/// Refuses unknown annotations and an empty `@id`.
 pub fn check(
     policy: &Policy,
     id: &str,
@@ -49,6 +52,7 @@ pub fn check(
         if NAMES.contains(&name) {
             continue;
         }
+        // A misspelling of a built-in name is refused even if the configuration lists it.
         let meant = meant(name);
         if meant.is_none() && options.annotations.iter().any(|known| known == name) {
             continue;
@@ -60,7 +64,7 @@ pub fn check(
             help: match meant {
                 Some(meant) => format!("did you mean `@{meant}`?"),
                 None => format!(
-                    "known are {}, and the names in `policy_annotations`",
+                    "known annotations: {}, and those listed in `policy_annotations`",
                     NAMES.map(|name| format!("`@{name}`")).join(", ")
                 ),
             },
@@ -74,16 +78,16 @@ pub fn check(
     Ok(())
 }
 
-/// The known annotation that `name` is a misspelling of.
+/// The built-in annotation that `name` is probably a misspelling of.
 fn meant(name: &str) -> Option<&'static str> {
     NAMES.into_iter().find(|known| {
-        // Any word of two to four letters is two letters from `id`.
+        // Within two letters of `id` are nearly all words of up to four letters.
         let near = if known.len() > 2 { 2 } else { 1 };
         distance(name, known) <= near
     })
 }
 
-/// The policy's `@approve`, if it can be followed.
+/// The policy's `@approve`, if it has one. Fails if no approval could be asked for.
 pub fn approve(
     policy: &Policy,
     id: &str,
@@ -118,7 +122,8 @@ pub fn approve(
     }))
 }
 
-/// `#name`, in small letters, or an id, in capitals and digits: `@approve("false")` is neither.
+/// Whether `text` is `#name` in lower case, or an id of capitals and digits. `@approve("false")` is
+/// neither, so that it is not taken for a channel.
 fn is_channel(text: &str) -> bool {
     if text.chars().count() > CHANNEL_CHARS_MAX {
         return false;

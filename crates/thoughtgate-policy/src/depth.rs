@@ -1,18 +1,19 @@
-//! How deeply policies nest, found out without recursion: Cedar's parser and all that follows it
-//! recurse, and a stack that is too small for that ends the process where a bad policy should be
-//! refused.
+//! Refuses policies that nest too deeply, without recursion. Cedar's parser, validator and evaluator
+//! recurse, and a stack overflow would end the process, where a bad policy should only be refused.
 //!
-//! Knows tokens and no grammar, so it counts too much rather than too little.
+//! Knows tokens but no grammar, and so may overestimate the depth; it does not underestimate it.
 
-use crate::engine::Source;
 use crate::error::LoadError;
+use crate::options::Source;
 use crate::place;
 
-/// Far beyond what people write, and what a set of conditions that is generated needs.
+/// Greatest depth: far more than people write, and enough for generated conditions.
 const DEPTH_MAX: usize = 1000;
-/// A stack that holds the greatest depth, in a build without optimisation too.
+/// Stack size, in bytes, that [`Engine::load`](crate::Engine::load) needs for policies of the greatest
+/// accepted depth, also in a build without optimisation.
 pub const LOAD_STACK_BYTES: usize = 64 * 1024 * 1024;
-/// The parser goes through so many rules for each bracket, and through one for each operator.
+/// Depth of one bracket: the parser recurses through about four rules for it, and through one for an
+/// operator.
 const BRACKET: usize = 4;
 
 /// Refuses policies that nest deeper than a stack of [`LOAD_STACK_BYTES`] holds.
@@ -25,8 +26,9 @@ pub fn check(source: &Source) -> Result<(), LoadError> {
     }
 }
 
+/// The offset of the first token that is too deep.
 fn first_too_deep(text: &[u8]) -> Option<usize> {
-    // Operators in a chain, for each bracket that is open and outside of all.
+    // Links of the current chain of operators, for the top level and each open bracket.
     let mut open = vec![0_usize];
     let mut depth = 0;
     let mut at = 0;
@@ -48,12 +50,12 @@ fn first_too_deep(text: &[u8]) -> Option<usize> {
                 depth += BRACKET;
                 false
             }
-            // What is in brackets may be a link of a chain, as in `a[…][…]` and `a.b(…).c(…)`.
+            // Brackets may be a link of a chain, as in `a[…][…]` and `a.b(…).c(…)`.
             b')' | b']' | b'}' if open.len() > 1 => {
                 depth -= open.pop().unwrap_or(0) + BRACKET;
                 true
             }
-            // What stands beside each other does not nest.
+            // Siblings do not nest: the chain ends.
             b',' | b';' => {
                 depth -= open.last_mut().map_or(0, std::mem::take);
                 false
@@ -87,7 +89,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// The offset after the string whose first character is at `at`.
+/// The offset after the string literal whose first character, behind the quote, is at `at`.
 fn after_string(text: &[u8], mut at: usize) -> usize {
     while let Some(byte) = text.get(at) {
         at += 1;

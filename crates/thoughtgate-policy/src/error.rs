@@ -1,51 +1,51 @@
-//! Why a set of policies is not accepted. Each names the place and the way out.
+//! Reasons for not accepting a set of policies. Each message names the place and a remedy.
 
-/// A policy set that cannot be put in force.
+/// The reason why a set of policies was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Not Cedar.
+    /// A syntax error.
     #[error("{place}: {message}")]
     Parse {
         /// `file:line:column`.
         place: String,
-        /// What the parser says, with its help.
+        /// Cedar's message, with its help.
         message: String,
     },
-    /// A stack could not hold it.
+    /// Nesting that could overflow the stack of the parser or of the evaluator.
     #[error(
-        "{place}: the policy is nested too deeply; split it into several, or use groups in place of long chains"
+        "{place}: the policy is nested too deeply; split it into several policies, or use groups instead of long chains of conditions"
     )]
     TooDeep {
-        /// `file:line:column` of where it becomes too deep.
+        /// `file:line:column` of the first token that is too deep.
         place: String,
     },
-    /// Cedar, but not about our agents, tools and actions.
+    /// Valid Cedar that does not match the schema, or can never apply.
     #[error("{place}: {message}")]
     Invalid {
         /// `file:line:column`.
         place: String,
-        /// What the validator says, with the policy's id and its help.
+        /// Cedar's message, with the policy's id and its help.
         message: String,
     },
-    /// Two policies with one id would make a decision's reasons ambiguous.
+    /// Two policies with the same id; a decision's reasons would be ambiguous.
     #[error("{place}: the id `{policy}` is used twice; give each policy its own @id")]
     DuplicateId {
-        /// `file:line:column` of the second one.
+        /// `file:line:column` of the second policy.
         place: String,
-        /// The id.
+        /// The duplicate id.
         policy: String,
     },
-    /// Templates have no place to be linked.
+    /// A policy template: the configuration has no way to link one.
     #[error(
-        "{place}: policy templates (`?principal`, `?resource`) are not supported; write the policy out, or use groups"
+        "{place}: policy templates (`?principal`, `?resource`) are not supported; write a policy for each principal or resource, or use groups"
     )]
     Template {
-        /// `file:line:column`.
+        /// Name of the file.
         place: String,
     },
-    /// `@approve` says how a permit is carried out.
+    /// `@approve` on a `forbid`, which never lets a call through.
     #[error(
-        "{place}: policy `{policy}` is a forbid with @approve; an approval can only be asked by a permit"
+        "{place}: policy `{policy}` is a forbid with @approve; only a permit can ask for approval"
     )]
     ApproveOnForbid {
         /// `file:line:column`.
@@ -53,7 +53,7 @@ pub enum LoadError {
         /// The policy's id.
         policy: String,
     },
-    /// Nobody could be asked.
+    /// `@approve` although approvals are not configured.
     #[error(
         "{place}: policy `{policy}` asks for approval, but no approval channel is configured; set `approval.slack` or remove @approve"
     )]
@@ -63,59 +63,59 @@ pub enum LoadError {
         /// The policy's id.
         policy: String,
     },
-    /// The value of `@approve` names no channel.
+    /// An `@approve` whose value is not a Slack channel.
     #[error(
-        "{place}: policy `{policy}` has `@approve(\"{value}\")`, which is not a channel (`#name` in small letters, or an id such as C0123456789)"
+        "{place}: policy `{policy}` has `@approve(\"{value}\")`, which is not a valid Slack channel (expected `#name` in lower case, or an id such as C0123456789)"
     )]
     NotAChannel {
         /// `file:line:column`.
         place: String,
         /// The policy's id.
         policy: String,
-        /// The value.
+        /// The annotation's value.
         value: String,
     },
-    /// `@id` without a text.
+    /// An `@id` that is empty or white space.
     #[error("{place}: a policy has an empty @id; name the policy, or leave @id out")]
     EmptyId {
         /// `file:line:column`.
         place: String,
     },
-    /// An annotation that nothing reads, perhaps a misspelt one that something would.
+    /// An unknown annotation, perhaps a misspelt one: an ignored `@aprove` would let calls through.
     #[error("{place}: policy `{policy}` has the unknown annotation `@{annotation}`; {help}")]
     Annotation {
         /// `file:line:column` of the annotation.
         place: String,
         /// The policy's id.
         policy: String,
-        /// The annotation's name.
+        /// The annotation's name, without `@`.
         annotation: String,
-        /// What was probably meant, or what is known.
+        /// The probable intention, or the known annotations.
         help: String,
     },
-    /// An entity that no request can have.
+    /// An entity that no request can match, such as a group that is not configured.
     #[error("{place}: policy `{policy}` names `{entity}`, {problem}")]
     Reference {
         /// `file:line:column` of the entity.
         place: String,
         /// The policy's id.
         policy: String,
-        /// The entity, as Cedar writes it.
+        /// The entity in Cedar's syntax.
         entity: String,
-        /// Why nothing can be it, and what was probably meant.
+        /// A relative clause with the reason and, where known, the probable intention.
         problem: String,
     },
-    /// A group of the configuration that cannot be meant as it is.
+    /// A group of the configuration whose name or members are unusable.
     #[error("group `{group}` of `{setting}`: {problem}")]
     Group {
-        /// The setting that defines it.
+        /// `agent.groups` or `tool_groups`.
         setting: &'static str,
-        /// Its name.
+        /// Name of the group.
         group: String,
         /// The problem and its remedy.
         problem: String,
     },
-    /// The whole context, or the whole of the arguments, is used as one value.
+    /// Use of `context` or `context.arguments` as one value.
     #[error(
         "{place}: policy `{policy}` uses `{expression}` as a whole; read single arguments, such as `context.arguments.path`"
     )]
@@ -124,26 +124,26 @@ pub enum LoadError {
         place: String,
         /// The policy's id.
         policy: String,
-        /// What is used.
+        /// `context` or `context.arguments`.
         expression: String,
     },
-    /// One argument would need two types.
+    /// An argument that policies use as two different types.
     #[error(
-        "{place}: policy `{policy}` uses `context.arguments.{argument}` as {second}, elsewhere it is {first}; scope the policies to tools whose argument has one type, or rename it"
+        "{place}: policy `{policy}` uses `context.arguments.{argument}` as {second}, but it is used elsewhere as {first}; all policies must agree on the type of an argument, even for different tools"
     )]
     TypeConflict {
         /// `file:line:column`.
         place: String,
         /// The policy's id.
         policy: String,
-        /// The argument's path.
+        /// The argument's path below `context.arguments`, such as `a.b`.
         argument: String,
-        /// The type found first.
+        /// The type in an earlier use, as the message words it.
         first: &'static str,
-        /// The type found here.
+        /// The type in this policy.
         second: &'static str,
     },
-    /// Cedar refused what this crate made itself.
+    /// An error of Cedar on input that this crate generated; a bug.
     #[error("internal error while loading policies: {0}")]
     Internal(String),
 }

@@ -1,16 +1,16 @@
 //! Finds the policies whose scope may match a request, without looking at all of them.
 //!
-//! Cedar's authorizer goes through every policy. Most name one tool or one agent, so they are kept by
-//! the entity that their scope demands; the few that name none are candidates always. Whether a
-//! candidate's scope does match is for Cedar to say, so a bucket may hold too much and never too little.
+//! Cedar's authorizer goes through every policy. Most policies name one tool or one agent, so they are
+//! indexed by that entity; the few that name neither are always candidates. Does not decide whether a
+//! scope matches: Cedar does, so a bucket may contain too many policies but never too few.
 
 use std::collections::HashMap;
 
 use cedar_policy::{EntityUid, PrincipalConstraint, ResourceConstraint};
 
-use crate::policy::Known;
+use crate::policy::LoadedPolicy;
 
-/// Positions of policies, by what their scope demands.
+/// Positions of policies, by the resource or the principal that their scope requires with `==`.
 #[derive(Debug, Default)]
 pub struct Index {
     by_entity: HashMap<EntityUid, Vec<usize>>,
@@ -18,13 +18,13 @@ pub struct Index {
 }
 
 impl Index {
-    /// Sorts policies into buckets.
-    pub fn new<'a>(policies: impl Iterator<Item = &'a Known>) -> Index {
+    /// Indexes `policies`; their order gives the positions.
+    pub fn new<'a>(policies: impl Iterator<Item = &'a LoadedPolicy>) -> Index {
         let mut index = Index::default();
-        for (position, known) in policies.enumerate() {
-            let policy = &known.policy;
+        for (position, loaded) in policies.enumerate() {
+            let policy = &loaded.policy;
             let bucket = match (policy.resource_constraint(), policy.principal_constraint()) {
-                // A file has more tools than agents, so the resource parts policies better.
+                // Policies name more tools than agents, so the resource makes smaller buckets.
                 (ResourceConstraint::Eq(entity), _) | (_, PrincipalConstraint::Eq(entity)) => {
                     index.by_entity.entry(entity).or_default()
                 }

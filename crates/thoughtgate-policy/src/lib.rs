@@ -1,31 +1,37 @@
 //! Decides what an agent may do: an MCP request in, a decision with its reasons out.
 //!
-//! Cedar evaluates; this crate turns policies into something that can be asked thousands of times a
-//! second. It does no IO, in loading or in deciding, and never answers "forward" for want of a
-//! better answer: no policy, an error, an argument that cannot be represented are refusals.
+//! Cedar evaluates; this crate prepares policies so that thousands of requests can be decided each
+//! second. It does no IO, neither when loading nor when deciding. It fails closed: without a policy, on
+//! an error, and for an argument that Cedar cannot represent, the decision is a refusal.
 
 mod annotations;
 mod arguments;
-mod asked;
+mod cache;
+mod decision;
 mod depth;
 mod engine;
 mod error;
 mod index;
-mod memory;
+mod options;
 mod paths;
 mod place;
 mod policy;
+mod query;
 mod reader;
 mod reads;
 mod references;
+mod residual;
 mod rule;
 mod schema;
+mod scope;
 mod similar;
-mod slice;
 mod time;
 mod types;
 
+pub use decision::{Decision, Outcome};
 pub use depth::LOAD_STACK_BYTES;
-pub use engine::{Decision, Engine, Options, Outcome, Plain, Query, Source, Target};
+pub use engine::Engine;
 pub use error::LoadError;
+pub use options::{Options, Source};
+pub use query::{Plain, Query, Target};
 pub use time::rfc3339;

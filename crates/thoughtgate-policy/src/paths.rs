@@ -1,15 +1,16 @@
-//! Texts that are paths: a policy on `/srv/*` must mean what is in `/srv`.
+//! Checks strings that policies compare with paths: a policy on `/srv/*` must mean the files in `/srv`.
 //!
-//! `like` compares letters, and `/srv/../etc` begins with `/srv/`. So a text that policies compare with
-//! a path is refused where a server could read it as another path than it is written. Links are left
-//! to the server: only it can see them.
+//! `like` compares characters, and `/srv/../etc` begins with `/srv/`. So a string that policies compare
+//! with a path is refused if a server could read it as a different path. Does not resolve symbolic
+//! links: only the server can see them.
 
 use thoughtgate_mcp::{is_hidden, shown_forms};
 
-/// Longer than paths are on any system; the letters of one are looked at in all their forms.
+/// Longest path, more than any system accepts. The limit bounds the time of the check, which looks at
+/// all forms of each character.
 const PATH_BYTES_MAX: usize = 32 * 1024;
 
-/// Whether a policy's text, or the letters of a pattern before its first `*`, is a path.
+/// Whether a policy's string, or the part of a pattern before its first `*`, is a path.
 pub fn is_path(text: &str) -> bool {
     text.starts_with(['/', '~'])
         || text
@@ -19,23 +20,24 @@ pub fn is_path(text: &str) -> bool {
 
 const SCHEME: &str = "file:";
 
-/// What makes `text` a path with another spelling, if anything does.
+/// The property of `text`, if it has one, that lets a server read it as a different path. Worded to
+/// follow "contains".
 pub fn ambiguity(text: &str) -> Option<&'static str> {
     let bytes = text.as_bytes();
     if bytes.len() > PATH_BYTES_MAX {
-        return Some("more bytes than a path may have (32768)");
+        return Some("more than 32768 bytes");
     }
     if text.chars().any(char::is_control) {
         return Some("a control character");
     }
     if text.chars().any(is_hidden) {
-        return Some("a character that is not shown");
+        return Some("an invisible character");
     }
     if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
         return Some("white space at its start or end");
     }
     if bytes.contains(&b'\\') {
-        return Some("a `\\`");
+        return Some("a backslash");
     }
     if text
         .match_indices('%')
@@ -57,12 +59,12 @@ pub fn ambiguity(text: &str) -> Option<&'static str> {
         (has_dots(shown_forms(path)), written != read)
     };
     if alike {
-        return Some("a letter that some read as `/`, `\\` or `%`");
+        return Some("a character that some servers read as `/`, `\\` or `%`");
     }
     dots.then_some("a `.` or `..` segment")
 }
 
-/// Whether what follows a `%` makes it an encoded character, `%u` with four digits included.
+/// Whether `rest`, the bytes after a `%`, begins an encoded character; `%u` with hex digits is one too.
 fn is_encoded(rest: &[u8]) -> bool {
     match rest {
         [b'u' | b'U', digit, ..] => digit.is_ascii_hexdigit(),
@@ -71,13 +73,12 @@ fn is_encoded(rest: &[u8]) -> bool {
     }
 }
 
-/// What comes after `file://`; the third slash is the path's own.
+/// `text` without `file://`. The third slash of `file:///srv` belongs to the path.
 fn without_scheme(text: &str) -> &str {
     text.strip_prefix("file://").unwrap_or(text)
 }
 
-/// Whether a segment is `.` or `..`, or becomes it for servers that cut white space, or what follows a
-/// `;`.
+/// Whether a segment is `.` or `..`, also for servers that drop white space or cut segments at a `;`.
 fn has_dots(path: impl Iterator<Item = char>) -> bool {
     let (mut dots, mut others, mut is_cut) = (0_usize, false, false);
     let is_dots = |dots: usize, others: bool| !others && (dots == 1 || dots == 2);

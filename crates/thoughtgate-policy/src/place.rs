@@ -1,11 +1,11 @@
-//! Where in a policy file something is.
+//! Positions in policy files, as errors print them.
 
 use cedar_policy::Policy;
 use miette::Diagnostic;
 
-use crate::engine::Source;
+use crate::options::Source;
 
-/// `file:line:column` of a byte offset; the file alone where there is no offset.
+/// `file:line:column` of a byte offset, counted from 1; the file alone if there is no offset.
 pub fn at(source: &Source, offset: Option<usize>) -> String {
     let Some(before) = offset.and_then(|offset| source.text.get(..offset)) else {
         return source.name.clone();

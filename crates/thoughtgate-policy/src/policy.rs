@@ -1,4 +1,7 @@
-//! One policy as it was read: its id, what it reads of a call, and whether it asks for approval.
+//! Loading of policies: parsing, checks, validation, and the facts about each policy that decisions
+//! need.
+//!
+//! Evaluates nothing.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,8 +13,8 @@ use miette::Diagnostic;
 
 use crate::annotations::{self, Approve};
 use crate::depth;
-use crate::engine::{Options, Source};
 use crate::error::LoadError;
+use crate::options::{Options, Source};
 use crate::place;
 use crate::reads::{Reads, Unreadable};
 use crate::references;
@@ -19,34 +22,32 @@ use crate::rule::Rule;
 use crate::schema;
 use crate::types::paths;
 
-/// A policy and what this crate knows of it.
+/// A loaded policy.
 #[derive(Debug)]
-pub struct Known {
-    /// In Cedar's form, under its final id.
+pub struct LoadedPolicy {
+    /// Cedar's form, with `id` as its id.
     pub policy: Policy,
-    /// What is evaluated of it.
+    /// Scope and condition, ready for evaluation.
     pub rule: Rule,
     /// The `@id`, or `policyN@file`.
     pub id: Arc<str>,
-    /// The file it came from.
     pub file: Arc<str>,
     /// `file:line:column`.
     pub place: Arc<str>,
-    /// Counted through all policies.
+    /// Position among all policies of all files, from 0.
     pub number: u32,
-    /// What it reads of a call.
+    /// The arguments it reads of a call, and whether it reads the time.
     pub reads: Reads,
-    /// Its `@approve`, if it has one.
     pub approve: Option<Approve>,
 }
 
-impl Known {
-    /// Whether it permits or forbids.
+impl LoadedPolicy {
     pub fn effect(&self) -> Effect {
         self.policy.effect()
     }
 
-    /// Why it cannot be evaluated for some call, in words that quote nothing of the call.
+    /// The message for a failed evaluation. It names the arguments that the policy reads and quotes
+    /// nothing of the call.
     pub fn error(&self, failure: &str) -> String {
         let id = &self.id;
         let read = paths(&self.reads.arguments);
@@ -58,11 +59,14 @@ impl Known {
     }
 }
 
-/// The file name under which the baseline's policies are reported.
+/// The file name of the baseline in messages.
 pub const BASELINE_FILE: &str = "thoughtgate:baseline";
 
-/// Parses all sources, the baseline first.
-pub fn parse_all(sources: &[Source], options: &Options) -> Result<Vec<Arc<Known>>, LoadError> {
+/// Parses all sources, the baseline first, so that a policy cannot take its id.
+pub fn parse_all(
+    sources: &[Source],
+    options: &Options,
+) -> Result<Vec<Arc<LoadedPolicy>>, LoadError> {
     let baseline = Source {
         name: BASELINE_FILE.to_owned(),
         text: schema::BASELINE.to_owned(),
@@ -70,21 +74,21 @@ pub fn parse_all(sources: &[Source], options: &Options) -> Result<Vec<Arc<Known>
     let mut ids = HashSet::new();
     let mut all = Vec::new();
     for source in std::iter::once(&baseline).chain(sources) {
-        for mut known in parse(source, options)? {
-            known.number = u32::try_from(all.len()).unwrap_or(u32::MAX);
-            if !ids.insert(Arc::clone(&known.id)) {
+        for mut loaded in parse(source, options)? {
+            loaded.number = u32::try_from(all.len()).unwrap_or(u32::MAX);
+            if !ids.insert(Arc::clone(&loaded.id)) {
                 return Err(LoadError::DuplicateId {
-                    place: known.place.to_string(),
-                    policy: known.id.to_string(),
+                    place: loaded.place.to_string(),
+                    policy: loaded.id.to_string(),
                 });
             }
-            all.push(Arc::new(known));
+            all.push(Arc::new(loaded));
         }
     }
     Ok(all)
 }
 
-fn parse(source: &Source, options: &Options) -> Result<Vec<Known>, LoadError> {
+fn parse(source: &Source, options: &Options) -> Result<Vec<LoadedPolicy>, LoadError> {
     depth::check(source)?;
     let file: Arc<str> = Arc::from(source.name.as_str());
     let set: PolicySet = source
@@ -101,17 +105,17 @@ fn parse(source: &Source, options: &Options) -> Result<Vec<Known>, LoadError> {
     }
     set.policies()
         .enumerate()
-        .map(|(index, policy)| known(policy, index, &file, source, options))
+        .map(|(index, policy)| load(policy, index, &file, source, options))
         .collect()
 }
 
-fn known(
+fn load(
     policy: &Policy,
     index: usize,
     file: &Arc<str>,
     source: &Source,
     options: &Options,
-) -> Result<Known, LoadError> {
+) -> Result<LoadedPolicy, LoadError> {
     let id = match annotations::value(policy, "id") {
         Some(id) => Arc::from(id),
         None => Arc::from(format!("policy{index}@{file}")),
@@ -120,13 +124,13 @@ fn known(
     references::check(policy, &id, source, options)?;
     let approve = annotations::approve(policy, &id, source, options)?;
     let place: Arc<str> = Arc::from(place::of_policy(source, policy));
-    // Of a policy that came as text, Cedar would parse the text once more for this.
+    // Without its text: from a policy with text, Cedar would make JSON by parsing the text again.
     let json = Policy::from(policy.as_ref().clone())
         .to_json()
         .map_err(|error| LoadError::Internal(error.to_string()))?;
     let reads = Reads::of(&json).map_err(|unreadable| load_error(unreadable, &place, &id))?;
     let policy = policy.new_id(PolicyId::new(&*id));
-    Ok(Known {
+    Ok(LoadedPolicy {
         rule: Rule::of(&policy),
         policy,
         id,
@@ -138,13 +142,13 @@ fn known(
     })
 }
 
-/// What all policies read together; types must agree between them.
-pub fn joined_reads(policies: &[Arc<Known>]) -> Result<Reads, LoadError> {
+/// The union of the reads of all policies. Fails if two disagree on the type of an argument.
+pub fn joined_reads(policies: &[Arc<LoadedPolicy>]) -> Result<Reads, LoadError> {
     let mut reads = Reads::default();
-    for known in policies {
+    for loaded in policies {
         reads
-            .join(&known.reads)
-            .map_err(|unreadable| load_error(unreadable, &known.place, &known.id))?;
+            .join(&loaded.reads)
+            .map_err(|unreadable| load_error(unreadable, &loaded.place, &loaded.id))?;
     }
     Ok(reads)
 }
@@ -167,13 +171,14 @@ fn load_error(unreadable: Unreadable, place: &str, policy: &str) -> LoadError {
     }
 }
 
-/// Validates strictly against `schema`; the first problem is reported at its place.
+/// Validates in Cedar's strict mode against `schema`; reports the first error, or the first warning
+/// that makes a policy misleading.
 pub fn validate(
-    policies: &[Arc<Known>],
+    policies: &[Arc<LoadedPolicy>],
     sources: &[Source],
     schema: Schema,
 ) -> Result<(), LoadError> {
-    let set = PolicySet::from_policies(policies.iter().map(|known| known.policy.clone()))
+    let set = PolicySet::from_policies(policies.iter().map(|loaded| loaded.policy.clone()))
         .map_err(|error| LoadError::Internal(error.to_string()))?;
     let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
     if let Some(error) = result.validation_errors().next() {
@@ -186,8 +191,8 @@ pub fn validate(
     }
 }
 
-/// Whether a policy can never apply, or is shown otherwise than it is read. Mixed and unusual scripts
-/// are left alone: names of agents and texts of arguments have them.
+/// Whether a policy can never apply, or displays differently than it is evaluated. Warnings about mixed
+/// scripts are ignored: names of agents and strings in arguments may have them.
 fn is_misleading(warning: &ValidationWarning) -> bool {
     use ValidationWarning as Warning;
     matches!(
@@ -200,18 +205,19 @@ fn is_misleading(warning: &ValidationWarning) -> bool {
 }
 
 fn invalid(
-    policies: &[Arc<Known>],
+    policies: &[Arc<LoadedPolicy>],
     sources: &[Source],
     policy: &PolicyId,
     error: &(impl Diagnostic + 'static),
 ) -> LoadError {
     let id: &str = policy.as_ref();
-    let known = policies.iter().find(|known| &*known.id == id);
-    let source = known.and_then(|known| sources.iter().find(|source| source.name == *known.file));
+    let loaded = policies.iter().find(|loaded| &*loaded.id == id);
+    let source =
+        loaded.and_then(|loaded| sources.iter().find(|source| source.name == *loaded.file));
     let place = source.and_then(|source| place::of_error(source, error));
     LoadError::Invalid {
         place: place
-            .or_else(|| known.map(|known| known.place.to_string()))
+            .or_else(|| loaded.map(|loaded| loaded.place.to_string()))
             .unwrap_or_default(),
         message: with_help(error),
     }

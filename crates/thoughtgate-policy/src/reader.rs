@@ -1,8 +1,10 @@
-//! Reads arguments in one pass: what policies read becomes Cedar's, the rest is only looked over.
+//! Reads arguments in one pass: those that policies read become Cedar values, the others are only
+//! scanned.
 //!
-//! No tree of the arguments is made in between, so that a large one costs its scan. What is looked over
-//! must have unique keys too: an object with two readings is refused wherever it is. Errors name
-//! arguments by the policies' names and never quote what the agent sent: they are answered and audited.
+//! Builds no JSON tree in between, so that a large argument costs no more than its scan. Scanned
+//! arguments must have unique keys too: an object that can be read in two ways is refused wherever it
+//! is. Errors name arguments as the policies do and never quote what the agent sent, since they are
+//! returned to agents and written to the audit.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,14 +17,14 @@ use thoughtgate_mcp::{Key, duplicate, folds_to_one_of, has_nul, unique_keys};
 use crate::paths::ambiguity;
 use crate::types::{Extent, Fields, Text, Type, name_of};
 
-/// Elements of arrays and members of objects that policies read, in one call. Cedar keeps each in some
+/// Limit on array elements and object members that policies read in one call. Cedar keeps each in some
 /// hundred bytes and sorts them: this many take about 3 MB and a few milliseconds.
 const ELEMENTS_MAX: usize = 10_000;
-/// Bytes of a text that is matched with `like`. Each `like` copies it to four times its size and takes
-/// up to the product of its length and the pattern's.
+/// Limit on the bytes of a string that is matched with `like`. Each `like` makes a copy of four times
+/// the string's size, and takes time up to the product of the lengths of string and pattern.
 const MATCHED_BYTES_MAX: usize = 128 * 1024;
 
-/// The record of those arguments in `raw` that `fields` name.
+/// The Cedar record of the arguments in `raw` that `fields` name.
 pub fn read(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, String> {
     let mut problem = None;
     let mut elements = 0;
@@ -36,7 +38,7 @@ pub fn read(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, Str
         },
     };
     deserializer.deserialize_map(members).map_err(|_| {
-        // The parser's own words may quote a value.
+        // The parser's error is dropped: it may quote a value.
         problem.unwrap_or_else(|| {
             let shape = if raw.get().starts_with('{') {
                 "cannot be read"
@@ -48,7 +50,7 @@ pub fn read(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, Str
     })
 }
 
-/// Where a value is, in the policies' names.
+/// The place of a value in the arguments, by the names that policies use.
 #[derive(Clone, Copy)]
 enum Place<'p> {
     Arguments,
@@ -76,16 +78,17 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// The place of a value, and what is known of the arguments so far.
+/// The place of a value, and the state of reading that all values share.
 struct At<'r> {
     place: Place<'r>,
+    /// Elements and members read so far.
     elements: &'r mut usize,
-    /// Kept here and not in the parser's error, which would add to it.
+    /// Kept here because the parser would add its position to its own error.
     problem: &'r mut Option<String>,
 }
 
 impl At<'_> {
-    /// The first problem is the one that is told.
+    /// Records a problem, unless there is one already: the first is reported.
     fn refuse<E: Error>(&mut self, problem: impl fmt::Display) -> E {
         let place = self.place;
         self.problem
@@ -97,17 +100,17 @@ impl At<'_> {
         *self.elements += 1;
         if *self.elements > ELEMENTS_MAX {
             return Err(self.refuse(format_args!(
-                "has too many elements for policies to read: more than {ELEMENTS_MAX} are in the \
-                 arguments that they read, nested ones included"
+                "has too many elements: the arguments that policies read may have at most \
+                 {ELEMENTS_MAX} elements in all, nested ones included"
             )));
         }
         Ok(())
     }
 
-    /// Of a value that no policy reads, all objects must have one reading.
+    /// Scans a value that no policy reads: its objects must not have duplicate keys.
     fn look_over<E: Error>(&mut self, raw: &RawValue) -> Result<(), E> {
         if raw.get().contains('{') && unique_keys(raw).is_err() {
-            return Err(self.refuse("has an object in it that has two members of one name"));
+            return Err(self.refuse("contains an object with a duplicate key"));
         }
         Ok(())
     }
@@ -144,7 +147,7 @@ impl<'de> Visitor<'de> for Members<'_> {
                     at: &mut at,
                 };
                 let Ok(value) = map.next_value_seed(seed) else {
-                    return Err(at.refuse("has a number or an escape that cannot be read"));
+                    return Err(at.refuse("contains an invalid number or escape sequence"));
                 };
                 pairs.push((name.clone(), value));
             } else {
@@ -157,30 +160,29 @@ impl<'de> Visitor<'de> for Members<'_> {
         }
         if let Some(twice) = duplicate(keys.iter().map(AsRef::as_ref)) {
             return Err(at.refuse(match fields.get_key_value(twice) {
-                Some((name, _)) => format!("has the member `{name}` twice"),
-                None => "has two members of one name".to_owned(),
+                Some((name, _)) => format!("has the duplicate key `{name}`"),
+                None => "has a duplicate key".to_owned(),
             }));
         }
-        RestrictedExpression::new_record(pairs).map_err(|_| at.refuse("cannot be given to Cedar"))
+        RestrictedExpression::new_record(pairs)
+            .map_err(|_| at.refuse("cannot be represented in Cedar"))
     }
 }
 
-/// What is wrong with the name of a member that no policy reads.
+/// The problem with a key that no policy reads, if a server could take it for one that policies read.
 fn unclear(key: &str, fields: &Fields) -> Option<String> {
     if has_nul(key) {
-        return Some(
-            "has a member whose name contains U+0000, where some servers end it".to_owned(),
-        );
+        return Some("has a key that contains U+0000, where some servers end a string".to_owned());
     }
     // A server that ignores case would take it for the one that policies read.
     let name = folds_to_one_of(key, fields.keys().map(String::as_str))?;
     Some(format!(
-        "has a member that differs from `{name}`, which policies read, only in case, width or \
-         characters that are not shown"
+        "has a key that differs from `{name}`, which policies read, only in case, width or \
+         invisible characters"
     ))
 }
 
-/// The first characters of a text.
+/// The first `length` characters of `text`.
 fn start(text: &str, length: usize) -> &str {
     match text.char_indices().nth(length) {
         Some((end, _)) => &text[..end],
@@ -188,7 +190,7 @@ fn start(text: &str, length: usize) -> &str {
     }
 }
 
-/// Reads one value that policies read.
+/// Reads one value as the type that policies use.
 struct Reader<'r, 'a> {
     wanted: &'r Type,
     at: &'r mut At<'a>,
@@ -199,12 +201,12 @@ impl<'de> DeserializeSeed<'de> for Reader<'_, '_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         match self.wanted {
-            // Only its presence is asked for, so any value stands for it.
+            // Policies only ask for its presence, so any Cedar value will do.
             Type::Any => {
                 self.at.look_over(<&RawValue>::deserialize(deserializer)?)?;
                 Ok(RestrictedExpression::new_string(String::new()))
             }
-            // Only whether it is empty is asked for.
+            // Policies only ask whether it is empty, so one element stands for all.
             Type::Set(element) if **element == Type::Any => {
                 let raw = <&RawValue>::deserialize(deserializer)?;
                 self.at.look_over(raw)?;
@@ -225,10 +227,10 @@ impl Reader<'_, '_> {
         let wanted = name_of(self.wanted);
         Err(self
             .at
-            .refuse(format_args!("is {found}, and policies read it as {wanted}")))
+            .refuse(format_args!("is {found}, but policies read it as {wanted}")))
     }
 
-    /// Checks a text for what policies do with it.
+    /// Checks a string against the limits that follow from its use in policies.
     fn text<E: Error>(self, text: &str) -> Result<RestrictedExpression, E> {
         let Type::Text(Text {
             extent,
@@ -236,26 +238,26 @@ impl Reader<'_, '_> {
             path,
         }) = *self.wanted
         else {
-            return self.mismatch("a text");
+            return self.mismatch("a string");
         };
         if has_nul(text) {
-            let problem = "contains U+0000, where some servers end a text";
+            let problem = "contains U+0000, where some servers end a string";
             return Err(self.at.refuse(problem));
         }
         if path && let Some(found) = ambiguity(text) {
             return Err(self.at.refuse(format_args!(
-                "is read as a path by policies and has {found}, so that it may be another path than \
-                 it seems; send the plain path"
+                "is read as a path by policies and contains {found}, so that a server could read it \
+                 as a different path; send the plain path"
             )));
         }
-        // Cedar is given no more than what can make a difference: it copies each text it looks at.
+        // Cedar copies each string that it evaluates, so it gets no more than can affect the result.
         let seen = match extent {
             Extent::Start(length) => start(text, length),
             Extent::Whole => text,
         };
         if matched && seen.len() > MATCHED_BYTES_MAX {
             return Err(self.at.refuse(format_args!(
-                "has {} bytes, and policies match at most {MATCHED_BYTES_MAX} with `like`",
+                "has {} bytes, but policies match at most {MATCHED_BYTES_MAX} bytes with `like`",
                 seen.len()
             )));
         }
@@ -291,12 +293,12 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
     fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
         match i64::try_from(value) {
             Ok(value) => self.visit_i64(value),
-            Err(_) => self.mismatch("a number above 2^63"),
+            Err(_) => self.mismatch("a number of 2^63 or more"),
         }
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        self.mismatch("a number with a fraction or beyond 2^63")
+        self.mismatch("a number with a fraction or outside the range of 64-bit integers")
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {

@@ -1,15 +1,16 @@
-//! What policies read of a call's arguments, and of which type each argument must be.
+//! Finds the arguments that policies read, and infers the type that each must have.
 //!
-//! Cedar wants types declared; MCP tools declare theirs elsewhere, and an agent may send anything.
-//! So the types come from the policies' own use of an argument (`<` wants a number, `like` a text),
-//! and a call whose argument has another type is refused rather than compared.
+//! Cedar requires declared types, but MCP tools declare theirs elsewhere, and an agent may send
+//! anything. So types are inferred from the policies' use of an argument (`<` needs a number, `like` a
+//! string), and a call whose argument has another type is refused rather than compared. Does not check
+//! policies otherwise: Cedar's validator does.
 
 use serde_json::Value;
 
 use crate::paths::is_path;
 use crate::types::{Conflict, Extent, Fields, Text, Type, join_fields, join_type};
 
-/// What one or more policies read.
+/// The parts of a call that one or more policies read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reads {
     /// Fields of `context.arguments`.
@@ -18,12 +19,12 @@ pub struct Reads {
     pub now: bool,
 }
 
-/// Why a policy's reading cannot be followed.
+/// The reason why the types that a policy needs cannot be inferred.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unreadable {
-    /// `context` or `context.arguments` as one value.
+    /// `context` or `context.arguments` is used as one value.
     Whole(String),
-    /// One argument, two types.
+    /// An argument is used as two types.
     Conflict(Conflict),
 }
 
@@ -34,7 +35,7 @@ impl From<Conflict> for Unreadable {
 }
 
 impl Reads {
-    /// Whether nothing of the call is read, so that the decision holds for every call.
+    /// Whether nothing of the call is read, so that one decision holds for every call.
     pub fn is_nothing(&self) -> bool {
         self.arguments.is_empty() && !self.now
     }
@@ -45,7 +46,7 @@ impl Reads {
         Ok(join_fields(&mut self.arguments, &other.arguments, "")?)
     }
 
-    /// What a policy reads, from its JSON form (Cedar's EST).
+    /// The reads of a policy in its JSON form (Cedar's EST).
     pub fn of(policy: &Value) -> Result<Reads, Unreadable> {
         let mut reads = Reads::default();
         for condition in policy["conditions"].as_array().into_iter().flatten() {
@@ -54,7 +55,7 @@ impl Reads {
         Ok(reads)
     }
 
-    /// Follows one expression, which its surroundings want to be `wanted`.
+    /// Collects the reads of one expression, of which its context needs the type `wanted`.
     fn expression(&mut self, expression: &Value, wanted: &Type) -> Result<(), Unreadable> {
         if let Some(path) = context_path(expression) {
             return self.read(&path, valued(wanted));
@@ -69,7 +70,7 @@ impl Reads {
         match operator.as_str() {
             "Value" | "Var" => Ok(()),
             "has" => self.presence(left, &operands["attr"]),
-            // A member of a record that the policy itself makes is one of the record's expressions.
+            // A member of a record literal is one of the literal's expressions.
             "." => match operands["attr"].as_str() {
                 Some(name) => {
                     let record = Fields::from([(name.to_owned(), wanted.clone())]);
@@ -94,6 +95,24 @@ impl Reads {
                 self.expression(left, &literal_type(right))?;
                 self.expression(right, &literal_type(left))
             }
+            "if-then-else" => {
+                self.expression(&operands["if"], &Type::Bool)?;
+                self.expression(&operands["then"], wanted)?;
+                self.expression(&operands["else"], wanted)
+            }
+            _ => self.collection(operator, operands, wanted),
+        }
+    }
+
+    /// The same for what reads or makes sets and records, and for extension functions.
+    fn collection(
+        &mut self,
+        operator: &str,
+        operands: &Value,
+        wanted: &Type,
+    ) -> Result<(), Unreadable> {
+        let (left, right) = (&operands["left"], &operands["right"]);
+        match operator {
             "contains" => {
                 self.expression(left, &Type::Set(Box::new(literal_type(right))))?;
                 let element = match literal_type(left) {
@@ -111,17 +130,12 @@ impl Reads {
                 self.expression(right, &set(left))
             }
             "isEmpty" => {
-                // The elements are counted and not compared, so they may be of any type.
+                // Elements are counted and not compared, so they may have any type.
                 let list = Type::Set(Box::new(Type::Any));
                 match context_path(&operands["arg"]) {
                     Some(path) => self.read(&path, list),
                     None => self.expression(&operands["arg"], &list),
                 }
-            }
-            "if-then-else" => {
-                self.expression(&operands["if"], &Type::Bool)?;
-                self.expression(&operands["then"], wanted)?;
-                self.expression(&operands["else"], wanted)
             }
             "Set" => {
                 let element = match wanted {
@@ -141,7 +155,7 @@ impl Reads {
                     self.expression(member, fields.get(name).unwrap_or(&Type::Any))
                 })
             }
-            // Extension functions: `ip(…)`, `datetime(…)` take text.
+            // Extension functions: `ip(…)` and `datetime(…)` take strings.
             _ => self.each(
                 operands,
                 if operands.is_array() {
@@ -170,7 +184,7 @@ impl Reads {
         }
     }
 
-    /// `left has attr`: the attribute is looked at, its value is not.
+    /// Collects the reads of `left has attr`, which reads the attribute's presence and not its value.
     fn presence(&mut self, left: &Value, attribute: &Value) -> Result<(), Unreadable> {
         // `has a.b` names several at once.
         let names: Vec<&str> = match attribute {
@@ -207,16 +221,16 @@ impl Reads {
             [first, ..] if first == "arguments" => {
                 Err(Unreadable::Whole("context.arguments".to_owned()))
             }
-            // Not a field of ours: the validator says so better.
+            // Not a field of the context: the validator has a better message for this.
             _ => Ok(()),
         }
     }
 }
 
-/// The type of an argument whose value is used: a text where its use does not tell another.
+/// The type of an argument whose value is used: a string unless its use implies another type.
 ///
-/// [`Type::Any`] has no value at evaluation, so comparing it would compare nothing: a forbid on it
-/// would never hold. Any other value than a text is then an error, and so a refusal.
+/// [`Type::Any`] has no value at evaluation, so a comparison would be meaningless and a `forbid` on it
+/// would never hold. As a string, any other value is an error, and so a refusal.
 fn valued(wanted: &Type) -> Type {
     match wanted {
         Type::Any => Type::Text(Text::PLAIN),
@@ -231,14 +245,14 @@ fn valued(wanted: &Type) -> Type {
     }
 }
 
-/// What `like` with this pattern wants.
+/// The type that `like` with this pattern needs.
 fn matched(pattern: &Value) -> Type {
     let elements = pattern.as_array().map_or(&[][..], Vec::as_slice);
     let literals = elements
         .iter()
         .map_while(|element| element["Literal"].as_str());
     let start: String = literals.clone().collect();
-    // `start*` matches a text by its start alone.
+    // Whether `start*` matches depends on the string's start alone.
     let rest = elements.get(literals.count()..).unwrap_or_default();
     let extent = if !rest.is_empty() && rest.iter().all(|element| element == "Wildcard") {
         Extent::Start(start.chars().count())
@@ -252,7 +266,7 @@ fn matched(pattern: &Value) -> Type {
     })
 }
 
-/// The names behind `context`, outermost first, when `expression` is such a path.
+/// The attribute names after `context`, in source order, if `expression` is such a path.
 fn context_path(expression: &Value) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut current = expression;
@@ -267,6 +281,7 @@ fn context_path(expression: &Value) -> Option<Vec<String>> {
     }
 }
 
+/// Whether `expression` may have an extension type, such as `datetime`, which `<` compares too.
 fn is_extension(expression: &Value) -> bool {
     const OTHERS: [&str; 6] = ["Value", "Var", ".", "+", "-", "*"];
     if context_path(expression).is_some_and(|path| path == ["now"]) {
@@ -280,7 +295,7 @@ fn is_extension(expression: &Value) -> bool {
         })
 }
 
-/// The type that is plain from an expression itself.
+/// The type of an expression as far as it is evident without its context.
 fn literal_type(expression: &Value) -> Type {
     if let Some(value) = expression.get("Value") {
         return match value {
@@ -313,11 +328,11 @@ fn literal_type(expression: &Value) -> Type {
     }
 }
 
-/// The type of a value that is one of these expressions.
+/// The type that all these expressions share, as far as it is evident.
 fn joined<'e>(expressions: impl IntoIterator<Item = &'e Value>) -> Type {
     let mut all = Type::Any;
     for expression in expressions {
-        // Types that differ are the validator's to refuse.
+        // If types differ, the validator refuses the policy.
         let _ = join_type(&mut all, &literal_type(expression), "");
     }
     all

@@ -1,19 +1,20 @@
-//! Groups and the server's name: what policies refer to must be what the configuration defines.
+//! Checks that groups and the upstream that policies name are defined in the configuration.
 //!
-//! Cedar knows which types there are, and not which entities: a `forbid` on a misspelt group would be
-//! accepted, and never apply.
+//! Cedar validates the types of entities but does not know which entities exist: it would accept a
+//! `forbid` on a misspelt group, which would never apply. Agents and tools are not checked, since the
+//! configuration does not list them.
 
 use std::collections::BTreeMap;
 
 use cedar_policy::{EntityUid, Policy};
 use thoughtgate_mcp::folds_to;
 
-use crate::engine::{Options, Source};
 use crate::error::LoadError;
+use crate::options::{Options, Source};
 use crate::place;
 use crate::similar::nearest;
 
-/// Refuses groups that have no member or whose name or members cannot be meant as they are written.
+/// Refuses groups without members, and names or members that are probably mistakes.
 pub fn check_groups(options: &Options) -> Result<(), LoadError> {
     let groups = [
         ("agent.groups", &options.agent_groups),
@@ -45,12 +46,12 @@ pub fn check_groups(options: &Options) -> Result<(), LoadError> {
             if members.is_empty() {
                 return refuse(
                     group,
-                    "it has no members, so that no policy on it can apply; add some or remove it"
+                    "it has no members, so that no policy on it can apply; add members or remove the group"
                         .to_owned(),
                 );
             }
             for (number, member) in (1..).zip(members) {
-                // Members are named by their place: the configuration's values are printed nowhere.
+                // Members are named by number: values of the configuration are never printed.
                 if is_blank(member) {
                     let problem = format!("member {number} is empty or has spaces around it");
                     return refuse(group, problem);
@@ -64,15 +65,15 @@ pub fn check_groups(options: &Options) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// Said of a name with a `*`.
-const NO_PATTERN: &str = "has a `*`, but names are compared as they are and are not patterns; list \
+/// Message for a name with a `*`.
+const NO_PATTERN: &str = "contains `*`, but names are matched literally and not as patterns; list \
                           each name";
 
 fn is_blank(text: &str) -> bool {
     text.is_empty() || text.trim() != text
 }
 
-/// Refuses entities in `policy` that can be nobody and nothing.
+/// Refuses entities in `policy` that no request can match.
 pub fn check(
     policy: &Policy,
     id: &str,
@@ -104,7 +105,7 @@ fn problem(entity: &EntityUid, options: &Options) -> Option<String> {
             "which is not the configured `upstream.name`; did you mean `Upstream::{:?}`?",
             options.upstream
         )),
-        "Tool" | "Agent" if id.contains('*') => Some(NO_PATTERN.to_owned()),
+        "Tool" | "Agent" if id.contains('*') => Some(format!("which {NO_PATTERN}")),
         _ => None,
     }
 }
@@ -124,7 +125,7 @@ fn undefined(
         None if groups.is_empty() => format!("`{setting}` defines no groups"),
         None => {
             let some: Vec<String> = names().take(10).map(|name| format!("`{name}`")).collect();
-            format!("defined are {}", some.join(", "))
+            format!("defined groups: {}", some.join(", "))
         }
     };
     Some(format!("which `{setting}` does not define; {help}"))

@@ -1,8 +1,8 @@
-//! A policy taken apart into what Cedar can evaluate by itself: its scope and its condition.
+//! A policy split into two parts that Cedar can evaluate separately: its scope and its condition.
 //!
-//! Cedar's authorizer joins the two anew for every policy at every request. Here the scope is asked
-//! once for a principal, action and resource, and only the condition with each call. Cedar evaluates
-//! both; nothing of the language is repeated here.
+//! Cedar's authorizer joins them again for every policy at every request. This crate evaluates the
+//! scope once for a principal, action and resource, and only the condition for each call. Cedar
+//! evaluates both parts; nothing of its language is implemented in this crate.
 
 use cedar_policy::{
     Entities, EvalResult, EvaluationError, Expression, Policy, Request, eval_expression,
@@ -16,10 +16,10 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Takes `policy` apart.
+    /// Splits `policy`.
     pub fn of(policy: &Policy) -> Rule {
-        // Cedar's own tree, which it shows but does not document: a release without it will not
-        // compile, where printing and parsing a condition could come to another meaning unnoticed.
+        // Cedar's syntax tree, which is public but not documented. If a release removes it, this does
+        // not compile; printing and parsing a condition could change its meaning unnoticed.
         let tree = policy.as_ref();
         Rule {
             scope: [
@@ -58,23 +58,24 @@ fn truth(
 ) -> Result<bool, &'static str> {
     match eval_expression(request, entities, expression) {
         Ok(EvalResult::Bool(truth)) => Ok(truth),
-        Ok(_) => Err("a condition is neither true nor false"),
+        Ok(_) => Err("a condition is not a boolean"),
         Err(error) => Err(kind(&error)),
     }
 }
 
-/// What went wrong. Cedar's own words quote the values, which are the agent's and no one else's.
+/// A message for the kind of error. Cedar's own message is not used: it quotes values that the agent
+/// sent.
 fn kind(error: &EvaluationError) -> &'static str {
     use EvaluationError as Error;
     match error {
         Error::IntegerOverflow(_) => "a calculation overflows",
         Error::TypeError(_) => "a value has the wrong type",
         Error::RecordAttrDoesNotExist(_) | Error::EntityAttrDoesNotExist(_) => {
-            "a value that is read is absent"
+            "a condition reads an attribute that does not exist"
         }
-        Error::EntityDoesNotExist(_) => "an entity that is asked about does not exist",
+        Error::EntityDoesNotExist(_) => "a condition reads an entity that does not exist",
         Error::FailedExtensionFunctionExecution(_) => {
-            "an extension function cannot work with its value"
+            "an extension function was called with an invalid value"
         }
         Error::RecursionLimit(_) => "a condition is nested too deeply",
         _ => "a condition cannot be evaluated",

@@ -1,27 +1,27 @@
-//! The schema that policies are validated against, and the names of its entities and actions.
+//! The schema that policies are validated against, and constructors for its entities.
 
 use std::sync::LazyLock;
 
 use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid, Schema};
 use thoughtgate_mcp::folds_to_one_of;
 
-use crate::engine::Plain;
 use crate::error::LoadError;
+use crate::query::Plain;
 use crate::types::{Fields, record_type};
 
-/// The schema's text; `ARGUMENTS` stands for what the policies read of a call.
+/// The schema, with the placeholder `ARGUMENTS` for the type of the arguments that policies read.
 pub const TEXT: &str = include_str!("schema.cedarschema");
 
-/// The policies that are always there.
+/// The built-in policies, which are always in force.
 pub const BASELINE: &str = include_str!("baseline.cedar");
 
 /// The group of actions that the baseline permits.
 pub const PROTOCOL: &str = "protocol";
 
-/// The action of all methods that have none of their own.
+/// The action of all methods that have no action of their own.
 const OTHER: &str = "other";
 
-/// The schema with the given arguments.
+/// The schema with the type of `arguments` filled in.
 pub fn with_arguments(arguments: &Fields) -> Result<Schema, LoadError> {
     let text = TEXT.replace("ARGUMENTS", &record_type(arguments));
     let (schema, _) = Schema::from_cedarschema_str(&text)
@@ -31,13 +31,13 @@ pub fn with_arguments(arguments: &Fields) -> Result<Schema, LoadError> {
 
 /// The actions of the schema.
 pub struct Actions {
-    /// Those that are methods.
+    /// Names of the actions that are JSON-RPC methods.
     names: Vec<String>,
     entities: Entities,
 }
 
 impl Actions {
-    /// Reads them from the schema, so that there is one list only.
+    /// Reads the actions from the schema, so that there is only one list of them.
     pub fn of(schema: &Schema) -> Result<Actions, LoadError> {
         let entities = schema
             .action_entities()
@@ -51,13 +51,13 @@ impl Actions {
         Ok(Actions { names, entities })
     }
 
-    /// The actions and their groups, as Cedar knows them.
+    /// The actions and their groups.
     pub fn entities(&self) -> &Entities {
         &self.entities
     }
 
-    /// The action that stands for `method`: its own, or `other`. None where a reader that ignores
-    /// case or white space would take it for another method than this.
+    /// The action of `method`: its own, or `other`. `None` if a server that ignores case or white space
+    /// would take it for a different method.
     pub fn name<'a>(&'a self, method: &str) -> Option<&'a str> {
         let names = || self.names.iter().map(String::as_str);
         match names().find(|name| *name == method) {

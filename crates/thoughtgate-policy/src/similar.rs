@@ -1,7 +1,7 @@
-//! Names that were probably meant: the distance between two words.
+//! Suggestions for misspelt names, by edit distance.
 
-/// The number of letters to insert, remove, replace or swap with their neighbour to make one word of
-/// the other, case ignored (the "optimal string alignment" distance).
+/// The number of letters to insert, remove, replace or swap with their neighbour to turn one word into
+/// the other, ignoring case (the "optimal string alignment" distance).
 pub fn distance(left: &str, right: &str) -> usize {
     let [left, right] = [left, right].map(|word| word.to_lowercase().chars().collect::<Vec<_>>());
     let mut earlier = Vec::new();
@@ -23,9 +23,10 @@ pub fn distance(left: &str, right: &str) -> usize {
     above.pop().unwrap_or_default()
 }
 
-/// The nearest of `names`, if it is near enough to have been meant.
+/// The nearest of `names`, if it is near enough to be a probable intention: within two letters, or a
+/// third of the name.
 pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    // Names that long are not misspelt names, and comparing them takes the product of their lengths.
+    // Longer names are hardly misspellings, and a comparison takes the product of the lengths.
     const LETTERS_MAX: usize = 200;
     if word.len() > LETTERS_MAX {
         return None;

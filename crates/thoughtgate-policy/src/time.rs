@@ -1,10 +1,12 @@
-//! Times as text; a clock that is far off, or a time that was kept and damaged, has none.
+//! Times as RFC 3339 text.
+//!
+//! A time out of range, from a wrong clock or a damaged store, gives `None` and not a panic.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const YEAR_10000_SECONDS: u64 = 253_402_300_800;
 
-/// `time` with milliseconds, in UTC; `None` before 1970 and after 9999.
+/// `time` in UTC with milliseconds; `None` before 1970 and after 9999.
 #[must_use]
 pub fn rfc3339(time: SystemTime) -> Option<String> {
     // humantime panics outside of these years.

@@ -1,12 +1,14 @@
-//! The types that policies' use of an argument demands, and how those of several policies are joined.
+//! The types of arguments that policies need, and the union of those of several policies.
+//!
+//! Knows no policy: `reads.rs` infers these types from expressions.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// The type of an argument, as far as the policies tell.
+/// The type that policies need an argument to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Type {
-    /// Only asked for with `has`.
+    /// Used only with `has`: the value does not matter.
     Any,
     Bool,
     Long,
@@ -15,39 +17,40 @@ pub enum Type {
     Record(Fields),
 }
 
-/// How a text is used, which is more or less than any text may be.
+/// The use of a string in policies, which decides about its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text {
-    /// How much of it can make a difference.
+    /// The part that can affect a decision.
     pub extent: Extent,
-    /// Matched with `like`, which takes time and memory by its length.
+    /// Matched with `like`, whose time and memory grow with the string's length.
     pub matched: bool,
-    /// Compared with a path, so that it must be one that has no other spelling.
+    /// Compared with a path, so that it must be unambiguous as a path.
     pub path: bool,
 }
 
-/// How much of a text can make a difference.
+/// The part of a string that can affect a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extent {
     /// This many characters at its start.
     Start(usize),
-    /// All of it.
+    /// The whole string.
     Whole,
 }
 
 /// The arguments that are read, by name.
 pub type Fields = BTreeMap<String, Type>;
 
-/// One argument, two types.
+/// An argument that is used as two types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
+    /// Path below `context.arguments`.
     pub argument: String,
     pub first: &'static str,
     pub second: &'static str,
 }
 
 impl Text {
-    /// Any text.
+    /// A string without further limits.
     pub const PLAIN: Text = Text {
         extent: Extent::Whole,
         matched: false,
@@ -63,7 +66,7 @@ impl Text {
     }
 }
 
-/// Adds `from` to `into`; `path` is where both are.
+/// Adds `from` to `into`; `path` is the path of both, for errors.
 pub fn join_fields(into: &mut Fields, from: &Fields, path: &str) -> Result<(), Conflict> {
     for (name, found) in from {
         let path = if path.is_empty() {
@@ -81,7 +84,7 @@ pub fn join_fields(into: &mut Fields, from: &Fields, path: &str) -> Result<(), C
     Ok(())
 }
 
-/// Makes of `known` a type that also meets `found`.
+/// Widens `known` to a type that also satisfies `found`.
 pub fn join_type(known: &mut Type, found: &Type, path: &str) -> Result<(), Conflict> {
     match (&mut *known, found) {
         (_, Type::Any) => Ok(()),
@@ -110,7 +113,7 @@ pub fn name_of(found: &Type) -> &'static str {
         Type::Any => "anything",
         Type::Bool => "a boolean",
         Type::Long => "a whole number",
-        Type::Text(_) => "a text",
+        Type::Text(_) => "a string",
         Type::Set(_) => "an array",
         Type::Record(_) => "an object",
     }
@@ -131,7 +134,7 @@ pub fn paths(fields: &Fields) -> Vec<String> {
     found
 }
 
-/// The arguments as a Cedar record type; every one is optional, since an agent may leave any out.
+/// The arguments as a Cedar record type. All are optional, since an agent may leave out any of them.
 pub fn record_type(fields: &Fields) -> String {
     let mut text = String::from("{");
     for (name, found) in fields {
@@ -143,7 +146,7 @@ pub fn record_type(fields: &Fields) -> String {
 
 fn type_text(found: &Type) -> String {
     match found {
-        // Of an argument that is only asked for, no value is ever looked at.
+        // `Any` is used only with `has`, so its type here does not matter.
         Type::Any | Type::Text(_) => "String".to_owned(),
         Type::Bool => "Bool".to_owned(),
         Type::Long => "Long".to_owned(),

@@ -1,9 +1,9 @@
-//! Legacy calls whose client has left: finished, but only so many of them.
+//! Legacy calls whose client has disconnected: they are finished, up to a limit.
 //!
-//! Up to 2025-11-25 a client that goes away does not cancel its call, so the exchange goes on and its
-//! answer is dropped. Beyond the limit the oldest is cut off, which has had most time to end: its
-//! server sees a disconnect, which that era does not read as a cancellation either. The newest may not
-//! have been sent yet.
+//! Up to MCP 2025-11-25 a disconnect does not cancel a call, so the exchange with the upstream continues
+//! and its answer is dropped. Beyond the limit the oldest such call is cut off: it has had the most time
+//! to finish, while the newest may not have been sent yet. The server then sees a disconnect, which in
+//! that era is no cancellation either.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -18,18 +18,18 @@ use tokio::task::AbortHandle;
 
 use crate::contained;
 
-/// Of one agent: as many as it may have held open.
+/// Limit for one agent, the same as for its calls that are held for approval.
 const PER_AGENT_MAX: usize = 64;
-/// Of all agents. Each holds an upstream connection for as long as its call takes.
+/// Limit for all agents. Each call occupies an upstream connection until it ends.
 const IN_ALL_MAX: usize = 256;
 
-/// How many there may be where `connections` clients are served.
+/// Limit for all agents when at most `connections` clients are served.
 #[must_use]
 pub fn calls_max(connections: usize) -> usize {
     connections.min(IN_ALL_MAX)
 }
 
-/// All calls that go on without their client.
+/// Calls that continue without their client.
 pub struct Abandoned {
     calls_max: usize,
     calls: Mutex<VecDeque<Call>>,
@@ -39,7 +39,7 @@ pub struct Abandoned {
     cut_off: Counter,
 }
 
-/// An agent, as far as calls are counted.
+/// Hash of an agent's id, which is all that counting needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Agent(u64);
 
@@ -49,14 +49,15 @@ struct Call {
     task: AbortHandle,
 }
 
-/// One call that goes on; counted until dropped.
+/// One call that continues; counted until dropped.
 struct Entry {
     abandoned: Arc<Abandoned>,
     number: u64,
 }
 
 impl Abandoned {
-    /// At most `calls_max`; they count as `in_flight`, `cut_off` counts those that were not finished.
+    /// Keeps at most `calls_max` calls. `in_flight` counts them while they run, `cut_off` those that were
+    /// ended early.
     #[must_use]
     pub fn new(calls_max: usize, in_flight: Gauge, cut_off: Counter) -> Arc<Abandoned> {
         Arc::new(Abandoned {
@@ -69,13 +70,12 @@ impl Abandoned {
         })
     }
 
-    /// The agent with this id.
     #[must_use]
     pub fn agent(&self, id: &str) -> Agent {
         Agent(self.hasher.hash_one(id))
     }
 
-    /// Lets `exchange` go on, on the current runtime.
+    /// Continues `exchange` as a task on the current runtime.
     pub fn finish(
         self: &Arc<Self>,
         agent: Agent,
@@ -105,7 +105,7 @@ impl Abandoned {
         });
     }
 
-    /// Takes out the call that has to go before another of `agent` goes on.
+    /// Removes and returns the call that must be cut off before another of `agent` can continue, if any.
     fn make_room(&self, agent: Agent) -> Option<Call> {
         let mut calls = self.calls();
         let is_own = |call: &Call| call.agent == agent;

@@ -1,84 +1,54 @@
-//! The way of a client's connection to the thread that serves it.
+//! Accepts client connections and hands each to the thread that serves it.
 //!
-//! One acceptor hands each connection to the worker that has fewest, which `SO_REUSEPORT` does not
-//! do when they are few and long-lived. It takes every client: one for whom no place can be found is
-//! answered here, so that nobody waits in the kernel's queue without a word.
+//! One acceptor gives each connection to the worker with the fewest; `SO_REUSEPORT` would not balance a
+//! few long-lived connections. Every client is accepted: one for which there is no place is answered on
+//! the acceptor's thread, so that no client waits in the kernel's queue without an answer.
 
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::server::{Client, Routes, connection, worker};
-use crate::slots::{Slot, Slots};
+use crate::connection::{self, Client, Counted, Routes};
+use crate::slots::{ADMIN_MAX, SPARE_MAX, Slot, Slots};
 use crate::sockets::is_exhausted;
 use crate::state::Shared;
+use crate::worker::Worker;
 
-/// Connections beyond `limits.connections`, which are answered once: about the proxy's health, or
-/// that it is full.
-pub const SPARE_MAX: usize = 16;
-/// Connections to the admin routes, where they have their own address.
-pub const ADMIN_MAX: usize = 32;
-/// For a worker to drop its tasks, past their deadline.
+/// Time limit for a worker to drop the tasks that outlived the drain deadline.
 const END_MAX: Duration = Duration::from_secs(1);
-/// After an accept that failed; nothing else says when the next one may succeed.
+/// Pause after an accept that failed: no event signals when the next one can succeed.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A worker thread, and the way to hand it connections.
+/// A worker thread, and the channel that hands it connections.
 pub struct Handoff {
-    /// Bounded by the places that its connections hold.
+    /// Needs no bound of its own: each entry holds a place, and those are limited.
     streams: mpsc::UnboundedSender<(std::net::TcpStream, Client)>,
     open: Arc<AtomicUsize>,
     ended: oneshot::Receiver<()>,
 }
 
-/// Counts an open connection, of its worker and of all, until dropped.
-pub struct Open {
-    of_worker: Arc<AtomicUsize>,
-    of_all: Gauge,
-}
-
-impl Open {
-    fn count(of_worker: &Arc<AtomicUsize>, shared: &Shared) -> Open {
-        of_worker.fetch_add(1, Ordering::Relaxed);
-        shared.metrics.connections.inc();
-        Open {
-            of_worker: Arc::clone(of_worker),
-            of_all: shared.metrics.connections.clone(),
-        }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.of_worker.fetch_sub(1, Ordering::Relaxed);
-        self.of_all.dec();
-    }
-}
-
 impl Handoff {
-    /// Starts a worker thread.
     pub fn start(index: usize, shared: &Arc<Shared>, routes: Routes) -> std::io::Result<Handoff> {
         let (streams, mut incoming) = mpsc::unbounded_channel::<(std::net::TcpStream, Client)>();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let worker = worker(shared);
+        let worker = Worker::new(shared);
         let (ending, ended) = oneshot::channel();
         std::thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || {
-                // Dropped last, when no task is left.
+                // Dropped last, so that `end` returns when no task is left.
                 let _ending: oneshot::Sender<()> = ending;
                 runtime.block_on(async move {
                     tokio::spawn(Arc::clone(&worker.pool).upkeep());
                     while let Some((stream, client)) = incoming.recv().await {
                         if let Ok(stream) = TcpStream::from_std(stream) {
-                            connection(&worker, stream, routes, client);
+                            connection::spawn(&worker, stream, routes, client);
                         }
                     }
                 });
@@ -91,14 +61,14 @@ impl Handoff {
         })
     }
 
-    /// Ends the worker and what it still has in flight, so that each of these leaves its audit line.
+    /// Ends the worker and its in-flight requests, each of which leaves its audit line when dropped.
     pub async fn end(self) {
         drop(self.streams);
         let _ = tokio::time::timeout(END_MAX, self.ended).await;
     }
 }
 
-/// Accepts clients for as long as it is polled, or until a worker is gone.
+/// Accepts clients until it is dropped, or until a worker has ended.
 pub async fn clients(
     shared: &Arc<Shared>,
     listener: TcpListener,
@@ -112,7 +82,7 @@ pub async fn clients(
         metrics.connections_evicted.clone(),
     );
     let spare = Slots::new(SPARE_MAX, metrics.connections_evicted.clone());
-    let answering = worker(shared);
+    let answering = Worker::new(shared);
     let answered = Arc::default();
     loop {
         let stream = next(&listener, &slots).await;
@@ -123,46 +93,46 @@ pub async fn clients(
             let (Some(least), Ok(stream)) = (least, stream.into_std()) else {
                 return Ok(());
             };
-            let open = Open::count(&least.open, shared);
-            let client = Client::new(slot, Some(shared.bring()), open);
+            let counted = Counted::count(&least.open, shared);
+            let client = Client::new(slot, Some(shared.drain.open()), counted);
             if least.streams.send((stream, client)).is_err() {
                 return Ok(());
             }
         } else if let Some(slot) = place_here(&spare).await {
-            let client = Client::spare(slot, Open::count(&answered, shared));
-            connection(&answering, stream, routes, client);
+            let client = Client::spare(slot, Counted::count(&answered, shared));
+            connection::spawn(&answering, stream, routes, client);
         }
     }
 }
 
-/// Serves the admin routes on their own address, for as long as it is polled.
+/// Serves the admin routes on their own address until it is dropped.
 pub async fn admin(shared: Arc<Shared>, listener: TcpListener) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
         return;
     };
-    let worker = worker(&shared);
+    let worker = Worker::new(&shared);
     let slots = Slots::new(ADMIN_MAX, shared.metrics.connections_evicted.clone());
     let open = Arc::default();
     loop {
         let stream = next(&listener, &slots).await;
         if let Some(slot) = place_here(&slots).await {
-            let client = Client::new(slot, None, Open::count(&open, &shared));
-            connection(&worker, stream, Routes::Admin, client);
+            let client = Client::new(slot, None, Counted::count(&open, &shared));
+            connection::spawn(&worker, stream, Routes::Admin, client);
         }
     }
 }
 
-/// A place among those whose connections are served by this very thread.
+/// Takes a place for a connection that this thread serves itself.
 async fn place_here(slots: &Arc<Slots>) -> Option<Slot> {
     if let Some(slot) = slots.take() {
         return Some(slot);
     }
-    // Those that were told to leave get a turn to do so.
+    // The tasks of evicted connections run on this thread too: a yield lets them end.
     tokio::task::yield_now().await;
     slots.take()
 }
 
-/// The next client that is there, whatever stands in the way of others.
+/// The next client. A failed accept is retried; if descriptors have run out, an idle connection is closed.
 async fn next(listener: &tokio::net::TcpListener, slots: &Slots) -> TcpStream {
     loop {
         match listener.accept().await {

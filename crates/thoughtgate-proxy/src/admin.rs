@@ -1,8 +1,8 @@
 //! `/health`, `/ready` and `/metrics`.
 //!
-//! Health says that the process answers; readiness that it can govern a call now. Both are read
-//! from what is known, so that asking costs the upstream nothing. Whoever can call a tool can read
-//! them, so they name what is wrong and leave the reason, which may quote a configuration, to the log.
+//! `/health` reports that the process answers, `/ready` that it can govern calls now. Both use what is
+//! already known, so that a request to them costs the upstream nothing. Anyone who can call a tool can
+//! read them, so they name the fault and leave its reason, which may quote configuration, to the log.
 
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -11,6 +11,7 @@ use thoughtgate_approval::Approvals;
 use crate::answer;
 use crate::body::Body;
 use crate::metrics;
+use crate::problem::{Elsewhere, Problem};
 use crate::state::{Part, Reachability, Shared};
 
 /// The answer to an admin path, or `None` when `path` is not one.
@@ -24,14 +25,8 @@ pub fn serve(shared: &Shared, method: &Method, path: &str) -> Option<Response<Bo
     if *method == Method::GET || *method == Method::HEAD {
         return Some(answer(shared));
     }
-    let mut response = answer::closing(answer::json(
-        StatusCode::METHOD_NOT_ALLOWED,
-        json!({"error": "use GET"}).to_string().into_bytes(),
-    ));
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-    Some(response)
+    let problem = Problem::Elsewhere(Elsewhere::AdminMethod);
+    Some(answer::problem(shared, &problem, None))
 }
 
 fn health(_: &Shared) -> Response<Body> {
@@ -48,7 +43,10 @@ fn ready(shared: &Shared) -> Response<Body> {
     if let Some(approvals) = shared.approvals() {
         checks.insert("approvals".to_owned(), approval(&approvals.health()));
     }
-    checks.insert("draining".to_owned(), json!({"ok": !shared.is_draining()}));
+    checks.insert(
+        "draining".to_owned(),
+        json!({"ok": !shared.drain.has_started()}),
+    );
     let ready = checks
         .values()
         .all(|check| check["ok"] == Value::Bool(true));
@@ -74,23 +72,23 @@ fn policies(shared: &Shared) -> Value {
         None => json!({"ok": false, "reason": "no policies are loaded"}),
     };
     if let Some(part) = shared.reload_refused() {
-        // The last good set goes on serving: not ready would take the sidecar out for a typo.
+        // The last good set stays in force: not ready would take the sidecar out of service for a typo.
         check["last_reload_error"] = json!(match part {
-            Part::Configuration => "the configuration was refused; the log has the reason",
-            Part::Policies => "the policies were refused; the log has the reason",
+            Part::Configuration => "the configuration was refused; see the log for the reason",
+            Part::Policies => "the policies were refused; see the log for the reason",
         });
     }
     check
 }
 
 fn approval(health: &thoughtgate_approval::Health) -> Value {
-    // Calls that need nobody go on: not ready would take those out as well.
+    // Calls that need no approval still work: not ready would stop those as well.
     let mut check = json!({"ok": true});
     if health.store.is_some() {
-        check["store"] = json!("the approval store cannot be written; the log has the reason");
+        check["store"] = json!("the approval store cannot be written; see the log for the reason");
     }
     if health.approvers.is_some() {
-        check["approvers"] = json!("approvers cannot be asked; the log has the reason");
+        check["approvers"] = json!("approvers cannot be asked; see the log for the reason");
     }
     check
 }
@@ -100,7 +98,7 @@ fn upstream(shared: &Shared) -> Value {
         Reachability::Up => json!({"ok": true}),
         Reachability::Unknown => json!({"ok": false, "reason": "not probed yet"}),
         Reachability::Down => {
-            json!({"ok": false, "reason": "not reachable; the log has the reason"})
+            json!({"ok": false, "reason": "not reachable; see the log for the reason"})
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The third outcome: a call that a human must approve first.
+//! Calls that a human must approve first.
 //!
-//! Picks how the client is answered, by what it speaks: as a task, by a retry with sealed request
-//! state, or held open. Decides nothing: the human does, and the policies are asked again
-//! afterwards. What belongs to approvals and not to the upstream is told apart here too.
+//! Chooses how the client gets its answer, by the protocol features that it supports: as a task, by a
+//! retry with a sealed request state, or by holding the request open. Also recognises messages that
+//! concern approvals. Decides nothing: a human does, and the policies are evaluated again afterwards.
 
-mod cancel;
 mod deferred;
+mod denial;
 mod hold;
 mod holds;
 mod press;
@@ -18,64 +18,57 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Response, StatusCode, header};
-use thoughtgate_approval::{Digest, Id, RequestError, digest, is_ours};
-use thoughtgate_mcp::{Envelope, Era, Kind, Limits, codes, parse, without};
+use http::{Response, header};
+use thoughtgate_approval::{Approvals, Digest, Id, digest, is_ours};
+use thoughtgate_mcp::{Envelope, Era, Kind, Params, without};
 use thoughtgate_policy::{Decision, Outcome};
 
-use crate::answer;
 use crate::audit::Trail;
 use crate::body::Body;
-use crate::endpoint::Worker;
-use crate::forward::{self, Call};
+use crate::headers::takes_stream;
+use crate::message::{Request, read};
+use crate::problem::Problem;
 use crate::state::Snapshot;
+use crate::worker::Worker;
+use crate::{answer, forward};
 
-pub use cancel::Held;
 pub use deferred::run as run_deferred;
-pub use holds::Holds;
+pub use denial::Denial;
+use holds::Hold;
+pub use holds::{Holds, TooMany};
 pub use press::{PATH as PRESS_PATH, serve as serve_press};
 use waiting::Waiting;
 
-/// Where the request state is in a message.
+/// Path of the request state in a message.
 const STATE: [&str; 2] = ["params", "requestState"];
 
-/// A decided message, as it came.
-pub struct Request {
-    /// Its head, whose URI is already the upstream's.
-    pub parts: Box<Parts>,
-    /// Its body.
-    pub bytes: Bytes,
-    /// What is known of it.
-    pub call: Call,
-}
-
-/// What of a message is addressed to the approvals, not to the upstream.
+/// The part of a message that concerns approvals, and not the upstream alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addressed {
-    /// Nothing.
+    /// None: the message is for the upstream alone.
     Upstream,
-    /// It brings a request state of ours, which nobody else can read.
+    /// A request state with this proxy's prefix, which the upstream could not read.
     State,
-    /// It is about a task of ours.
+    /// A task id in this proxy's format.
     Task(Id),
-    /// It asks for all tasks, ours among them.
+    /// A request for all tasks: the answer has this proxy's and the upstream's.
     TaskList,
-    /// It takes a call back, perhaps one that is held here.
+    /// A cancellation of a call, which this proxy may be holding.
     Cancellation,
 }
 
-/// How a client is answered whose call needs a human.
+/// Delivery of the decision on a call to its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// With a task, whose call is made without it.
+enum Delivery {
+    /// The client gets a task at once; the call is made later, without the client.
     Task,
-    /// After a while with request state, to come back with.
+    /// The client gets a request state after a while, and retries the call with it.
     Retry,
-    /// When it is decided; until then with comments, if it takes a stream.
+    /// The request is held until the decision, with keep-alive events if the client accepts a stream.
     Hold { stream: bool },
 }
 
-/// Tells what a message is addressed to. Cheap where it is about neither.
+/// Finds whether a message concerns approvals. Cheap: compares the method, and a prefix of the state.
 pub fn addressed(envelope: &Envelope<'_>) -> Addressed {
     let params = &envelope.params;
     if params.request_state.as_deref().is_some_and(is_ours) {
@@ -93,8 +86,8 @@ pub fn addressed(envelope: &Envelope<'_>) -> Addressed {
     }
 }
 
-/// Answers a permitted message of which something is ours.
-pub async fn answer(
+/// Answers a permitted message that concerns approvals.
+pub async fn serve_permitted(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
     request: Request,
@@ -109,12 +102,12 @@ pub async fn answer(
         Addressed::TaskList => tasks::list(worker, snapshot, approvals, request).await,
         Addressed::Cancellation => {
             worker.shared.held.cancel(&request);
-            // The call may be one that went on, and is then the upstream's to end.
+            // The call may have been forwarded already; then the upstream has to cancel it.
             let Request { parts, bytes, call } = request;
             forward::send(worker, &snapshot.rules, parts, bytes, &call).await
         }
         Addressed::State | Addressed::Upstream => {
-            // The policies permit by now what they put before a human when the state was sealed.
+            // The policies now permit without approval what needed one when the state was sealed.
             let mut request = request;
             let bytes = without_state(&mut request.parts, request.bytes);
             forward::send(worker, &snapshot.rules, request.parts, bytes, &request.call).await
@@ -122,7 +115,7 @@ pub async fn answer(
     }
 }
 
-/// Answers a call that needs a human.
+/// Answers a call that needs approval.
 pub async fn respond(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
@@ -131,37 +124,28 @@ pub async fn respond(
     trail: Option<&mut Trail<'_>>,
 ) -> Response<Body> {
     match ask(worker, snapshot, &request, decision).await {
-        Ok((way, waiting)) => {
+        Ok((delivery, waiting)) => {
             if let Some(trail) = trail {
                 trail.approval(waiting.id);
             }
-            match way {
-                Way::Task => tasks::created(&waiting),
-                Way::Retry => hold::until_retry(waiting).await,
-                Way::Hold { stream: true } => hold::streamed(waiting),
-                Way::Hold { stream: false } => hold::silent(waiting).await,
+            match delivery {
+                Delivery::Task => tasks::created(&waiting),
+                Delivery::Retry => hold::until_retry(waiting).await,
+                Delivery::Hold { stream: true } => hold::streamed(waiting),
+                Delivery::Hold { stream: false } => hold::silent(waiting).await,
             }
         }
-        Err((code, text)) => {
+        Err(problem) => {
             if let Some(trail) = trail {
-                // What is wrong with a call is told in the agent's own words.
-                trail.refused(match code {
-                    codes::INVALID_PARAMS => "nobody can be asked about the call as it is",
-                    _ => &text,
-                });
+                trail.refused(&problem.reason());
             }
-            answer::error(
-                answer::refused_status(&request.call),
-                &request.bytes,
-                request.call.expects_answer,
-                code,
-                &text,
-            )
+            let id = request.call.id(&request.bytes);
+            answer::problem(&worker.shared, &problem, id.as_deref())
         }
     }
 }
 
-/// The policies refuse a call that came back with a request state: its approval goes too.
+/// Revokes the approval of a retried call that the policies now refuse.
 pub fn withdraw(worker: &Worker, request: &Request, decision: &Decision) {
     let Some(approvals) = worker.shared.approvals() else {
         return;
@@ -176,69 +160,30 @@ pub fn withdraw(worker: &Worker, request: &Request, decision: &Decision) {
     }
 }
 
-/// Asks a human, or finds the approval that the call already waits for.
+/// Requests approval, or finds the approval that the call already waits for.
 async fn ask(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
     request: &Request,
     decision: &Decision,
-) -> Result<(Way, Waiting), (i64, String)> {
-    let Some(approvals) = worker.shared.approvals() else {
-        // Policies that ask for approval are not accepted at load then.
-        let text = "this call needs approval, and no approval channel is configured";
-        return Err((codes::APPROVAL_UNAVAILABLE, text.to_owned()));
-    };
-    let Some(envelope) = read(&request.bytes)
+) -> Result<(Delivery, Waiting), Problem<'static>> {
+    // A safeguard: without a channel, policies that ask for approval are refused at load.
+    let approvals = worker.shared.approvals().ok_or(Problem::NoChannel)?;
+    let envelope = read(&request.bytes)
         .filter(|envelope| envelope.kind == Kind::Request && envelope.method == "tools/call")
-    else {
-        let text = "only a tools/call that expects an answer can be approved";
-        return Err((codes::POLICY_DENIED, text.to_owned()));
-    };
+        .ok_or(Problem::NotACall)?;
     let params = &envelope.params;
     let principal = request.call.principal.as_str();
-    let tool = params.name.as_deref().unwrap_or_default();
     let digest = digest_of(&envelope, principal);
-    let way = Way::of(request, &envelope);
-    let place = || worker.shared.holds.enter(principal);
-    let hold = match way {
-        Way::Task => None,
-        // Its approval may have been decided by now, so it is not refused; it is not held either.
-        Way::Retry if params.request_state.is_some() => place().ok(),
-        Way::Retry | Way::Hold { .. } => {
-            Some(place().map_err(|too_many| (codes::OVERLOADED, too_many.to_string()))?)
-        }
-    };
+    let delivery = Delivery::of(request, &envelope);
+    let hold = hold_for(worker, delivery, principal, params).map_err(Problem::TooManyHeld)?;
     let (mut parts, mut bytes) = (request.parts.clone(), request.bytes.clone());
-    let id = if let Some(state) = params
-        .request_state
-        .as_deref()
-        .filter(|state| is_ours(state))
-    {
+    let state = params.request_state.as_deref();
+    let id = if let Some(state) = state.filter(|state| is_ours(state)) {
         bytes = without_state(&mut parts, bytes);
-        let sealed = approvals
-            .unseal(state, principal)
-            .map_err(|error| (codes::INVALID_PARAMS, error.to_string()))?;
-        if sealed.digest != digest {
-            let text = "the request state belongs to another call; send this one without it";
-            return Err((codes::INVALID_PARAMS, text.to_owned()));
-        }
-        sealed.id
+        sealed(approvals, state, principal, &digest)?
     } else {
-        let kept =
-            (way == Way::Task).then(|| deferred::keep(&request.parts, &bytes, request.call.era));
-        let call = thoughtgate_approval::Call {
-            principal,
-            tool,
-            arguments: params.arguments,
-            channel: channel(decision),
-            body: kept.as_deref(),
-            policies: &decision.policies,
-            generation: snapshot.generation,
-        };
-        approvals
-            .request(call)
-            .await
-            .map_err(|error| (code(&error), error.to_string()))?
+        requested(approvals, snapshot, request, params, delivery, decision).await?
     };
     let waiting = Waiting {
         worker: Arc::clone(worker),
@@ -250,7 +195,63 @@ async fn ask(
         digest,
         hold,
     };
-    Ok((way, waiting))
+    Ok((delivery, waiting))
+}
+
+/// A place among the held calls, for a call that may be held.
+fn hold_for(
+    worker: &Worker,
+    delivery: Delivery,
+    principal: &str,
+    params: &Params<'_>,
+) -> Result<Option<Hold>, TooMany> {
+    let place = || worker.shared.holds.enter(principal);
+    match delivery {
+        Delivery::Task => Ok(None),
+        // A retry without a place is answered at once, not refused: its approval may be decided by now.
+        Delivery::Retry if params.request_state.is_some() => Ok(place().ok()),
+        Delivery::Retry | Delivery::Hold { .. } => place().map(Some),
+    }
+}
+
+/// The approval that a retried call names, if it is for this call.
+fn sealed(
+    approvals: &Approvals,
+    state: &str,
+    principal: &str,
+    digest: &Digest,
+) -> Result<Id, Problem<'static>> {
+    let sealed = approvals
+        .unseal(state, principal)
+        .map_err(Problem::Unseal)?;
+    if sealed.digest == *digest {
+        Ok(sealed.id)
+    } else {
+        Err(Problem::OtherCall)
+    }
+}
+
+/// A new approval, or the one that the same call already waits for.
+async fn requested(
+    approvals: &Approvals,
+    snapshot: &Snapshot,
+    request: &Request,
+    params: &Params<'_>,
+    delivery: Delivery,
+    decision: &Decision,
+) -> Result<Id, Problem<'static>> {
+    let (parts, bytes, call) = (&request.parts, &request.bytes, &request.call);
+    let kept = (delivery == Delivery::Task).then(|| deferred::keep(parts, bytes, call.era));
+    let call = thoughtgate_approval::Call {
+        principal: &call.principal,
+        tool: params.name.as_deref().unwrap_or_default(),
+        arguments: params.arguments,
+        channel: channel(decision),
+        body: kept.as_deref(),
+        policies: &decision.policies,
+        generation: snapshot.generation,
+    };
+    approvals.request(call).await.map_err(Problem::Unrequested)
 }
 
 fn digest_of(envelope: &Envelope<'_>, principal: &str) -> Digest {
@@ -259,12 +260,12 @@ fn digest_of(envelope: &Envelope<'_>, principal: &str) -> Digest {
     digest(principal, tool, params.arguments)
 }
 
-/// The call as it would have come without us.
+/// The call without its request state, as the upstream expects it.
 fn without_state(parts: &mut Parts, bytes: Bytes) -> Bytes {
     let Some(shorter) = without(&bytes, &STATE) else {
         return bytes;
     };
-    // The client's length is that of the longer body; hyper tells the new one.
+    // The client's Content-Length is that of the longer body; hyper sets the new one.
     parts.headers.remove(header::CONTENT_LENGTH);
     Bytes::from(shorter)
 }
@@ -276,21 +277,10 @@ fn channel(decision: &Decision) -> Option<&str> {
     }
 }
 
-fn code(error: &RequestError) -> i64 {
-    match error {
-        RequestError::DuplicateKey(_)
-        | RequestError::Unreadable
-        | RequestError::TooLarge { .. }
-        | RequestError::NameTooLong { .. } => codes::INVALID_PARAMS,
-        RequestError::Closed => codes::DRAINING,
-        _ => codes::APPROVAL_UNAVAILABLE,
-    }
-}
-
-impl Way {
-    fn of(request: &Request, envelope: &Envelope<'_>) -> Way {
+impl Delivery {
+    fn of(request: &Request, envelope: &Envelope<'_>) -> Delivery {
         let params = &envelope.params;
-        // A client that carries the server's request state could not carry ours beside it.
+        // A client that carries the upstream's request state cannot carry a second one.
         let foreign = params.input_responses.is_some()
             || params
                 .request_state
@@ -298,46 +288,13 @@ impl Way {
                 .is_some_and(|state| !is_ours(state));
         let returns = params.request_state.as_deref().is_some_and(is_ours);
         match request.call.era {
-            Era::Modern if returns => Way::Retry,
-            Era::Modern if params.declares_tasks() => Way::Task,
-            Era::Modern if !foreign => Way::Retry,
-            Era::Legacy if params.task.is_some() => Way::Task,
-            Era::Modern | Era::Legacy => Way::Hold {
-                stream: takes_stream(&request.parts),
+            Era::Modern if returns => Delivery::Retry,
+            Era::Modern if params.declares_tasks() => Delivery::Task,
+            Era::Modern if !foreign => Delivery::Retry,
+            Era::Legacy if params.task.is_some() => Delivery::Task,
+            Era::Modern | Era::Legacy => Delivery::Hold {
+                stream: takes_stream(&request.parts.headers),
             },
         }
     }
-}
-
-fn takes_stream(parts: &Parts) -> bool {
-    parts
-        .headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.to_ascii_lowercase().contains("text/event-stream"))
-}
-
-/// A message that was understood before, read again: only approvals need it a second time.
-fn read(bytes: &[u8]) -> Option<Envelope<'_>> {
-    parse(bytes, &Limits { depth: usize::MAX }).ok()
-}
-
-/// Why the answer of a call that was made cannot be read.
-const ENCODED: &str = "the call was made, but its answer cannot be read: it has a Content-Encoding, and was asked for without one; configure the server to honour Accept-Encoding";
-
-/// What an upstream's answer is called that is no message, such as a 401 with a page.
-fn no_message(status: StatusCode) -> String {
-    format!("the upstream answered with status {status} and no JSON-RPC message")
-}
-
-/// The approvals' own answer to `message`, with what a program may want to know.
-fn ended(message: &[u8], id: Id, end: &waiting::End) -> Response<Body> {
-    let envelope = read(message);
-    let own = envelope.and_then(|envelope| envelope.id);
-    let data = end.data(id);
-    answer::json(
-        StatusCode::OK,
-        thoughtgate_mcp::reply::error(own, end.code, &end.text, Some(&data)),
-    )
 }

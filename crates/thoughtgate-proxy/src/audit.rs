@@ -1,10 +1,12 @@
-//! One JSON line for each decision, each state that an approval enters, and each refusal before a
-//! decision.
+//! Audit log: one JSON line for each decision, each state that an approval enters, and each refusal
+//! before a decision.
 //!
-//! Room for the line is reserved before its call goes on, and the line is handed over when the
-//! answer is known; a thread of its own writes, and keeps what cannot be written until it can be.
-//! Arguments are digested, never stored.
+//! Room for the line is reserved before its call is forwarded, and the line is queued when the answer is
+//! known. A separate thread writes the lines, and keeps those that cannot be written until they can be.
+//! Of arguments only a digest is written.
 
+mod cut;
+mod figures;
 mod file;
 mod line;
 mod record;
@@ -16,94 +18,53 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
-use thoughtgate_approval::View;
+use thoughtgate_approval::{Id, View};
 use thoughtgate_panic::say;
+use thoughtgate_policy::Outcome;
 
-use crate::metrics::counter;
-
+use cut::{NAME_BYTES, TEXT_BYTES, cut};
+use figures::CLOSE_MAX;
+pub use figures::Figures;
 use file::Output;
 pub use file::Sink;
-pub use record::{Asked, Place, Record, Subject, Trail};
-use record::{Message, Refused, Step};
+pub use record::{Asked, Record, Subject};
+use record::{LATER_BYTES, Line, Message, Refused, Step};
 use refusals::Refusals;
-use room::Room;
+use room::{LINE_BYTES, Room};
 use writer::Writer;
 
-/// The part of `limits.buffered_bytes` that is the audit's own: bodies cannot take it from the
-/// lines, and a disk that is stuck cannot take more than it from the bodies.
+/// The audit has one part in this many of `limits.buffered_bytes` to itself: bodies cannot take that room
+/// from lines, and lines for a disk that is stuck cannot take more than that from bodies.
 const SHARE: usize = 4;
-/// Below this a handful of calls would find no room.
+/// Least room for lines, in bytes: with less, a handful of calls would find none.
 const SHARE_BYTES_MIN: usize = 64 * 1024;
-/// How long an orderly stop waits for a sink that does not take the last lines.
-const CLOSE_MAX: Duration = Duration::from_secs(5);
 
-/// How an audit is kept.
+/// Settings of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditSettings {
-    /// Where lines go.
+    /// Destination of the lines.
     pub sink: Sink,
-    /// How long a call waits for room for its line.
+    /// Time for which a call waits for room for its line.
     pub wait: Duration,
-    /// What becomes of a call that found none.
+    /// Treatment of a call that finds no room within `wait`.
     pub when_full: WhenFull,
 }
 
-/// What becomes of a call for whose line there is no room.
+/// Treatment of a call for whose line there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenFull {
-    /// It is refused.
+    /// The call is refused with 503.
     Refuse,
-    /// It goes on without a line, which is counted.
+    /// The call goes on without a line, which `thoughtgate_audit_dropped` counts.
     Drop,
-}
-
-/// Counters and gauges of the audit.
-#[derive(Debug, Clone)]
-pub struct Figures {
-    /// Lines that were not written.
-    pub dropped: Counter,
-    /// Requests refused for want of room.
-    pub refused: Counter,
-    /// Lines handed over and not written yet.
-    pub waiting: Gauge,
-}
-
-impl Figures {
-    /// Figures that `/metrics` shows.
-    pub fn registered(registry: &mut Registry) -> Figures {
-        let waiting = Gauge::default();
-        registry.register(
-            "audit_waiting",
-            "Audit lines that wait to be written",
-            waiting.clone(),
-        );
-        Figures {
-            dropped: counter(
-                registry,
-                "audit_dropped",
-                "Audit lines that were not written",
-            ),
-            refused: counter(
-                registry,
-                "audit_refused",
-                "Requests refused because audit lines could not be written",
-            ),
-            waiting,
-        }
-    }
 }
 
 /// There is no room for a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the audit cannot take a line for this call, because earlier ones cannot be written; retry later"
-)]
+#[error("the audit queue is full, because its lines cannot be written; retry later")]
 pub struct Full;
 
-/// The way to the writer.
+/// The audit log: queues lines for the thread that writes them.
 pub struct Audit {
     queue: Sender<Message>,
     room: Arc<Room>,
@@ -114,14 +75,30 @@ pub struct Audit {
     ended: Mutex<Receiver<()>>,
 }
 
-/// The audit's part of `limits.buffered_bytes`.
+/// Room for one line, given back when dropped.
+pub struct Place<'a> {
+    audit: &'a Audit,
+}
+
+/// A decision whose answer is not sent yet. Its line is queued when this is dropped, so that a request
+/// whose client disconnects has its line too.
+pub struct Trail<'a> {
+    audit: &'a Audit,
+    started: Instant,
+    record: Option<Box<Record>>,
+    approval: Option<Id>,
+    status: Option<u16>,
+}
+
+/// The audit's part of `limits.buffered_bytes`, in bytes.
 #[must_use]
 pub fn share_of(buffered_bytes: usize) -> usize {
     buffered_bytes / SHARE
 }
 
 impl Audit {
-    /// Opens the sink and starts the writer; lines may hold `share` bytes.
+    /// Opens the sink and starts the writer thread; lines may hold `share` bytes until they are written.
+    /// An error of the sink names it.
     pub fn start(
         settings: &AuditSettings,
         share: usize,
@@ -139,14 +116,14 @@ impl Audit {
         std::thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || {
-                // Dropped at the end, however it comes.
+                // Dropped when the thread ends, which is what `close` waits for.
                 let _ending: Sender<()> = ending;
                 writer.run();
             })?;
         Ok(audit)
     }
 
-    /// An audit, what is queued in it, and what its writer drops when it ends.
+    /// An audit log without a writer, with the queue to write and the sender to drop when the writer ends.
     fn new(
         settings: &AuditSettings,
         share: usize,
@@ -170,7 +147,7 @@ impl Audit {
     /// without a line.
     pub async fn place(&self) -> Result<Option<Place<'_>>, Full> {
         if self.room.take_line() || Box::pin(self.room.wait_for_line(self.wait)).await {
-            return Ok(Some(Place::new(self)));
+            return Ok(Some(Place { audit: self }));
         }
         match self.when_full {
             WhenFull::Drop => {
@@ -185,20 +162,20 @@ impl Audit {
         }
     }
 
-    /// Takes down the state that an approval of `principal` just entered; never waits.
+    /// Records the state that an approval of `principal` has entered; never waits.
     pub fn approval(&self, view: &View, principal: &str) {
         let has_room = self.room.take_line();
         if !has_room && self.when_full == WhenFull::Drop {
             self.figures.dropped.inc();
             return;
         }
-        // Queued beyond the room as well: no approval is opened while calls are refused, so what is
-        // left are the few states of those that are open.
+        // Queued even without room: no approval is opened while calls are refused, so that only the
+        // few states of those already open can follow.
         let step = Box::new(Step::new(view, principal));
         self.send(Message::Approval { step, has_room });
     }
 
-    /// Takes down a refusal before any decision; some of a burst are only counted. `message` is the
+    /// Records a refusal before any decision; in a burst some are only counted. `message` is the
     /// request's body as far as it is known.
     pub fn refused(&self, status: u16, reason: &str, message: &[u8]) {
         if self.refusals.admit() && self.room.take_line() {
@@ -216,12 +193,12 @@ impl Audit {
         }
     }
 
-    /// Opens the file anew, for it may have been moved away. Lines so far go to the old one.
+    /// Reopens the file, which may have been moved away. Lines that are queued already go to the old one.
     pub fn reopen(&self) {
         let _ = self.queue.send(Message::Reopen);
     }
 
-    /// Writes what is queued and ends the writer. Blocks, for a bounded time; for an orderly exit.
+    /// Writes the queued lines and ends the writer, for an orderly exit. Blocks for at most 6 seconds.
     pub fn close(&self) {
         let Ok(ended) = self.ended.lock() else {
             return;
@@ -230,7 +207,7 @@ impl Audit {
         if self.queue.send(Message::Close { by }).is_err() {
             return;
         }
-        // The writer keeps the time itself; a file system that hangs does not let it.
+        // The writer keeps the time itself, unless a write to a file system that hangs never returns.
         let patience = CLOSE_MAX + Duration::from_secs(1);
         if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
             let lost = self.figures.waiting.get();
@@ -240,9 +217,9 @@ impl Audit {
         }
     }
 
-    /// Hands one line over; never waits.
+    /// Queues one line; never waits.
     fn send(&self, message: Message) {
-        // Counted first: the writer counts down.
+        // Counted up first, because the writer counts down.
         self.figures.waiting.inc();
         if self.queue.send(message).is_err() {
             self.figures.waiting.dec();
@@ -250,3 +227,84 @@ impl Audit {
         }
     }
 }
+
+impl<'a> Place<'a> {
+    /// Begins the trail of one decision; `started` is when its request was read.
+    pub fn trail(self, mut record: Record, started: Instant) -> Trail<'a> {
+        let audit = self.audit;
+        // From here on the room belongs to the trail.
+        std::mem::forget(self);
+        shorten(&mut record.principal, NAME_BYTES);
+        if let Some(error) = &mut record.decision.error
+            && error.len() > TEXT_BYTES
+        {
+            *error = Arc::from(cut(error, TEXT_BYTES));
+        }
+        Trail {
+            audit,
+            started,
+            record: Some(Box::new(record)),
+            approval: None,
+            status: None,
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.audit.room.give_back(LINE_BYTES);
+    }
+}
+
+impl Trail<'_> {
+    /// Sets the approval that the request waits for.
+    pub fn approval(&mut self, id: Id) {
+        self.approval = Some(id);
+    }
+
+    /// Records that the request was refused after it had been decided otherwise.
+    pub fn refused(&mut self, reason: &str) {
+        if let Some(record) = &mut self.record {
+            record.decision.outcome = Outcome::Reject;
+            record.decision.error = Some(Arc::from(reason));
+        }
+    }
+
+    /// Ends the trail with the HTTP status of the answer.
+    pub fn answered(mut self, status: u16) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for Trail<'_> {
+    fn drop(&mut self) {
+        let Some(mut record) = self.record.take() else {
+            return;
+        };
+        let mut held = LINE_BYTES;
+        if let Asked::Message(body) = &record.asked {
+            if body.len() <= LATER_BYTES && self.audit.room.take_body(body.len()) {
+                held += body.len();
+            } else {
+                // Too large, or too little room: parsed now, so that the queue does not hold the body.
+                record.asked = Asked::Known(Subject::of(body));
+            }
+        }
+        self.audit.send(Message::Decision(Line {
+            record,
+            approval: self.approval,
+            status: self.status,
+            latency: self.started.elapsed(),
+            held,
+        }));
+    }
+}
+
+fn shorten(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        *text = cut(text, bytes_max).into_owned();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,46 +1,35 @@
-//! The bodies that the proxy answers with: its own text, or the upstream's frames as they come.
+//! Response bodies: the proxy's own text, the upstream's frames, or pieces from another task.
 //!
-//! Nothing is gathered here: a frame is handed on when it arrives. Only a list that must be
-//! filtered is held back, event by event, in [`crate::listing`]. What waits for a human is fed.
+//! Nothing is gathered here: a frame is passed on when it arrives. Only a list that must be filtered is
+//! held back, event by event, in [`crate::listing`]. Calls that wait for a human feed theirs in pieces.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http_body::{Frame, SizeHint};
 use thoughtgate_panic::{Panicked, contain};
 use tokio::sync::mpsc::Receiver;
 
-use crate::abandoned::Agent;
 use crate::budget::Reserved;
+use crate::drain::InFlight;
 use crate::listing::EventFilter;
+use crate::relay::{BodyError, Relay};
 use crate::slots::Busy;
-use crate::state::InFlight;
-use crate::upstream::Lease;
 
-/// Any error of a body; hyper closes the connection on it.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
-
-/// How long a legacy answer is read on after its client has gone.
-const FINISH_MAX: Duration = Duration::from_secs(300);
-
-/// Of a text, handed to hyper at once.
+/// Bytes of a text that are handed to hyper at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// A response body. Boxed, since each request moves its response a dozen times.
+/// A response body. Boxed, because each request moves its response a dozen times.
 pub struct Body(Box<Inner>);
 
 struct Inner {
     content: Content,
-    /// Held until the body is gone: drain waits for it.
+    /// Held until the body is dropped: drain waits for that.
     in_flight: Option<InFlight>,
-    /// Room for what is held of it.
+    /// Room in the budget for the text that is not sent yet.
     reserved: Option<Reserved>,
-    /// Held until the body is gone: its connection is in use.
+    /// Held until the body is dropped: until then its connection counts as busy.
     busy: Option<Busy>,
 }
 
@@ -61,19 +50,19 @@ impl Body {
         Body::of(Content::Own((!bytes.is_empty()).then_some(bytes)))
     }
 
-    /// The upstream's frames as they come.
+    /// The upstream's frames as they arrive.
     #[must_use]
     pub fn relay(relay: Relay) -> Body {
         Body::of(Content::Relay(relay))
     }
 
-    /// The upstream's events, tool lists filtered.
+    /// The upstream's events, with tool lists filtered.
     #[must_use]
     pub fn events(filter: EventFilter) -> Body {
         Body::of(Content::Events(Box::new(filter)))
     }
 
-    /// What somebody else says, piece by piece; dropping the sender ends it.
+    /// Pieces from a channel; dropping its sender ends the body.
     #[must_use]
     pub fn fed(pieces: Receiver<Result<Bytes, BodyError>>) -> Body {
         Body::of(Content::Fed(pieces))
@@ -95,7 +84,7 @@ impl Body {
         }))
     }
 
-    /// A panic breaks the body off, and ends nothing else.
+    /// Polls the content; a panic in that breaks the body off, and ends nothing else.
     fn contained(
         &mut self,
         poll: impl FnOnce(&mut Content, &mut Option<Reserved>) -> Polled,
@@ -163,7 +152,7 @@ impl http_body::Body for Body {
     }
 }
 
-/// The next piece of a text. In pieces, so that one whose client reads slowly stays accounted for.
+/// The next piece of a text. In pieces, so that what a slow client has not read stays counted.
 fn next(bytes: &mut Option<Bytes>, reserved: &mut Option<Reserved>) -> Option<Bytes> {
     let left = bytes.as_mut()?;
     let piece = left.split_to(left.len().min(PIECE_BYTES));
@@ -176,119 +165,10 @@ fn next(bytes: &mut Option<Bytes>, reserved: &mut Option<Reserved>) -> Option<By
     Some(piece)
 }
 
-/// An upstream response body on its way to a client.
-pub struct Relay {
-    incoming: Option<Incoming>,
-    lease: Option<Lease>,
-    on_disconnect: OnDisconnect,
-}
-
-/// What a client that goes away means for the upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnDisconnect {
-    /// The request is cancelled (2026-07-28), or the stream only listened.
-    Cancel,
-    /// The request of this agent goes on; its answer is read to the end and dropped (up to 2025-11-25).
-    Finish(Agent),
-}
-
-impl Relay {
-    /// Takes over the body and the connection that it arrives on.
-    #[must_use]
-    pub fn new(incoming: Incoming, lease: Lease, on_disconnect: OnDisconnect) -> Relay {
-        let mut relay = Relay {
-            incoming: Some(incoming),
-            lease: Some(lease),
-            on_disconnect,
-        };
-        relay.settle();
-        relay
-    }
-
-    /// The next frame; the connection is given back with the last one.
-    pub fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(incoming) = &mut self.incoming else {
-            return Poll::Ready(None);
-        };
-        let frame = ready!(Pin::new(incoming).poll_frame(context));
-        match &frame {
-            Some(Ok(_)) => self.settle(),
-            Some(Err(_)) => {
-                self.incoming = None;
-                self.lease = None;
-            }
-            None => self.end(),
-        }
-        Poll::Ready(frame)
-    }
-
-    /// Whether nothing more comes.
-    #[must_use]
-    pub fn is_end(&self) -> bool {
-        self.incoming.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
-    }
-
-    fn settle(&mut self) {
-        if self
-            .incoming
-            .as_ref()
-            .is_some_and(http_body::Body::is_end_stream)
-        {
-            self.end();
-        }
-    }
-
-    fn end(&mut self) {
-        self.incoming = None;
-        if let Some(lease) = self.lease.take() {
-            lease.release();
-        }
-    }
-
-    /// Reads on without a client, within [`FINISH_MAX`].
-    pub async fn finish(mut self) {
-        self.on_disconnect = OnDisconnect::Cancel;
-        let reading = async {
-            while let Some(incoming) = &mut self.incoming {
-                match incoming.frame().await {
-                    Some(Ok(_)) => self.settle(),
-                    Some(Err(_)) | None => return,
-                }
-            }
-        };
-        // Past the limit the upstream sees a disconnect, which its era does not read as a cancel.
-        let _ = tokio::time::timeout(FINISH_MAX, reading).await;
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        if let OnDisconnect::Finish(agent) = self.on_disconnect
-            && self.incoming.is_some()
-            && let Some(lease) = self.lease.take()
-        {
-            let abandoned = Arc::clone(lease.abandoned());
-            let rest = Relay {
-                incoming: self.incoming.take(),
-                lease: Some(lease),
-                on_disconnect: OnDisconnect::Cancel,
-            };
-            abandoned.finish(agent, rest.finish());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http_body::Body as _;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,8 @@
-//! One budget of bytes for everything that this process buffers: request bodies being read, audit
-//! lines that wait, tool lists being gathered, results that are kept.
+//! One budget of bytes for what this process buffers: request bodies, tool lists and results that are
+//! being gathered. Audit lines have room of their own, see [`crate::audit`].
 //!
-//! Counts bytes and allocates none. Whoever cannot get room refuses its own request with 503.
+//! Counts bytes and allocates none. A request that finds no room is refused with 503; an approved call
+//! waits for room.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,15 +10,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prometheus_client::metrics::counter::Counter;
 
-/// Holdings up to this size, which most calls are, may use the whole budget. The last quarter of the
-/// default one (the audit's share taken off) is that much for each of the default number of
-/// connections, so no set of slow clients can take the room of such a call.
+/// Holdings up to this size, as those of most calls, may use the whole budget. The last quarter of the
+/// default budget, which is without the audit's share, is this much for each of the default number of
+/// connections, so that no set of slow clients can take the room of such a call.
 const TINY_BYTES: usize = 6 * 1024;
-/// Holdings up to this size may use three quarters of the budget, larger ones a sixteenth less: large
-/// messages cannot take the room of small ones. One of the largest that settings allow still fits.
+/// Holdings up to this size may use three quarters of the budget, larger ones a sixteenth of it less, so
+/// that large messages cannot take the room of small ones. The largest that settings allow still fits.
 const SMALL_BYTES: usize = 64 * 1024;
 
-/// The budget of one process.
 #[derive(Debug)]
 pub struct Budget {
     bytes_max: usize,
@@ -25,9 +25,9 @@ pub struct Budget {
     refused: Counter,
 }
 
-/// The budget has no room for what was asked.
+/// The budget has no room for the bytes that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("`limits.buffered_bytes` is spent; retry later")]
+#[error("no buffer space left (`limits.buffered_bytes`); retry later")]
 pub struct Spent;
 
 /// Bytes held from the budget, given back when dropped.
@@ -48,14 +48,14 @@ impl Budget {
         })
     }
 
-    /// Holds `bytes`.
+    /// Reserves `bytes`.
     pub fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reserved, Spent> {
         let mut reserved = self.hold();
         reserved.grow(bytes)?;
         Ok(reserved)
     }
 
-    /// Holds nothing yet.
+    /// An empty holding, to be grown.
     #[must_use]
     pub fn hold(self: &Arc<Self>) -> Reserved {
         Reserved {
@@ -64,8 +64,7 @@ impl Budget {
         }
     }
 
-    /// Holds nothing yet; unlike [`Budget::hold`] for a holding that does not outlive its caller,
-    /// which spares counting references.
+    /// Like [`Budget::hold`], for a holding that does not outlive its caller: no reference is counted.
     #[must_use]
     pub fn lend(&self) -> Reserved<&Budget> {
         Reserved {
@@ -74,7 +73,7 @@ impl Budget {
         }
     }
 
-    /// The largest holding that there can be.
+    /// Size of the largest possible holding, in bytes.
     #[must_use]
     pub fn largest(&self) -> usize {
         self.ceiling(usize::MAX)
@@ -90,7 +89,6 @@ impl Budget {
         }
     }
 
-    /// Bytes held now.
     #[must_use]
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
@@ -98,7 +96,7 @@ impl Budget {
 }
 
 impl<B: Deref<Target = Budget>> Reserved<B> {
-    /// Holds `more` bytes in addition; on failure it holds what it held before.
+    /// Reserves `more` bytes in addition; on failure the holding is unchanged.
     pub fn grow(&mut self, more: usize) -> Result<(), Spent> {
         if more == 0 {
             return Ok(());
@@ -116,7 +114,7 @@ impl<B: Deref<Target = Budget>> Reserved<B> {
         Ok(())
     }
 
-    /// Gives back all but `bytes`; does nothing when it holds less.
+    /// Gives back all but `bytes`; does nothing if it holds less.
     pub fn shrink_to(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);
         if surplus == 0 {
@@ -126,7 +124,6 @@ impl<B: Deref<Target = Budget>> Reserved<B> {
         self.budget.used.fetch_sub(surplus, Ordering::Relaxed);
     }
 
-    /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -1,31 +1,118 @@
-//! The end of a connection: what the client still sends is read and dropped for a while.
+//! Drain of a process that is to stop: counts the requests in flight and the connections that can bring
+//! more, and waits until there are none.
 //!
-//! A socket that is closed with unread bytes is reset, and a reset takes the answer with it that the
-//! client has not read yet: one who sends a body over the limit would see a broken connection, not
-//! the 413. Nothing that is read here is looked at, so it cannot become a request.
+//! Ends nothing itself: connections watch for the start of the drain and close when they are idle.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::watch;
 
-/// Sixteen times the default of `limits.body_bytes`; more than that is answered by a reset.
-const BYTES_MAX: usize = 64 * 1024 * 1024;
-/// A client that reads its answer closes within a round trip.
-const TIME_MAX: Duration = Duration::from_secs(5);
+/// State of the drain: whether it has started, and the number of all that it waits for.
+pub struct Drain {
+    started: watch::Sender<bool>,
+    /// Requests in flight, as `/metrics` shows them.
+    in_flight: Gauge,
+    /// Connections that can bring requests.
+    open_connections: AtomicUsize,
+}
 
-/// Reads until the client closes, within [`BYTES_MAX`] and [`TIME_MAX`]. `stream` has been shut
-/// down for writing.
-pub async fn drain(stream: &mut TcpStream) {
-    let reading = async {
-        let mut scrap = Box::new([0; 16 * 1024]);
-        let mut left = BYTES_MAX;
-        while left > 0 {
-            match stream.read(&mut scrap[..]).await {
-                Ok(0) | Err(_) => return,
-                Ok(read) => left = left.saturating_sub(read),
-            }
+/// A connection that can bring requests, counted until dropped.
+pub struct OpenConnection {
+    drain: Arc<Drain>,
+}
+
+/// A request that is being handled; drain waits for these.
+pub struct InFlight {
+    drain: Arc<Drain>,
+    since: Instant,
+}
+
+impl Drain {
+    /// A drain that has not started. `in_flight` counts the requests in flight; calls that continue
+    /// without their client are added to it elsewhere, so that the drain waits for those too.
+    #[must_use]
+    pub fn new(in_flight: Gauge) -> Arc<Drain> {
+        Arc::new(Drain {
+            started: watch::Sender::new(false),
+            in_flight,
+            open_connections: AtomicUsize::new(0),
+        })
+    }
+
+    /// Starts the drain: `/ready` reports not ready, and connections close after the request they serve.
+    pub fn start(&self) {
+        self.started.send_replace(true);
+    }
+
+    /// Whether the process is stopping.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        *self.started.borrow()
+    }
+
+    /// Receiver of a value that changes to true once, when the drain starts.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<bool> {
+        self.started.subscribe()
+    }
+
+    /// Counts a request as in flight until the guard is dropped.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>) -> InFlight {
+        self.in_flight.inc();
+        InFlight {
+            drain: Arc::clone(self),
+            since: Instant::now(),
         }
-    };
-    let _ = tokio::time::timeout(TIME_MAX, reading).await;
+    }
+
+    /// Counts a connection as able to bring requests until the guard is dropped, when the connection has
+    /// ended or has been told to close.
+    #[must_use]
+    pub fn open(self: &Arc<Self>) -> OpenConnection {
+        self.open_connections.fetch_add(1, Ordering::SeqCst);
+        OpenConnection {
+            drain: Arc::clone(self),
+        }
+    }
+
+    /// Waits until no request is in flight and no connection can bring one, or until `deadline` has
+    /// passed. Returns the number of requests in flight then.
+    pub async fn idle(&self, deadline: Duration) -> usize {
+        let mut poll = tokio::time::interval(Duration::from_millis(5));
+        let until = Instant::now() + deadline;
+        loop {
+            // In this order: a request that came before its connection was told to close is in flight
+            // by then.
+            let open = self.open_connections.load(Ordering::SeqCst);
+            let left = usize::try_from(self.in_flight.get()).unwrap_or(0);
+            if (open == 0 && left == 0) || Instant::now() >= until {
+                return left;
+            }
+            poll.tick().await;
+        }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.drain.open_connections.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl InFlight {
+    /// Time at which the request's head was read.
+    #[must_use]
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.drain.in_flight.dec();
+    }
 }

@@ -1,6 +1,7 @@
 //! Sends a decided request to the upstream and passes the answer on as it arrives.
 //!
-//! Decides nothing. What a client that goes away means is settled here, by the era of the request.
+//! Decides nothing about permission. The effect of a client's disconnect is chosen here, by the era of
+//! the request.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,60 +9,31 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use thoughtgate_mcp::{Era, codes};
+use thoughtgate_mcp::Era;
 use tokio::time::Instant;
 
 use crate::abandoned::Abandoned;
 use crate::answer;
-use crate::body::{Body, OnDisconnect, Relay};
-use crate::budget::Spent;
-use crate::endpoint::Worker;
+use crate::body::Body;
+use crate::failed::Failed;
 use crate::headers::{ask_for_identity, strip_request, strip_response};
 use crate::identity::Identity;
-use crate::listing::{self, Filter, Unfiltered};
-use crate::metrics::Failure;
+use crate::listing::{self, Filter};
+use crate::message::Call;
+use crate::problem::Problem;
+use crate::relay::{OnDisconnect, Relay};
 use crate::settings::Rules;
-use crate::upstream::{Lease, Pool, UpstreamError};
-
-/// What forwarding must know of a decided request.
-#[derive(Debug, Clone)]
-pub struct Call {
-    /// Says what a disconnect means.
-    pub era: Era,
-    /// The answer may hold a tool list, which is cut.
-    pub lists: bool,
-    /// The answer is a stream that only listens.
-    pub listens: bool,
-    /// The client waits for a JSON-RPC answer with its id.
-    pub expects_answer: bool,
-    /// The agent that asks.
-    pub principal: String,
-}
-
-/// Why there is no answer to pass on.
-#[derive(Debug, thiserror::Error)]
-pub enum Failed {
-    /// See the source.
-    #[error(transparent)]
-    Upstream(#[from] UpstreamError),
-    /// No response head in time.
-    #[error("the upstream did not answer within `timeouts.response`")]
-    Timeout,
-    /// A list that cannot be filtered is not passed on.
-    #[error("the upstream's answer to tools/list cannot be filtered: {0}")]
-    List(Unfiltered),
-    /// No room to hold a list.
-    #[error(transparent)]
-    Spent(#[from] Spent),
-}
+use crate::upstream::{Lease, Pool};
+use crate::worker::Worker;
 
 /// An upstream response whose body has not been read.
 pub type Head = (Response<Incoming>, Lease);
 
-/// Forwards one request, whose URI is already the upstream's; the answer is the upstream's, or an error that says why there is none.
+/// Forwards one request, whose URI is already the upstream's. Returns the upstream's answer, or an error
+/// with the reason why there is none.
 pub async fn send(
     worker: &Arc<Worker>,
     rules: &Rules,
@@ -85,7 +57,7 @@ pub async fn exchange(
     bytes: Bytes,
     call: &Call,
 ) -> Result<Head, Failed> {
-    let request = outgoing(worker, rules, parts, bytes, call.lists);
+    let request = outgoing(worker, rules, parts, bytes, call.tool_list);
     let started = Instant::now();
     let deadline = started + rules.response_timeout;
     let head = if goes_on(call) {
@@ -109,7 +81,7 @@ async fn send_by(
     }
 }
 
-/// Whether a client that goes away leaves the call to itself.
+/// Whether the call continues when its client disconnects.
 fn goes_on(call: &Call) -> bool {
     call.era == Era::Legacy && !call.listens
 }
@@ -119,7 +91,7 @@ fn outgoing(
     rules: &Rules,
     parts: Box<Parts>,
     bytes: Bytes,
-    lists: bool,
+    tool_list: bool,
 ) -> Box<Request<Full<Bytes>>> {
     let target = &worker.shared.settings.upstream;
     let mut headers = parts.headers;
@@ -128,9 +100,10 @@ fn outgoing(
         Identity::Fixed(_) | Identity::Jwt(_) => None,
     };
     strip_request(&mut headers, identity);
+    // The body has been read, so there is nothing left for `100-continue` to announce.
     headers.remove(header::EXPECT);
     headers.insert(header::HOST, target.host_header());
-    if lists {
+    if tool_list {
         ask_for_identity(&mut headers);
     }
     let mut request = Box::new(Request::new(Full::new(bytes)));
@@ -157,52 +130,21 @@ pub async fn pass_on(
         OnDisconnect::Cancel
     };
     let relay = Relay::new(incoming, lease, on_disconnect);
-    if !call.lists {
+    if !call.tool_list {
         return Ok(Response::from_parts(parts, Body::relay(relay)));
     }
     let filter = Filter::new(Arc::clone(&worker.shared), call, message);
     Box::pin(listing::pass_on(filter, rules, parts, relay)).await
 }
 
-/// The answer to a request whose upstream failed, counted by kind.
+/// The answer to a request whose upstream failed.
 pub fn failure(worker: &Worker, message: &[u8], call: &Call, failed: &Failed) -> Response<Body> {
-    let (kind, status, code) = match failed {
-        Failed::Upstream(UpstreamError::Connect(_) | UpstreamError::ConnectTimeout(_)) => (
-            Failure::Connect,
-            StatusCode::BAD_GATEWAY,
-            codes::UPSTREAM_UNREACHABLE,
-        ),
-        Failed::Upstream(UpstreamError::Exchange(_)) => (
-            Failure::Exchange,
-            StatusCode::BAD_GATEWAY,
-            codes::UPSTREAM_UNREACHABLE,
-        ),
-        Failed::Timeout => (
-            Failure::Timeout,
-            StatusCode::GATEWAY_TIMEOUT,
-            codes::UPSTREAM_TIMEOUT,
-        ),
-        Failed::List(_) | Failed::Upstream(UpstreamError::Framing(_)) => (
-            Failure::Invalid,
-            StatusCode::BAD_GATEWAY,
-            codes::UPSTREAM_INVALID,
-        ),
-        Failed::Spent(spent) => {
-            return answer::busy(message, call.expects_answer, &spent.to_string());
-        }
-    };
-    worker.shared.metrics.failure(kind);
-    answer::error(
-        status,
-        message,
-        call.expects_answer,
-        code,
-        &failed.to_string(),
-    )
+    let id = call.id(message);
+    answer::problem(&worker.shared, &Problem::Failed(failed), id.as_deref())
 }
 
-/// A legacy exchange, which a client that goes away does not end: dropped early, it is finished on
-/// the runtime instead, and its answer read to the end.
+/// A legacy exchange, which a client's disconnect does not end: dropped early, it continues as a task,
+/// and its answer is read to the end.
 struct Finishing<'a, F: Future<Output = Result<Head, Failed>> + Send + 'static> {
     exchange: Option<Pin<Box<F>>>,
     abandoned: &'a Arc<Abandoned>,

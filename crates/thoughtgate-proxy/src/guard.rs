@@ -1,6 +1,6 @@
-//! `Host` and `Origin` checks: what keeps a web page from reaching the proxy by DNS rebinding.
+//! `Host` and `Origin` checks, which keep web pages from reaching the proxy by DNS rebinding.
 //!
-//! The proxy rewrites `Host` towards the upstream, which voids the upstream's own check, so it is
+//! The proxy rewrites `Host` towards the upstream, which defeats the upstream's own check, so the check is
 //! made here. It authenticates nobody.
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use http::{HeaderMap, header};
 
 use crate::headers::sole;
 
-/// Which `Host` and `Origin` values are accepted on the MCP endpoint.
+/// The `Host` and `Origin` values that are accepted for the MCP endpoint.
 #[derive(Debug, Clone)]
 pub struct Guard {
     listen: IpAddr,
@@ -17,18 +17,20 @@ pub struct Guard {
     origins: Vec<String>,
 }
 
-/// Why a request was turned away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Header for which a request was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
-    /// `Host` is missing, repeated or not one of ours.
+    /// `Host` is missing, repeated or not accepted.
+    #[error("Host header missing or not allowed (add the host to `allowed_hosts` to accept it)")]
     Host,
-    /// `Origin` is present and not one of ours.
+    /// `Origin` is repeated or not accepted.
+    #[error("Origin header not allowed (add the origin to `allowed_origins` to accept it)")]
     Origin,
 }
 
 impl Guard {
-    /// `hosts` are names without port, `origins` whole origins (`https://app.example`), both
-    /// accepted beside the loopback names and the address that is listened on.
+    /// `hosts` are names without port, `origins` whole origins (`https://app.example`). Loopback names
+    /// are always accepted, and `listen` as a host.
     #[must_use]
     pub fn new(listen: SocketAddr, hosts: Vec<String>, origins: Vec<String>) -> Guard {
         Guard {
@@ -38,7 +40,7 @@ impl Guard {
         }
     }
 
-    /// Checks one request's headers.
+    /// Checks `Host` and `Origin` of one request.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Rejected> {
         let host = sole(headers, &header::HOST).ok_or(Rejected::Host)?;
         if !self.accepts_host(host) {
@@ -70,8 +72,8 @@ impl Guard {
             return true;
         }
         match name.parse::<IpAddr>() {
-            // Listening everywhere, our own addresses are not known; a rebound name is never a
-            // literal, so any literal is safe to accept.
+            // When listening on all interfaces the proxy's own addresses are unknown. Rebinding takes a
+            // name, so any address literal is safe to accept.
             Ok(address) => self.listen.is_unspecified() || address == self.listen,
             Err(_) => false,
         }
@@ -92,7 +94,7 @@ impl Guard {
     }
 }
 
-/// The name or address of `host[:port]`, brackets of an IPv6 literal taken off.
+/// The name or address of `host[:port]`, without the brackets of an IPv6 literal.
 fn host_name(host: &str) -> Option<&str> {
     let (name, port) = if let Some(rest) = host.strip_prefix('[') {
         let (name, port) = rest.split_once(']')?;

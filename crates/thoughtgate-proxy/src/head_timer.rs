@@ -1,8 +1,8 @@
-//! The deadline for the head of a connection's next request: set for each request, hardly ever met.
+//! Deadline for the head of a connection's next request: set for each request, hardly ever reached.
 //!
-//! To set a sleep and give it up costs about three per cent of a call's instructions. So one sleep serves
-//! a whole connection: when it ends and the deadline has moved on since, it is set anew. A connection in
-//! use wakes for that once in a timeout, not once a request.
+//! To set and cancel a sleep costs about three per cent of a call's instructions. So one sleep serves a
+//! whole connection: when it ends and the deadline has moved on since, it is set again. A connection in
+//! use wakes for that once per timeout, not once per request.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ struct Deadline {
 }
 
 impl HeadTimer {
-    /// For the current runtime.
+    /// A timer on the current runtime.
     #[must_use]
     pub fn new() -> HeadTimer {
         HeadTimer(Arc::new(Mutex::new(Alarm {
@@ -70,7 +70,7 @@ impl Alarm {
             self.sleep.as_mut().reset(deadline);
         }
         self.is_set = true;
-        // Constrained, it could return before it has kept the waker.
+        // Under tokio's budget for a task it could return before it has stored the waker.
         pin!(tokio::task::unconstrained(self.sleep.as_mut())).poll(context)
     }
 }

@@ -1,6 +1,7 @@
-//! Which headers cross the proxy, and what the ones that govern say.
+//! Header fields: which of them cross the proxy, and the values of those that decisions depend on.
 //!
-//! Everything end-to-end is carried as it came, known or not; only hop-by-hop fields stop here.
+//! End-to-end fields are passed on unchanged, known or not. Only hop-by-hop fields are dropped, and names
+//! that a server could mistake for a governed field.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use thoughtgate_mcp::{HeaderField, Headers};
@@ -23,8 +24,8 @@ static HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// End-to-end fields that `Connection` cannot name away, beside the ones that begin with
-/// [`GOVERNED_PREFIXES`]: somebody decides by them, before the proxy, here or in the upstream.
+/// End-to-end fields that `Connection` cannot remove, besides those that begin with
+/// [`GOVERNED_PREFIXES`]: decisions depend on them, in front of the proxy, in it or in the upstream.
 const GOVERNED: [&str; 18] = [
     "authorization",
     "cache-control",
@@ -54,8 +55,8 @@ const GOVERNED_PREFIXES: [&str; 6] = [
     "x-forwarded-",
 ];
 
-/// Takes out of a request what belongs to one connection, and what an upstream could read as another
-/// field. `identity` is the field that names the agent, if one does.
+/// Removes the hop-by-hop fields of a request, and fields that an upstream could mistake for another one.
+/// `identity` is the field that names the agent, if there is one.
 pub fn strip_request(headers: &mut HeaderMap, identity: Option<&HeaderName>) {
     strip_hop_by_hop(headers, identity);
     let is_twin = |name: &&HeaderName| is_twin(name.as_str(), identity);
@@ -65,14 +66,14 @@ pub fn strip_request(headers: &mut HeaderMap, identity: Option<&HeaderName>) {
     }
 }
 
-/// Takes out of a response what belongs to one connection.
+/// Removes the hop-by-hop fields of a response.
 pub fn strip_response(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers, None);
 }
 
-/// The fields that `Connection` names go too, unless they are governed.
+/// Removes the hop-by-hop fields, and those that `Connection` names unless they are governed.
 fn strip_hop_by_hop(headers: &mut HeaderMap, identity: Option<&HeaderName>) {
-    // Going through the few fields that are there costs less than looking for each that might be.
+    // Going through the few fields that are present costs less than looking up each hop-by-hop name.
     if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         remove(headers, hop_by_hop(headers, identity));
     }
@@ -108,8 +109,8 @@ fn is_governed(name: &str, identity: Option<&HeaderName>) -> bool {
         || identity.is_some_and(|identity| identity == name)
 }
 
-/// Whether a CGI or WSGI server, where a name's punctuation becomes `_`, reads the field as one that
-/// is governed or belongs to one connection, and this name is not that field's.
+/// Whether a CGI or WSGI server, where punctuation in a name becomes `_`, would take the field for another
+/// one that is governed or hop-by-hop.
 fn is_twin(name: &str, identity: Option<&HeaderName>) -> bool {
     if is_plain(name) && identity.is_none_or(|identity| is_plain(identity.as_str())) {
         return false;
@@ -137,7 +138,7 @@ fn dashed(name: &str) -> String {
     name.chars().map(dash).collect()
 }
 
-/// The value of a field that must stand at most once and be visible ASCII.
+/// The value of a field that appears exactly once and is UTF-8; `None` otherwise.
 pub fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     match field(headers, name) {
         HeaderField::One(value) => std::str::from_utf8(value).ok(),
@@ -145,7 +146,7 @@ pub fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     }
 }
 
-/// The fields that repeat what the body says, for the check of one against the other.
+/// The fields that repeat parts of the body, to be checked against it.
 pub fn governed(headers: &HeaderMap) -> Headers<'_> {
     Headers {
         protocol_version: field(headers, &PROTOCOL_VERSION),
@@ -181,8 +182,8 @@ pub fn is_media_type(headers: &HeaderMap, essence: &str) -> bool {
     })
 }
 
-/// Asks for an answer that can be read here. Without the field a server may choose any encoding
-/// (RFC 9110 §12.5.3).
+/// Asks for an answer without an encoding, which the proxy can read. Without the field a server may
+/// choose any encoding (RFC 9110 §12.5.3).
 pub fn ask_for_identity(headers: &mut HeaderMap) {
     headers.insert(
         header::ACCEPT_ENCODING,
@@ -190,12 +191,22 @@ pub fn ask_for_identity(headers: &mut HeaderMap) {
     );
 }
 
-/// Whether the body is encoded, so that what we would read is not what the other side reads.
+/// Whether the body has an encoding: the proxy, which does not decode it, would read other bytes than
+/// the other side.
 pub fn is_encoded(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::CONTENT_ENCODING)
         .iter()
         .any(|value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Whether the client accepts a stream of events as the answer.
+pub fn takes_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.to_ascii_lowercase().contains("text/event-stream"))
 }
 
 #[cfg(test)]

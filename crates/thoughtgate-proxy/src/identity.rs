@@ -1,7 +1,7 @@
-//! Who the calling agent is: a fixed name, a header that the mesh sets, or a claim of a verified JWT.
+//! Identity of the calling agent: a fixed name, a header that the mesh sets, or a claim of a verified JWT.
 //!
-//! A claim is believed only after its signature was checked; there is no unverified mode. The token
-//! itself goes on to the upstream untouched.
+//! A claim is trusted only after its signature has been verified; there is no unverified mode. The token
+//! itself is forwarded to the upstream unchanged.
 
 use std::borrow::Cow;
 
@@ -10,36 +10,21 @@ use http::{HeaderMap, HeaderName};
 use crate::headers::sole;
 
 mod crypto;
+mod error;
 mod jwt;
 
+pub use error::Unidentified;
 pub use jwt::{BadKey, Expected, Jwt};
 
-/// Where the agent's id comes from.
+/// Source of the agent's id.
 #[derive(Debug)]
 pub enum Identity {
-    /// Every request is this agent's.
+    /// This id, for every request.
     Fixed(String),
-    /// The value of one header, which whoever stands in front must set and strip.
+    /// The value of this header. The proxy in front must set it, and remove it from its clients' requests.
     Header(HeaderName),
     /// A claim of the bearer token in `Authorization`.
     Jwt(Box<Jwt>),
-}
-
-/// Why a request has no agent. Holds nothing of a token: the audit keeps it.
-#[derive(Debug, thiserror::Error)]
-pub enum Unidentified {
-    /// The configured header is absent, repeated, empty or not text.
-    #[error("the request names no agent in its `{0}` header")]
-    Header(HeaderName),
-    /// No bearer token.
-    #[error("the request carries no bearer token")]
-    NoToken,
-    /// The token's form, signature, lifetime, audience or issuer is wrong.
-    #[error("the bearer token was not accepted: {0}")]
-    BadToken(&'static str),
-    /// The token is sound but lacks the claim.
-    #[error("the bearer token has no text claim `{0}`")]
-    NoClaim(String),
 }
 
 impl Identity {

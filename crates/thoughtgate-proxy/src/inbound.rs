@@ -1,7 +1,7 @@
-//! Request bodies, read whole: within a limit of bytes, a deadline and the budget.
+//! Reads whole request bodies, within a limit of bytes, a deadline and the budget.
 //!
-//! Room is taken as bytes arrive, so that a client that is slow holds what it has sent and no more.
-//! Looks into no body.
+//! Room is taken as bytes arrive, so that a slow client holds at most twice what it has sent. Bodies are
+//! not parsed here.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -20,48 +19,33 @@ use crate::slots::{Busy, PATIENCE};
 /// A body that was read. The usual one is a single frame and counts against the budget for as long
 /// as this lives; one of several frames does so until the last clone of `bytes` is dropped.
 pub struct Inbound<'a> {
-    /// The body.
     pub bytes: Bytes,
     _room: Reserved<&'a Budget>,
 }
 
-/// Why a body was not read to its end.
+/// Reason why a body was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unread {
-    /// Larger than the limit.
     #[error("the request body is larger than `limits.body_bytes`")]
     TooLarge,
-    /// The client went away, or its chunks are malformed.
-    #[error("the request body ended early")]
+    /// The client disconnected, or its chunks are malformed.
+    #[error("the request body was cut off, or its HTTP framing is invalid")]
     Broken,
-    /// Not there in time.
+    /// Not complete in time.
     #[error("the request body took longer than `timeouts.body`")]
     Slow,
-    /// Its connection made room for another.
+    /// Its connection lost its place to another.
     #[error(
-        "the request body was slow to come while all connections (`limits.connections`) are in use; retry later"
+        "the request body arrived too slowly while all connections (`limits.connections`) were in use; retry later"
     )]
     NoPlace,
-    /// No room for it now.
+    /// No room in the budget now.
     #[error(transparent)]
     Spent(#[from] Spent),
 }
 
-impl Unread {
-    /// The status of the answer.
-    #[must_use]
-    pub fn status(self) -> StatusCode {
-        match self {
-            Unread::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Unread::Broken => StatusCode::BAD_REQUEST,
-            Unread::Slow => StatusCode::REQUEST_TIMEOUT,
-            Unread::NoPlace | Unread::Spent(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-}
-
-/// Reads `body`, at most `bytes_max` of it, within `deadline`. Its connection may lose its place while
-/// the body is slow to come, where `busy` tells which that is.
+/// Reads `body`, at most `bytes_max` of it, within `deadline`. With `busy`, its connection may lose its
+/// place while the body is slow to arrive.
 pub async fn read<'a>(
     budget: &'a Arc<Budget>,
     bytes_max: usize,
@@ -69,12 +53,12 @@ pub async fn read<'a>(
     body: Incoming,
     busy: Option<&Busy>,
 ) -> Result<Inbound<'a>, Unread> {
-    // A length that the client states is answered before it sends, `Expect: 100-continue` or not.
+    // Too large a Content-Length is refused before the body is read, with `Expect` or without.
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(Unread::TooLarge);
     }
     let mut gathering = pin!(gather(budget, bytes_max, body));
-    // Usually the body has come with the head, and needs no deadline.
+    // Usually the body has arrived with the head, so that no timer has to be set.
     let polled =
         std::future::poll_fn(|context| Poll::Ready(gathering.as_mut().poll(context))).await;
     if let Poll::Ready(read) = polled {
@@ -158,7 +142,7 @@ impl Whole {
             return Err(Unread::TooLarge);
         }
         if length > self.bytes.capacity() {
-            // Doubled, so that copying stays linear, and never beyond what can come.
+            // Doubled, so that copying stays linear, and never beyond what can still arrive.
             let doubled = self.bytes.capacity().saturating_mul(2);
             let capacity = doubled.clamp(length, self.bytes_max);
             self.room.grow(capacity.saturating_sub(self.room.bytes()))?;

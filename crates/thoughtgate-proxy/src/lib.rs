@@ -1,15 +1,17 @@
 //! The HTTP data path: listener, upstream client, streaming, limits.
 //!
-//! It asks `thoughtgate-policy` what to do with each message and does it. It decides nothing
-//! itself, reads no file and no environment, and knows no configuration format: [`Settings`] is
-//! plain data. Nothing here logs per request.
+//! It asks `thoughtgate-policy` for a decision on each message and carries it out. It makes no
+//! decision itself, reads no configuration file and no environment variable ([`Settings`] is plain
+//! data), and logs nothing per request.
 //!
 //! ```text
-//! accept ─ server ─ route ─┬─ admin                      /health /ready /metrics
-//!                          ├─ endpoint ─┬─ forward ─ upstream
-//!                          │            ├─ listing       tools/list, cut by the same decision
-//!                          │            └─ answer        refusals
-//!                          └─ well_known ─ forward
+//! server ─ accept ─ connection ─┬─ admin                    /health /ready /metrics
+//!                               ├─ endpoint ─┬─ decide
+//!                               │            ├─ forward ─ upstream
+//!                               │            ├─ listing     tools/list, filtered by the same decision
+//!                               │            ├─ approve     calls that a human must approve first
+//!                               │            └─ answer      refusals, by the table in problem
+//!                               └─ well_known ─ forward
 //! ```
 
 mod abandoned;
@@ -20,19 +22,27 @@ mod approve;
 mod audit;
 mod body;
 mod budget;
+mod connection;
 mod contained;
+mod decide;
 mod drain;
 mod endpoint;
+mod failed;
 mod forward;
 mod guard;
 mod head_timer;
 mod headers;
+mod held;
 mod identity;
 mod inbound;
+mod linger;
 mod listing;
+mod message;
 mod metrics;
 mod probe;
+mod problem;
 mod process;
+mod relay;
 mod server;
 mod settings;
 mod slots;
@@ -42,6 +52,7 @@ mod sockets;
 mod state;
 mod upstream;
 mod well_known;
+mod worker;
 
 pub use audit::{Audit, AuditSettings, Sink, WhenFull};
 pub use guard::Guard;

@@ -1,8 +1,8 @@
-//! Keeps asking whether the upstream can be reached, so that `/ready` need not, and logs what is
-//! wrong with the upstream and the approvals when that changes.
+//! Probes the upstream at intervals, so that `/ready` need not, and logs faults of the upstream and the
+//! approvals when they change.
 //!
-//! A probe is a connection that is opened and closed: it shows a listener, not a healthy server.
-//! Reasons are for the log alone: `/ready` is on the agents' port.
+//! A probe opens a connection and closes it: that shows a listener, not a healthy server. Reasons go to
+//! the log alone, because agents can read `/ready`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use thoughtgate_panic::say;
 
 use crate::state::{Reachability, Shared};
 
-/// An upstream that starts together with the sidecar is noticed this soon.
+/// First pause after a failed probe. Short, so that an upstream that starts together with the sidecar is
+/// noticed soon; it doubles up to the interval.
 const RETRY_FIRST: Duration = Duration::from_millis(5);
 
 /// Probes until the task is dropped; the first probe is made at once.
@@ -46,7 +47,7 @@ pub async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// A trouble that may come and go, and what the log says of it so far.
+/// A fault that may come and go, with the reason that was logged last.
 struct Reported {
     trouble: &'static str,
     reason: Option<String>,
@@ -60,14 +61,14 @@ impl Reported {
         }
     }
 
-    /// Logs `reason`, or that there is none any more, unless that was the last thing logged.
+    /// Logs a new `reason`, or that the fault is over; nothing if that is logged already.
     fn report(&mut self, reason: Option<String>) {
         if reason == self.reason {
             return;
         }
         match &reason {
             Some(reason) => say!("warning: {}: {reason}", self.trouble),
-            None => say!("no longer: {}", self.trouble),
+            None => say!("resolved: {}", self.trouble),
         }
         self.reason = reason;
     }

@@ -1,6 +1,7 @@
-//! Figures of this process, under the names that Prometheus client libraries agreed on.
+//! Figures of this process, under the standard names of Prometheus client libraries.
 //!
-//! Read from `/proc` when asked; elsewhere than on Linux there are none, and none are made up.
+//! Read from `/proc` at each scrape. A figure that cannot be read is left out; so are all of them on
+//! systems without `/proc`.
 
 /// `(name, type, help, value)` of each figure that could be read; counters without `_total`.
 pub fn figures() -> Vec<(&'static str, &'static str, &'static str, f64)> {
@@ -10,7 +11,7 @@ pub fn figures() -> Vec<(&'static str, &'static str, &'static str, f64)> {
         figures.push((
             "process_cpu_seconds",
             "counter",
-            "User and system CPU time spent",
+            "Total user and system CPU time spent in seconds",
             cpu_ticks / ticks_per_second,
         ));
         if let Some(boot_seconds) = boot_time_seconds() {
@@ -18,7 +19,7 @@ pub fn figures() -> Vec<(&'static str, &'static str, &'static str, f64)> {
             figures.push((
                 "process_start_time_seconds",
                 "gauge",
-                "Start time since the epoch",
+                "Start time of the process since the Unix epoch in seconds",
                 started,
             ));
         }
@@ -27,7 +28,7 @@ pub fn figures() -> Vec<(&'static str, &'static str, &'static str, f64)> {
         figures.push((
             "process_resident_memory_bytes",
             "gauge",
-            "Resident memory",
+            "Resident memory size in bytes",
             bytes,
         ));
     }
@@ -35,7 +36,7 @@ pub fn figures() -> Vec<(&'static str, &'static str, &'static str, f64)> {
         figures.push((
             "process_open_fds",
             "gauge",
-            "Open file descriptors",
+            "Number of open file descriptors",
             entries.count() as f64,
         ));
     }

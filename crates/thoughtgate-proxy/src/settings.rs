@@ -1,59 +1,59 @@
-//! What the proxy is told: plain data, already validated, in two parts.
+//! Settings of the proxy: plain data, already validated, in two parts.
 //!
-//! [`Settings`] hold for the life of the process; [`Rules`] are replaced by a reload, together with
-//! the policies, in one [`crate::Snapshot`]. Reading files, flags and the environment is the
-//! binary's business.
+//! [`Settings`] are fixed for the life of the process; [`Rules`] are replaced by a reload, together
+//! with the policies, in one [`crate::Snapshot`]. Files, flags and the environment are read by the
+//! binary.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::abandoned;
-use crate::accept::{ADMIN_MAX, SPARE_MAX};
 use crate::audit::AuditSettings;
 use crate::guard::Guard;
 use crate::identity::Identity;
-use crate::slots::LEAVING_MAX;
+use crate::slots::{ADMIN_MAX, LEAVING_MAX, SPARE_MAX};
 use crate::upstream::Target;
 
-/// Everything that is fixed for the life of the process.
+/// Settings that are fixed for the life of the process.
 #[derive(Debug)]
 pub struct Settings {
     /// Address of the MCP endpoint, and of the admin routes unless they have their own.
     pub listen: SocketAddr,
-    /// Own address for `/health`, `/ready` and `/metrics`; they leave the main port when set.
+    /// Separate address for `/health`, `/ready` and `/metrics`. If set, `listen` no longer serves them.
     pub admin_listen: Option<SocketAddr>,
     /// The one MCP server behind the proxy.
     pub upstream: Target,
-    /// Threads that serve requests, each with a runtime and a connection pool of its own.
+    /// Number of threads that serve requests, each with its own runtime and connection pool.
     pub workers: usize,
-    /// Client connections open at once; for further ones the longest idle are closed.
+    /// Limit of open client connections. Beyond it, the longest idle one is closed for each new one.
     pub connections: usize,
-    /// Bytes of everything that is buffered, all clients together.
+    /// Limit of bytes that are buffered for all clients together.
     pub buffered_bytes: usize,
-    /// From a connection's first byte, or the end of its last request, to the end of a request's head.
+    /// Time limit for a request's head, from the connection's first byte or the end of its last request.
     pub head_timeout: Duration,
-    /// For a TCP (and TLS) connection to the upstream.
+    /// Time limit for a TCP connection to the upstream, and again for the TLS handshake on it.
     pub connect_timeout: Duration,
-    /// Between two probes of the upstream.
+    /// Pause between two probes of the upstream.
     pub probe_interval: Duration,
-    /// For requests in flight when the process is asked to stop.
+    /// Time limit for in-flight requests when the process is asked to stop.
     pub drain_timeout: Duration,
-    /// How a line for each decision is kept, if at all.
+    /// Settings of the audit log; `None` turns it off.
     pub audit: Option<AuditSettings>,
-    /// How long a call that needs approval is held before its client is asked to come back.
+    /// Time for which a call that needs approval is held before its client is asked to retry it.
     pub approval_hold: Duration,
-    /// Between two signs of life to a client whose call is held.
+    /// Interval between keep-alive events to a client whose call is held as a stream.
     pub approval_keep_alive: Duration,
 }
 
-/// Descriptors that serve no client of their own: files, the store, Slack, probes, each thread's timers
-/// and events, and connections that are answered though all places are taken.
+/// File descriptors that belong to no counted client: files, the store, Slack and probes, admin
+/// connections, those beyond `limits.connections`, and evicted ones that are not closed yet.
 const DESCRIPTORS_BESIDE: usize = 64 + ADMIN_MAX + SPARE_MAX + LEAVING_MAX;
+/// File descriptors of a worker's runtime, for its timers and events.
 const DESCRIPTORS_PER_WORKER: usize = 4;
 
 impl Settings {
-    /// Descriptors that these settings may come to need: each client's connection may need one to the
-    /// upstream, and so does each call that goes on without its client.
+    /// Upper bound of the file descriptors in use under these settings: each client connection may need
+    /// a second one to the upstream, and each call that continues without its client needs one.
     #[must_use]
     pub fn descriptors(&self) -> usize {
         let beside = DESCRIPTORS_BESIDE + DESCRIPTORS_PER_WORKER * self.workers;
@@ -62,13 +62,13 @@ impl Settings {
             .saturating_add(abandoned::calls_max(self.connections))
     }
 
-    /// Lowers `connections` so that `available` descriptors are enough; whether it had to.
+    /// Lowers `connections` until `available` file descriptors suffice; returns whether it was lowered.
     pub fn fit(&mut self, available: usize) -> bool {
         if self.descriptors() <= available {
             return false;
         }
         let configured = self.connections;
-        // Descriptors grow with connections, so the largest that fits is found by halving.
+        // `descriptors` grows with `connections`, so a binary search finds the largest that fits.
         let (mut fits, mut exceeds) = (1, configured);
         while exceeds - fits > 1 {
             self.connections = fits + (exceeds - fits) / 2;
@@ -83,28 +83,28 @@ impl Settings {
     }
 }
 
-/// What a reload may change beside the policies.
+/// Settings that a reload may change. It also replaces the policies, which are not part of this.
 #[derive(Debug)]
 pub struct Rules {
-    /// How the calling agent is told.
+    /// Source of the calling agent's id.
     pub identity: Identity,
-    /// Which `Host` and `Origin` values are accepted.
+    /// Accepted `Host` and `Origin` values.
     pub guard: Guard,
-    /// Ceilings on one request.
+    /// Limits of one request.
     pub limits: Limits,
-    /// From a request's head to the last byte of its body.
+    /// Time limit from a request's head to the last byte of its body.
     pub body_timeout: Duration,
-    /// From a request forwarded to the upstream's response head, and for a list or an
-    /// event that is held to be filtered; streams are never cut by their total length.
+    /// Time limit from forwarding a request to the upstream's response head, and for a list or an event
+    /// that is held to be filtered. Streams are never ended by their total length.
     pub response_timeout: Duration,
 }
 
-/// Ceilings on one request.
+/// Limits of one request.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Largest request body, in bytes; beyond it the answer is 413.
+    /// Largest request body, in bytes; a larger one is answered with 413.
     pub body_bytes: usize,
-    /// Deepest JSON nesting of a request.
+    /// Deepest JSON nesting of a request; deeper ones are refused.
     pub depth: usize,
     /// Largest `tools/list` answer or SSE event that is held to be filtered, in bytes.
     pub list_bytes: usize,

@@ -1,8 +1,9 @@
-//! Places for client connections: how many may be open, and whose goes when another needs one.
+//! Places for client connections: limits their number, and selects one to close when another needs a
+//! place.
 //!
-//! The connection that is idle longest goes first: nobody waits for it, and its client opens another.
-//! One that serves a request keeps its place, a stream that only listens included, but not one that
-//! is slow to send it. Knows no socket and no request.
+//! The longest idle connection is closed first: nobody waits for it, and its client can open another. A
+//! connection that serves a request keeps its place, even if that is a stream that only listens, but not
+//! if its client is slow to send the request. Knows no socket and no request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -12,20 +13,23 @@ use prometheus_client::metrics::counter::Counter;
 use thoughtgate_panic::lock;
 use tokio::task::AbortHandle;
 
-/// A connection that has not brought a request within this time, its body included, goes before those
-/// that have.
+/// A connection that has not sent a whole request within this time is closed before those that have.
 pub const PATIENCE: Duration = Duration::from_secs(1);
-/// Connections told to end that have not ended yet; they hold descriptors, so beyond this many no
-/// other is told.
+/// Limit of evicted connections that are not closed yet. They still have descriptors, so beyond this many
+/// no other is evicted.
 pub const LEAVING_MAX: usize = 32;
+/// Limit of connections beyond `limits.connections`. Each gets one answer, from an admin route or 503, so
+/// that a proxy without free places still reports its health.
+pub const SPARE_MAX: usize = 16;
+/// Limit of connections to the admin routes when they have their own address.
+pub const ADMIN_MAX: usize = 32;
 const PATIENCE_MS: u64 = PATIENCE.as_secs() * 1000;
 
-/// Serves a request.
+/// State of a connection that serves a request.
 const BUSY: u64 = u64::MAX;
-/// Has lost its place.
+/// State of a connection that has lost its place.
 const EVICTED: u64 = u64::MAX - 1;
 
-/// A limited number of places.
 pub struct Slots {
     places_max: usize,
     table: Mutex<Table>,
@@ -50,10 +54,10 @@ pub struct Slot {
 /// A request that is being served, until dropped.
 pub struct Busy(Arc<Place>);
 
-/// One place, known to whoever holds it and to whoever looks for one.
+/// State of one place, shared by the connection that has it and by those that need one.
 pub struct Place {
-    /// [`BUSY`], [`EVICTED`], or since when it is idle: milliseconds since the start, times two,
-    /// plus one if it has brought a request.
+    /// [`BUSY`], [`EVICTED`], or since when it is idle: milliseconds since `started`, times two, plus one
+    /// if it has served a request.
     state: AtomicU64,
     started: Instant,
     task: OnceLock<AbortHandle>,
@@ -71,7 +75,7 @@ impl Slots {
         })
     }
 
-    /// A place, if need be that of the connection that is idle longest; `None` while all are busy.
+    /// A place, if need be that of the longest idle connection; `None` while all are busy.
     #[must_use]
     pub fn take(self: &Arc<Self>) -> Option<Slot> {
         let mut table = self.table();
@@ -97,7 +101,7 @@ impl Slots {
         })
     }
 
-    /// Ends the connection that is idle longest, where the process has run out of descriptors.
+    /// Closes the longest idle connection, to free its descriptor.
     pub fn make_room(&self) {
         let mut table = self.table();
         if let Some(index) = self.evict(&mut table) {
@@ -106,7 +110,7 @@ impl Slots {
         }
     }
 
-    /// Takes the place of the connection that can best be spared.
+    /// Evicts the connection that can best be spared, and returns the index of its place.
     fn evict(&self, table: &mut Table) -> Option<usize> {
         while table.leaving < LEAVING_MAX {
             let (index, seen) = spared_first(&table.places, millis(self.started))?;
@@ -116,7 +120,7 @@ impl Slots {
                 self.evicted.inc();
                 return Some(index);
             }
-            // It has just begun a request: look again.
+            // Its state has just changed, because it began a request: look again.
         }
         None
     }
@@ -126,9 +130,10 @@ impl Slots {
     }
 }
 
-/// The idle connection that can best be spared, and its state: one that has said nothing for a while;
-/// else one that may bring another request, unless those that have only just come hold most of
-/// the places, which is a flood that must not wash out the others; of each kind the oldest.
+/// The idle connection that can best be spared, and its state. First one that has sent no request for
+/// [`PATIENCE`], then one that has served some, then a new one; of each kind the oldest. While more than
+/// half of the places are held by connections without a request, always one of these: a flood of them
+/// must not displace the others.
 fn spared_first(places: &[Option<Arc<Place>>], now: u64) -> Option<(usize, u64)> {
     let (mut new, mut served) = (None, None);
     let mut new_count = 0;
@@ -160,7 +165,7 @@ fn millis(started: Instant) -> u64 {
 }
 
 impl Place {
-    /// Tells which task is to end when the place is lost.
+    /// Sets the task that is to be aborted when the place is lost.
     pub fn held_by(&self, task: AbortHandle) {
         let task = self.task.get_or_init(|| task);
         if self.is_evicted() {
@@ -198,13 +203,12 @@ impl Place {
 }
 
 impl Slot {
-    /// The place itself.
     #[must_use]
     pub fn place(&self) -> Arc<Place> {
         Arc::clone(&self.place)
     }
 
-    /// Begins a request; `None` where the place has been lost, which ends the connection.
+    /// Begins a request; `None` if the place has been lost, which ends the connection.
     #[must_use]
     pub fn begin(&self) -> Option<Busy> {
         self.place.begin().then(|| Busy(Arc::clone(&self.place)))
@@ -212,13 +216,14 @@ impl Slot {
 }
 
 impl Busy {
-    /// The request's body has not come within [`PATIENCE`]: the place may be taken until it has.
+    /// To be called when the request's body has not arrived within [`PATIENCE`]: until it has, the place
+    /// may be taken.
     pub fn waits(&self) {
         let since = millis(self.0.started).saturating_sub(PATIENCE_MS);
         self.0.state.store(since << 1, Ordering::Relaxed);
     }
 
-    /// The body is there; whether the place still is, too.
+    /// To be called when the body has arrived. Returns whether the place is still held.
     #[must_use]
     pub fn goes_on(&self) -> bool {
         self.0.begin()

@@ -1,40 +1,40 @@
-//! A program that is slower by a known amount, to prove that measuring finds it. Built in only with the
-//! feature `slowdown`, which no release has; it does nothing unless the environment says what.
+//! Slows the program down by a known amount, to prove that measurements find it. Compiled only with the
+//! feature `slowdown`, which no release has; does nothing unless an environment variable is set.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Says what: `busy_ns=1500`, or several of these with commas between.
+/// Environment variable with the slowdown: `busy_ns=1500`, or several of these separated by commas.
 const VARIABLE: &str = "INJECTED_SLOWDOWN";
-/// How long the calls of the tail wait, each for itself: longer than any that is not held up.
+/// Delay of each call of the tail: longer than any call takes without it.
 const TAIL: Duration = Duration::from_millis(5);
 
-/// What is slower.
+/// The slowdown that is configured.
 #[derive(Debug, Default)]
 struct Slowdown {
-    /// CPU time that each call takes more.
+    /// Additional CPU time of each call.
     busy: Duration,
-    /// One call in so many belongs to the tail; none when it is 0.
+    /// One call in this many is delayed by [`TAIL`]; none if it is 0.
     tail_every: u64,
-    /// Memory that is kept from the start.
+    /// Additional memory, kept from the start.
     kept_bytes: usize,
-    /// Time that the start takes more.
+    /// Additional time of the start.
     start: Duration,
 }
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static KEPT: OnceLock<Vec<u8>> = OnceLock::new();
 
-/// Holds up the start.
+/// Delays the start, and allocates the additional memory.
 pub fn at_start() {
     let slowdown = slowdown();
     std::thread::sleep(slowdown.start);
-    // Touched, so that it counts.
+    // Not zeros, so that every page is touched and counts as resident.
     KEPT.get_or_init(|| vec![1; slowdown.kept_bytes]);
 }
 
-/// Holds up a call.
+/// Delays a call.
 pub async fn at_call() {
     let slowdown = slowdown();
     let number = CALLS.fetch_add(1, Ordering::Relaxed);

@@ -1,22 +1,22 @@
-//! TCP sockets: how they listen, and after what silence a peer is taken for gone.
+//! Options of TCP sockets: for listening, and to detect peers that are gone.
 //!
-//! Accepted sockets inherit the options of the listening one, so they cost nothing per connection.
+//! Accepted sockets inherit the options of the listening one, so these cost nothing per connection.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
-/// Clients that the kernel queues between two looks of the acceptor.
+/// Connections that the kernel queues until the acceptor takes them.
 const BACKLOG: i32 = 1024;
 /// Silence after which the first probe is sent; NAT gateways forget a connection after minutes.
 const KEEP_ALIVE_TIME: Duration = Duration::from_secs(60);
-/// Between probes.
+/// Interval between two probes.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
-/// Probes without an answer after which the peer is gone.
+/// Number of unanswered probes after which the peer counts as gone.
 const KEEP_ALIVE_RETRIES: u32 = 4;
-/// What was sent and is not acknowledged, or not taken, for this long: the peer is gone. As long as
-/// the probes take together, which are not sent while something is unacknowledged.
+/// Time after which a peer that does not acknowledge, or does not read, what was sent to it counts as
+/// gone. As long as silence and probes together: no probe is sent while data is unacknowledged.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
 
 /// A listening socket. The error names the address.
@@ -42,8 +42,7 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Lets the kernel end a connection whose other side is gone without a word: about two minutes after
-/// it was last heard of.
+/// Lets the kernel end a connection whose peer has vanished, about two minutes after its last packet.
 pub fn notice_dead_peers(socket: &SockRef<'_>) -> std::io::Result<()> {
     let keep_alive = TcpKeepalive::new()
         .with_time(KEEP_ALIVE_TIME)
@@ -55,7 +54,7 @@ pub fn notice_dead_peers(socket: &SockRef<'_>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether `error` says that this process or system has no descriptors left.
+/// Whether `error` means that this process or the system has no file descriptors left.
 pub fn is_exhausted(error: &std::io::Error) -> bool {
     let code = error.raw_os_error();
     [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE]

@@ -1,7 +1,7 @@
 //! The one MCP server behind the proxy: its address and a worker's pool of connections to it.
 //!
-//! A pool belongs to one worker. A request is sent again only when hyper hands it back unsent, so
-//! nothing is ever executed twice. No redirect is followed, no cookie kept, no body looked at.
+//! A pool belongs to one worker. A request is retried only when hyper returns it unsent, so that no call
+//! is executed twice. Redirects are not followed, cookies not kept, bodies not examined.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,18 +23,18 @@ use crate::contained;
 use crate::headers::sole;
 use crate::sockets::notice_dead_peers;
 
-/// Shorter than the keep-alive of the common MCP servers (5 s), so that a request does not meet a
-/// connection which the other side is just closing.
+/// Time after which an idle connection is closed. Shorter than the keep-alive of common MCP servers (5 s),
+/// so that no request is sent on a connection that the server is just closing.
 const IDLE_MAX: Duration = Duration::from_secs(4);
-/// Idle connections kept per worker; further ones are closed.
+/// Limit of idle connections per worker; further ones are closed.
 const IDLE_COUNT_MAX: usize = 64;
-/// Of each direction of a connection. A response that its client does not read fills this much, some
-/// frames of this size, and no more. A response's head must fit.
+/// Buffer limit of each direction of a connection. A response that its client does not read fills this,
+/// and some frames of this size, but no more. A response head must fit in it.
 const BUFFER_BYTES_MAX: usize = 16 * 1024;
-/// How often idle connections are looked through.
+/// Interval at which idle connections are checked.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The address of an MCP endpoint, taken apart once.
+/// The address of an MCP endpoint, parsed once.
 #[derive(Clone)]
 pub struct Target {
     host: String,
@@ -44,7 +44,7 @@ pub struct Target {
     tls: Option<TlsConnector>,
 }
 
-/// Why an upstream URL cannot be used.
+/// Reason why an upstream URL cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BadTarget {
     /// Not `http` or `https`.
@@ -57,32 +57,32 @@ pub enum BadTarget {
     #[error("the URL must have no query")]
     Query,
     /// The system's certificates could not be loaded.
-    #[error("no usable CA certificates on this system (set SSL_CERT_FILE to a bundle)")]
+    #[error("no usable CA certificates on this system (set SSL_CERT_FILE to a CA bundle)")]
     Certificates,
     /// The TLS library refused its own configuration.
     #[error("TLS could not be set up: {0}")]
     Tls(#[source] rustls::Error),
 }
 
-/// Why a request got no response head.
+/// Reason why a request got no response head.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    /// Nobody answers at the address, or TLS failed.
+    /// Nothing listens at the address, or TLS failed.
     #[error("cannot connect to the upstream: {0}")]
     Connect(#[source] std::io::Error),
     /// No connection within the deadline.
     #[error("connecting to the upstream took longer than {0:?}")]
     ConnectTimeout(Duration),
     /// The exchange broke after bytes were written; it is not repeated.
-    #[error("the upstream broke the exchange: {0}")]
+    #[error("the exchange with the upstream failed: {0}")]
     Exchange(#[source] hyper::Error),
-    /// The request was sent, and where its answer's body ends is not clear.
+    /// The request was sent, but it is ambiguous where the body of its answer ends.
     #[error("the upstream's answer cannot be passed on: {0}")]
     Framing(&'static str),
 }
 
 impl Target {
-    /// Takes `url` apart; certificates are loaded for `https` alone.
+    /// Parses `url`; the system's CA certificates are loaded only for `https`.
     pub fn new(url: &Uri) -> Result<Target, BadTarget> {
         let https = match url.scheme() {
             Some(scheme) if *scheme == Scheme::HTTP => false,
@@ -115,7 +115,7 @@ impl Target {
         self.host_header.clone()
     }
 
-    /// The endpoint's path, with the client's query where it sent one.
+    /// The endpoint's path, with the client's query if it sent one.
     #[must_use]
     pub fn path(&self, query: Option<&str>) -> PathAndQuery {
         match query {
@@ -126,7 +126,7 @@ impl Target {
         }
     }
 
-    /// Opens a TCP connection, for a request or as a probe.
+    /// Opens a TCP connection within `at_most`, for a request or as a probe.
     pub async fn connect(&self, at_most: Duration) -> Result<TcpStream, UpstreamError> {
         let stream =
             tokio::time::timeout(at_most, TcpStream::connect((self.host.as_str(), self.port)))
@@ -193,7 +193,7 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(UpstreamError::Exchange)?;
-    // The connection's own error reaches whoever waits on the sender.
+    // An error of the connection is also reported to the caller that awaits the sender.
     contained::spawn(async move { drop(connection.await) });
     Ok(sender)
 }
@@ -230,7 +230,8 @@ impl Pool {
             let (mut sender, fresh) = if let Some(sender) = self.take_idle() {
                 (sender, false)
             } else {
-                // Boxed, like all that few requests await: each request moves the room for it.
+                // Boxed, like all that few requests await: otherwise every request's future has room
+                // for it, which is moved along.
                 let opening = Box::pin(self.target.open(self.connect_timeout));
                 (opening.await?, true)
             };
@@ -258,10 +259,10 @@ impl Pool {
         }
     }
 
-    /// Closes connections that have been idle for too long, for as long as the worker lives.
+    /// Closes connections that have been idle for too long, as long as the worker lives.
     ///
-    /// This also keeps a near deadline in the worker's timer. Without one, the deadline of every
-    /// request's head is the nearest, and setting it costs a system call to wake a thread that is awake.
+    /// This also keeps a near deadline in the worker's timer. Without one, the deadline of each request's
+    /// head would be the nearest, and setting it costs a system call to wake a thread that is awake.
     pub async fn upkeep(self: Arc<Self>) {
         loop {
             tokio::time::sleep(UPKEEP_INTERVAL).await;
@@ -271,7 +272,7 @@ impl Pool {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<(Sender, Instant)>> {
-        // A panic in between leaves a shorter list of connections, each of which is checked again.
+        // Poison is ignored: a panic leaves a shorter list of connections, each of which is checked again.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -279,7 +280,7 @@ impl Pool {
         let mut idle = self.idle();
         while let Some((sender, since)) = idle.pop() {
             if since.elapsed() > IDLE_MAX {
-                // The ones below it were used even earlier.
+                // The connections below it have been idle even longer.
                 idle.clear();
                 return None;
             }
@@ -307,7 +308,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Where its exchange goes on if the client leaves.
+    /// The calls among which its exchange continues if the client disconnects.
     #[must_use]
     pub fn abandoned(&self) -> &Arc<Abandoned> {
         &self.pool.abandoned
@@ -321,13 +322,13 @@ impl Lease {
     }
 }
 
-/// Makes the headers of an answer agree with its body as hyper reads it, so that no reader after the
-/// proxy finds another end of it; returns whether the connection can be used again (RFC 9112 §6.3).
+/// Makes the headers of an answer agree with its body as hyper reads it, so that no reader behind the
+/// proxy finds a different end of it. Returns whether the connection can be used again (RFC 9112 §6.3).
 fn framing<B: http_body::Body>(response: &mut Response<B>) -> Result<bool, &'static str> {
     if response.status().is_informational() {
-        return Err("it switches protocols, which was not asked for");
+        return Err("it switches protocols, which was not requested");
     }
-    // The client is answered in the version that it speaks.
+    // The client is answered in its own HTTP version, whatever the upstream's is.
     *response.version_mut() = Version::HTTP_11;
     let is_bodiless = matches!(
         response.status(),
@@ -339,7 +340,7 @@ fn framing<B: http_body::Body>(response: &mut Response<B>) -> Result<bool, &'sta
     if headers.contains_key(header::TRANSFER_ENCODING) {
         let coding = sole(headers, &header::TRANSFER_ENCODING);
         if !coding.is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-            return Err("its Transfer-Encoding is not `chunked` alone");
+            return Err("its Transfer-Encoding is not exactly `chunked`");
         }
         headers.remove(header::CONTENT_LENGTH);
         return Ok(lengths == 0 && !is_bodiless);

@@ -1,55 +1,55 @@
-//! `/.well-known/*`: passed to the upstream, whose authorization metadata lives there.
+//! `/.well-known/*`: forwarded to the upstream, which has its authorization metadata there.
 //!
-//! Only a GET without a body passes, and only a path that cannot mean another one, so that no
-//! message can reach the upstream this way.
+//! Only a GET without a body is forwarded, and only if every server reads its path in the same way, so
+//! that no message can reach the upstream by it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
-use serde_json::json;
 use thoughtgate_mcp::Era;
 
 use crate::answer;
 use crate::body::Body;
-use crate::endpoint::Worker;
-use crate::forward::{self, Call};
+use crate::forward;
+use crate::message::Call;
+use crate::problem::{Elsewhere, Problem};
+use crate::worker::Worker;
 
-/// Whether `path` belongs here.
+/// Whether [`serve`] answers requests for `path`.
 pub fn owns(path: &str) -> bool {
     path.starts_with("/.well-known/")
 }
 
-/// Passes one request on.
+/// Forwards one request, or refuses it.
 pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response<Body> {
+    let refused = |refusal| answer::problem(&worker.shared, &Problem::Elsewhere(refusal), None);
     let (mut parts, body) = request.into_parts();
     let snapshot = worker.shared.snapshot();
     if snapshot.rules.guard.check(&parts.headers).is_err() {
-        let (status, reason) = (StatusCode::FORBIDDEN, "this Host or Origin is not accepted");
-        worker.shared.refused(status.as_u16(), reason, &[]);
-        return refused(status, reason);
+        return refused(Elsewhere::WellKnownGuard);
     }
     if parts.method != Method::GET {
-        return refused(StatusCode::METHOD_NOT_ALLOWED, "use GET");
+        return refused(Elsewhere::WellKnownMethod);
     }
     if !http_body::Body::is_end_stream(&body) {
-        return refused(StatusCode::BAD_REQUEST, "GET carries no body");
+        return refused(Elsewhere::WellKnownBody);
     }
     if !is_plain(parts.uri.path()) {
-        return refused(StatusCode::NOT_FOUND, "no such path");
+        return refused(Elsewhere::NoPath);
     }
     let path = upstream_path(
         parts.uri.path(),
         worker.shared.settings.upstream.path(None).path(),
     );
     let Ok(uri) = path.parse::<Uri>() else {
-        return refused(StatusCode::NOT_FOUND, "no such path");
+        return refused(Elsewhere::NoPath);
     };
     parts.uri = uri;
     let call = Call {
         era: Era::Modern,
-        lists: false,
+        tool_list: false,
         listens: false,
         expects_answer: false,
         principal: String::new(),
@@ -64,8 +64,8 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
     .await
 }
 
-/// Metadata of our `/mcp` is that of the upstream's endpoint, whose path may be another
-/// (RFC 9728 §3.1 puts the endpoint's path behind the well-known one).
+/// Replaces this proxy's endpoint path, `/mcp`, by that of the upstream, which may differ: RFC 9728 §3.1
+/// appends the endpoint's path to the well-known one.
 fn upstream_path(path: &str, endpoint: &str) -> String {
     match path.strip_suffix("/mcp") {
         Some(stem) => format!("{stem}{}", endpoint.trim_end_matches('/')),
@@ -77,12 +77,6 @@ fn upstream_path(path: &str, endpoint: &str) -> String {
 fn is_plain(path: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-/".contains(&byte);
     path.bytes().all(known) && !path.contains("..") && !path.contains("//") && !path.contains("/./")
-}
-
-/// Refuses a request whose body, if it has one, is not read.
-fn refused(status: StatusCode, why: &str) -> Response<Body> {
-    let body = json!({ "error": why }).to_string().into_bytes();
-    answer::closing(answer::json(status, body))
 }
 
 #[cfg(test)]

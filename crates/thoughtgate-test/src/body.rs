@@ -1,7 +1,7 @@
-//! The one response body of the doubles: whole, or piped from a task, and aware of whether the
-//! client stayed until its end.
+//! The response body of the doubles: complete, or fed by a task. Records whether the client stayed
+//! until its end.
 //!
-//! Knows nothing of what the bytes mean.
+//! Does not know the meaning of the bytes.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-/// Why an answer ends without being complete: on purpose. Hyper then closes the connection.
+/// Ends an answer before it is complete, on purpose. Hyper then closes the connection.
 #[derive(Debug, thiserror::Error)]
-#[error("the double breaks off here")]
+#[error("the double breaks the answer off on purpose")]
 pub(crate) struct Aborted;
 
-/// Where a piped answer is fed from.
+/// The sending side of a piped answer.
 pub(crate) type Pipe = mpsc::Sender<Result<Bytes, Aborted>>;
 
 /// A response body.
@@ -33,12 +33,12 @@ enum Source {
     Whole(Bytes),
     Piped {
         pieces: mpsc::Receiver<Result<Bytes, Aborted>>,
-        /// What a `Content-Length` still promises; `None` for a chunked answer.
+        /// Bytes of the `Content-Length` still to come; `None` for a chunked answer.
         remaining_bytes: Option<u64>,
     },
 }
 
-/// Adds one to `counter` when dropped before [`finish`](InFlight::finish): the client went away.
+/// Adds one to `counter` if dropped before [`finish`](InFlight::finish): the client disconnected.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     counter: Arc<AtomicU64>,
@@ -67,7 +67,7 @@ impl Drop for InFlight {
 }
 
 impl Answer {
-    /// An answer that is there from the start.
+    /// An answer that is complete from the start.
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         Self {
             source: Source::Whole(bytes.into()),
@@ -76,7 +76,7 @@ impl Answer {
         }
     }
 
-    /// An answer that comes piece by piece; with `content_length` that length is announced.
+    /// An answer that is sent piece by piece, with this `Content-Length` if there is one.
     pub(crate) fn piped(content_length: Option<usize>) -> (Pipe, Self) {
         let (pipe, pieces) = mpsc::channel(1);
         let source = Source::Piped {
@@ -93,17 +93,17 @@ impl Answer {
         )
     }
 
-    /// A chunked answer that only its reader ends.
+    /// A chunked answer that ends only when the client disconnects.
     pub(crate) fn endless() -> (Pipe, Self) {
         let (pipe, mut answer) = Self::piped(None);
         answer.endless = true;
         (pipe, answer)
     }
 
-    /// Counts the client's going away before the end, if there is one.
+    /// Counts a disconnect of the client before the end. An endless answer has no end to miss.
     pub(crate) fn guarded(mut self, guard: InFlight) -> Self {
         self.guard = Some(guard);
-        // Nobody polls an empty body.
+        // Hyper does not poll an empty body.
         if self.endless || self.is_end_stream() {
             self.finish();
         }
@@ -140,7 +140,7 @@ impl Body for Answer {
                     }
                     (Some(Ok(bytes)), ended)
                 }
-                // Breaking off was our doing, not the client's.
+                // The double ended or broke off the answer; the client did not disconnect.
                 ending => (ending, true),
             },
         };

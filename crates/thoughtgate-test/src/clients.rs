@@ -1,8 +1,8 @@
-//! MCP clients of all kinds at once: permitted and denied calls, calls that a human must approve in
-//! each of the ways that there are, clients that go away, lists, and bodies that are no message.
+//! MCP clients of all kinds at once: permitted and denied calls, calls that need approval in each
+//! delivery, clients that disconnect, lists, and invalid messages.
 //!
-//! Each call carries a mark of its own in its arguments. What was sent and how it ended goes to a
-//! journal, a line each; nothing is judged here.
+//! Each call has a unique mark in its arguments. The calls and their results are written to a journal,
+//! one line each; the reader of the journal judges them.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,36 +18,36 @@ mod message;
 
 use message::Message;
 
-/// A tool that policies permit.
+/// A tool that the policies must permit.
 pub const PERMITTED: &str = "echo";
-/// A tool that they do not.
+/// A tool that the policies must not permit.
 pub const DENIED: &str = "tool_1";
-/// A tool that needs a human's word.
+/// A tool that must need approval.
 pub const APPROVED: &str = "deploy";
 
-/// What a client does, again and again.
+/// The action that a client repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Calls what is permitted, eras in turn.
+    /// Calls a permitted tool, in both eras in turn.
     Permitted,
-    /// Calls what is not.
+    /// Calls a denied tool.
     Denied,
-    /// Lets its call be held until a human has decided.
+    /// Lets its call be held until an approver has decided.
     Held,
-    /// Comes back with the state that it was given.
+    /// Retries with the `requestState` of the answer.
     Retried,
-    /// Takes a task, and asks for it until it ends.
+    /// Accepts a task, and polls it until it ends.
     Task,
-    /// Goes away in the middle of a call.
+    /// Disconnects during a call.
     Aborted,
     /// Lists tools.
     Lists,
-    /// Sends what is no message.
+    /// Sends invalid messages.
     Broken,
 }
 
 impl Role {
-    /// All roles, with how many clients there are of each and how long each rests between calls.
+    /// All roles, with the number of clients of each, and their mean pause between calls.
     pub const ALL: [(Role, u64, Duration); 8] = [
         (Role::Permitted, 4, Duration::from_millis(20)),
         (Role::Denied, 1, Duration::from_millis(40)),
@@ -73,18 +73,18 @@ impl Role {
     }
 }
 
-/// What all clients share.
+/// State that all clients share.
 #[derive(Debug)]
 pub struct Clients {
-    /// The endpoint.
+    /// URL of the MCP endpoint.
     pub url: String,
-    /// Where each call's end is taken down.
+    /// File that gets one line per call.
     pub journal: File,
-    /// Makes the clients finish their calls and end.
+    /// Makes the clients finish their calls and stop.
     pub stop: AtomicBool,
 }
 
-/// Runs all clients until they are to stop.
+/// Runs all clients until [`Clients::stop`] is set.
 ///
 /// # Errors
 /// The journal cannot be written.
@@ -117,7 +117,7 @@ async fn again_and_again(
             mark: format!("{}-{client}-{count}", role.name()),
             count,
         };
-        // A client whose proxy is gone is no news: it is taken down and tries again.
+        // A proxy that is down is expected in a soak test: the call is recorded as lost.
         let end = call.make(role).await.unwrap_or_else(|_| "lost".to_owned());
         let line = json!({ "role": role.name(), "mark": call.mark, "how": end });
         (&clients.journal).write_all(format!("{line}\n").as_bytes())?;
@@ -241,13 +241,13 @@ impl Call<'_> {
     }
 }
 
-/// Something around `time`, so that clients do not fall into step.
+/// From a half to eleven eighths of `time`, so that clients do not run in lockstep.
 fn spread(time: Duration, count: u64) -> Duration {
     let eighths = 4 + u32::try_from(count.wrapping_mul(5) % 8).unwrap_or(0);
     time * eighths / 8
 }
 
-/// How an answer ends a call.
+/// The result of a call, as the journal words it.
 fn end(answer: &Value) -> String {
     if answer["result"]["isError"] == true {
         return "tool error".to_owned();

@@ -1,10 +1,9 @@
-//! What the tests and measurements of `ThoughtGate` need from outside it: doubles of an MCP
-//! upstream and of Slack, an HTTP client that can misbehave, a load driver, mixed clients,
-//! child processes.
+//! Support for tests and measurements of `ThoughtGate`: doubles of an MCP upstream and of Slack, an
+//! HTTP client that can misbehave, a load driver, mixed clients, child processes.
 //!
 //! Depends on no other `thoughtgate` crate, so that a double cannot share a misunderstanding with
-//! the product. Nothing here validates the protocol for its own sake: a double answers what it is
-//! asked and tells what it saw.
+//! the product. Does not validate the protocol: a double answers every request and reports what it
+//! received.
 
 mod body;
 pub mod client;

@@ -1,6 +1,6 @@
-//! What the binaries of the doubles share: the line that tells the address, and their end.
+//! Shared code of the doubles' binaries: the line with the address, and the shutdown.
 //!
-//! A signal ends them as it ends any program; nothing has to be saved.
+//! Handles no signals: nothing has to be saved, so the default action is enough.
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -9,20 +9,20 @@ use std::net::SocketAddr;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-/// Prints the one line `{"listening":"127.0.0.1:4711"}` on stdout.
+/// Prints the line `{"listening":"127.0.0.1:4711"}` on stdout.
 ///
 /// # Errors
-/// Nobody reads stdout any more.
+/// Stdout cannot be written.
 pub fn announce(address: SocketAddr) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, r#"{{"listening":"{address}"}}"#)?;
     stdout.flush()
 }
 
-/// Runs `serving` on a runtime of one thread, to its end or, if wanted, until stdin is closed.
+/// Runs `serving` on a single-threaded runtime, to its end or, if asked to, until stdin is closed.
 ///
 /// # Errors
-/// What `serving` fails with, or the system has no thread or descriptor left.
+/// The error of `serving`, or the system has no thread or descriptor left.
 pub fn serve(
     serving: impl Future<Output = io::Result<()>>,
     exit_on_stdin_close: bool,
@@ -31,7 +31,7 @@ pub fn serve(
     let (ended, stdin_closed) = oneshot::channel();
     if exit_on_stdin_close {
         std::thread::Builder::new().spawn(move || {
-            // What is written is of no interest, and an error is an end like any other.
+            // The input is ignored, and a read error counts as closed.
             let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
             let _ = ended.send(());
         })?;

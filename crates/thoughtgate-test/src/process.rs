@@ -1,7 +1,7 @@
-//! A real binary as a child process: what it prints, how it ends, and its sure end with the test.
+//! A real binary as a child process: its output, its exit, and a kill at the end of the test.
 //!
-//! Knows nothing of the binary. The calls block: the doubles have threads of their own, so a test
-//! may wait here.
+//! Does not know which binary it is. Calls block, which is safe for tests: the doubles have threads
+//! of their own.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How often a child is asked whether it has ended.
+/// Interval between checks whether a child has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Which output of the child.
+/// An output of the child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// Standard output.
@@ -46,7 +46,7 @@ struct LinesState {
 }
 
 impl Process {
-    /// Starts `program` with `arguments`, and `environment` on top of that of the test.
+    /// Starts `program` with `arguments`, and `environment` in addition to that of the test.
     ///
     /// # Errors
     /// The program cannot be started; the message names it.
@@ -60,7 +60,7 @@ impl Process {
         Self::spawn(command)
     }
 
-    /// Starts a prepared command; its three standard streams become pipes.
+    /// Starts a prepared command with pipes for its three standard streams.
     ///
     /// # Errors
     /// The program cannot be started; the message names it.
@@ -86,11 +86,11 @@ impl Process {
         })
     }
 
-    /// The first line of `output` that begins with `prefix`, waiting for it up to `patience`.
+    /// Waits up to `patience` for the first line of `output` that begins with `prefix`.
     ///
     /// # Errors
-    /// `TimedOut`, or `UnexpectedEof` when the output ended without it; the message shows what
-    /// the child had printed on both outputs.
+    /// `TimedOut`, or `UnexpectedEof` if the output ended without such a line. The message shows both
+    /// outputs so far.
     pub fn wait_line(
         &self,
         output: Output,
@@ -111,7 +111,7 @@ impl Process {
         })
     }
 
-    /// The lines printed so far.
+    /// The lines that the child has printed so far.
     #[must_use]
     pub fn output(&self, output: Output) -> Vec<String> {
         let lines = match output {
@@ -121,13 +121,13 @@ impl Process {
         lines.state().lines.clone()
     }
 
-    /// The child's process id.
+    /// Process id of the child.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The pipe to the child's standard input, unless it was closed.
+    /// The pipe to the child's standard input; `None` after [`close_stdin`](Self::close_stdin).
     pub fn stdin(&mut self) -> Option<&mut ChildStdin> {
         self.stdin.as_mut()
     }
@@ -140,7 +140,7 @@ impl Process {
     /// Sends SIGTERM.
     ///
     /// # Errors
-    /// The child has ended and was waited for.
+    /// The child has ended and [`wait`](Self::wait) has returned its status.
     pub fn terminate(&self) -> io::Result<()> {
         self.signal(Signal::TERM)
     }
@@ -148,15 +148,15 @@ impl Process {
     /// Sends `signal`.
     ///
     /// # Errors
-    /// The child has ended and was waited for.
+    /// The child has ended and [`wait`](Self::wait) has returned its status.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
-    /// Waits for the child's end, up to `patience`.
+    /// Waits up to `patience` for the child to exit.
     ///
     /// # Errors
-    /// `TimedOut` when it still runs.
+    /// `TimedOut` if it is still running.
     pub fn wait(&mut self, patience: Duration) -> io::Result<ExitStatus> {
         let until = Instant::now() + patience;
         loop {
@@ -174,7 +174,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A child that has ended needs no kill; it is reaped either way.
+        // An error is ignored: it means that the child has ended already. It is reaped either way.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,6 +1,6 @@
-//! The HTTP/1 listener under every double: accepts, serves, and stops at once when told.
+//! The HTTP/1 server of the doubles: accepts, serves, and stops at once on request.
 //!
-//! Knows no route. Stopping cuts open connections, as a crashed server would.
+//! Knows no route. Stopping closes open connections, as a crashed server would.
 
 use std::future::Future;
 use std::io;
@@ -18,19 +18,19 @@ use tokio::sync::oneshot;
 
 use crate::body::{Aborted, Answer};
 
-/// What a double does with one request.
+/// The request handler of a double.
 pub(crate) trait Handler: Send + Sync + 'static {
     /// Called for each accepted connection.
     fn accepted(&self) {}
 
-    /// Answers; `Err` closes the connection without an answer.
+    /// Answers a request; `Err` closes the connection without an answer.
     fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Answer>, Aborted>> + Send;
 }
 
-/// A double that runs on a thread of its own. Dropping it stops it.
+/// A double on a thread of its own, which stops on drop.
 #[derive(Debug)]
 pub(crate) struct Running {
     address: SocketAddr,
@@ -39,7 +39,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Binds `listen`, then serves on a new thread what `make` builds inside its runtime.
+    /// Binds `listen`, then serves on a new thread the handler that `make` builds in its runtime.
     pub(crate) fn spawn<H, M>(name: &str, listen: SocketAddr, make: M) -> io::Result<Self>
     where
         H: Handler,
@@ -78,7 +78,7 @@ impl Running {
     pub(crate) fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has printed its message; a second one here would abort the test run.
+            // A panic of the thread was printed already. Another panic in a drop would abort the tests.
             let _ = thread.join();
         }
     }
@@ -90,20 +90,20 @@ impl Drop for Running {
     }
 }
 
-/// Binds a listener that [`serve`] can take over.
+/// Binds a non-blocking listener for [`serve`].
 pub(crate) fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(listen)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
-/// Serves until dropped; only a listener that tokio cannot take is an error.
+/// Serves until dropped. The only error is a listener that tokio does not accept.
 pub(crate) async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut http = http1::Builder::new();
     http.auto_date_header(false);
     loop {
-        // A failed accept concerns one client; out of descriptors, the others must end first.
+        // A failed accept concerns one client only. Without free descriptors, others must end first.
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             continue;
@@ -116,7 +116,7 @@ pub(crate) async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) ->
             service_fn(move |request| Arc::clone(&handler).answer(request)),
         );
         tokio::spawn(async move {
-            // The client's going away is an event of the test, told by the counters.
+            // An error is ignored: a disconnect of the client shows in the counters.
             let _ = connection.await;
         });
     }

@@ -1,7 +1,7 @@
-//! Sleeps that are exact to some microseconds, for service times and send times below a
-//! millisecond, where tokio's own timer is too coarse.
+//! Sleeps with a precision of some microseconds, for service times and send times below a
+//! millisecond, where tokio's timer is too coarse.
 //!
-//! One `timerfd` serves all sleeps of a runtime, so that a sleep costs at most one system call.
+//! One `timerfd` serves all sleeps of a runtime, so that a sleep takes at most one system call.
 //! Never wakes a sleeper early. Linux only.
 
 use std::collections::BTreeMap;
@@ -23,13 +23,13 @@ use tokio::io::unix::AsyncFd;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 const NOT_ARMED: u64 = u64::MAX;
 
-/// A source of exact sleeps for one tokio runtime. Clones share the one kernel timer.
+/// A source of precise sleeps for one tokio runtime. Clones share one kernel timer.
 #[derive(Clone, Debug)]
 pub struct Timer {
     shared: Arc<Shared>,
 }
 
-/// A sleep in progress; dropping it forgets it.
+/// A sleep in progress, cancelled on drop.
 #[derive(Debug)]
 pub struct Sleep {
     shared: Arc<Shared>,
@@ -42,9 +42,9 @@ type Key = (u64, u64);
 #[derive(Debug)]
 struct Shared {
     kernel_timer: AsyncFd<OwnedFd>,
-    /// Deadlines are kept in nanoseconds since this instant …
+    /// Deadlines are kept in nanoseconds since this instant.
     origin: Instant,
-    /// … which is this reading of the monotonic clock (taken just after, so never early).
+    /// The kernel's monotonic clock at `origin`; read just after it, so that no sleep ends early.
     origin_clock_ns: u64,
     queue: Mutex<Queue>,
 }
@@ -80,7 +80,7 @@ impl Timer {
         Ok(Self { shared })
     }
 
-    /// Sleeps until `deadline`; ready at once when it has passed.
+    /// Sleeps until `deadline`; ready at once if it has passed.
     #[must_use]
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
         let since_origin = deadline.saturating_duration_since(self.shared.origin);
@@ -97,10 +97,10 @@ impl Timer {
         self.sleep_until(Instant::now() + duration)
     }
 
-    /// The output of `work`, or `None` when it is not there within `patience`.
+    /// The output of `work`, or `None` if it takes longer than `patience`.
     ///
-    /// Costs no system call as long as the work is done in time, unlike tokio's timeouts, which
-    /// wake their own runtime each time that theirs is the earliest.
+    /// Takes no system call if the work is done in time, unlike tokio's timeouts, which wake the
+    /// runtime whenever a new timeout is the earliest.
     pub async fn timeout<T>(&self, patience: Duration, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -119,7 +119,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes what is due, each time the kernel timer fires.
+    /// Wakes the sleepers that are due, each time the kernel timer fires.
     async fn drive(self: Arc<Self>) {
         while let Ok(mut ready) = self.kernel_timer.readable().await {
             // The descriptor is edge-triggered and setting the timer resets it: no read is needed.
@@ -137,7 +137,8 @@ impl Shared {
         }
     }
 
-    /// Sets the kernel timer to the earliest sleeper, unless it is set there or earlier.
+    /// Sets the kernel timer to the earliest deadline, unless it is already set to that or an earlier
+    /// one.
     fn arm(&self, queue: &mut Queue) {
         let Some(&(deadline_ns, _)) = queue.sleepers.keys().next() else {
             return;
@@ -154,7 +155,7 @@ impl Shared {
             TimerfdTimerFlags::ABSTIME,
             &wanted,
         )
-        .expect("a valid time is accepted for a timer that we own");
+        .expect("a valid time is accepted for an owned timer");
         queue.armed_ns = deadline_ns;
     }
 }
@@ -188,8 +189,8 @@ impl Drop for Sleep {
 
 #[expect(
     deprecated,
-    reason = "deprecated because a type can give another descriptor each time it is asked; an \
-              `OwnedFd` cannot, and the successor is `unsafe`, which this workspace forbids"
+    reason = "deprecated because some types return a different descriptor each time; an `OwnedFd` \
+              does not, and the successor is `unsafe`, which this workspace forbids"
 )]
 fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(fd, Interest::READABLE)

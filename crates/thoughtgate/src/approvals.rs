@@ -1,23 +1,25 @@
-//! Turns the configuration's `approval` into settings of the approvals, and says what is wrong with it.
+//! Checks the configuration's `approval` section and turns it into settings of `thoughtgate-approval`.
 //!
-//! Reads files with secrets; opens no store and speaks to nobody.
+//! Reads the files with secrets; opens no store and no connection.
 
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use thoughtgate_approval::{Redaction, Secret, Settings, SlackSettings, StoreLocation};
+use thoughtgate_approval::{
+    ChannelSettings, Redaction, Secret, Settings, SlackSettings, StoreLocation,
+};
 
 use crate::config::{Approval, MEMORY, Slack};
 
-/// Ample for a few approvals.
+/// Enough for a few approvals; a sixteenth of it is the largest call and the largest result.
 const KEPT_BYTES_MIN: usize = 1 << 20;
 
-/// Everything that opening the approvals takes; `None` when no channel is configured.
-pub fn settings(approval: &Approval) -> anyhow::Result<Option<Settings>> {
+/// The settings of approvals and of their channel; `None` when no channel is configured.
+pub fn settings(approval: &Approval) -> anyhow::Result<Option<(Settings, ChannelSettings)>> {
     if !approval.is_configured() {
         ensure!(
             *approval == Approval::default(),
-            "`approval` needs `slack.token` or `slack.token_file`, the token of the bot that asks"
+            "`approval` needs `slack.token` or `slack.token_file`, the Slack bot token"
         );
         return Ok(None);
     }
@@ -29,7 +31,7 @@ pub fn settings(approval: &Approval) -> anyhow::Result<Option<Settings>> {
     ] {
         ensure!(
             !value.is_zero(),
-            "`approval.{name}` is 0, which would let nothing be approved"
+            "`approval.{name}` is 0; it must be more than 0"
         );
     }
     let store = if approval.store == Path::new(MEMORY) {
@@ -37,9 +39,9 @@ pub fn settings(approval: &Approval) -> anyhow::Result<Option<Settings>> {
     } else {
         StoreLocation::File(approval.store.clone())
     };
-    let slack = slack(&approval.slack)?;
-    slack.check().context("failed to use `approval.slack`")?;
-    let mut settings = Settings::new(store, slack);
+    let channel = ChannelSettings::Slack(slack(&approval.slack)?);
+    channel.check().context("failed to use `approval.slack`")?;
+    let mut settings = Settings::new(store);
     settings.timeout = approval.timeout;
     settings.approved_for = approval.approved_for;
     settings.retention = approval.retention;
@@ -58,7 +60,7 @@ pub fn settings(approval: &Approval) -> anyhow::Result<Option<Settings>> {
     if let Some(rules) = &approval.redact {
         settings.redaction = Redaction::new(rules);
     }
-    Ok(Some(settings))
+    Ok(Some((settings, channel)))
 }
 
 fn slack(slack: &Slack) -> anyhow::Result<SlackSettings> {
@@ -67,7 +69,9 @@ fn slack(slack: &Slack) -> anyhow::Result<SlackSettings> {
         bail!("`approval.slack` needs `token` or `token_file`");
     };
     let Some(channel) = &slack.channel else {
-        bail!("`approval.slack` needs `channel`, the id or name of the channel to ask in");
+        bail!(
+            "`approval.slack` needs `channel`, the id or name of the Slack channel for approval requests"
+        );
     };
     let mut settings = SlackSettings::new(token, channel);
     settings.base_url.clone_from(&slack.base_url);
@@ -87,28 +91,28 @@ fn slack(slack: &Slack) -> anyhow::Result<SlackSettings> {
     Ok(settings)
 }
 
-/// A secret given as text or as a file, which ends with the line.
+/// A secret given as text or as a file; white space around it, such as the line's end, is dropped.
 fn secret(name: &str, text: Option<&str>, file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
     let text = match (text, file) {
         (None, None) => return Ok(None),
-        (Some(_), Some(_)) => {
-            bail!("`approval.slack.{name}` and `{name}_file` exclude each other; keep one")
-        }
+        (Some(_), Some(_)) => bail!(
+            "`approval.slack.{name}` and `approval.slack.{name}_file` are mutually exclusive; keep one"
+        ),
         (Some(text), None) => text.to_owned(),
-        // The name is left out of errors: the secret itself may have been put in its place.
+        // The file's name is left out of errors: the secret itself may have been put in its place.
         (None, Some(file)) => std::fs::read_to_string(file).with_context(|| {
-            format!("failed to read the file that `approval.slack.{name}_file` names")
+            format!("failed to read the file named by `approval.slack.{name}_file`")
         })?,
     };
     let text = text.trim();
-    // Text that is empty is refused already; with an empty signing secret anyone could press.
+    // Empty text was refused with the configuration. With an empty signing secret anyone could sign.
     ensure!(
         !text.is_empty(),
-        "the file that `approval.slack.{name}_file` names is empty; put the secret into it, on one line"
+        "the file named by `approval.slack.{name}_file` is empty; write the secret into it, on one line"
     );
     ensure!(
         !text.contains(char::is_whitespace),
-        "`approval.slack.{name}` holds more than one word; give the secret alone"
+        "`approval.slack.{name}` contains spaces or line breaks; it must be the secret alone"
     );
     Ok(Some(Secret::new(text)))
 }

@@ -1,23 +1,23 @@
-//! How many threads the CPU quota of this process's cgroup can feed.
+//! Default number of worker threads, from the CPU quota of this process's cgroup (v2 or v1).
 //!
 //! Two busy threads use up half a core's quota in a quarter of its period and then stall for the
-//! rest; so the quota, not the machine, says how many there are. Reads cgroup v2 and v1.
+//! rest of it, so the quota counts and not the machine's number of cores. Sets no quota.
 
 use std::path::Path;
 
-/// Threads beyond this gain nothing for a sidecar in front of one server.
+/// More threads gain nothing for a sidecar in front of one server.
 const WORKERS_MAX: usize = 4;
 
-/// The number of workers for this process.
+/// Default number of workers for this process, from 1 to 4.
 pub fn workers() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     workers_for(quota(Path::new("/sys/fs/cgroup"), &own), cores)
 }
 
-/// A part of a core is no place for another thread, so quotas are rounded down. Without a quota the
-/// machine belongs to others too: one worker serves some ten thousand calls a second, each for less
-/// CPU time than two would.
+/// A fractional core cannot feed another thread, so quotas are rounded down. Without a quota the
+/// machine is shared with other programs: one worker serves some ten thousand calls a second, each
+/// for less CPU time than two workers would.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -28,7 +28,8 @@ fn workers_for(quota_cores: Option<f64>, cores: usize) -> usize {
     quota_cores.map_or(1, |quota| quota.floor().clamp(1.0, cores as f64) as usize)
 }
 
-/// The smallest quota on the way from our group to the root, in cores.
+/// The smallest quota, in cores, of this process's group and the groups above it. `own` is the text
+/// of `/proc/self/cgroup`.
 fn quota(root: &Path, own: &str) -> Option<f64> {
     let mut smallest: Option<f64> = None;
     for line in own.lines() {
@@ -41,7 +42,7 @@ fn quota(root: &Path, own: &str) -> Option<f64> {
         let hierarchy = if controllers.is_empty() {
             root.to_path_buf()
         } else if controllers.split(',').any(|controller| controller == "cpu") {
-            // v1 mounts the controller under its own name or the joined one.
+            // v1 mounts the controller under its own name, or all of a hierarchy under the joined one.
             let joined = root.join(controllers);
             if joined.exists() {
                 joined
@@ -51,7 +52,7 @@ fn quota(root: &Path, own: &str) -> Option<f64> {
         } else {
             continue;
         };
-        // Inside a container the path may be the host's; then the mount itself is our group.
+        // Inside a container the path may be the host's; then the mount itself is this process's group.
         let mut group = Some(Path::new(path.trim_start_matches('/')));
         while let Some(relative) = group {
             if let Some(found) = read_quota(&hierarchy.join(relative)) {
@@ -73,7 +74,7 @@ fn read_quota(group: &Path) -> Option<f64> {
     ratio(quota.trim(), period.trim())
 }
 
-/// `max` (v2) and -1 (v1) mean no quota.
+/// The quota in cores; `None` for `max` (v2) and -1 (v1), which mean that there is none.
 fn ratio(quota: &str, period: &str) -> Option<f64> {
     let quota: f64 = quota.parse().ok()?;
     let period: f64 = period.parse().ok()?;
@@ -119,7 +120,7 @@ mod tests {
             quota(root.path(), "5:memory:/docker/a\n4:cpu,cpuacct:/docker/a\n"),
             Some(0.5)
         );
-        // Seen from inside, the path is the host's, and the mount holds our group.
+        // Inside a container the path is the host's, and the group is at the mount.
         let inside = tree(&[
             ("cpu/cpu.cfs_quota_us", "200000\n"),
             ("cpu/cpu.cfs_period_us", "100000\n"),

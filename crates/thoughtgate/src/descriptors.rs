@@ -1,14 +1,16 @@
-//! The limit on open files: raised as far as the system lets it, and the connections fitted to it.
+//! The limit on open files: raised as far as the system allows; the limit on connections is lowered
+//! where that is not enough.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thoughtgate_panic::say;
 use thoughtgate_proxy::Settings;
 
-/// Raises the soft limit to the hard one: it is low by default for programs that use `select`.
+/// Raises the soft limit to the hard one. The soft one is low by default for the sake of programs that
+/// use `select`, which this one does not.
 pub fn raise() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {
-        // Where the system refuses, `fit` finds the limit as it was.
+        // An error is ignored: `fit` then works with the limit as it was.
         let _ = setrlimit(
             Resource::Nofile,
             Rlimit {
@@ -19,8 +21,8 @@ pub fn raise() {
     }
 }
 
-/// Lowers `limits.connections` to what the limit allows, and says so: beyond it no call could be
-/// forwarded.
+/// Lowers `limits.connections` to what the limit on open files allows, with a warning. With more
+/// clients, no descriptor would be left to connect to the upstream.
 pub fn fit(settings: &mut Settings) {
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return;
@@ -28,7 +30,7 @@ pub fn fit(settings: &mut Settings) {
     let needed = settings.descriptors();
     if settings.fit(usize::try_from(limit).unwrap_or(usize::MAX)) {
         say!(
-            "warning: `limits.connections` is lowered to {}, which is what the limit of {limit} open files allows; as configured it needs {needed} (ulimit -n, LimitNOFILE)",
+            "warning: `limits.connections` is lowered to {} because of the limit of {limit} open files; the configured value needs {needed} (raise the limit with `ulimit -n`, or LimitNOFILE in systemd)",
             settings.connections
         );
     }

@@ -1,5 +1,7 @@
-//! The command line. Each flag is a setting of the configuration; flags win over the environment,
-//! the environment over the file.
+//! The command line. Each flag but `--config` and `--check` is also a setting of the configuration;
+//! flags override the environment, which overrides the file.
+//!
+//! Does not check values: `load.rs` and `settings.rs` do, for all three sources alike.
 
 use std::path::PathBuf;
 
@@ -11,9 +13,9 @@ use crate::overlay;
 
 /// Governs what AI agents may do through MCP tools.
 ///
-/// Stands between an agent and one MCP server: forwards what Cedar policies permit, refuses the
-/// rest, and puts what needs a human before one. Serves MCP at /mcp, and /health, /ready and
-/// /metrics.
+/// Sits between an agent and one MCP server: forwards the requests that Cedar policies permit, asks
+/// approvers in Slack about those that need approval, and refuses the rest. Serves MCP at /mcp, and
+/// /health, /ready and /metrics.
 #[derive(Debug, Parser)]
 #[expect(
     clippy::doc_markdown,
@@ -25,7 +27,7 @@ pub struct Flags {
     #[arg(long, env = "THOUGHTGATE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// URL of the MCP endpoint behind the proxy, with its path [setting: upstream.url]
+    /// URL of the upstream MCP server's endpoint, with its path [setting: upstream.url]
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
 
@@ -33,23 +35,23 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
 
-    /// Address to serve on [setting: listen; default: 127.0.0.1:8080]
+    /// Address to listen on, IP:PORT [setting: listen; default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
 
-    /// Own address for /health, /ready and /metrics [setting: admin_listen]
+    /// Separate address for /health, /ready and /metrics [setting: admin_listen; default: as --listen]
     #[arg(long, value_name = "ADDRESS")]
     pub admin_listen: Option<String>,
 
-    /// Id of the agent that all requests come from [setting: agent.id; default: agent]
+    /// Agent id that all requests are attributed to [setting: agent.id; default: agent]
     #[arg(long, value_name = "ID")]
     pub agent: Option<String>,
 
-    /// File for a JSON line per decision, or stdout [setting: audit]
+    /// Audit log with one JSON line per decision: a file, or stdout [setting: audit]
     #[arg(long, value_name = "FILE")]
     pub audit: Option<PathBuf>,
 
-    /// Threads that serve requests [setting: workers; default: the whole cores of the CPU quota, else 1]
+    /// Threads that serve requests [setting: workers; default: 1, or up to 4 by the CPU quota]
     #[arg(long, value_name = "COUNT")]
     pub workers: Option<String>,
 
@@ -59,9 +61,10 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// Reads the command line; help and mistakes in it end the process.
+    /// Reads the command line. Ends the process after `--help` or `--version` (exit code 0) and after
+    /// an invalid command line (exit code 2).
     ///
-    /// A mistake is told without the text that was given: that may be a secret.
+    /// The error message leaves out the text that was given, since it may be a secret.
     #[must_use]
     pub fn read() -> Flags {
         Flags::try_parse().unwrap_or_else(|error| {
@@ -73,7 +76,7 @@ impl Flags {
         })
     }
 
-    /// The settings that were given as flags: path in the configuration, text, the flag's name.
+    /// The settings that were given as flags: path in the configuration, text, name of the flag.
     pub(crate) fn settings(&self) -> Vec<(&'static str, String, &'static str)> {
         let path = |path: &PathBuf| path.display().to_string();
         [
@@ -94,9 +97,9 @@ impl Flags {
 fn mistake(error: &clap::Error) -> String {
     let problem = match error.kind() {
         ErrorKind::UnknownArgument => "unknown argument",
-        ErrorKind::ArgumentConflict => "argument given twice",
-        ErrorKind::InvalidUtf8 => "argument that is not UTF-8",
-        _ => "argument without a valid value",
+        ErrorKind::ArgumentConflict => "duplicate argument",
+        ErrorKind::InvalidUtf8 => "non-UTF-8 argument",
+        _ => "missing or invalid value for argument",
     };
     match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(name)) => match flag(name) {
@@ -107,7 +110,7 @@ fn mistake(error: &clap::Error) -> String {
     }
 }
 
-/// The name of a flag in `argument`, where it looks like one.
+/// The flag's name in `argument`, if it looks like one; anything else may be a secret.
 fn flag(argument: &str) -> Option<&str> {
     let name = argument.split([' ', '=']).next()?;
     let letters = name.strip_prefix("--")?;

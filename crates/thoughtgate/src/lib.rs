@@ -1,13 +1,14 @@
-//! What the `thoughtgate` binary is made of: arguments, configuration, wiring, signals, drain.
+//! Arguments, configuration, wiring, signals and shutdown of the `thoughtgate` binary.
 //!
-//! It handles no request and makes no decision; those are `thoughtgate-proxy` and
-//! `thoughtgate-policy`. A library only so that the fuzz targets can reach the configuration.
+//! Handles no request and makes no decision: `thoughtgate-proxy` and `thoughtgate-policy` do. This is
+//! a library only so that the fuzz targets can reach the configuration.
 
 mod approvals;
 mod cgroup;
 mod config;
 mod descriptors;
 mod flags;
+mod load;
 mod overlay;
 mod policies;
 mod reload;

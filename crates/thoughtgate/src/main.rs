@@ -1,10 +1,12 @@
-//! The `thoughtgate` binary: reads the command line and reports an error. All else is in the library.
+//! Entry point of the `thoughtgate` binary: reads the command line, runs the library, reports its
+//! error. Contains no other logic.
 
 use std::process::ExitCode;
 
 use thoughtgate_panic::say;
 
 fn main() -> ExitCode {
+    // First, so that a panic in any later line is reported too.
     thoughtgate_panic::install();
     match thoughtgate::main(thoughtgate::Flags::read()) {
         Ok(code) => code,

@@ -1,6 +1,6 @@
-//! Reads policy files and makes an engine of them.
+//! Reads policy files and builds an engine from them, at start and at every reload.
 //!
-//! The one place that touches the files, at start and at every reload alike.
+//! The only module that reads these files; checking policies is the work of `thoughtgate-policy`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use thoughtgate_policy::{Engine, LOAD_STACK_BYTES, Options, Source};
 
 use crate::config::Config;
 
-/// Policy text beyond this is a mistake, not a policy set.
+/// Limit for one file. A larger one is taken for a mistake, such as the wrong path.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Reads the policies that `config` names; `None` when it names none.
@@ -26,13 +26,13 @@ pub fn read(config: &Config) -> anyhow::Result<Option<Vec<Source>>> {
     let files =
         files(path).with_context(|| format!("failed to read policy directory `{shown}`"))?;
     if files.is_empty() {
-        bail!("policy directory `{shown}` holds no *.cedar file");
+        bail!("policy directory `{shown}` contains no *.cedar file");
     }
     let sources: anyhow::Result<_> = files.iter().map(|file| source(file)).collect();
     Ok(Some(sources?))
 }
 
-/// Parses and validates `sources` for what else `config` says.
+/// Parses and validates `sources` against the groups, upstream name and annotations of `config`.
 pub fn engine(config: &Config, sources: &[Source]) -> anyhow::Result<Engine> {
     let options = Options {
         upstream: config.upstream.name.clone(),
@@ -41,6 +41,7 @@ pub fn engine(config: &Config, sources: &[Source]) -> anyhow::Result<Engine> {
         tool_groups: config.tool_groups.clone(),
         annotations: config.policy_annotations.clone(),
     };
+    // A thread of its own for its larger stack: Cedar recurses as deeply as policies nest.
     std::thread::scope(|scope| {
         let loading = std::thread::Builder::new()
             .name("load".to_owned())
@@ -54,7 +55,8 @@ pub fn engine(config: &Config, sources: &[Source]) -> anyhow::Result<Engine> {
     })
 }
 
-/// The policy files of `folder`, in the order of their names: policies without an id are named by it.
+/// The policy files of `folder`, sorted by name: the system may list them in another order each time,
+/// which would look like a changed set.
 pub fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries: std::io::Result<Vec<_>> = std::fs::read_dir(folder)?.collect();
     let mut files: Vec<PathBuf> = entries?.iter().map(std::fs::DirEntry::path).collect();
@@ -63,7 +65,7 @@ pub fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Whether a file of a policy directory is one of the policies: hidden ones are those of editors.
+/// Whether a file of a policy directory is a policy file. Hidden files are editors' temporary ones.
 pub fn is_policy_file(file: &Path) -> bool {
     let is_hidden = file
         .file_name()
@@ -79,7 +81,7 @@ fn source(path: &Path) -> anyhow::Result<Source> {
     let failed = || format!("failed to read policy file `{shown}`");
     let length = std::fs::metadata(path).with_context(failed)?.len();
     if length > BYTES_MAX {
-        bail!("policy file `{shown}` has {length} bytes, more than {BYTES_MAX}");
+        bail!("policy file `{shown}` has {length} bytes; the limit is {BYTES_MAX}");
     }
     let text = std::fs::read_to_string(path).with_context(failed)?;
     Ok(Source {

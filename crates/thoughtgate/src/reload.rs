@@ -1,9 +1,9 @@
-//! Hot reload: notices that policies or configuration changed, and puts the new set in force.
+//! Hot reload: notices changes of policies or configuration and puts the new set in force.
 //!
-//! The new set is read when its files have settled, parsed and validated aside; a bad one is refused
-//! with its reason and the one in force stays. What cannot change while running (an address, the
-//! upstream) is refused as well, rather than half applied. What is read again unchanged is no new
-//! generation.
+//! The new set is read once its files have settled, and is parsed and validated while the old one
+//! stays in force. A bad set is refused with a reason; so is one that changes a setting that is fixed
+//! while running (an address, the upstream), rather than half applied. A set that is read again
+//! unchanged is not a new generation.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,18 +25,18 @@ pub use settling::Change;
 use settling::Settling;
 use watch::Watch;
 
-/// Reloads on request, keeping what it needs to do so.
+/// The state of reloading: the source of the configuration, and the inputs in force.
 pub struct Reloader {
     shared: Arc<Shared>,
     source: Source,
     in_force: Inputs,
 }
 
-/// Reads the configuration anew, from the same file, environment and flags.
+/// Reads the configuration again, from the same file, environment and flags.
 pub type Source = Box<dyn Fn() -> anyhow::Result<Config> + Send>;
 
 impl Reloader {
-    /// `in_force` is what `shared` was started with.
+    /// `in_force` are the inputs that `shared` was started with.
     pub fn new(shared: Arc<Shared>, source: Source, in_force: Inputs) -> Reloader {
         Reloader {
             shared,
@@ -65,7 +65,7 @@ impl Reloader {
         }
     }
 
-    /// Loads once, unless more is to be waited for, and says on stderr what came of it.
+    /// Loads once, unless further changes are to be waited for, and reports the result on stderr.
     fn load(&mut self, settling: &mut Settling, watch: &mut Watch, changes: &Receiver<Change>) {
         let started = Instant::now();
         let read = self.read(watch);
@@ -73,7 +73,7 @@ impl Reloader {
             settling.note(&change, Instant::now());
         }
         if settling.due().is_some_and(|due| due > Instant::now()) {
-            // Something changed while it was read, which may be half of an update.
+            // A file changed while the set was read, which may then be half of an update.
             return;
         }
         let lost = match &read {
@@ -88,7 +88,7 @@ impl Reloader {
             Ok(Some(line)) => say!("{line}"),
             Ok(None) => {}
             Err((part, error)) => {
-                say!("warning: reload refused, the policies in force stay: {error:#}");
+                say!("warning: reload refused, the previous policies stay in force: {error:#}");
                 self.shared.refuse_reload(part);
             }
         }
@@ -97,6 +97,8 @@ impl Reloader {
     fn read(&self, watch: &mut Watch) -> Result<Inputs, Refused> {
         let refused = |error| (Part::Configuration, error);
         let config = (self.source)().map_err(refused)?;
+        // Before the files are read, so that no change is missed. The old files are followed too: they
+        // matter again if this configuration is refused.
         watch.follow(&[&self.in_force.config, &config]);
         if let Some(name) = fixed_difference(&self.in_force.config, &config) {
             return Err(refused(anyhow!(
@@ -130,7 +132,7 @@ impl Reloader {
     }
 }
 
-/// The first setting that differs and cannot change while running.
+/// The first setting that differs and cannot change while running. Groups are compared as a whole.
 fn fixed_difference(old: &Config, new: &Config) -> Option<&'static str> {
     let (before, after) = (&old.timeouts, &new.timeouts);
     let differs = [
@@ -162,7 +164,7 @@ fn fixed_difference(old: &Config, new: &Config) -> Option<&'static str> {
         .map(|(name, _)| name)
 }
 
-/// Starts the thread that reloads, on file changes and on each message to the returned sender.
+/// Starts the reload thread. It reloads on file changes and on each message to the returned sender.
 pub fn start(reloader: Reloader, file: Option<&Path>) -> anyhow::Result<Sender<Change>> {
     let (ask, changes) = channel();
     let mut watch = Watch::new(file, ask.clone());

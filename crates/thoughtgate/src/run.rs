@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use thoughtgate_approval::ChannelSettings;
 use thoughtgate_panic::say;
 use thoughtgate_policy::Engine;
 use thoughtgate_proxy::{Rules, Server, Settings, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Config;
 use crate::flags::Flags;
 use crate::reload::{Change, Inputs, Reloader};
-use crate::{approvals, descriptors, overlay, reload, settings};
+use crate::{approvals, descriptors, load, overlay, reload, settings};
 
-/// Runs the command that `flags` asks for.
+/// Validates the configuration with `--check`; otherwise serves until a signal arrives.
 pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -51,40 +51,40 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     }
     let shared = Shared::new(fixed, rules, engine, took)?;
     let file = flags.config.clone();
-    let source = Box::new(move || Config::load(&flags, &environment));
+    let source = Box::new(move || load::config(&flags, &environment));
     let reloader = Reloader::new(Arc::clone(&shared), source, inputs);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
     runtime.block_on(async {
-        if let Some(approval) = approval {
-            shared.open_approvals(approval).await?;
+        if let Some((approval, channel)) = approval {
+            shared.open_approvals(approval, channel).await?;
         }
         serve(shared, reloader, file.as_deref()).await
     })
 }
 
-/// Everything that is configured, read and checked.
+/// The configuration and the files it names, read and checked.
 struct Prepared {
     inputs: Inputs,
     fixed: Settings,
     rules: Rules,
-    approval: Option<thoughtgate_approval::Settings>,
+    approval: Option<(thoughtgate_approval::Settings, ChannelSettings)>,
     engine: Option<Engine>,
-    /// Time that reading, parsing and validating the policies took.
+    /// Time to read, parse and validate the policies.
     took: Duration,
 }
 
-/// Reads and checks all that `flags` and `environment` configure, files that they name included, and
-/// returns the number of policies; none when no policy is configured.
+/// Reads and checks everything that `flags` and `environment` configure, including the files that they
+/// name. Returns the number of policies, or `None` when no policy is configured.
 pub fn check(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Option<usize>> {
     let engine = prepare(flags, environment)?.engine;
     Ok(engine.map(|engine| engine.policy_count()))
 }
 
 fn prepare(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Prepared> {
-    let config = Config::load(flags, environment)?;
+    let config = load::config(flags, environment)?;
     let fixed = settings::fixed(&config)?;
     let approval = approvals::settings(&config.approval)?;
     let started = Instant::now();
@@ -135,7 +135,7 @@ async fn serve(
     let drained = server.run(stop).await.context("failed to serve")?;
     if drained.cut_off > 0 {
         say!(
-            "warning: {} requests were cut off after {drain_timeout:?}",
+            "warning: {} requests were cut off after `timeouts.drain` ({drain_timeout:?})",
             drained.cut_off
         );
     }
@@ -146,7 +146,7 @@ async fn serve(
         audit.close();
     }
     say!("stopped");
-    // Workers end with the process: what they still hold is past its deadline.
+    // Workers are not joined: whatever they still hold is past the drain deadline.
     std::process::exit(0);
 }
 
@@ -158,13 +158,14 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     tokio::spawn(async move {
         let mut first = Some(first);
         loop {
+            // Exit codes of a process that dies by the signal, as shells report them: 128 + number.
             let code = tokio::select! {
                 _ = terminate.recv() => 143,
                 _ = interrupt.recv() => 130,
             };
             match first.take() {
                 Some(first) => {
-                    say!("stopping, requests in flight are finished");
+                    say!("stopping: waiting for in-flight requests");
                     let _ = first.send(());
                 }
                 None => std::process::exit(code),

@@ -1,4 +1,6 @@
-//! Turns the configuration into the proxy's settings and rules, and says what does not fit together.
+//! Checks the configuration and turns it into the proxy's settings (fixed) and rules (reloadable).
+//!
+//! Reads no file but the public key of bearer tokens. Approvals are checked in `approvals.rs`.
 
 use std::time::Duration;
 
@@ -10,19 +12,19 @@ use thoughtgate_proxy::{
 use crate::cgroup;
 use crate::config::{self, Config};
 
-/// More than any system gives a process descriptors for.
+/// More connections than any system gives a process descriptors for.
 const CONNECTIONS_MAX: usize = 1 << 20;
 
-/// The agent's id where the configuration names none.
+/// Default of `agent.id`.
 const AGENT: &str = "agent";
-/// The claim that names the agent, where the configuration names none.
+/// Default of `agent.jwt.claim`.
 const CLAIM: &str = "sub";
-/// By how much clocks may differ, where the configuration does not say.
+/// Default of `agent.jwt.leeway`.
 const LEEWAY: Duration = Duration::from_secs(60);
-/// Clocks that differ by more are a mistake, and a token's end would mean nothing.
+/// A larger leeway is a mistake: a token's expiry would mean little.
 const LEEWAY_MAX: Duration = Duration::from_secs(600);
 
-/// What holds for the life of the process, or the first thing that is wrong with it.
+/// The settings that are fixed for the life of the process. Fails with the first invalid one.
 pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
     let Some(url) = &config.upstream.url else {
         bail!("no upstream is configured; pass --upstream URL or set `upstream.url`");
@@ -32,7 +34,7 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
     let upstream = Target::new(&uri).context("failed to use `upstream.url`")?;
     if config.admin_listen == Some(config.listen) && config.listen.port() != 0 {
         bail!(
-            "`listen` and `admin_listen` are the same address, {}; leave `admin_listen` out to serve both on one",
+            "`listen` and `admin_listen` are the same address, {}; to serve both on one address, leave `admin_listen` out",
             config.listen
         );
     }
@@ -62,7 +64,7 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
     ] {
         ensure!(
             !value.is_zero(),
-            "`timeouts.{name}` is 0, which would refuse everything"
+            "`timeouts.{name}` is 0; it must be more than 0"
         );
     }
     Ok(Settings {
@@ -97,7 +99,8 @@ fn audit(audit: &config::Audit) -> Option<AuditSettings> {
     })
 }
 
-/// What a reload may change, or the first thing that is wrong with it; `key` verifies tokens.
+/// The rules, which a reload can change; `key` is the PEM key that verifies tokens. Fails with the
+/// first invalid setting.
 pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
     let limits = &config.limits;
     for (name, value) in [
@@ -105,22 +108,19 @@ pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
         ("depth", limits.depth),
         ("list_bytes", limits.list_bytes),
     ] {
-        ensure!(
-            value > 0,
-            "`limits.{name}` is 0, which would refuse everything"
-        );
+        ensure!(value > 0, "`limits.{name}` is 0; it must be more than 0");
     }
-    // serde_json itself stops at 128, so a deeper limit could not be kept.
+    // serde_json's own limit is 128, so a higher one would have no effect.
     ensure!(
         limits.depth <= 128,
-        "`limits.depth` is {}; it can be at most 128",
+        "`limits.depth` is {}; it must be at most 128",
         limits.depth
     );
     let timeouts = &config.timeouts;
     for (name, value) in [("body", timeouts.body), ("response", timeouts.response)] {
         ensure!(
             !value.is_zero(),
-            "`timeouts.{name}` is 0, which would refuse everything"
+            "`timeouts.{name}` is 0; it must be more than 0"
         );
     }
     Ok(Rules {
@@ -149,25 +149,25 @@ fn identity(agent: &config::Agent, key: Option<&[u8]>) -> anyhow::Result<Identit
         (None, Some(header), false) => {
             let name = header
                 .parse()
-                .context("failed to use `agent.header`, such as `x-agent`")?;
+                .context("`agent.header` is not a valid header name, such as `x-agent`")?;
             ensure!(
                 !is_taken(&header.to_ascii_lowercase()),
-                "`agent.header` names a header that holds a credential, or that HTTP or MCP use \
-                 otherwise: give one that holds the agent's name alone, such as `x-agent` (for tokens \
-                 there is `agent.jwt`)"
+                "`agent.header` names a header that holds a credential or has another meaning in \
+                 HTTP or MCP; use one that holds only the agent's id, such as `x-agent` (for bearer \
+                 tokens, set `agent.jwt`)"
             );
             Ok(Identity::Header(name))
         }
         (None, None, true) => {
             let Some(pem) = key else {
                 bail!(
-                    "`agent.jwt` needs `key_file`, the PEM public key that tokens are verified with"
+                    "`agent.jwt` needs `key_file`, a file with the PEM public key that verifies tokens"
                 );
             };
             let leeway = jwt.leeway.unwrap_or(LEEWAY);
             ensure!(
                 leeway <= LEEWAY_MAX,
-                "`agent.jwt.leeway` is {leeway:?}; it can be at most {LEEWAY_MAX:?}"
+                "`agent.jwt.leeway` is {leeway:?}; it must be at most {LEEWAY_MAX:?}"
             );
             let expected = Expected {
                 claim: jwt.claim.clone().unwrap_or_else(|| CLAIM.to_owned()),
@@ -176,14 +176,15 @@ fn identity(agent: &config::Agent, key: Option<&[u8]>) -> anyhow::Result<Identit
                 leeway,
             };
             let jwt = Jwt::new(pem, expected)
-                .context("failed to use the file of `agent.jwt.key_file`")?;
+                .context("failed to use the file named by `agent.jwt.key_file`")?;
             Ok(Identity::Jwt(Box::new(jwt)))
         }
-        _ => bail!("`agent.id`, `agent.header` and `agent.jwt` exclude each other; keep one"),
+        _ => bail!("`agent.id`, `agent.header` and `agent.jwt` are mutually exclusive; keep one"),
     }
 }
 
-/// Whether a header cannot hold an agent's name: names are written down, which credentials must not be.
+/// Whether a header holds something other than an agent's id. Ids are logged and audited, which a
+/// credential must not be.
 fn is_taken(name: &str) -> bool {
     const TAKEN: [&str; 19] = [
         "accept",
@@ -209,13 +210,13 @@ fn is_taken(name: &str) -> bool {
     TAKEN.contains(&name) || name.starts_with("mcp-")
 }
 
-/// The key that bearer tokens are verified with, where one is configured.
+/// Reads the PEM key that verifies bearer tokens; `None` when none is configured.
 pub fn key(config: &Config) -> anyhow::Result<Option<Vec<u8>>> {
     let Some(path) = &config.agent.jwt.key_file else {
         return Ok(None);
     };
-    // The name is left out of errors: the key itself may have been put in its place.
+    // The file's name is left out of errors: the key itself may have been put in its place.
     let pem =
-        std::fs::read(path).context("failed to read the file that `agent.jwt.key_file` names")?;
+        std::fs::read(path).context("failed to read the key file named by `agent.jwt.key_file`")?;
     Ok(Some(pem))
 }

@@ -1,8 +1,7 @@
-//! A place in well-formed JSON, from which it is read value by value and never twice.
+//! A position in well-formed JSON, which is read value by value and never twice.
 //!
-//! Knows nothing of what is shown. Past the end there is nothing to read, and nothing fails.
+//! Knows nothing of what is shown. Reading past the end yields nothing and does not fail.
 
-/// Moves through a text.
 pub(super) struct Cursor<'t> {
     text: &'t str,
     at: usize,
@@ -20,14 +19,14 @@ impl<'t> Cursor<'t> {
         self.rest().first().copied()
     }
 
-    /// Passes `byte`, if it is the next one.
+    /// Skips `byte` if it is next; returns whether it was.
     pub(super) fn eat(&mut self, byte: u8) -> bool {
         let is_next = self.peek() == Some(byte);
         self.at += usize::from(is_next);
         is_next
     }
 
-    /// Takes a string with its quotes, or a number, `true`, `false` or `null`.
+    /// Reads a string with its quotes, or a number, `true`, `false` or `null`.
     pub(super) fn scalar(&mut self) -> &'t str {
         let is_string = self.peek() == Some(b'"');
         let start = self.at;
@@ -41,7 +40,7 @@ impl<'t> Cursor<'t> {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
-    /// Passes one value, whatever is in it.
+    /// Skips one value with all that is nested in it. Does not recurse, so depth costs no stack.
     pub(super) fn skip(&mut self) {
         let mut depth = 0_usize;
         while let Some(byte) = self.peek() {
@@ -70,7 +69,7 @@ impl<'t> Cursor<'t> {
     }
 }
 
-/// Of the string at the beginning of `bytes`, with its quotes.
+/// Length of the string at the start of `bytes`, with its quotes.
 fn string_length(bytes: &[u8]) -> usize {
     let mut at = 1;
     while let Some(byte) = bytes.get(at) {

@@ -1,6 +1,7 @@
-//! What Slack's answers hold, as far as anybody here needs it. The rest of an answer is skipped where
-//! it is, so that one which is made to explode in memory takes no more than its own bytes; of another
-//! shape than this it counts as no answer. Errors name a place in the answer, never what is there.
+//! The parts of Slack's responses that this crate reads. The rest is skipped without being stored, so
+//! that a response which is built to grow in memory takes no more than its own bytes. A response of
+//! another shape is an error, which gives a position and quotes nothing: errors reach agents, and a
+//! server in Slack's place may echo the token.
 
 use std::borrow::Cow;
 
@@ -8,14 +9,14 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::client::CallError;
-use super::directory::is_id;
-use crate::record::Message;
+use super::error::CallError;
+use super::ids::is_channel_id;
+use crate::record::MessageRef;
 
-/// Longest cursor that is sent back.
+/// Longest pagination cursor that is sent back, since it becomes part of a URL.
 const CURSOR_BYTES_MAX: usize = 1024;
 
-/// An answer that says `ok`.
+/// A response with `ok: true`.
 #[derive(Debug)]
 pub(super) struct Answer(pub(super) Bytes);
 
@@ -28,18 +29,18 @@ impl Answer {
 pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, CallError> {
     serde_json::from_slice(json).map_err(|error| {
         CallError::Lost(format!(
-            "the answer is not the JSON that was expected (line {}, column {})",
+            "unexpected JSON in the response (line {}, column {})",
             error.line(),
             error.column()
         ))
     })
 }
 
-/// Text without a copy where it has no escapes.
+/// Text that is copied only if it has escapes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-/// How every answer begins.
+/// Members of every response.
 #[derive(Deserialize)]
 pub(super) struct Status<'a> {
     pub(super) ok: bool,
@@ -69,11 +70,10 @@ pub(super) struct Posted<'a> {
 }
 
 impl Posted<'_> {
-    pub(super) fn message(&self) -> Option<Message> {
-        let channel =
-            is_id(&self.channel.0, &['C', 'G', 'D']).then(|| self.channel.0.to_string())?;
-        let ts = is_ts(&self.ts.0).then(|| self.ts.0.to_string())?;
-        Some(Message { channel, ts })
+    pub(super) fn message(&self) -> Option<MessageRef> {
+        let channel = is_channel_id(&self.channel.0).then(|| self.channel.0.to_string())?;
+        let id = is_ts(&self.ts.0).then(|| self.ts.0.to_string())?;
+        Some(MessageRef { channel, id })
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) struct Said<'a> {
     pub(super) reactions: Option<&'a RawValue>,
 }
 
-/// The mark that a message of this program carries.
+/// Metadata that marks a message of this program.
 #[derive(Deserialize)]
 pub(super) struct Mark<'a> {
     #[serde(borrow)]
@@ -143,7 +143,7 @@ pub(super) struct One<'a> {
     pub(super) message: Said<'a>,
 }
 
-/// All who reacted in the same way.
+/// One kind of reaction to a message, and the users who gave it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Reaction<'a> {
     #[serde(borrow)]
@@ -153,7 +153,7 @@ pub(super) struct Reaction<'a> {
     pub(super) count: Option<u64>,
 }
 
-/// The reactions to a message; a message without any has no such member.
+/// Parses the reactions to a message; Slack leaves the member out where there are none.
 pub(super) fn reactions(raw: Option<&RawValue>) -> Result<Vec<Reaction<'_>>, CallError> {
     raw.map_or(Ok(Vec::new()), |raw| read(raw.get().as_bytes()))
 }
@@ -176,19 +176,19 @@ impl Channels<'_> {
     }
 }
 
-/// Where the next page begins; `None` after the last one.
+/// Cursor of the next page; `None` after the last one.
 fn next(metadata: Option<&Metadata<'_>>) -> Result<Option<String>, CallError> {
     let cursor = metadata.and_then(|metadata| metadata.next_cursor.as_ref());
     let cursor = cursor.map(|cursor| cursor.0.as_ref()).unwrap_or_default();
     if cursor.len() > CURSOR_BYTES_MAX {
         return Err(CallError::Lost(
-            "the answer's cursor is too long".to_owned(),
+            "the cursor in the response is too long".to_owned(),
         ));
     }
     Ok((!cursor.is_empty()).then(|| cursor.to_owned()))
 }
 
-/// Slack names a message by its time: `1785229500.000100`.
+/// Whether `text` is a message's timestamp, by which Slack identifies it: `1785229500.000100`.
 pub(super) fn is_ts(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let halves = text.split_once('.');

@@ -1,5 +1,6 @@
-//! One call of Slack's Web API: one attempt, one deadline, a bounded answer, and an error that says
-//! whether the call may have taken effect. Retries nothing; the callers know what may be repeated.
+//! One call of Slack's Web API: one attempt, one deadline, a response of bounded size, and an error
+//! that says whether the call may have taken effect. Retries nothing; the callers know what may be
+//! repeated.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,22 +19,22 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use thoughtgate_panic::{lock, say};
 
-use super::SlackSettings;
 use super::answers::{Answer, Status, read};
+use super::error::CallError;
+use super::settings::SlackSettings;
 use crate::counters::Counts;
 use crate::error::OpenError;
-use crate::settings::Secret;
 
-/// A page of history with a hundred of the largest messages has some megabytes.
+/// Largest response: a page of history with a hundred of the largest messages has a few megabytes.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 
-/// How long to wait when a rate limit does not say.
+/// Wait after a rate limit without a valid `Retry-After`.
 const LIMITED_DEFAULT: Duration = Duration::from_secs(5);
 
-/// Longest wait that a rate limit is believed.
+/// Longest wait that a `Retry-After` can cause.
 const LIMITED_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// Answers with `ok: false` that say nothing about our request.
+/// Error codes that are not about the request: it may have taken effect, and may be repeated.
 const TRANSIENT_ERRORS: &[&str] = &[
     "fatal_error",
     "internal_error",
@@ -41,24 +42,7 @@ const TRANSIENT_ERRORS: &[&str] = &[
     "service_unavailable",
 ];
 
-/// Why a call has no result.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CallError {
-    /// Come back later; nothing happened.
-    #[error("Slack asks to wait {0:?}")]
-    Limited(Duration),
-    /// The connection was never made; nothing happened.
-    #[error("Slack cannot be reached: {0}")]
-    Unreachable(String),
-    /// No answer, or a broken one: the call may or may not have taken effect.
-    #[error("Slack did not answer properly: {0}")]
-    Lost(String),
-    /// Slack says no, and would say it again.
-    #[error("Slack refused: {0}")]
-    Refused(String),
-}
-
-pub(super) struct Client {
+pub(crate) struct Client {
     http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base_url: String,
     authorization: HeaderValue,
@@ -68,18 +52,19 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(settings: &SlackSettings, counts: Arc<Counts>) -> Result<Self, OpenError> {
-        let uri = address(settings)?;
+    /// Checks the address and the token, and sets up TLS if the address needs it; makes no call.
+    pub(crate) fn new(settings: &SlackSettings, counts: Arc<Counts>) -> Result<Self, OpenError> {
+        let uri = settings.address()?;
         let connector = if uri.scheme_str() == Some("https") {
             connector(native_roots(&uri)?).https_only()
         } else {
-            // Without roots nobody would be trusted, and nobody has to be.
+            // Plain http needs no roots; without any, no TLS server would be trusted.
             connector(RootCertStore::empty()).https_or_http()
         };
         let http = builder().build(connector.enable_http1().wrap_connector(tcp()));
         Ok(Self {
             http,
-            authorization: bearer(&settings.token)?,
+            authorization: settings.bearer()?,
             base_url: settings.base_url.trim_end_matches('/').to_owned(),
             timeout: settings.call_timeout,
             counts,
@@ -87,12 +72,12 @@ impl Client {
         })
     }
 
-    /// Why the latest call failed, if it did. A rate limit is no failure.
+    /// Error of the latest call, if it failed. A rate limit is not a failure.
     pub(super) fn failure(&self) -> Option<String> {
         lock(&self.failure).clone()
     }
 
-    /// Calls a method that takes JSON.
+    /// Calls a method whose arguments are sent as JSON.
     pub(super) async fn write(&self, method: &str, body: &Value) -> Result<Answer, CallError> {
         let request = Request::post(format!("{}/{method}", self.base_url))
             .header(CONTENT_TYPE, "application/json; charset=utf-8");
@@ -100,7 +85,7 @@ impl Client {
             .await
     }
 
-    /// Calls a method that only reads; those take no JSON.
+    /// Calls a method that only reads: its parameters go into the URL, since those take no JSON.
     pub(super) async fn read(
         &self,
         method: &str,
@@ -126,7 +111,7 @@ impl Client {
         let result = match tokio::time::timeout(self.timeout, self.attempt(request, body)).await {
             Ok(result) => result,
             Err(_) => Err(CallError::Lost(format!(
-                "no answer within {:?}",
+                "no response within {:?}",
                 self.timeout
             ))),
         };
@@ -201,14 +186,14 @@ async fn read_answer(answer: Response<Incoming>) -> Result<Answer, CallError> {
     judge(bytes, retry_after)
 }
 
-/// Slack answers 200 for its own errors too, and says `ok: false`.
+/// Slack reports its own errors with status 200 and `ok: false`.
 fn judge(bytes: Bytes, retry_after: Duration) -> Result<Answer, CallError> {
     let status: Status<'_> = read(&bytes)?;
     if status.ok {
         return Ok(Answer(bytes));
     }
     let Some(error) = status.error else {
-        let text = "the answer is neither ok nor an error";
+        let text = "the response has neither `ok: true` nor an error";
         return Err(CallError::Lost(text.to_owned()));
     };
     match code(&error.0) {
@@ -222,14 +207,14 @@ fn judge(bytes: Bytes, retry_after: Duration) -> Result<Answer, CallError> {
     }
 }
 
-/// One of Slack's error codes. Anything else is not repeated: what answers in Slack's place may echo
-/// the token.
+/// `text`, if it has the form of a Slack error code. Nothing else is quoted: a server in Slack's
+/// place may echo the token.
 fn code(text: &str) -> &str {
     let is_code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if text.len() <= 64 && text.bytes().all(is_code) {
         text
     } else {
-        "an error that is not one of Slack's codes"
+        "unknown error, not a Slack error code"
     }
 }
 
@@ -244,12 +229,13 @@ fn builder() -> hyper_util::client::legacy::Builder {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(30))
         .pool_max_idle_per_host(2)
-        // Whoever calls decides what may be repeated.
+        // The callers decide what may be repeated.
         .retry_canceled_requests(false);
     builder
 }
 
-/// Small requests that somebody waits for; whether they are encrypted is decided above this.
+/// Sends without delay, since requests are small and somebody waits for them. Accepts any scheme:
+/// whether the connection is encrypted is decided by the connector around this one.
 fn tcp() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
@@ -267,34 +253,7 @@ fn connector(roots: RootCertStore) -> HttpsConnectorBuilder<WantsSchemes> {
     HttpsConnectorBuilder::new().with_tls_config(config)
 }
 
-/// The certificates of this system.
-/// Says what makes no sense in the address and the token.
-pub(super) fn check(settings: &SlackSettings) -> Result<(), OpenError> {
-    address(settings)?;
-    bearer(&settings.token)?;
-    Ok(())
-}
-
-/// The Web API's address. Errors leave it out: it may hold a password.
-fn address(settings: &SlackSettings) -> Result<Uri, OpenError> {
-    let wrong = |detail: &str| OpenError::Settings(format!("the Slack address {detail}"));
-    let uri: Uri = settings
-        .base_url
-        .trim_end_matches('/')
-        .parse()
-        .map_err(|_| wrong("is not a valid URL; it looks like https://slack.com/api"))?;
-    if !matches!(uri.scheme_str(), Some("https" | "http")) {
-        return Err(wrong("must start with https:// or http://"));
-    }
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    if authority.is_empty() || authority.contains('@') || uri.query().is_some() {
-        return Err(wrong(
-            "must be a host, perhaps with a path, without user, password or query",
-        ));
-    }
-    Ok(uri)
-}
-
+/// CA certificates of this system.
 fn native_roots(address: &Uri) -> Result<RootCertStore, OpenError> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
@@ -304,21 +263,11 @@ fn native_roots(address: &Uri) -> Result<RootCertStore, OpenError> {
         return Err(OpenError::Tls {
             host: address.host().unwrap_or_default().to_owned(),
             detail: why.unwrap_or_else(|| {
-                "no CA certificates on this system (set SSL_CERT_FILE to a bundle)".to_owned()
+                "no CA certificates on this system; set SSL_CERT_FILE to a CA bundle".to_owned()
             }),
         });
     }
     Ok(roots)
-}
-
-fn bearer(token: &Secret) -> Result<HeaderValue, OpenError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
-        OpenError::Settings(
-            "the Slack token holds a character that an HTTP header cannot".to_owned(),
-        )
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// An error with its causes, since hyper's own text stops at "client error (Connect)".
@@ -379,7 +328,7 @@ mod tests {
             assert!(!text.contains("echoed"), "{text}");
         }
         let echoed = r#"{"ok":false,"error":"xoxb-echoed","needed":"xoxb-echoed"}"#;
-        let unknown = "an error that is not one of Slack's codes".to_owned();
+        let unknown = "unknown error, not a Slack error code".to_owned();
         assert_eq!(judge(echoed), Err(CallError::Refused(unknown)));
     }
 

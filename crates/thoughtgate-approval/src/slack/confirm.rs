@@ -1,28 +1,29 @@
-//! Reads one message again right before its approval is used, so that a no which Slack has had for a
-//! poll interval or longer is never overlooked. Costs a call only where the poll is late: usually the
-//! votes were read within the interval, and nothing is asked.
+//! Reads one message again right before its approval is used, so that a denial that Slack has had for
+//! a poll interval or longer is never overlooked. Makes a call only if the polling is late: usually
+//! the votes were read within the interval.
 
 use std::time::Instant;
 
-use super::client::CallError;
+use super::error::CallError;
 use super::poll::straggler;
-use super::post::RETRY_MAX;
-use crate::backoff::Backoff;
-use crate::core::Core;
+use super::workspace::Workspace;
+use crate::backoff::{Backoff, RETRY_MAX};
 use crate::ids::Id;
-use crate::record::{Message, State};
+use crate::record::MessageRef;
+use crate::state::State;
 
-/// Says why the votes cannot be read within the deadline of one call.
-pub(super) async fn confirm(core: &Core, id: Id) -> Result<(), String> {
-    let Some(message) = due(core, id) else {
+/// Reads the votes unless they are fresh; the error says why that failed within the deadline of one
+/// call.
+pub(super) async fn confirm(workspace: &Workspace, id: Id) -> Result<(), String> {
+    let Some(message) = due(workspace, id) else {
         return Ok(());
     };
-    let settings = &core.desk.settings;
+    let settings = &workspace.settings;
     let mut last = None;
     let reading = async {
         let mut backoff = Backoff::new(settings.retry_first, RETRY_MAX);
         loop {
-            let error = match straggler(core, id, &message).await {
+            let error = match straggler(workspace, id, &message).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -43,11 +44,11 @@ pub(super) async fn confirm(core: &Core, id: Id) -> Result<(), String> {
     })
 }
 
-/// The message of an approval that can be claimed and whose votes were read too long ago.
-fn due(core: &Core, id: Id) -> Option<Message> {
-    let book = core.book();
-    let entry = book.get(id)?;
-    let is_fresh = |read: Instant| read.elapsed() <= core.desk.settings.poll_interval;
+/// Message of an approval that can be claimed and whose votes were read too long ago.
+fn due(workspace: &Workspace, id: Id) -> Option<MessageRef> {
+    let table = workspace.ledger.table();
+    let entry = table.get(id)?;
+    let is_fresh = |read: Instant| read.elapsed() <= workspace.settings.poll_interval;
     let is_due = entry.record.state == State::Approved && !entry.votes_read.is_some_and(is_fresh);
     is_due.then(|| entry.record.message.clone())?
 }

@@ -1,5 +1,5 @@
-//! Who is who: the bot itself, who may approve, and which id a channel's name stands for. Asks
-//! Slack only when something is pending, and remembers the answers.
+//! Identities in Slack: the bot itself, the approvers, and the ids of channels that are given by
+//! name. Calls Slack only when something is open, and caches what it learns.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -10,16 +10,18 @@ use thoughtgate_panic::lock;
 use tokio::sync::OnceCell;
 
 use super::answers::{AuthTest, Channel, Channels, Members, Text};
-use super::client::{CallError, Client};
+use super::client::Client;
+use super::error::CallError;
+use super::ids::{is_channel_id, is_id, is_person_or_group};
 
-/// How long the members of user groups are believed: somebody who is removed from one decides
-/// nothing soon after. Slack answers twenty such questions a minute.
+/// Life of the cached members of user groups: short, so that somebody who is removed from a group
+/// soon decides nothing, and long enough for Slack's limit of twenty such calls a minute.
 const MEMBERS_FOR: Duration = Duration::from_secs(15);
 
-/// Most pages of the list of channels that are read to find a name.
+/// Most pages of the list of channels that are read to find a name, 200 channels each.
 const CHANNEL_PAGES_MAX: usize = 20;
 
-/// The bot itself.
+/// Identity of the bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Me {
     pub(super) user: String,
@@ -58,7 +60,7 @@ impl Directory {
                     .await?;
                 let me: AuthTest<'_> = answer.read()?;
                 if !is_person_or_group(&me.user_id.0) {
-                    return Err(CallError::Lost("auth.test names no user".to_owned()));
+                    return Err(CallError::Lost("auth.test returned no user id".to_owned()));
                 }
                 let id = |text: Text<'_>| is_id(&text.0, &['B', 'T', 'E']).then(|| text.0.into());
                 Ok(Me {
@@ -70,7 +72,7 @@ impl Directory {
             .await
     }
 
-    /// Whether `user` may decide. An error means that nobody knows yet.
+    /// Whether `user` is an approver. An error means that this is not known yet.
     pub(super) async fn allows(&self, client: &Client, user: &str) -> Result<bool, CallError> {
         if self.people.contains(user) {
             return Ok(true);
@@ -98,13 +100,13 @@ impl Directory {
         Ok(allowed)
     }
 
-    /// A message to `name` arrived in the channel `id`.
+    /// Caches that the channel `name` has the id `id`, as the response to a message showed.
     pub(super) fn learn(&self, name: &str, id: &str) {
         let mut channels = lock(&self.channels);
         channels.insert(name.to_owned(), id.to_owned());
     }
 
-    /// The id of a channel: reading needs one, while posting takes names too.
+    /// Id of a channel: reading needs the id, while posting takes names too.
     pub(super) async fn channel(&self, client: &Client, name: &str) -> Result<String, CallError> {
         if is_channel_id(name) {
             return Ok(name.to_owned());
@@ -114,24 +116,19 @@ impl Directory {
             return Ok(id);
         }
         let wanted = name.trim_start_matches('#');
-        let mut cursor = String::new();
-        for _ in 0..CHANNEL_PAGES_MAX {
-            let mut parameters = vec![
-                ("types", "public_channel,private_channel"),
-                ("exclude_archived", "true"),
-                ("limit", "200"),
-            ];
-            if !cursor.is_empty() {
-                parameters.push(("cursor", &cursor));
-            }
-            let answer = client.read("conversations.list", &parameters).await.map_err(|error| {
-                match error {
-                    CallError::Refused(why) => CallError::Refused(format!(
-                        "{why}; give the id of channel `{name}` instead of its name, or let the app read channels"
-                    )),
-                    other => other,
-                }
-            })?;
+        let parameters = [
+            ("types", "public_channel,private_channel"),
+            ("exclude_archived", "true"),
+            ("limit", "200"),
+        ];
+        let mut pages = client.pages("conversations.list", &parameters, CHANNEL_PAGES_MAX);
+        let needs_id = |error: CallError| match error {
+            CallError::Refused(why) => CallError::Refused(format!(
+                "{why}; use the id of channel `{name}` instead of its name, or grant the app channels:read"
+            )),
+            other => other,
+        };
+        while let Some(answer) = pages.next().await.map_err(needs_id)? {
             let page: Channels<'_> = answer.read()?;
             let is_wanted = |channel: &&Channel<'_>| {
                 let named = channel.name.as_ref();
@@ -141,46 +138,10 @@ impl Directory {
                 self.learn(name, &channel.id.0);
                 return Ok(channel.id.0.to_string());
             }
-            let Some(next) = page.next()? else {
-                break;
-            };
-            cursor = next;
+            pages.follow(page.next()?);
         }
         Err(CallError::Refused(format!(
-            "no channel is named `{name}`; give its id"
+            "found no channel named `{name}`; use its id"
         )))
-    }
-}
-
-/// Slack's ids have some ten characters.
-const ID_BYTES_MAX: usize = 32;
-
-pub(super) fn is_id(text: &str, kinds: &[char]) -> bool {
-    text.starts_with(kinds)
-        && (2..=ID_BYTES_MAX).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
-}
-
-pub(super) fn is_person_or_group(text: &str) -> bool {
-    is_id(text, &['U', 'W', 'S'])
-}
-
-/// Names of channels are lower case, so capitals and digits alone are an id.
-fn is_channel_id(text: &str) -> bool {
-    is_id(text, &['C', 'G', 'D'])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_told_from_names() {
-        assert!(is_channel_id("C0123456789") && is_channel_id("G1"));
-        assert!(!is_channel_id("#approvals") && !is_channel_id("C") && !is_channel_id("Cafe"));
-        assert!(is_person_or_group("U0123") && is_person_or_group("S0123"));
-        assert!(!is_person_or_group("@alice") && !is_person_or_group(""));
     }
 }

@@ -1,74 +1,77 @@
-//! Buttons: checks that a press comes from Slack, reads it, and acts on it by the same rules as on
-//! reactions. Mounts no endpoint; the proxy hands over headers and body.
+//! Buttons: verifies that an interaction, as Slack calls the press of a button, comes from Slack,
+//! parses it, and applies it by the same rules as reactions. Serves no endpoint; the proxy passes
+//! headers and body on.
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::hmac;
 use serde::Deserialize;
 
-use super::directory::is_person_or_group;
+use super::ids::is_person_or_group;
 use super::message::{APPROVE_ACTION, DENY_ACTION};
-use crate::core::Core;
+use super::workspace::Workspace;
 use crate::ids::{Id, unhex};
-use crate::record::{Means, State, View};
-use crate::settings::Secret;
+use crate::record::{Means, View};
+use crate::secret::Secret;
+use crate::state::State;
 use crate::vote::Vote;
 
-/// Slack's own advice: older requests may be replays.
+/// Oldest request that is accepted, as Slack advises: older ones may be replays.
 const AGE_SECONDS_MAX: u64 = 300;
 
 /// A press of a button, proven to come from Slack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interaction {
-    /// Who pressed.
+    /// Slack id of the user who pressed.
     pub user: String,
-    /// The approval that the button belongs to.
+    /// Id of the approval that the button belongs to.
     pub id: Id,
-    /// Which button it was.
+    /// True for the button that approves, false for the one that denies or withdraws.
     pub approve: bool,
-    /// The channel of the message.
+    /// Id of the channel of the message.
     pub channel: String,
-    /// The message.
+    /// Timestamp of the message, which identifies it in its channel.
     pub ts: String,
-    /// The workspace, where Slack names one.
+    /// Id of the workspace, if Slack sent one.
     pub team: Option<String>,
 }
 
-/// A request that is no button press of ours.
+/// A request that is not a valid press of a ThoughtGate button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InteractionError {
     /// No signing secret is configured.
-    #[error("buttons are not configured")]
+    #[error("buttons are disabled: no Slack signing secret is configured")]
     Disabled,
-    /// The signature is missing, malformed or of another secret: answer 401.
-    #[error("the signature does not match")]
+    /// The signature is missing, malformed or made with another secret: answer 401.
+    #[error("missing or wrong Slack signature")]
     Signature,
     /// The timestamp is more than five minutes off: answer 401.
-    #[error("the request is too old, or this machine's clock is wrong")]
+    #[error(
+        "the timestamp of Slack's request is more than 5 minutes off; check the clock of the proxy's machine"
+    )]
     Stale,
-    /// Genuine, and nothing that we know: answer 200 and do nothing.
-    #[error("the request is not a press of one of our buttons")]
+    /// Genuine, but not a press of a ThoughtGate button: answer 200 and do nothing.
+    #[error("the request is not a press of a ThoughtGate button")]
     Unknown,
 }
 
-/// What became of a button press.
+/// Result of a button press.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InteractionOutcome {
-    /// It decided.
+    /// The vote decided or withdrew the approval.
     Decided(View),
-    /// Something else had ended it before.
+    /// The vote changed nothing: the approval was decided or had ended before.
     TooLate(View),
-    /// Whoever pressed may not decide.
+    /// The user is not an approver.
     NotAllowed,
-    /// No such approval, or the button sits under another message.
+    /// No such approval, or the button belongs to another message or workspace.
     Unknown,
-    /// Whether they may decide could not be found out; press again.
+    /// Whether the user is an approver cannot be read, or the decision cannot be stored; press again.
     Unavailable(String),
 }
 
-/// Checks signature and age, then reads the press. `timestamp` and `signature` are the headers
-/// `X-Slack-Request-Timestamp` and `X-Slack-Signature`; `body` is as received.
+/// Verifies signature and age, then parses the interaction. `timestamp` and `signature` are the
+/// headers `X-Slack-Request-Timestamp` and `X-Slack-Signature`; `body` is as received.
 pub(super) fn verify_and_parse(
     signing_secret: &Secret,
     timestamp: &str,
@@ -136,7 +139,7 @@ fn parse(body: &[u8]) -> Option<Interaction> {
         return None;
     };
     let payload: Payload = serde_json::from_slice(&form_decode(payload)?).ok()?;
-    // One press is one action; of two it could not be known which one was meant.
+    // One interaction is one action; with two it would be unclear which one was meant.
     let [action] = payload.actions.as_slice() else {
         return None;
     };
@@ -174,56 +177,54 @@ fn form_decode(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-pub(super) async fn act(core: &Arc<Core>, press: Interaction) -> InteractionOutcome {
-    let view = |core: &Core| core.book().get(press.id).map(|entry| entry.record.view());
-    let here = core.book().get(press.id).is_some_and(|entry| {
-        entry
-            .record
-            .message
-            .as_ref()
-            .is_some_and(|message| message.channel == press.channel && message.ts == press.ts)
+pub(super) async fn act(workspace: &Workspace, interaction: Interaction) -> InteractionOutcome {
+    let ledger = &workspace.ledger;
+    let view = || {
+        let table = ledger.table();
+        table.get(interaction.id).map(|entry| entry.record.view())
+    };
+    let here = ledger.table().get(interaction.id).is_some_and(|entry| {
+        entry.record.message.as_ref().is_some_and(|message| {
+            message.channel == interaction.channel && message.id == interaction.ts
+        })
     });
     if !here {
         return InteractionOutcome::Unknown;
     }
-    let me = match core.desk.directory.me(&core.desk.client).await {
+    let (client, directory) = (&workspace.client, &workspace.directory);
+    let me = match directory.me(client).await {
         Ok(me) => me,
         Err(error) => return InteractionOutcome::Unavailable(error.to_string()),
     };
-    let both = press.team.as_ref().zip(me.team.as_ref());
-    if both.is_some_and(|(pressed, mine)| pressed != mine) {
+    let both = interaction.team.as_ref().zip(me.team.as_ref());
+    if both.is_some_and(|(theirs, own)| theirs != own) {
         return InteractionOutcome::Unknown;
     }
-    match core
-        .desk
-        .directory
-        .allows(&core.desk.client, &press.user)
-        .await
-    {
+    match directory.allows(client, &interaction.user).await {
         Err(error) => return InteractionOutcome::Unavailable(error.to_string()),
         Ok(false) => {
             let is_undecided = |view: View| matches!(view.state, State::Pending | State::Approved);
-            if view(core).is_some_and(is_undecided) {
-                core.refuse_voters(press.id, &[press.user]);
+            if view().is_some_and(is_undecided) {
+                ledger.refuse_voters(interaction.id, &[interaction.user]);
             }
             return InteractionOutcome::NotAllowed;
         }
         Ok(true) => {}
     }
     let vote = Vote {
-        by: &press.user,
-        approve: press.approve,
-        means: Means::Press,
+        by: &interaction.user,
+        approve: interaction.approve,
+        means: Means::Interaction,
     };
-    let decided = core.decide(press.id, vote);
+    let decided = ledger.decide(interaction.id, vote);
     let is_decided = decided.is_some();
-    // Nobody finds a press again after a restart, so it is told when it is on disk.
+    // Unlike a reaction, it cannot be read again after a restart: report it once it is on disk.
     if let Some(flush) = decided
         && let Err(error) = flush.done().await
     {
-        return InteractionOutcome::Unavailable(format!("it could not be stored: {error}"));
+        return InteractionOutcome::Unavailable(format!("failed to store the decision: {error}"));
     }
-    match view(core) {
+    match view() {
         Some(view) if is_decided => InteractionOutcome::Decided(view),
         Some(view) => InteractionOutcome::TooLate(view),
         None => InteractionOutcome::Unknown,
@@ -252,7 +253,7 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    fn press(id: Id, action: &str) -> Vec<u8> {
+    fn form(id: Id, action: &str) -> Vec<u8> {
         let payload = format!(
             "{{\"type\":\"block_actions\",\"user\":{{\"id\":\"U1\"}},\"container\":{{\"message_ts\":\"1.2\",\"channel_id\":\"C1\"}},\"actions\":[{{\"action_id\":\"{action}\",\"value\":\"{id}\"}}]}}"
         );
@@ -276,29 +277,34 @@ mod tests {
     }
 
     #[test]
-    fn a_press_is_read() {
+    fn an_interaction_is_read() {
         let id = Id::random().unwrap();
-        let (timestamp, body) = (NOW.to_string(), press(id, DENY_ACTION));
+        let (timestamp, body) = (NOW.to_string(), form(id, DENY_ACTION));
         let signature = sign(&timestamp, &body);
-        let press = verify_and_parse(&secret(), &timestamp, &signature, &body, at(NOW)).unwrap();
+        let interaction =
+            verify_and_parse(&secret(), &timestamp, &signature, &body, at(NOW)).unwrap();
         assert_eq!(
-            (press.id, press.approve, press.user.as_str()),
+            (
+                interaction.id,
+                interaction.approve,
+                interaction.user.as_str()
+            ),
             (id, false, "U1")
         );
-        assert_eq!((press.channel.as_str(), press.ts.as_str()), ("C1", "1.2"));
+        assert_eq!(
+            (interaction.channel.as_str(), interaction.ts.as_str()),
+            ("C1", "1.2")
+        );
     }
 
     #[test]
     fn forged_and_replayed_requests_are_refused() {
-        let (timestamp, body) = (
-            NOW.to_string(),
-            press(Id::random().unwrap(), APPROVE_ACTION),
-        );
+        let (timestamp, body) = (NOW.to_string(), form(Id::random().unwrap(), APPROVE_ACTION));
         let signature = sign(&timestamp, &body);
         let verify = |timestamp: &str, signature: &str, body: &[u8], now| {
             verify_and_parse(&secret(), timestamp, signature, body, at(now)).unwrap_err()
         };
-        let other = press(Id::random().unwrap(), APPROVE_ACTION);
+        let other = form(Id::random().unwrap(), APPROVE_ACTION);
         assert_eq!(
             verify(&timestamp, &signature, &other, NOW),
             InteractionError::Signature
@@ -337,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_press_that_says_two_things_is_none() {
+    fn an_interaction_that_says_two_things_is_none() {
         let id = Id::random().unwrap();
         let encode = |payload: &str| {
             let mut encoded = "payload=".to_owned();
@@ -371,7 +377,7 @@ mod tests {
 
     #[test]
     fn other_actions_are_not_ours() {
-        let (timestamp, body) = (NOW.to_string(), press(Id::random().unwrap(), "other_app"));
+        let (timestamp, body) = (NOW.to_string(), form(Id::random().unwrap(), "other_app"));
         let signature = sign(&timestamp, &body);
         let result = verify_and_parse(&secret(), &timestamp, &signature, &body, at(NOW));
         assert_eq!(result, Err(InteractionError::Unknown));

@@ -1,20 +1,22 @@
-//! What the reactions to one message mean for its approval. A no beats a yes, before and after the
-//! decision, until the call is made; people who may not decide are noted and do not count; the bot
-//! itself never counts.
+//! Effect of the reactions to one message on its approval. A denial outweighs an approval, before and
+//! after the decision, until the call is made. People who are not approvers are noted and do not
+//! count; the bot itself never counts.
 
 use std::collections::HashSet;
 use std::time::Instant;
 
-use super::SlackSettings;
 use super::answers::{Reaction, Text};
-use super::client::CallError;
-use super::directory::is_person_or_group;
-use crate::core::Core;
+use super::error::CallError;
+use super::ids::is_person_or_group;
+use super::settings::SlackSettings;
+use super::workspace::Workspace;
 use crate::ids::Id;
-use crate::record::{Means, State};
-use crate::vote::{STRANGERS_MAX, Vote};
+use crate::ledger::Ledger;
+use crate::record::Means;
+use crate::state::State;
+use crate::vote::{NON_APPROVERS_MAX, Vote};
 
-/// Who said what, in the order of Slack's list, each person once per side.
+/// Voters in the order of Slack's list, each at most once per side.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Votes {
     approve: Vec<String>,
@@ -25,7 +27,7 @@ fn votes(reactions: &[Reaction<'_>], settings: &SlackSettings, me: &str) -> Vote
     let mut votes = Votes::default();
     let mut seen = HashSet::new();
     for reaction in reactions {
-        // A skin tone changes the colour of a vote, not its meaning.
+        // A skin tone does not change the meaning of a vote: `+1::skin-tone-3` is `+1`.
         let name = reaction.name.0.split("::").next().unwrap_or_default();
         let is = |names: &[String]| names.iter().any(|known| known == name);
         let approves = match (
@@ -50,16 +52,16 @@ fn votes(reactions: &[Reaction<'_>], settings: &SlackSettings, me: &str) -> Vote
     votes
 }
 
-/// An approval whose votes count.
+/// State of an approval whose votes count.
 enum Standing {
     Undecided,
     Approved { by: String, means: Option<Means> },
 }
 
 impl Standing {
-    fn of(core: &Core, id: Id) -> Option<Self> {
-        let book = core.book();
-        let record = &book.get(id)?.record;
+    fn of(ledger: &Ledger, id: Id) -> Option<Self> {
+        let table = ledger.table();
+        let record = &table.get(id)?.record;
         match record.state {
             State::Pending => Some(Self::Undecided),
             State::Approved => Some(Self::Approved {
@@ -71,67 +73,72 @@ impl Standing {
     }
 }
 
-/// Decides if somebody did who may, and takes a yes back that holds no longer. An error leaves
-/// everything as it is: while it is unknown whether a denial counts, no approval does. `began` is
-/// when the reading of the reactions began.
+/// Decides the approval if an approver has voted, and withdraws one that no longer holds. An error
+/// changes nothing: while it is unknown whether a denial counts, no approval does. `began` is when
+/// the reading of the reactions began.
 pub(super) async fn judge(
-    core: &Core,
+    workspace: &Workspace,
     id: Id,
     reactions: &[Reaction<'_>],
     began: Instant,
 ) -> Result<(), CallError> {
-    let Some(standing) = Standing::of(core, id) else {
+    let Some(standing) = Standing::of(&workspace.ledger, id) else {
         return Ok(());
     };
-    let desk = &core.desk;
-    let nothing = votes(reactions, &desk.settings, "") == Votes::default();
-    // Nearly every message at nearly every poll: nothing to look up then.
+    let nothing = votes(reactions, &workspace.settings, "") == Votes::default();
+    // An undecided message without votes, the usual case of a poll, needs no lookup.
     if !(nothing && matches!(standing, Standing::Undecided)) {
-        let me = desk.directory.me(&desk.client).await?;
+        let me = workspace.directory.me(&workspace.client).await?;
         weigh(
-            core,
+            workspace,
             id,
             &standing,
-            &votes(reactions, &desk.settings, &me.user),
+            &votes(reactions, &workspace.settings, &me.user),
         )
         .await?;
     }
-    core.votes_read(id, began);
+    workspace.ledger.votes_read(id, began);
     Ok(())
 }
 
-async fn weigh(core: &Core, id: Id, standing: &Standing, votes: &Votes) -> Result<(), CallError> {
+async fn weigh(
+    workspace: &Workspace,
+    id: Id,
+    standing: &Standing,
+    votes: &Votes,
+) -> Result<(), CallError> {
+    let ledger = &workspace.ledger;
     let vote = |by, approve| Vote {
         by,
         approve,
         means: Means::Reaction,
     };
-    let mut strangers = Vec::new();
-    if let Some(by) = first_allowed(core, &votes.deny, &mut strangers).await? {
-        core.refuse_voters(id, &strangers);
-        core.decide(id, vote(by, false));
+    let mut non_approvers = Vec::new();
+    // Denials first: one outweighs any number of approvals.
+    if let Some(by) = first_allowed(workspace, &votes.deny, &mut non_approvers).await? {
+        ledger.refuse_voters(id, &non_approvers);
+        ledger.decide(id, vote(by, false));
         return Ok(());
     }
-    let yes = first_allowed(core, &votes.approve, &mut strangers).await?;
-    core.refuse_voters(id, &strangers);
+    let yes = first_allowed(workspace, &votes.approve, &mut non_approvers).await?;
+    ledger.refuse_voters(id, &non_approvers);
     match standing {
         Standing::Undecided => {
             if let Some(by) = yes {
-                core.decide(id, vote(by, true));
+                ledger.decide(id, vote(by, true));
             }
         }
         Standing::Approved { by, means } if *means == Some(Means::Reaction) => {
             if yes.is_none() && votes.approve.contains(by) {
-                core.retract(id, None, &no_approver(by));
+                ledger.retract(id, None, &no_approver(by));
             } else if yes.is_none() {
-                let reason = "the yes was taken back before the call was made";
-                core.retract(id, Some(by), reason);
+                let reason = "the approval was withdrawn before the call was made";
+                ledger.retract(id, Some(by), reason);
             }
         }
         Standing::Approved { by, .. } => {
-            let desk = &core.desk;
-            if !desk.directory.allows(&desk.client, by).await? {
-                core.retract(id, None, &no_approver(by));
+            if !workspace.directory.allows(&workspace.client, by).await? {
+                ledger.retract(id, None, &no_approver(by));
             }
         }
     }
@@ -139,22 +146,21 @@ async fn weigh(core: &Core, id: Id, standing: &Standing, votes: &Votes) -> Resul
 }
 
 fn no_approver(by: &str) -> String {
-    format!("{by} had approved it, and is not an approver any more")
+    format!("it was approved by {by}, who is no longer an approver")
 }
 
-/// The first of `users` who may decide; those before are strangers.
+/// The first approver among `users`; those before are added to `non_approvers`.
 async fn first_allowed<'a>(
-    core: &Core,
+    workspace: &Workspace,
     users: &'a [String],
-    strangers: &mut Vec<String>,
+    non_approvers: &mut Vec<String>,
 ) -> Result<Option<&'a str>, CallError> {
-    let desk = &core.desk;
     for user in users {
-        if desk.directory.allows(&desk.client, user).await? {
+        if workspace.directory.allows(&workspace.client, user).await? {
             return Ok(Some(user));
         }
-        if strangers.len() < STRANGERS_MAX {
-            strangers.push(user.clone());
+        if non_approvers.len() < NON_APPROVERS_MAX {
+            non_approvers.push(user.clone());
         }
     }
     Ok(None)
@@ -163,7 +169,7 @@ async fn first_allowed<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Secret;
+    use crate::secret::Secret;
     use crate::slack::answers::reactions;
     use serde_json::value::RawValue;
 

@@ -1,13 +1,15 @@
-//! What approvers read, as Block Kit. Pure: a record in, JSON out. Everything that an agent wrote
-//! stands escaped in code spans, cannot mention or link, and is capped at what Slack takes; what
-//! was cut off is said, since the approval covers it all the same.
+//! The message that approvers read, as Block Kit. Pure: a record in, JSON out. Everything that an
+//! agent wrote is escaped and in code spans, cannot mention or link, and is capped at Slack's limits.
+//! The message says when arguments were cut off, since the approval covers those too.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::SlackSettings;
-use crate::record::{Face, Record, State};
+use super::ids::is_person_or_group;
+use super::settings::SlackSettings;
+use crate::record::{Record, Rendered};
+use crate::state::State;
 use crate::text::{cut, escaped_blocks, inline, utc};
 
 /// Slack takes 3000 characters per block; the rest is for the fence and the title.
@@ -18,34 +20,34 @@ const ARGUMENT_BLOCKS_MAX: usize = 4;
 const NAME_CHARACTERS_MAX: usize = 300;
 const POLICIES_MAX: usize = 10;
 
-/// Marks our messages in a channel's history, together with the approval's id.
+/// Marks this program's messages in a channel's history, together with the approval's id.
 pub(super) const EVENT_TYPE: &str = "thoughtgate_approval";
 
-/// Actions of the buttons.
+/// Action ids of the buttons.
 pub(super) const APPROVE_ACTION: &str = "thoughtgate_approve";
 pub(super) const DENY_ACTION: &str = "thoughtgate_deny";
 
 /// The fields that `chat.postMessage` and `chat.update` share; `channel` is up to the caller.
-pub(super) fn render(record: &Record, face: Face, settings: &SlackSettings) -> Value {
-    let title = title(face.state);
+pub(super) fn render(record: &Record, rendered: Rendered, settings: &SlackSettings) -> Value {
+    let title = title(rendered.state);
     let mut blocks = vec![
         json!({"type": "header", "text": {"type": "plain_text", "text": title, "emoji": false}}),
         json!({"type": "section", "fields": fields(record)}),
     ];
     blocks.extend(arguments(record));
-    if face.state == State::Pending {
+    if rendered.state == State::Pending {
         blocks.push(context(&how(record, settings)));
     } else {
-        blocks.push(section(&outcome(record, face.state)));
+        blocks.push(section(&outcome(record, rendered.state)));
     }
-    if face.noted {
+    if rendered.noted {
         blocks.push(context(&note(record)));
     }
-    if face.late {
+    if rendered.late {
         blocks.push(context(&late(record)));
     }
     if settings.signing_secret.is_some() {
-        blocks.extend(buttons(record, face.state));
+        blocks.extend(buttons(record, rendered.state));
     }
     json!({
         "text": format!(
@@ -74,7 +76,7 @@ fn title(state: State) -> &'static str {
         State::Rejected => "Rejected",
         State::Expired => "Expired",
         State::Cancelled => "Cancelled",
-        State::Unavailable => "Not asked",
+        State::Unavailable => "Request failed",
         State::Approved | State::Executing | State::Done | State::Failed => "Approved",
     }
 }
@@ -98,7 +100,7 @@ fn fields(record: &Record) -> Vec<Value> {
         text(&format!("*Agent*\n{}", code(&record.principal))),
         text(&format!("*Tool*\n{}", code(&record.tool))),
         text(&format!("*Policies*\n{}", cut(&policies, FIELD_BYTES_MAX))),
-        text(&format!("*Asked*\n{}", date(record.created_ms))),
+        text(&format!("*Requested*\n{}", date(record.created_ms))),
     ]
 }
 
@@ -114,7 +116,7 @@ fn arguments(record: &Record) -> Vec<Value> {
         .collect();
     if !whole || !record.arguments_complete {
         blocks.push(section(
-            "*These are not all arguments.* The rest is too long to show, and an approval covers it too.",
+            "*Arguments truncated.* Approving also covers the part that is not shown.",
         ));
     }
     blocks
@@ -142,7 +144,7 @@ fn how(record: &Record, settings: &SlackSettings) -> String {
 
 fn outcome(record: &Record, state: State) -> String {
     let by = record.decided_by.as_deref().map_or(String::new(), |by| {
-        if super::directory::is_person_or_group(by) {
+        if is_person_or_group(by) {
             format!(" by <@{by}>")
         } else {
             format!(" by {}", inline(by, NAME_CHARACTERS_MAX))
@@ -151,15 +153,15 @@ fn outcome(record: &Record, state: State) -> String {
     let mut text = match state {
         State::Rejected => format!(":no_entry: Rejected{by}"),
         State::Approved => format!(
-            ":heavy_check_mark: Approved{by}. Until the call is made, {} at the latest, a no takes it back",
+            ":heavy_check_mark: Approved{by}, valid until {}. A denial before the call is made withdraws it",
             date(record.expires_ms)
         ),
         State::Expired if record.decided_by.is_some() => {
             format!(":hourglass: Approved{by}, but the call was not made in time")
         }
         State::Expired => ":hourglass: Nobody decided in time".to_owned(),
-        State::Cancelled => ":wastebasket: The agent took its request back".to_owned(),
-        State::Unavailable => ":warning: Given up".to_owned(),
+        State::Cancelled => ":wastebasket: Cancelled by the agent".to_owned(),
+        State::Unavailable => ":warning: Request failed".to_owned(),
         _ => format!(":heavy_check_mark: Approved{by}, and used for the call"),
     };
     if let Some(reason) = record
@@ -170,34 +172,34 @@ fn outcome(record: &Record, state: State) -> String {
         // Writing to a String cannot fail.
         let _ = write!(text, ": {}", inline(reason, NAME_CHARACTERS_MAX));
     }
-    let _ = write!(text, " ({})", date(record.updated_ms));
+    let _ = write!(text, " (updated {})", date(record.updated_ms));
     text
 }
 
 fn note(record: &Record) -> String {
     let people: Vec<String> = record
-        .strangers
+        .non_approvers
         .iter()
-        .filter(|user| super::directory::is_person_or_group(user))
+        .filter(|user| is_person_or_group(user))
         .map(|user| format!("<@{user}>"))
         .collect();
     format!(
-        ":warning: Does not count, not an approver: {}",
+        ":warning: Vote ignored, not an approver: {}",
         people.join(", ")
     )
 }
 
 fn late(record: &Record) -> String {
     let by = record.late_no.as_deref().unwrap_or_default();
-    let by = if super::directory::is_person_or_group(by) {
+    let by = if is_person_or_group(by) {
         format!("<@{by}>")
     } else {
         "somebody".to_owned()
     };
-    format!(":warning: Too late: {by} said no after the approval had been used for the call")
+    format!(":warning: Too late: {by} denied the call after the approval had been used for it")
 }
 
-/// None once nothing can be decided any more.
+/// The buttons that can still change something; `None` once nothing can be decided any more.
 fn buttons(record: &Record, state: State) -> Option<Value> {
     let button = |action: &str, label: &str, style: &str| {
         json!({
@@ -213,13 +215,13 @@ fn buttons(record: &Record, state: State) -> Option<Value> {
             button(APPROVE_ACTION, "Approve", "primary"),
             button(DENY_ACTION, "Deny", "danger"),
         ],
-        State::Approved => vec![button(DENY_ACTION, "Take back", "danger")],
+        State::Approved => vec![button(DENY_ACTION, "Withdraw approval", "danger")],
         _ => return None,
     };
     Some(json!({"type": "actions", "elements": elements}))
 }
 
-/// Verbatim: Slack then turns neither addresses nor names of people and channels into links.
+/// Verbatim, so that Slack turns neither addresses nor names of people and channels into links.
 fn text(mrkdwn: &str) -> Value {
     json!({"type": "mrkdwn", "text": mrkdwn, "verbatim": true})
 }
@@ -239,7 +241,7 @@ fn code(raw: &str) -> String {
     format!("`{}`", inline(raw, NAME_CHARACTERS_MAX))
 }
 
-/// The reader's own time zone, with UTC where a client cannot do that.
+/// Formats a time in the reader's own time zone, or in UTC for clients that cannot do that.
 fn date(ms: u64) -> String {
     format!(
         "<!date^{}^{{date_short_pretty}} {{time_secs}}|{}>",

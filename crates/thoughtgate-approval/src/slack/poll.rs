@@ -1,36 +1,35 @@
-//! Listens: reads a channel's recent messages with their reactions, one call per interval however
-//! many approvals wait for a decision or for their call, and none while none does. What the votes
-//! mean is judged in `judge.rs`.
+//! Polls a channel's recent messages with their reactions: usually one call per interval, however
+//! many approvals wait for a decision or for their call, and none while none waits. Does not
+//! interpret the votes: see `judge.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Lane;
 use super::answers::{History, One, Reaction, reactions};
-use super::client::CallError;
+use super::error::CallError;
 use super::judge::judge;
-use super::post::RETRY_MAX;
-use crate::backoff::Backoff;
-use crate::core::Core;
+use super::pages::PAGE_LIMIT;
+use super::workspace::Workspace;
+use crate::backoff::{Backoff, RETRY_MAX};
 use crate::ids::Id;
-use crate::record::{Message, State};
+use crate::lanes::Lane;
+use crate::ledger::Ledger;
+use crate::record::MessageRef;
+use crate::state::State;
 
-/// Messages of one page: a hundred of the largest stay below what an answer may have.
-pub(super) const PAGE_LIMIT: &str = "100";
-
-/// Pages of history per interval. What lies further back is asked for by itself.
+/// Pages of history per interval. Messages further back are read one by one.
 const PAGES_MAX: usize = 6;
 
-/// Messages that are asked for by themselves, per interval.
+/// Messages that are read one by one, per interval.
 const STRAGGLERS_MAX: usize = 5;
 
-pub(super) async fn run(core: Arc<Core>, lane: Arc<Lane>) {
-    let settings = &core.desk.settings;
+pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
+    let settings = &workspace.settings;
     let mut backoff = Backoff::new(settings.poll_interval.saturating_mul(2), RETRY_MAX);
     let mut round = 0;
     loop {
-        if open(&core, &lane.channel).is_empty() {
+        if open(&workspace.ledger, &lane.channel).is_empty() {
             lane.poll.notified().await;
             continue;
         }
@@ -40,10 +39,11 @@ pub(super) async fn run(core: Arc<Core>, lane: Arc<Lane>) {
             backoff.next()
         };
         tokio::time::sleep(wait).await;
-        match poll(&core, &lane.channel, round).await {
+        match poll(&workspace, &lane.channel, round).await {
             Ok(()) => backoff.reset(),
             Err(CallError::Limited(wait)) => tokio::time::sleep(wait).await,
             Err(_) if backoff.attempts() == 0 => {
+                // Starts the backoff, which gives the waits from now on.
                 backoff.next();
             }
             Err(_) => {}
@@ -52,18 +52,18 @@ pub(super) async fn run(core: Arc<Core>, lane: Arc<Lane>) {
     }
 }
 
-/// Messages in this channel whose votes count, oldest first: until the call is made, a yes can be
-/// taken back.
-fn open(core: &Core, channel: &str) -> Vec<(Id, Message)> {
-    let book = core.book();
+/// Messages in this channel whose votes count, oldest first. Votes count until the call is made,
+/// since an approval can be withdrawn.
+fn open(ledger: &Ledger, channel: &str) -> Vec<(Id, MessageRef)> {
+    let table = ledger.table();
     let counts = |state| matches!(state, State::Pending | State::Approved);
-    let waiting = book
+    let waiting = table
         .records()
         .filter(|record| counts(record.state) && record.channel == channel);
-    let mut open: Vec<(Id, Message)> = waiting
+    let mut open: Vec<(Id, MessageRef)> = waiting
         .filter_map(|record| Some((record.id, record.message.clone()?)))
         .collect();
-    open.sort_unstable_by_key(|(_, message)| ts_key(&message.ts));
+    open.sort_unstable_by_key(|(_, message)| ts_key(&message.id));
     open
 }
 
@@ -73,14 +73,15 @@ fn ts_key(ts: &str) -> (u64, u64) {
     (seconds.parse().unwrap_or(0), micros.parse().unwrap_or(0))
 }
 
-async fn poll(core: &Core, channel: &str, round: usize) -> Result<(), CallError> {
-    let open = open(core, channel);
+async fn poll(workspace: &Workspace, channel: &str, round: usize) -> Result<(), CallError> {
+    let open = open(&workspace.ledger, channel);
     if open.is_empty() {
         return Ok(());
     }
-    core.counts.polls.add(1);
-    // Too far back, deleted, or with more people than a page of history lists.
-    let missing = history(core, &open).await?;
+    workspace.ledger.counts.polls.add(1);
+    // Messages too far back, deleted, or with more voters than a page of history lists.
+    let missing = history(workspace, &open).await?;
+    // Each interval begins further on in the list, so that each message has its turn.
     let start = if missing.is_empty() {
         0
     } else {
@@ -92,37 +93,35 @@ async fn poll(core: &Core, channel: &str, round: usize) -> Result<(), CallError>
         .skip(start)
         .take(STRAGGLERS_MAX.min(missing.len()))
     {
-        straggler(core, *id, message).await?;
+        straggler(workspace, *id, message).await?;
     }
     Ok(())
 }
 
-/// Judges the messages of `open` that are in the channel's history and whole there; returns the
-/// others.
+/// Judges the messages of `open` that are complete in the channel's history; returns the others.
 async fn history<'a>(
-    core: &Core,
-    open: &'a [(Id, Message)],
-) -> Result<Vec<&'a (Id, Message)>, CallError> {
+    workspace: &Workspace,
+    open: &'a [(Id, MessageRef)],
+) -> Result<Vec<&'a (Id, MessageRef)>, CallError> {
     let Some((_, oldest)) = open.first() else {
         return Ok(Vec::new());
     };
-    let mut left: HashMap<&str, &(Id, Message)> =
-        open.iter().map(|one| (one.1.ts.as_str(), one)).collect();
-    let mut cursor = String::new();
-    for _ in 0..PAGES_MAX {
-        let mut parameters = vec![
-            ("channel", oldest.channel.as_str()),
-            ("oldest", oldest.ts.as_str()),
-            ("inclusive", "true"),
-            ("include_all_metadata", "true"),
-            ("limit", PAGE_LIMIT),
-        ];
-        if !cursor.is_empty() {
-            parameters.push(("cursor", cursor.as_str()));
-        }
+    let mut left: HashMap<&str, &(Id, MessageRef)> =
+        open.iter().map(|one| (one.1.id.as_str(), one)).collect();
+    let parameters = [
+        ("channel", oldest.channel.as_str()),
+        ("oldest", oldest.id.as_str()),
+        ("inclusive", "true"),
+        ("include_all_metadata", "true"),
+        ("limit", PAGE_LIMIT),
+    ];
+    let client = &workspace.client;
+    let mut pages = client.pages("conversations.history", &parameters, PAGES_MAX);
+    loop {
         let began = Instant::now();
-        let client = &core.desk.client;
-        let answer = client.read("conversations.history", &parameters).await?;
+        let Some(answer) = pages.next().await? else {
+            break;
+        };
         let page: History<'_> = answer.read()?;
         for said in &page.messages {
             let Some((id, _)) = left.get(said.ts.0.as_ref()) else {
@@ -130,21 +129,22 @@ async fn history<'a>(
             };
             let reactions = reactions(said.reactions)?;
             if is_complete(&reactions) {
-                judge(core, *id, &reactions, began).await?;
+                judge(workspace, *id, &reactions, began).await?;
                 left.remove(said.ts.0.as_ref());
             }
         }
-        match page.next()? {
-            Some(next) if !left.is_empty() => cursor = next,
-            _ => break,
+        let next = page.next()?;
+        if left.is_empty() {
+            break;
         }
+        pages.follow(next);
     }
-    // In the order of `open`, so that each has its turn.
-    let is_left = |one: &&(Id, Message)| left.contains_key(one.1.ts.as_str());
+    // In the order of `open`, which the rotation in `poll` relies on.
+    let is_left = |one: &&(Id, MessageRef)| left.contains_key(one.1.id.as_str());
     Ok(open.iter().filter(is_left).collect())
 }
 
-/// Whether every reaction names everyone who gave it.
+/// Whether every reaction lists everyone who gave it: Slack shortens long lists.
 fn is_complete(reactions: &[Reaction<'_>]) -> bool {
     reactions.iter().all(|reaction| {
         let named = reaction.users.len() as u64;
@@ -152,28 +152,32 @@ fn is_complete(reactions: &[Reaction<'_>]) -> bool {
     })
 }
 
-/// Reads and judges one message.
-pub(super) async fn straggler(core: &Core, id: Id, message: &Message) -> Result<(), CallError> {
+/// Reads and judges one message by itself.
+pub(super) async fn straggler(
+    workspace: &Workspace,
+    id: Id,
+    message: &MessageRef,
+) -> Result<(), CallError> {
     let began = Instant::now();
     let parameters = [
         ("channel", message.channel.as_str()),
-        ("timestamp", &message.ts),
+        ("timestamp", &message.id),
         ("full", "true"),
     ];
-    match core.desk.client.read("reactions.get", &parameters).await {
+    match workspace.client.read("reactions.get", &parameters).await {
         Ok(answer) => {
             let One { message: said } = answer.read()?;
-            if said.ts.0 != message.ts {
+            if said.ts.0 != message.id {
                 return Err(CallError::Lost(
-                    "the answer is about another message".to_owned(),
+                    "the response is about another message".to_owned(),
                 ));
             }
-            judge(core, id, &reactions(said.reactions)?, began).await
+            judge(workspace, id, &reactions(said.reactions)?, began).await
         }
         Err(CallError::Refused(reason)) if reason == "message_not_found" => {
-            let reason = "the message that asked was deleted";
-            core.retract(id, None, reason);
-            core.give_up(id, reason);
+            let reason = "the Slack message that asked for approval was deleted";
+            workspace.ledger.retract(id, None, reason);
+            workspace.ledger.give_up(id, reason);
             Ok(())
         }
         Err(error) => Err(error),

@@ -1,62 +1,62 @@
-//! Asks: posts one message per approval, at Slack's pace, and never a second one for the same
-//! approval. `chat.postMessage` cannot be repeated safely, so after an attempt with an unknown end,
-//! in this process or a former one, the channel's history is searched for our mark first.
+//! Posts one message per approval, at Slack's pace, and never a second one for the same approval.
+//! `chat.postMessage` cannot be repeated safely, so after an attempt with an unknown outcome, in this
+//! process or the previous one, the channel's history is searched for the message first.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
 use super::answers::{History, Mark, Posted, Said, Text, is_ts, read};
-use super::client::CallError;
 use super::directory::Me;
-use super::poll::PAGE_LIMIT;
-use super::{Lane, message};
-use crate::backoff::Backoff;
-use crate::core::Core;
+use super::error::CallError;
+use super::message;
+use super::pages::PAGE_LIMIT;
+use super::workspace::Workspace;
+use crate::backoff::{Backoff, RETRY_MAX};
 use crate::ids::Id;
-use crate::record::{Face, Message, Record, State};
+use crate::lanes::Lane;
+use crate::ledger::Ledger;
+use crate::record::{MessageRef, Record, Rendered};
+use crate::state::State;
 
-/// Longest wait between two attempts.
-pub(super) const RETRY_MAX: Duration = Duration::from_secs(60);
-
-/// How far before the approval's creation the search begins, for clocks that differ.
+/// Time before the approval's creation at which the search begins, since Slack's clock may differ.
 const CLOCK_SKEW_MS: u64 = 120_000;
 
 /// Most pages of history that are searched.
 const SEARCH_PAGES_MAX: usize = 20;
 
-const FRESH_FACE: Face = Face {
+const FRESH: Rendered = Rendered {
     state: State::Pending,
     noted: false,
     late: false,
 };
 
-pub(super) async fn run(core: Arc<Core>, lane: Arc<Lane>) {
-    let settings = &core.desk.settings;
+pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
+    let (ledger, settings) = (&workspace.ledger, &workspace.settings);
     let mut backoff = Backoff::new(settings.retry_first, RETRY_MAX);
     loop {
-        let Some((record, maybe_asked)) = next(&core, &lane.channel) else {
+        let Some((record, maybe_asked)) = next(ledger, &lane.channel) else {
             lane.post.notified().await;
             continue;
         };
-        // Nobody is asked about what a crash could make us forget.
-        if core.store.submit(Vec::new()).done().await.is_err() {
+        // Nobody is asked about an approval that a crash could still lose.
+        if ledger.store.submit(Vec::new()).done().await.is_err() {
             tokio::time::sleep(backoff.next()).await;
             continue;
         }
         let began = Instant::now();
-        match ask(&core, &record, maybe_asked).await {
+        match ask(&workspace, &record, maybe_asked).await {
             Ok(sent) => {
                 backoff.reset();
-                core.desk.directory.learn(&lane.channel, &sent.channel);
-                // One that is found may have votes already.
+                workspace.directory.learn(&lane.channel, &sent.channel);
+                // A message that was found may have votes already.
                 let unread = (!maybe_asked).then_some(began);
-                core.set_message(record.id, sent, FRESH_FACE, unread);
+                ledger.set_message(record.id, sent, FRESH, unread);
                 tokio::time::sleep(settings.post_interval).await;
             }
             Err(CallError::Refused(reason)) => {
-                core.give_up(record.id, &format!("Slack refused: {reason}"));
+                ledger.give_up(record.id, &format!("Slack refused: {reason}"));
             }
             Err(CallError::Limited(wait)) => tokio::time::sleep(wait).await,
             Err(CallError::Unreachable(_) | CallError::Lost(_)) => {
@@ -66,99 +66,94 @@ pub(super) async fn run(core: Arc<Core>, lane: Arc<Lane>) {
     }
 }
 
-/// The oldest approval of this channel that nobody was asked about.
-fn next(core: &Core, channel: &str) -> Option<(Record, bool)> {
-    let book = core.book();
-    let record = book
+/// The oldest approval of this channel that has no message yet, and whether one may have been posted.
+fn next(ledger: &Ledger, channel: &str) -> Option<(Record, bool)> {
+    let table = ledger.table();
+    let record = table
         .records()
         .filter(|record| {
             record.state == State::Pending && record.message.is_none() && record.channel == channel
         })
         .min_by_key(|record| (record.created_ms, record.id))?
         .clone();
-    let maybe_asked = book.get(record.id).is_some_and(|entry| entry.maybe_asked);
+    let maybe_asked = table.get(record.id).is_some_and(|entry| entry.maybe_asked);
     Some((record, maybe_asked))
 }
 
-async fn ask(core: &Core, record: &Record, maybe_asked: bool) -> Result<Message, CallError> {
+async fn ask(
+    workspace: &Workspace,
+    record: &Record,
+    maybe_asked: bool,
+) -> Result<MessageRef, CallError> {
+    let ledger = &workspace.ledger;
     if maybe_asked {
-        if let Some(found) = find(core, record).await? {
-            core.counts.found_posted.add(1);
+        if let Some(found) = find(workspace, record).await? {
+            ledger.counts.found_posted.add(1);
             return Ok(found);
         }
-        set_maybe_asked(core, record.id, false);
+        set_maybe_asked(ledger, record.id, false);
     }
-    let mut body = message::render(record, FRESH_FACE, &core.desk.settings);
+    let mut body = message::render(record, FRESH, &workspace.settings);
     body["channel"] = Value::from(record.channel.as_str());
-    // Until the answer says otherwise. A call that is cut off leaves it so.
-    set_maybe_asked(core, record.id, true);
-    let result = core
-        .desk
+    // Set before the call, so that it stays set if the call is cut off.
+    set_maybe_asked(ledger, record.id, true);
+    let result = workspace
         .client
         .write("chat.postMessage", &body)
         .await
         .and_then(|answer| {
             let named = answer.read::<Posted<'_>>()?.message();
-            named.ok_or_else(|| CallError::Lost("the answer names no message".to_owned()))
+            named.ok_or_else(|| CallError::Lost("no valid message in the response".to_owned()))
         });
     match &result {
-        Ok(_) => core.counts.posted.add(1),
+        Ok(_) => ledger.counts.posted.add(1),
         Err(CallError::Lost(_)) => {}
-        Err(_) => set_maybe_asked(core, record.id, false),
+        // Rate limited, unreachable or refused: nothing was posted.
+        Err(_) => set_maybe_asked(ledger, record.id, false),
     }
     result
 }
 
-fn set_maybe_asked(core: &Core, id: Id, maybe_asked: bool) {
-    if let Some(entry) = core.book().get_mut(id) {
+fn set_maybe_asked(ledger: &Ledger, id: Id, maybe_asked: bool) {
+    if let Some(entry) = ledger.table().get_mut(id) {
         entry.maybe_asked = maybe_asked;
     }
 }
 
-/// Our message about this approval, if it is in the channel.
-async fn find(core: &Core, record: &Record) -> Result<Option<Message>, CallError> {
-    let desk = &core.desk;
-    let me = desk.directory.me(&desk.client).await?;
-    let channel = desk
-        .directory
-        .channel(&desk.client, &record.channel)
-        .await?;
+/// This program's message about the approval, if it is in the channel.
+async fn find(workspace: &Workspace, record: &Record) -> Result<Option<MessageRef>, CallError> {
+    let (client, directory) = (&workspace.client, &workspace.directory);
+    let me = directory.me(client).await?;
+    let channel = directory.channel(client, &record.channel).await?;
     let oldest = seconds(record.created_ms.saturating_sub(CLOCK_SKEW_MS));
-    let mut cursor = String::new();
-    for _ in 0..SEARCH_PAGES_MAX {
-        let mut parameters = vec![
-            ("channel", channel.as_str()),
-            ("oldest", oldest.as_str()),
-            ("inclusive", "true"),
-            ("include_all_metadata", "true"),
-            ("limit", PAGE_LIMIT),
-        ];
-        if !cursor.is_empty() {
-            parameters.push(("cursor", cursor.as_str()));
-        }
-        let answer = desk
-            .client
-            .read("conversations.history", &parameters)
-            .await?;
+    let parameters = [
+        ("channel", channel.as_str()),
+        ("oldest", oldest.as_str()),
+        ("inclusive", "true"),
+        ("include_all_metadata", "true"),
+        ("limit", PAGE_LIMIT),
+    ];
+    let mut pages = client.pages("conversations.history", &parameters, SEARCH_PAGES_MAX);
+    while let Some(answer) = pages.next().await? {
         let page: History<'_> = answer.read()?;
         let is_ours = |said: &&Said<'_>| is_ts(&said.ts.0) && is_about(said, record.id, me);
         if let Some(said) = page.messages.iter().find(is_ours) {
-            let ts = said.ts.0.to_string();
-            return Ok(Some(Message { channel, ts }));
+            let id = said.ts.0.to_string();
+            return Ok(Some(MessageRef { channel, id }));
         }
-        let Some(next) = page.next()? else {
-            return Ok(None);
-        };
-        cursor = next;
+        pages.follow(page.next()?);
     }
-    // Posting on a guess could ask twice; a channel this busy is worth an error.
+    if !pages.is_cut_off() {
+        return Ok(None);
+    }
+    // Posting without knowing could ask twice, so a channel that is too busy to search is an error.
     Err(CallError::Refused(
-        "the channel is too busy to tell whether it was asked".to_owned(),
+        "too many new messages in the channel to find an earlier request".to_owned(),
     ))
 }
 
-/// Whether a message of the channel is ours and about this approval. Anyone may write our mark
-/// under a message of theirs, so the author counts too.
+/// Whether a message is the bot's and about this approval. Anyone can attach the same metadata to a
+/// message, so the author is checked too.
 fn is_about(said: &Said<'_>, id: Id, me: &Me) -> bool {
     let mark = said
         .metadata
@@ -174,7 +169,7 @@ fn is_about(said: &Said<'_>, id: Id, me: &Me) -> bool {
     marked && (is(&said.user, &me.user) || by_bot)
 }
 
-/// Slack's notion of time.
+/// Formats milliseconds since the Unix epoch as Slack's timestamps are: seconds, six decimals.
 fn seconds(ms: u64) -> String {
     format!("{}.{:03}000", ms / 1000, ms % 1000)
 }

@@ -1,5 +1,5 @@
-//! The database, and how it comes back after a failure: redb takes nothing more once a write failed,
-//! so it is closed and opened again over the same locked file.
+//! The database, and its recovery after a failure: redb refuses all further writes once one failed,
+//! so the database is closed and opened again over the same locked file.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,7 +9,8 @@ use thoughtgate_panic::lock;
 
 use super::commit::commit;
 use super::disk::Disk;
-use super::{Write, file};
+use super::file;
+use super::write::Write;
 use crate::error::OpenError;
 use crate::settings::StoreLocation;
 
@@ -18,14 +19,14 @@ use crate::settings::StoreLocation;
 pub(super) struct Handle(Arc<Mutex<Option<Arc<Database>>>>);
 
 impl Handle {
-    /// While this is held the database is neither closed nor opened.
+    /// While the guard is held, the database is neither closed nor opened.
     pub(super) fn lock(&self) -> MutexGuard<'_, Option<Arc<Database>>> {
         lock(&self.0)
     }
 }
 
 pub(super) struct Base {
-    /// `None`: in memory.
+    /// `None` for a store in memory.
     disk: Option<Disk>,
     database: Option<Arc<Database>>,
     handle: Handle,
@@ -67,12 +68,12 @@ impl Base {
         self.disk.as_ref().map_or(Path::new("memory"), Disk::path)
     }
 
-    /// All of `writes` are on disk, or the error says why not.
+    /// Writes all of `writes` in one commit, or returns the reason.
     pub(super) fn write(&mut self, writes: &[Write]) -> Result<(), String> {
         let written = self.try_write(writes);
         if written.is_err() {
             self.close();
-            // What was written before can be read on.
+            // Earlier writes stay readable if this works; the next write tries it again.
             let _ = self.reopen();
         }
         written
@@ -90,14 +91,14 @@ impl Base {
     }
 
     fn close(&mut self) {
-        // What is only in memory would be gone.
+        // Closing a database in memory would lose its contents.
         if self.disk.is_some() {
             self.database = None;
             *self.handle.lock() = None;
         }
     }
 
-    /// The database, opened if it is not.
+    /// The database, which is opened first if it is closed.
     fn reopen(&mut self) -> Result<Arc<Database>, String> {
         if let Some(database) = &self.database {
             return Ok(Arc::clone(database));
@@ -116,7 +117,7 @@ impl Base {
 
 impl Drop for Base {
     fn drop(&mut self) {
-        // redb lets go of the file with its last handle.
+        // redb releases the file with its last handle.
         *self.handle.lock() = None;
     }
 }

@@ -1,8 +1,10 @@
-//! One transaction: the writes of one moment, all on disk or none.
+//! One transaction: the writes of one batch, all on disk or none.
 
 use redb::Database;
 
-use super::{BODIES, RECORDS, RESULTS, Write, file};
+use super::file;
+use super::tables::{BODIES, RECORDS, RESULTS};
+use super::write::Write;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CommitError {

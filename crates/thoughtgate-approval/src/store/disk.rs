@@ -1,5 +1,6 @@
-//! The store's file: locked for as long as this process lives, also while the database over it is
-//! closed and opened again, and noticed when somebody moves it away. Knows nothing of what is in it.
+//! The store's file: stays locked for as long as this process lives, even while the database over it
+//! is closed and opened again, and notices when it is deleted or replaced. Knows nothing of its
+//! contents.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
@@ -22,7 +23,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Creates the file with mode 0600 where there is none, and takes it for this process alone.
+    /// Creates the file with mode 0600 if it is missing, and locks it for this process.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Io {
             path: path.to_owned(),
@@ -52,21 +53,21 @@ impl Disk {
         &self.path
     }
 
-    /// Makes sure that the next process finds this file: one that was deleted is written again, and
-    /// one that was put in its place is an error, since it may hold what has been used up since.
-    /// Returns the new file, if there is one.
+    /// Makes sure that the next process finds this file. If it was deleted, it is written again and
+    /// the new file returned. A file that was put in its place is an error: approvals that have been
+    /// used may still be unused in it.
     pub(super) fn in_place(&self) -> io::Result<Option<Self>> {
         match std::fs::metadata(&self.path) {
             Ok(found) if is_same(&found, &self.file.metadata()?) => Ok(None),
             Ok(_) => Err(io::Error::other(
-                "another file was put in its place; remove that one, or restart to use it",
+                "another file was put in its place; remove it, or restart the proxy to use it",
             )),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.again().map(Some),
             Err(error) => Err(error),
         }
     }
 
-    /// The same bytes in a new file, which takes the place of the old one when it is whole.
+    /// Copies the bytes to a new file, which is renamed to the path once it is complete.
     fn again(&self) -> io::Result<Self> {
         let mut name = self.path.clone().into_os_string();
         name.push(".new");
@@ -141,7 +142,7 @@ fn options() -> OpenOptions {
     options
 }
 
-/// A file that somebody made readable to others is its owner's alone again.
+/// Takes the access of group and others away.
 fn tighten(file: &File) -> io::Result<()> {
     let mut permissions = file.metadata()?.permissions();
     if permissions.mode() & 0o077 != 0 {

@@ -1,4 +1,5 @@
-//! Opens and reads the file: every way in which it can be wrong has an error of its own.
+//! Opens and reads the store's file, with an error of its own for each way in which it can be
+//! unusable.
 
 use std::path::Path;
 
@@ -8,15 +9,15 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 
 use super::disk::Disk;
-use super::{BODIES, FORMAT, Loaded, META, RECORDS, RESULTS};
+use super::tables::{BODIES, FORMAT, Loaded, META, RECORDS, RESULTS};
 use crate::error::OpenError;
 use crate::record::Record;
 
-/// redb may cache this much; its own default is a gigabyte.
+/// Cache of redb, whose own default is a gigabyte.
 const CACHE_BYTES: usize = 1 << 20;
 
-/// Opens the database in a file. The check reads all of the file, a few megabytes at most, and turns
-/// damage that redb would otherwise meet in the middle of the work into an error here.
+/// Opens the database in a file. The integrity check reads the whole file, a few megabytes at most,
+/// so that damage is found now and not while approvals are in use.
 pub(super) fn open(disk: &Disk) -> Result<Database, OpenError> {
     Builder::new()
         .set_cache_size(CACHE_BYTES)
@@ -51,7 +52,7 @@ fn explain(path: &Path, error: DatabaseError) -> OpenError {
     }
 }
 
-/// Reads all records and the key; makes the tables and the key when the store is new.
+/// Reads all records and the seal key; creates the tables and the key when the store is new.
 pub(super) fn load(path: &Path, database: &Database) -> Result<Loaded, OpenError> {
     let corrupted = |detail: String| OpenError::Corrupted {
         path: path.to_owned(),
@@ -105,7 +106,7 @@ fn check_format(path: &Path, meta: &mut Meta<'_>) -> Result<(), OpenError> {
     };
     let bytes = bytes
         .try_into()
-        .map_err(|_| corrupted("its format is unreadable"))?;
+        .map_err(|_| corrupted("its format number is not 8 bytes"))?;
     newer(path, u64::from_be_bytes(bytes))
 }
 
@@ -132,7 +133,7 @@ fn seal_key(path: &Path, meta: &mut Meta<'_>) -> Result<[u8; 32], OpenError> {
     if let Some(bytes) = found {
         return bytes
             .try_into()
-            .map_err(|_| corrupted("its key has the wrong length".to_owned()));
+            .map_err(|_| corrupted("its seal key is not 32 bytes".to_owned()));
     }
     let mut key = [0; 32];
     SystemRandom::new()
@@ -143,7 +144,7 @@ fn seal_key(path: &Path, meta: &mut Meta<'_>) -> Result<[u8; 32], OpenError> {
     Ok(key)
 }
 
-/// A record's bytes: its format beside its fields, so that each can be read on its own.
+/// Encodes a record together with its format, so that the format can be read before the fields.
 pub(super) fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&(FORMAT, record))
 }
@@ -153,7 +154,7 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Record, OpenError> {
     struct Versioned(u64, serde_json::Value);
     let corrupted = |error: serde_json::Error| OpenError::Corrupted {
         path: path.to_owned(),
-        detail: format!("an approval is unreadable: {error}"),
+        detail: format!("failed to decode an approval: {error}"),
     };
     let Versioned(format, fields) = serde_json::from_slice(bytes).map_err(corrupted)?;
     newer(path, format)?;

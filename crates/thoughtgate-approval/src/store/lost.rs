@@ -1,9 +1,9 @@
-//! Writes that the disk did not take, until it does: the latest of each approval, so that there are
+//! Failed writes, until the disk takes them: the latest changes of each approval, so that there are
 //! never more of them than approvals.
 
 use std::collections::BTreeMap;
 
-use super::Write;
+use super::write::Write;
 use crate::ids::Id;
 use crate::record::Record;
 
@@ -26,7 +26,7 @@ impl Lost {
                 self.of(id).record = Some(record);
             }
             Write::Result(id, result) => self.of(id).result = Some(result),
-            // Whoever brought it was refused.
+            // The call that brought the body was refused, so the body is not stored later.
             Write::Body(id, _) | Write::DropBody(id) => self.of(id).drop_body = true,
             Write::Remove(ids) => {
                 for id in ids {
@@ -40,7 +40,7 @@ impl Lost {
         }
     }
 
-    /// What is to be written before anything else; nothing is left here.
+    /// Takes out all failed writes, which must be written before anything else.
     pub(super) fn take(&mut self) -> Vec<Write> {
         let mut writes = Vec::new();
         for (id, change) in std::mem::take(&mut self.0) {

@@ -1,8 +1,8 @@
-//! The one thread that writes: fsync takes milliseconds, and nobody who serves requests may wait
-//! for it on its own thread. What has queued up meanwhile shares the next commit.
+//! The one thread that writes: an fsync takes milliseconds, and must not block a thread that serves
+//! requests. Jobs that are queued meanwhile share the next commit.
 //!
-//! A disk that takes nothing is tried again, less and less often; until it does, whoever waits for a
-//! write is told that it failed, and what was to be written is merged in `lost.rs`.
+//! Failed writes are retried at growing intervals. Until they succeed, everyone who waits for a write
+//! gets the error, and the changes are merged in `lost.rs`.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use thoughtgate_panic::{lock, say};
 use tokio::sync::oneshot;
 
-use super::Write;
 use super::base::Base;
 use super::lost::Lost;
+use super::write::Write;
 
 /// Most jobs that share one commit, so that a flood cannot delay an fsync for ever.
 const COMMIT_JOBS_MAX: usize = 256;
 
-/// The first wait after a failure, which doubles, and the longest.
+/// First and longest wait between attempts to write after a failure; the wait doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
@@ -50,7 +50,7 @@ impl Writer {
         Ok(Self { jobs, failure })
     }
 
-    /// A job sent after the close is dropped, which its sender sees as a closed channel.
+    /// Queues a job. After the close it is dropped, which its sender sees as a closed channel.
     pub(super) fn send(&self, job: Job) {
         let _ = self.jobs.send(job);
     }
@@ -65,7 +65,7 @@ struct Worker {
     base: Base,
     lost: Lost,
     failure: Arc<Mutex<Option<Arc<str>>>>,
-    /// When to try again after a failure, and how long that wait was.
+    /// Time of the next attempt after a failure, and the wait before it.
     retry: Option<(Instant, Duration)>,
 }
 
@@ -81,12 +81,12 @@ impl Worker {
     fn run(mut self, queue: &Receiver<Job>) {
         while let Some(batch) = self.next(queue) {
             if batch.close.is_some() {
-                // The last chance, however the latest attempt ended.
+                // The last chance to write, so the time of the next attempt is not awaited.
                 self.retry = None;
             }
             let result = self.write(batch.writes);
             for done in batch.waiting {
-                // Nobody waits for most writes.
+                // An error means that nobody waits for this write.
                 let _ = done.send(result.clone());
             }
             if let Some(done) = batch.close {
@@ -97,7 +97,7 @@ impl Worker {
         }
     }
 
-    /// Waits for jobs, or until it is time to try again; `None` when nobody can send any.
+    /// Waits for jobs, or until it is time to try again; `None` once no sender is left.
     fn next(&self, queue: &Receiver<Job>) -> Option<Batch> {
         let first = match self.retry {
             None => Some(queue.recv().ok()?),
@@ -126,7 +126,7 @@ impl Worker {
         Some(batch)
     }
 
-    /// Writes what was lost before, then `writes`; an error says that some of it is not on disk.
+    /// Writes the changes that failed before, then `writes`. After an error some are not on disk.
     fn write(&mut self, writes: Vec<Write>) -> Result<(), Arc<str>> {
         if let Some((at, _)) = self.retry
             && Instant::now() < at
@@ -139,14 +139,14 @@ impl Worker {
         }
         let mut all = self.lost.take();
         all.extend(writes);
-        // Somebody only wants to know that all earlier writes are on disk: they are.
+        // A job without writes asks whether all earlier writes are on disk: they are.
         if all.is_empty() {
             return Ok(());
         }
         match self.base.write(&all) {
             Ok(()) => {
                 if self.retry.take().is_some() {
-                    say!("the approval store is written again");
+                    say!("the approval store can be written again");
                 }
                 self.note(None);
                 Ok(())
@@ -158,7 +158,7 @@ impl Worker {
                 let failure: Arc<str> = Arc::from(error);
                 if self.retry.is_none() {
                     say!(
-                        "warning: failed to write the approval store `{}`: {failure}; until that works no call is approved",
+                        "warning: failed to write the approval store `{}`: {failure}; calls that need approval are refused until a write succeeds",
                         self.base.path().display()
                     );
                 }

@@ -1,13 +1,15 @@
-//! Whose word counts: reactions and buttons, allowed and not.
+//! Votes by reaction and by button, from approvers and from others.
 
 use std::time::{Duration, SystemTime};
 
 use thoughtgate_approval::{InteractionError, InteractionOutcome, Secret, State};
 
 use crate::slack::{BOT_USER, Slack};
-use crate::support::{APPROVER, POLL, decision, eventually, open, press, request, settings, view};
+use crate::support::{
+    APPROVER, POLL, decision, eventually, interaction, open, request, settings, view,
+};
 
-const STRANGER: &str = "U0MALLORY";
+const NON_APPROVER: &str = "U0MALLORY";
 
 #[tokio::test]
 async fn a_denial_is_a_clear_no() {
@@ -19,7 +21,7 @@ async fn a_denial_is_a_clear_no() {
     assert_eq!(view.state, State::Rejected);
     assert_eq!(
         view.explain(),
-        format!("the call of `tool` was rejected by {APPROVER}")
+        format!("the call to `tool` was rejected by {APPROVER}")
     );
     eventually("the message says so", || {
         slack.text(id).contains("Rejected by")
@@ -50,7 +52,7 @@ async fn people_who_may_not_approve_are_told_once_and_do_not_count() {
     let approvals = open(&settings(&slack)).await;
     let id = request(&approvals, "tool").await;
     slack
-        .react_to(id, &[(STRANGER, "+1"), (STRANGER, "x")])
+        .react_to(id, &[(NON_APPROVER, "+1"), (NON_APPROVER, "x")])
         .await;
     eventually("they are told", || {
         slack.text(id).contains("not an approver: <@U0MALLORY>")
@@ -63,7 +65,7 @@ async fn people_who_may_not_approve_are_told_once_and_do_not_count() {
     assert!(
         pending
             .explain()
-            .contains("1 person answered who may not approve")
+            .contains("votes of 1 person who is not an approver were ignored")
     );
     slack.react_to(id, &[(APPROVER, "+1")]).await;
     assert_eq!(decision(&approvals, id).await.state, State::Approved);
@@ -93,7 +95,7 @@ async fn members_of_a_group_may_approve() {
     for tool in ["one", "two"] {
         let id = request(&approvals, tool).await;
         slack
-            .react_to(id, &[(STRANGER, "x"), ("U0CAROL", "+1")])
+            .react_to(id, &[(NON_APPROVER, "x"), ("U0CAROL", "+1")])
             .await;
         assert_eq!(decision(&approvals, id).await.state, State::Approved);
     }
@@ -130,15 +132,16 @@ async fn buttons_follow_the_same_rules() {
         slack.text(id).contains("thoughtgate_approve")
     })
     .await;
-    eventually("that is known here", || approvals.counters().posted == 1).await;
+    eventually("the post is counted", || approvals.counters().posted == 1).await;
 
-    let stranger = press(&approvals, &slack, id, STRANGER, "thoughtgate_approve").unwrap();
+    let not_allowed =
+        interaction(&approvals, &slack, id, NON_APPROVER, "thoughtgate_approve").unwrap();
     let elsewhere = thoughtgate_approval::Interaction {
         ts: "1.0".to_owned(),
-        ..stranger.clone()
+        ..not_allowed.clone()
     };
     assert_eq!(
-        approvals.interact(stranger).await,
+        approvals.interact(not_allowed).await,
         InteractionOutcome::NotAllowed
     );
     assert_eq!(
@@ -147,7 +150,7 @@ async fn buttons_follow_the_same_rules() {
     );
     let other = request(&approvals, "other").await;
     eventually("they are asked again", || approvals.counters().posted == 2).await;
-    let deny = press(&approvals, &slack, id, APPROVER, "thoughtgate_deny").unwrap();
+    let deny = interaction(&approvals, &slack, id, APPROVER, "thoughtgate_deny").unwrap();
     let of_another_team = thoughtgate_approval::Interaction {
         team: Some("T0OTHER".to_owned()),
         ..deny.clone()
@@ -162,7 +165,7 @@ async fn buttons_follow_the_same_rules() {
     }
     let outcome = approvals.interact(deny).await;
     assert!(matches!(outcome, InteractionOutcome::Decided(view) if view.state == State::Rejected));
-    let late = press(&approvals, &slack, id, APPROVER, "thoughtgate_approve").unwrap();
+    let late = interaction(&approvals, &slack, id, APPROVER, "thoughtgate_approve").unwrap();
     let outcome = approvals.interact(late).await;
     assert!(matches!(outcome, InteractionOutcome::TooLate(view) if view.state == State::Rejected));
     eventually("the buttons are gone", || {

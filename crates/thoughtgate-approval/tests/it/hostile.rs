@@ -1,5 +1,5 @@
-//! A Slack that lies, or something else that answers in its place: bounded, outlived, never believed,
-//! and never given or quoted the token.
+//! A Slack that lies, or another server in its place: its responses are bounded and never believed,
+//! the proxy recovers, and the token is sent nowhere else and quoted in no error.
 
 use std::time::Duration;
 
@@ -8,14 +8,15 @@ use tokio::net::TcpListener;
 
 use crate::slack::{Fault, Slack};
 use crate::support::{
-    AGENT, APPROVER, approved, decision, digest_of, eventually, open, request, settings, view,
+    AGENT, APPROVER, approved, decision, digest_of, eventually, is_healthy, open, request,
+    settings, view,
 };
 
 fn say(body: &str) -> Fault {
     Fault::Say(200, body.to_owned())
 }
 
-/// Answers that are none, whatever was asked.
+/// Responses that are invalid for every method.
 fn nonsense() -> Vec<Fault> {
     vec![
         say("<html>xoxb-test</html>"),
@@ -31,7 +32,7 @@ fn nonsense() -> Vec<Fault> {
     ]
 }
 
-/// Answers of the wrong form to a question for messages.
+/// Responses that are invalid for methods that return messages.
 fn misshapen() -> Vec<Fault> {
     vec![
         say(r#"{"ok":true}"#),
@@ -57,9 +58,9 @@ async fn reading_outlives_every_answer_and_believes_none() {
         .await;
     }
     assert_eq!(view(&approvals, id).state, State::Approved);
-    eventually("it is well again", || approvals.health().is_good()).await;
+    eventually("Slack calls succeed", || is_healthy(&approvals)).await;
     slack.react_to(id, &[(APPROVER, "x")]).await;
-    eventually("a no is read", || {
+    eventually("the denial is read", || {
         view(&approvals, id).state == State::Rejected
     })
     .await;
@@ -96,7 +97,7 @@ async fn endless_pages_and_huge_cursors_end() {
     };
     slack.fail("conversations.history", vec![page("again"); 30]);
     slack.fail("conversations.history", [page(&"x".repeat(100_000))]);
-    // What a page does not show is asked for by itself.
+    // A message that no page shows is read by itself.
     slack.react_to(id, &[(APPROVER, "+1")]).await;
     assert_eq!(decision(&approvals, id).await.state, State::Approved);
 }

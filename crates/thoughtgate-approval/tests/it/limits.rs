@@ -1,4 +1,4 @@
-//! What is refused, capped, forgotten, or meant for one owner alone.
+//! Limits: refusals, caps, retention, and access by the owner alone.
 
 use std::time::Duration;
 

@@ -1,10 +1,11 @@
-//! How Slack is read: only while something is pending, in one batch, and to the last message.
+//! Polling Slack: only while something is open, in one batch, and to the last message.
 
 use thoughtgate_approval::State;
 
 use crate::slack::{Fault, Slack};
 use crate::support::{
-    AGENT, APPROVER, POLL, approved, decision, digest_of, eventually, open, request, settings,
+    AGENT, APPROVER, POLL, approved, decision, digest_of, eventually, is_healthy, open, request,
+    settings,
 };
 
 #[tokio::test]
@@ -21,7 +22,7 @@ async fn nothing_is_read_while_nothing_is_pending() {
     let slack = Slack::start().await;
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
-    // An approval that can still be taken back is read like one that is pending.
+    // An approval that can still be withdrawn is polled like one that is pending.
     let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
     claim.unwrap().complete(None).await;
     eventually("the message tells the outcome", || {
@@ -108,7 +109,7 @@ async fn failing_reads_are_tried_again() {
     approved(&approvals, &slack, "tool").await;
     let counters = approvals.counters();
     assert_eq!((counters.call_errors, counters.call_limited), (3, 1));
-    assert!(approvals.health().is_good());
+    assert!(is_healthy(&approvals));
 }
 
 #[tokio::test]
@@ -124,5 +125,5 @@ async fn failing_updates_are_tried_again() {
         slack.text(id).contains("Approved by")
     })
     .await;
-    eventually("it ends", || slack.count("chat.update") == 4).await;
+    eventually("it is updated", || slack.count("chat.update") == 4).await;
 }

@@ -1,11 +1,13 @@
-//! Asking: once, whatever Slack does, and without holding up anybody.
+//! Posting requests: once, whatever Slack does, and without delaying other calls.
 
 use std::time::Duration;
 
 use thoughtgate_approval::{Approvals, Call, OpenError, State};
 
 use crate::slack::{Fault, Slack};
-use crate::support::{AGENT, APPROVER, call, decision, eventually, open, request, settings, view};
+use crate::support::{
+    AGENT, APPROVER, call, decision, eventually, open, request, settings, try_open, view,
+};
 
 /// Asks while Slack fails like this, and expects one message that can be decided.
 async fn survives(faults: Vec<Fault>) -> (Slack, Approvals) {
@@ -152,13 +154,13 @@ async fn an_unreachable_slack_shows_and_ends_with_the_approval() {
     );
 }
 
-/// The double speaks no TLS, so the handshake must fail, and no token may go out in clear text.
+/// The double has no TLS, so the handshake must fail, and no token may go out in clear text.
 #[tokio::test]
 async fn an_https_address_is_spoken_to_in_tls_alone() {
     let slack = Slack::start().await;
     let mut settings = settings(&slack);
     settings.slack.base_url = slack.base_url().replace("http://", "https://");
-    let approvals = match Approvals::open(settings).await {
+    let approvals = match try_open(&settings).await {
         Ok(approvals) => approvals,
         // A machine without root certificates cannot go on, and says so.
         Err(error) => return assert!(matches!(error, OpenError::Tls { .. }), "{error}"),
@@ -195,7 +197,7 @@ async fn settings_that_cannot_work_are_refused() {
         (url, "https://"),
         (token, "token"),
     ] {
-        let error = Approvals::open(settings).await.unwrap_err();
+        let error = try_open(&settings).await.unwrap_err();
         assert!(
             matches!(&error, OpenError::Settings(text) if text.contains(names)),
             "{error}"

@@ -1,5 +1,5 @@
-//! A yes that is taken back before the call is made: by a no, by its removal, by a change of the
-//! approvers, while the proxy is away; and the no that comes too late.
+//! Approvals that are withdrawn before the call is made: by a denial, by removing the reaction, by a
+//! change of the approvers, while the proxy is down; and denials that come too late.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use thoughtgate_approval::{Approvals, ClaimError, Id, InteractionOutcome, Secret
 
 use crate::slack::{Fault, Slack};
 use crate::support::{
-    AGENT, APPROVER, approved, decision, digest_of, eventually, filed, open, press, request,
+    AGENT, APPROVER, approved, decision, digest_of, eventually, filed, interaction, open, request,
     settings, view,
 };
 
@@ -16,7 +16,7 @@ const AN_HOUR: Duration = Duration::from_secs(3600);
 
 /// Waits until the approval of `tool` is rejected, and makes sure that nobody can claim it.
 async fn rejected(approvals: &Approvals, slack: &Slack, id: Id) -> View {
-    eventually("it is taken back", || {
+    eventually("it is withdrawn", || {
         view(approvals, id).state == State::Rejected
     })
     .await;
@@ -41,13 +41,13 @@ async fn a_no_after_a_yes_takes_it_back() {
     assert_eq!(
         view.explain(),
         format!(
-            "the call of `tool` was rejected by {BOB}: the approval by {APPROVER} was taken back before the call was made"
+            "the call to `tool` was rejected by {BOB}: the approval by {APPROVER} was withdrawn before the call was made"
         )
     );
 }
 
 #[tokio::test]
-async fn a_stranger_takes_nothing_back() {
+async fn a_non_approver_takes_nothing_back() {
     let slack = Slack::start().await;
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
@@ -81,7 +81,7 @@ async fn a_no_by_button_takes_a_yes_by_reaction_back() {
     settings.slack.signing_secret = Some(Secret::new("signing"));
     let approvals = open(&settings).await;
     let id = approved(&approvals, &slack, "tool").await;
-    let no = press(&approvals, &slack, id, APPROVER, "thoughtgate_deny").unwrap();
+    let no = interaction(&approvals, &slack, id, APPROVER, "thoughtgate_deny").unwrap();
     let outcome = approvals.interact(no).await;
     assert!(matches!(outcome, InteractionOutcome::Decided(view) if view.state == State::Rejected));
     rejected(&approvals, &slack, id).await;
@@ -95,7 +95,7 @@ async fn a_yes_by_button_needs_no_reaction_and_a_no_by_reaction_takes_it_back() 
     let approvals = open(&settings).await;
     let id = request(&approvals, "tool").await;
     eventually("it is asked", || approvals.counters().posted == 1).await;
-    let yes = press(&approvals, &slack, id, APPROVER, "thoughtgate_approve").unwrap();
+    let yes = interaction(&approvals, &slack, id, APPROVER, "thoughtgate_approve").unwrap();
     approvals.interact(yes).await;
     let polls = approvals.counters().polls;
     eventually("it is read", || approvals.counters().polls > polls + 2).await;
@@ -110,7 +110,7 @@ async fn a_deleted_message_takes_it_back() {
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
     slack.delete(id);
-    eventually("it is taken back", || {
+    eventually("it is withdrawn", || {
         view(&approvals, id).state == State::Rejected
     })
     .await;
@@ -141,7 +141,7 @@ async fn approvers_who_were_removed_from_the_settings_do_not_count_any_more() {
     settings.slack.approvers = vec![BOB.to_owned()];
     let approvals = open(&settings).await;
     let view = rejected(&approvals, &slack, id).await;
-    assert!(view.explain().contains("not an approver any more"));
+    assert!(view.explain().contains("is no longer an approver"));
     approvals.close().await;
 }
 
@@ -176,7 +176,7 @@ async fn a_no_after_the_claim_comes_too_late_and_that_is_told() {
     let approvals = open(&settings).await;
     let id = approved(&approvals, &slack, "tool").await;
     let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
-    let no = press(&approvals, &slack, id, APPROVER, "thoughtgate_deny").unwrap();
+    let no = interaction(&approvals, &slack, id, APPROVER, "thoughtgate_deny").unwrap();
     let outcome = approvals.interact(no).await;
     assert!(matches!(outcome, InteractionOutcome::TooLate(_)));
     claim.unwrap().complete(None).await;
@@ -194,7 +194,7 @@ async fn members_who_leave_the_group_do_not_count_any_more() {
     settings.slack.approvers = vec!["S0OPS".to_owned()];
     let approvals = open(&settings).await;
     let id = approved(&approvals, &slack, "tool").await;
-    // Members are believed for a while; a new process knows none.
+    // Members are cached for a while; a new process has cached none.
     approvals.close().await;
     slack.set_group(&[BOB]);
     let approvals = open(&settings).await;

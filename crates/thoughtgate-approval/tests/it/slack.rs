@@ -1,5 +1,5 @@
-//! A Slack that fails on demand: keeps messages and reactions, and logs every call. Answers what
-//! these tests ask and nothing more.
+//! A Slack double that fails on demand: keeps messages and reactions, and logs every call. Serves
+//! only the methods that these tests need.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -27,7 +27,7 @@ const BOT: &str = "B0BOT";
 
 type Said = UnsyncBoxBody<Bytes, Broken>;
 
-/// What happens to one call instead of an answer.
+/// Fault of one call. "After it happened" means that the call took effect.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
     /// 429 with `Retry-After: 1`; nothing happens.
@@ -128,7 +128,7 @@ impl Slack {
         self.state().group = users.iter().map(ToString::to_string).collect();
     }
 
-    /// How often `method` was called.
+    /// Number of calls of `method`.
     pub(crate) fn count(&self, method: &str) -> usize {
         self.state()
             .calls

@@ -1,16 +1,14 @@
-//! The file itself: who may read it, what is in it, and everything that can be wrong with it.
+//! The store's file: access, contents, damage, and a disk that loses it.
 
 use std::path::PathBuf;
 
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
-use thoughtgate_approval::{
-    Approvals, Call, ClaimError, OpenError, Settings, State, StoreLocation,
-};
+use thoughtgate_approval::{Call, ClaimError, OpenError, Settings, State, StoreLocation};
 
 use crate::slack::Slack;
 use crate::support::{
-    AGENT, approved, call, digest_of, eventually, filed, open, raw, request, request_later,
-    settings, view,
+    AGENT, Setup, approved, call, digest_of, eventually, filed, is_healthy, open, raw, request,
+    request_later, settings, try_open, view,
 };
 
 fn path(settings: &Settings) -> PathBuf {
@@ -21,7 +19,7 @@ fn path(settings: &Settings) -> PathBuf {
 }
 
 /// A store with one approval in it, closed, and the directory that must outlive it.
-async fn used() -> (Settings, tempfile::TempDir) {
+async fn used() -> (Setup, tempfile::TempDir) {
     let (directory, _slack, settings) = filed().await;
     let approvals = open(&settings).await;
     let arguments = raw(r#"{"note":"visible-text","password":"hunter2"}"#);
@@ -67,7 +65,7 @@ async fn redacted_arguments_and_tokens_are_not_in_it() {
 async fn a_second_proxy_is_refused() {
     let (settings, _directory) = used().await;
     let approvals = open(&settings).await;
-    let error = Approvals::open(settings.clone()).await.unwrap_err();
+    let error = try_open(&settings).await.unwrap_err();
     assert!(matches!(&error, OpenError::Locked { .. }), "{error}");
     assert!(error.to_string().contains("approvals.redb"));
     approvals.close().await;
@@ -93,7 +91,7 @@ async fn damage_is_told_and_leaves_the_file_alone() {
     ];
     for (what, bytes) in damaged {
         std::fs::write(&path, &bytes).unwrap();
-        let error = Approvals::open(settings.clone()).await.expect_err(what);
+        let error = try_open(&settings).await.expect_err(what);
         assert!(
             matches!(&error, OpenError::Corrupted { .. }),
             "{what}: {error:?}"
@@ -120,7 +118,7 @@ async fn a_newer_store_is_refused() {
         .unwrap();
     write.commit().unwrap();
     drop(database);
-    let error = Approvals::open(settings).await.unwrap_err();
+    let error = try_open(&settings).await.unwrap_err();
     assert!(
         matches!(
             &error,
@@ -159,7 +157,7 @@ async fn an_impossible_place_is_named() {
     let slack = Slack::start().await;
     let mut settings = settings(&slack);
     settings.store = StoreLocation::File(PathBuf::from("/nonexistent/approvals.redb"));
-    let error = Approvals::open(settings).await.unwrap_err();
+    let error = try_open(&settings).await.unwrap_err();
     assert!(matches!(&error, OpenError::Io { .. }), "{error}");
     assert!(error.to_string().contains("/nonexistent/approvals.redb"));
 }
@@ -201,7 +199,7 @@ async fn a_store_that_is_replaced_lets_nothing_through_until_it_is_gone() {
     let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
     assert!(matches!(claim, Err(ClaimError::Store(_))), "{claim:?}");
     std::fs::remove_file(path(&settings)).unwrap();
-    eventually("it is written again", || approvals.health().is_good()).await;
+    eventually("it is written again", || is_healthy(&approvals)).await;
     let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
     claim.unwrap().complete(None).await;
     approvals.close().await;

@@ -1,6 +1,7 @@
-//! What most tests share: settings with short waits, one call, and patience.
+//! Helpers that most tests share: settings with short waits, calls, and waiting for conditions.
 
 use std::fmt::Write as _;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,8 +10,8 @@ use ring::hmac;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use thoughtgate_approval::{
-    Approvals, Call, Digest, Id, Interaction, InteractionError, Secret, Settings, SlackSettings,
-    State, StoreLocation, View, digest,
+    Approvals, Call, ChannelSettings, Digest, Health, Id, Interaction, InteractionError, OpenError,
+    Secret, Settings, SlackSettings, State, StoreLocation, View, digest,
 };
 
 use crate::slack::Slack;
@@ -23,7 +24,28 @@ pub(crate) const POLL: Duration = Duration::from_millis(20);
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) fn settings(slack: &Slack) -> Settings {
+/// Settings of the approvals, and of the Slack in which they are asked.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) ledger: Settings,
+    pub(crate) slack: SlackSettings,
+}
+
+impl Deref for Setup {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.ledger
+    }
+}
+
+impl DerefMut for Setup {
+    fn deref_mut(&mut self) -> &mut Settings {
+        &mut self.ledger
+    }
+}
+
+pub(crate) fn settings(slack: &Slack) -> Setup {
     let mut to = SlackSettings::new(Secret::new("xoxb-test"), CHANNEL);
     to.base_url = slack.base_url();
     to.approvers = vec![APPROVER.to_owned()];
@@ -31,26 +53,37 @@ pub(crate) fn settings(slack: &Slack) -> Settings {
     to.post_interval = Duration::from_millis(1);
     to.retry_first = Duration::from_millis(10);
     to.call_timeout = Duration::from_millis(500);
-    Settings::new(StoreLocation::Memory, to)
+    Setup {
+        ledger: Settings::new(StoreLocation::Memory),
+        slack: to,
+    }
 }
 
-pub(crate) fn in_file(mut settings: Settings, directory: &Path) -> Settings {
+pub(crate) fn in_file(mut settings: Setup, directory: &Path) -> Setup {
     settings.store = StoreLocation::File(directory.join("approvals.redb"));
     settings
 }
 
 /// A Slack, and settings that keep approvals in a file of the folder.
-pub(crate) async fn filed() -> (TempDir, Slack, Settings) {
+pub(crate) async fn filed() -> (TempDir, Slack, Setup) {
     let directory = tempfile::tempdir().unwrap();
     let slack = Slack::start().await;
     let settings = in_file(settings(&slack), directory.path());
     (directory, slack, settings)
 }
 
-pub(crate) async fn open(settings: &Settings) -> Approvals {
-    Approvals::open(settings.clone())
-        .await
-        .expect("approvals open")
+pub(crate) async fn open(settings: &Setup) -> Approvals {
+    try_open(settings).await.expect("approvals open")
+}
+
+pub(crate) async fn try_open(settings: &Setup) -> Result<Approvals, OpenError> {
+    let Setup { ledger, slack } = settings.clone();
+    Approvals::open(ledger, ChannelSettings::Slack(slack)).await
+}
+
+/// Whether neither the store nor the channel has a fault.
+pub(crate) fn is_healthy(approvals: &Approvals) -> bool {
+    approvals.health() == Health::default()
 }
 
 /// The call of `tool` by [`AGENT`], with no arguments.
@@ -116,7 +149,7 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
-    assert!(waited.await.is_ok(), "it never happened that {what}");
+    assert!(waited.await.is_ok(), "timed out waiting until {what}");
 }
 
 pub(crate) fn policies(names: &[&str]) -> Vec<Arc<str>> {
@@ -124,7 +157,7 @@ pub(crate) fn policies(names: &[&str]) -> Vec<Arc<str>> {
 }
 
 /// A press of a button, signed as Slack signs it.
-pub(crate) fn press(
+pub(crate) fn interaction(
     approvals: &Approvals,
     slack: &Slack,
     id: Id,

@@ -13,7 +13,7 @@ use thoughtgate_mcp::{Limits, parse};
 use thoughtgate_policy::{Decision, Engine, Options, Outcome, Query, Source, Target as Asked};
 
 use self::cedar::{Verdict, verdict};
-use super::{CUT, Check, Target, kind, wording};
+use super::target::{CUT, Check, Target, kind, wording};
 use crate::generate::Writer;
 use crate::json;
 use crate::random::Random;

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use thoughtgate_approval::digest;
 use thoughtgate_mcp::canonical;
 
-use super::{CUT, Check, Target, choices, kind};
+use super::target::{CUT, Check, Target, choices, kind};
 use crate::generate::Writer;
 use crate::json::{self, Json, Value};
 use crate::random::Random;

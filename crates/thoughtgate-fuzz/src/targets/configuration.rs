@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use thoughtgate::Flags;
 
-use super::{CUT, Check, Target, kind, wording};
+use super::target::{CUT, Check, Target, kind, wording};
 use crate::random::Random;
 
 pub const TARGET: Target = Target {

@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{Envelope, Kind, Limits, parse, without};
 
-use super::{Check, Target, kind, wording};
+use super::target::{Check, Target, kind, wording};
 use crate::generate::Writer;
 use crate::json::{self, Json, Value};
 use crate::random::Random;

@@ -4,7 +4,7 @@
 use thoughtgate_mcp::Era;
 use thoughtgate_mcp::tools::{Events, Filtered, filter};
 
-use super::{Check, Target, choices, kind, wording};
+use super::target::{Check, Target, choices, kind, wording};
 use crate::generate::Writer;
 use crate::json::{self, Json, Value};
 use crate::random::Random;

@@ -6,11 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::hmac;
 use thoughtgate_approval::{
-    Approvals, Interaction, InteractionError, Secret, Settings, SlackSettings, StoreLocation,
+    Approvals, ChannelSettings, Interaction, InteractionError, Secret, Settings, SlackSettings,
+    StoreLocation,
 };
 
-use super::{Check, Target, kind};
+use super::target::{Check, Target, kind};
 use crate::generate::Writer;
+use crate::hex::hex;
 use crate::json::{self, Json};
 use crate::random::Random;
 use crate::readers::Reader;
@@ -27,8 +29,9 @@ pub const TARGET: Target = Target {
         "http://127.0.0.1:1/api".clone_into(&mut slack.base_url);
         slack.approvers = vec!["U1".to_owned()];
         slack.signing_secret = Some(Secret::new(SECRET));
-        let settings = Settings::new(StoreLocation::Memory, slack);
-        let approvals = runtime.block_on(Approvals::open(settings))?;
+        let settings = Settings::new(StoreLocation::Memory);
+        let opening = Approvals::open(settings, ChannelSettings::Slack(slack));
+        let approvals = runtime.block_on(opening)?;
         Ok(Box::new(move |input: &[u8]| {
             let _keep = &runtime;
             check(&approvals, input)
@@ -163,7 +166,7 @@ fn check(approvals: &Approvals, input: &[u8]) -> Result<u64, String> {
 fn sign(timestamp: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
     let signed = [b"v0:", timestamp.as_bytes(), b":", body].concat();
-    crate::hex(hmac::sign(&key, &signed).as_ref())
+    hex(hmac::sign(&key, &signed).as_ref())
 }
 
 fn read_alike(press: &Interaction, body: &[u8]) -> Result<(), String> {

@@ -3,7 +3,7 @@
 
 use thoughtgate_approval::{Sealed, Sealer, UnsealError, digest};
 
-use super::{Check, Target, choices, kind};
+use super::target::{Check, Target, choices, kind};
 use crate::random::Random;
 
 pub const TARGET: Target = Target {

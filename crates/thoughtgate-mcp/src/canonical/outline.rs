@@ -1,25 +1,26 @@
-//! Where the objects of a JSON text are, and their members in the order of their keys.
+//! The positions of all objects in a JSON text, and of their members, sorted by key.
 //!
-//! Reads well-formed JSON only. Holds 12 bytes for a member, 16 for an object, and no text.
+//! Expects well-formed JSON. Takes 12 bytes for a member and 16 for an object, and copies no text.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::scan::after_string;
 
-/// All objects of a text, numbered as they begin.
+/// All objects of a text, in the order in which they begin.
 pub(super) struct Outline {
     objects: Vec<Object>,
-    /// Those of one object next to each other, sorted.
+    /// Members of all objects; those of one object are adjacent and sorted.
     members: Vec<Member>,
 }
 
-/// Offsets into the text and into the members; 32 bits, since there may be millions.
+/// Offsets into the JSON text and into its list of members. 32 bits save memory: a document may have
+/// millions of members.
 #[derive(Clone, Copy, Default)]
 struct Object {
     first: u32,
     count: u32,
-    /// The offset after it.
+    /// The offset after the object.
     end: u32,
     /// Objects that begin before `end`.
     objects_before_end: u32,
@@ -34,7 +35,7 @@ pub(super) struct Member {
 }
 
 impl Outline {
-    /// `None` when the text is longer than offsets can say.
+    /// `None` if the text is too long for 32-bit offsets.
     pub(super) fn of(text: &str) -> Option<Outline> {
         let bytes = text.as_bytes();
         u32::try_from(bytes.len()).ok()?;
@@ -42,7 +43,7 @@ impl Outline {
             objects: Vec::new(),
             members: Vec::new(),
         };
-        // The objects that have begun, with the number of open members before theirs.
+        // The open objects, each with the length of `open` when it began.
         let mut begun: Vec<(usize, usize)> = Vec::new();
         let mut open: Vec<Member> = Vec::new();
         let mut at = 0;
@@ -94,11 +95,10 @@ impl Outline {
         Some((object.end as usize, object.objects_before_end as usize))
     }
 
-    /// Takes over the members of an object that has ended.
+    /// Stores the members of an object that has ended, sorted.
     fn end(&mut self, text: &str, index: usize, members: &mut [Member], end: usize) {
         let first = self.members.len();
-        // A stable sort: which of two equal keys counts depends on the reader, so that both stay, as they
-        // came.
+        // A stable sort: which of two equal keys counts depends on the parser, so their order matters.
         members.sort_by(|left, right| left.decoded(text).cmp(&right.decoded(text)));
         self.members.extend_from_slice(members);
         let objects_before_end = offset(self.objects.len());
@@ -130,7 +130,7 @@ impl Member {
         self.objects_before as usize
     }
 
-    /// The key as text; one that cannot be read, with its quotes.
+    /// The key as text; a key that cannot be decoded is returned with its quotes.
     fn decoded<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let quoted = self.key(text).unwrap_or_default();
         if memchr::memchr(b'\\', quoted.as_bytes()).is_none() {
@@ -150,7 +150,7 @@ pub(super) fn skip_space(bytes: &[u8], at: usize) -> usize {
     at + rest.iter().take_while(space).count()
 }
 
-/// Lengths that have been checked to fit.
+/// A length as an offset. `Outline::of` has checked that the text's length fits.
 fn offset(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Messages that are accepted, and those that are refused with the reason.
+//! Accepted messages, and refused ones with the reason.
 
 use super::*;
 
@@ -96,11 +96,11 @@ fn everything_else_is_refused_with_the_id_where_it_is_known() {
         ),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#,
-            "400 -32600 - the message has the key `method` twice",
+            "400 -32600 - the message has the duplicate key `method`",
         ),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","m\u0065thod":"x"}"#,
-            "400 -32600 - the message has the key `method` twice",
+            "400 -32600 - the message has the duplicate key `method`",
         ),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}"#,
@@ -116,7 +116,7 @@ fn everything_else_is_refused_with_the_id_where_it_is_known() {
         ),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#,
-            "400 -32600 1 params has the key `name` twice",
+            "400 -32600 1 params has the duplicate key `name`",
         ),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}"#,
@@ -124,7 +124,7 @@ fn everything_else_is_refused_with_the_id_where_it_is_known() {
         ),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":{"a":1,"a":2},"name":"a"}}"#,
-            "400 -32600 1 params._meta has the key `a` twice",
+            "400 -32600 1 params._meta has the duplicate key `a`",
         ),
         (
             r#"{"jsonrpc":"2.0","id":"q","method":"tools/call","params":{}}"#,
@@ -274,7 +274,7 @@ fn what_a_reader_in_c_or_one_that_ignores_case_takes_for_another_is_refused() {
 fn one_pass_reads_what_several_do() {
     let whole = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"a":[1,"b"]},"_meta":{"progressToken":7}}}"#;
     let mut accepted = 0;
-    // A byte left out, said twice, or in another's place makes every kind of half-broken message.
+    // Bytes left out, inserted or replaced make every kind of half-broken message.
     for at in 0..whole.len() {
         for put in ["", "\"", "{", "}", "[", ",", ":", "\\", "1", "_", "P"] {
             for left_out in [0, 1, 8] {
@@ -306,7 +306,7 @@ fn neither_depth_nor_size_nor_bytes_bring_it_down() {
     );
     assert_eq!(read(&body).as_deref(), Ok("Request ping x"));
     let twice = body.replace("\"k49999\"", "\"k7\"");
-    assert!(read(&twice).unwrap_err().contains("`k7` twice"));
+    assert!(read(&twice).unwrap_err().contains("duplicate key `k7`"));
     let refusal = parse(
         b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}",
         &Limits { depth: 8 },

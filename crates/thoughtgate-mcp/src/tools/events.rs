@@ -1,41 +1,28 @@
-//! Lists of tools in a stream of events, cut as the stream arrives.
+//! Filters lists of tools in a stream of events, as the stream arrives.
 //!
-//! An event is held until it is whole. What a reader that is more lenient than the specification
-//! could take for data is read as such, or ends the stream.
+//! An event is buffered until it is complete. A line that a client more lenient than the specification
+//! could take for data is filtered as data, or ends the stream with an error.
 
 use memchr::memmem;
 
+use super::error::{Refused, Unreadable};
 use super::line_ends::{LineEnds, is_closed};
-use super::{Filtered, Unreadable, filter, may_list};
+use super::list::{Filtered, filter, may_list};
 use crate::headers::Era;
-use crate::sse::{Event, Field, Splitter, TooLarge};
+use crate::sse::{Event, Field, Splitter};
 
-/// Why a stream cannot go on: from here on it would pass unread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// An event is larger than may be held.
-    #[error(transparent)]
-    TooLarge(#[from] TooLarge),
-    /// The data of an event.
-    #[error("an event cannot be read: {0}")]
-    Data(#[from] Unreadable),
-    /// A line that some readers take for `data`.
-    #[error("an event has a line that only some readers take for data")]
-    Lines,
-}
-
-/// A stream of events from which tools are taken out.
+/// A stream of events from which tools are removed.
 #[derive(Debug)]
 pub struct Events {
     splitter: Splitter,
     ends: LineEnds,
     era: Era,
-    /// Finds `data`.
+    /// Searches for `data`.
     finder: memmem::Finder<'static>,
 }
 
 impl Events {
-    /// Events may have at most `bytes_max`.
+    /// A filter that refuses events of more than `bytes_max`.
     #[must_use]
     pub fn new(era: Era, bytes_max: usize) -> Events {
         Events {
@@ -46,8 +33,8 @@ impl Events {
         }
     }
 
-    /// Takes a piece of the stream and writes what may be passed on to `out`: all events before the
-    /// one that is refused, if one is. `keep` is asked about each tool.
+    /// Filters the next piece of the stream and writes the complete events to `out`. On an error, `out`
+    /// has the events before the refused one. `keep` decides about each tool.
     pub fn push(
         &mut self,
         piece: &[u8],
@@ -62,8 +49,8 @@ impl Events {
         Ok(())
     }
 
-    /// The end of the stream. An event that lacks its blank line is filtered like any other: some
-    /// readers take it for whole.
+    /// Filters the rest at the end of the stream. An event that lacks its blank line is filtered like
+    /// any other, since some clients accept it.
     pub fn finish(
         &mut self,
         keep: &mut dyn FnMut(&str) -> bool,
@@ -78,7 +65,7 @@ impl Events {
         }
     }
 
-    /// Bytes that are held because their event is not whole.
+    /// Bytes that are buffered because their event is incomplete.
     #[must_use]
     pub fn held(&self) -> usize {
         self.splitter.held()
@@ -97,7 +84,7 @@ fn pass(
         return Ok(());
     }
     let resembles = |field: Field<'_>| {
-        // A whole answer in place of a stream, for clients that look at no type.
+        // A line of plain JSON: a client that ignores Content-Type could read it as the answer.
         field.resembles_data() || (field.name != b"data" && may_list(field.line))
     };
     if has_hidden_data(event.bytes(), finder) || event.fields().any(resembles) {
@@ -120,7 +107,7 @@ fn pass(
     Ok(())
 }
 
-/// Filters the data of an event, whatever its type: some clients look at none. Other text than JSON,
+/// Filters the data of an event of any type, since some clients ignore the type. Text that is not JSON,
 /// such as `ping`, passes.
 fn read(data: &[u8], era: Era, keep: &mut dyn FnMut(&str) -> bool) -> Result<Filtered, Unreadable> {
     match filter(data, era, keep) {
@@ -129,7 +116,7 @@ fn read(data: &[u8], era: Era, keep: &mut dyn FnMut(&str) -> bool) -> Result<Fil
     }
 }
 
-/// Characters at which some readers end a line, beside CR and LF.
+/// Characters at which some clients end a line, besides CR and LF.
 const LINE_ENDS: [&[u8]; 8] = [
     b"\x0B",
     b"\x0C",
@@ -141,7 +128,8 @@ const LINE_ENDS: [&[u8]; 8] = [
     b"\xE2\x80\xA9",
 ];
 
-/// Some clients read each line of data as a message: none may have a list that is not cut.
+/// Refuses data in which a single line is a list of tools with tools to remove: some clients read each
+/// line of data as a message.
 fn check_lines(data: &[u8], keep: &mut dyn FnMut(&str) -> bool) -> Result<(), Refused> {
     if !data.contains(&b'\n') {
         return Ok(());
@@ -149,7 +137,7 @@ fn check_lines(data: &[u8], keep: &mut dyn FnMut(&str) -> bool) -> Result<(), Re
     for line in data.split(|byte| *byte == b'\n') {
         match filter(line, Era::Legacy, keep) {
             Ok(Filtered::Changed(_)) | Err(Unreadable::Ambiguous) => return Err(Refused::Lines),
-            // A lone surrogate or `NaN` is JSON to some.
+            // Some parsers accept a lone surrogate or `NaN`.
             Err(Unreadable::NotJson) if is_closed(line) && may_list(line) => {
                 return Err(Refused::Lines);
             }
@@ -159,15 +147,15 @@ fn check_lines(data: &[u8], keep: &mut dyn FnMut(&str) -> bool) -> Result<(), Re
     Ok(())
 }
 
-/// Whether a reader that ends lines at more characters, as Python's `splitlines` does, finds other
-/// data: a field of it after such a character, or an event that ends between two lines of data.
+/// Whether a client that ends lines at more characters, as Python's `splitlines` does, finds different
+/// data: a `data` field after such a character, or an event that ends between two lines of data.
 fn has_hidden_data(bytes: &[u8], finder: &memmem::Finder<'_>) -> bool {
     let ends_line = |before: &[u8]| LINE_ENDS.iter().any(|end| before.ends_with(end));
     let before = |at: usize| bytes.get(..at).unwrap_or_default();
     if finder.find_iter(bytes).any(|at| ends_line(before(at))) {
         return true;
     }
-    // A blank line matters where data comes after it.
+    // A blank line only matters if data comes after it.
     let last_data = finder.find_iter(bytes).last().unwrap_or_default();
     let starts = |(_, byte): &(usize, &u8)| matches!(byte, 0x0B | 0x0C | 0x1C..=0x1E | 0xC2 | 0xE2);
     let data = bytes.get(..last_data).unwrap_or_default();
@@ -190,7 +178,7 @@ mod tests {
     const LIST: &str = r#"{"id":1,"result":{"tools":[{"name":"a"},{"name":"b"}]}}"#;
     const CUT: &str = r#"{"id":1,"result":{"tools":[{"name":"a"}]}}"#;
 
-    /// What comes out of a stream, the same in pieces of any size.
+    /// The filtered stream, which must be the same for pieces of any size.
     fn filtered(stream: impl AsRef<[u8]>) -> Result<String, Refused> {
         let stream = stream.as_ref();
         let in_pieces = |size: usize| {
@@ -277,7 +265,7 @@ mod tests {
             format!("data: {LIST}\0\n\n"),
             // A client that ends lines at line feeds finds no `1` before the list.
             format!("\rdata: 1\ndata: {LIST}\n\n"),
-            // Nor an end of the first line here.
+            // A client that ends lines at line feeds finds no end of the first line.
             "data: {\"a\":1,\"result\"\r:{\"tools\":[{\"name\":\"b\"}]}}".to_owned(),
             "\r\u{feff}\rdata: {\"a\":1,\r\r\"result\":{\"tools\":[{\"name\":\"b\"}]}}\r\r"
                 .to_owned(),

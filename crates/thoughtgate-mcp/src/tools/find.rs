@@ -1,23 +1,23 @@
-//! Single members of an object, as any reader may find them, and the elements of an array.
+//! Finds single members of an object, as any parser may find them, and the elements of an array.
 //!
-//! Nothing is gathered, so that what is read may have any number of members.
+//! Collects nothing, so that objects and arrays of any size take no memory.
 
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Unreadable;
+use super::error::Unreadable;
 use crate::fold::folds_to;
 use crate::members::Key;
 
-/// The values in an object under the keys that some reader takes for one name.
+/// The member with a certain name, as different parsers may find it.
 #[derive(Clone, Copy)]
 pub(super) enum Found<'a> {
     Absent,
-    /// There is one, and its key is the name.
+    /// The only key that a parser could take for the name, and it is exactly the name.
     Sole(&'a RawValue),
-    /// Which one is meant depends on the reader.
+    /// Parsers differ in whether they find a member, or which.
     Ambiguous,
 }
 
@@ -77,7 +77,7 @@ impl<'de, const N: usize> Visitor<'de> for Find<'_, N> {
     }
 }
 
-/// Whether a reader that ignores case, or for which a string ends at U+0000, takes `key` for `name`.
+/// Whether a parser that ignores case, or for which a string ends at U+0000, takes `key` for `name`.
 fn is_taken_for(key: &str, name: &str) -> bool {
     let key = key.split('\0').next().unwrap_or(key);
     folds_to(key, name)
@@ -95,7 +95,7 @@ impl<'de, F: FnMut(&'de RawValue) -> Result<(), Unreadable>> Visitor<'de> for Ea
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut result = Ok(());
         while let Some(item) = items.next_element::<&'de RawValue>()? {
-            // An array must be read to its end.
+            // Reads on after an error: serde requires that an array is read to its end.
             result = result.and_then(|()| (self.0)(item));
         }
         Ok(result)

@@ -1,26 +1,28 @@
-//! Where lines end in a stream of events, for clients that differ in it.
+//! Refuses streams of events whose lines clients could split differently.
 
-use super::begins;
-use super::events::Refused;
+use super::error::Refused;
+use super::list::begins;
 use crate::sse::Event;
 
-/// How lines end in a stream. Some clients end them at line feeds alone: where others see a CR end
-/// one, they would find other lines, and other events.
+/// The line endings that occur in a stream. Some clients end lines at LF only: in a stream with CR
+/// alone as a line ending they would find different lines, and so different events.
 #[derive(Debug, Default)]
 pub(super) struct LineEnds {
+    /// A line ended with LF alone.
     at_line_feeds: bool,
+    /// A line ended with CR alone.
     at_returns: bool,
-    /// The last byte was a CR; an LF would be its second half.
+    /// The last byte was a CR; an LF next belongs to it.
     after_return: bool,
-    /// The first line of the stream begins a message that a client could find the end of in the lines
-    /// after it, if CRs end none for it. `None` before there is one.
+    /// Whether the first line of the stream begins a message that does not end in it: a client to which
+    /// CR is not a line ending could find its end in later lines. `None` before the first line.
     open: Option<bool>,
 }
 
 impl LineEnds {
-    /// Refuses an event by whose lines both ways occur in the stream, and one that continues the first
-    /// line where no CR ends it. How its blank line ends counts for the next one: half of it may not
-    /// have arrived.
+    /// Refuses an event if the stream has both CR and LF as line endings, or CR endings after an open
+    /// first line. The ending of the event's blank line counts for the next event, since half of it may
+    /// not have arrived yet.
     pub(super) fn check(&mut self, event: Event<'_>) -> Result<(), Refused> {
         let bytes = event.bytes();
         let last = match bytes {
@@ -56,8 +58,8 @@ impl LineEnds {
     }
 }
 
-/// Whether the first line of an event is data that more has to follow to be a message. `None` where no
-/// line has anything to be seen in it.
+/// Whether the first line of an event is data that is not a complete message. `None` if all lines are
+/// empty or invisible.
 fn leaves_open(event: Event<'_>) -> Option<bool> {
     let mut fields = event.fields();
     let first = fields.find(|field| begins(field.line).is_some())?;
@@ -69,8 +71,8 @@ fn leaves_open(event: Event<'_>) -> Option<bool> {
     Some(first.name == b"data" && more_follows)
 }
 
-/// Whether the object or array that begins the line ends in it, which is enough for readers that skip
-/// what follows: the first line of a message printed over many does not.
+/// Whether the object or array at the beginning of the line ends in it. That is enough for parsers that
+/// ignore trailing text. The first line of a message that is printed over many lines does not end.
 pub(super) fn is_closed(line: &[u8]) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_i64, false, false);
     for byte in line {

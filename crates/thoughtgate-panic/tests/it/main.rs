@@ -1,4 +1,5 @@
-//! Panics in child processes, since what they end is the process: each test starts itself again.
+//! Panics, each in a child process because a panic may end the process: a test runs its own executable
+//! again, which then takes the branch of [`is_child`].
 
 use std::process::{Command, Output};
 use std::sync::{Mutex, RwLock};
@@ -8,7 +9,7 @@ use thoughtgate_panic::{Panicked, contain, contained, count, install, lock, read
 
 const CHILD: &str = "CHILD_OF_A_PANIC_TEST";
 
-/// The test `name` again, in a process in which [`is_child`] says yes.
+/// Command that runs the test `name` in a child process, where [`is_child`] is true.
 fn child(name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", name, "--nocapture"]);
@@ -20,7 +21,7 @@ fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 
-/// The lines of ours on standard error.
+/// Lines on standard error that [`say!`] wrote; the test harness writes others.
 fn lines(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stderr);
     let own = text
@@ -34,7 +35,6 @@ fn panic_with_foreign_text() {
     panic!("cannot read {foreign}");
 }
 
-/// Polls once.
 fn poll<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     std::pin::Pin::new(&mut future).poll(&mut context)
@@ -52,7 +52,7 @@ fn a_contained_panic_ends_its_own_work_alone() {
             Poll::Ready(Err(Panicked))
         );
         let within = contain(|| {
-            // The end of inner work does not uncover the outer one.
+            // After the inner work has ended, the outer work must still be contained.
             let _ = contain(panic_with_foreign_text);
             panic_with_foreign_text();
         });
@@ -68,7 +68,7 @@ fn a_contained_panic_ends_its_own_work_alone() {
     assert_eq!(lines.len(), 4, "{lines:?}");
     for line in lines {
         assert!(
-            line.contains("a request ends") && line.contains("main.rs:"),
+            line.contains("a request failed") && line.contains("main.rs:"),
             "{line}"
         );
         assert!(!line.contains("token"), "{line}");
@@ -92,7 +92,7 @@ fn any_other_panic_ends_the_process_with_a_line() {
         panic!("{lines:?}");
     };
     assert!(
-        line.contains("the process ends") && line.contains("`audit`"),
+        line.contains("the process exits") && line.contains("`audit`"),
         "{line}"
     );
     assert!(!line.contains("token"), "{line}");

@@ -1,4 +1,4 @@
-//! What is refused of arguments: keys with two readings, too much, and errors that quote nothing.
+//! Refused arguments: ambiguous keys, sizes over the limits; and errors that quote no argument.
 
 use thoughtgate_policy::{Engine, Target};
 
@@ -78,7 +78,7 @@ fn keys_that_are_given_twice_at_any_depth() {
     ] {
         refused(&engine, arguments);
     }
-    assert!(refused(&engine, r#"{"path": "y", "path": "x"}"#).contains("`path` twice"));
+    assert!(refused(&engine, r#"{"path": "y", "path": "x"}"#).contains("duplicate key `path`"));
     assert_eq!(
         call(&engine, "t", r#"{"unread": {"k": {"k": 1}}}"#),
         "forward"
@@ -185,7 +185,7 @@ fn a_text_whose_start_alone_matters_may_have_any_length() {
         let arguments = format!("{{\"text\": \"{text}\"}}");
         assert_eq!(call(&engine, "t", &arguments), expected, "{}", text.len());
     }
-    // What is wrong behind the start is wrong none the less.
+    // The part after the start is checked too.
     refused(&engine, r#"{"text": "éxx\u0000"}"#);
     let paths = crate::engine(
         r#"permit (principal, action == Action::"tools/call", resource)

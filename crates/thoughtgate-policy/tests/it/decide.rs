@@ -1,4 +1,4 @@
-//! Forward, reject, approve, and every way in which deciding fails closed.
+//! Decisions: forward, reject, approve, and errors, which are refusals.
 
 use std::sync::Arc;
 
@@ -220,9 +220,9 @@ fn lists_show_what_some_arguments_could_pass() {
         ("unpermitted", false),
         ("unknown", false),
     ] {
-        assert_eq!(engine.lists("alice", tool), shown, "{tool}");
+        assert_eq!(engine.may_call("alice", tool), shown, "{tool}");
     }
-    assert!(engine.lists("bob", "bobs"));
+    assert!(engine.may_call("bob", "bobs"));
 }
 
 #[test]

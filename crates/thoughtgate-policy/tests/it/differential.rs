@@ -1,5 +1,5 @@
-//! The engine against Cedar's own authorizer over all policies: buckets, slices, policies taken apart
-//! and memory must not change a single decision, nor its reasons.
+//! The engine compared with Cedar's own authorizer on random policies: index, slices, split policies
+//! and cache must not change a decision or its reasons.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use thoughtgate_policy::{Decision as Ours, Target};
 
 use crate::{ask, engine, word};
 
-/// `SplitMix64`; the seed stands in the test, so a failure repeats.
+/// `SplitMix64` with a seed that is fixed in the test, so that a failure can be repeated.
 struct Random(u64);
 
 impl Random {
@@ -46,13 +46,13 @@ fn policies(random: &mut Random, count: u64) -> String {
             2 => "resource in Upstream::\"upstream\"".to_owned(),
             _ => format!("resource == Tool::\"tool-{}\"", random.below(40)),
         };
-        // A head that can never match is the validator's to refuse.
+        // The validator would refuse a scope that can never match.
         let action = if resource.contains("Tool") {
             "action == Action::\"tools/call\"".to_owned()
         } else {
             action
         };
-        // A forbid of everything would leave nothing to compare.
+        // A forbid on everything would leave nothing to compare.
         let effect = if resource.contains("==") && random.below(4) == 0 {
             "forbid"
         } else {
@@ -68,8 +68,7 @@ fn policies(random: &mut Random, count: u64) -> String {
     text
 }
 
-/// What a policy asks of the call, or of its principal, or nothing. One in twelve overflows for some
-/// `n`.
+/// A random condition on the call or on the principal, or none. One in fourteen overflows for some `n`.
 fn condition(random: &mut Random) -> String {
     let number = random.below(10);
     match random.below(14) {
@@ -144,8 +143,8 @@ fn every_decision_is_cedars_own() {
     }
 }
 
-/// Whether two refusals, or two permissions for the same reasons, meet. A forbid that holds whatever
-/// the call says ends the engine's search, so that it may name fewer forbids, and overlook an error.
+/// Whether two decisions agree, with their reasons. The engine stops at a forbid that holds for every
+/// call, so it may name fewer forbids than Cedar, and miss an error.
 fn agree(ours: &Ours, (expected, determining): &(&str, Vec<String>)) -> bool {
     let policies: Vec<&str> = ours.policies.iter().map(AsRef::as_ref).collect();
     match (word(ours), *expected) {

@@ -1,4 +1,4 @@
-//! Policies that are not accepted, and what their author is told.
+//! Refused policies, and the errors that their author sees.
 
 use expect_test::{Expect, expect};
 use thoughtgate_policy::{Engine, Options, Source};
@@ -50,7 +50,7 @@ fn one_argument_has_one_type() {
         r#"@id("a") permit (principal, action, resource) when { context.arguments has n && context.arguments.n > 5 };
            @id("b") permit (principal, action, resource) when { context.arguments has n && context.arguments.n like "x*" };"#,
         &expect![
-            "test.cedar:2:12: policy `b` uses `context.arguments.n` as a text, elsewhere it is a whole number; scope the policies to tools whose argument has one type, or rename it"
+            "test.cedar:2:12: policy `b` uses `context.arguments.n` as a string, but it is used elsewhere as a whole number; all policies must agree on the type of an argument, even for different tools"
         ],
     );
 }
@@ -84,13 +84,13 @@ fn templates_and_misplaced_approvals() {
     refused(
         "permit (principal == ?principal, action, resource);",
         &expect![
-            "test.cedar: policy templates (`?principal`, `?resource`) are not supported; write the policy out, or use groups"
+            "test.cedar: policy templates (`?principal`, `?resource`) are not supported; write a policy for each principal or resource, or use groups"
         ],
     );
     refused(
         r#"@id("no") @approve forbid (principal, action, resource);"#,
         &expect![
-            "test.cedar:1:1: policy `no` is a forbid with @approve; an approval can only be asked by a permit"
+            "test.cedar:1:1: policy `no` is a forbid with @approve; only a permit can ask for approval"
         ],
     );
 }
@@ -137,7 +137,7 @@ fn a_misspelt_annotation_is_refused_even_when_it_is_listed() {
     refused(
         "@env(\"prod\") permit (principal, action, resource);",
         &expect![
-            "test.cedar:1:1: policy `policy0@test.cedar` has the unknown annotation `@env`; known are `@id`, `@approve`, `@reason`, `@description`, `@owner`, `@author`, `@ticket`, and the names in `policy_annotations`"
+            "test.cedar:1:1: policy `policy0@test.cedar` has the unknown annotation `@env`; known annotations: `@id`, `@approve`, `@reason`, `@description`, `@owner`, `@author`, `@ticket`, and those listed in `policy_annotations`"
         ],
     );
     let text = r#"@id("a") @reason("r") @description("d") @owner("o") @author("a") @ticket("t") @team("x")
@@ -155,7 +155,7 @@ fn annotations_have_values_that_mean_something() {
         let text =
             format!("@id(\"a\") @approve(\"{value}\") permit (principal, action, resource);");
         let error = load(&text).err().unwrap().to_string();
-        assert!(error.contains("is not a channel"), "{error}");
+        assert!(error.contains("is not a valid Slack channel"), "{error}");
     }
 }
 
@@ -171,7 +171,7 @@ fn groups_and_the_upstream_must_be_defined_wherever_they_are_named() {
     refused(
         r#"@id("stop") forbid (principal in Group::"finance", action, resource);"#,
         &expect![[
-            r#"test.cedar:1:34: policy `stop` names `Group::"finance"`, which `agent.groups` does not define; defined are `ops`, `strangers`"#
+            r#"test.cedar:1:34: policy `stop` names `Group::"finance"`, which `agent.groups` does not define; defined groups: `ops`, `strangers`"#
         ]],
     );
     refused(
@@ -217,7 +217,7 @@ fn groups_are_as_they_read() {
         (vec![("reads", vec![])], "has no members"),
         (vec![("reads", vec![""])], "is empty or has spaces"),
         (vec![("reads", vec!["list "])], "is empty or has spaces"),
-        (vec![("reads", vec!["get_*"])], "are not patterns"),
+        (vec![("reads", vec!["get_*"])], "not as patterns"),
         (vec![("", vec!["get"])], "the name is empty"),
         (
             vec![("Reads", vec!["get"]), ("reads", vec!["get"])],
@@ -244,7 +244,7 @@ fn groups_are_as_they_read() {
     }
 }
 
-/// Loads on the stack that it takes, then calls and drops on that of a worker.
+/// Loads on a stack of `LOAD_STACK_BYTES`, then decides and drops on a stack like a worker's.
 fn load_and_call(condition: &str) -> Result<&'static str, String> {
     let text = format!(
         r#"permit (principal, action == Action::"tools/call", resource) when {{ {condition} }};"#

@@ -1,4 +1,4 @@
-//! What policies decide, seen from outside the crate.
+//! Integration tests of policy decisions, through the public API.
 
 mod arguments;
 mod decide;
@@ -57,7 +57,7 @@ fn ask(engine: &Engine, principal: &str, target: Target<'_>, arguments: &str) ->
     })
 }
 
-/// The decision in a word, as `alice` calls `tool`.
+/// The decision, as a word, on a call of `tool` by `alice`.
 fn call(engine: &Engine, tool: &str, arguments: &str) -> &'static str {
     word(&ask(engine, "alice", Target::Tool(tool), arguments))
 }

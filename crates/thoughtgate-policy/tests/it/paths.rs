@@ -1,4 +1,4 @@
-//! Arguments that policies compare with paths, however the policy is written.
+//! Arguments that policies compare with paths, in every form of policy.
 
 use crate::{call, engine, word};
 

@@ -1,8 +1,8 @@
-//! Calls that are made without their client: kept with their approval, made when it is given, their
-//! results kept for whoever asks about the task.
+//! Calls that run as tasks, without their client: stored with their approval, made when it is given,
+//! and their outcomes stored for requests about the task.
 //!
-//! What is kept holds the request's headers, credentials included, in a store that only its owner
-//! can read, and only while the call may still be made.
+//! A stored call has the request's headers, credentials included. The store can be read only by its
+//! owner, and it keeps the call only while that may still be made.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +18,17 @@ use thoughtgate_approval::{Approvals, Id};
 use thoughtgate_mcp::reply::{self, Answer};
 use thoughtgate_mcp::{Era, sse, tasks, without};
 
-use super::{ENCODED, no_message, waiting};
+use super::waiting;
 use crate::budget::{Budget, Reserved};
 use crate::contained;
-use crate::endpoint::Worker;
-use crate::forward::{self, Call, Head};
+use crate::forward::{self, Head};
 use crate::headers::{ask_for_identity, is_encoded, is_media_type};
+use crate::message::Call;
+use crate::problem::Problem;
+use crate::worker::Worker;
 
-/// Members that ask for the call to be made as a task: we made the task, the upstream makes the call.
+/// Members that ask for a task. They are taken out of the call: this proxy has made the task, and the
+/// upstream only has to make the call.
 const TASK: [&str; 2] = ["params", "task"];
 const TASKS_EXTENSION: [&str; 5] = [
     "params",
@@ -35,14 +38,13 @@ const TASKS_EXTENSION: [&str; 5] = [
     "io.modelcontextprotocol/tasks",
 ];
 
-/// How long an approved call waits before it is tried again to find room for it, or to read whether
-/// its approval holds.
+/// Pause before another try to find room for an approved call, or to confirm its approval.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long reading an answer waits for room before it tries again.
+/// Pause before another try to find room for an answer; the upstream waits meanwhile.
 const ROOM_AGAIN: Duration = Duration::from_millis(50);
 
-/// A request as it is kept.
+/// A request as it is stored.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     uri: String,
@@ -52,17 +54,15 @@ struct Kept {
     message: String,
 }
 
-/// The end of a call, as it is kept: its result, or its error.
+/// Outcome of a call as it is stored: member `result` or `error` of its answer.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// The tool's result.
     Result(Box<RawValue>),
-    /// A JSON-RPC error.
     Error(Box<RawValue>),
 }
 
-/// What it takes to make the call later.
+/// Serialises a call, so that it can be made later.
 pub fn keep(parts: &Parts, message: &Bytes, era: Era) -> Vec<u8> {
     let path = match era {
         Era::Legacy => &TASK[..],
@@ -82,7 +82,7 @@ pub fn keep(parts: &Parts, message: &Bytes, era: Era) -> Vec<u8> {
     serde_json::to_vec(&kept).expect("text and bytes always serialise")
 }
 
-/// Makes each kept call when it becomes approved, for as long as the runtime lives.
+/// Makes each stored call when it is approved, until dropped.
 pub async fn run(worker: Arc<Worker>) {
     let Some(approvals) = worker.shared.approvals() else {
         return;
@@ -91,8 +91,8 @@ pub async fn run(worker: Arc<Worker>) {
     while let Some(id) = ready.recv().await {
         let (worker, approvals) = (Arc::clone(&worker), approvals.clone());
         contained::spawn(async move {
-            // Drain waits for a call that is being made.
-            let _in_flight = worker.shared.enter();
+            // Counted as in flight, so that drain waits for it.
+            let _in_flight = worker.shared.drain.enter();
             make(&worker, &approvals, id).await;
         });
     }
@@ -104,31 +104,31 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
     };
     let shared = &worker.shared;
     let mut room = shared.budget.lend();
-    // The call as it was kept, and as it is sent.
+    // Twice: for the stored form, and for the call that is sent.
     while room.grow(kept.body.len().saturating_mul(2)).is_err() {
-        if shared.is_draining() {
+        if shared.drain.has_started() {
             return;
         }
         tokio::time::sleep(TRY_AGAIN).await;
     }
     let Some((parts, message, era)) = restore(&kept.body) else {
-        approvals.revoke(id, &kept.principal, "the kept call cannot be read any more");
+        approvals.revoke(id, &kept.principal, "the stored call cannot be read");
         return;
     };
     let (snapshot, claim) = loop {
         match waiting::settle(worker, &message, id, &kept.principal, &kept.digest).await {
             Ok(settled) => break settled,
-            // Until it expires; a stop leaves it to the next process.
-            Err(end) if end.passes && !worker.shared.is_draining() => {
+            // Repeated until the approval expires; at a stop it is left to the next process.
+            Err(denial) if denial.passes && !worker.shared.drain.has_started() => {
                 tokio::time::sleep(TRY_AGAIN).await;
             }
-            // What stands in the way has become the approval's state, which the client asks for.
+            // The reason has become the approval's state, which the client polls.
             Err(_) => return,
         }
     };
     let call = Call {
         era,
-        lists: false,
+        tool_list: false,
         listens: false,
         expects_answer: true,
         principal: kept.principal,
@@ -153,12 +153,12 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
     }
 }
 
-/// Why there is no result of a call that was made.
+/// Error of a call that was made, but whose result could not be read.
 fn lost(error: &str) -> String {
-    if error == ENCODED {
+    if error == Problem::Encoded.to_string() {
         return error.to_owned();
     }
-    format!("the call was made, and its answer is lost: {error}")
+    format!("the call was made, but its answer was lost: {error}")
 }
 
 fn too_slow(deadline: Duration) -> String {
@@ -176,7 +176,7 @@ fn restore(kept: &[u8]) -> Option<(Box<Parts>, Bytes, Era)> {
         request.headers_mut().try_append(name, value).ok()?;
     }
     ask_for_identity(request.headers_mut());
-    // hyper sets it anew from the body, which may have become shorter.
+    // hyper sets it from the body, which may be shorter than the client's.
     request.headers_mut().remove(http::header::CONTENT_LENGTH);
     let era = if kept.modern {
         Era::Modern
@@ -190,8 +190,8 @@ fn restore(kept: &[u8]) -> Option<(Box<Parts>, Bytes, Era)> {
     ))
 }
 
-/// The end of a call in an upstream's answer, JSON or a stream; `Err` says why there is none. What it
-/// gathers is counted in `room`; while there is none, the upstream waits.
+/// Reads the outcome of a call from the upstream's answer, JSON or a stream; `Err` is the reason why
+/// there is none. Gathered bytes are counted in `room`; while there is no room, the upstream waits.
 pub async fn outcome(
     head: Head,
     bytes_max: usize,
@@ -200,7 +200,7 @@ pub async fn outcome(
     let (response, lease) = head;
     let (parts, mut body) = response.into_parts();
     if is_encoded(&parts.headers) {
-        return Err(ENCODED.to_owned());
+        return Err(Problem::Encoded.to_string());
     }
     if is_media_type(&parts.headers, "text/event-stream") {
         return in_events(body, bytes_max, room).await;
@@ -216,10 +216,11 @@ pub async fn outcome(
         message.extend_from_slice(&data);
     }
     lease.release();
-    told(&message).unwrap_or_else(|| Err(no_message(parts.status)))
+    told(&message).unwrap_or_else(|| Err(Problem::NoMessage(parts.status).to_string()))
 }
 
-/// The first answer among events. What else comes (progress, questions) has nobody to go to.
+/// The first answer in a stream of events. Other messages (progress, requests to the client) are
+/// dropped, because no client is connected.
 async fn in_events(
     mut body: Incoming,
     bytes_max: usize,
@@ -245,8 +246,8 @@ fn in_event(event: sse::Event<'_>) -> Option<Result<Outcome, String>> {
     told(event.data()?.as_ref())
 }
 
-/// Waits for room: the call was made, so its answer is not given up for want of it. The deadline of
-/// the answer ends the wait.
+/// Waits for room. The call was made, so its answer is not given up for lack of room; the caller's
+/// deadline ends the wait.
 async fn grow(room: &mut Reserved<&Budget>, more: usize) {
     while room.grow(more).is_err() {
         tokio::time::sleep(ROOM_AGAIN).await;
@@ -255,7 +256,7 @@ async fn grow(room: &mut Reserved<&Budget>, more: usize) {
 
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, String> {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| format!("the upstream broke the exchange: {error}"))?;
+        let frame = frame.map_err(|error| format!("the upstream connection failed: {error}"))?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
@@ -270,7 +271,7 @@ fn told(message: &[u8]) -> Option<Result<Outcome, String>> {
             Some(Ok(Outcome::Result(result.to_owned())))
         }
         Answer::Result(_) => Some(Err(
-            "the server asked for input or made a task of its own, which an approved call cannot go on with; make the call without asking for a task".to_owned(),
+            "the server asked for input or created a task of its own, which is not supported for a call that was made as a task; send the call again without asking for a task".to_owned(),
         )),
     }
 }

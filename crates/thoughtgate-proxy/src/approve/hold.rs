@@ -1,22 +1,26 @@
-//! Answers that come when a human has decided: held open, or given up after a while with request
-//! state to come back with.
+//! Answers that wait for a human's decision: the request is held open, or answered after a while with a
+//! request state to retry with.
 
 use std::time::Duration;
 
 use http::{Response, StatusCode};
 use serde_json::json;
 use thoughtgate_approval::{State, View};
-use thoughtgate_mcp::{Era, codes, reply};
+use thoughtgate_mcp::{Era, reply};
 
-use super::waiting::{End, Waiting};
-use super::{ended, read, stream};
+use super::denial::Denial;
+use super::stream;
+use super::waiting::{Waiting, ended};
 use crate::answer;
 use crate::body::Body;
+use crate::message::read;
+use crate::problem::Problem;
 
-/// Waits `approval.hold`, then answers `input_required`: the client comes back with the state.
+/// Waits up to `approval.hold` for the decision, then answers `input_required`: the client retries with
+/// the sealed state.
 ///
-/// A client may come back at once, so without the wait it would poll as fast as it can. One for which
-/// there is no place among the held calls is not waited for.
+/// A client may retry at once, so without the wait it would poll as fast as it can. A call without a
+/// place among the held ones is answered without waiting.
 pub async fn until_retry(waiting: Waiting) -> Response<Body> {
     let hold = match waiting.hold {
         Some(_) => waiting.worker.shared.settings.approval_hold,
@@ -31,25 +35,25 @@ pub async fn until_retry(waiting: Waiting) -> Response<Body> {
     }
 }
 
-/// Holds the call as a stream of signs of life, then of the answer.
+/// Holds the call as a stream: keep-alive events until the decision, then the answer.
 pub fn streamed(waiting: Waiting) -> Response<Body> {
     let every = waiting.worker.shared.settings.approval_keep_alive;
     let message = waiting.bytes.clone();
     stream::respond(every, message, silent(waiting))
 }
 
-/// Holds the call without a word.
+/// Holds the call and sends nothing before its answer.
 pub async fn silent(waiting: Waiting) -> Response<Body> {
-    // Up to 2025-11-25 neither a client that goes away nor one that cancels takes the approval back:
-    // most do so after a minute, and the same call sent again joins it.
+    // Up to 2025-11-25 neither a disconnect nor a cancellation withdraws the approval: most clients
+    // give up after a minute, and the same call sent again joins it.
     let withdrawal = (waiting.call.era == Era::Modern).then(|| waiting.withdrawn_on_drop());
     let (principal, headers) = (&waiting.call.principal, &waiting.parts.headers);
-    let held = &waiting.worker.shared.held;
-    let entry = held.enter(principal, headers, &waiting.bytes);
+    let shared = &waiting.worker.shared;
+    let entry = shared.held.enter(principal, headers, &waiting.bytes);
     let view = tokio::select! {
         view = waiting.decided(waiting.approvals.life()) => view,
         () = entry.cancelled() => {
-            return ended(&waiting.bytes, waiting.id, &End::taken_back());
+            return ended(shared, &waiting.bytes, waiting.id, &Denial::taken_back());
         }
     };
     drop(entry);
@@ -58,7 +62,7 @@ pub async fn silent(waiting: Waiting) -> Response<Body> {
     }
     match view {
         Some(view) if view.state == State::Pending => {
-            ended(&waiting.bytes, waiting.id, &End::of(&view))
+            ended(shared, &waiting.bytes, waiting.id, &Denial::of(&view))
         }
         _ => waiting.carry_out().await,
     }
@@ -68,9 +72,7 @@ fn come_back(waiting: &Waiting, view: &View) -> Response<Body> {
     let sealed = waiting.approvals.seal(waiting.id, &waiting.call.principal);
     let own = read(&waiting.bytes).and_then(|envelope| envelope.id);
     let Some(state) = sealed else {
-        let text = "the system's random source failed, so no request state could be sealed";
-        let body = reply::error(own, codes::INTERNAL_ERROR, text, None);
-        return answer::json(StatusCode::OK, body);
+        return answer::problem(&waiting.worker.shared, &Problem::NotSealed, own);
     };
     let result = json!({
         "resultType": "input_required",

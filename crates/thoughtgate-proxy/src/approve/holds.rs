@@ -1,20 +1,20 @@
-//! How many calls may wait for a human with their clients' connections open.
+//! Limit of calls that wait for approval with their clients' connections open.
 //!
-//! All calls of an agent may join one approval, so the limits on approvals do not count them. A call
-//! that became a task holds no connection and is not counted here.
+//! Any number of calls may join one approval, so the limits on approvals do not bound them. A call that
+//! became a task holds no connection and is not counted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use thoughtgate_panic::lock;
 
-/// Of one agent.
+/// Limit for one agent.
 const PER_AGENT_MAX: usize = 64;
 
-/// The calls that are held, by agent.
+/// Number of held calls, in total and by agent.
 #[derive(Debug, Clone)]
 pub struct Holds {
-    /// Of all agents: half of the connections, so that calls that need nobody find the other half.
+    /// Limit for all agents: half of the connections, to leave the rest to calls that need no approval.
     in_all_max: usize,
     counts: Arc<Mutex<Counts>>,
 }
@@ -32,23 +32,20 @@ pub struct Hold {
     agent: String,
 }
 
-/// Too many calls are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TooMany {
-    /// Of this agent.
     #[error(
-        "{PER_AGENT_MAX} calls of this agent already wait for approval; send it again when one of them has ended, or ask for a task"
+        "{PER_AGENT_MAX} calls of this agent are already waiting for approval; retry when one of them has ended, or send the call as a task"
     )]
     OfAgent,
-    /// Of all agents.
     #[error(
-        "calls that wait for approval take half of `limits.connections` already; send it again later, or ask for a task"
+        "calls waiting for approval already use half of `limits.connections`; retry later, or send the call as a task"
     )]
     InAll,
 }
 
 impl Holds {
-    /// Where `connections` clients are served.
+    /// `connections` is the limit of client connections.
     #[must_use]
     pub fn new(connections: usize) -> Holds {
         Holds {
@@ -57,7 +54,7 @@ impl Holds {
         }
     }
 
-    /// Counts a call of `agent` in.
+    /// Counts a held call of `agent` until the result is dropped.
     pub fn enter(&self, agent: &str) -> Result<Hold, TooMany> {
         let mut counts = self.counts();
         if counts

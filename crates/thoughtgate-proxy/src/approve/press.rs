@@ -1,7 +1,8 @@
-//! `POST /approval/press`: buttons that approvers press, where a signing secret is configured.
+//! `POST /approval/press`: Slack's requests for buttons that approvers press, if a signing secret is
+//! configured.
 //!
-//! The signature is the caller's only credential. A press is acknowledged before it is acted on,
-//! since acting may have to ask who belongs to a group.
+//! The signature is the caller's only credential. A press is acknowledged before it is handled, because
+//! handling it may take a request to Slack for the members of a group.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,45 +16,46 @@ use crate::answer;
 use crate::body::Body;
 use crate::contained;
 use crate::inbound;
+use crate::problem::{Elsewhere, Problem};
 use crate::state::Shared;
 
-/// Where presses are sent.
+/// Path to which Slack sends button presses.
 pub const PATH: &str = "/approval/press";
 
-/// Ample for a message of ours with all that is added to it.
+/// Size limit of a press, ample for the approval message that it quotes.
 const BYTES_MAX: usize = 256 * 1024;
+/// Time limit for reading a press.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// Answers one request.
 pub async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    let refused = |refusal| answer::problem(shared, &Problem::Elsewhere(refusal), None);
     let Some(approvals) = shared.approvals() else {
-        return answer::closing(said(StatusCode::NOT_FOUND, "no such path"));
+        return refused(Elsewhere::NoPress);
     };
     if request.method() != Method::POST {
-        return answer::closing(said(StatusCode::METHOD_NOT_ALLOWED, "use POST"));
+        return refused(Elsewhere::PressMethod);
     }
     let (parts, body) = request.into_parts();
     let inbound = match inbound::read(&shared.budget, BYTES_MAX, DEADLINE, body, None).await {
         Ok(inbound) => inbound,
-        Err(unread) => return answer::unread(shared, unread),
+        Err(unread) => return answer::problem(shared, &Problem::Unread(unread), None),
     };
     let header = |name: &str| parts.headers.get(name)?.to_str().ok();
     match approvals.verify(header, &inbound.bytes, SystemTime::now()) {
         Ok(press) => {
             let approvals = approvals.clone();
             contained::spawn(async move { drop(approvals.interact(press).await) });
-            said(StatusCode::OK, "taken")
+            said("accepted")
         }
-        Err(InteractionError::Unknown) => said(StatusCode::OK, "not one of our buttons"),
-        Err(InteractionError::Disabled) => said(StatusCode::NOT_FOUND, "no such path"),
-        Err(error) => {
-            let (status, reason) = (StatusCode::UNAUTHORIZED, error.to_string());
-            shared.refused(status.as_u16(), &format!("approval press: {reason}"), &[]);
-            said(status, &reason)
-        }
+        Err(InteractionError::Unknown) => said("not a ThoughtGate button"),
+        Err(InteractionError::Disabled) => refused(Elsewhere::PressDisabled),
+        Err(error) => refused(Elsewhere::Press(error)),
     }
 }
 
-fn said(status: StatusCode, text: &str) -> Response<Body> {
-    answer::json(status, json!({ "message": text }).to_string().into_bytes())
+fn said(text: &str) -> Response<Body> {
+    answer::json(
+        StatusCode::OK,
+        json!({ "message": text }).to_string().into_bytes(),
+    )
 }

@@ -1,6 +1,6 @@
-//! An answer that is not there yet as a stream of events: signs of life until it is, then the answer.
+//! A pending answer as a stream of events: keep-alive events until it is available, then the answer.
 //!
-//! Knows nothing of what is waited for. A client that goes away ends the wait.
+//! Does not depend on what is waited for. A client that disconnects ends the wait.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -9,31 +9,32 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::value::RawValue;
-use thoughtgate_mcp::{codes, reply, sse};
+use thoughtgate_mcp::{reply, sse};
 use thoughtgate_panic::{Panicked, contained};
 use tokio::sync::mpsc::{self, Sender};
 
-use super::{ENCODED, no_message, read};
 use crate::answer;
-use crate::body::{Body, BodyError};
+use crate::body::Body;
 use crate::headers::{is_encoded, is_media_type};
+use crate::message::read;
+use crate::problem::Problem;
+use crate::relay::BodyError;
 
 const COMMENT: &[u8] = b": waiting for approval\n\n";
 
-/// Progress must grow, and the upstream may report its own under the same token afterwards.
+/// Step of keep-alive progress. Tiny, because progress must grow, and the upstream may report its own
+/// under the same token afterwards.
 const PROGRESS_STEP: f64 = 1e-9;
 
-/// What is held back of an answer until it is whole.
+/// Largest answer or event that is held back until it is complete, in bytes.
 const HELD_BYTES_MAX: usize = 256 * 1024;
-
-const BROKE_OFF: &str = "the call was made, and its answer broke off; it is not repeated";
-const NO_ANSWER: &str =
-    "the call was made, and the upstream's stream ended without an answer; it is not repeated";
 
 type Piece = Result<Bytes, BodyError>;
 
-/// Answers with a stream at once; a sign of life goes out `every` so often until `answer` is there.
-/// `message` is what it answers.
+/// End of the answer: it was passed on, or the reason why not.
+type Ended = Result<(), Problem<'static>>;
+
+/// Answers `message` with a stream at once: a keep-alive event per interval `every`, then `answer`.
 pub fn respond(
     every: Duration,
     message: Bytes,
@@ -44,7 +45,7 @@ pub fn respond(
         let answer = contained(Box::pin(answer));
         let answer = async { (answer.await).unwrap_or_else(|Panicked| answer::broken(&message)) };
         let fed = contained(pin!(feed(every, &message, &pieces, answer))).await;
-        // A client that went away is the only other way to fail, and nobody is left to be told.
+        // The only other failure is a client that has disconnected, which gets no answer.
         if fed == Err(Panicked) {
             let _ = pieces.send(Err("a bug broke the answer off".into())).await;
         }
@@ -61,7 +62,7 @@ pub fn respond(
     response
 }
 
-/// The client is gone.
+/// The client has disconnected.
 #[derive(Debug, PartialEq, Eq)]
 struct Gone;
 
@@ -76,7 +77,7 @@ async fn feed(
     let mut signs = 0_u32;
     let response = loop {
         signs += 1;
-        send(pieces, sign_of_life(token, signs)).await?;
+        send(pieces, keep_alive(token, signs)).await?;
         tokio::select! {
             response = &mut answer => break response,
             () = pieces.closed() => return Err(Gone),
@@ -85,30 +86,30 @@ async fn feed(
     };
     let (head, body) = response.into_parts();
     let ended = if is_encoded(&head.headers) {
-        // The client's stream has begun, so this is all that can be told.
-        Err(ENCODED.to_owned())
+        // The client's stream has begun: only an error event can still be sent.
+        Err(Problem::Encoded)
     } else if is_media_type(&head.headers, "text/event-stream") {
         events(pieces, body).await?
     } else if is_media_type(&head.headers, "application/json") {
         json(pieces, body, head.status).await?
     } else {
-        Err(no_message(head.status))
+        Err(Problem::NoMessage(head.status))
     };
-    let Err(text) = ended else {
+    let Err(problem) = ended else {
         return Ok(());
     };
     let own = read(message).and_then(|envelope| envelope.id);
-    let error = reply::error(own, codes::UPSTREAM_INVALID, &text, None);
+    let error = problem.body(own);
     send(pieces, Bytes::from(sse::encode(&error))).await
 }
 
-/// A comment; for a client that wants to hear of progress, progress as well, which keeps those
-/// waiting that give up on a call they hear nothing of.
-fn sign_of_life(token: Option<&RawValue>, signs: u32) -> Bytes {
+/// A comment, and with a progress token a progress notification as well: it keeps clients waiting that
+/// time out when no message arrives.
+fn keep_alive(token: Option<&RawValue>, signs: u32) -> Bytes {
     let Some(token) = token else {
         return Bytes::from_static(COMMENT);
     };
-    // The token is written as it came: no number type holds all that JSON can spell.
+    // The token is copied as raw JSON: no number type holds every JSON number.
     let token = token.get();
     let progress = f64::from(signs) * PROGRESS_STEP;
     let progress = format!(
@@ -118,13 +119,9 @@ fn sign_of_life(token: Option<&RawValue>, signs: u32) -> Bytes {
     Bytes::from([COMMENT, &event].concat())
 }
 
-/// Passes JSON on as one event. Up to [`HELD_BYTES_MAX`] it goes when it is whole, so that one that
-/// breaks off is an error that says so; `Err` is its text.
-async fn json(
-    pieces: &Sender<Piece>,
-    mut body: Body,
-    status: StatusCode,
-) -> Result<Result<(), String>, Gone> {
+/// Passes JSON on as one event. Up to [`HELD_BYTES_MAX`] it is sent when it is complete, so that one that
+/// breaks off becomes an error.
+async fn json(pieces: &Sender<Piece>, mut body: Body, status: StatusCode) -> Result<Ended, Gone> {
     let mut whole = Vec::new();
     let mut begun = false;
     loop {
@@ -138,12 +135,12 @@ async fn json(
                 }
             }
             Some(Err(error)) if begun => return fail(pieces, error).await,
-            Some(Err(_)) => return Ok(Err(BROKE_OFF.to_owned())),
+            Some(Err(_)) => return Ok(Err(Problem::BrokeOff)),
             None => break,
         }
     }
     if !begun && (whole.trim_ascii().is_empty() || (!status.is_success() && !is_answer(&whole))) {
-        return Ok(Err(no_message(status)));
+        return Ok(Err(Problem::NoMessage(status)));
     }
     if !begun {
         send(pieces, as_data(&whole)).await?;
@@ -152,9 +149,9 @@ async fn json(
     Ok(Ok(()))
 }
 
-/// Passes events on, each when it is whole. A stream without an answer is an error that says so, unless
-/// its events have ids: the client can then take the stream up again where it ended.
-async fn events(pieces: &Sender<Piece>, mut body: Body) -> Result<Result<(), String>, Gone> {
+/// Passes events on, each when it is complete. A stream that ends without an answer becomes an error,
+/// unless its events have ids: then the client can resume the stream.
+async fn events(pieces: &Sender<Piece>, mut body: Body) -> Result<Ended, Gone> {
     let mut splitter = sse::Splitter::new(HELD_BYTES_MAX);
     // Whether the client has, or can still get, an answer.
     let mut settled = false;
@@ -177,7 +174,7 @@ async fn events(pieces: &Sender<Piece>, mut body: Body) -> Result<Result<(), Str
                     }
                 };
                 if too_large {
-                    // Most likely the answer; it goes on in pieces, as it comes.
+                    // Most likely the answer, which is passed on in pieces as it arrives.
                     settled = true;
                     whole.extend_from_slice(splitter.rest().map_or(b"", sse::Event::bytes));
                 }
@@ -189,9 +186,9 @@ async fn events(pieces: &Sender<Piece>, mut body: Body) -> Result<Result<(), Str
     };
     match broken {
         Some(error) if settled => fail(pieces, error).await,
-        Some(_) => Ok(Err(BROKE_OFF.to_owned())),
+        Some(_) => Ok(Err(Problem::BrokeOff)),
         None => {
-            // An event without its blank line counts only where that is all it lacks.
+            // A last event without its blank line counts only if nothing else of it is missing.
             if let Some(rest) = splitter.rest()
                 && settles(rest)
             {
@@ -201,7 +198,7 @@ async fn events(pieces: &Sender<Piece>, mut body: Body) -> Result<Result<(), Str
             Ok(if settled {
                 Ok(())
             } else {
-                Err(NO_ANSWER.to_owned())
+                Err(Problem::StreamEnded)
             })
         }
     }
@@ -216,7 +213,7 @@ fn is_answer(message: &[u8]) -> bool {
     reply::answer(message).is_some()
 }
 
-/// The next piece of a body, for as long as the client is there.
+/// The next piece of a body, or [`Gone`] if the client disconnects first.
 async fn next(pieces: &Sender<Piece>, body: &mut Body) -> Result<Option<Piece>, Gone> {
     loop {
         let frame = tokio::select! {
@@ -235,8 +232,8 @@ async fn next(pieces: &Sender<Piece>, body: &mut Body) -> Result<Option<Piece>, 
     }
 }
 
-/// Breaks the client's stream off where the upstream's did.
-async fn fail(pieces: &Sender<Piece>, error: BodyError) -> Result<Result<(), String>, Gone> {
+/// Ends the client's stream with the error that ended the upstream's.
+async fn fail(pieces: &Sender<Piece>, error: BodyError) -> Result<Ended, Gone> {
     pieces.send(Err(error)).await.map_err(|_| Gone)?;
     Ok(Ok(()))
 }
@@ -245,7 +242,7 @@ async fn send(pieces: &Sender<Piece>, bytes: Bytes) -> Result<(), Gone> {
     pieces.send(Ok(bytes)).await.map_err(|_| Gone)
 }
 
-/// The beginning of an event.
+/// JSON as the data of an event that is not ended yet.
 fn as_data(json: &[u8]) -> Bytes {
     [
         b"data: ",
@@ -255,7 +252,7 @@ fn as_data(json: &[u8]) -> Bytes {
     .into()
 }
 
-/// JSON without its line breaks, which can only stand between tokens.
+/// JSON with spaces for line breaks, which in JSON occur only between tokens.
 fn in_one_line(json: &Bytes) -> Bytes {
     let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
     if !json.iter().any(is_break) {
@@ -272,11 +269,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signs_of_life_are_progress_for_those_who_ask_for_it() {
-        assert_eq!(sign_of_life(None, 1), COMMENT);
+    fn keep_alive_events_are_progress_for_those_who_ask_for_it() {
+        assert_eq!(keep_alive(None, 1), COMMENT);
         let token = RawValue::from_string("\"t\"".to_owned()).unwrap();
         let progress = |signs| {
-            let text = sign_of_life(Some(&token), signs);
+            let text = keep_alive(Some(&token), signs);
             let data = text.strip_prefix(COMMENT).unwrap();
             let data = data.strip_prefix(b"data: ").unwrap();
             let event: serde_json::Value = serde_json::from_slice(data).unwrap();
@@ -301,7 +298,7 @@ mod tests {
     fn a_progress_token_is_written_as_it_came() {
         for token in ["1e999", "-1e400", "12345678901234567890123", r#""\ud800""#] {
             let raw = RawValue::from_string(token.to_owned()).unwrap();
-            let text = sign_of_life(Some(&raw), 1);
+            let text = keep_alive(Some(&raw), 1);
             let text = std::str::from_utf8(&text).unwrap();
             assert!(
                 text.contains(&format!(r#""progressToken":{token},"#)),

@@ -1,6 +1,6 @@
-//! One approval in the words that tasks have in either era.
+//! An approval as an MCP task, in the format of either era.
 //!
-//! 2025-11-25 keeps the result apart, 2026-07-28 has it in the task. Asks nobody and changes nothing.
+//! In 2025-11-25 the result is separate from the task, in 2026-07-28 a part of it. Only reads approvals.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,12 +11,12 @@ use thoughtgate_mcp::{Era, reply, tasks};
 use thoughtgate_policy::rfc3339;
 
 use super::deferred::Outcome;
-use super::waiting::End;
+use super::denial::Denial;
 
-/// How often a client is told to ask; a human takes longer.
+/// Interval at which clients are asked to poll a task; a human takes longer than that.
 const POLL_INTERVAL_MS: u64 = 2000;
 
-/// A task in the words of either era.
+/// A task in the format of either era.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
@@ -43,7 +43,7 @@ enum Times {
     Modern { ttl_ms: u64, poll_interval_ms: u64 },
 }
 
-/// How the call of a task ended; `None` while it has not.
+/// Outcome of a task's call; `None` while the task is open.
 pub fn end(approvals: &Approvals, view: &View, principal: &str) -> Option<Outcome> {
     if view.state.is_open() {
         return None;
@@ -51,11 +51,11 @@ pub fn end(approvals: &Approvals, view: &View, principal: &str) -> Option<Outcom
     let kept = approvals.result(view.id, principal);
     let kept = kept.and_then(|kept| serde_json::from_slice::<Outcome>(&kept).ok());
     Some(kept.unwrap_or_else(|| {
-        let end = End::of(view);
-        let data = end.data(view.id);
+        let denial = Denial::of(view);
+        let data = denial.data(view.id);
         let fault = reply::Fault {
-            code: end.code,
-            message: &end.text,
+            code: denial.code,
+            message: &denial.text,
             data: Some(&data),
         };
         Outcome::Error(to_raw_value(&fault).expect("text and numbers always serialise"))
@@ -63,7 +63,7 @@ pub fn end(approvals: &Approvals, view: &View, principal: &str) -> Option<Outcom
 }
 
 impl Task {
-    /// Where `principal`'s task stands, and how it ended.
+    /// State of `principal`'s task, and its outcome if it has ended.
     pub fn of(approvals: &Approvals, view: &View, principal: &str, era: Era) -> Task {
         let (status, result, error) = match end(approvals, view, principal) {
             None => ("working", None, None),
@@ -100,7 +100,7 @@ impl Task {
         }
     }
 
-    /// As the answer to the call that became it (2026-07-28).
+    /// The task as the answer to the call that became it (2026-07-28).
     pub fn created(self) -> Task {
         Task {
             result_type: Some("task"),
@@ -108,7 +108,7 @@ impl Task {
         }
     }
 
-    /// Where it stands, without how it ended.
+    /// The task without its outcome.
     pub fn bare(self) -> Task {
         Task {
             result: None,
@@ -118,7 +118,7 @@ impl Task {
     }
 }
 
-/// Milliseconds since the epoch as RFC 3339; empty for those that no calendar has.
+/// Milliseconds since the Unix epoch as RFC 3339; empty if they are beyond its range.
 fn at(ms: u64) -> String {
     let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms));
     time.and_then(rfc3339).unwrap_or_default()

@@ -1,7 +1,7 @@
-//! Approvals as tasks: `tasks/*` of both eras, about the tasks that are ours.
+//! Approvals as tasks: the `tasks/*` methods of both eras, for the tasks of this proxy.
 //!
-//! 2025-11-25 keeps the result for `tasks/result`, 2026-07-28 puts it into `tasks/get`. A task is its
-//! principal's alone; another's does not exist. Makes no call; `deferred.rs` does.
+//! 2025-11-25 returns the result with `tasks/result`, 2026-07-28 with `tasks/get`. A task belongs to one
+//! principal; for all others it does not exist. The calls are made by `deferred.rs`.
 
 use std::sync::Arc;
 
@@ -10,19 +10,21 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use thoughtgate_approval::{Approvals, Id, State, View};
-use thoughtgate_mcp::{Envelope, Era, codes, reply, tasks, without};
+use thoughtgate_mcp::{Envelope, Era, reply, tasks, without};
 
 use super::deferred::{self, Outcome};
+use super::denial::Denial;
 use super::holds::Hold;
+use super::stream;
 use super::task::{Task, end};
-use super::waiting::{End, Waiting};
-use super::{Request, ended, read, stream, takes_stream};
-use crate::answer;
+use super::waiting::{Waiting, ended};
 use crate::body::Body;
-use crate::endpoint::Worker;
-use crate::forward;
-use crate::headers::ask_for_identity;
-use crate::state::Snapshot;
+use crate::headers::{ask_for_identity, takes_stream};
+use crate::message::{Request, read};
+use crate::problem::Problem;
+use crate::state::{Shared, Snapshot};
+use crate::worker::Worker;
+use crate::{answer, forward};
 
 /// The result of a call that became a task (2025-11-25).
 #[derive(Serialize)]
@@ -34,10 +36,10 @@ struct Created {
 
 /// The answer to a call that became a task.
 pub fn created(waiting: &Waiting) -> Response<Body> {
-    let Some(view) = waiting.approvals.find(waiting.id, &waiting.call.principal) else {
-        return unknown(read(&waiting.bytes).as_ref());
-    };
     let own = read(&waiting.bytes).and_then(|envelope| envelope.id);
+    let Some(view) = waiting.approvals.find(waiting.id, &waiting.call.principal) else {
+        return answer::problem(&waiting.worker.shared, &Problem::NoTask, own);
+    };
     let Waiting {
         approvals, call, ..
     } = waiting;
@@ -45,7 +47,7 @@ pub fn created(waiting: &Waiting) -> Response<Body> {
     let body = match call.era {
         Era::Modern => reply::result(own, &task.created()),
         Era::Legacy => {
-            // What the model is told at once, since the result comes later.
+            // Shown to the model at once, because the result comes later.
             let meta =
                 json!({ "io.modelcontextprotocol/model-immediate-response": view.explain() });
             reply::result(own, &Created { task, meta })
@@ -54,22 +56,24 @@ pub fn created(waiting: &Waiting) -> Response<Body> {
     answer::json(StatusCode::OK, body)
 }
 
-/// Answers a message about a task of ours.
+/// Answers a message about a task of this proxy.
 pub async fn serve(
     worker: &Arc<Worker>,
     approvals: &Approvals,
     request: Request,
     id: Id,
 ) -> Response<Body> {
+    let shared = &worker.shared;
     let Some(envelope) = read(&request.bytes) else {
-        return unknown(None);
+        return answer::problem(shared, &Problem::NoTask, None);
     };
+    let refused = |problem| answer::problem(shared, &problem, envelope.id);
     let call = &request.call;
     if call.era == Era::Modern && !envelope.params.declares_tasks() {
-        return undeclared(&envelope);
+        return refused(Problem::TasksUndeclared);
     }
     let Some(view) = approvals.find(id, &call.principal) else {
-        return unknown(Some(&envelope));
+        return refused(Problem::NoTask);
     };
     match (call.era, envelope.method.as_ref()) {
         (era, "tasks/get") => {
@@ -85,35 +89,27 @@ pub async fn serve(
             approvals.cancel(id, &call.principal);
             match era {
                 Era::Modern => acknowledged(&envelope),
-                Era::Legacy => cancelled(approvals, &view, &envelope, &call.principal),
+                Era::Legacy => cancelled(shared, approvals, &view, &envelope, &call.principal),
             }
         }
-        // Nothing is ever asked of the client, so there is nothing that it could answer.
+        // A task of this proxy never asks its client for input, so there is nothing to update.
         (Era::Modern, "tasks/update") => acknowledged(&envelope),
         (Era::Legacy, "tasks/result") => {
-            // It is held like a call until its task has ended.
+            // The request is held like a call until its task has ended.
             let hold = view
                 .state
                 .is_open()
-                .then(|| worker.shared.holds.enter(&call.principal));
+                .then(|| shared.holds.enter(&call.principal));
             match hold.transpose() {
                 Ok(hold) => result(worker, approvals, &request, id, hold).await,
-                Err(too_many) => {
-                    let text = too_many.to_string();
-                    let body = reply::error(envelope.id, codes::OVERLOADED, &text, None);
-                    answer::json(StatusCode::OK, body)
-                }
+                Err(too_many) => refused(Problem::TooManyHeld(too_many)),
             }
         }
-        _ => {
-            let text = "no such method for a task of an approval";
-            let body = reply::error(envelope.id, codes::METHOD_NOT_FOUND, text, None);
-            answer::json(StatusCode::OK, body)
-        }
+        _ => refused(Problem::TaskMethod),
     }
 }
 
-/// Answers `tasks/list`: ours first, then what the upstream has, if it has tasks at all.
+/// Answers `tasks/list`: this proxy's tasks first, then the upstream's, if it supports tasks.
 pub async fn list(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
@@ -150,14 +146,14 @@ pub async fn list(
     };
     let theirs = match &theirs {
         Some(Outcome::Result(result)) => reply::result(own.as_deref(), result),
-        // An upstream without tasks says so with an error; ours are there all the same.
+        // An upstream without tasks answers with an error; this proxy's are listed all the same.
         Some(Outcome::Error(_)) | None => reply::result(own.as_deref(), &json!({ "tasks": [] })),
     };
     let both = tasks::prepend(&theirs, &ours);
     answer::json(StatusCode::OK, both.unwrap_or(theirs))
 }
 
-/// Waits for the end of a task, and tells it.
+/// Waits until a task has ended, and answers with its outcome.
 async fn result(
     worker: &Arc<Worker>,
     approvals: &Approvals,
@@ -165,31 +161,39 @@ async fn result(
     id: Id,
     hold: Option<Hold>,
 ) -> Response<Body> {
-    let shared = &worker.shared;
+    let shared = Arc::clone(&worker.shared);
+    let every = shared.settings.approval_keep_alive;
     let (approvals, message) = (approvals.clone(), request.bytes.clone());
     let principal = request.call.principal.clone();
-    let mut draining = shared.draining();
+    let mut draining = shared.drain.watch();
     let answer = async move {
         let _hold = hold;
         let view = tokio::select! {
             view = approvals.wait_end(id, &principal, approvals.life()) => view,
             _ = draining.wait_for(|draining| *draining) => approvals.find(id, &principal),
         };
-        match view {
-            Some(view) => told(&approvals, &view, &principal, &message),
-            None => unknown(read(&message).as_ref()),
+        if let Some(view) = view {
+            told(&shared, &approvals, &view, &principal, &message)
+        } else {
+            let own = read(&message).and_then(|envelope| envelope.id);
+            answer::problem(&shared, &Problem::NoTask, own)
         }
     };
-    if takes_stream(&request.parts) {
-        let every = shared.settings.approval_keep_alive;
+    if takes_stream(&request.parts.headers) {
         stream::respond(every, request.bytes.clone(), answer)
     } else {
         answer.await
     }
 }
 
-/// What the call itself would have been answered.
-fn told(approvals: &Approvals, view: &View, principal: &str, message: &[u8]) -> Response<Body> {
+/// The answer that the call itself would have got.
+fn told(
+    shared: &Shared,
+    approvals: &Approvals,
+    view: &View,
+    principal: &str,
+    message: &[u8],
+) -> Response<Body> {
     let own = read(message).and_then(|envelope| envelope.id);
     let body = match end(approvals, view, principal) {
         Some(Outcome::Result(result)) => {
@@ -197,47 +201,32 @@ fn told(approvals: &Approvals, view: &View, principal: &str, message: &[u8]) -> 
             reply::result(own, &marked.unwrap_or(result))
         }
         Some(Outcome::Error(error)) => reply::failed(own, &error),
-        None => return ended(message, view.id, &End::stopping(view)),
+        None => return ended(shared, message, view.id, &Denial::stopping(view)),
     };
     answer::json(StatusCode::OK, body)
 }
 
-/// The answer of 2025-11-25 to a cancellation, which cannot be refused silently.
+/// The 2025-11-25 answer to a cancellation: the cancelled task, or an error if it cannot be cancelled.
 fn cancelled(
+    shared: &Shared,
     approvals: &Approvals,
     before: &View,
     envelope: &Envelope<'_>,
     principal: &str,
 ) -> Response<Body> {
     let now = approvals.find(before.id, principal);
-    let body = if let Some(now) = now.filter(|now| now.state == State::Cancelled)
+    if let Some(now) = now.filter(|now| now.state == State::Cancelled)
         && before.state.is_open()
     {
         let task = Task::of(approvals, &now, principal, Era::Legacy);
-        reply::result(envelope.id, &task.bare())
-    } else {
-        let text = format!("the task cannot be cancelled: {}", before.explain());
-        reply::error(envelope.id, codes::INVALID_PARAMS, &text, None)
-    };
-    answer::json(StatusCode::OK, body)
+        let body = reply::result(envelope.id, &task.bare());
+        return answer::json(StatusCode::OK, body);
+    }
+    let problem = Problem::NotCancellable(before.explain());
+    answer::problem(shared, &problem, envelope.id)
 }
 
 fn acknowledged(envelope: &Envelope<'_>) -> Response<Body> {
     let body = reply::result(envelope.id, &json!({ "resultType": "complete" }));
     answer::json(StatusCode::OK, body)
-}
-
-fn unknown(envelope: Option<&Envelope<'_>>) -> Response<Body> {
-    let own = envelope.and_then(|envelope| envelope.id);
-    let text = "no such task, or it has been forgotten";
-    let body = reply::error(own, codes::INVALID_PARAMS, text, None);
-    answer::json(StatusCode::OK, body)
-}
-
-fn undeclared(envelope: &Envelope<'_>) -> Response<Body> {
-    let data = json!({ "requiredCapabilities": { "extensions": { "io.modelcontextprotocol/tasks": {} } } });
-    let code = codes::MISSING_CLIENT_CAPABILITY;
-    let text = "declare the extension io.modelcontextprotocol/tasks to ask about tasks";
-    let body = reply::error(envelope.id, code, text, Some(&data));
-    answer::json(StatusCode::BAD_REQUEST, body)
 }

@@ -1,5 +1,5 @@
-//! Where lines go: a file, a FIFO, or standard output. Writes bytes and knows nothing of lines, but
-//! that what it opens may end in half of one.
+//! Destination of the audit: a file, a FIFO, or standard output. Writes bytes and knows nothing of lines,
+//! except that a file may end in a partial one.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write as _};
@@ -15,24 +15,24 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use thoughtgate_panic::say;
 
-/// A pipe that can be written to takes this much at once without waiting.
+/// Bytes that a writable pipe takes without blocking (`PIPE_BUF` of Linux).
 const PIPE_BYTES: usize = 4096;
-/// How long a reader may be slow before that counts as a failure; tried again at once.
+/// Time for which a write waits for a slow reader before it counts as failed; it is tried again.
 const READER_MAX: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 500_000_000,
 };
-/// How often it is checked that the file is still where it was opened.
+/// Shortest time between two checks whether the path still leads to the open file.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// Only its owner may read what agents asked for.
+/// Mode of the file: only its owner may read what agents asked for.
 const MODE: u32 = 0o600;
 
-/// Where lines go.
+/// Destination of audit lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
     /// Standard output.
     Stdout,
-    /// Appended to a file that only its owner may read.
+    /// The file or FIFO with this path. Lines are appended; only its owner may read a file.
     File(PathBuf),
 }
 
@@ -46,19 +46,19 @@ impl Sink {
     }
 }
 
-/// An open sink.
+/// A sink, and the file that it is opened as.
 pub struct Output {
     sink: Sink,
-    /// None while a FIFO has no reader, or the path cannot be opened any more.
+    /// `None` while a FIFO has no reader, or the path cannot be opened any more.
     open: Option<Open>,
 }
 
 struct Open {
     file: File,
-    /// Set for a regular file, which can be moved away.
+    /// Device and inode of a regular file, which can be moved away; `None` for anything else.
     place: Option<(u64, u64)>,
     checked: Instant,
-    /// The file ends in half a line, which the next one must not become part of.
+    /// The file ends in a partial line, from which the next line must be separated.
     is_torn: bool,
 }
 
@@ -67,14 +67,14 @@ impl Output {
     pub fn open(sink: Sink) -> io::Result<Output> {
         let mut output = Output { sink, open: None };
         match output.open_now() {
-            // A FIFO, whose reader may start later; lines wait for it.
+            // A FIFO without a reader, which may start later; lines wait for it.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => {}
             opened => opened.map_err(|error| output.sink.failed(&error))?,
         }
         Ok(output)
     }
 
-    /// Opens the sink anew. What is open stays where that fails and the path still leads to it.
+    /// Reopens the sink. If that fails, the open file stays in use while the path still leads to it.
     pub fn reopen(&mut self) -> io::Result<()> {
         let reopened = self.open_now();
         if reopened.is_err() && self.has_moved() {
@@ -83,7 +83,7 @@ impl Output {
         reopened.map_err(|error| self.sink.failed(&error))
     }
 
-    /// Whether the file is not where it was opened any more; asks the system once a second.
+    /// Whether the path no longer leads to the open file; looks at most once per [`CHECK_INTERVAL`].
     pub fn is_stale(&mut self) -> bool {
         let Some(open) = &mut self.open else {
             return false;
@@ -95,7 +95,7 @@ impl Output {
         self.has_moved()
     }
 
-    /// Writes `text` from `written` on, and counts that up.
+    /// Writes `text` from byte `written` on, and advances `written`.
     pub fn write(&mut self, text: &[u8], written: &mut usize) -> io::Result<()> {
         if self.open.as_ref().is_none_or(Open::is_deleted) {
             self.open_now().map_err(|error| self.sink.failed(&error))?;
@@ -145,8 +145,8 @@ impl Output {
 }
 
 impl Open {
-    /// Whether no path leads to the file any more: what is written to it is lost. Costs a system call, and
-    /// no search by path.
+    /// Whether no path leads to the file any more, so that writes to it would be lost. Costs one system
+    /// call and no lookup of a path.
     fn is_deleted(&self) -> bool {
         let found = self.place.and_then(|_| self.file.metadata().ok());
         found.is_some_and(|found| found.nlink() == 0)
@@ -156,10 +156,10 @@ impl Open {
         let bytes = if self.place.is_some() {
             bytes
         } else {
-            // A write to a pipe that nobody reads would never return.
+            // A write to a full pipe would block until somebody reads it.
             let mut ready = [PollFd::new(&self.file, PollFlags::OUT)];
             match poll(&mut ready, Some(&READER_MAX)) {
-                Ok(0) => return Err(io::Error::new(ErrorKind::WouldBlock, "nobody reads them")),
+                Ok(0) => return Err(io::Error::new(ErrorKind::WouldBlock, "reader is too slow")),
                 Ok(_) => {}
                 Err(Errno::INTR) => return Ok(0),
                 Err(error) => return Err(error.into()),
@@ -180,10 +180,10 @@ fn append_to(path: &Path) -> io::Result<File> {
         .create(true)
         .append(true)
         .mode(MODE)
-        // A FIFO without a reader is an error then, and not a start that never ends.
+        // To open a FIFO without a reader then fails, instead of blocking the start for ever.
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    // Its end is read, to see whether the last line is whole. A FIFO that is read counts as its own
-    // reader.
+    // Opened for reading too, to see whether the last line is complete. A FIFO is not: the proxy would
+    // count as its reader.
     let is_fifo = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
     match options.clone().read(!is_fifo).open(path) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => options.open(path),
@@ -191,7 +191,7 @@ fn append_to(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Takes the rights of others away, which a file that was there before may have given.
+/// Takes access away from other users, whom a file that existed before may let in.
 fn restrict(path: &Path, file: &File, found: &Metadata) {
     let mode = found.permissions().mode() & 0o777;
     if mode & !MODE == 0 {
@@ -200,10 +200,10 @@ fn restrict(path: &Path, file: &File, found: &Metadata) {
     let path = path.display();
     match file.set_permissions(Permissions::from_mode(MODE)) {
         Ok(()) => say!(
-            "warning: audit file `{path}` had mode {mode:04o} and has {MODE:04o} now: only its owner may read it"
+            "warning: changed the mode of audit file `{path}` from {mode:04o} to {MODE:04o}: only its owner may read it"
         ),
         Err(error) => say!(
-            "warning: audit file `{path}` has mode {mode:04o}, which lets others read it, and cannot be restricted to {MODE:04o}: {error}"
+            "warning: failed to change the mode of audit file `{path}` from {mode:04o}, which gives others access, to {MODE:04o}: {error}"
         ),
     }
 }

@@ -1,6 +1,7 @@
-//! Records as text: one JSON object a line, made so that no name in it can fool who reads it.
+//! Audit records as text: one JSON object per line, in which no name can mislead a reader.
 //!
-//! Control characters and those that turn the direction of text are escaped, long names are cut.
+//! Control characters, invisible ones and those that change the direction of text are escaped; long
+//! names are cut.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,16 +12,13 @@ use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
 use thoughtgate_policy::{Outcome, rfc3339};
 
+use super::cut::{NAME_BYTES, cut};
 use super::record::{Asked, Line, Refused, Step, Subject};
 
-/// Longest name (agent, method, tool, approver, policy) in a line.
-pub const NAME_BYTES: usize = 256;
-/// Longest sentence (an error, a reason) in a line.
-pub const TEXT_BYTES: usize = 512;
-/// Policies named in a line.
+/// Largest number of policies named in a line.
 const POLICIES_MAX: usize = 16;
 
-/// The line of a decision.
+/// Appends the line of a decision to `text`.
 pub fn decision(line: &Line, text: &mut Vec<u8>) {
     let record = &line.record;
     let read;
@@ -57,7 +55,7 @@ pub fn decision(line: &Line, text: &mut Vec<u8>) {
     );
 }
 
-/// The line of a state of an approval.
+/// Appends the line of a state of an approval to `text`.
 pub fn approval(step: &Step, text: &mut Vec<u8>) {
     push(
         text,
@@ -77,7 +75,7 @@ pub fn approval(step: &Step, text: &mut Vec<u8>) {
     );
 }
 
-/// The line of a refusal before any decision.
+/// Appends the line of a refusal before any decision to `text`.
 pub fn refused(refused: &Refused, text: &mut Vec<u8>) {
     let subject = refused.subject.as_ref();
     push(
@@ -93,7 +91,7 @@ pub fn refused(refused: &Refused, text: &mut Vec<u8>) {
     );
 }
 
-/// The line that counts refusals without one of their own.
+/// Appends to `text` a line with the number of refusals that got no line of their own.
 pub fn tally(suppressed: u64, text: &mut Vec<u8>) {
     push(
         text,
@@ -168,14 +166,14 @@ fn push(text: &mut Vec<u8>, line: &impl Serialize) {
     let before = text.len();
     let mut serializer = serde_json::Serializer::with_formatter(&mut *text, Harmless);
     if line.serialize(&mut serializer).is_err() {
-        // Memory takes any text; half a line would spoil the next one.
+        // Not expected, because the text is in memory; but half a line would spoil the next one.
         text.truncate(before);
         return;
     }
     text.push(b'\n');
 }
 
-/// Writes JSON in one line, whose text no terminal or reader of logs takes for more than text.
+/// Formats JSON in one line and escapes the characters that terminals and log viewers act on.
 struct Harmless;
 
 impl Formatter for Harmless {
@@ -199,7 +197,7 @@ impl Formatter for Harmless {
     }
 }
 
-/// Controls (C0 is escaped by JSON itself), and what is invisible or turns the direction of text.
+/// Control characters (JSON itself escapes C0), invisible ones, and those that change text direction.
 fn is_harmful(character: char) -> bool {
     matches!(
         character,
@@ -216,16 +214,6 @@ fn is_harmful(character: char) -> bool {
     )
 }
 
-/// At most `bytes_max` of a text, and its length where that is not all of it.
-pub fn cut(text: &str, bytes_max: usize) -> Cow<'_, str> {
-    if text.len() <= bytes_max {
-        return Cow::Borrowed(text);
-    }
-    let mut ends = (0..=bytes_max).rev();
-    let end = ends.find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    Cow::Owned(format!("{}… ({} bytes)", &text[..end], text.len()))
-}
-
 fn named<'a>(policies: impl ExactSizeIterator<Item = &'a str>) -> Vec<Cow<'a, str>> {
     let more = policies.len().saturating_sub(POLICIES_MAX);
     let mut named: Vec<Cow<'_, str>> = policies
@@ -238,12 +226,12 @@ fn named<'a>(policies: impl ExactSizeIterator<Item = &'a str>) -> Vec<Cow<'a, st
     named
 }
 
-/// As `sha256sum` prints it.
+/// Lower-case hexadecimal digits, as `sha256sum` prints them.
 fn hexadecimal(digest: &[u8; 32]) -> String {
     digest
         .iter()
         .fold(String::with_capacity(64), |mut text, byte| {
-            // A String takes any text.
+            // Writing to a String cannot fail.
             let _ = write!(text, "{byte:02x}");
             text
         })
@@ -271,9 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut_between_characters_and_marked() {
-        assert_eq!(cut("häh", 4), "häh");
-        assert_eq!(cut("hähä", 5), "häh… (6 bytes)");
+    fn long_lists_of_policies_are_cut_and_marked() {
         let ids = vec!["p"; 18];
         let policies = named(ids.into_iter());
         assert_eq!((policies.len(), policies[16].as_ref()), (17, "… (2 more)"));

@@ -1,17 +1,17 @@
-//! How many refusals before a decision get a line of their own: a burst costs the one who sends it
-//! nothing and must not fill the disk. The rest are counted, and the count is written.
+//! Rate limit for the audit lines of refusals before a decision: a burst costs its sender nothing and
+//! must not fill the disk. The rest are counted, and the count is written.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use thoughtgate_panic::lock;
 
-/// Lines in one [`INTERVAL`].
+/// Limit of lines per [`INTERVAL`].
 const LINES_MAX: u32 = 10;
-/// Between two counts, too.
+/// Interval of the limit, and time from the first refusal without a line until the count is written.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The refusals of the present interval.
+/// The refusals of the current interval.
 #[derive(Debug, Default)]
 pub struct Refusals(Mutex<Interval>);
 
@@ -23,19 +23,19 @@ struct Interval {
 }
 
 impl Refusals {
-    /// Whether one more may have a line of its own.
+    /// Whether one more refusal may have a line of its own.
     pub fn admit(&self) -> bool {
         self.admit_at(Instant::now())
     }
 
-    /// Counts one without a line; true for the first since the last count was taken.
+    /// Counts a refusal without a line; returns true for the first since the last count was taken.
     pub fn suppress(&self) -> bool {
         let mut interval = self.interval();
         interval.suppressed += 1;
         interval.suppressed == 1
     }
 
-    /// Those without a line since this was last asked.
+    /// Number of refusals without a line since the last call of this.
     pub fn take_suppressed(&self) -> u64 {
         std::mem::take(&mut self.interval().suppressed)
     }

@@ -1,23 +1,21 @@
-//! The bytes that lines may hold until they are written.
+//! Limit of the bytes that audit lines hold until they are written.
 //!
-//! Every line counts the same before its text is known, so that who waits is served in order. Counts
-//! and allocates nothing.
+//! Every line counts the same until its text is known, so that waiting calls are served in order. Counts
+//! bytes and allocates none.
 
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-/// What one line counts until its text is known; with names of usual length it has 400 bytes.
+/// Bytes that one line counts until its text is known; with names of usual length it has 400.
 pub const LINE_BYTES: usize = 1024;
 
-/// Room for the lines of one process.
 pub struct Room {
     bytes_max: usize,
     free: Semaphore,
 }
 
 impl Room {
-    /// Room for `bytes_max`.
     pub fn new(bytes_max: usize) -> Room {
         let bytes_max = bytes_max.min(Semaphore::MAX_PERMITS);
         Room {
@@ -31,7 +29,7 @@ impl Room {
         self.take(LINE_BYTES)
     }
 
-    /// Takes room for one line, waiting for it. Cancel safe.
+    /// Takes room for one line, waiting for it up to `at_most`. Cancel safe.
     pub async fn wait_for_line(&self, at_most: Duration) -> bool {
         let free = self.free.acquire_many(permits(LINE_BYTES));
         match tokio::time::timeout(at_most, free).await {
@@ -43,13 +41,11 @@ impl Room {
         }
     }
 
-    /// Takes room for the body of a line that is not digested yet, out of the half that lines can
-    /// do without.
+    /// Takes room for a body that is not digested yet, as long as half of the room stays free for lines.
     pub fn take_body(&self, bytes: usize) -> bool {
         self.free.available_permits() > self.bytes_max / 2 + bytes && self.take(bytes)
     }
 
-    /// Gives room back.
     pub fn give_back(&self, bytes: usize) {
         if bytes > 0 {
             self.free.add_permits(bytes);

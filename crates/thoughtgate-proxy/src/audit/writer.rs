@@ -1,7 +1,7 @@
-//! The thread that writes: turns what waits into text, and writes that.
+//! The audit's writer thread: turns queued records into text and writes it.
 //!
-//! What cannot be written stays, as text, in the room that was taken for it, and is tried again. It
-//! decides nothing about calls: they feel it when the room is spent.
+//! Text that cannot be written is kept, in the room that was reserved for it, and tried again. The writer
+//! does not stop calls: they wait, or are refused, when there is no room left.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 
 use thoughtgate_panic::say;
 
+use super::figures::{CLOSE_MAX, Figures};
 use super::file::Output;
+use super::line;
 use super::record::Message;
 use super::refusals::{self, Refusals};
 use super::room::{LINE_BYTES, Room};
-use super::{CLOSE_MAX, Figures, line};
 
-/// Text that is written at once; memory is given back beyond it.
+/// Text that is gathered before a write, in bytes; a buffer of more than twice that is freed afterwards.
 const BATCH_BYTES: usize = 64 * 1024;
-/// Between two tries of a sink that failed.
+/// Pause before another try of a sink that failed.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The writer of one audit.
 pub struct Writer {
     messages: Receiver<Message>,
     output: Output,
@@ -30,7 +30,7 @@ pub struct Writer {
     /// Lines that are not written yet.
     text: Vec<u8>,
     lines: i64,
-    /// Bytes of `text` that are written: part of its first line.
+    /// Bytes of `text` that are written already, as part of its first line.
     written: usize,
     /// Room that `text` holds.
     held: usize,
@@ -65,7 +65,7 @@ impl Writer {
         }
     }
 
-    /// Writes until it is closed, or nobody is left who could send.
+    /// Writes until it is closed, or all senders are dropped.
     pub fn run(mut self) {
         loop {
             match self.next() {
@@ -73,8 +73,8 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            // Everything that is waiting goes out with one write. What fails to go out is made text
-            // all the same, which is shorter.
+            // All queued records go out with one write. While the sink fails they are turned into text
+            // all the same, which takes less room.
             while self.text.len() < BATCH_BYTES || self.retry_at.is_some() {
                 match self.messages.try_recv() {
                     Ok(message) => self.take(message),
@@ -91,7 +91,7 @@ impl Writer {
         }
     }
 
-    /// The next message, until something else is due.
+    /// The next message, or a timeout when a retry, a count or the end is due before it.
     fn next(&self) -> Result<Message, RecvTimeoutError> {
         let due = [self.retry_at, self.tally_at, self.close_by];
         match due.into_iter().flatten().min() {
@@ -125,7 +125,7 @@ impl Writer {
             Message::Reopen => return self.reopen(),
             Message::Close { by } => {
                 self.close_by = Some(by);
-                // Now or never.
+                // The last chance to write the count.
                 self.tally_at = self.tally_at.map(|_| Instant::now());
                 return;
             }
@@ -146,7 +146,7 @@ impl Writer {
     }
 
     fn reopen(&mut self) {
-        // What was there before goes to where it was meant to go, if it can.
+        // Lines that were queued before go to the old file, if it can be written.
         self.flush();
         self.open_anew();
         self.retry_at = self.retry_at.map(|_| Instant::now());
@@ -154,7 +154,7 @@ impl Writer {
 
     fn open_anew(&mut self) {
         match self.output.reopen() {
-            // Its first half is in a file that is gone from here.
+            // The start of the first line is in the old file; the new one gets the whole line.
             Ok(()) => self.written = 0,
             Err(error) => say!("warning: {error}"),
         }
@@ -179,7 +179,7 @@ impl Writer {
                 let again = Instant::now() + RETRY_INTERVAL;
                 if self.retry_at.replace(again).is_none() {
                     say!(
-                        "warning: audit lines cannot be written and are kept until they can be: {error}"
+                        "warning: audit lines cannot be written; they are kept and retried: {error}"
                     );
                 }
             }
@@ -187,7 +187,7 @@ impl Writer {
         self.settle();
     }
 
-    /// Forgets the lines that are written, and gives their room back.
+    /// Drops the lines that are written, and gives their room back.
     fn settle(&mut self) {
         let done = &self.text[..self.written];
         let (bytes, lines) = if self.written == self.text.len() {

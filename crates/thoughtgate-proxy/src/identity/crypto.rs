@@ -1,7 +1,8 @@
-//! The signatures of JSON web tokens, verified by ring.
+//! Verification of JWT signatures with ring.
 //!
-//! `jsonwebtoken` brings two backends: aws-lc, a second crypto library beside ring, and one whose RSA
-//! has an open advisory (RUSTSEC-2023-0071). Neither is compiled in. Nothing is signed here.
+//! `jsonwebtoken` has two backends of its own: aws-lc, which would be a second crypto library besides
+//! ring, and one whose RSA has an open advisory (RUSTSEC-2023-0071). Neither is compiled in. Nothing is
+//! signed here.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result, new_error};
@@ -18,7 +19,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
 
 /// Makes ring the library's only backend; to be called before the first token is decoded.
 pub fn install() {
-    // Refused only when it is installed already, by an earlier load.
+    // Fails only if an earlier load has installed it already.
     let _ = PROVIDER.install_default();
 }
 
@@ -40,7 +41,7 @@ fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifi
         Algorithm::EdDSA => &signature::ED25519,
         _ => return Err(new_error(ErrorKind::InvalidAlgorithm)),
     };
-    // A key of one kind is never read as one of another, whatever the token says.
+    // A key of one kind is never read as one of another, whatever algorithm the token names.
     if key.family() != algorithm.family() {
         return Err(new_error(ErrorKind::InvalidAlgorithm));
     }

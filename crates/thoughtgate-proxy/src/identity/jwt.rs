@@ -1,8 +1,8 @@
-//! Bearer tokens: verified with one public key; what is configured must be in them, in the type that
-//! RFC 7519 gives it.
+//! Bearer tokens, verified with one public key. Claims that are configured must be present, with the type
+//! that RFC 7519 gives them.
 //!
-//! The library checks signature, algorithm and times, and lets pass what has another type than it
-//! looks for; that is refused here. Nothing of a token gets into an error.
+//! The library checks signature, algorithm and times, and ignores claims of an unexpected type; those are
+//! refused here. No part of a token is put into an error.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::headers::sole;
 /// Bytes of the shortest RSA key that ring verifies with, 2048 bits, in DER.
 const RSA_BYTES_MIN: usize = 264;
 
-/// How bearer tokens are verified.
+/// Verification of bearer tokens.
 #[derive(Debug)]
 pub struct Jwt {
     expected: Expected,
@@ -27,24 +27,24 @@ pub struct Jwt {
     validation: Validation,
 }
 
-/// What a token must say.
+/// Claims that a token must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// The claim that names the agent.
     pub claim: String,
-    /// `aud` must be or contain it, where it is given.
+    /// If set, `aud` must be or contain it.
     pub audience: Option<String>,
-    /// `iss` must be it, where it is given.
+    /// If set, `iss` must be equal to it.
     pub issuer: Option<String>,
-    /// By how much clocks may differ at `exp` and `nbf`.
+    /// Tolerated difference of clocks at `exp` and `nbf`.
     pub leeway: Duration,
 }
 
-/// Why a verification key cannot be used.
+/// Reason why a verification key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BadKey {
-    /// A private key, which has no business here.
-    #[error("it holds a private key; put the public key alone into it (openssl pkey -pubout)")]
+    /// A private key, which the proxy does not need and must not have.
+    #[error("the file has a private key; replace it with its public key (openssl pkey -pubout)")]
     Private,
     /// Not a key, or of a kind that is not supported.
     #[error("not a PEM public key (RSA of 2048 bits or more, EC P-256 or P-384, or Ed25519)")]
@@ -64,7 +64,7 @@ impl Jwt {
         validation.algorithms = algorithms.to_vec();
         validation.leeway = expected.leeway.as_secs();
         validation.validate_nbf = true;
-        // Checked below, strictly.
+        // Checked more strictly by `Expected::check`.
         validation.validate_aud = false;
         Ok(Jwt {
             expected,
@@ -84,11 +84,11 @@ impl Jwt {
             .map_err(|error| Unidentified::BadToken(reason(&error)))?;
         if decoded.header.crit.is_some() {
             return Err(Unidentified::BadToken(
-                "its header has `crit`, and no extension is supported",
+                "its header has `crit`, but no extension is supported",
             ));
         }
         unique_keys(&decoded.claims)
-            .map_err(|_| Unidentified::BadToken("a claim is in it twice"))?;
+            .map_err(|_| Unidentified::BadToken("its claims have a duplicate key"))?;
         let claims: Map<String, Value> = serde_json::from_str(decoded.claims.get())
             .map_err(|_| Unidentified::BadToken("its claims are not a JSON object"))?;
         self.expected
@@ -122,7 +122,7 @@ impl Expected {
     }
 }
 
-/// Whether `aud` is `audience`, or a list of strings with it.
+/// Whether `aud` is `audience`, or a list of strings that contains it.
 fn names(aud: &Value, audience: &str) -> bool {
     match aud {
         Value::String(one) => one == audience,
@@ -133,7 +133,7 @@ fn names(aud: &Value, audience: &str) -> bool {
     }
 }
 
-/// The key and the algorithms that it is for.
+/// Parses a public key, and selects the algorithms that it is for.
 fn key(pem: &[u8]) -> Option<(DecodingKey, &'static [Algorithm])> {
     if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
         let long = key.try_get_as_bytes().ok()?.len() >= RSA_BYTES_MIN;
@@ -148,7 +148,7 @@ fn key(pem: &[u8]) -> Option<(DecodingKey, &'static [Algorithm])> {
         return long.then_some((key, algorithms));
     }
     if let Ok(key) = DecodingKey::from_ec_pem(pem) {
-        // The length of an uncompressed point tells the curve.
+        // The length of an uncompressed point identifies the curve.
         let algorithms: &[Algorithm] = match key.try_get_as_bytes().ok()?.len() {
             65 => &[Algorithm::ES256],
             97 => &[Algorithm::ES384],
@@ -164,8 +164,8 @@ fn reason(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::ExpiredSignature => "it has expired",
         ErrorKind::ImmatureSignature => "it is not valid yet",
-        ErrorKind::InvalidSignature => "its signature is wrong",
-        ErrorKind::InvalidAlgorithm => "its algorithm is not one of the configured key's",
+        ErrorKind::InvalidSignature => "its signature is invalid",
+        ErrorKind::InvalidAlgorithm => "its algorithm does not fit the configured key",
         ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) => {
             "`exp` is missing, or `exp` or `nbf` is not a number"
         }

@@ -1,4 +1,4 @@
-//! A stream of events in which lists of tools are cut; an event is held back until it is whole.
+//! Filters the tool lists in a stream of events; an event is held back until it is complete.
 //!
 //! An event that cannot be read, is too large, or takes too long ends the stream with an error.
 
@@ -8,23 +8,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
+use thoughtgate_mcp::sse;
 use thoughtgate_mcp::tools::{Events, Refused};
-use thoughtgate_mcp::{codes, sse};
 use tokio::time::{Sleep, sleep};
 
 use super::{Filter, Unfiltered};
-use crate::body::{BodyError, Relay};
 use crate::budget::{Reserved, Spent};
-use crate::forward::Failed;
-use crate::metrics::Failure;
+use crate::failed::Failed;
+use crate::problem::Problem;
+use crate::relay::{BodyError, Relay};
 use crate::settings::Rules;
 
-/// The events of an upstream's answer as the client gets them.
+/// The events of an upstream's answer, with tool lists filtered.
 pub struct EventFilter {
     relay: Option<Relay>,
     filter: Filter,
     events: Events,
-    /// For what is held; `None` once the stream has ended.
+    /// Room for the bytes that are held; `None` once the stream has ended.
     reserved: Option<Reserved>,
     at_most: Duration,
     /// Runs while an event is held.
@@ -105,7 +105,7 @@ impl EventFilter {
             .map_err(refused)
     }
 
-    /// Whether an event that began has not ended in time.
+    /// Whether an event that is held has not ended in time.
     fn is_late(&mut self, context: &mut Context<'_>) -> bool {
         let deadline = self.deadline.as_mut();
         deadline.is_some_and(|deadline| deadline.as_mut().poll(context).is_ready())
@@ -113,18 +113,13 @@ impl EventFilter {
 
     /// Ends the stream with an error, which takes the place of the answer.
     fn end(&mut self, failed: &Failed, out: &mut Vec<u8>) {
-        // Dropping it leaves nothing of an upstream that is not read on.
+        // Nothing more of the upstream's answer is read for this client.
         self.relay = None;
         self.reserved = None;
         self.deadline = None;
-        let code = if let Failed::Spent(_) = failed {
-            codes::OVERLOADED
-        } else {
-            self.filter.shared.metrics.failure(Failure::Invalid);
-            codes::UPSTREAM_INVALID
-        };
-        let error = self.filter.error(code, &failed.to_string());
-        out.extend_from_slice(&sse::encode(&error));
+        let problem = Problem::Failed(failed);
+        problem.count(&self.filter.shared);
+        out.extend_from_slice(&sse::encode(&problem.body(self.filter.id())));
     }
 }
 

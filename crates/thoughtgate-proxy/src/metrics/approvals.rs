@@ -1,6 +1,6 @@
-//! What `/metrics` shows of approvals, where they are configured.
+//! Metrics of approvals on `/metrics`, if approvals are configured.
 //!
-//! The counts are the approvals' own; here they get names.
+//! `thoughtgate-approval` counts; the names and texts of the metrics are here.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,32 @@ use thoughtgate_approval::{Counters, State};
 
 /// Appends all series to OpenMetrics text.
 pub fn write(text: &mut String, counters: &Counters) {
-    let gauges = [
+    for (name, help, value) in gauges(counters) {
+        family(text, name, "gauge", help);
+        sample(text, name, "", value);
+    }
+    for (name, help, value) in counts(counters) {
+        family(text, name, "counter", help);
+        sample(text, name, "_total", value);
+    }
+    family(
+        text,
+        "entered",
+        "counter",
+        "Approvals that entered a state, by state",
+    );
+    for state in State::ALL {
+        let suffix = format!("_total{{state=\"{}\"}}", state.name());
+        sample(text, "entered", &suffix, counters.entered(state));
+    }
+}
+
+/// Name, help and value of each gauge.
+fn gauges(counters: &Counters) -> [(&'static str, &'static str, u64); 4] {
+    [
         (
             "pending",
-            "Approvals that wait for a decision",
+            "Approvals waiting for a decision",
             counters.pending,
         ),
         (
@@ -22,59 +44,50 @@ pub fn write(text: &mut String, counters: &Counters) {
         ("kept", "Approvals kept, ended ones included", counters.kept),
         (
             "kept_bytes",
-            "Bytes of the approvals kept, with calls and results of tasks",
+            "Bytes of the approvals kept, including calls and results of tasks",
             counters.kept_bytes,
         ),
-    ];
-    for (name, help, value) in gauges {
-        family(text, name, "gauge", help);
-        sample(text, name, "", value);
-    }
-    let counts = [
-        ("requested", "New approvals", counters.requested),
-        ("joined", "Calls that joined an approval", counters.joined),
+    ]
+}
+
+/// Name, help and value of each counter without a label.
+fn counts(counters: &Counters) -> [(&'static str, &'static str, u64); 10] {
+    [
+        ("requested", "Approvals requested", counters.requested),
+        (
+            "joined",
+            "Calls that share the pending approval of an identical call",
+            counters.joined,
+        ),
         (
             "refused_busy",
-            "Calls refused because too many approvals were open",
+            "Calls refused because too many approvals, or too many bytes of them, were open",
             counters.refused_busy,
         ),
         (
             "refused_voters",
-            "People who tried to decide and may not",
+            "People who voted without being approvers, counted once per approval",
             counters.refused_voters,
         ),
-        ("posted", "Messages posted to approvers", counters.posted),
+        ("posted", "Approval messages posted", counters.posted),
         (
             "found_posted",
-            "Messages found already posted",
+            "Approval messages found in the channel after a restart or a lost response",
             counters.found_posted,
         ),
+        ("polls", "Polls of a channel for votes", counters.polls),
+        ("calls", "Slack API calls", counters.calls),
         (
-            "polls",
-            "Times a channel was read for decisions",
-            counters.polls,
+            "call_errors",
+            "Slack API calls that failed, rate limits excluded",
+            counters.call_errors,
         ),
-        (
-            "calls",
-            "Calls to the place where approvers are asked",
-            counters.calls,
-        ),
-        ("call_errors", "Those that failed", counters.call_errors),
         (
             "call_limited",
-            "Those answered by a rate limit",
+            "Slack API calls that were rate limited",
             counters.call_limited,
         ),
-    ];
-    for (name, help, value) in counts {
-        family(text, name, "counter", help);
-        sample(text, name, "_total", value);
-    }
-    family(text, "entered", "counter", "Approvals that entered a state");
-    for state in State::ALL {
-        let suffix = format!("_total{{state=\"{}\"}}", state.name());
-        sample(text, "entered", &suffix, counters.entered(state));
-    }
+    ]
 }
 
 fn family(text: &mut String, name: &str, kind: &str, help: &str) {

@@ -1,4 +1,4 @@
-//! A panic on the way of one request, beside requests of others on the same worker.
+//! A panic in the handling of one request, next to another request on the same worker.
 
 use std::time::Duration;
 

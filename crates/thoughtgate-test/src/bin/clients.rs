@@ -1,5 +1,5 @@
-//! The mixed clients as a process: they run until SIGTERM or SIGINT, finish their calls, and leave a
-//! journal with a line for each.
+//! The mixed clients as a process: they run until SIGTERM or SIGINT, finish their calls, and write a
+//! journal with one line for each call. Judges no result.
 
 use std::fs::OpenOptions;
 use std::path::PathBuf;
@@ -12,14 +12,14 @@ use thoughtgate_test::clients::{self, Clients};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// MCP clients of all kinds at once.
+/// Run MCP clients of all kinds at once, until SIGTERM or SIGINT.
 #[derive(Parser)]
 #[command(version)]
 struct Flags {
     /// Endpoint to call: `http://host:port/path`.
     #[arg(long, value_name = "URL")]
     url: String,
-    /// Where a line goes for each call: who made it, its mark, and how it ended.
+    /// File to append one JSON line per call to: role of the client, mark of the call, result.
     #[arg(long, value_name = "FILE")]
     journal: PathBuf,
 }

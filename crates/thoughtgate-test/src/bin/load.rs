@@ -1,7 +1,7 @@
-//! The load driver as a process: one slice from flags, or many from JSON lines; one line of JSON
-//! on stdout for each.
+//! The load driver as a process: one slice from flags, or many from JSON lines. Prints one line of
+//! JSON for each slice on stdout.
 //!
-//! Ends with 0 when it could drive, whatever the server did: the counts tell.
+//! Exits with 0 if it could send requests, whatever the server answered: failures are in the counts.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,55 +13,55 @@ use thoughtgate_test::load::{Driver, Era, Expect, Options, Outcome, Slice, call_
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
-/// Drives MCP requests at a rate (open loop) or as fast as answers come (closed loop).
+/// Send MCP requests at a fixed rate (open loop) or as fast as answers arrive (closed loop).
 #[derive(Parser)]
 #[command(version)]
 struct Flags {
-    /// Endpoint to drive: `http://host:port/path`.
+    /// Endpoint to send requests to: `http://host:port/path`.
     #[arg(long, required_unless_present = "slices")]
     url: Option<String>,
-    /// Requests per second; without it the loop is closed.
+    /// Requests per second (open loop); without it the loop is closed.
     #[arg(long, value_name = "R", conflicts_with = "slices")]
     rate: Option<f64>,
     /// Measured time, in milliseconds.
     #[arg(long, required_unless_present = "slices", value_name = "D")]
     duration_ms: Option<u64>,
-    /// The same load before that, not measured, in milliseconds.
+    /// Duration of the same load before the measurement, in milliseconds.
     #[arg(long, default_value_t = 0, value_name = "W")]
     warmup_ms: u64,
-    /// Keep-alive connections.
+    /// Number of keep-alive connections.
     #[arg(long, default_value_t = 10, value_name = "C")]
     connections: usize,
     /// Slices as JSON lines `{"url", "rate"?, "duration_ms", "warmup_ms"?, "connections"?,
-    /// "label"?}`, from a file or (`-`) from stdin, each driven as soon as it is read.
+    /// "label"?}`, from a file or (`-`) from stdin. Each starts as soon as it is read.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "duration_ms"])]
     slices: Option<PathBuf>,
     /// File with the JSON-RPC message to send; its id is replaced each time.
     #[arg(long, value_name = "FILE", conflicts_with = "tool")]
     body: Option<PathBuf>,
-    /// Tool to call, when there is no body.
+    /// Tool to call, without `--body`.
     #[arg(long, default_value = "tool_0", value_name = "NAME")]
     tool: String,
-    /// Protocol of such a call.
+    /// Protocol of the call of `--tool`.
     #[arg(long, value_enum, default_value_t = Era::Legacy)]
     era: Era,
-    /// A header `name: value`; may be repeated.
+    /// Request header as `name: value`; can be repeated.
     #[arg(long = "header", value_name = "K:V")]
     headers: Vec<String>,
-    /// HTTP status of a right answer.
+    /// HTTP status of a correct answer.
     #[arg(long, default_value_t = 200, value_name = "STATUS")]
     expect_status: u16,
-    /// Text that a right answer contains.
+    /// Text that a correct answer contains.
     #[arg(long, value_name = "SUBSTR")]
     expect_body: Option<String>,
-    /// A right answer is a JSON-RPC result with the id of its request (the default for status
-    /// 200 without `--expect-body`).
+    /// Require that a correct answer is a JSON-RPC result with the id of its request (the default
+    /// for status 200 without `--expect-body`).
     #[arg(long)]
     expect_id_echo: bool,
-    /// How long one answer may take, in milliseconds.
+    /// Time limit for one answer, in milliseconds.
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     timeout_ms: u64,
-    /// How long after the end late requests are still started, in milliseconds.
+    /// Time after the end in which late requests are still started, in milliseconds.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     drain_ms: u64,
 }
@@ -99,7 +99,7 @@ fn options(flags: &Flags) -> anyhow::Result<Options> {
     for header in &flags.headers {
         let (name, value) = header
             .split_once(':')
-            .ok_or_else(|| anyhow!("`--header {header}` is no header; give `name: value`"))?;
+            .ok_or_else(|| anyhow!("invalid `--header {header}`: expected `name: value`"))?;
         headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     let checks_id_by_default = flags.expect_status == 200 && flags.expect_body.is_none();
@@ -124,7 +124,7 @@ async fn drive_slices(driver: &mut Driver, source: &Path) -> anyhow::Result<()> 
         let file = std::fs::File::open(source);
         Box::new(file.with_context(|| format!("failed to open `{}`", source.display()))?)
     };
-    // Read on a thread of its own: between slices the connections must still be served.
+    // Read on a separate thread: the connections must be served while no slice is running.
     let (lines, mut slices) = mpsc::unbounded_channel();
     std::thread::Builder::new().spawn(move || {
         BufReader::new(reader)
@@ -144,9 +144,9 @@ async fn drive_slices(driver: &mut Driver, source: &Path) -> anyhow::Result<()> 
             continue;
         }
         let slice: Slice = serde_json::from_str(&line)
-            .with_context(|| format!("failed to understand slice {number} `{line}`"))?;
+            .with_context(|| format!("failed to parse slice {number} `{line}`"))?;
         let outcome = driver.run(&slice).await;
-        print(&outcome.with_context(|| format!("failed to drive slice {number} `{line}`"))?)?;
+        print(&outcome.with_context(|| format!("failed to run slice {number} `{line}`"))?)?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The Slack double as a process: `{"listening":"127.0.0.1:PORT"}` on stdout, then Slack's Web API
-//! at `/api/` and control at `/control/{messages,stats,knobs,react,reset}` until it is ended.
+//! The Slack double as a process: prints `{"listening":"127.0.0.1:PORT"}` on stdout, then serves
+//! Slack's Web API at `/api/` and `/control/{messages,stats,knobs,react,reset}` until it is killed.
 
 use std::net::SocketAddr;
 
@@ -8,14 +8,14 @@ use clap::Parser;
 use thoughtgate_test::listening;
 use thoughtgate_test::mock_slack::{self, Config, Decision, Knobs};
 
-/// A Slack workspace for approvals that fails and decides as it is told.
+/// A fake Slack workspace for approvals, for tests: fails and reacts on demand.
 #[derive(Parser)]
 #[command(version)]
 struct Flags {
-    /// Address to listen on; port 0 takes a free one.
+    /// Address to listen on; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// The bearer token that calls must carry.
+    /// Bearer token that calls must have.
     #[arg(long, default_value = "xoxb-test", value_name = "TOKEN")]
     token: String,
     /// User id of the bot.
@@ -24,13 +24,13 @@ struct Flags {
     /// Time from a call to its answer, in milliseconds.
     #[arg(long, default_value_t = 0, value_name = "N")]
     latency_ms: u64,
-    /// Limit the `--next-…` flags to one method, such as `chat.postMessage`.
+    /// Apply the `--next-…` flags to one method only, such as `chat.postMessage`.
     #[arg(long, value_name = "METHOD")]
     only_method: Option<String>,
     /// Answer the next N calls with 429 and `Retry-After`.
     #[arg(long, default_value_t = 0, value_name = "N")]
     next_too_many_requests: u32,
-    /// The `Retry-After` of these, in seconds.
+    /// `Retry-After` of `--next-too-many-requests`, in seconds.
     #[arg(long, default_value_t = 1, value_name = "N")]
     retry_after_s: u64,
     /// Answer the next N calls with `{"ok":false,"error":"ratelimited"}`.
@@ -39,25 +39,25 @@ struct Flags {
     /// Answer the next N calls with 503.
     #[arg(long, default_value_t = 0, value_name = "N")]
     next_server_errors: u32,
-    /// Answer the next N calls with `"ok":false` and the code of `--refusal`.
+    /// Answer the next N calls with `"ok":false` and the error code of `--refusal`.
     #[arg(long, default_value_t = 0, value_name = "N")]
     next_refused: u32,
-    /// The code of these.
+    /// Error code of `--next-refused`.
     #[arg(long, default_value = "internal_error", value_name = "CODE")]
     refusal: String,
-    /// Let the next N calls take effect but lose their answers.
+    /// Let the next N calls take effect, but close the connection instead of answering.
     #[arg(long, default_value_t = 0, value_name = "N")]
     next_lost: u32,
-    /// Reaction that is added to each message, such as `white_check_mark`.
+    /// Reaction to add to each message, such as `white_check_mark`.
     #[arg(long, value_name = "NAME")]
     decision: Option<String>,
-    /// Who adds it.
+    /// User id that adds the reaction of `--decision`.
     #[arg(long, default_value = "U0APPROVER", value_name = "ID")]
     decision_user: String,
-    /// When, in milliseconds after the message.
+    /// Delay of the reaction of `--decision` after the message, in milliseconds.
     #[arg(long, default_value_t = 0, value_name = "N")]
     decision_after_ms: u64,
-    /// End when stdin is closed, so as not to outlive the starter.
+    /// Exit when stdin is closed, so as not to outlive the parent process.
     #[arg(long)]
     exit_on_stdin_close: bool,
 }

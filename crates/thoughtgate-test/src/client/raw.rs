@@ -1,5 +1,5 @@
-//! A connection on which a test writes whatever bytes it likes: malformed requests, doubled
-//! headers, half bodies.
+//! A connection on which a test writes arbitrary bytes: malformed requests, duplicate headers, half
+//! bodies.
 //!
 //! Only the reading side knows HTTP, and only as much as a well-formed answer needs.
 
@@ -10,9 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Response, connect, invalid, parse, within};
+use super::connection::{Response, connect, invalid, parse, within};
 
-/// A TCP connection. Dropping it closes it.
+/// A TCP connection, closed on drop.
 #[derive(Debug)]
 pub struct RawConnection {
     stream: TcpStream,
@@ -34,21 +34,21 @@ impl RawConnection {
         within(self.stream.write_all(bytes.as_ref())).await
     }
 
-    /// Says that nothing more will be sent; answers can still be read.
+    /// Closes the sending direction; answers can still be read.
     pub async fn shutdown_write(&mut self) -> io::Result<()> {
         within(self.stream.shutdown()).await
     }
 
-    /// Everything until the server closes.
+    /// Reads everything until the server closes the connection.
     pub async fn read_to_end(&mut self) -> io::Result<Bytes> {
         while self.read_more().await? {}
         Ok(self.received.split().freeze())
     }
 
-    /// Everything up to and including the first occurrence of `mark`.
+    /// Reads everything up to and including the first occurrence of `mark`.
     ///
     /// # Errors
-    /// `UnexpectedEof` when the server closes before.
+    /// `UnexpectedEof` if the server closes the connection first.
     pub async fn read_until(&mut self, mark: &str) -> io::Result<Bytes> {
         loop {
             if let Some(at) = find(&self.received, mark.as_bytes()) {
@@ -58,10 +58,11 @@ impl RawConnection {
         }
     }
 
-    /// One HTTP answer, by its length, its chunks, or the end of the connection.
+    /// Reads one HTTP answer, delimited by its length, its chunks, or the end of the connection.
     ///
     /// # Errors
-    /// `UnexpectedEof` when the server closes in the middle, `InvalidInput` when it is no HTTP.
+    /// `UnexpectedEof` if the server closes the connection too early, `InvalidInput` if the answer is
+    /// not HTTP.
     pub async fn read_response(&mut self) -> io::Result<Response> {
         let head = self.read_until("\r\n\r\n").await?;
         let (status, headers) = parse_head(&head)?;
@@ -127,12 +128,12 @@ fn parse_head(head: &[u8]) -> io::Result<(u16, HeaderMap)> {
     let status = status_line
         .strip_prefix("HTTP/1.")
         .and_then(|rest| rest.split(' ').nth(1))
-        .ok_or_else(|| invalid(format!("`{status_line}` is no status line")))?;
+        .ok_or_else(|| invalid(format!("invalid status line `{status_line}`")))?;
     let mut headers = HeaderMap::new();
     for line in lines.filter(|line| !line.is_empty()) {
         let (name, value) = line
             .split_once(':')
-            .ok_or_else(|| invalid(format!("`{line}` is no header")))?;
+            .ok_or_else(|| invalid(format!("invalid header line `{line}`")))?;
         headers.append(
             HeaderName::try_from(name).map_err(invalid)?,
             HeaderValue::try_from(value.trim()).map_err(invalid)?,

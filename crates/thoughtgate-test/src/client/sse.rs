@@ -1,6 +1,6 @@
-//! Reads a streamed answer as it comes, event by event or chunk by chunk.
+//! Reads a streamed answer as it arrives, event by event or chunk by chunk.
 //!
-//! Shows comments as events too, since a test may have to prove that they flow.
+//! Returns comments as events too, so that tests can check keep-alives.
 
 use std::io;
 
@@ -11,18 +11,18 @@ use hyper::Response;
 use hyper::body::Incoming;
 use serde_json::Value;
 
-use super::{Connection, within};
+use super::connection::{Connection, within};
 
-/// An answer whose body is read as it comes. Dropping it closes the connection.
+/// An answer whose body is read as it arrives. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct EventStream {
     /// HTTP status.
     pub status: u16,
-    /// Headers, repetitions kept.
+    /// Headers, including repeated ones.
     pub headers: HeaderMap,
     body: Incoming,
     pending: BytesMut,
-    /// Keeps the connection until the reader has enough.
+    /// Keeps the connection open until the stream is dropped.
     _connection: Connection,
 }
 
@@ -37,12 +37,12 @@ pub struct SseEvent {
     pub data: String,
     /// The comment lines, without their colons.
     pub comments: Vec<String>,
-    /// The bytes as they came, blank line included.
+    /// The bytes as received, including the blank line.
     pub raw: Bytes,
 }
 
 impl SseEvent {
-    /// The data as JSON; `Null` when it is none.
+    /// The data as JSON; `Null` if it is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.data).unwrap_or(Value::Null)
@@ -83,10 +83,10 @@ impl EventStream {
         }
     }
 
-    /// The next event or block of comments; `None` when the body has ended.
+    /// The next event or block of comments; `None` at the end of the body.
     ///
     /// # Errors
-    /// The connection broke, the body ended within an event, or nothing came for ten seconds.
+    /// The connection broke, the body ended in an event, or nothing arrived for ten seconds.
     pub async fn next_event(&mut self) -> io::Result<Option<SseEvent>> {
         loop {
             if let Some(length) = length_of_first_event(&self.pending) {
@@ -101,10 +101,10 @@ impl EventStream {
         }
     }
 
-    /// The next event that carries data, comments skipped.
+    /// The next event with data; comments are skipped.
     ///
     /// # Errors
-    /// As [`next_event`](Self::next_event), and when the body has ended.
+    /// As for [`next_event`](Self::next_event), and at the end of the body.
     pub async fn next_data(&mut self) -> io::Result<SseEvent> {
         loop {
             let event = self.next_event().await?;
@@ -115,10 +115,10 @@ impl EventStream {
         }
     }
 
-    /// The next piece of the body as it comes from the wire; `None` at its end.
+    /// The next piece of the body as received; `None` at its end.
     ///
     /// # Errors
-    /// The connection broke, or nothing came for ten seconds.
+    /// The connection broke, or nothing arrived for ten seconds.
     pub async fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             let frame = within(async {
@@ -142,7 +142,7 @@ impl EventStream {
     /// The rest of the body.
     ///
     /// # Errors
-    /// As [`next_chunk`](Self::next_chunk).
+    /// As for [`next_chunk`](Self::next_chunk).
     pub async fn rest(&mut self) -> io::Result<Bytes> {
         while let Some(chunk) = self.next_chunk().await? {
             self.pending.extend_from_slice(&chunk);
@@ -151,7 +151,7 @@ impl EventStream {
     }
 }
 
-/// Length of the first event with its blank line; line ends are LF, CR LF or CR.
+/// Length of the first event with its blank line; lines end with LF, CR LF or CR.
 fn length_of_first_event(bytes: &[u8]) -> Option<usize> {
     ["\n\n", "\r\n\r\n", "\r\r"]
         .iter()

@@ -1,4 +1,4 @@
-//! A message as a client of one era sends it, and its answer in whatever form it comes.
+//! A message in the form of either era, and its answer, streamed or not.
 
 use std::io;
 
@@ -55,7 +55,7 @@ impl Message {
         Ok(serde_json::from_slice(&response.body).unwrap_or(Value::Null))
     }
 
-    /// Sends it and reads on to its answer, streamed or not.
+    /// Sends it and reads up to its answer, streamed or not.
     pub(super) async fn answer(&self, url: &str) -> io::Result<Value> {
         let mut stream = client::post_stream(url, &self.headers(), self.body.to_string()).await?;
         let streamed = stream

@@ -1,12 +1,12 @@
-//! Whether an answer is the right one. A fast wrong answer is a failure.
+//! Checks whether an answer is correct. A fast wrong answer is a failure.
 //!
-//! Pure: status and bytes in, verdict out.
+//! Pure: status and bytes in, result out.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-/// What each answer must be.
+/// Conditions for a correct answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expect {
     /// HTTP status.
@@ -18,7 +18,7 @@ pub struct Expect {
     pub id_echo: bool,
 }
 
-/// What was wrong with an answer, or why there was none.
+/// The fault of an answer, or the reason why there was none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
     Connect(String),
@@ -30,7 +30,7 @@ pub(super) enum Failure {
     WrongId,
     ErrorReply,
     NoResult,
-    /// The time of the slice was over before a connection was free for it.
+    /// No connection was free before the end of the slice.
     Unstarted,
 }
 
@@ -43,7 +43,7 @@ struct Reply<'a> {
 }
 
 impl Failure {
-    /// The key under which it is counted.
+    /// The key in `Outcome::errors`.
     pub(super) fn kind(&self) -> String {
         let kind = match self {
             Self::Connect(_) => "connect",
@@ -60,7 +60,7 @@ impl Failure {
         kind.to_owned()
     }
 
-    /// The cause in words, where the kind does not tell it.
+    /// The cause, for kinds that have several.
     pub(super) fn detail(&self) -> Option<&str> {
         match self {
             Self::Connect(cause) | Self::Closed(cause) => Some(cause),
@@ -70,7 +70,7 @@ impl Failure {
 }
 
 impl Expect {
-    /// Checks an answer to the request with `id` (`None`: it had none).
+    /// Checks an answer to the request with `id`; `None` if the request had none.
     pub(super) fn check(
         &self,
         status: u16,
@@ -106,7 +106,7 @@ impl Expect {
     }
 }
 
-/// The last `data` line: a response is one line and ends its stream.
+/// The last `data` line: the response is on one line and ends the stream.
 fn last_data(body: &[u8]) -> &[u8] {
     body.split(|byte| matches!(byte, b'\n' | b'\r'))
         .rev()

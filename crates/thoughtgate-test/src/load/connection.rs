@@ -1,6 +1,6 @@
-//! One keep-alive connection of the driver, opened again when the server has closed it.
+//! One keep-alive connection of the driver, reopened when the server has closed it.
 //!
-//! Repeats a request only when not a byte of it was sent.
+//! Repeats a request only if no byte of it was sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use super::check::{Expect, Failure};
 use super::template::Template;
 use crate::timer::Timer;
 
-/// A place for one connection.
+/// A connection that is opened when it is needed.
 #[derive(Debug)]
 pub(super) struct Link {
     template: Arc<Template>,
     timer: Timer,
     sender: Option<SendRequest<Full<Bytes>>>,
-    /// Times that an idle connection was found closed.
+    /// Number of times that an idle connection was found closed.
     pub(super) reconnects: u64,
 }
 
@@ -56,14 +56,14 @@ impl Link {
             .ok_or(Failure::Timeout)?
             .map_err(|error| Failure::Connect(error.to_string()))?;
         tokio::spawn(async move {
-            // Whoever waits for an answer is told of a failure by the answer.
+            // An error is ignored: the request that waits for an answer gets one too.
             let _ = connection.await;
         });
         self.sender = Some(sender);
         Ok(())
     }
 
-    /// One request and its whole, checked answer.
+    /// Sends one request, reads the complete answer and checks it.
     pub(super) async fn exchange(
         &mut self,
         id: u64,
@@ -100,8 +100,8 @@ impl Link {
             match sender.try_send_request(request).await {
                 Ok(response) => break response,
                 Err(mut refused) => match refused.take_message() {
-                    // The server closed the idle connection while we were about to use it. One
-                    // that closes a new connection too does not want to talk.
+                    // The server closed the idle connection just before its use. If it closes the
+                    // new connection too, the request fails.
                     Some(unsent) if self.reconnects == reconnects_before => {
                         request = unsent;
                         self.sender = None;

@@ -1,7 +1,7 @@
-//! The loop of a slice: workers, one to a connection, that take the next request when free.
+//! The loop of a slice: workers, one per connection, that take the next request when they are free.
 //!
-//! In open loop requests have intended starts; when no worker is free in time, a request starts
-//! late but is timed from then, so that a stalled server shows in all that it delayed.
+//! In open loop requests have intended starts. If no worker is free in time, a request starts late
+//! but is timed from its intended start, so that a stalled server shows in all requests it delayed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,15 +12,17 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::check::{Expect, Failure};
 use super::connection::Link;
+use super::options::Options;
 use super::outcome::{Outcome, Tally};
-use super::{Options, Schedule, Slice};
+use super::slice::{Schedule, Slice};
 use crate::timer::Timer;
 
-/// First and longest pause after a failure in closed loop, so that a dead server costs no CPU.
+/// First pause after a failure in closed loop; it doubles up to `LONGEST_BACKOFF`, so that a dead
+/// server costs no CPU.
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(1);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(50);
 
-/// Ids are unique in the process, so that an answer to another request is never taken for right.
+/// Ids are unique in the process, so that an answer to another request never passes the check.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 struct Shared {
@@ -34,7 +36,7 @@ struct Shared {
     timer: Timer,
 }
 
-/// Drives `slice` over `links`, which come back with the outcome.
+/// Runs `slice` over `links`, and returns them with the outcome.
 pub(super) async fn slice(
     slice: &Slice,
     mut links: Vec<Link>,
@@ -43,7 +45,7 @@ pub(super) async fn slice(
 ) -> (Vec<Link>, Outcome) {
     let reconnects_before: u64 = links.iter().map(|link| link.reconnects).sum();
     for link in &mut links {
-        // What cannot connect now fails again, and is counted, when it is used.
+        // A failure is ignored: it is repeated, and counted, when the connection is used.
         let _ = link.open(options.timeout).await;
     }
     let connections = links.len();
@@ -142,7 +144,7 @@ impl Shared {
         }
     }
 
-    /// Whether the server answered at all.
+    /// Sends one request and records the result. Returns whether the server answered at all.
     async fn exchange(&self, link: &mut Link, intended: Instant, started: Instant) -> bool {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let result = link.exchange(id, &self.expect, self.patience).await;

@@ -1,6 +1,6 @@
-//! What a slice came to: counts, latencies and what the driver itself cost.
+//! The result of a slice: counts, latencies and the CPU time of the driver itself.
 //!
-//! Times are recorded in nanoseconds and told in microseconds.
+//! Times are recorded in nanoseconds and reported in microseconds.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,49 +12,50 @@ use super::check::Failure;
 
 const LONGEST_NS: u64 = 600_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
-/// A start this much after the intended one was late; less is the wake-up of the machine.
+/// A start by more than this after the intended one is late; less is the system's wake-up latency.
 const LATE: Duration = Duration::from_millis(1);
 
 /// The result of one slice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// As given.
+    /// Label of the slice.
     pub label: Option<String>,
-    /// As given.
+    /// URL of the slice.
     pub url: String,
     /// `open` or `closed`.
     pub mode: String,
-    /// Requests per second as asked for; none in closed loop.
+    /// Requested requests per second; `None` in closed loop.
     pub rate_target: Option<f64>,
-    /// Right answers per second.
+    /// Correct answers per second.
     pub rate_achieved: f64,
-    /// From the first moment measured to the last answer, in milliseconds.
+    /// Time from the start of the measurement to its end or the last answer, in milliseconds.
     pub duration_ms: f64,
-    /// Requests measured, those that failed or never started included.
+    /// Measured requests, including those that failed or were never started.
     pub requests: u64,
-    /// Those that were answered rightly.
+    /// Requests with a correct answer.
     pub ok: u64,
-    /// The others, by kind: `connect`, `timeout`, `closed`, `status_503`, `wrong_body`,
-    /// `not_json_rpc`, `wrong_id`, `error_reply`, `no_result`, `unstarted`.
+    /// Requests without a correct answer, by kind: `connect`, `timeout`, `closed`, `status_503`,
+    /// `wrong_body`, `not_json_rpc`, `wrong_id`, `error_reply`, `no_result`, `unstarted`.
     pub errors: BTreeMap<String, u64>,
-    /// The first of them in words.
+    /// Kind and cause of the first error.
     pub first_error: Option<String>,
-    /// From the intended start (in closed loop: the start) to the last byte of the right answers.
+    /// Time from the intended start (in closed loop: the start) to the last byte of correct answers.
     pub latency_us: Option<Percentiles>,
-    /// The same from the real start: what the server took, without the wait for a connection.
+    /// Time from the actual start to the last byte of correct answers: without the wait for a free
+    /// connection.
     pub service_us: Option<Percentiles>,
-    /// All of `latency_us`: pairs of microseconds and count, ascending, three digits exact; two
-    /// of them are merged by adding up counts.
+    /// The full distribution of `latency_us`: pairs of microseconds and count, ascending, exact to
+    /// three digits. Two histograms are merged by adding the counts.
     pub histogram: Vec<(f64, u64)>,
     /// Requests that started more than a millisecond after their intended start.
     pub late_starts: u64,
-    /// The longest such delay, in microseconds.
+    /// The longest delay after an intended start, in microseconds.
     pub max_start_delay_us: f64,
     /// Connections that the server had closed between two requests.
     pub reconnects: u64,
     /// CPU time of this process, user and system, while measuring, in microseconds.
     pub cpu_us: u64,
-    /// Connections used.
+    /// Number of connections used.
     pub connections: usize,
 }
 
@@ -79,7 +80,7 @@ pub struct Percentiles {
     pub mean: f64,
 }
 
-/// What the workers of a slice count together.
+/// The counts that all workers of a slice add to.
 #[derive(Debug)]
 pub(super) struct Tally {
     latency_ns: Histogram<u64>,
@@ -164,7 +165,7 @@ impl Tally {
 }
 
 impl Percentiles {
-    /// `None` when nothing was recorded.
+    /// `None` if nothing was recorded.
     fn of(histogram: &Histogram<u64>) -> Option<Self> {
         let at = |quantile: f64| micros(histogram.value_at_quantile(quantile));
         (!histogram.is_empty()).then(|| Self {

@@ -1,6 +1,6 @@
-//! The request that is sent over and over: head built once, body cut where the id goes.
+//! The request that the driver repeats: head built once, body split at the id.
 //!
-//! Knows how an MCP client asks; opens no connection.
+//! Builds requests like those of MCP clients; opens no connection.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use clap::ValueEnum;
@@ -11,18 +11,18 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{LoadError, Options};
+use super::options::{LoadError, Options};
 use crate::client;
 
 const MODERN_VERSION: &str = "2026-07-28";
 const LEGACY_VERSION: &str = "2025-11-25";
 
-/// Which protocol a built-in request speaks.
+/// The protocol of a built-in request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Era {
-    /// Sessions; the request carries none.
+    /// MCP 2025-11-25; the request has no session.
     Legacy,
-    /// Stateless.
+    /// MCP 2026-07-28, stateless.
     Modern,
 }
 
@@ -50,7 +50,7 @@ pub fn call_body(tool: &str, era: Era) -> (Vec<u8>, Vec<(String, String)>) {
     (body.to_string().into_bytes(), headers)
 }
 
-/// A request to one URL, ready to be repeated.
+/// A request to one URL that can be repeated with new ids.
 #[derive(Debug)]
 pub(super) struct Template {
     pub(super) authority: String,
@@ -110,7 +110,7 @@ impl Template {
         })
     }
 
-    /// Whether an answer can be matched by id.
+    /// Whether the message has an id, so that an answer can be matched.
     pub(super) fn has_id(&self) -> bool {
         self.after_id.is_some()
     }

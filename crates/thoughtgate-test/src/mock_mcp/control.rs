@@ -1,6 +1,6 @@
-//! The routes under `/control`, by which a test or a measurement reads and turns the double.
+//! The routes under `/control`, with which tests and measurements inspect and control the double.
 //!
-//! None of them counts as a request.
+//! Requests to them are not counted.
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -9,8 +9,8 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use serde_json::json as value;
 
-use super::Shared;
-use super::endpoint::json;
+use super::response::json;
+use super::shared::Shared;
 use crate::body::{Aborted, Answer};
 
 pub(super) async fn answer(
@@ -39,8 +39,8 @@ pub(super) async fn answer(
         }
         _ => (
             StatusCode::NOT_FOUND,
-            value!({ "error": "no such route; there are GET /control/stats, GET and POST \
-                /control/knobs, POST /control/push, POST /control/reset" }),
+            value!({ "error": "unknown route; expected GET /control/stats, GET or POST \
+                /control/knobs, POST /control/push, or POST /control/reset" }),
         ),
     };
     Ok(json(status, Answer::whole(Bytes::from(answer.to_string()))))

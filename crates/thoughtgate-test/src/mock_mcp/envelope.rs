@@ -1,6 +1,6 @@
-//! The few things in a JSON-RPC message that decide the double's answer, borrowed from the body.
+//! The members of a JSON-RPC message that the double's answer depends on, borrowed from the body.
 //!
-//! Validates no more than JSON itself.
+//! Validates nothing but JSON.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ pub(super) const MODERN_VERSION: &str = "2026-07-28";
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Envelope<'a> {
-    /// As written, wherever it stands in the object.
+    /// The id in its original spelling.
     #[serde(borrow)]
     pub(super) id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -39,7 +39,7 @@ struct Meta<'a> {
 }
 
 impl Envelope<'_> {
-    /// Whether the request is of the stateless protocol, by header or by `_meta`.
+    /// Whether header or `_meta` select the stateless protocol.
     pub(super) fn is_modern(&self, headers: &HeaderMap) -> bool {
         let header = headers.get("mcp-protocol-version");
         let meta = self.params.meta.as_ref();

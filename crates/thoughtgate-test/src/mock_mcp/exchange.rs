@@ -1,7 +1,7 @@
-//! One POST to the MCP double, from its last byte to its answer: count, keep, take the service
-//! time, be held, break, answer.
+//! One POST to the MCP double, from its last byte to its answer: count, keep, wait for the service
+//! time, hold, break, answer.
 //!
-//! The knobs that hold when the request has arrived decide it to the end.
+//! The knobs at the time when the request has arrived apply until its end, except for `hold`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,15 +12,17 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use hyper::Response;
 use tokio::sync::watch;
 
-use super::endpoint::{Endpoint, SESSION_HEADER, empty, event_stream, json};
+use super::double::Endpoint;
 use super::envelope::Envelope;
 use super::knobs::{Canned, Fault, Hold};
-use super::{Setting, replies, stream};
+use super::response::{SESSION_HEADER, empty, event, event_stream, json};
+use super::shared::Setting;
+use super::{replies, stream};
 use crate::body::{Aborted, Answer, InFlight};
 
 const UNMATCHED_ID: &str = r#""an id that nobody sent""#;
 
-/// One request on its way to an answer.
+/// One request that is being answered.
 pub(super) struct Exchange<'a> {
     endpoint: &'a Endpoint,
     setting: Arc<Setting>,
@@ -83,7 +85,7 @@ impl<'a> Exchange<'a> {
         Ok(self.guarded(response))
     }
 
-    /// Lets the rest of the service time pass.
+    /// Waits for the rest of the service time.
     async fn serve(&self, received_at: Instant) {
         let service_time = Duration::from_micros(self.setting.knobs.service_time_us);
         if !service_time.is_zero() {
@@ -142,7 +144,7 @@ impl<'a> Exchange<'a> {
         response
     }
 
-    /// The reply whole, slowly, in events or in half, as the knobs say.
+    /// The reply, complete, slow, as events or half of it, according to the knobs.
     fn in_its_time(&self, reply: Bytes) -> Response<Answer> {
         let knobs = &self.setting.knobs;
         let timer = &self.endpoint.timer;
@@ -162,7 +164,7 @@ impl<'a> Exchange<'a> {
         json(StatusCode::OK, answer)
     }
 
-    /// The stream of the stateless protocol for what a server sends on its own account.
+    /// The stream of the stateless protocol for messages that the server sends on its own.
     fn listen(&self, id: &str) -> Response<Answer> {
         let acknowledged = format!(
             r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}},"notifications":{{}}}}}}"#
@@ -171,7 +173,7 @@ impl<'a> Exchange<'a> {
         event_stream(stream::endless(
             &self.setting,
             shared.pushed.subscribe(),
-            stream::event(acknowledged.as_bytes()),
+            event(acknowledged.as_bytes()),
             self.endpoint.record().open_stream(),
         ))
     }

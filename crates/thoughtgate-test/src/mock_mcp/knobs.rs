@@ -1,6 +1,6 @@
-//! What the MCP double can be told to do, before it starts and while it runs.
+//! The knobs of the MCP double, which can be set before it starts and while it runs.
 //!
-//! Only data: what each knob does to an answer is in `endpoint` and `stream`.
+//! Only data: the effect of each knob is implemented in `exchange` and `stream`.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// All knobs; the default answers everything at once and correctly. In JSON every field may be
-/// left out, and a field that does not exist is refused.
+/// All knobs; by default every request is answered at once and correctly. In JSON every field is
+/// optional, and an unknown field is refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Knobs {
     /// Time from the last byte of a JSON-RPC request to the first byte of its answer, in
-    /// microseconds. Never shorter; longer by the wake-up of the machine.
+    /// microseconds. Never shorter, but longer by the system's wake-up latency.
     pub service_time_us: u64,
     /// Length of the text in the result of a `tools/call`, in bytes (0: the text `ok`).
     pub response_bytes: usize,
-    /// Share of requests, 0 to 1, that get `error_status`; spread evenly, not at random.
+    /// Share of requests, from 0 to 1, that get `error_status`; spread evenly, not randomly.
     pub error_rate: f64,
     /// HTTP status of an injected error (0 means 500).
     pub error_status: u16,
     /// Answer as `text/event-stream`: `sse_events` notifications, then the response.
     pub sse: bool,
-    /// Notifications before the response of an SSE answer.
+    /// Number of notifications before the response of an SSE answer.
     pub sse_events: u32,
     /// Pause before each event after the first, in milliseconds.
     pub sse_gap_ms: u64,
@@ -32,55 +32,55 @@ pub struct Knobs {
     pub slow_body_ms: u64,
     /// Time between the comments of a stream that stays open, in milliseconds (0 means 1000).
     pub comment_interval_ms: u64,
-    /// Hold answers back until this is `none` again.
+    /// Holds answers back until this is `none` again.
     pub hold: Hold,
-    /// Break answers in one way.
+    /// Breaks answers.
     pub fault: Fault,
-    /// Answer every POST with exactly this, whatever it asked.
+    /// Answer to every POST, whatever it requests.
     pub canned: Option<Canned>,
     /// JSON-RPC results by method, instead of the built-in ones.
     pub results: BTreeMap<String, Value>,
 }
 
-/// How an answer is held back.
+/// The part of an answer that is held back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
-    /// Not at all.
+    /// Nothing is held back.
     #[default]
     None,
-    /// Not a byte is answered.
+    /// The complete answer.
     Answer,
-    /// An SSE answer begins with one event, and the rest waits.
+    /// All of an SSE answer but its first event.
     Stream,
 }
 
-/// How an answer is broken.
+/// A fault of an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// Not at all.
+    /// No fault.
     #[default]
     None,
     /// The connection is closed instead of answering.
     CloseBeforeAnswer,
     /// Half of the announced body is sent, then the connection is closed.
     CloseMidAnswer,
-    /// The JSON-RPC id is not the one that was asked with.
+    /// The JSON-RPC id is not that of the request.
     WrongId,
     /// The JSON-RPC response has neither result nor error.
     NoResult,
 }
 
-/// A whole HTTP answer.
+/// A complete HTTP answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Canned {
     /// HTTP status (0 means 200).
     pub status: u16,
-    /// Header names and values, in order, repetitions kept.
+    /// Header names and values, in order, including repeated ones.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body as text.
     pub body: String,
 }
 
@@ -88,7 +88,7 @@ impl Knobs {
     /// These knobs with the fields of the JSON object `changes` replaced.
     ///
     /// # Errors
-    /// The reason in words: not an object, a field that does not exist, a value out of its type.
+    /// A message with the reason: not an object, an unknown field, a value of the wrong type or range.
     pub fn changed(&self, changes: &[u8]) -> Result<Self, String> {
         let changes: serde_json::Map<String, Value> = serde_json::from_slice(changes)
             .map_err(|error| format!("the knobs are not a JSON object: {error}"))?;
@@ -97,15 +97,15 @@ impl Knobs {
             all[name] = value;
         }
         let knobs: Self =
-            serde_json::from_value(all).map_err(|error| format!("bad knob: {error}"))?;
+            serde_json::from_value(all).map_err(|error| format!("invalid knob: {error}"))?;
         knobs.check()?;
         Ok(knobs)
     }
 
-    /// The reason in words why a knob is out of its range.
+    /// Refuses knobs that are out of their range.
     pub(super) fn check(&self) -> Result<(), String> {
         if !(0.0..=1.0).contains(&self.error_rate) {
-            return Err("bad knob: `error_rate` must be between 0 and 1".to_owned());
+            return Err("invalid knob: `error_rate` must be between 0 and 1".to_owned());
         }
         let statuses = [
             Some(self.error_status),
@@ -113,12 +113,12 @@ impl Knobs {
         ];
         for status in statuses.into_iter().flatten() {
             if !matches!(status, 0 | 200..=999) {
-                return Err(format!("bad knob: {status} is no status of a final answer"));
+                return Err(format!("invalid knob: status {status} must be 200 to 999"));
             }
         }
         for (name, value) in self.canned.iter().flat_map(|canned| &canned.headers) {
             if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {
-                return Err(format!("bad knob: `{name}: {value}` is no header"));
+                return Err(format!("invalid knob: header `{name}: {value}`"));
             }
         }
         Ok(())

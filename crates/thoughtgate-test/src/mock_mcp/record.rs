@@ -1,6 +1,6 @@
-//! What the MCP double counts and keeps of what reached it.
+//! Counters and received requests of the MCP double.
 //!
-//! Decides nothing. Counts are exact; whole requests are kept up to a number.
+//! Does not influence answers. Counts are exact; only a limited number of requests is kept.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -21,7 +21,7 @@ use super::envelope::Params;
 pub struct Received {
     /// Method, URI and headers.
     pub head: Parts,
-    /// The whole body.
+    /// The complete body.
     pub body: Bytes,
 }
 
@@ -32,41 +32,41 @@ impl Received {
         self.head.headers.get(name)?.to_str().ok()
     }
 
-    /// The body as JSON; `Null` when it is none.
+    /// The body as JSON; `Null` if it is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 }
 
-/// The counters at one moment. Requests under `/control` count nowhere.
+/// The counters at one moment. Requests under `/control` are not counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Requests whose head arrived, whatever the path, method or content.
+    /// Requests whose head arrived, with any path, method or content.
     pub requests: u64,
-    /// `tools/call` requests that arrived whole.
+    /// `tools/call` requests that arrived completely.
     pub tool_calls: u64,
     /// Event streams that are open now.
     pub open_streams: u64,
-    /// Requests whose client went away before the answer had ended. A stream without an end
-    /// (GET, `subscriptions/listen`) is not among them.
+    /// Requests whose client disconnected before the end of the answer. Endless streams (GET,
+    /// `subscriptions/listen`) are not counted.
     pub cancelled: u64,
-    /// Connections accepted, those for `/control` included.
+    /// Accepted connections, including those for `/control`.
     pub connections: u64,
-    /// The request that came last.
+    /// The last received request.
     pub last_request: Option<LastRequest>,
 }
 
-/// A received request in JSON.
+/// A received request, in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRequest {
     /// HTTP method.
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// Names (in lower case) and values, repetitions kept.
+    /// Names (in lower case) and values, including repeated headers.
     pub headers: Vec<(String, String)>,
-    /// The body; what is not UTF-8 replaced.
+    /// The body as text; invalid UTF-8 is replaced.
     pub body: String,
 }
 
@@ -96,12 +96,12 @@ impl Record {
         })
     }
 
-    /// A tool was called: counts it, and takes it down where there is a ledger.
+    /// Counts a call of a tool, and appends it to the ledger if there is one.
     pub(super) fn called(&self, params: &Params<'_>) {
         self.tool_calls.fetch_add(1, Ordering::Relaxed);
         if let Some(mut ledger) = self.ledger.as_ref() {
             let entry = json!({ "name": params.name, "arguments": params.arguments });
-            // One write, so that a killed double leaves whole lines.
+            // One write per line, so that a killed double leaves no half line.
             if let Err(error) = ledger.write_all(format!("{entry}\n").as_bytes()) {
                 eprintln!("mock-mcp: failed to write the ledger: {error}");
                 std::process::abort();
@@ -137,7 +137,7 @@ impl Record {
         }
     }
 
-    /// Back to zero; streams that are open stay counted.
+    /// Sets the counters to zero, except for that of open streams.
     pub(super) fn reset(&self) {
         for counter in [&self.requests, &self.tool_calls, &self.connections] {
             counter.store(0, Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! JSON-RPC replies of the MCP double, rendered once per change of a knob; a reply to a request is
-//! then two copies with the id between them.
+//! JSON-RPC replies of the MCP double, rendered once per change of the knobs: a reply to a request is
+//! then two copies with the id in between.
 //!
-//! Knows nothing of HTTP.
+//! Contains no HTTP.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ const NO_RESULT: &[u8] = b"}";
 /// The newest version of the session-based protocol.
 pub(super) const LEGACY_VERSION: &str = "2025-11-25";
 
-/// What follows the id, by method, for both eras.
+/// The bytes after the id, by method, for both eras.
 #[derive(Debug)]
 pub(super) struct Replies {
     legacy: HashMap<String, Bytes>,
@@ -48,7 +48,7 @@ impl Replies {
         }
     }
 
-    /// What follows the id in the reply to `method`; `None`: an unknown method.
+    /// The bytes after the id in the reply to `method`; `None` for an unknown method.
     pub(super) fn tail(&self, method: &str, modern: bool) -> Option<&Bytes> {
         let replies = if modern { &self.modern } else { &self.legacy };
         replies.get(method)
@@ -59,7 +59,7 @@ impl Replies {
     }
 }
 
-/// A whole reply: `id` as it was written, then `tail`.
+/// A complete reply: `id` in its original spelling, then `tail`.
 pub(super) fn reply(id: &str, tail: &[u8]) -> Bytes {
     let mut reply = BytesMut::with_capacity(BEFORE_ID.len() + id.len() + tail.len());
     reply.put_slice(BEFORE_ID);
@@ -81,7 +81,7 @@ pub(super) fn error_tail(code: i64, message: &str) -> Bytes {
     .into()
 }
 
-/// The tail of a call to the tool `echo`: its argument `message`, else all its arguments.
+/// The tail of the reply to a call of `echo`: its argument `message`, or else all arguments.
 pub(super) fn echo_tail(params: &Params<'_>, modern: bool) -> Bytes {
     let arguments = params.arguments.map_or("{}", |raw| raw.get());
     let parsed: Value = serde_json::from_str(arguments).unwrap_or(Value::Null);

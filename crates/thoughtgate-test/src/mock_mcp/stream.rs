@@ -1,6 +1,6 @@
-//! Answers of the MCP double that take their time: event streams, bodies in pieces, held answers.
+//! Slow answers of the MCP double: event streams, bodies in pieces, held answers.
 //!
-//! Each is a task that feeds a pipe and ends when the client has gone.
+//! Each is a task that feeds a pipe and ends when the client disconnects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,31 +9,27 @@ use bytes::Bytes;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
-use super::Setting;
 use super::knobs::Hold;
 use super::record::OpenStream;
+use super::response::event;
+use super::shared::Setting;
 use crate::body::{Aborted, Answer, Pipe};
 use crate::timer::Timer;
 
 const PIECES_OF_SLOW_BODY: usize = 10;
 const DEFAULT_COMMENT_INTERVAL_MS: u64 = 1000;
-/// Long enough for the bytes before to be on their way, short enough not to slow a test.
+/// Pause before a connection is broken: long enough for the bytes to be sent, short enough for tests.
 const BEFORE_BREAKING_OFF: Duration = Duration::from_millis(5);
 
-/// An SSE event with `data`, which must be one line.
-pub(super) fn event(data: &[u8]) -> Bytes {
-    [b"event: message\ndata: ", data, b"\n\n"].concat().into()
-}
-
-/// Waits while answers are held as `hold`.
+/// Waits while the knob `hold` has this value.
 pub(super) async fn released(settings: &mut watch::Receiver<Arc<Setting>>, hold: Hold) {
-    // An error means that the double is stopping, which cuts all connections anyway.
+    // An error means that the double is stopping, which closes all connections anyway.
     let _ = settings
         .wait_for(|setting| setting.knobs.hold != hold)
         .await;
 }
 
-/// Notifications, then `reply`, as events.
+/// A stream of notifications, then `reply`, as events.
 pub(super) fn events(
     timer: &Timer,
     setting: &Setting,
@@ -83,7 +79,7 @@ async fn feed_events(
     let _ = pipe.send(Ok(event(reply))).await;
 }
 
-/// `body` in pieces, spread over `duration`, with its length announced.
+/// An answer that sends `body` in pieces, spread over `duration`, with a Content-Length.
 pub(super) fn slowly(timer: &Timer, duration: Duration, body: Bytes) -> Answer {
     let (pipe, answer) = Answer::piped(Some(body.len()));
     let timer = timer.clone();
@@ -101,7 +97,7 @@ pub(super) fn slowly(timer: &Timer, duration: Duration, body: Bytes) -> Answer {
     answer
 }
 
-/// Half of `body`, then the end of the connection.
+/// An answer that sends half of `body`, then closes the connection.
 pub(super) fn half(timer: &Timer, body: &Bytes) -> Answer {
     let (pipe, answer) = Answer::piped(Some(body.len()));
     let timer = timer.clone();
@@ -114,7 +110,7 @@ pub(super) fn half(timer: &Timer, body: &Bytes) -> Answer {
     answer
 }
 
-/// A stream without an end: `first`, then comments, and whatever is pushed, until the client goes.
+/// An endless stream: `first`, then comments and pushed messages, until the client disconnects.
 pub(super) fn endless(
     setting: &Setting,
     mut pushed: broadcast::Receiver<Bytes>,
@@ -138,7 +134,7 @@ pub(super) fn endless(
                 () = tokio::time::sleep(interval) => Bytes::from_static(b": keep-alive\n\n"),
                 message = pushed.recv() => match message {
                     Ok(message) => message,
-                    Err(RecvError::Lagged(_)) => Bytes::from_static(b": some were lost\n\n"),
+                    Err(RecvError::Lagged(_)) => Bytes::from_static(b": messages lost\n\n"),
                     Err(RecvError::Closed) => return,
                 },
                 () = pipe.closed() => return,

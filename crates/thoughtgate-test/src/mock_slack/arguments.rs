@@ -1,6 +1,6 @@
-//! The arguments of a Slack call, whichever of its ways they came: query, form or JSON.
+//! The arguments of a Slack call, from its query, a form or JSON.
 //!
-//! Structured arguments in a form are JSON in text, as with the real API.
+//! Structured arguments in a form are JSON text, as in the real API. Does not know the methods.
 
 use form_urlencoded::parse;
 use http::HeaderMap;
@@ -12,12 +12,12 @@ use serde_json::{Map, Value};
 pub(super) struct Arguments {
     values: Map<String, Value>,
     bearer: Option<String>,
-    /// Slack warns of JSON without a charset.
+    /// The body is JSON without a charset, for which Slack adds a warning.
     pub(super) missing_charset: bool,
 }
 
 impl Arguments {
-    /// Reads them. An error is Slack's code.
+    /// Reads the arguments. An error is one of Slack's error codes.
     pub(super) fn read(
         query: &str,
         headers: &HeaderMap,
@@ -31,7 +31,7 @@ impl Arguments {
             .to_ascii_lowercase();
         let mut missing_charset = false;
         match content_type.split(';').next().unwrap_or_default().trim() {
-            // Clients name a type for no body too, when all arguments are in the query.
+            // If all arguments are in the query, clients send a content type without a body.
             _ if body.is_empty() => {}
             "application/json" => {
                 let json = serde_json::from_slice(body).map_err(|_| "invalid_json")?;
@@ -60,7 +60,7 @@ impl Arguments {
         self.bearer.clone().or_else(|| self.text("token"))
     }
 
-    /// An argument as text; `None` when it is absent or empty.
+    /// An argument as text; `None` if it is absent or empty.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         match self.values.get(name)? {
             Value::String(text) if text.is_empty() => None,
@@ -80,10 +80,10 @@ impl Arguments {
         }
     }
 
-    /// A structured argument; `Ok(None)` when it is absent.
+    /// A structured argument; `Ok(None)` if it is absent.
     ///
     /// # Errors
-    /// It came as text that is no JSON.
+    /// It is text that is not JSON.
     pub(super) fn structure(&self, name: &str) -> Result<Option<Value>, serde_json::Error> {
         match self.values.get(name) {
             None | Some(Value::Null) => Ok(None),

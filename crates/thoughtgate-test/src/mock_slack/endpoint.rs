@@ -1,7 +1,8 @@
-//! HTTP of the Slack double: `/api/{method}` with token and failures, and `/control` for tests.
+//! The routes of the Slack double: `/api/{method}` with token and failures, and `/control` for tests.
+//! The methods themselves are in `methods`.
 //!
-//! The order for a call: count, fail without effect, check the token, take effect, lose the
-//! answer, wait, answer.
+//! The order for a call: count, fail without effect, check the token, take effect, lose the answer,
+//! wait, answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,12 +20,12 @@ use serde_json::{Map, Value, json};
 use super::arguments::Arguments;
 use super::knobs::Failure;
 use super::methods::Call;
-use super::{Shared, State, Stats};
+use super::shared::{Shared, State, Stats};
 use crate::body::{Aborted, Answer};
 use crate::server::Handler;
 use crate::timer::Timer;
 
-/// The handler of one double, within its runtime.
+/// The request handler of one double.
 pub(super) struct Endpoint {
     shared: Arc<Shared>,
     timer: Timer,
@@ -36,19 +37,19 @@ struct React {
     ts: String,
     user: String,
     name: String,
-    /// Take the reaction back instead.
+    /// Remove the reaction instead of adding it.
     #[serde(default)]
     remove: bool,
 }
 
 impl Endpoint {
-    /// Must be called within the runtime that serves it.
+    /// Must be called in the runtime that serves the double.
     pub(super) fn new(shared: Arc<Shared>) -> std::io::Result<Arc<Self>> {
         let timer = Timer::new()?;
         Ok(Arc::new(Self { shared, timer }))
     }
 
-    /// One call of `method`: what to answer after which latency.
+    /// Executes one call of `method` and returns its answer; `Err` loses the answer.
     fn call(
         &self,
         state: &mut State,
@@ -135,8 +136,8 @@ impl Endpoint {
             }
             _ => (
                 StatusCode::NOT_FOUND,
-                json!({ "error": "no such route; there are GET /control/messages, GET \
-                    /control/stats, GET and POST /control/knobs, POST /control/react, POST \
+                json!({ "error": "unknown route; expected GET /control/messages, GET \
+                    /control/stats, GET or POST /control/knobs, POST /control/react, or POST \
                     /control/reset" }),
             ),
         }
@@ -177,7 +178,7 @@ fn react(state: &mut State, body: &[u8]) -> (StatusCode, Value) {
     let react: React = match serde_json::from_slice(body) {
         Ok(react) => react,
         Err(error) => {
-            let reason = format!("give {{\"ts\", \"user\", \"name\"}}: {error}");
+            let reason = format!("expected {{\"ts\", \"user\", \"name\"}}: {error}");
             return (StatusCode::BAD_REQUEST, json!({ "error": reason }));
         }
     };

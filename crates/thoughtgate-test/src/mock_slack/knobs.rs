@@ -1,44 +1,46 @@
-//! How the Slack double can be told to fail, to be slow, and to decide.
+//! The knobs of the Slack double: failures, latency, and automatic reactions.
 //!
-//! Only data. Knobs that begin with `next_` count down by one for each call that they hit.
+//! Only data; `endpoint` applies it. Knobs that begin with `next_` count down by one for each call
+//! that they affect.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// All knobs; the default answers everything at once and correctly. In JSON every field may be
-/// left out, and a field that does not exist is refused.
+/// All knobs; by default every call is answered at once and correctly. In JSON every field is
+/// optional, and an unknown field is refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Knobs {
-    /// Time from a whole call to its answer, in milliseconds.
+    /// Time from the end of a call to its answer, in milliseconds.
     pub latency_ms: u64,
-    /// Method that the `next_` knobs are limited to, such as `chat.postMessage`.
+    /// The only method that the `next_` knobs apply to, such as `chat.postMessage`.
     pub only_method: Option<String>,
-    /// Calls to answer with HTTP 429 and `Retry-After`; they have no effect.
+    /// Number of calls to answer with HTTP 429 and `Retry-After`, without effect.
     pub next_too_many_requests: u32,
-    /// The `Retry-After` of these, in seconds.
+    /// `Retry-After` for `next_too_many_requests`, in seconds.
     pub retry_after_s: u64,
-    /// Calls to answer with HTTP 200 and `{"ok":false,"error":"ratelimited"}`; no effect.
+    /// Number of calls to answer with HTTP 200 and `{"ok":false,"error":"ratelimited"}`, without
+    /// effect.
     pub next_ratelimited: u32,
-    /// Calls to answer with `server_error_status`; no effect.
+    /// Number of calls to answer with `server_error_status`, without effect.
     pub next_server_errors: u32,
-    /// HTTP status of these (0 means 503).
+    /// HTTP status for `next_server_errors` (0 means 503).
     pub server_error_status: u16,
-    /// Calls to answer with `{"ok":false,"error":…}`; no effect.
+    /// Number of calls to answer with `{"ok":false,"error":…}`, without effect.
     pub next_refused: u32,
-    /// The `error` of these (empty means `internal_error`).
+    /// `error` for `next_refused` (empty means `internal_error`).
     pub refusal: String,
-    /// Calls that take effect but whose answer is lost: the connection is closed instead.
+    /// Number of calls that take effect but whose answer is lost: the connection is closed instead.
     pub next_lost: u32,
-    /// What someone decides on each message that is posted from now on.
+    /// Reaction to each message that is posted from now on.
     pub decision: Option<Decision>,
     /// Members of user groups, by group id.
     pub usergroups: BTreeMap<String, Vec<String>>,
 }
 
-/// A reaction that is added to a message without further ado.
+/// A reaction that is added to a message automatically.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
@@ -51,7 +53,7 @@ pub struct Decision {
     pub reaction: String,
 }
 
-/// How one call fails.
+/// The failure of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
     TooManyRequests { retry_after_s: u64 },
@@ -65,7 +67,7 @@ impl Knobs {
     /// These knobs with the fields of the JSON object `changes` replaced.
     ///
     /// # Errors
-    /// The reason in words: not an object, a field that does not exist, a value out of its type.
+    /// A message with the reason: not an object, an unknown field, a value of the wrong type or range.
     pub fn changed(&self, changes: &[u8]) -> Result<Self, String> {
         let changes: Map<String, Value> = serde_json::from_slice(changes)
             .map_err(|error| format!("the knobs are not a JSON object: {error}"))?;
@@ -74,14 +76,14 @@ impl Knobs {
             all[name] = value;
         }
         let knobs: Self =
-            serde_json::from_value(all).map_err(|error| format!("bad knob: {error}"))?;
+            serde_json::from_value(all).map_err(|error| format!("invalid knob: {error}"))?;
         if !matches!(knobs.server_error_status, 0 | 500..=599) {
-            return Err("bad knob: `server_error_status` must be between 500 and 599".to_owned());
+            return Err("invalid knob: `server_error_status` must be 500 to 599".to_owned());
         }
         Ok(knobs)
     }
 
-    /// How this call of `method` fails, if it does; counts down.
+    /// The failure of this call of `method`, if it fails. Counts the knob down.
     pub(super) fn take_failure(&mut self, method: &str) -> Option<Failure> {
         if self
             .only_method

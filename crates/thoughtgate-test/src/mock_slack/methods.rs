@@ -1,7 +1,7 @@
-//! The methods of Slack's Web API that an approver uses, with the real codes for refused calls.
+//! The methods of Slack's Web API that approvals use, with Slack's own error codes.
 //!
-//! Arguments and workspace in, JSON out. Scopes, rate limits and membership are not modelled;
-//! limits are what the knobs say.
+//! Arguments and workspace in, JSON out. Scopes, membership and Slack's own rate limits are not
+//! modelled; the knobs can simulate rate limits.
 
 use serde_json::{Map, Value, json};
 
@@ -16,10 +16,10 @@ const MAX_TEXT_CHARS: usize = 40_000;
 const DEFAULT_HISTORY_LIMIT: usize = 100;
 const MAX_HISTORY_LIMIT: usize = 999;
 
-/// The fields beside `ok`, or Slack's code for the refusal.
+/// The fields besides `ok`, or Slack's error code.
 pub(super) type Answer = Result<Map<String, Value>, &'static str>;
 
-/// What a call works on.
+/// One call, with the state that it reads and changes.
 pub(super) struct Call<'a> {
     pub(super) arguments: &'a Arguments,
     pub(super) store: &'a mut Store,
@@ -184,7 +184,7 @@ impl Call<'_> {
             .ok_or("channel_not_found")
     }
 
-    /// What the arguments make of `before`; what they leave out stays.
+    /// `before` with the parts replaced that the arguments have.
     fn content(&self, before: &Content) -> Result<Content, &'static str> {
         let text = self.arguments.text("text");
         let blocks = self

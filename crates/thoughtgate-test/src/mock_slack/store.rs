@@ -1,6 +1,6 @@
-//! The workspace of the Slack double: its messages, their reactions, its channel names.
+//! The workspace of the Slack double: messages, reactions, names of channels.
 //!
-//! Knows nothing of HTTP or of how arguments come.
+//! Does not know HTTP or the encoding of arguments.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,10 +12,10 @@ use super::knobs::Decision;
 
 const MICROS_PER_SECOND: u64 = 1_000_000;
 
-/// What a message says; an update replaces it.
+/// The content of a message, which an update replaces.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Content {
-    /// The text; Slack shows it in notifications when there are blocks.
+    /// The text. For a message with blocks, Slack shows it only in notifications.
     pub text: String,
     /// The Block Kit blocks, or `null`.
     pub blocks: Value,
@@ -23,50 +23,50 @@ pub struct Content {
     pub metadata: Value,
 }
 
-/// A message as it was posted, with all that happened to it.
+/// A posted message, with its updates and reactions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// Id of the channel.
     pub channel: String,
-    /// The channel as the poster named it: an id or `#name`.
+    /// The channel in the call: an id or `#name`.
     pub posted_to: String,
     /// Id of the message in its channel, such as `1732406400.000100`.
     pub ts: String,
-    /// The thread that it is in, if any.
+    /// `ts` of the thread that the message is in.
     pub thread_ts: Option<String>,
-    /// When the call had arrived, in microseconds of Unix time.
+    /// Time at which the call had arrived, in microseconds of Unix time.
     pub received_at_us: u64,
-    /// As posted.
+    /// The content as posted.
     pub posted: Content,
-    /// As updated, in order.
+    /// Updates, in order.
     pub updates: Vec<Update>,
-    /// The reactions that are there now, in order of their first user.
+    /// Current reactions, in the order of their first user.
     pub reactions: Vec<Reaction>,
 }
 
 /// One `chat.update`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Update {
-    /// When the call had arrived, in microseconds of Unix time.
+    /// Time at which the call had arrived, in microseconds of Unix time.
     pub received_at_us: u64,
-    /// The new content; what the call left out is as before.
+    /// The new content; parts that the call left out are unchanged.
     #[serde(flatten)]
     pub content: Content,
 }
 
-/// All users that reacted in the same way.
+/// A reaction of one or more users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reaction {
     /// Name without colons.
     pub name: String,
-    /// User ids in order.
+    /// Ids of the users, in the order in which they reacted.
     pub users: Vec<String>,
-    /// Their number.
+    /// Number of users.
     pub count: usize,
 }
 
 impl Message {
-    /// What it says now.
+    /// The current content.
     #[must_use]
     pub fn content(&self) -> &Content {
         self.updates
@@ -74,7 +74,7 @@ impl Message {
             .map_or(&self.posted, |update| &update.content)
     }
 
-    /// As the API shows it.
+    /// The message in the form of the API.
     pub(super) fn shown(&self, bot_user: &str, with_metadata: bool) -> Map<String, Value> {
         let content = self.content();
         let mut shown = Map::from_iter([
@@ -106,7 +106,7 @@ impl Message {
     }
 }
 
-/// Everything that was said.
+/// All messages and channel names.
 #[derive(Debug, Default)]
 pub(super) struct Store {
     messages: Vec<Stored>,
@@ -117,7 +117,7 @@ pub(super) struct Store {
 #[derive(Debug)]
 struct Stored {
     message: Message,
-    /// In order of arrival; some may lie in the future.
+    /// Reactions in the order in which they were added; some may take effect in the future.
     reacted: Vec<Reacted>,
 }
 
@@ -129,7 +129,7 @@ struct Reacted {
 }
 
 impl Store {
-    /// Adds a message, with the reaction that is decided beforehand.
+    /// Adds a message, with the automatic reaction `decision`.
     pub(super) fn post(
         &mut self,
         posted_to: &str,
@@ -162,7 +162,8 @@ impl Store {
         message
     }
 
-    /// Replaces what a message says; `change` gets what it said. `None`: no such message.
+    /// Updates a message with the result of `change`, which gets the old content. `None` if there is no
+    /// such message.
     pub(super) fn update(
         &mut self,
         channel: &str,
@@ -188,7 +189,7 @@ impl Store {
         self.messages.iter().map(Stored::shown_now).collect()
     }
 
-    /// Adds a reaction, in any channel. An error is Slack's code.
+    /// Adds a reaction to a message of any channel. An error is one of Slack's error codes.
     pub(super) fn react(&mut self, ts: &str, user: &str, name: &str) -> Result<(), &'static str> {
         let stored = self
             .messages
@@ -208,7 +209,7 @@ impl Store {
         Ok(())
     }
 
-    /// Takes a reaction back. An error is Slack's code.
+    /// Removes a reaction from a message of any channel. An error is one of Slack's error codes.
     pub(super) fn unreact(&mut self, ts: &str, user: &str, name: &str) -> Result<(), &'static str> {
         let stored = self
             .messages
@@ -226,7 +227,7 @@ impl Store {
         Ok(())
     }
 
-    /// The id of a channel given as id or as `#name`; names get an id when first heard.
+    /// The id of a channel given as id or as `#name`; a new name gets an id.
     fn channel_id(&mut self, channel: &str) -> String {
         if is_channel_id(channel) {
             return channel.to_owned();
@@ -244,7 +245,7 @@ impl Store {
 }
 
 impl Stored {
-    /// With the reactions that are there by now.
+    /// The message with the reactions that have taken effect by now.
     fn shown_now(&self) -> Message {
         let now = Instant::now();
         let mut message = self.message.clone();
@@ -271,7 +272,7 @@ impl Stored {
     }
 }
 
-/// Whether `channel` is an id (`C0123ABCD`), which is all that most methods accept.
+/// Whether `channel` is an id (`C0123ABCD`); most methods do not accept names.
 pub(super) fn is_channel_id(channel: &str) -> bool {
     let mut bytes = channel.bytes();
     matches!(bytes.next(), Some(b'C' | b'D' | b'G'))
@@ -279,7 +280,7 @@ pub(super) fn is_channel_id(channel: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
-/// A `ts`, or a time without fraction, in microseconds.
+/// Parses a `ts`, or a time in whole seconds, to microseconds.
 pub(super) fn parse_ts(ts: &str) -> Option<u64> {
     let (seconds, fraction) = ts.split_once('.').unwrap_or((ts, ""));
     let seconds: u64 = seconds.parse().ok()?;

@@ -1,4 +1,4 @@
-//! The binaries as processes: their first line, their output, their end.
+//! The binaries as processes: their first line, their output, their exit.
 
 use std::io::Write;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn run(program: &str, arguments: &[&str]) -> (i32, Vec<String>, String) {
     let mut process = Process::start(program, arguments, &[]).unwrap();
     process.close_stdin();
     let status = process.wait(PATIENCE).unwrap();
-    // The end of the output may come just after the end of the process.
+    // The last output may arrive just after the process has ended.
     let _ = process.wait_line(Output::Stdout, "\0", PATIENCE);
     let _ = process.wait_line(Output::Stderr, "\0", PATIENCE);
     let stderr = process.output(Output::Stderr).join("\n");
@@ -183,11 +183,7 @@ fn load_refuses_misuse_by_name() {
     .unwrap();
     assert_ne!(process.wait(PATIENCE).unwrap().code(), Some(0));
     process
-        .wait_line(
-            Output::Stderr,
-            "Error: failed to understand slice 1",
-            PATIENCE,
-        )
+        .wait_line(Output::Stderr, "Error: failed to parse slice 1", PATIENCE)
         .unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! The client helpers: that they show what is on the wire, and can leave it in disorder.
+//! The client helpers: they return the bytes on the wire, and can send invalid ones and disconnect.
 
 use http::Method;
 use thoughtgate_test::client::{self, Connection, RawConnection};

@@ -1,4 +1,4 @@
-//! The load driver: that it counts right, checks answers, and does not hide a stall.
+//! The load driver: it counts correctly, checks answers, and does not hide a stall of the server.
 
 use std::time::{Duration, Instant};
 
@@ -120,12 +120,12 @@ async fn a_stall_shows_in_every_request_that_it_delayed() {
         "nothing is left out: {outcome:?}"
     );
     assert!(latency.max >= stall_us * 0.99, "{outcome:?}");
-    // 80 of the 200 requests were due in the stall, half of them in its first half.
+    // 80 of the 200 requests were due during the stall, half of them in its first half.
     assert!(latency.p90 >= stall_us / 4.0, "{outcome:?}");
     assert!(latency.p99 >= stall_us / 2.0, "{outcome:?}");
     assert!(outcome.late_starts >= 40, "{outcome:?}");
     assert!(outcome.max_start_delay_us >= stall_us / 2.0, "{outcome:?}");
-    // The server itself was slow for no more than one request on each connection.
+    // The server itself was slow for at most one request per connection.
     assert!(
         outcome.service_us.unwrap().p90 < stall_us / 4.0,
         "{outcome:?}"
@@ -232,13 +232,13 @@ async fn a_server_that_dies_is_errors_and_no_panic() {
             mock.shutdown().await;
         };
         let (outcome, ()) = {
-            // The slice borrows nothing of the double.
+            // The slice does not borrow from the double.
             let url_slice = url_slice.clone();
             tokio::join!(async { driver.run(&url_slice).await.unwrap() }, die)
         };
         assert!(outcome.ok >= 10, "{outcome:?}");
         assert!(outcome.errors["connect"] > 0, "{outcome:?}");
-        // A dead server must not be hammered: a closed loop pauses between attempts.
+        // A closed loop pauses between attempts, so as not to flood a server that is down.
         assert!(outcome.requests - outcome.ok < 2_000, "{outcome:?}");
     }
 }

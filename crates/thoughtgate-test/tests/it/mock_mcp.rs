@@ -1,4 +1,4 @@
-//! The MCP double: what it answers, what it counts and keeps, whether it sees clients leave.
+//! The MCP double: its answers, its counters and kept requests, and how it notices disconnects.
 
 use http::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The Slack double: its answers, its refusals, what it keeps.
+//! The Slack double: its answers, its error codes, the messages that it keeps.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

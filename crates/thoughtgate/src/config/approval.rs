@@ -1,6 +1,7 @@
-//! The part of the configuration that says how humans approve calls.
+//! The configuration's `approval` section.
 //!
-//! Shapes and defaults only; `approvals.rs` turns them into the approvals' own settings.
+//! Structure and defaults only; `approvals.rs` checks the values and turns them into settings of
+//! `thoughtgate-approval`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,44 +11,43 @@ use thoughtgate_approval::{Secret, Settings, SlackSettings, StoreLocation};
 
 use super::duration;
 
-/// The name of an approval store that forgets everything at a restart.
+/// Value of `approval.store` for a store that is lost at a restart.
 pub const MEMORY: &str = "memory";
 
-/// How humans approve calls; configured once `slack` has a token.
+/// Settings of approvals, which are enabled by a token in `slack`.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Approval {
-    /// File that open approvals are kept in, or `memory`.
+    /// File that approvals are stored in, or `memory`.
     pub store: PathBuf,
-    /// To decide.
+    /// Time for an approver to decide.
     #[serde(with = "duration")]
     pub timeout: Duration,
-    /// From the decision to the call.
+    /// Time from the approval to the call; later the approval is void.
     #[serde(with = "duration")]
     pub approved_for: Duration,
-    /// How long an ended approval can be asked about.
+    /// How long a finished approval, or the result of its task, can still be queried.
     #[serde(with = "duration")]
     pub retention: Duration,
-    /// How long a call is held before its client is asked to come back.
+    /// How long a call is held open before its client is asked to retry.
     #[serde(with = "duration")]
     pub hold: Duration,
-    /// Between signs of life on a held call.
+    /// Between two keep-alive messages on a held call.
     #[serde(with = "duration")]
     pub keep_alive: Duration,
     /// Approvals open at once.
     pub open: usize,
     /// Approvals of one agent open at once.
     pub open_per_agent: usize,
-    /// Bytes of all approvals that are kept, with the calls and results of tasks.
+    /// Bytes of all stored approvals, with the calls and results of tasks.
     pub kept_bytes: usize,
-    /// Arguments that approvers do not see: keys, JSON pointers, or `all`; common names of secrets
-    /// when absent.
+    /// Arguments hidden from approvers: keys, JSON pointers, or `all`; common names of secrets when
+    /// absent.
     pub redact: Option<Vec<String>>,
-    /// Where approvers are asked.
     pub slack: Slack,
 }
 
-/// How Slack is reached, and who may approve there.
+/// Access to Slack, and the approvers.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Slack {
@@ -55,26 +55,26 @@ pub struct Slack {
     pub token: Option<String>,
     /// File with the bot token.
     pub token_file: Option<PathBuf>,
-    /// Where the Web API is.
+    /// Base URL of Slack's Web API.
     pub base_url: String,
-    /// Channel to ask in when the policy names none.
+    /// Channel of requests whose policy names none.
     pub channel: Option<String>,
-    /// Ids of the users and user groups that may decide.
+    /// Ids of the users and user groups that may approve or deny.
     pub approvers: Vec<String>,
     /// Reactions that approve.
     pub approve_reactions: Vec<String>,
     /// Reactions that deny.
     pub deny_reactions: Vec<String>,
-    /// Between reads of a channel with pending approvals.
+    /// Between two reads of a channel with pending approvals.
     #[serde(with = "duration")]
     pub poll_interval: Duration,
-    /// Between two messages in one channel.
+    /// Least time between two messages in one channel.
     #[serde(with = "duration")]
     pub post_interval: Duration,
-    /// For each call to Slack.
+    /// Time limit for each call to Slack.
     #[serde(with = "duration")]
     pub timeout: Duration,
-    /// Signing secret; adds buttons.
+    /// Signing secret; enables buttons.
     pub signing_secret: Option<String>,
     /// File with the signing secret.
     pub signing_secret_file: Option<PathBuf>,
@@ -92,31 +92,31 @@ impl std::fmt::Debug for Slack {
 }
 
 impl Approval {
-    /// Whether there is a channel on which approvals can be asked.
+    /// Whether approvals are enabled, which takes a token or a file with one.
     pub fn is_configured(&self) -> bool {
         self.slack.token.is_some() || self.slack.token_file.is_some()
     }
 }
 
-/// Defaults are the approvals' own, so that they are told once.
+/// The defaults are those of `thoughtgate-approval`, so that each is defined once.
 impl Default for Approval {
     fn default() -> Approval {
+        let settings = Settings::new(StoreLocation::Memory);
         let slack = SlackSettings::new(Secret::new(""), "");
-        let settings = Settings::new(StoreLocation::Memory, slack);
         Approval {
             store: PathBuf::from(MEMORY),
             timeout: settings.timeout,
             approved_for: settings.approved_for,
             retention: settings.retention,
-            // The SDKs' clients end a call after a minute, and come back ten times at most: this
-            // leaves a human nine minutes.
+            // The SDKs' clients end a call after a minute and retry at most ten times: this leaves
+            // an approver about nine minutes.
             hold: Duration::from_secs(50),
             keep_alive: Duration::from_secs(15),
             open: settings.open_max,
             open_per_agent: settings.open_per_principal_max,
             kept_bytes: settings.kept_bytes_max,
             redact: None,
-            slack: Slack::from(settings.slack),
+            slack: Slack::from(slack),
         }
     }
 }

@@ -1,4 +1,7 @@
-//! How the audit is kept: shape and defaults. A plain text in its place is the file.
+//! The configuration's `audit` section: structure and defaults. `audit: FILE` is short for
+//! `audit: {file: FILE}`.
+//!
+//! Opens no file; `thoughtgate-proxy` does.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,29 +11,29 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// The audit's name for standard output.
+/// Value of `audit.file` for standard output.
 pub const STDOUT: &str = "stdout";
 
-/// Where a line for each decision goes, and what becomes of calls when it cannot.
+/// Destination of the audit lines, and the handling of calls when no line can be queued.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
-    /// A file, or `stdout`; no audit is kept when absent.
+    /// A file, or `stdout`; no audit lines are written when absent.
     pub file: Option<PathBuf>,
-    /// How long a call waits for room for its line.
+    /// How long a call waits for room in the queue of audit lines.
     #[serde(with = "super::duration")]
     pub wait: Duration,
-    /// What becomes of a call that found none.
+    /// Applied to a call that found no room within `wait`.
     pub when_full: WhenFull,
 }
 
-/// What becomes of a call for whose line there is no room.
+/// Handling of a call whose audit line finds no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenFull {
-    /// It is refused.
+    /// The call is refused.
     Refuse,
-    /// It goes on without a line.
+    /// The call goes on without a line.
     Drop,
 }
 
@@ -44,7 +47,7 @@ impl Default for Audit {
     }
 }
 
-/// Reads the file's name alone, or a mapping.
+/// Deserializes a file name alone, or a mapping.
 pub fn text_or_mapping<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Audit, D::Error> {
     deserializer.deserialize_any(TextOrMapping)
 }

@@ -1,7 +1,7 @@
-//! Reads YAML; an error gives the line, the column and the setting, and never a part of the text.
+//! Reads YAML. An error gives the line, the column and the setting, and never a part of the text.
 //!
-//! A value in the wrong place was meant for another one, so any value, and any key that is not a
-//! setting, may be a secret: what the YAML library and serde print is not passed on.
+//! A value may be in the wrong place, so any value, and any key that is not a setting, may be a
+//! secret: messages of the YAML library and of serde are not passed on.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::localizer::ExternalMessageSource;
 use serde_saphyr::{Error, Location};
 
-use crate::overlay;
+use crate::overlay::{find, known_part};
 
-/// An unknown key up to this length, of lower-case letters, is taken for a misspelt setting.
+/// An unknown key of at most this length, in lower-case letters, is taken for a misspelt setting.
 const KEY_BYTES_MAX: usize = 24;
 
-/// Said of a value when nothing better is known.
+/// Message for a value when nothing more precise is known.
 const NOT_VALID: &str = "not a valid value";
 
-/// Where a YAML text is wrong, and what was expected there.
+/// An error in a YAML text: place, setting and problem.
 #[derive(Debug)]
 pub struct Fault {
     location: Location,
@@ -26,12 +26,12 @@ pub struct Fault {
     problem: String,
 }
 
-/// Reads `text` as one document.
+/// Deserializes `text`, which must be one YAML document.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
     let mut setting = String::new();
     serde_saphyr::with_deserializer_from_str(text, |deserializer| {
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            overlay::known_part(&error.path().to_string()).clone_into(&mut setting);
+            known_part(&error.path().to_string()).clone_into(&mut setting);
             error.into_inner()
         })
     })
@@ -42,7 +42,7 @@ impl Fault {
     fn new(error: &Error, setting: String) -> Fault {
         let mut problem = problem(error);
         if problem == NOT_VALID
-            && let Some(setting) = overlay::find(&setting)
+            && let Some(setting) = find(&setting)
         {
             problem = format!("{NOT_VALID}; expected: {}", setting.expected());
         }
@@ -85,7 +85,7 @@ fn problem(error: &Error) -> String {
             )
         }
         Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
-            // serde calls a mapping with known keys by the name of its Rust type.
+            // For a mapping with known keys serde gives the name of the Rust type.
             let mapping = expected.starts_with("struct ") || expected == "a map";
             format!("expected {}", if mapping { "a mapping" } else { expected })
         }
@@ -96,12 +96,12 @@ fn problem(error: &Error) -> String {
             other => format!("expected {other}"),
         },
         Error::MultipleDocuments { .. } => "more than one YAML document".to_owned(),
-        Error::UnknownAnchor { .. } => "alias of an anchor that is not defined".to_owned(),
+        Error::UnknownAnchor { .. } => "alias of an undefined anchor".to_owned(),
         Error::ExternalMessage { source, .. } => match &**source {
             ExternalMessageSource::Parser(error) => syntax(error.kind()).to_owned(),
             _ => "not valid YAML".to_owned(),
         },
-        Error::Eof { .. } => "the text ends too early".to_owned(),
+        Error::Eof { .. } => "unexpected end of the text".to_owned(),
         _ => NOT_VALID.to_owned(),
     }
 }
@@ -109,7 +109,7 @@ fn problem(error: &Error) -> String {
 fn syntax(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation => {
-            "not valid YAML: a tab cannot indent"
+            "not valid YAML: tabs cannot be used for indentation"
         }
         ErrorKind::InvalidIndentation => "not valid YAML: wrong indentation",
         ErrorKind::UnexpectedEof
@@ -118,13 +118,13 @@ fn syntax(kind: &ErrorKind) -> &'static str {
         | ErrorKind::UnexpectedEofImplicitFlowMapping
         | ErrorKind::UnexpectedEofBlockSequence
         | ErrorKind::UnexpectedEofBlockMapping => {
-            "not valid YAML: a quote, list or mapping is not closed"
+            "not valid YAML: unclosed quotation mark, list or mapping"
         }
         _ => "not valid YAML",
     }
 }
 
-/// The key in quotes where it looks like a misspelt setting, else nothing.
+/// The key in quotes if it looks like a misspelt setting, else nothing: it may be a secret.
 fn shown(key: &str) -> String {
     let looks_like_one = key.len() <= KEY_BYTES_MAX
         && key
@@ -153,11 +153,11 @@ mod tests {
         for (text, expected) in [
             (
                 "workers: SECRET\n",
-                "line 1, column 10: `workers`: not a valid value; expected: threads that serve requests",
+                "line 1, column 10: `workers`: not a valid value; expected: number of threads that serve requests",
             ),
             (
                 "policy: p\nlisten: SECRET\n",
-                "line 2, column 9: `listen`: not a valid value; expected: address of the MCP endpoint (default: \"127.0.0.1:8080\")",
+                "line 2, column 9: `listen`: not a valid value; expected: address to listen on, IP:PORT (default: \"127.0.0.1:8080\")",
             ),
             (
                 "timeouts: {head: SECRET}\n",
@@ -185,11 +185,11 @@ mod tests {
             ),
             (
                 "upstream: *SECRET\n",
-                "line 1, column 11: alias of an anchor that is not defined",
+                "line 1, column 11: alias of an undefined anchor",
             ),
             (
                 "workers: &a SECRET\nlimits: {depth: *a}\n",
-                "line 1, column 13: `workers`: not a valid value; expected: threads that serve requests",
+                "line 1, column 13: `workers`: not a valid value; expected: number of threads that serve requests",
             ),
             (
                 "workers: 1\n---\nSECRET: 1\n",

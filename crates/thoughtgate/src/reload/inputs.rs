@@ -1,6 +1,6 @@
-//! All that a reload reads, as it was read; what is in force is compared with it.
+//! Everything that a reload reads, kept as it was read, for comparison with the next reload.
 //!
-//! Reads, and makes rules and an engine of what was read; puts nothing in force.
+//! Reads files and builds rules and an engine from them; puts nothing in force.
 
 use anyhow::bail;
 use thoughtgate_policy::{Engine, Source};
@@ -9,13 +9,13 @@ use thoughtgate_proxy::{Part, Rules};
 use crate::config::Config;
 use crate::{policies, settings};
 
-/// Which part cannot be used, and why.
+/// The part that cannot be used, and the reason.
 pub type Refused = (Part, anyhow::Error);
 
 /// The configuration and the contents of the files that it names.
 #[derive(PartialEq)]
 pub struct Inputs {
-    /// File, environment and flags.
+    /// Merged from file, environment and flags.
     pub config: Config,
     key: Option<Vec<u8>>,
     sources: Option<Vec<Source>>,
@@ -33,7 +33,7 @@ impl Inputs {
         })
     }
 
-    /// What holds beside the policies.
+    /// The reloadable rules besides the policies: identity, guard, limits, timeouts.
     pub fn rules(&self) -> Result<Rules, Refused> {
         settings::rules(&self.config, self.key.as_deref())
             .map_err(|error| (Part::Configuration, error))
@@ -48,13 +48,13 @@ impl Inputs {
         Ok(Some(engine.map_err(|error| (Part::Policies, error))?))
     }
 
-    /// The policies of a set that shall replace another one, which must not be by nothing.
+    /// The policies for a reload. Unlike at the start, a set without any policy is an error.
     pub fn replacement(&self) -> Result<Engine, Refused> {
         let some = || match self.engine() {
-            Ok(None) => bail!("the configuration names no policy any more"),
-            // Most likely a file caught half written, or emptied by a full disk.
+            Ok(None) => bail!("no policy file is configured any more; set `policy`"),
+            // Most likely a half-written file, or one emptied by a full disk.
             Ok(Some(engine)) if engine.policy_count() == 0 => bail!(
-                "the policy files hold no policy; to refuse everything, write `forbid (principal, action, resource);`"
+                "the policy files contain no policy; to refuse everything, write `forbid (principal, action, resource);`"
             ),
             Ok(Some(engine)) => Ok(engine),
             Err((_, error)) => Err(error),
@@ -62,8 +62,8 @@ impl Inputs {
         some().map_err(|error| (Part::Policies, error))
     }
 
-    /// Whether `newer` lacks a file of these, or has a shorter one: perhaps one that is about to be
-    /// written again.
+    /// Whether a file of these inputs is missing or shorter in `newer`: an editor may be about to write
+    /// it again.
     pub fn lost_in(&self, newer: &Inputs) -> bool {
         let length = |key: &Option<Vec<u8>>| key.as_ref().map_or(0, Vec::len);
         let newer_sources = newer.sources.as_deref().unwrap_or_default();

@@ -1,32 +1,33 @@
-//! When changes of files have settled, so that what is read is a whole set.
+//! Decides when file changes have settled, so that a whole set is read and not half of an update.
 //!
-//! Knows times and kinds of changes, and no file.
+//! Works on times and kinds of changes; touches no file.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A swap is whole at once; it is often several events (a rename is two, a symlink swap four).
+/// Quiet time after a swap. It is complete at once, but arrives as several events (two for a rename,
+/// four for a symlink swap).
 const SWAP_QUIET: Duration = Duration::from_millis(5);
-/// After an edit others of the same update may follow.
+/// Quiet time after an edit: other edits of the same update may follow.
 const EDIT_QUIET: Duration = Duration::from_millis(100);
-/// After a loss what was lost may come back: editors and git remove a file and write it again.
+/// Quiet time after a loss: editors and git remove a file and write it again.
 const LOSS_QUIET: Duration = Duration::from_secs(1);
-/// A folder in which something changes all the time is loaded all the same, this long after the
-/// first change. From then on each change is followed by a read, and the first set that lacks nothing
-/// is loaded; one that lacks something, once all reads of a second have found it so.
+/// Longest wait after the first change: a folder in which files change all the time is loaded too.
+/// After it, each change is followed by a read. A set that lacks nothing is loaded at once, one that
+/// lacks something when every read for a second has found it so.
 const STARVED: Duration = Duration::from_secs(5);
 
-/// What happened.
+/// An event that may require a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// An operator asks for a reload.
+    /// SIGHUP.
     Asked,
-    /// A whole set was put in place in one step: a file renamed into place, a link exchanged.
+    /// A whole set was put in place in one step: a file renamed into place, a link replaced.
     Swapped,
     /// One file of perhaps several was written, renamed, made or removed.
     Edited(PathBuf),
-    /// A file is being written; it is half written until it is closed.
+    /// A file is being written and is incomplete until it is closed.
     Writing(PathBuf),
 }
 
@@ -43,9 +44,9 @@ struct Batch {
     last: Instant,
     quiet: Duration,
     asked: bool,
-    /// When files were read last and something was missing.
+    /// Time of the last read that found something missing.
     read: Instant,
-    /// Since when each read past the limit has found something missing.
+    /// Start of the uninterrupted reads, after `STARVED`, that found something missing.
     lost_since: Option<Instant>,
 }
 
@@ -55,7 +56,7 @@ impl Settling {
         let quiet = match change {
             Change::Writing(path) => {
                 self.writing.insert(path.clone());
-                // Loaded only when something was finished.
+                // A write alone starts no batch: only a finished change is worth a load.
                 if let Some(batch) = &mut self.batch {
                     batch.last = now;
                 }
@@ -80,7 +81,7 @@ impl Settling {
         batch.asked |= *change == Change::Asked;
     }
 
-    /// When to load, if nothing else happens; `None` when there is nothing to load.
+    /// The time of the next load if no change comes before; `None` when there is nothing to load.
     pub fn due(&self) -> Option<Instant> {
         let batch = self.batch.as_ref()?;
         let starved = batch.first + STARVED;
@@ -100,11 +101,12 @@ impl Settling {
         })
     }
 
-    /// What was read at `now` lacks something: whether to wait for it.
+    /// Takes note that the set read at `now` lacks something. Returns whether to wait for it.
     pub fn wait_for_lost(&mut self, now: Instant) -> bool {
         let Some(batch) = &mut self.batch else {
             return false;
         };
+        // An operator asked, or the set was replaced whole: what is missing is meant to be.
         if batch.asked || batch.quiet == SWAP_QUIET {
             return false;
         }
@@ -115,7 +117,7 @@ impl Settling {
         now < *batch.lost_since.get_or_insert(now) + LOSS_QUIET
     }
 
-    /// A load was made; whether an operator had asked for it.
+    /// Ends the batch after a load. Returns whether an operator had asked for it.
     pub fn done(&mut self) -> bool {
         self.writing.clear();
         self.batch.take().is_some_and(|batch| batch.asked)

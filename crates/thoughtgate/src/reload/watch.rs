@@ -1,6 +1,6 @@
-//! Notices changes of the files that are configured, and of no others.
+//! Watches the configured files for changes, and ignores all other files of their directories.
 //!
-//! What a change means for the set in force is not known here.
+//! Reads no file and does not decide when to reload; `settling.rs` does.
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
@@ -16,10 +16,10 @@ use super::settling::Change;
 use crate::config::Config;
 use crate::policies;
 
-/// As many links as Linux follows in one path.
+/// Symbolic links that Linux follows in one path at most (`path_resolution(7)`).
 const LINKS_MAX: usize = 40;
 
-/// A running watch; it ends when it is dropped.
+/// A running watch, which ends on drop.
 pub struct Watch {
     watcher: Option<RecommendedWatcher>,
     files: Arc<ArcSwap<Files>>,
@@ -27,19 +27,19 @@ pub struct Watch {
     file: Option<PathBuf>,
 }
 
-/// What the configuration depends on. All paths are absolute and, but for their last name, without
-/// links, as those of the events.
+/// The files that the configuration depends on. Paths are absolute and, except for their last name,
+/// without links: events report them in this form.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Files {
     /// Configuration, key and policy files, and the links on the way to them.
     single: HashSet<PathBuf>,
-    /// Folders whose policy files make one set.
+    /// Policy directories: all policy files in one belong to the set.
     folders: HashSet<PathBuf>,
 }
 
 impl Watch {
-    /// Sends to `changed`; `file` is the configuration's. Where the system gives no watch, SIGHUP
-    /// still reloads.
+    /// Starts a watch that sends to `changed`; `file` is the configuration file. If the system has no
+    /// watch to give, it warns, and SIGHUP still reloads.
     pub fn new(file: Option<&Path>, changed: Sender<Change>) -> Watch {
         let files = Arc::new(ArcSwap::from_pointee(Files::default()));
         let known = Arc::clone(&files);
@@ -56,8 +56,8 @@ impl Watch {
         }
     }
 
-    /// Watches what `configs` name, links followed as they are now. To be called before the files
-    /// are read, so that no change is missed in between.
+    /// Watches the files that `configs` name, through the links as they are now. To be called before
+    /// the files are read, so that no change is missed in between.
     pub fn follow(&mut self, configs: &[&Config]) {
         let Some(watcher) = &mut self.watcher else {
             return;
@@ -80,7 +80,7 @@ impl Watch {
             let _ = watcher.unwatch(gone);
         }
         for folder in &folders {
-            // Also where there is a watch: another folder may have taken the name.
+            // Even if there is a watch on this name: another folder may have taken it.
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive)
                 && folder.exists()
                 && !self.folders.contains(folder)
@@ -93,7 +93,7 @@ impl Watch {
 }
 
 fn warn(error: &notify::Error) {
-    say!("warning: configured files cannot be watched ({error}); reload with SIGHUP");
+    say!("warning: failed to watch configured files ({error}); send SIGHUP to reload");
 }
 
 impl Files {
@@ -111,14 +111,14 @@ impl Files {
             let links = policies::files(&real).unwrap_or_default();
             for link in links.iter().filter(|file| file.is_symlink()) {
                 self.add(link);
-                // Its folder's files make one set, and it is one of them.
+                // As one file of a directory it is not replaced alone: a change of it is an edit.
                 self.single.remove(link);
             }
             self.folders.insert(real);
         }
     }
 
-    /// Adds a file and the links on the way to it; returns where it really is.
+    /// Adds a file and the links on the way to it; returns its path without links.
     fn add(&mut self, path: &Path) -> Option<PathBuf> {
         let mut path = std::path::absolute(path).ok()?;
         for _ in 0..LINKS_MAX {
@@ -159,7 +159,7 @@ impl Files {
         }
         match kind {
             EventKind::Modify(ModifyKind::Name(RenameMode::To)) if single => Some(Change::Swapped),
-            // `Both` repeats what `From` and `To` said.
+            // `Both` follows `From` and `To` and repeats them.
             EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => None,
             EventKind::Modify(ModifyKind::Data(_)) => Some(Change::Writing(path.to_path_buf())),
             EventKind::Access(AccessKind::Close(AccessMode::Write))
@@ -171,8 +171,8 @@ impl Files {
     }
 }
 
-/// The first link on the way to `path` and the path behind it; `path` without `.` and `..` when there
-/// is none.
+/// `Ok` with the first link on the way to `path` and the path behind it; `Err` with `path` without `.`
+/// and `..` when there is no link.
 fn first_link(path: &Path) -> Result<(PathBuf, PathBuf), PathBuf> {
     let mut real = PathBuf::new();
     let mut components = path.components();

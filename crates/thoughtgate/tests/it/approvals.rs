@@ -1,4 +1,4 @@
-//! Calls that a human must approve: the real binary between a real upstream and the Slack double.
+//! Calls that need human approval: the real binary between the upstream double and the Slack double.
 
 mod answers;
 mod bounds;
@@ -26,7 +26,7 @@ const APPROVER: &str = "U0APPROVER";
 const STRANGER: &str = "U0STRANGER";
 const CHANNEL: &str = "C0APPROVALS";
 
-/// `deploy` needs a human, `echo` nobody.
+/// `deploy` needs approval, `echo` does not.
 const POLICY: &str = r#"
     @id("risky") @approve
     permit (principal, action == Action::"tools/call", resource == Tool::"deploy");
@@ -34,7 +34,7 @@ const POLICY: &str = r#"
     permit (principal, action == Action::"tools/call", resource == Tool::"echo");
 "#;
 
-/// An upstream, a Slack, and what it takes to put a proxy between them.
+/// An upstream, a Slack, and the policies and environment of a proxy between them.
 struct Scene {
     upstream: MockMcp,
     slack: MockSlack,
@@ -66,7 +66,7 @@ impl Scene {
             .with("AGENT_HEADER", "x-agent")
     }
 
-    /// With a setting more, or another value for one.
+    /// With this setting added or changed.
     fn with(mut self, setting: &str, value: &str) -> Scene {
         let name = format!("THOUGHTGATE_{setting}");
         self.environment.retain(|(known, _)| *known != name);
@@ -74,7 +74,7 @@ impl Scene {
         self
     }
 
-    /// With approvals kept in a file.
+    /// With approvals stored in a file.
     fn kept(self) -> Scene {
         let store = self.folder.path().join("approvals.redb");
         self.with("APPROVAL_STORE", store.to_str().unwrap())
@@ -101,7 +101,7 @@ impl Scene {
         Proxy::with(&arguments, &environment)
     }
 
-    /// Waits for the `count`th question and lets `user` answer it with `reaction`.
+    /// Waits for the approval request number `count` and lets `user` answer it with `reaction`.
     async fn react(&self, count: usize, user: &str, reaction: &str) {
         let messages = self.slack.wait_for_messages(count).await;
         self.slack.react(&messages[count - 1].ts, user, reaction);
@@ -111,7 +111,7 @@ impl Scene {
         self.react(1, APPROVER, "white_check_mark").await;
     }
 
-    /// Waits until the first message says `text`.
+    /// Waits until the first message contains `text`.
     async fn message_says(&self, text: &str) {
         let says = |slack: &MockSlack| {
             let messages = slack.messages();
@@ -126,7 +126,7 @@ impl Scene {
     }
 }
 
-/// A message of one era, as its clients send it.
+/// A message of one era, in the form that its clients send.
 #[derive(Clone)]
 struct Message {
     body: Value,
@@ -179,7 +179,7 @@ impl Message {
             .unwrap()
     }
 
-    /// Sends it as a client that takes a stream, and reads on to the answer.
+    /// Sends it as a client that accepts a stream, and reads up to the answer.
     async fn end(&self, proxy: &Proxy) -> Value {
         self.open(proxy).await.next_data().await.unwrap().json()
     }
@@ -219,7 +219,7 @@ fn with_tasks() -> Value {
     json!({"extensions": {"io.modelcontextprotocol/tasks": {}}})
 }
 
-/// Sends `call` with the state of the answer before, until it is no request to come back.
+/// Retries `call` with the `requestState` of the previous answer while the answer is `input_required`.
 async fn come_back(proxy: &Proxy, call: &Message, mut answer: Value) -> Value {
     while answer["result"]["resultType"] == "input_required" {
         let mut again = call.clone();
@@ -229,7 +229,7 @@ async fn come_back(proxy: &Proxy, call: &Message, mut answer: Value) -> Value {
     answer
 }
 
-/// Asks for a task until it has left `working`.
+/// Polls a task until it is no longer `working`.
 async fn task_end(proxy: &Proxy, id: &str) -> Value {
     let get = Message::modern("tasks/get", &json!({"taskId": id}), &with_tasks());
     loop {

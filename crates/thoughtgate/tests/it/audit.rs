@@ -183,7 +183,7 @@ async fn nothing_is_lost_when_stopped_under_load() {
     }
     let written = u64::try_from(lines(folder.path()).len()).unwrap();
     let answered = answered.load(Ordering::Relaxed);
-    // A decision whose answer was cut off by the end has a line as well.
+    // A decision whose answer was cut off by the shutdown has a line as well.
     assert!(
         (answered..=answered + 4).contains(&written),
         "{written} lines for {answered} answers"

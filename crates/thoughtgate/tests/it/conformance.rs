@@ -1,8 +1,8 @@
 //! The MCP conformance suite against a server, directly and through the proxy: same checks, same
 //! results, for both revisions.
 //!
-//! The suite runs on node and the server on Python; both are installed once, below `target/`. Where
-//! they cannot be had the test says so, and fails under CI, where they must be.
+//! The suite runs on node and the server on Python; both are installed once, below `target/`. Without
+//! python3 or npm the test prints that it was not run; in CI it fails.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -52,7 +52,8 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance")
 }
 
-/// Installs suite and server once; a half-finished installation has no mark and is made again.
+/// Installs suite and server once. The file `installed` is written last, so that an interrupted
+/// installation is repeated.
 fn set_up() -> Result<PathBuf, String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance");
     let done = folder.join("installed");

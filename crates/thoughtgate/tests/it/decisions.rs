@@ -1,4 +1,4 @@
-//! What policies decide, seen by a client and by the upstream.
+//! Policy decisions as a client and the upstream see them.
 
 use thoughtgate_test::client;
 
@@ -238,7 +238,7 @@ async fn the_agent_is_told_by_a_header() {
         );
     }
     assert_eq!(upstream.stats().requests, 1);
-    // What the decision was made by reaches the upstream, once, and nothing that it could read instead.
+    // The upstream gets the header that was decided on, once, and none that it could read instead.
     let hidden = [
         ("x-agent", "alice"),
         ("connection", "x-agent, authorization, x-hop"),

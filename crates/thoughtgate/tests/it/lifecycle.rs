@@ -1,4 +1,4 @@
-//! Readiness, metrics, and the ways in which the process ends.
+//! Readiness, metrics, and shutdown.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -91,7 +91,7 @@ async fn metrics_count_what_happened() {
 #[tokio::test]
 async fn a_stop_finishes_what_is_in_flight_and_refuses_what_is_new() {
     let (upstream, mut proxy) = pair(ALL);
-    // An idle connection and one that listens must not hold up the end.
+    // An idle connection and an open stream must not delay the shutdown.
     let _idle = Connection::open(&proxy.url()).await.unwrap();
     let _listening = client::get_stream(&proxy.url(), &[]).await.unwrap();
     upstream.hold(Hold::Answer);

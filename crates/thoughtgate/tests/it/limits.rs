@@ -1,4 +1,4 @@
-//! Limits on what clients can make the proxy hold, and that the answers which say so can be read.
+//! Limits on what clients can make the proxy hold; clients can read the answers that report a limit.
 
 mod abandoned;
 mod bodies;

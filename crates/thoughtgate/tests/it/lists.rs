@@ -1,4 +1,4 @@
-//! Lists of tools, however an upstream sends them: cut or refused, never passed on unread.
+//! Lists of tools in every form that an upstream may send: filtered or refused, never passed on unread.
 
 use thoughtgate_test::client;
 use thoughtgate_test::mock_mcp::Canned;
@@ -175,7 +175,7 @@ async fn lists_that_are_gathered_count_against_the_budget() {
             ("THOUGHTGATE_LIMITS_BUFFERED_BYTES", "600000"),
         ];
         let proxy = before_endless(media_type, &start, &settings).await;
-        // There is room for one of them, which does not end; the other one is refused.
+        // The budget has room for one of them, which does not end; the other one is refused.
         let refused = tokio::select! {
             refused = proxy.post(ASK) => refused,
             refused = proxy.post(ASK) => refused,

@@ -1,4 +1,4 @@
-//! The real binary in front of a real upstream, over real sockets.
+//! Integration tests: the real binary in front of an upstream double, over real sockets.
 
 mod approvals;
 mod audit;

@@ -1,5 +1,5 @@
-//! Every request that must not reach the upstream: the status and error it gets, and the upstream's
-//! own counter, which stays at nought.
+//! Requests that must not reach the upstream: the status and error that each gets, and the upstream's
+//! own counter, which must stay at zero.
 
 use http::Method;
 use thoughtgate_test::client::{self, RawConnection};
@@ -156,7 +156,7 @@ async fn bodies_over_the_limit() {
         -32600,
     )
     .await;
-    // Without a length, what arrives is counted.
+    // Without a Content-Length, the bytes that arrive are counted.
     let mut connection = RawConnection::open(&proxy.url()).await.unwrap();
     let head = format!(
         "POST /mcp HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
@@ -242,7 +242,7 @@ async fn strangers_hosts_and_origins() {
     );
 }
 
-/// No path, method or content type leads around the decision.
+/// No path, method or content type bypasses the decision.
 #[tokio::test]
 async fn no_way_around() {
     let (upstream, proxy) =
@@ -305,7 +305,7 @@ async fn no_way_around() {
             "{method} with a body"
         );
     }
-    // A call that asks for no answer is a call all the same.
+    // A call without an id, which gets no answer, is still a call.
     let silent = body.replace(r#""id":7,"#, "");
     assert_eq!(proxy.post(&silent).await.status, 403);
     assert_eq!(proxy.post(&body).await.json()["error"]["code"], 40301);
@@ -341,7 +341,7 @@ async fn requests_with_the_name_of_an_action_that_is_not_a_method() {
     assert_eq!(upstream.stats().requests, 0);
     let counted = r#"thoughtgate_requests_total{method="other"}"#;
     assert_eq!(proxy.metric(counted).await, Some(10.0));
-    // A notification asks for nothing, and the baseline lets it pass.
+    // A notification is permitted by the baseline.
     let notification = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
     assert_eq!(proxy.post(notification).await.status, 202);
 }
@@ -373,7 +373,7 @@ async fn pipelined_and_smuggled_requests_are_each_decided() {
                 .contains("40301")
         );
     }
-    // A length and chunks at once, or two lengths: another server could see another end.
+    // Content-Length with chunks, or two lengths: another server could see a different end.
     for extra in [
         format!("{length}transfer-encoding: chunked\r\n"),
         format!("{length}content-length: 5\r\n"),

@@ -1,4 +1,4 @@
-//! Hot reload: the new set is in force, or the old one stays and the reason is told.
+//! Hot reload: the new set takes effect, or the old one stays in force and the reason is logged.
 
 use std::io::Write;
 use std::path::Path;
@@ -66,7 +66,7 @@ async fn a_bad_set_is_refused_and_the_last_good_one_stays() {
     let proxy = Proxy::start(&upstream.url(), &folder.path().join("p.cedar"));
     for (index, (text, reason)) in [
         ("permit (", "p.cedar:1:"),
-        ("", "hold no policy"),
+        ("", "the policy files contain no policy"),
         (
             "permit (principal, action == Action::\"x\", resource);",
             "unrecognized action",
@@ -210,7 +210,7 @@ async fn other_files_of_the_folder_reload_nothing() {
         std::fs::write(folder.path().join(name), B).unwrap();
     }
     assert_eq!(allowed(&proxy).await, (true, false));
-    // The same text again is no new set either.
+    // Writing the same text again makes no new generation either.
     std::fs::write(&config, &text).unwrap();
     rename_into(folder.path(), A);
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
@@ -236,7 +236,7 @@ async fn a_directory_behind_a_link_is_swapped_at_once() {
     std::fs::rename(folder.path().join("next"), &current).unwrap();
     generation_is(&proxy, 2.0).await;
     assert_eq!(allowed(&proxy).await, (false, true));
-    // The new folder is watched in its turn.
+    // The new folder is watched too.
     std::fs::write(current.join("a.cedar"), A).unwrap();
     generation_is(&proxy, 3.0).await;
     assert_eq!(allowed(&proxy).await, (true, true));
@@ -290,7 +290,7 @@ async fn sighup_reloads_and_says_when_nothing_changed() {
     let line = "thoughtgate: nothing changed: generation 1 stays in force";
     let found = proxy.process.wait_line(Output::Stderr, line, PATIENCE);
     found.unwrap();
-    // Not yet closed: no change of the file, but the operator's word.
+    // Not yet closed, so not loaded by itself, but SIGHUP loads it.
     let mut file = std::fs::File::create(&path).unwrap();
     file.write_all(format!("{A}{B}").as_bytes()).unwrap();
     proxy.process.signal(Signal::HUP).unwrap();
@@ -356,8 +356,8 @@ async fn and_identified_and_guarded_by_the_new_rules() {
     }
 }
 
-/// Sets alternate between "only a" and "only b". Whoever asks for both on one connection between two
-/// reloads sees one set or the other; never both, never neither, never an error.
+/// Sets alternate between "only a" and "only b". A client that calls both between two reloads sees one
+/// set or the other: never both permitted, never neither, never an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_there_are_only_old_and_new_decisions() {
     let (upstream, folder) = set_up(A);

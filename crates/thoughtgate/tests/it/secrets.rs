@@ -1,5 +1,5 @@
-//! No part of a configuration that is refused is printed: in its wrong place, any value may be a
-//! secret. The log, `--check`, `/ready` and `/metrics` name the place and the setting instead.
+//! No part of a refused configuration is printed: a value in the wrong place may be a secret. The log,
+//! `--check`, `/ready` and `/metrics` name the place and the setting instead.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use thoughtgate_test::process::Output;
 
 use crate::support::{ALL, PATIENCE, Proxy, refused_reloads};
 
-/// The line in which each mistake is made, and what takes its place.
+/// Mistakes: a text of the valid configuration, and its replacement.
 const TOKEN: &str = "    token: xoxb-SECRET\n";
 const MISTAKES: &[(&str, &str)] = &[
     (TOKEN, "    token: xoxb-SECRET\n    tokn: 3\n"),
@@ -75,7 +75,7 @@ fn write(folder: &Path, text: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// The exit code and all that was printed.
+/// Runs `--check`; returns the exit code, and standard output with standard error.
 fn check(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
         .arg("--check")
@@ -109,7 +109,7 @@ async fn a_refused_configuration_is_not_quoted() {
     let ready = proxy.get("/ready").await.json();
     assert_eq!(
         ready["checks"]["policies"]["last_reload_error"],
-        "the configuration was refused; the log has the reason"
+        "the configuration was refused; see the log for the reason"
     );
     let log = proxy.process.output(Output::Stderr).join("\n");
     assert!(
@@ -163,7 +163,7 @@ async fn the_path_of_the_upstream_stays_out_of_log_and_readiness() {
     std::fs::write(folder.path().join("p.cedar"), ALL).unwrap();
     let policy = folder.path().join("p.cedar");
     let proxy = Proxy::start("http://127.0.0.1:1/s/SECRET/mcp", &policy);
-    // Before the first probe it is not ready for another reason.
+    // Waits for the first probe: before it, `/ready` gives another reason.
     let line = "thoughtgate: warning: the upstream is not reachable: ";
     proxy
         .process
@@ -172,7 +172,7 @@ async fn the_path_of_the_upstream_stays_out_of_log_and_readiness() {
     let ready = proxy.ready_is(503).await;
     assert_eq!(
         ready["checks"]["upstream"]["reason"],
-        "not reachable; the log has the reason"
+        "not reachable; see the log for the reason"
     );
     let log = proxy.process.output(Output::Stderr).join("\n");
     assert!(log.contains("upstream http://127.0.0.1:1)"), "{log}");

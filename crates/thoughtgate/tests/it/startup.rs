@@ -1,10 +1,10 @@
-//! Configuration, good and bad, and what its author is told.
+//! Valid and invalid configurations, and the errors that their author sees.
 
 use std::process::Command;
 
 use crate::support::{ALL, Proxy, before, call, policy};
 
-/// Exit code, standard output, standard error.
+/// Runs the binary; returns exit code, standard output and standard error.
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
         .args(arguments)
@@ -92,7 +92,7 @@ fn each_mistake_is_named_with_the_way_out() {
         (&format!("{url}limits: {{depth: 1000}}\n"), "`limits.depth`"),
         (
             &format!("{url}agent: {{id: a, header: x}}\n"),
-            "exclude each other",
+            "are mutually exclusive",
         ),
         (
             &format!("{url}agent: {{jwt: {{claim: sub}}}}\n"),
@@ -132,12 +132,18 @@ fn what_is_given_is_not_empty() {
     for (text, expected) in [
         (slack("token: ''"), "`approval.slack.token` is empty"),
         (slack("token: \" \\t\""), "`approval.slack.token` is empty"),
-        (slack("token: 'xoxb a'"), "more than one word"),
+        (
+            slack("token: 'xoxb a'"),
+            "`approval.slack.token` contains spaces or line breaks",
+        ),
         (
             slack("token_file: ''"),
             "`approval.slack.token_file` is empty",
         ),
-        (slack("token_file: blank"), "token_file` names is empty"),
+        (
+            slack("token_file: blank"),
+            "the file named by `approval.slack.token_file` is empty",
+        ),
         (slack("token_file: ."), "directory"),
         (
             empty_file("signing_secret: ''"),
@@ -145,7 +151,7 @@ fn what_is_given_is_not_empty() {
         ),
         (
             empty_file("signing_secret_file: blank"),
-            "signing_secret_file` names is empty",
+            "the file named by `approval.slack.signing_secret_file` is empty",
         ),
         (
             empty_file("deny_reactions: [x, '']"),
@@ -159,7 +165,10 @@ fn what_is_given_is_not_empty() {
             "holds a credential",
         ),
         ("agent: {header: cookie}".to_owned(), "holds a credential"),
-        ("agent: {header: Mcp-Name}".to_owned(), "MCP use otherwise"),
+        (
+            "agent: {header: Mcp-Name}".to_owned(),
+            "another meaning in HTTP or MCP",
+        ),
         (
             "agent: {jwt: {key_file: ''}}".to_owned(),
             "key_file` is empty",
@@ -207,6 +216,10 @@ fn what_is_given_is_not_empty() {
         assert!(error.contains(expected), "{text}\n{error}");
         assert_eq!(error.lines().count(), 1, "{text}\n{error}");
     }
+}
+
+#[test]
+fn no_environment_variable_is_set_and_empty() {
     let file = policy(ALL);
     let arguments = before("http://127.0.0.1:1/mcp", file.path());
     let arguments = [&arguments[..], &["--check"]].concat();
@@ -286,7 +299,7 @@ fn a_misspelt_variable_is_told() {
     let (code, _, error) = run(&arguments, &[("THOUGHTGATE_UPSTREAM", "http://x/")]);
     assert_eq!(code, Some(0));
     assert!(
-        error.contains("`THOUGHTGATE_UPSTREAM` is no setting"),
+        error.contains("environment variable `THOUGHTGATE_UPSTREAM` matches no setting"),
         "{error}"
     );
 }

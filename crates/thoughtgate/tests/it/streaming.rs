@@ -1,4 +1,4 @@
-//! Streams: frames as they come, and what it means when a client goes away.
+//! Streams: frames are passed on as they arrive, and clients that disconnect.
 
 use thoughtgate_test::client;
 use thoughtgate_test::mock_mcp::Hold;
@@ -67,7 +67,7 @@ async fn a_modern_client_that_goes_away_cancels() {
     stream.next_data().await.unwrap();
     drop(stream);
     upstream.wait_for(|stats| stats.cancelled == 1).await;
-    // Also before any byte of the answer.
+    // Also before the first byte of the answer.
     upstream.turn(|knobs| knobs.sse = false);
     upstream.hold(Hold::Answer);
     let url = proxy.url();
@@ -95,7 +95,8 @@ async fn a_legacy_client_that_goes_away_cancels_nothing() {
     upstream.wait_for(|stats| stats.requests == 2).await;
     asking.abort();
     let _ = asking.await;
-    // The proxy has seen both clients go when it has no connection left but the one that asks.
+    // The proxy has noticed both disconnects when the only open connection is the one that reads this
+    // metric.
     while proxy.metric("thoughtgate_connections").await != Some(1.0) {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
@@ -193,7 +194,7 @@ async fn an_answer_whose_end_is_not_clear_arrives_whole_or_not_at_all() {
             assert!(response.json()["error"]["message"].is_string(), "{head}");
         }
     }
-    // A body that breaks off is an error, not the end.
+    // A body that breaks off is an error, not a normal end.
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     let upstream = raw_upstream(format!("{head}5\r\n{{\"a\":"), false).await;

@@ -1,4 +1,4 @@
-//! Starts the real binary on a free port, with a policy from text.
+//! Test support: starts the real binary on a free port, with policies given as text.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,7 +10,7 @@ use thoughtgate_test::client::{self, Response};
 use thoughtgate_test::mock_mcp::{self, MockMcp};
 use thoughtgate_test::process::{Output, Process};
 
-/// Ample for a start on a loaded machine.
+/// Deadline of waits: enough for a start on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running proxy; killed on drop.
@@ -30,12 +30,12 @@ impl Drop for Kill {
 }
 
 impl Proxy {
-    /// In front of `upstream`, with a policy file.
+    /// Starts a proxy in front of `upstream`, with a policy file.
     pub fn start(upstream: &str, policy: &Path) -> Proxy {
         Proxy::with(&before(upstream, policy), &[])
     }
 
-    /// With these arguments and environment, on a free port.
+    /// Starts a proxy with these arguments and environment, on a free port.
     pub fn with(arguments: &[&str], environment: &[(&str, &str)]) -> Proxy {
         Proxy::run(env!("CARGO_BIN_EXE_thoughtgate"), arguments, environment)
     }
@@ -62,7 +62,7 @@ impl Proxy {
         Proxy { process, address }
     }
 
-    /// The MCP endpoint.
+    /// URL of the MCP endpoint.
     pub fn url(&self) -> String {
         format!("http://{}/mcp", self.address)
     }
@@ -72,7 +72,7 @@ impl Proxy {
         &self.address
     }
 
-    /// `host:port` of the admin routes that have their own address.
+    /// `host:port` of the separate admin address.
     pub fn admin_address(&self) -> String {
         let lines = self.process.output(Output::Stderr);
         let listening = lines.iter().find_map(|line| line.split_once("admin on "));
@@ -80,7 +80,7 @@ impl Proxy {
         address.split(' ').next().unwrap().to_owned()
     }
 
-    /// Any path.
+    /// URL of this path.
     pub fn at(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -97,7 +97,7 @@ impl Proxy {
         client::get(&self.at(path), &[]).await.unwrap()
     }
 
-    /// Waits until `/ready` says yes.
+    /// Waits until `/ready` has status 200.
     pub async fn ready(&self) {
         self.ready_is(200).await;
     }
@@ -147,7 +147,7 @@ impl Proxy {
     }
 }
 
-/// Waits until so many reloads were refused, and returns the log's line about the latest.
+/// Waits until `count` reloads were refused, and returns the log line of the last one.
 pub async fn refused_reloads(proxy: &Proxy, count: usize) -> String {
     let until = tokio::time::Instant::now() + PATIENCE;
     let series = "thoughtgate_policy_reloads_total{result=\"refused\"}";
@@ -222,9 +222,8 @@ pub fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a 
         .collect()
 }
 
-/// An upstream that answers each connection's first request with these bytes, and
-/// closes, or keeps the connection open; whatever a server that speaks no clean HTTP may send. Ends
-/// with its runtime.
+/// An upstream that answers the first request of each connection with these bytes, valid HTTP or not,
+/// and then closes the connection or keeps it open. Ends with its runtime.
 pub async fn raw_upstream(answer: impl Into<Vec<u8>>, stays_open: bool) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let answer = answer.into();

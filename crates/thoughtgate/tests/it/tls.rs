@@ -1,4 +1,4 @@
-//! An upstream and a Slack that are spoken to in TLS, with certificates of an authority of our own.
+//! TLS to the upstream and to Slack, with certificates of a test authority.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::support::{ALL, Proxy, before, call, policy};
 
-/// Takes TLS connections, and passes what is in them on to a server without.
+/// Accepts TLS connections and forwards their plaintext to a server without TLS.
 struct Terminator {
     address: SocketAddr,
     folder: TempDir,
@@ -34,7 +34,7 @@ impl Terminator {
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    // A client that does not trust us leaves, as it should.
+                    // A client that does not trust the authority disconnects, as it should.
                     let mut inside = acceptor.accept(stream).await?;
                     let mut outside = TcpStream::connect(server).await?;
                     tokio::io::copy_bidirectional(&mut inside, &mut outside).await
@@ -49,7 +49,7 @@ impl Terminator {
     }
 }
 
-/// A server's configuration for 127.0.0.1, and the authority that vouches for it.
+/// A server's TLS configuration for 127.0.0.1, and the certificate of its authority.
 fn certified() -> (ServerConfig, String) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

@@ -1,35 +1,14 @@
-//! What an approver is shown, whatever an agent sends.
+//! Contents of the message that approvers read, whatever an agent sends.
 
 use super::*;
-use crate::ids::Id;
-use crate::settings::Secret;
+use crate::secret::Secret;
 
 fn record(tool: &str, arguments: &str) -> Record {
     Record {
-        id: Id::random().unwrap(),
-        principal: "agent-7".to_owned(),
-        tool: tool.to_owned(),
-        digest: crate::digest("agent-7", tool, None),
-        channel: "C1".to_owned(),
         policies: vec!["ask-before-delete".to_owned()],
-        generation: 1,
         arguments: arguments.to_owned(),
-        arguments_complete: true,
-        created_ms: 1_785_229_500_000,
-        updated_ms: 1_785_229_500_000,
         expires_ms: 1_785_230_100_000,
-        state: State::Pending,
-        decided_by: None,
-        means: None,
-        late_no: None,
-        reason: None,
-        strangers: Vec::new(),
-        message: None,
-        face: None,
-        has_body: false,
-        is_deferred: false,
-        body_bytes: 0,
-        result_bytes: 0,
+        ..crate::record::tests::record(tool, 1_785_229_500_000)
     }
 }
 
@@ -37,7 +16,7 @@ fn settings() -> SlackSettings {
     SlackSettings::new(Secret::new("xoxb"), "C1")
 }
 
-/// All texts of a message, and that each keeps within Slack's limits.
+/// All texts of a message, each checked against Slack's limits.
 fn texts(message: &Value) -> Vec<String> {
     fn walk(value: &Value, out: &mut Vec<String>) {
         match value {
@@ -61,8 +40,8 @@ fn texts(message: &Value) -> Vec<String> {
 }
 
 fn pending(record: &Record) -> String {
-    let face = record.wanted_face();
-    texts(&render(record, face, &settings())).join("\n")
+    let rendered = record.wanted_rendering();
+    texts(&render(record, rendered, &settings())).join("\n")
 }
 
 #[test]
@@ -89,12 +68,12 @@ fn nothing_that_an_agent_writes_is_active() {
     let mut record = record(evil, &shown);
     record.principal = evil.to_owned();
     record.policies = vec![evil.to_owned()];
-    for text in texts(&render(&record, record.wanted_face(), &settings())) {
+    for text in texts(&render(&record, record.wanted_rendering(), &settings())) {
         for active in ["<!channel", "<@U1", "<https", "\u{202e}", "``` @here"] {
             assert!(!text.contains(active), "{active} in {text}");
         }
     }
-    let message = render(&record, record.wanted_face(), &settings());
+    let message = render(&record, record.wanted_rendering(), &settings());
     assert_eq!(message["parse"], "none");
     assert_eq!(message["unfurl_links"], false);
 }
@@ -102,12 +81,12 @@ fn nothing_that_an_agent_writes_is_active() {
 #[test]
 fn what_is_cut_off_is_said() {
     let short = pending(&record("t", "{}"));
-    assert!(!short.contains("not all arguments"));
+    assert!(!short.contains("Arguments truncated"));
     let long = record("t", &"<".repeat(20_000));
-    assert!(pending(&long).contains("not all arguments"));
+    assert!(pending(&long).contains("Arguments truncated"));
     let mut cut_before = record("t", "{}");
     cut_before.arguments_complete = false;
-    assert!(pending(&cut_before).contains("not all arguments"));
+    assert!(pending(&cut_before).contains("Arguments truncated"));
 }
 
 #[test]
@@ -118,7 +97,7 @@ fn huge_names_keep_within_the_limits() {
     record.reason = Some("&".repeat(10_000));
     pending(&record);
     record.state = State::Rejected;
-    let message = render(&record, record.wanted_face(), &settings());
+    let message = render(&record, record.wanted_rendering(), &settings());
     texts(&message);
     for field in message["blocks"][1]["fields"].as_array().unwrap() {
         assert!(field["text"].as_str().unwrap().len() <= 2000);
@@ -143,7 +122,7 @@ fn buttons_come_with_the_secret_and_go_with_the_decision() {
     let mut record = record("t", "{}");
     let mut settings = settings();
     let last = |record: &Record, settings: &SlackSettings| {
-        let message = render(record, record.wanted_face(), settings);
+        let message = render(record, record.wanted_rendering(), settings);
         message["blocks"]
             .as_array()
             .unwrap()
@@ -170,8 +149,8 @@ fn buttons_come_with_the_secret_and_go_with_the_decision() {
 }
 
 #[test]
-fn strangers_are_told_that_they_do_not_count() {
+fn non_approvers_are_told_that_they_do_not_count() {
     let mut record = record("t", "{}");
-    record.strangers = vec!["U9".to_owned()];
+    record.non_approvers = vec!["U9".to_owned()];
     assert!(pending(&record).contains("not an approver: <@U9>"));
 }

@@ -8,7 +8,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use super::*;
 
-/// Base64 as PEM (`url` false) and JWT have it.
+/// Base64 with padding as in PEM, or base64url without padding as in JWT (`url`).
 fn base64(bytes: &[u8], url: bool) -> String {
     let last = if url { "-_" } else { "+/" };
     let alphabet: Vec<char> = ('A'..='Z')

@@ -1,4 +1,4 @@
-//! The MCP double when told to be slow, to hold back, to break, to say something else.
+//! The MCP double with knobs: slow, held, broken and replaced answers.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The Slack double when told to fail, to be slow, to decide.
+//! The Slack double with knobs: failures, latency, automatic reactions.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! What becomes of an approved call's answer, whatever the upstream makes of it: it reaches the client,
-//! or an error that says why there is none; and the call is made once.
+//! Answers to approved calls, valid and broken: the client gets the answer, or an error with the reason
+//! why there is none; and the call is made once.
 
 use serde_json::{Value, json};
 use thoughtgate_test::mock_mcp::{Canned, Fault};
@@ -7,8 +7,8 @@ use thoughtgate_test::mock_mcp::{Canned, Fault};
 use super::{APPROVER, Message, Scene, held_call, legacy_task_call, task_call, task_end};
 use crate::support::Proxy;
 
-/// The ways in which this program reads the answer itself: held as a stream, and as a task of either
-/// era. A client that comes back gets the upstream's own.
+/// The deliveries for which the proxy reads the answer itself: on a held stream, and as a task of
+/// either era. A client that retries gets the upstream's answer unread.
 async fn ends(scene: &Scene, proxy: &Proxy) -> Vec<(&'static str, Value)> {
     let mut count = scene.slack.messages().len();
     let mut approve = async || {

@@ -1,4 +1,4 @@
-//! What an approval is bound to: this call, of this agent, on this proxy, once.
+//! The bounds of an approval: valid for this call, of this agent, on this proxy, once.
 
 use serde_json::{Value, json};
 
@@ -51,11 +51,11 @@ async fn a_state_serves_no_other_call_and_no_other_agent() {
         answer["error"]["message"]
             .as_str()
             .unwrap()
-            .contains("altered"),
+            .contains("invalid requestState: modified, or not issued by this proxy"),
         "{answer}"
     );
 
-    // A permitted call with somebody's state gains nothing, and the upstream does not see it.
+    // A permitted call that carries an approval's state is forwarded without the state.
     let mut echo = Message::modern("tools/call", &json!({"name": "echo"}), &json!({}));
     echo.body["params"]["requestState"] = state;
     assert!(echo.send(&proxy).await.json()["result"].is_object());
@@ -141,14 +141,14 @@ async fn calls_that_are_held_leave_half_of_the_connections_to_others() {
     for _ in 0..4 {
         held.push(held_call().open(&proxy).await);
     }
-    // Another agent's call that would have to be held is refused, and nobody is asked about it.
+    // Another agent's call that would have to be held is refused, and no approver is asked about it.
     for call in [retried_call(), held_call()] {
         let answer = call.of("bob").send(&proxy).await.json();
         assert_eq!(answer["error"]["code"], 50303, "{answer}");
         let text = answer["error"]["message"].as_str().unwrap();
-        assert!(text.contains("ask for a task"), "{text}");
+        assert!(text.contains("send the call as a task"), "{text}");
     }
-    // What holds no connection, or needs nobody, goes on.
+    // Calls that hold no connection, or need no approval, still work.
     let task = task_call().of("bob").send(&proxy).await.json();
     assert!(task["result"]["taskId"].is_string(), "{task}");
     for _ in 0..10 {
@@ -156,7 +156,7 @@ async fn calls_that_are_held_leave_half_of_the_connections_to_others() {
         assert!(echo.of("bob").send(&proxy).await.json()["result"].is_object());
     }
     assert_eq!(scene.slack.wait_for_messages(2).await.len(), 2);
-    // A place that comes free is another's.
+    // A place that becomes free can be used by another call.
     drop(held.pop());
     let until = tokio::time::Instant::now() + PATIENCE;
     while retried_call().of("bob").send(&proxy).await.json()["error"]["code"] == 50303 {

@@ -1,4 +1,4 @@
-//! Ends that are no approval: rejected, expired, withdrawn, refused by the policies meanwhile.
+//! Approvals that end without a call: denied, expired, withdrawn, or not permitted any more.
 
 use serde_json::json;
 use thoughtgate_test::mock_mcp::Canned;
@@ -68,7 +68,7 @@ async fn a_yes_of_somebody_else_does_not_count_and_the_agent_is_told() {
     assert_eq!(end["error"]["code"], 40801, "{end}");
     let text = end["error"]["message"].as_str().unwrap();
     assert!(
-        text.contains("1 person answered who may not approve"),
+        text.contains("votes of 1 person who is not an approver were ignored"),
         "{text}"
     );
     assert_eq!(scene.calls(), 0);
@@ -98,11 +98,11 @@ async fn policies_that_changed_meanwhile_have_the_last_word() {
         end["error"]["message"]
             .as_str()
             .unwrap()
-            .contains("policies refuse it now")
+            .contains("policies no longer permit the call")
     );
     let task = task_end(&proxy, task["result"]["taskId"].as_str().unwrap()).await;
     assert_eq!(task["status"], "failed", "{task}");
-    // A client that comes back is refused by the policies, and its approval goes with that.
+    // A client that retries is refused by the policies, and its approval ends with that.
     let end = come_back(&proxy, &state, first).await;
     assert_eq!(end["error"]["code"], 40301, "{end}");
     assert_eq!(proxy.metric("thoughtgate_approvals_open").await, Some(0.0));
@@ -148,7 +148,7 @@ async fn a_legacy_client_that_goes_away_can_come_back_for_its_approval() {
     drop(held);
     scene.approve().await;
     scene.message_says("Approved").await;
-    // Nobody waited, so nothing was made.
+    // No client was waiting, so the call was not made.
     assert_eq!(scene.calls(), 0);
     let message = held_call().end(&proxy).await;
     assert!(message["result"].is_object(), "{message}");
@@ -167,7 +167,7 @@ async fn a_call_that_is_cancelled_while_it_is_held_is_not_made() {
         cancel.body.as_object_mut().unwrap().remove("id");
         cancel
     };
-    // Neither another call's id nor another agent's word.
+    // Neither the id of another call nor a cancellation by another agent counts.
     for other in [cancel(json!("7")), cancel(json!(7)).of("bob")] {
         assert_eq!(other.send(&proxy).await.status, 202);
     }
@@ -176,7 +176,7 @@ async fn a_call_that_is_cancelled_while_it_is_held_is_not_made() {
     cancel(json!(7)).send(&proxy).await;
     let end = held.next_data().await.unwrap().json();
     assert_eq!(end["error"]["code"], 40304, "{end}");
-    // The upstream, which may know a call of that id, has been told each time.
+    // The upstream, which may know a call of that id, got each cancellation.
     assert_eq!(scene.upstream.stats().requests, 3);
 
     scene.approve().await;
@@ -236,7 +236,7 @@ async fn an_upstream_that_fails_uses_the_approval_up() {
     scene.approve().await;
     let end = held.next_data().await.unwrap().json();
     assert_eq!(end["error"]["code"], 50201, "{end}");
-    // The outcome is unknown, so it is not made again without being asked again.
+    // The outcome is unknown, so the call is not repeated without a new approval.
     let _again = held_call().open(&proxy).await;
     scene.slack.wait_for_messages(2).await;
 }

@@ -6,7 +6,7 @@ use thoughtgate_test::mock_mcp::Canned;
 
 use super::{Message, Scene, held_call, legacy_task_call, retried_call};
 
-/// Sends `call` with a progress token, spelled like this, to a proxy that must outlive it.
+/// Sends `call` with the progress token `token` in this spelling; the proxy must survive it.
 async fn first_progress(call: &Message, token: &str) -> (u16, String) {
     let scene = Scene::new();
     let proxy = scene.start();

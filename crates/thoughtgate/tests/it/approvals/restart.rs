@@ -1,4 +1,4 @@
-//! A proxy that is stopped, or killed, in the middle: what waits goes on, nothing runs twice.
+//! A proxy that is stopped or killed during approvals: pending ones go on, and no call is made twice.
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -52,7 +52,7 @@ async fn a_task_is_made_by_the_process_that_hears_of_the_decision() {
         Some("Bearer t")
     );
     kill(proxy);
-    // Its end is known to every later process, and nothing is made again.
+    // Every later process knows how it ended, and the call is not made again.
     let proxy = scene.start();
     assert_eq!(task_end(&proxy, id).await["status"], "completed");
     assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));

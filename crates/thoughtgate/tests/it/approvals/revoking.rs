@@ -1,4 +1,4 @@
-//! A yes that is taken back before the call is made.
+//! An approval that is withdrawn by its approver before the call is made.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn a_no_after_a_yes_stops_the_call_and_is_audited() {
     assert_eq!(end["error"]["code"], 40303, "{end}");
     let text = end["error"]["message"].as_str().unwrap();
     assert!(
-        text.contains("taken back before the call was made"),
+        text.contains("withdrawn before the call was made"),
         "{text}"
     );
     assert_eq!(scene.calls(), 0);
@@ -56,7 +56,7 @@ async fn every_call_that_joined_sees_that_a_yes_was_taken_back() {
         let end = come_back(&proxy, &call, state).await;
         assert_eq!(end["error"]["code"], 40303, "{end}");
     }
-    // A new request is a new question.
+    // A new call asks for a new approval.
     let _again = held_call().open(&proxy).await;
     scene.slack.wait_for_messages(2).await;
     assert_eq!(scene.calls(), 0);

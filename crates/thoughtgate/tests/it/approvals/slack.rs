@@ -1,4 +1,4 @@
-//! A Slack that limits, fails, loses answers, and brings presses of buttons.
+//! Slack with rate limits, failures and lost answers; and approval by buttons.
 
 use serde_json::json;
 use thoughtgate_test::client;
@@ -78,7 +78,7 @@ async fn where_nobody_can_be_asked_the_agent_is_told_and_other_calls_go_on() {
     let ready = proxy.ready_is(200).await;
     assert_eq!(ready["checks"]["approvals"]["ok"], true, "{ready}");
     let why = ready["checks"]["approvals"]["approvers"].as_str().unwrap();
-    assert_eq!(why, "approvers cannot be asked; the log has the reason");
+    assert_eq!(why, "approvers cannot be asked; see the log for the reason");
     let log = "thoughtgate: warning: approvers cannot be asked: ";
     let line = proxy.process.wait_line(Output::Stderr, log, PATIENCE);
     assert!(line.unwrap().contains("channel_not_found"));
@@ -143,7 +143,7 @@ async fn without_a_signing_secret_there_is_no_such_path() {
     assert_eq!(scene.upstream.stats().requests, 0);
 }
 
-/// The button that approves, wherever it is in the message.
+/// The approve button of a message.
 fn button(value: &serde_json::Value) -> Option<&serde_json::Value> {
     match value {
         serde_json::Value::Object(fields) if value["action_id"] == "thoughtgate_approve" => {

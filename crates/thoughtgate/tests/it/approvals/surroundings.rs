@@ -1,4 +1,4 @@
-//! What is around approvals: the audit, the figures, and configurations that make no sense.
+//! Approvals in the audit and in `/metrics`, and configurations of approvals that are refused.
 
 use serde_json::Value;
 use thoughtgate_test::client;
@@ -13,7 +13,7 @@ async fn a_call_about_which_nobody_can_be_asked_is_audited_as_refused() {
     let scene = scene.with("AUDIT", audit.to_str().unwrap());
     let mut proxy = scene.start();
     for (arguments, told) in [
-        (r#"{"v":1,"v":2}"#, "the key `v` twice"),
+        (r#"{"v":1,"v":2}"#, "duplicate key `v` in the arguments"),
         (r#"{"v":1e999}"#, "a number or an escape"),
         (r#"{"v":"\ud800"}"#, "a number or an escape"),
     ] {
@@ -37,7 +37,10 @@ async fn a_call_about_which_nobody_can_be_asked_is_audited_as_refused() {
     for line in lines {
         assert_eq!(line["decision"], "error");
         let error = line["error"].as_str().unwrap();
-        assert!(error.contains("nobody can be asked"), "{error}");
+        assert!(
+            error.contains("the call cannot be approved: invalid parameters"),
+            "{error}"
+        );
     }
 }
 
@@ -111,7 +114,7 @@ async fn figures_and_readiness_tell_of_approvals() {
     );
 }
 
-/// What a start says on stderr that must fail.
+/// Starts the binary, which must fail, and returns its stderr.
 fn refused(environment: &[(&str, &str)]) -> String {
     let file = policy(POLICY);
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
@@ -159,7 +162,7 @@ fn configurations_that_make_no_sense_are_named() {
                 approvers,
                 ("THOUGHTGATE_APPROVAL_SLACK_TOKEN_FILE", "x"),
             ],
-            "exclude each other",
+            "`approval.slack.token` and `approval.slack.token_file` are mutually exclusive",
         ),
         (
             &[
@@ -167,7 +170,7 @@ fn configurations_that_make_no_sense_are_named() {
                 channel,
                 approvers,
             ],
-            "`approval.slack.token_file` names",
+            "the file named by `approval.slack.token_file`",
         ),
         (
             &[
@@ -209,7 +212,7 @@ async fn a_store_that_cannot_be_written_stops_no_other_call() {
     let scene = Scene::new().kept();
     let proxy = scene.start();
     let store = scene.folder.path().join("approvals.redb");
-    // Another file in its place is not written, as it is not the one that is locked.
+    // Another file in its place is not written to, as it is not the one that is locked.
     std::fs::write(scene.folder.path().join("other"), "").unwrap();
     std::fs::rename(scene.folder.path().join("other"), &store).unwrap();
     let end = held_call().send(&proxy).await.json();

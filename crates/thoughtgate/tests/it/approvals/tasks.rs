@@ -74,7 +74,7 @@ async fn a_legacy_client_gets_a_task_and_waits_for_its_result() {
 #[tokio::test]
 async fn a_task_belongs_to_its_agent_and_is_listed_for_nobody_else() {
     let scene = Scene::new();
-    // This upstream knows no tasks, and one that does is listed behind ours.
+    // This upstream knows no tasks; tasks of one that does are listed after the proxy's own.
     let proxy = scene.start();
     let created = legacy_task_call().send(&proxy).await.json();
     let id = created["result"]["task"]["taskId"].as_str().unwrap();
@@ -94,7 +94,7 @@ async fn a_task_belongs_to_its_agent_and_is_listed_for_nobody_else() {
     let both = list.send(&proxy).await.json();
     assert_eq!(both["result"]["tasks"][1]["taskId"], "theirs", "{both}");
     assert_eq!(both["result"]["nextCursor"], "n");
-    // A call that was held is no task.
+    // A held call is not a task.
     let _held = held_call().of("carol").open(&proxy).await;
     let none = list.of("carol").send(&proxy).await.json();
     assert_eq!(none["result"]["tasks"], json!([{"taskId": "theirs"}]));
@@ -114,7 +114,7 @@ async fn a_cancelled_task_is_not_made_whatever_is_decided_afterwards() {
     scene.message_says("ancelled").await;
     scene.slack.react(&messages[0].ts, APPROVER, "+1");
     let polls = scene.slack.stats().total_calls;
-    // Nothing is pending, so nobody reads the channel any more.
+    // No approval is pending, so the channel is not read any more.
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert!(scene.slack.stats().total_calls <= polls + 1);
     assert_eq!(scene.calls(), 0);

@@ -1,4 +1,4 @@
-//! How clients are answered that get no task: held open, or asked to come back.
+//! Delivery to clients without tasks: the call is held open, or the client is asked to retry.
 
 use serde_json::json;
 
@@ -86,13 +86,13 @@ async fn a_modern_client_comes_back_with_the_state_it_was_given() {
     let answer = come_back(&proxy, &call, first).await;
     assert!(answer["result"]["content"].is_array(), "{answer}");
     assert_eq!(scene.calls(), 1);
-    // The upstream gets the call as it would have been without us.
+    // The upstream gets the call as the client would have sent it without the proxy.
     let seen = scene.upstream.requests();
     let seen = seen.last().unwrap().json();
     assert!(seen["params"]["requestState"].is_null(), "{seen}");
     assert_eq!(seen["params"]["arguments"], json!({"to": "prod"}));
 
-    // The state is used up with the approval, and a new call asks anew.
+    // The state is used up with the approval, and a new call asks again.
     let mut again = call.clone();
     again.body["params"]["requestState"] = json!(state);
     let answer = again.send(&proxy).await.json();

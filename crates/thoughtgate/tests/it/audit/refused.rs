@@ -1,4 +1,4 @@
-//! Requests that are refused before any decision: a line each, and a count of those in a burst.
+//! Audit lines of requests that are refused before a decision: one each, and a count for a burst.
 
 use serde_json::Value;
 use thoughtgate_test::client;
@@ -51,13 +51,13 @@ async fn each_kind_has_a_line_with_its_reason() {
         })
         .collect();
     for ((status, error), (expected, part)) in said.iter().zip([
-        (401, "names no agent in its `x-agent` header"),
-        (403, "this Origin is not accepted"),
-        (400, "`method` twice"),
+        (401, "missing or invalid `x-agent` header"),
+        (403, "Origin header not allowed"),
+        (400, "the duplicate key `method`"),
         (400, ""),
         (415, "Content-Type"),
-        (401, "names no agent"),
-        (403, "this Host or Origin"),
+        (401, "missing or invalid `x-agent` header"),
+        (403, "Host or Origin header not allowed"),
     ]) {
         assert!(
             *status == expected && error.contains(part),

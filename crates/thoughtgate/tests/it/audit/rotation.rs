@@ -1,4 +1,4 @@
-//! The file that lines go to: its rights, its end, and what becomes of it while it is open.
+//! The audit file: its permissions, an incomplete last line, and rotation while it is open.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Lines that cannot be written: kept until they can be, then calls wait, then they are refused.
+//! Audit lines that cannot be written: they are queued; when the queue is full, calls wait and are then
+//! refused.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _};
@@ -14,7 +15,7 @@ use thoughtgate_test::process::Output;
 use super::{audited_in, stop};
 use crate::support::{Proxy, call};
 
-/// Small enough for a test to fill the audit's share.
+/// Small enough for a test to fill the audit's quarter of it.
 const SMALL: [(&str, &str); 3] = [
     ("THOUGHTGATE_LIMITS_BODY_BYTES", "65536"),
     ("THOUGHTGATE_LIMITS_LIST_BYTES", "65536"),
@@ -35,7 +36,7 @@ fn reader(path: &Path) -> File {
     options.open(path).unwrap()
 }
 
-/// Everything that is written until the proxy has ended, as lines.
+/// Lines that are written until the proxy has ended.
 fn read_to_end(mut reader: File, proxy: &mut Proxy) -> Vec<Value> {
     proxy.process.terminate().unwrap();
     let mut text = Vec::new();
@@ -53,7 +54,8 @@ fn read_to_end(mut reader: File, proxy: &mut Proxy) -> Vec<Value> {
     lines.collect()
 }
 
-/// Calls until one is not answered as usual; returns how many were, and the other answer's status.
+/// Calls until an answer is not the usual one. Returns the number of usual answers, and the status of
+/// the last.
 async fn fill(proxy: &Proxy) -> (u64, u16) {
     for count in 0..5000 {
         let response = proxy.post(&call("echo")).await;
@@ -80,7 +82,7 @@ async fn calls_are_refused_when_no_line_finds_room_and_every_other_has_one() {
     let (answered, status) = fill(&proxy).await;
     assert_eq!(status, 503);
     assert!(answered > 100, "{answered}");
-    // What policies refuse stays refused.
+    // Calls that policies refuse are still refused.
     assert_ne!(proxy.post(&call("rm")).await.status, 200);
     assert_eq!(upstream.stats().tool_calls, answered);
     assert_eq!(
@@ -134,7 +136,7 @@ async fn what_is_lost_at_a_stop_is_counted_on_stderr() {
     stop(&mut proxy);
     let stderr = proxy.process.output(Output::Stderr).join("\n");
     for expected in [
-        "warning: audit lines cannot be written and are kept",
+        "warning: audit lines cannot be written; they are kept and retried",
         "warning: 7 audit lines are lost",
         "No space left on device",
     ] {

@@ -1,4 +1,5 @@
-//! Legacy calls whose client has left: they go on, are counted and waited for, and are bounded.
+//! Legacy calls whose client has disconnected: they continue, are counted, delay the shutdown, and are
+//! limited in number.
 
 use thoughtgate_test::client::RawConnection;
 use thoughtgate_test::mock_mcp::{Hold, MockMcp};
@@ -8,7 +9,7 @@ use crate::support::{ALL, PATIENCE, Proxy, call, pair};
 
 const IN_FLIGHT: &str = "thoughtgate_requests_in_flight";
 
-/// Sends a call and leaves when the upstream has it.
+/// Sends a call and disconnects when the upstream has it.
 async fn abandon(upstream: &MockMcp, proxy: &Proxy) {
     let before = upstream.stats().tool_calls;
     let body = call("echo");
@@ -26,7 +27,7 @@ async fn one_is_in_flight_and_waited_for_at_a_stop() {
     let (upstream, mut proxy) = pair(ALL);
     upstream.hold(Hold::Answer);
     abandon(&upstream, &proxy).await;
-    // The only connection is the one that asks.
+    // The only connection is the one that reads the metric.
     proxy.metric_is("thoughtgate_connections", 1.0).await;
     assert_eq!(proxy.metric(IN_FLIGHT).await, Some(1.0));
     proxy.process.terminate().unwrap();

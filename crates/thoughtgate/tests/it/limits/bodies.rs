@@ -1,5 +1,5 @@
-//! Bodies that are too large, too many or not wanted: answered so that the client can read it, and
-//! at nobody else's cost.
+//! Bodies that are too large, too many or unexpected: the client can read the answer, and no other
+//! client is affected.
 
 use thoughtgate_test::client::RawConnection;
 use thoughtgate_test::mock_mcp;
@@ -12,7 +12,7 @@ fn head(length: &str) -> String {
     )
 }
 
-/// Sends all of `request`, then reads the answer and what follows it.
+/// Sends all of `request`, then reads the answer and the rest of the connection.
 async fn answer(proxy: &Proxy, request: Vec<u8>) -> (u16, Option<String>, bytes::Bytes) {
     let mut connection = RawConnection::open(&proxy.url()).await.unwrap();
     connection
@@ -28,7 +28,7 @@ async fn answer(proxy: &Proxy, request: Vec<u8>) -> (u16, Option<String>, bytes:
 #[tokio::test]
 async fn a_refused_body_is_answered_readably_and_never_read_as_a_request() {
     let (upstream, proxy) = pair(ALL);
-    // A body of requests: wherever reading stopped, the next byte must not become one.
+    // The body consists of requests: wherever reading stops, the rest must not be parsed as requests.
     let hidden = call("echo");
     let request = format!(
         "{}{hidden}",
@@ -125,7 +125,7 @@ async fn slow_bodies_that_take_all_room_harm_no_small_call() {
         connection.send(vec![b' '; 59_999]).await.unwrap();
         slow.push(connection);
     }
-    // Large and middling ones are refused with a time to come back at, small ones are not.
+    // Large and medium bodies are refused with Retry-After, small ones are not.
     let large = call(&"x".repeat(90_000));
     let response = proxy.post(&large).await;
     assert_eq!(response.status, 503);

@@ -1,4 +1,4 @@
-//! More clients than `limits.connections`: nobody waits without a word, and what is in use stays.
+//! More clients than `limits.connections`: each gets an answer, and connections in use stay open.
 
 use http::Method;
 use thoughtgate_test::client::{self, Connection, RawConnection, Response};
@@ -7,7 +7,7 @@ use thoughtgate_test::process::Output;
 
 use crate::support::{ALL, PATIENCE, Proxy, before, call, policy};
 
-/// A proxy with places for `connections` clients.
+/// A proxy with this `limits.connections`.
 fn narrow(connections: usize, more: &[(&str, &str)]) -> (MockMcp, Proxy) {
     let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
     let (file, url) = (policy(ALL), upstream.url());
@@ -38,7 +38,7 @@ async fn streams_keep_their_places_and_a_new_client_hears_no() {
     }
     upstream.wait_for(|stats| stats.open_streams == 3).await;
     for path in ["/health", "/ready", "/metrics"] {
-        // Sent with keep-alive, answered for once: a spare place is nobody's to keep.
+        // Sent with keep-alive, but answered with `close`: no client may keep one of the spare places.
         let mut connection = RawConnection::open(&proxy.url()).await.unwrap();
         connection.send(request(path)).await.unwrap();
         let response = connection.read_response().await.unwrap();
@@ -71,7 +71,7 @@ async fn silent_clients_make_room_for_others() {
     let url = proxy.url();
     let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
     upstream.wait_for(|stats| stats.tool_calls == 1).await;
-    // Far more than there are places: clients that say nothing, or half a head.
+    // Far more clients than places, which send nothing, or half a head.
     let mut silent = Vec::new();
     for count in 0..60 {
         let mut connection = RawConnection::open(&proxy.url()).await.unwrap();
@@ -139,7 +139,7 @@ async fn the_admin_address_has_places_of_its_own() {
     }
     let health = format!("http://{admin}/health");
     assert_eq!(client::get(&health, &[]).await.unwrap().status, 200);
-    // The main port serves no admin route then, full or not.
+    // With `admin_listen` the main port serves no admin route, full or not.
     assert_eq!(proxy.get("/health").await.status, 503);
 }
 
@@ -162,7 +162,7 @@ async fn connections_are_fitted_to_the_limit_on_open_files() {
     for _ in 0..400 {
         silent.push(RawConnection::open(&proxy.url()).await.unwrap());
     }
-    // Neither the client that came first nor its connection to the upstream is lost to them.
+    // They cost the first client neither its connection nor the one to the upstream.
     let answer = ask(&mut good).await.unwrap();
     assert_eq!(answer.json()["id"], 7, "{}", answer.text());
     assert_eq!(proxy.post(&call("echo")).await.json()["id"], 7);

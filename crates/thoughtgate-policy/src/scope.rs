@@ -1,37 +1,41 @@
-//! Who asks for what, in Cedar's form: the request, and the entities that policies may ask about.
+//! Principal, action and resource of a request as Cedar entities, with the groups they are in.
+//!
+//! Contains nothing of the call's arguments, so that one value serves all calls of the same kind. Does
+//! not decide which policies apply: Cedar matches their scopes against this one.
 
 use std::collections::{BTreeMap, HashSet};
 
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request};
 
-use crate::engine::{Options, Target};
+use crate::options::Options;
+use crate::query::Target;
 use crate::schema::{self, Actions};
 
-/// An entity in a store: itself, its sets, and its place in the map.
+/// Estimated memory of an entity in Cedar's store: the entity, its sets, and its place in the map.
 const ENTITY_BYTES: usize = 640;
-/// A parent of an entity, beside its name.
+/// Estimated memory of a parent of an entity, without its name.
 const PARENT_BYTES: usize = 160;
 
-/// One principal, action and resource.
+/// One principal, action and resource, and the entities that policies can ask about.
 #[derive(Debug)]
-pub struct Asked {
+pub struct Scope {
     pub principal: EntityUid,
     pub action: EntityUid,
     pub resource: EntityUid,
     pub entities: Entities,
-    /// An estimate of its size.
+    /// Estimated memory of this value.
     pub bytes: usize,
 }
 
-impl Asked {
-    /// `principal` asks for `target`, which is `action`.
+impl Scope {
+    /// Looks up the groups of `principal` and `target`; `action` is the name of the target's action.
     pub fn new(
         options: &Options,
         actions: &Actions,
         principal: &str,
         action: &str,
         target: &Target<'_>,
-    ) -> Result<Asked, String> {
+    ) -> Result<Scope, String> {
         let upstream = schema::upstream(&options.upstream);
         let (resource, groups) = match *target {
             Target::Tool(name) => (
@@ -50,13 +54,13 @@ impl Asked {
         let agent_groups = groups_of(&options.agent_groups, principal, schema::group);
         let action = schema::action(action);
         let names = parents.iter().chain(&agent_groups);
-        let bytes = size_of::<Asked>()
+        let bytes = size_of::<Scope>()
             + 3 * ENTITY_BYTES
             + names
                 .map(|name| PARENT_BYTES + name.id().unescaped().len())
                 .sum::<usize>()
             + 2 * (principal.len() + resource.id().unescaped().len());
-        // An action in no group is asked about by its name alone, which takes no entity.
+        // For an action in no group, Cedar compares names only and needs no entity.
         let groups = actions.entities().ancestors(&action);
         let own = groups
             .is_some_and(|mut groups| groups.next().is_some())
@@ -66,7 +70,7 @@ impl Asked {
             Entity::new_no_attrs(resource.clone(), parents),
         ]);
         let entities = Entities::from_entities(all, None).map_err(|error| error.to_string())?;
-        Ok(Asked {
+        Ok(Scope {
             principal: agent,
             action,
             resource,
@@ -75,16 +79,16 @@ impl Asked {
         })
     }
 
-    /// The request with what is read of one call.
+    /// The Cedar request of one call.
     pub fn request(&self, context: Context) -> Request {
         let (principal, action, resource) = (
             self.principal.clone(),
             self.action.clone(),
             self.resource.clone(),
         );
-        // Without a schema nothing is checked here, and nothing can fail: policies were validated at load.
+        // Without a schema nothing is checked and nothing can fail. Policies were validated at load.
         Request::new(principal, action, resource, context, None)
-            .expect("only a schema's check can fail")
+            .expect("only a check against a schema can fail")
     }
 }
 

@@ -1,5 +1,6 @@
-//! What all handles and workers share: the book, the store behind it, and the wake-up calls. Every
-//! change of an approval goes through here, so that memory, disk, counts and waiters agree.
+//! State that all handles and workers share: the table of approvals, the store behind it, and the
+//! signals that wake workers. Every change of an approval goes through this file, so that memory,
+//! disk, counters and waiters agree. Knows no channel: it wakes lanes, whoever works in them.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -7,38 +8,43 @@ use std::time::{Duration, Instant};
 use thoughtgate_panic::lock;
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::approvals::Observer;
-use crate::book::Book;
-use crate::counters::{Counters, Counts, Health};
+use crate::clock::{millis, now_ms};
+use crate::counters::{Counters, Counts};
 use crate::ids::Id;
-use crate::record::{Face, Message, Record, State, now_ms};
+use crate::lanes::Lanes;
+use crate::record::{MessageRef, Record, Rendered, View};
 use crate::seal::Sealer;
 use crate::settings::Settings;
-use crate::slack::Desk;
+use crate::state::State;
 use crate::store::{Flush, Store, Write};
+use crate::table::ApprovalTable;
 
-pub(crate) struct Core {
+/// Called for each state that an approval enters, with the approval and its principal. It runs
+/// under the lock of all approvals: it must neither block nor call back into [`crate::Approvals`].
+pub type Observer = Box<dyn Fn(&View, &str) + Send + Sync>;
+
+pub(crate) struct Ledger {
     pub(crate) settings: Settings,
     pub(crate) store: Store,
     pub(crate) sealer: Sealer,
     pub(crate) counts: Arc<Counts>,
     observer: Observer,
-    /// Asks approvers, and hears what they say.
-    pub(crate) desk: Desk,
+    /// Workers that ask approvers, to be woken after changes.
+    pub(crate) lanes: Lanes,
+    /// Wakes [`keep`] after a change, which may have moved the next deadline.
     pub(crate) keeper: Notify,
     /// True once the workers must stop.
     pub(crate) closed: watch::Sender<bool>,
-    /// Told which calls with a kept body may now run; absent until somebody listens.
+    /// Takes the ids of approved calls with a kept body; `None` until somebody listens.
     pub(crate) ready: Mutex<Option<mpsc::UnboundedSender<Id>>>,
-    book: Mutex<Book>,
+    table: Mutex<ApprovalTable>,
 }
 
-impl Core {
+impl Ledger {
     pub(crate) fn new(
         settings: Settings,
         store: Store,
         sealer: Sealer,
-        desk: Desk,
         counts: Arc<Counts>,
         observer: Observer,
     ) -> Self {
@@ -48,50 +54,50 @@ impl Core {
             sealer,
             counts,
             observer,
-            desk,
+            lanes: Lanes::default(),
             keeper: Notify::new(),
             closed: watch::Sender::new(false),
             ready: Mutex::new(None),
-            book: Mutex::default(),
+            table: Mutex::default(),
         }
     }
 
-    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
-        lock(&self.book)
+    pub(crate) fn table(&self) -> MutexGuard<'_, ApprovalTable> {
+        lock(&self.table)
     }
 
-    /// Writes down what a former process left and this one had to change.
+    /// Takes over the records of the previous process, and stores those that changed because of it.
     pub(crate) fn restore(&self, records: Vec<Record>) {
-        let mut book = self.book();
-        for id in book.restore(records, now_ms()) {
-            self.record(&book, id);
+        let mut table = self.table();
+        for id in table.restore(records, now_ms()) {
+            self.record(&table, id);
         }
     }
 
-    /// Moves an approval on. `None` when the rules forbid it or it is gone.
+    /// Moves an approval to the state `next`. `None` when the rules forbid it or it is gone.
     pub(crate) fn change(
         &self,
-        book: &mut Book,
+        table: &mut ApprovalTable,
         id: Id,
         next: State,
         edit: impl FnOnce(&mut Record),
     ) -> Option<Flush> {
         let approved_ms = millis(self.settings.approved_for);
         let now = now_ms();
-        let was = book.get(id).map(|entry| entry.record.state);
-        let changed = book.change(id, next, now, |record| {
+        let was = table.get(id).map(|entry| entry.record.state);
+        let changed = table.change(id, next, now, |record| {
             // A claim that is given back does not make the approval last longer.
             if was == Some(State::Pending) && next == State::Approved {
                 record.expires_ms = now.saturating_add(approved_ms);
             }
             edit(record);
         });
-        changed.then(|| self.record(book, id))
+        changed.then(|| self.record(table, id))
     }
 
-    /// Stores an approval that just entered its state, and tells all whom it concerns.
-    fn record(&self, book: &Book, id: Id) -> Flush {
-        let Some(entry) = book.get(id) else {
+    /// Stores an approval that just entered its state, and notifies observer, listener and workers.
+    fn record(&self, table: &ApprovalTable, id: Id) -> Flush {
+        let Some(entry) = table.get(id) else {
             return self.store.submit(Vec::new());
         };
         let record = &entry.record;
@@ -104,11 +110,11 @@ impl Core {
             self.announce(id);
         }
         self.keeper.notify_one();
-        self.desk.wake(&record.channel);
+        self.lanes.wake(&record.channel);
         self.store.submit(writes)
     }
 
-    /// Counts an approval that entered its state, and tells the observer.
+    /// Counts an approval that entered its state, and calls the observer.
     pub(crate) fn entered(&self, record: &Record) {
         self.counts.enter(record.state);
         (self.observer)(&record.view(), &record.principal);
@@ -122,17 +128,18 @@ impl Core {
         }
     }
 
-    /// Approvers have been asked, by a message that had no votes at `unread`, if that is known.
+    /// Records the message that asks approvers; `unread` is a time at which it had no votes, if one
+    /// is known.
     pub(crate) fn set_message(
         &self,
         id: Id,
-        message: Message,
-        face: Face,
+        message: MessageRef,
+        rendered: Rendered,
         unread: Option<Instant>,
     ) {
         self.edit(id, |record| {
             record.message = Some(message);
-            record.face = Some(face);
+            record.rendered = Some(rendered);
             true
         });
         if let Some(unread) = unread {
@@ -140,92 +147,90 @@ impl Core {
         }
     }
 
-    /// The votes have been read and judged; the reading began then.
+    /// Records that the votes were read and judged, by a reading that began at `began`: votes that
+    /// were given after that may be missing from it.
     pub(crate) fn votes_read(&self, id: Id, began: Instant) {
-        if let Some(entry) = self.book().get_mut(id) {
+        if let Some(entry) = self.table().get_mut(id) {
             entry.votes_read = entry.votes_read.max(Some(began));
         }
     }
 
-    /// The message now says this, or never will say anything else.
-    pub(crate) fn set_face(&self, id: Id, face: Face) {
+    /// Records what the message shows, or what it should show when updating it was given up.
+    pub(crate) fn set_rendered(&self, id: Id, rendered: Rendered) {
         self.edit(id, |record| {
-            record.face = Some(face);
+            record.rendered = Some(rendered);
             true
         });
     }
 
-    /// Changes what is not the state; `edit` says whether it did.
+    /// Changes a record without changing its state; `edit` returns whether it changed anything.
     pub(crate) fn edit(&self, id: Id, edit: impl FnOnce(&mut Record) -> bool) {
-        self.edit_in(&mut self.book(), id, edit);
+        self.edit_in(&mut self.table(), id, edit);
     }
 
-    pub(crate) fn edit_in(&self, book: &mut Book, id: Id, edit: impl FnOnce(&mut Record) -> bool) {
-        let Some(entry) = book.get_mut(id) else {
+    pub(crate) fn edit_in(
+        &self,
+        table: &mut ApprovalTable,
+        id: Id,
+        edit: impl FnOnce(&mut Record) -> bool,
+    ) {
+        let Some(entry) = table.get_mut(id) else {
             return;
         };
         if edit(&mut entry.record) {
             entry.record.cap();
             let record = entry.record.clone();
-            book.weigh(id);
-            self.desk.wake(&record.channel);
+            table.weigh(id);
+            self.lanes.wake(&record.channel);
             self.store.submit(vec![Write::Record(Box::new(record))]);
         }
     }
 
-    /// Expires and forgets what is due; returns when to come back, in milliseconds from now.
+    /// Expires and forgets what is due; returns the time until the next deadline, in milliseconds.
     pub(crate) fn sweep(&self) -> Option<u64> {
         let now = now_ms();
-        let mut book = self.book();
-        for id in book.expire(now) {
-            self.record(&book, id);
+        let mut table = self.table();
+        for id in table.expire(now) {
+            self.record(&table, id);
         }
-        self.prune(&mut book, 0);
-        book.next_due_ms(millis(self.settings.retention))
+        self.prune(&mut table, 0);
+        table
+            .next_due_ms(millis(self.settings.retention))
             .map(|due| due.saturating_sub(now))
     }
 
     /// Forgets ended approvals that are too old, too many, or too many with `coming` bytes more.
-    pub(crate) fn prune(&self, book: &mut Book, coming: usize) {
-        let gone = book.prune(now_ms(), &self.settings, coming);
+    pub(crate) fn prune(&self, table: &mut ApprovalTable, coming: usize) {
+        let gone = table.prune(now_ms(), &self.settings, coming);
         if !gone.is_empty() {
             self.store.submit(vec![Write::Remove(gone)]);
         }
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        let book = self.book();
+        let table = self.table();
         let count = |wanted: fn(State) -> bool| {
-            book.records().filter(|record| wanted(record.state)).count() as u64
+            table
+                .records()
+                .filter(|record| wanted(record.state))
+                .count() as u64
         };
         Counters {
             pending: count(|state| state == State::Pending),
             open: count(State::is_open),
-            kept: book.len() as u64,
-            kept_bytes: book.bytes() as u64,
+            kept: table.len() as u64,
+            kept_bytes: table.bytes() as u64,
             ..self.counts.snapshot()
         }
     }
-
-    pub(crate) fn health(&self) -> Health {
-        Health {
-            store: self.store.failure(),
-            approvers: self.desk.failure(),
-        }
-    }
 }
 
-/// Whole milliseconds, saturating.
-pub(crate) fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Expires and forgets what is due, until the end.
-pub(crate) async fn keep(core: Arc<Core>) {
-    let mut closed = core.closed.subscribe();
+/// Expires and forgets what is due, until the approvals are closed.
+pub(crate) async fn keep(ledger: Arc<Ledger>) {
+    let mut closed = ledger.closed.subscribe();
     loop {
-        let due = core.sweep();
-        // Nothing due is not polled for: the next change wakes this up.
+        let due = ledger.sweep();
+        // Without a deadline there is no timer: the next change wakes this up.
         let sleep = async {
             match due {
                 Some(ms) => tokio::time::sleep(Duration::from_millis(ms.max(1))).await,
@@ -234,7 +239,7 @@ pub(crate) async fn keep(core: Arc<Core>) {
         };
         tokio::select! {
             () = sleep => {}
-            () = core.keeper.notified() => {}
+            () = ledger.keeper.notified() => {}
             _ = closed.wait_for(|closed| *closed) => return,
         }
     }

@@ -1,8 +1,9 @@
-//! What was decided for principals, actions and resources before: bounded in bytes, shared where equal.
+//! Cache of partial decisions by principal, action and resource: bounded in bytes, with equal parts
+//! shared.
 //!
-//! Names come from agents, so there is no end to what could be remembered. An entry's size is an
-//! estimate, and errs on the large side. What is forgotten is made again, so nothing depends on what is
-//! kept; a poisoned memory is neither read nor written any more.
+//! Names come from agents, so their number is unlimited. The size of an entry is an estimate that errs
+//! on the large side. An evicted entry is computed again when needed, so no decision depends on the
+//! content of the cache.
 
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
@@ -12,17 +13,19 @@ use std::sync::{Arc, RwLock};
 use hashbrown::{Equivalent, HashMap};
 use thoughtgate_panic::{read, write};
 
-use crate::slice::{Rest, Slice};
+use crate::residual::{Residual, SharedResidual};
 
-/// Bytes of everything remembered: some thousand agents with tools whose policies read arguments, ten
-/// times as many with tools whose policies do not.
+/// Size limit of the cache: enough for some thousand agents with tools whose policies read arguments,
+/// and for ten times as many with tools whose policies read none.
 pub const BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Ids longer than this are decided but not remembered.
+/// Requests with longer ids (principal and resource together) are decided but not cached, since agents
+/// can invent names of any length.
 const ID_BYTES_MAX: usize = 1024;
-/// An entry beside its names and its slice: places in map and queue, and allocations' own bytes.
+/// Memory of an entry without its names and its residual: slots in map and queue, overhead of
+/// allocations.
 const ENTRY_BYTES: usize = 256;
 
-/// Who asks for what. It borrows, so that looking up allocates nothing.
+/// The key of an entry. It borrows, so that a lookup allocates nothing.
 #[derive(Debug, Clone, Copy, Hash)]
 pub struct Lookup<'a> {
     pub principal: &'a str,
@@ -30,73 +33,73 @@ pub struct Lookup<'a> {
     pub resource: &'a str,
 }
 
-/// Slices by what they are for.
+/// Cache of residuals, from which a call is decided quickly.
 #[derive(Default)]
-pub struct Memory(RwLock<State>);
+pub struct DecisionCache(RwLock<State>);
 
 #[derive(Default)]
 struct State {
     entries: HashMap<Arc<Key>, Entry>,
-    /// Keys in the order in which they are looked at when room is needed.
+    /// Keys in the order in which they are considered for eviction.
     queue: VecDeque<Arc<Key>>,
-    /// What entries share, and how many do.
-    shared: HashMap<Arc<[u32]>, (Arc<Rest>, usize)>,
+    /// Parts that entries share, with the number of entries that use each.
+    shared: HashMap<Arc<[u32]>, (Arc<SharedResidual>, usize)>,
     bytes: usize,
 }
 
 struct Entry {
-    slice: Arc<Slice>,
+    residual: Arc<Residual>,
     bytes: usize,
-    /// Asked for since it was last looked at.
+    /// Used since it was last considered for eviction.
     used: AtomicBool,
 }
 
-impl Memory {
-    /// The slice for `lookup`, if it is remembered.
-    pub fn get(&self, lookup: &Lookup<'_>) -> Option<Arc<Slice>> {
+impl DecisionCache {
+    /// The residual for `lookup`, if it is cached.
+    pub fn get(&self, lookup: &Lookup<'_>) -> Option<Arc<Residual>> {
         let state = read(&self.0);
         let entry = state.entries.get(lookup)?;
-        // Written once and then only read, so that workers do not fight for its cache line.
+        // Written only when it changes, so that workers do not contend for its cache line.
         if !entry.used.load(Ordering::Relaxed) {
             entry.used.store(true, Ordering::Relaxed);
         }
-        Some(Arc::clone(&entry.slice))
+        Some(Arc::clone(&entry.residual))
     }
 
-    /// What other slices with the same policies share, if there are any.
-    pub fn shared(&self, numbers: &[u32]) -> Option<Arc<Rest>> {
+    /// The part that cached residuals with these policies share, if there are any.
+    pub fn shared(&self, numbers: &[u32]) -> Option<Arc<SharedResidual>> {
         let state = read(&self.0);
-        let (rest, _) = state.shared.get(numbers)?;
-        Some(Arc::clone(rest))
+        let (shared, _) = state.shared.get(numbers)?;
+        Some(Arc::clone(shared))
     }
 
-    /// Remembers `slice`, and forgets others for it where there is no room.
-    pub fn put(&self, lookup: &Lookup<'_>, slice: &Arc<Slice>) {
+    /// Caches `residual`, and evicts others if there is no room.
+    pub fn put(&self, lookup: &Lookup<'_>, residual: &Arc<Residual>) {
         let ids = lookup.principal.len() + lookup.resource.len();
         let state = &mut *write(&self.0);
         if ids > ID_BYTES_MAX || state.entries.contains_key(lookup) {
             return;
         }
         let entry = Entry {
-            slice: Arc::clone(slice),
-            bytes: ENTRY_BYTES + ids + lookup.action.len() + slice.own_bytes(),
+            residual: Arc::clone(residual),
+            bytes: ENTRY_BYTES + ids + lookup.action.len() + residual.own_bytes(),
             used: AtomicBool::new(false),
         };
         let key = Arc::new(lookup.to_key());
         state.bytes += entry.bytes;
-        let rest = &slice.rest;
-        let users = state.shared.entry(Arc::clone(&rest.numbers));
-        let (_, users) = users.or_insert_with(|| (Arc::clone(rest), 0));
+        let shared = &residual.shared;
+        let users = state.shared.entry(Arc::clone(&shared.numbers));
+        let (_, users) = users.or_insert_with(|| (Arc::clone(shared), 0));
         *users += 1;
         if *users == 1 {
-            state.bytes += rest.bytes;
+            state.bytes += shared.bytes;
         }
         state.queue.push_back(Arc::clone(&key));
         state.entries.insert(key, entry);
         state.make_room();
     }
 
-    /// The estimate of all that is remembered.
+    /// Estimated memory of the cache's content.
     #[cfg(test)]
     pub fn bytes(&self) -> usize {
         self.0.read().unwrap().bytes
@@ -104,8 +107,8 @@ impl Memory {
 }
 
 impl State {
-    /// Forgets what was not asked for since it was last looked at (the "clock" algorithm), so that
-    /// names that come once do not push out those that come often.
+    /// Evicts entries that were not used since they were last considered (the CLOCK algorithm), so that
+    /// names that come once do not evict those that come often.
     fn make_room(&mut self) {
         while self.bytes > BYTES_MAX {
             let Some(key) = self.queue.pop_front() else {
@@ -122,12 +125,12 @@ impl State {
 
     fn forget(&mut self, entry: &Entry) {
         self.bytes -= entry.bytes;
-        let rest = &entry.slice.rest;
-        if let Some((_, users)) = self.shared.get_mut(&rest.numbers) {
+        let shared = &entry.residual.shared;
+        if let Some((_, users)) = self.shared.get_mut(&shared.numbers) {
             *users -= 1;
             if *users == 0 {
-                self.bytes -= rest.bytes;
-                self.shared.remove(&rest.numbers);
+                self.bytes -= shared.bytes;
+                self.shared.remove(&shared.numbers);
             }
         }
     }

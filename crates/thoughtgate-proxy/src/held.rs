@@ -1,10 +1,11 @@
-//! Held calls by the ids that their clients know them by, so that a client can take one back.
+//! Held calls by the request ids of their clients, so that a client can cancel one.
 //!
-//! Up to 2025-11-25 a client cancels with a notification, which the upstream could not act on: it
-//! never saw the call. It names the call by an id that only the client's session makes unique: without
-//! a session it reaches the calls of the same agent, and two of those with one id are both left alone,
-//! lest one client cancels another's. From 2026-07-28 it closes the connection, which needs no book. Knows nothing of
-//! approvals: clients cancel what takes them too long, and a human takes longer.
+//! Up to MCP 2025-11-25 a client cancels with a notification. The upstream never saw a held call, so the
+//! notification takes effect here. The request id is unique only within the client's session. Without a
+//! session it is looked up among the calls of the same agent, and if two of them have it neither is
+//! cancelled, because one client must not cancel another's call. From 2026-07-28 a client cancels by
+//! closing the connection, which needs no table. The approval is left alone: clients cancel what takes
+//! too long for them, and a human takes longer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,14 +16,14 @@ use serde_json::value::RawValue;
 use thoughtgate_panic::lock;
 use tokio::sync::Notify;
 
-use super::{Request, read};
+use crate::message::{Request, read};
 
 static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// Longest request id that is kept, in bytes.
+/// Longest request id that is kept, in bytes: clients choose them freely.
 const ID_BYTES_MAX: usize = 1024;
 
-/// All calls that are held now.
+/// The calls that are held now.
 #[derive(Debug, Clone, Default)]
 pub struct Held(Arc<Mutex<HashMap<Key, Vec<Arc<Notify>>>>>);
 
@@ -31,11 +32,11 @@ pub struct Held(Arc<Mutex<HashMap<Key, Vec<Arc<Notify>>>>>);
 struct Key {
     principal: String,
     session: Option<Vec<u8>>,
-    /// Raw JSON: `7` and `"7"` are two ids.
+    /// Raw JSON: `7` and `"7"` are different ids.
     request: String,
 }
 
-/// A held call's place in the book, until dropped.
+/// A held call that can be cancelled, until dropped.
 pub struct Entry {
     held: Held,
     key: Key,
@@ -56,7 +57,7 @@ struct Cancelled<'a> {
 }
 
 impl Held {
-    /// Enters a call with this head and body.
+    /// Adds a call with these headers; `message` is its body.
     pub fn enter(&self, principal: &str, headers: &HeaderMap, message: &[u8]) -> Entry {
         let request = read(message).and_then(|envelope| envelope.id.map(RawValue::get));
         // A longer id is not kept, and the call cannot be cancelled by it.
@@ -74,14 +75,14 @@ impl Held {
         }
     }
 
-    /// Takes back the call that a cancellation names, if it is held.
+    /// Cancels the call that the notification names, if it is held.
     pub fn cancel(&self, cancellation: &Request) {
         let Ok(message) = serde_json::from_slice::<Cancellation<'_>>(&cancellation.bytes) else {
             return;
         };
         let (principal, headers) = (&cancellation.call.principal, &cancellation.parts.headers);
         let key = key(principal, headers, message.params.request_id.get());
-        // Of several calls it cannot be known which one is meant, nor whether they are one client's.
+        // With several matches it is unknown which one is meant, and whether all are of one client.
         if let Some([only]) = self.book().get(&key).map(Vec::as_slice) {
             only.notify_one();
         }
@@ -93,7 +94,7 @@ impl Held {
 }
 
 impl Entry {
-    /// Resolves when the client takes the call back.
+    /// Resolves when the client cancels the call.
     pub async fn cancelled(&self) {
         self.cancelled.notified().await;
     }

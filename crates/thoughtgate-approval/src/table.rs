@@ -1,5 +1,5 @@
 //! All approvals of this process in memory, and the rules by which they change. Touches no disk, no
-//! network and no clock: whoever calls passes the time and writes down what changed.
+//! network and no clock: the caller passes the time and stores what changed.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -8,22 +8,26 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::ids::{Digest, Id};
-use crate::record::{Record, State};
+use crate::record::Record;
+use crate::state::State;
 
-/// Told to the agent whose call was running when the proxy went away.
-const INTERRUPTED: &str = "the proxy stopped while executing; outcome unknown, not repeated";
+/// Reason for an agent whose call was running when the proxy stopped.
+const INTERRUPTED: &str =
+    "the proxy stopped while the call was running; outcome unknown, not repeated";
 
 pub(crate) struct Entry {
     pub(crate) record: Record,
-    /// What it counts for, body and result included; kept by [`Book::weigh`].
+    /// Bytes that count towards the limits, body and result included; set by
+    /// [`ApprovalTable::weigh`].
     pub(crate) bytes: usize,
     pub(crate) changed: watch::Sender<State>,
-    /// A result on its way to the store.
+    /// A result that is not on disk yet.
     pub(crate) result: Option<Bytes>,
-    /// Whether an earlier attempt to ask approvers had an unknown end: look before asking again.
+    /// Whether an earlier attempt to ask approvers had an unknown outcome: the channel has to be
+    /// searched before they are asked again.
     pub(crate) maybe_asked: bool,
-    /// When the latest reading of the votes began that could be judged. A message that was posted
-    /// then had none.
+    /// Start of the latest reading of the votes that was judged. Posting counts as a reading: a new
+    /// message has no votes.
     pub(crate) votes_read: Option<Instant>,
 }
 
@@ -42,16 +46,16 @@ impl Entry {
 }
 
 #[derive(Default)]
-pub(crate) struct Book {
+pub(crate) struct ApprovalTable {
     entries: HashMap<Id, Entry>,
-    /// Approvals that another call of the same digest joins: the pending and the unclaimed ones.
+    /// Approvals that another call with the same digest joins: pending and unclaimed ones.
     joinable: HashMap<Digest, Id>,
-    /// Of all entries.
+    /// Sum of [`Entry::bytes`].
     bytes: usize,
 }
 
-impl Book {
-    /// Takes over what a former process left, and returns what had to change for that.
+impl ApprovalTable {
+    /// Takes over the records of the previous process; returns those that changed because of it.
     pub(crate) fn restore(&mut self, records: Vec<Record>, now_ms: u64) -> Vec<Id> {
         let mut changed = Vec::new();
         for record in records {
@@ -80,7 +84,7 @@ impl Book {
         self.weigh(id);
     }
 
-    /// Counts an approval's bytes anew, after something of it changed.
+    /// Counts an approval's bytes again after it changed.
     pub(crate) fn weigh(&mut self, id: Id) {
         if let Some(entry) = self.entries.get_mut(&id) {
             let bytes = entry.record.bytes();
@@ -89,7 +93,6 @@ impl Book {
         }
     }
 
-    /// Bytes of all that is kept.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -102,14 +105,14 @@ impl Book {
         self.entries.get_mut(&id)
     }
 
-    /// The entry, if it is `principal`'s.
+    /// The entry, if it belongs to `principal`.
     pub(crate) fn owned(&self, id: Id, principal: &str) -> Option<&Entry> {
         self.entries
             .get(&id)
             .filter(|entry| entry.record.principal == principal)
     }
 
-    /// The approval that a call of this digest joins.
+    /// The approval that a call with this digest joins; an overdue one is not joined.
     pub(crate) fn joinable(&self, digest: &Digest, now_ms: u64) -> Option<Id> {
         let id = *self.joinable.get(digest)?;
         let live = self.get(id)?.record.expires_ms > now_ms;
@@ -128,7 +131,8 @@ impl Book {
         self.entries.len()
     }
 
-    /// Moves an approval on, unless the rules forbid it; everyone who waits for it wakes up.
+    /// Moves an approval to the state `next` and wakes everyone who waits for it; returns false when
+    /// the rules forbid it.
     pub(crate) fn change(
         &mut self,
         id: Id,
@@ -161,7 +165,7 @@ impl Book {
         true
     }
 
-    /// Expires what is due; returns it.
+    /// Expires what is due; returns the expired ids.
     pub(crate) fn expire(&mut self, now_ms: u64) -> Vec<Id> {
         let due: Vec<Id> = self
             .records()
@@ -180,8 +184,10 @@ impl Book {
         }
     }
 
-    /// When [`Book::expire`] or [`Book::prune`] next have something to do.
+    /// When [`ApprovalTable::expire`] or [`ApprovalTable::prune`] next has something to do, in
+    /// milliseconds since the Unix epoch.
     pub(crate) fn next_due_ms(&self, retention_ms: u64) -> Option<u64> {
+        // A running call has no deadline: its claim settles it.
         self.records()
             .filter(|record| record.state != State::Executing)
             .map(|record| {
@@ -205,43 +211,24 @@ pub(crate) mod tests {
 
     pub(crate) fn record(tool: &str, state: State, expires_ms: u64) -> Record {
         Record {
-            id: Id::random().unwrap(),
-            principal: "agent".to_owned(),
-            tool: tool.to_owned(),
-            digest: crate::digest("agent", tool, None),
-            channel: "C1".to_owned(),
-            policies: Vec::new(),
-            generation: 1,
-            arguments: String::new(),
-            arguments_complete: true,
-            created_ms: 0,
-            updated_ms: 0,
-            expires_ms,
             state,
-            decided_by: None,
-            means: None,
-            late_no: None,
-            reason: None,
-            strangers: Vec::new(),
-            message: None,
-            face: None,
+            expires_ms,
             has_body: true,
             is_deferred: true,
-            body_bytes: 0,
-            result_bytes: 0,
+            ..crate::record::tests::record(tool, 0)
         }
     }
 
     #[test]
     fn a_restart_never_repeats_a_call_that_was_running() {
-        let mut book = Book::default();
+        let mut table = ApprovalTable::default();
         let running = record("a", State::Executing, 100);
         let approved = record("b", State::Approved, 100);
         let pending = record("c", State::Pending, 100);
         let overdue = record("d", State::Pending, 10);
         let ids = [running.id, approved.id, pending.id, overdue.id];
-        let changed = book.restore(vec![running, approved, pending, overdue], 50);
-        let states = ids.map(|id| book.get(id).unwrap().record.state);
+        let changed = table.restore(vec![running, approved, pending, overdue], 50);
+        let states = ids.map(|id| table.get(id).unwrap().record.state);
         assert_eq!(
             states,
             [
@@ -256,38 +243,38 @@ pub(crate) mod tests {
 
     #[test]
     fn it_is_decided_once() {
-        let mut book = Book::default();
+        let mut table = ApprovalTable::default();
         let pending = record("a", State::Pending, 100);
         let id = pending.id;
-        book.insert(pending);
-        assert!(book.change(id, State::Rejected, 1, |_| {}));
-        assert!(!book.change(id, State::Approved, 2, |_| {}));
-        assert_eq!(book.get(id).unwrap().record.updated_ms, 1);
+        table.insert(pending);
+        assert!(table.change(id, State::Rejected, 1, |_| {}));
+        assert!(!table.change(id, State::Approved, 2, |_| {}));
+        assert_eq!(table.get(id).unwrap().record.updated_ms, 1);
     }
 
     #[test]
     fn calls_join_until_it_is_claimed() {
-        let mut book = Book::default();
+        let mut table = ApprovalTable::default();
         let pending = record("a", State::Pending, 100);
         let (id, digest) = (pending.id, pending.digest);
-        book.insert(pending);
-        assert_eq!(book.joinable(&digest, 1), Some(id));
-        assert_eq!(book.joinable(&digest, 100), None);
-        book.change(id, State::Approved, 1, |_| {});
-        assert_eq!(book.joinable(&digest, 1), Some(id));
-        book.change(id, State::Executing, 1, |_| {});
-        assert_eq!(book.joinable(&digest, 1), None);
+        table.insert(pending);
+        assert_eq!(table.joinable(&digest, 1), Some(id));
+        assert_eq!(table.joinable(&digest, 100), None);
+        table.change(id, State::Approved, 1, |_| {});
+        assert_eq!(table.joinable(&digest, 1), Some(id));
+        table.change(id, State::Executing, 1, |_| {});
+        assert_eq!(table.joinable(&digest, 1), None);
     }
 
     #[test]
     fn the_body_is_not_kept_longer_than_it_is_needed() {
-        let mut book = Book::default();
+        let mut table = ApprovalTable::default();
         let pending = record("a", State::Pending, 100);
         let id = pending.id;
-        book.insert(pending);
-        book.change(id, State::Approved, 1, |_| {});
-        assert!(book.get(id).unwrap().record.has_body);
-        book.change(id, State::Cancelled, 1, |_| {});
-        assert!(!book.get(id).unwrap().record.has_body);
+        table.insert(pending);
+        table.change(id, State::Approved, 1, |_| {});
+        assert!(table.get(id).unwrap().record.has_body);
+        table.change(id, State::Cancelled, 1, |_| {});
+        assert!(!table.get(id).unwrap().record.has_body);
     }
 }

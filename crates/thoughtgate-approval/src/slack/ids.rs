@@ -1,0 +1,34 @@
+//! Forms of Slack's ids. Whether an id exists is not known here.
+
+/// Longest id that is accepted; Slack's have about ten characters.
+const ID_BYTES_MAX: usize = 32;
+
+pub(super) fn is_id(text: &str, kinds: &[char]) -> bool {
+    text.starts_with(kinds)
+        && (2..=ID_BYTES_MAX).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+}
+
+pub(super) fn is_person_or_group(text: &str) -> bool {
+    is_id(text, &['U', 'W', 'S'])
+}
+
+/// Whether `text` is an id and not a name: names of channels are lower case.
+pub(super) fn is_channel_id(text: &str) -> bool {
+    is_id(text, &['C', 'G', 'D'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_told_from_names() {
+        assert!(is_channel_id("C0123456789") && is_channel_id("G1"));
+        assert!(!is_channel_id("#approvals") && !is_channel_id("C") && !is_channel_id("Cafe"));
+        assert!(is_person_or_group("U0123") && is_person_or_group("S0123"));
+        assert!(!is_person_or_group("@alice") && !is_person_or_group(""));
+    }
+}

@@ -1,0 +1,140 @@
+//! Settings of Slack and their checks. Reads no file and opens no connection.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::Uri;
+use http::header::HeaderValue;
+
+use super::ids::is_person_or_group;
+use crate::error::OpenError;
+use crate::secret::Secret;
+
+/// Access to Slack, the approvers, and the pace of the calls.
+#[derive(Clone)]
+pub struct SlackSettings {
+    /// The bot token. Its scopes: `chat:write`, `reactions:read`, `channels:history` (and
+    /// `groups:history` for private channels); `channels:read` to name channels by name,
+    /// `usergroups:read` for user groups.
+    pub token: Secret,
+    /// Base URL of the Web API; TLS is set up only if it starts with `https://`.
+    pub base_url: String,
+    /// Channel to ask in when the policy names none: an id, or a name such as `#approvals`.
+    pub channel: String,
+    /// Approvers: ids of users (`U…`, `W…`) and of user groups (`S…`).
+    pub approvers: Vec<String>,
+    /// Names of reactions that approve.
+    pub approve_reactions: Vec<String>,
+    /// Names of reactions that deny; one denial outweighs any number of approvals.
+    pub deny_reactions: Vec<String>,
+    /// Time between two polls of a channel with open approvals; at least 10 ms.
+    pub poll_interval: Duration,
+    /// Least time between two messages in one channel.
+    pub post_interval: Duration,
+    /// Deadline of each API call.
+    pub call_timeout: Duration,
+    /// Wait after the first failed call; it doubles with each further failure, up to a minute.
+    pub retry_first: Duration,
+    /// Slack's signing secret. With it messages have buttons, whose presses it verifies.
+    pub signing_secret: Option<Secret>,
+}
+
+impl fmt::Debug for SlackSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address may hold a password until it is checked.
+        f.debug_struct("SlackSettings")
+            .field("channel", &self.channel)
+            .field("approvers", &self.approvers)
+            .field("poll_interval", &self.poll_interval)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SlackSettings {
+    /// Defaults for everything but the token and the channel. Without approvers,
+    /// [`SlackSettings::check`] fails.
+    #[must_use]
+    pub fn new(token: Secret, channel: impl Into<String>) -> Self {
+        let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+        Self {
+            token,
+            base_url: "https://slack.com/api".to_owned(),
+            channel: channel.into(),
+            approvers: Vec::new(),
+            approve_reactions: names(["white_check_mark", "+1"]),
+            deny_reactions: names(["x", "-1"]),
+            // Both intervals keep within Slack's own rate limits.
+            poll_interval: Duration::from_secs(2),
+            post_interval: Duration::from_secs(1),
+            call_timeout: Duration::from_secs(10),
+            retry_first: Duration::from_secs(1),
+            signing_secret: None,
+        }
+    }
+
+    /// Checks all settings without opening anything; the error describes the first fault.
+    pub fn check(&self) -> Result<(), OpenError> {
+        let wrong = |what: &str| Err(OpenError::Settings(what.to_owned()));
+        if self.token.expose().trim().is_empty() {
+            return wrong("the Slack token is empty");
+        }
+        if self.channel.trim().is_empty() {
+            return wrong("no Slack channel is set; expected an id (C…) or a name (#approvals)");
+        }
+        if self.approvers.is_empty() {
+            return wrong("nobody may approve; list ids of Slack users (U…) or user groups (S…)");
+        }
+        // Errors leave values out: a token may have been put in the wrong place.
+        if let Some(odd) = self.approvers.iter().position(|id| !is_person_or_group(id)) {
+            return Err(OpenError::Settings(format!(
+                "approver {} of {} is not a valid id of a Slack user (U…, W…) or user group (S…)",
+                odd + 1,
+                self.approvers.len()
+            )));
+        }
+        if self.approve_reactions.is_empty() || self.deny_reactions.is_empty() {
+            return wrong("at least one reaction that approves and one that denies are required");
+        }
+        let mut approving = self.approve_reactions.iter();
+        if approving.any(|name| self.deny_reactions.contains(name)) {
+            return wrong("a reaction cannot both approve and deny");
+        }
+        if self.poll_interval < Duration::from_millis(10) {
+            return wrong("the poll interval must be at least 10 ms");
+        }
+        self.address()?;
+        self.bearer()?;
+        Ok(())
+    }
+
+    /// Parses the base URL of the Web API. Errors do not quote it: it may contain a password.
+    pub(super) fn address(&self) -> Result<Uri, OpenError> {
+        let wrong = |detail: &str| OpenError::Settings(format!("the Slack base URL {detail}"));
+        let uri: Uri =
+            self.base_url.trim_end_matches('/').parse().map_err(|_| {
+                wrong("is not a valid URL (expected the form https://slack.com/api)")
+            })?;
+        if !matches!(uri.scheme_str(), Some("https" | "http")) {
+            return Err(wrong("must start with https:// or http://"));
+        }
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        if authority.is_empty() || authority.contains('@') || uri.query().is_some() {
+            return Err(wrong(
+                "must have a host, and may have a path, but no user, password or query",
+            ));
+        }
+        Ok(uri)
+    }
+
+    /// The token as a header that is kept out of debug output.
+    pub(super) fn bearer(&self) -> Result<HeaderValue, OpenError> {
+        let header = format!("Bearer {}", self.token.expose());
+        let mut value = HeaderValue::from_str(&header).map_err(|_| {
+            OpenError::Settings(
+                "the Slack token contains a character that HTTP headers do not allow".to_owned(),
+            )
+        })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}

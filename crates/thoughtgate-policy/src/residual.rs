@@ -1,0 +1,255 @@
+//! The partly evaluated policies for one principal, action and resource: the part that depends on the
+//! call, or the decision if no part does.
+//!
+//! When a residual is made, scopes are matched and policies that read nothing of the call are
+//! evaluated. If one of them forbids, or no other policy applies, every call gets the same decision.
+//! Otherwise each call only evaluates the conditions of the remaining policies. Caches nothing:
+//! `cache.rs` does.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use cedar_policy::{Context, Effect, Entities, Request};
+use serde_json::value::RawValue;
+
+use crate::annotations::Approve;
+use crate::arguments;
+use crate::decision::{Decision, Outcome};
+use crate::policy::LoadedPolicy;
+use crate::reads::Reads;
+use crate::scope::Scope;
+use crate::types::paths;
+
+/// The partly evaluated policies for one principal, action and resource.
+#[derive(Debug)]
+pub struct Residual {
+    /// `None` if the decision is made: the scope is then not needed any more.
+    scope: Option<Scope>,
+    /// Shared by all residuals to which the same policies apply.
+    pub shared: Arc<SharedResidual>,
+}
+
+/// The remaining policies, or the decision.
+#[derive(Debug)]
+pub struct SharedResidual {
+    /// Identifies this value: numbers of the policies that it was made from.
+    pub numbers: Arc<[u32]>,
+    /// Estimated memory of this value.
+    pub bytes: usize,
+    left: Left,
+}
+
+#[derive(Debug)]
+enum Left {
+    /// Holds for every call.
+    Decided(Decision),
+    /// Depends on the call.
+    Undecided(Undecided),
+}
+
+/// The policies whose result depends on the call, and the permits that hold regardless.
+#[derive(Debug)]
+struct Undecided {
+    /// Policies whose scope matches and that read the call.
+    reading: Vec<Arc<LoadedPolicy>>,
+    /// Union of the reads of `reading`.
+    reads: Reads,
+    /// Permits that hold for every call.
+    permits: Vec<Arc<LoadedPolicy>>,
+}
+
+impl Residual {
+    /// Evaluates everything that does not depend on the call. `candidates` are the policies whose scope
+    /// may match; `cached` finds a shared part that was made from the policies with these numbers.
+    pub fn new<'a>(
+        scope: Scope,
+        candidates: impl Iterator<Item = &'a Arc<LoadedPolicy>>,
+        cached: impl FnOnce(&[u32]) -> Option<Arc<SharedResidual>>,
+    ) -> Result<Residual, String> {
+        let request = scope.request(Context::empty());
+        let (mut tally, mut reading) = (Tally::default(), Vec::new());
+        for policy in candidates {
+            if !policy.rule.applies(&request, &scope.entities)? {
+                continue;
+            }
+            if policy.reads.is_nothing() {
+                tally.add(policy, &request, &scope.entities);
+            } else {
+                reading.push(policy);
+            }
+        }
+        let is_decided = reading.is_empty() || tally.error.is_some() || !tally.forbids.is_empty();
+        if is_decided {
+            reading.clear();
+        }
+        let numbers = numbers(&reading, &tally);
+        let shared = match cached(&numbers) {
+            Some(shared) => shared,
+            None => Arc::new(SharedResidual::new(numbers, &reading, tally)?),
+        };
+        Ok(Residual {
+            scope: (!is_decided).then_some(scope),
+            shared,
+        })
+    }
+
+    /// Decides one call.
+    pub fn decide(&self, arguments: Option<&RawValue>, now: SystemTime) -> Decision {
+        match (&self.shared.left, &self.scope) {
+            (Left::Decided(decision), _) => decision.clone(),
+            (Left::Undecided(undecided), Some(scope)) => undecided.decide(scope, arguments, now),
+            (Left::Undecided(_), None) => Decision::error("internal error: the request is missing"),
+        }
+    }
+
+    /// Whether some call could be forwarded, perhaps after approval.
+    pub fn may_pass(&self) -> bool {
+        match &self.shared.left {
+            Left::Decided(decision) => decision.outcome != Outcome::Reject,
+            Left::Undecided(undecided) => {
+                let mut some = undecided.permits.iter().chain(&undecided.reading);
+                some.any(|policy| policy.effect() == Effect::Permit)
+            }
+        }
+    }
+
+    /// Estimated memory of this value without the `shared` part.
+    pub fn own_bytes(&self) -> usize {
+        size_of::<Residual>() + self.scope.as_ref().map_or(0, |scope| scope.bytes)
+    }
+}
+
+/// The numbers that identify a shared part: those of the policies that read the call, and after a
+/// separator those of the policies that hold for every call.
+fn numbers(reading: &[&Arc<LoadedPolicy>], tally: &Tally<'_>) -> Vec<u32> {
+    let numbers = |policies: &[&Arc<LoadedPolicy>]| {
+        policies
+            .iter()
+            .map(|policy| policy.number)
+            .collect::<Vec<_>>()
+    };
+    let holding = [&tally.permits, &tally.forbids].map(|policies| numbers(policies));
+    // A policy with an error belongs to it too: it has the error wherever it applies.
+    [
+        numbers(reading),
+        vec![u32::MAX],
+        holding.concat(),
+        tally.failed.into_iter().collect(),
+    ]
+    .concat()
+}
+
+impl SharedResidual {
+    fn new(
+        numbers: Vec<u32>,
+        reading: &[&Arc<LoadedPolicy>],
+        tally: Tally<'_>,
+    ) -> Result<SharedResidual, String> {
+        /// Estimated memory of an argument in [`Reads`]: its name, its type, its node in a map.
+        const READ_BYTES: usize = 160;
+        /// Estimated memory of a policy: its number, a pointer in a list, and one in a decision.
+        const POLICY_BYTES: usize = 32;
+        let mut bytes = size_of::<SharedResidual>() + numbers.len() * POLICY_BYTES;
+        let left = if reading.is_empty() {
+            Left::Decided(tally.decision())
+        } else {
+            let mut reads = Reads::default();
+            for policy in reading {
+                reads
+                    .join(&policy.reads)
+                    .map_err(|_| "policies disagree on the type of an argument".to_owned())?;
+            }
+            let names = paths(&reads.arguments);
+            bytes += names
+                .iter()
+                .map(|name| READ_BYTES + name.len())
+                .sum::<usize>();
+            Left::Undecided(Undecided {
+                reading: reading.iter().map(|policy| Arc::clone(policy)).collect(),
+                reads,
+                permits: tally.permits.into_iter().map(Arc::clone).collect(),
+            })
+        };
+        Ok(SharedResidual {
+            numbers: numbers.into(),
+            bytes,
+            left,
+        })
+    }
+}
+
+impl Undecided {
+    fn decide(&self, scope: &Scope, arguments: Option<&RawValue>, now: SystemTime) -> Decision {
+        let context = match arguments::context(&self.reads, arguments, now) {
+            Ok(context) => context,
+            Err(reason) => return Decision::error(&reason),
+        };
+        let request = scope.request(context);
+        let mut tally = Tally {
+            permits: self.permits.iter().collect(),
+            ..Tally::default()
+        };
+        for policy in &self.reading {
+            tally.add(policy, &request, &scope.entities);
+        }
+        tally.decision()
+    }
+}
+
+/// The policies that apply, and the first error.
+#[derive(Default)]
+struct Tally<'a> {
+    permits: Vec<&'a Arc<LoadedPolicy>>,
+    forbids: Vec<&'a Arc<LoadedPolicy>>,
+    error: Option<String>,
+    /// Number of the policy with the error.
+    failed: Option<u32>,
+}
+
+impl<'a> Tally<'a> {
+    /// Evaluates the condition of a policy whose scope matches.
+    fn add(&mut self, policy: &'a Arc<LoadedPolicy>, request: &Request, entities: &Entities) {
+        match policy.rule.holds(request, entities) {
+            Ok(true) if policy.effect() == Effect::Permit => self.permits.push(policy),
+            Ok(true) => self.forbids.push(policy),
+            Ok(false) => {}
+            Err(failure) => {
+                self.failed.get_or_insert(policy.number);
+                self.error.get_or_insert_with(|| policy.error(failure));
+            }
+        }
+    }
+
+    /// One forbid outweighs all permits, and `@approve` outweighs plain permits. An error in any policy
+    /// is a refusal: Cedar would skip that policy, even if it is a forbid.
+    fn decision(self) -> Decision {
+        if let Some(error) = self.error {
+            return Decision::error(&error);
+        }
+        let forbidden = !self.forbids.is_empty();
+        let mut determining = if forbidden {
+            self.forbids
+        } else {
+            self.permits
+        };
+        determining.sort_by(|left, right| left.id.cmp(&right.id));
+        let approve = determining
+            .iter()
+            .find_map(|policy| policy.approve.as_ref());
+        let outcome = match approve {
+            _ if forbidden || determining.is_empty() => Outcome::Reject,
+            Some(Approve { channel }) => Outcome::Approve {
+                channel: channel.clone(),
+            },
+            None => Outcome::Forward,
+        };
+        Decision {
+            outcome,
+            policies: determining
+                .iter()
+                .map(|policy| Arc::clone(&policy.id))
+                .collect(),
+            error: None,
+        }
+    }
+}

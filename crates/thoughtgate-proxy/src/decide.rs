@@ -1,0 +1,82 @@
+//! Asks the policies in force for the decision on a message.
+//!
+//! Decides nothing itself, and carries nothing out.
+
+use std::time::SystemTime;
+
+use serde_json::value::RawValue;
+use thoughtgate_mcp::{Envelope, Kind};
+use thoughtgate_policy::{Decision, Outcome, Plain, Query, Target};
+
+use crate::metrics::Verdict;
+use crate::state::Snapshot;
+
+/// Decides by the policies of `snapshot`. Arguments that they read must be unambiguous, or the decision
+/// is an error.
+pub fn decide(
+    snapshot: &Snapshot,
+    principal: &str,
+    target: &Target<'_>,
+    arguments: Option<&RawValue>,
+) -> Decision {
+    let Some(engine) = &snapshot.engine else {
+        return no_policy();
+    };
+    let query = Query {
+        principal,
+        target: *target,
+        arguments,
+        now: SystemTime::now(),
+    };
+    engine.decide(&query)
+}
+
+/// The tool, prompt, resource or method that a message asks for.
+pub fn target<'a>(envelope: &'a Envelope<'_>) -> Target<'a> {
+    let params = &envelope.params;
+    match (envelope.kind, envelope.method.as_ref()) {
+        (Kind::Response, _) => Target::Plain(Plain::Response),
+        // With an id it is a request, whatever its method is called, and a server may answer it.
+        (Kind::Notification, method) if method.starts_with("notifications/") => {
+            Target::Plain(Plain::Notification)
+        }
+        (_, "tools/call") => Target::Tool(params.name.as_deref().unwrap_or_default()),
+        (_, "prompts/get") => Target::Prompt(params.name.as_deref().unwrap_or_default()),
+        (_, method @ ("resources/read" | "resources/subscribe" | "resources/unsubscribe")) => {
+            Target::Resource {
+                method,
+                uri: params.uri.as_deref().unwrap_or_default(),
+            }
+        }
+        (_, method) => Target::Method(method),
+    }
+}
+
+/// Label of a target in `thoughtgate_requests_total`.
+pub fn label<'a>(target: &Target<'a>) -> &'a str {
+    match *target {
+        Target::Tool(_) => "tools/call",
+        Target::Prompt(_) => "prompts/get",
+        Target::Plain(plain) => plain.action(),
+        // A JSON-RPC method with the name of an action, such as `stream`, is not counted as that action.
+        Target::Method(method) if Plain::ALL.iter().any(|plain| plain.action() == method) => {
+            "other"
+        }
+        Target::Resource { method, .. } | Target::Method(method) => method,
+    }
+}
+
+/// Label of a decision in `thoughtgate_decisions_total`.
+pub fn verdict(decision: &Decision) -> Verdict {
+    match decision.outcome {
+        Outcome::Forward => Verdict::Forward,
+        Outcome::Approve { .. } => Verdict::Approve,
+        Outcome::Reject if decision.error.is_some() => Verdict::Error,
+        Outcome::Reject => Verdict::Reject,
+    }
+}
+
+/// The decision while no policy is in force.
+fn no_policy() -> Decision {
+    Decision::error("no policy is configured, so everything is refused")
+}

@@ -1,0 +1,31 @@
+//! End of a connection: bytes that the client still sends are read and dropped for a while.
+//!
+//! Closing a socket with unread bytes resets the connection, and a reset discards the answer that the
+//! client has not read yet: a client with a body over the limit would see a broken connection, not the
+//! 413. The bytes are never parsed, so they cannot become a request.
+
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+/// Sixteen times the default of `limits.body_bytes`; a client that sends more gets a reset.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Generous: a client that reads its answer closes within a round trip.
+const TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Reads until the client closes, within [`BYTES_MAX`] and [`TIME_MAX`]. `stream` has been shut
+/// down for writing.
+pub async fn linger(stream: &mut TcpStream) {
+    let reading = async {
+        let mut scrap = Box::new([0; 16 * 1024]);
+        let mut left = BYTES_MAX;
+        while left > 0 {
+            match stream.read(&mut scrap[..]).await {
+                Ok(0) | Err(_) => return,
+                Ok(read) => left = left.saturating_sub(read),
+            }
+        }
+    };
+    let _ = tokio::time::timeout(TIME_MAX, reading).await;
+}

@@ -1,0 +1,81 @@
+//! The filter for the tool lists in the answer to one request, and the reasons why a list is not passed on.
+//!
+//! Knows whose list it is and which policies are in force; reads no answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use thoughtgate_mcp::Era;
+use thoughtgate_mcp::tools::{Refused, Unreadable};
+
+use crate::message::{Call, read};
+use crate::state::Shared;
+
+/// Longest id that is kept for the error that ends a stream, in bytes.
+const ID_BYTES_MAX: usize = 1024;
+
+/// Filter for the tool lists in the answer to one request of one agent.
+pub struct Filter {
+    pub(super) shared: Arc<Shared>,
+    principal: String,
+    pub(super) era: Era,
+    id: Option<Box<RawValue>>,
+}
+
+/// Reason why an answer that may be a list is not passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfiltered {
+    #[error(transparent)]
+    Message(#[from] Unreadable),
+    #[error(transparent)]
+    Stream(#[from] Refused),
+    #[error("the response has a Content-Encoding, although ThoughtGate asked for none")]
+    Encoded,
+    #[error("its Content-Type is neither application/json nor text/event-stream, in UTF-8")]
+    MediaType,
+    /// More than this number of bytes.
+    #[error("it is larger than `limits.list_bytes` ({0})")]
+    TooLarge(usize),
+    /// It began and did not end within this time.
+    #[error("it took longer than `timeouts.response` ({0:?})")]
+    Slow(Duration),
+    #[error("the upstream connection broke before its end")]
+    Broken,
+}
+
+impl Filter {
+    /// A filter for the answer to `message`, or for a stream where it is empty.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, call: &Call, message: &[u8]) -> Filter {
+        let id = read(message).and_then(|envelope| envelope.id);
+        Filter {
+            shared,
+            principal: call.principal.clone(),
+            era: call.era,
+            id: id
+                .filter(|id| id.get().len() <= ID_BYTES_MAX)
+                .map(ToOwned::to_owned),
+        }
+    }
+
+    /// Runs `filter` with the decision about a tool. The snapshot is loaded for each piece of a stream,
+    /// which may outlive many generations.
+    pub(super) fn with_decision<T>(
+        &self,
+        filter: impl FnOnce(&mut dyn FnMut(&str) -> bool) -> T,
+    ) -> T {
+        let snapshot = self.shared.snapshot();
+        filter(&mut |tool| {
+            snapshot
+                .engine
+                .as_ref()
+                .is_some_and(|engine| engine.may_call(&self.principal, tool))
+        })
+    }
+
+    /// Id of the request, for the error that is sent in place of an answer that is not passed on.
+    pub(super) fn id(&self) -> Option<&RawValue> {
+        self.id.as_deref()
+    }
+}

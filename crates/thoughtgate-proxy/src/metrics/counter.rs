@@ -1,0 +1,13 @@
+//! Registers a counter; the names and the texts are those of the caller.
+//!
+//! Apart from [`crate::metrics`], so that parts of it can have counters of their own.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+
+/// Registers a counter without labels.
+pub fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
+}
