@@ -1,8 +1,10 @@
-//! `cargo xtask ci`: all that CI checks, in the order in which a failure is found soonest.
+//! `cargo xtask ci`: all checks of CI, in the order in which a failure is found soonest.
 //!
-//! Deliberately absent: installing tools, and anything that a contributor could not run. A tool that
-//! is missing fails its step: a check that cannot fail checks nothing.
+//! Deliberately absent: installing tools, and anything that a contributor could not run. A missing tool
+//! fails its step: a check that is skipped silently checks nothing.
 
+mod artifacts;
+mod command;
 mod jobs;
 mod release;
 mod runner;
@@ -15,19 +17,20 @@ use xshell::{Shell, cmd};
 use crate::exit::Exit;
 use crate::say::say;
 use crate::{flags, workspace};
+use command::Dispatch;
 
-/// A check: its name, and the cargo command that makes it.
+/// A check: its name, and the cargo command that runs it.
 struct Step {
     name: &'static str,
     args: &'static [&'static str],
     env: Option<(&'static str, &'static str)>,
-    /// The tool that cargo does not bring along, with the command that gets it.
+    /// A tool that does not come with cargo.
     needs: Option<Tool>,
-    /// What the step leaves out, and where that is checked instead.
+    /// Note on checks that the step leaves out, and where they run instead.
     leaves_out: Option<&'static str>,
 }
 
-/// A cargo subcommand that is installed on its own.
+/// A cargo subcommand that is installed separately, and the command that installs it.
 struct Tool {
     name: &'static str,
     remedy: &'static str,
@@ -45,10 +48,10 @@ impl Step {
     }
 }
 
-/// The step that scripts leave to `cargo xtask test`, which they end with.
+/// The step that `--skip-tests` leaves out, for scripts that end with `cargo xtask test`.
 const TESTS: &str = "tests";
 
-/// How to get cargo-deny; `doctor` says it too.
+/// The command that installs cargo-deny; `doctor` prints it too.
 pub const GET_CARGO_DENY: &str = "cargo install --locked cargo-deny";
 
 const STEPS: &[Step] = &[
@@ -59,7 +62,7 @@ const STEPS: &[Step] = &[
             remedy: GET_CARGO_DENY,
         }),
         leaves_out: Some(
-            "advisories are skipped here, their database is not in this checkout: \
+            "advisories are not checked, since their database is not in this checkout; \
              the GitHub workflow checks them",
         ),
         ..Step::cargo(
@@ -94,8 +97,8 @@ const STEPS: &[Step] = &[
     },
     Step::cargo(TESTS, &["test", "--workspace", "--locked"]),
     Step::cargo("metrics smoke run", &["xtask", "metrics", "--quick"]),
-    // As the tests are built, which saves the build of all dependencies; and always the same inputs: what
-    // is found must be the fault of the change.
+    // With the profile of the tests, which saves building all dependencies again; and with a fixed seed, so
+    // that a new failure is caused by the change and not by new inputs.
     Step::cargo(
         "fuzz targets",
         &[
@@ -112,10 +115,11 @@ const STEPS: &[Step] = &[
     Step::cargo("soak", &["xtask", "soak", "--minutes", "1"]),
 ];
 
-/// Runs the steps until one fails; that is exit 1. Or, instead, one job of the workflows.
-pub fn run(flags: &flags::Ci) -> anyhow::Result<Exit> {
+/// Runs the steps until one fails, which is exit 1; with `--job`, one job of the workflows instead, which
+/// runs other commands with `dispatch`.
+pub fn run(flags: &flags::Ci, dispatch: Dispatch) -> anyhow::Result<Exit> {
     if let Some(job) = flags.job {
-        return jobs::run(job, flags);
+        return jobs::run(job, flags, dispatch);
     }
     let shell = Shell::new()?;
     shell.change_dir(workspace::root()?);
@@ -128,9 +132,9 @@ pub fn run(flags: &flags::Ci) -> anyhow::Result<Exit> {
             let version = cmd!(shell, "cargo {name} --version")
                 .quiet()
                 .ignore_stderr();
-            version.read().with_context(|| {
-                format!("cargo-{name} is missing; get it with `{}`", tool.remedy)
-            })?;
+            version
+                .read()
+                .with_context(|| format!("cargo-{name} is not installed: run `{}`", tool.remedy))?;
         }
         let args = step.args;
         let command = cmd!(shell, "cargo {args...}").quiet();

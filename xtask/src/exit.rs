@@ -1,4 +1,4 @@
-//! How a command ends: its exit code, and the one closing line on stderr that says why.
+//! The result of a command: its exit code, and the one closing line on stderr that says why.
 //!
 //! Deliberately absent: ending the process; `main` returns the code.
 
@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use crate::interrupt::{self, Interrupted};
 use crate::say::{harmless, say};
 
-/// The ends that a command can come to. The text says why, without the code.
+/// Result of a command. The text says why, without the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
     /// 0: fine, also when a metric could not be collected.
@@ -19,25 +19,24 @@ pub enum Exit {
     Blocked(String),
     /// 2: misuse, or nothing could be measured.
     Unusable(String),
-    /// 130 or 143: a signal cut it off.
+    /// 130 or 143: interrupted by SIGINT or SIGTERM.
     Interrupted(Interrupted, String),
 }
 
 impl Exit {
-    /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
             Self::Fine(_) => 0,
             Self::Blocked(_) => 1,
             Self::Unusable(_) => 2,
-            // Like a shell tells a child that died of the signal.
+            // As a shell reports a child that died of the signal.
             Self::Interrupted(interrupted, _) => {
                 u8::try_from(128 + interrupted.signal).unwrap_or(255)
             }
         }
     }
 
-    /// The closing line.
+    /// The closing line, `exit CODE: REASON`.
     pub fn line(&self) -> String {
         let why = match self {
             Self::Fine(why) | Self::Blocked(why) | Self::Unusable(why) => why.clone(),
@@ -47,7 +46,7 @@ impl Exit {
     }
 }
 
-/// Prints the error, if it is one, and the closing line.
+/// Prints the closing line of a result. An error is exit 2, unless an interruption caused it.
 pub fn close(result: anyhow::Result<Exit>) -> ExitCode {
     let exit = result.unwrap_or_else(|error| match interrupt::cause(&error) {
         Some(interrupted) => Exit::Interrupted(interrupted, "nothing was saved".to_owned()),
@@ -57,18 +56,29 @@ pub fn close(result: anyhow::Result<Exit>) -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-/// Writes what a command found to stdout; that it cannot be written does not change what was found.
+/// Writes a result to stdout. A failure is only a warning: it must not change the verdict.
 pub fn show(text: &str) {
     if let Err(error) = print(text) {
         say!("warning: {error:#}");
     }
 }
 
-/// Writes `text` to stdout. A reader that has gone (`| head`) is no error.
+/// Writes a workflow command to stdout; [`print()`] would disarm it.
+pub fn workflow_command(line: &str) {
+    if let Err(error) = write(line) {
+        say!("warning: {error:#}");
+    }
+}
+
+/// Writes `text` to stdout. A closed pipe (`| head`) is not an error.
 pub fn print(text: &str) -> anyhow::Result<()> {
+    write(&harmless(text))
+}
+
+fn write(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout
-        .write_all(harmless(text).as_bytes())
+        .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

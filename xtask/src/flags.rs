@@ -1,4 +1,4 @@
-//! The command line: what can be asked. What it does is told by the files of the commands.
+//! The command line: commands, options and their help. What a command does is in its own file.
 //!
 //! Deliberately absent: defaults that depend on the machine.
 
@@ -12,56 +12,52 @@ mod tell;
 pub use metrics::*;
 pub use tell::*;
 
-/// Measures ThoughtGate, and runs what CI runs.
+/// Measures ThoughtGate, and runs the checks of CI.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 pub struct Flags {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build, measure, print a table with targets, write `bench_metrics.json`
     Metrics(Box<Metrics>),
-    /// Tell what is there, what is missing, and the command that gets it
+    /// Check each tool that measuring needs, and print how to install a missing one
     Doctor,
     /// Build the container image of this checkout
     Image(Image),
-    /// Run all tests
+    /// Run all tests of the workspace
     Test(Test),
-    /// Check generated and changed inputs against the fuzz targets
+    /// Run the fuzz targets on generated and mutated inputs
     Fuzz(Fuzz),
-    /// Run the proxy under mixed load with faults and kills, and count everything
+    /// Run the proxy under mixed load with faults and kills, then check that all records add up
     Soak(Soak),
-    /// Run all that CI checks
+    /// Run all checks of CI, or one job of its workflows
     Ci(Ci),
-    /// Remove what a killed run left behind; started by the tools layer alone.
+    /// Remove what a killed run left behind; started by xtask itself, never by hand.
     #[command(name = "__reap", hide = true)]
     Reap,
 }
 
-/// What the image is called.
 #[derive(Debug, Args)]
 pub struct Image {
-    /// Its name and tag
+    /// Name and tag of the image
     #[arg(long, value_name = "NAME", default_value = "thoughtgate:latest")]
     pub tag: String,
-    /// Check instead that it can be had for all architectures: build it without LTO, push it to a
-    /// registry of this machine, keep nothing
+    /// Only check that the image can be built for all architectures: build without LTO, push to a
+    /// temporary local registry, keep nothing
     #[arg(long, conflicts_with = "tag")]
     pub check: bool,
-    /// Build it for all architectures and push it under this name; `docker login` comes first
+    /// Build for all architectures and push under this name (run `docker login` first)
     #[arg(long, value_name = "NAME", conflicts_with_all = ["tag", "check"])]
     pub push: Option<String>,
 }
 
-/// What to test.
 #[derive(Debug, Args)]
 pub struct Test {
-    /// Passed on to `cargo test --workspace`
+    /// Arguments for `cargo test`; `--workspace` is added unless a package is named
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
@@ -70,19 +66,21 @@ pub struct Test {
     pub args: Vec<String>,
 }
 
-/// What of CI to run.
 #[derive(Debug, Args)]
 pub struct Ci {
-    /// Leave the tests out: for scripts that run `cargo xtask test` themselves
+    /// Skip the tests (for scripts that run `cargo xtask test` themselves)
     #[arg(long)]
     pub skip_tests: bool,
-    /// Do what one job of the workflows does instead
+    /// Run this job of the CI workflows instead of the checks
     #[arg(long, value_name = "NAME", value_enum, conflicts_with = "skip_tests")]
     pub job: Option<JobFlag>,
-    /// The event that the job is to be of [default: that of the workflow that runs here]
+    /// GitHub event file (JSON) to run the job for [default: the event of the current workflow run]
     #[arg(long, value_name = "FILE", requires = "job")]
     pub event: Option<PathBuf>,
-    /// The folder with what earlier jobs have left, one folder a job
+    /// Outside of GitHub Actions: send and push what the job sends and pushes, instead of printing it
+    #[arg(long, requires = "job")]
+    pub really: bool,
+    /// Folder with the artifacts of earlier jobs, one subfolder per job
     #[arg(
         long,
         value_name = "FOLDER",
@@ -90,7 +88,7 @@ pub struct Ci {
         default_value = "artifacts"
     )]
     pub artifacts: PathBuf,
-    /// The repository whose branch `metrics-data` holds the history: a remote, or an address
+    /// Repository with the history in its branch `metrics-data`: a git remote, or a URL
     #[arg(
         long,
         value_name = "REMOTE",
@@ -100,46 +98,47 @@ pub struct Ci {
     pub remote: String,
 }
 
-/// The jobs of the workflows that measure and tell.
+/// Jobs of the CI workflows, as `--job` names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum JobFlag {
-    /// Measure what is known after the build.
+    /// Measure the size of the binary.
     Build,
-    /// Measure the image, and the proxy in it.
+    /// Measure the container image, and the proxy under the limits of a sidecar.
     Container,
-    /// Measure under load.
+    /// Measure latency, throughput, CPU and memory, idle and under load.
     Load,
     /// Measure policies, starts and approvals.
     Bench,
-    /// Compare with what a change is to be merged into, or with the release before.
+    /// Compare a pull request with its merge base, or a release with the one before.
     Compare,
-    /// Join what was measured, judge it, tell it.
+    /// Merge the runs of the measuring jobs, judge them and report the verdict.
     Report,
-    /// The same of what a fork's jobs have measured.
+    /// Judge and report what the jobs of a fork's pull request measured.
     ForkReport,
+    /// Add the reported run of main, or of a release, to the history, and redraw badges and page.
+    Publish,
     /// Build the static binary of a release.
     Binaries,
     /// Build the image of a release for all architectures, and push it.
     Image,
     /// Make a release: notes, badges, page, checksums.
     Release,
-    /// Archive what is of no use any more.
+    /// Archive the Bencher branches of closed and old pull requests, and redraw the badges.
     Archive,
 }
 
-/// What to fuzz, and for how long.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A failing input is made small and written to target/fuzz/TARGET. Exit codes: 0 none failed; 1 one \
-failed; 2 misuse, or the targets could not be built.")]
+A failing input is minimised and written to target/fuzz/TARGET. Exit codes: 0 no target failed; 1 \
+one failed; 2 misuse, or the targets could not be built.")]
 pub struct Fuzz {
-    /// How long each target runs; as many run at once as there are cores
+    /// Seconds that each target runs; as many targets run in parallel as there are cores
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub seconds: u64,
-    /// Target to run; repeat it or separate by commas [default: all]
+    /// Target to run; repeat the option or separate names by commas [default: all]
     #[arg(long = "target", value_name = "NAME", value_delimiter = ',')]
     pub targets: Vec<String>,
-    /// Repeat the inputs of an earlier run [default: from the clock]
+    /// Seed of the inputs; that of an earlier run repeats its inputs [default: from the clock]
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
     /// Cargo profile to build with [default: fuzzing, which is optimised]
@@ -150,21 +149,20 @@ pub struct Fuzz {
         hide_default_value = true
     )]
     pub profile: String,
-    /// Check this one input instead, against the one `--target`
+    /// Only check this input file, with the one target that --target names
     #[arg(long, value_name = "FILE", requires = "targets")]
     pub replay: Option<PathBuf>,
 }
 
-/// How long to soak.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What the processes wrote is left in target/soak. Exit codes: 0 everything adds up; 1 something does \
-not; 2 misuse, or it could not run.")]
+Logs and records stay in target/soak until the next run. Exit codes: 0 no faults; 1 faults found, \
+each printed; 2 misuse, or the soak could not run.")]
 pub struct Soak {
-    /// How long, in minutes
+    /// Duration in minutes, from 0.1 to 1440
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = minutes)]
     pub minutes: f64,
-    /// Repeat the events of an earlier run [default: from the clock]
+    /// Seed of the events; that of an earlier run repeats its events [default: from the clock]
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
     /// Cargo profile to build with
@@ -177,7 +175,7 @@ fn minutes(text: &str) -> Result<f64, String> {
     let sensible = (0.1..=24.0 * 60.0).contains(&minutes);
     sensible
         .then_some(minutes)
-        .ok_or_else(|| "give minutes from 0.1 to 1440".to_owned())
+        .ok_or_else(|| "expected 0.1 to 1440 minutes".to_owned())
 }
 
 #[cfg(test)]

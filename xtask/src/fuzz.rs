@@ -1,6 +1,6 @@
-//! `cargo xtask fuzz`: builds the fuzz targets and runs each for a time, some at once.
+//! `cargo xtask fuzz`: builds the fuzz targets and runs each for a given time, several in parallel.
 //!
-//! Deliberately absent: what a target checks, and how inputs are made; the binary knows.
+//! Deliberately absent: what a target checks and how inputs are generated; see `thoughtgate-fuzz`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -17,12 +17,12 @@ use crate::tools::process::{Launch, Output};
 use crate::{flags, interrupt, workspace};
 
 const PACKAGE: &str = "thoughtgate-fuzz";
-/// The profile of tests, which is not optimised, and the CPU time that an input may take in it.
+/// The unoptimised profile, and the CPU time in seconds that an input may take in it.
 const UNOPTIMISED: (&str, &str) = ("dev", "20");
-/// Beyond its own time: to start, to check the last input, to make a failing one small.
+/// Time beyond `--seconds`: to start, to check the last input, to minimise a failing one.
 const GRACE: Duration = Duration::from_secs(90);
 
-/// Runs the targets; one that fails is exit 1.
+/// Runs the targets; a failing one is exit 1.
 pub fn run(flags: &flags::Fuzz) -> anyhow::Result<Exit> {
     interrupt::install()?;
     let root = workspace::root()?;
@@ -66,7 +66,7 @@ pub fn run(flags: &flags::Fuzz) -> anyhow::Result<Exit> {
     })
 }
 
-/// How the run of one target ended, and what there is to print.
+/// Result of one target, with the text to print.
 enum Ended {
     Clean(String),
     Failed(String),
@@ -75,11 +75,11 @@ enum Ended {
 struct Job<'j> {
     binary: &'j Path,
     root: &'j Path,
-    /// Where failing inputs are kept, one folder a target.
+    /// Folder of failing inputs, one subfolder per target.
     folder: &'j Path,
     seconds: u64,
     seed: u64,
-    /// CPU time that an input may take, where it is not the usual one.
+    /// CPU time in seconds that an input may take; none for the default of the binary.
     cpu_seconds: Option<&'j str>,
 }
 
@@ -117,9 +117,10 @@ impl Job<'_> {
     }
 }
 
-/// What a target printed, and the command that repeats its failure.
+/// The output of a failed target, and the command that repeats the failure.
 fn failed(name: &str, folder: &Path, output: &Output) -> String {
     let said = output.stdout.text();
+    // What the target prints last in backquotes is the file of the failing input.
     let file = said
         .split('`')
         .rev()
@@ -128,7 +129,7 @@ fn failed(name: &str, folder: &Path, output: &Output) -> String {
     format!("{said}{}", command(name, &file))
 }
 
-/// A target that did not live to tell: its last input is on disk.
+/// A target whose process died or hung. Its last input is on disk, in the file `current`.
 fn crashed(name: &str, folder: &Path, how: &str) -> Ended {
     let file = folder.join("current");
     Ended::Failed(format!(
@@ -145,7 +146,7 @@ fn command(name: &str, file: &Path) -> String {
 
 fn replay(binary: &Path, names: &[String], file: &Path) -> anyhow::Result<Exit> {
     let [name] = names else {
-        bail!("--replay needs one --target, not {}", names.len());
+        bail!("--replay needs exactly one --target, got {}", names.len());
     };
     let output = Launch::bare(binary)
         .args(["replay", name])
@@ -153,26 +154,30 @@ fn replay(binary: &Path, names: &[String], file: &Path) -> anyhow::Result<Exit> 
         .run(GRACE)?;
     exit::show(&output.stdout.text());
     Ok(match output.status.code() {
-        Some(0) => Exit::Fine(format!("`{}` passes {name}", file.display())),
+        Some(0) => Exit::Fine(format!("`{}` passes target `{name}`", file.display())),
         Some(2) => Exit::Unusable(output.stderr.text().trim().to_owned()),
         _ => Exit::Blocked(format!(
-            "`{}` fails {name} ({})",
+            "`{}` fails target `{name}` ({})",
             file.display(),
             output.status
         )),
     })
 }
 
-/// The targets that were asked for, of those that there are; all when none was.
+/// The targets asked for, each known to the binary; all targets when none was asked for.
 fn chosen(binary: &Path, asked: &[String]) -> anyhow::Result<Vec<String>> {
     let listed = Launch::bare(binary).arg("list").run(GRACE)?.success()?;
     let text = listed.stdout.text();
     let all: Vec<String> = text.lines().map(str::to_owned).collect();
-    ensure!(!all.is_empty(), "`{}` lists no target", binary.display());
+    ensure!(
+        !all.is_empty(),
+        "`{} list` printed no fuzz target",
+        binary.display()
+    );
     for name in asked {
         ensure!(
             all.contains(name),
-            "there is no fuzz target `{name}`; there are {}",
+            "unknown fuzz target `{name}`, expected one of {}",
             all.join(", ")
         );
     }
@@ -183,7 +188,7 @@ fn chosen(binary: &Path, asked: &[String]) -> anyhow::Result<Vec<String>> {
     })
 }
 
-/// Does `work` for each name, as many at once as there are cores, and keeps their order.
+/// Calls `work` for each name, in as many threads as there are cores; results keep the order of names.
 fn at_once<T: Send>(names: &[String], work: impl Fn(&str) -> T + Sync) -> Vec<(String, T)> {
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::new());

@@ -1,5 +1,5 @@
-//! `cargo xtask image`: the container image of this checkout, the same that the metrics measure; or
-//! one for all architectures, pushed, or as a proof that it can be had.
+//! `cargo xtask image`: builds the container image of this checkout, the same that the metrics
+//! measure. With `--push` it is built for all architectures and pushed, with `--check` only tried.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::tools::image::{self, ARCHITECTURES, Architecture};
 use crate::tools::{cargo, process};
 use crate::{flags, workspace};
 
-/// Builds it and prints its name.
+/// Builds the image and prints its name.
 pub fn run(flags: &flags::Image) -> anyhow::Result<Exit> {
     let workspace = workspace::root()?;
     process::begin_journal(&cargo::target_dir(&workspace).join(process::JOURNALS));
@@ -26,7 +26,7 @@ pub fn run(flags: &flags::Image) -> anyhow::Result<Exit> {
         let tag = |architecture: &str| format!("{name}-{architecture}");
         return push(&docker, &workspace, Effort::Release, &tag, name);
     }
-    // Under a name of this run until it is whole, so that a failure leaves an earlier one in place.
+    // Built under a temporary name, so that a failure leaves an earlier image of that tag in place.
     let built = format!("thoughtgate:{}", docker::unique_name());
     let image = build(
         &docker,
@@ -40,8 +40,7 @@ pub fn run(flags: &flags::Image) -> anyhow::Result<Exit> {
     Ok(Exit::Fine(format!("the image is `{}`", flags.tag)))
 }
 
-/// Builds it for all architectures, pushes them as one to a registry that goes again, and looks at
-/// what that has.
+/// Pushes the image for all architectures to a temporary registry, and checks what arrived there.
 fn check(docker: &Docker, workspace: &Path) -> anyhow::Result<Exit> {
     let registry = Registry::start(docker)?;
     let tag = |_: &str| {
@@ -54,8 +53,8 @@ fn check(docker: &Docker, workspace: &Path) -> anyhow::Result<Exit> {
     push(docker, workspace, Effort::Proof, &tag, &tag(""))
 }
 
-/// Builds it for all architectures, pushes them under the names that `tag` gives, and then `list`, which
-/// is all of them, and looks at what the registry has.
+/// Builds for all architectures, pushes each image under the name that `tag` gives, then the manifest
+/// list `list` of them all, and checks that the registry has every architecture.
 fn push(
     docker: &Docker,
     workspace: &Path,
@@ -82,9 +81,9 @@ fn push(
         .join(", ");
     ensure!(
         ARCHITECTURES.iter().all(has),
-        "the registry has {platforms:?} of an image for {names}"
+        "the registry has {platforms:?}, expected an image for each of {names}"
     );
-    Ok(Exit::Fine(format!("one image for {names}")))
+    Ok(Exit::Fine(format!("the image was built for {names}")))
 }
 
 fn build(
@@ -97,7 +96,7 @@ fn build(
     let name = architecture.name;
     let compiler = match architecture.compiler(workspace) {
         Ok(compiler) => compiler,
-        Err(command) => bail!("nothing can be built for {name} here: `{command}` first"),
+        Err(command) => bail!("cannot build for {name} on this machine: run `{command}` first"),
     };
     let binary = image::build_binary(workspace, &compiler, effort)
         .context("failed to build the static binary")?;

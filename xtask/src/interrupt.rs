@@ -15,10 +15,9 @@ use signal_hook::iterator::Signals;
 
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 
-/// The run was asked to stop.
+/// Error of a step that stopped because SIGINT or SIGTERM had arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interrupted {
-    /// The signal's number.
     pub signal: i32,
 }
 
@@ -41,22 +40,22 @@ pub fn install() -> anyhow::Result<()> {
         Signals::new([SIGINT, SIGTERM]).context("failed to listen for SIGINT and SIGTERM")?;
     thread::spawn(move || {
         for signal in signals.forever() {
-            // The first signal names the exit code.
+            // The first signal determines the exit code; later ones change nothing.
             let first = RECEIVED.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
             if first.is_ok() {
-                say!("stopping: saving what there is");
+                say!("stopping: saving the results so far");
             }
         }
     });
     Ok(())
 }
 
-/// An error once a signal has come. Blocks call it between slices.
+/// Returns an error once a signal has arrived. Long work calls it between its steps.
 pub fn check() -> Result<(), Interrupted> {
     read(&RECEIVED)
 }
 
-/// The interruption among the causes of `error`, if it is one.
+/// The interruption among the causes of `error`, if there is one.
 pub fn cause(error: &anyhow::Error) -> Option<Interrupted> {
     error
         .chain()
@@ -70,7 +69,7 @@ fn read(received: &AtomicI32) -> Result<(), Interrupted> {
     }
 }
 
-/// Sleeps, and wakes for an interruption.
+/// Sleeps for `time`, or until a signal arrives, which is an error.
 pub fn rest(time: Duration) -> anyhow::Result<()> {
     let until = Instant::now() + time;
     while let left = until.saturating_duration_since(Instant::now())

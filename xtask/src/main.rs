@@ -1,4 +1,4 @@
-//! `cargo xtask`: measures ThoughtGate, and runs what CI runs. `main` dispatches, nothing more.
+//! `cargo xtask`: measures ThoughtGate, and runs the checks of CI. `main` only dispatches.
 
 mod ci;
 mod clock;
@@ -29,17 +29,18 @@ fn main() -> ExitCode {
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) if !error.use_stderr() => {
-            // Help is the answer to a question, not misuse.
+            // `--help` was asked for: it goes to stdout and is not misuse.
             let _ = error.print();
             return ExitCode::SUCCESS;
         }
         Err(error) => {
             let _ = error.print();
             return exit::close(Ok(Exit::Unusable(
-                "the command line makes no sense".to_owned(),
+                "invalid command line (see `cargo xtask --help`)".to_owned(),
             )));
         }
     };
+    // Before anything else: the reaper prints nothing, not even the closing line.
     if matches!(flags.command, Command::Reap) {
         tools::process::reaper_main();
         return ExitCode::SUCCESS;
@@ -47,7 +48,6 @@ fn main() -> ExitCode {
     exit::close(dispatch(&flags.command))
 }
 
-/// Runs a command.
 fn dispatch(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Metrics(metrics) => metrics::run(metrics),
@@ -56,7 +56,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Test(test) => test::run(test),
         Command::Fuzz(fuzz) => fuzz::run(fuzz),
         Command::Soak(soak) => soak::run(soak),
-        Command::Ci(ci) => ci::run(ci),
+        Command::Ci(ci) => ci::run(ci, dispatch),
         Command::Reap => Ok(Exit::Fine("nothing is left behind".to_owned())),
     }
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask metrics`: dispatches. One file a command; the modules that they share are described
-//! in their own heads.
+//! `cargo xtask metrics`: dispatches to its commands, one file per command. The modules that they share
+//! are described in their own heads.
 
 pub mod badges;
 pub mod calibrate;
@@ -37,7 +37,6 @@ pub mod trend;
 use crate::exit::Exit;
 use crate::flags::{self, MetricsCommand};
 
-/// Dispatches.
 pub fn run(flags: &flags::Metrics) -> anyhow::Result<Exit> {
     match &flags.command {
         None => measure::run(&flags.measure),

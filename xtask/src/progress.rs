@@ -17,7 +17,7 @@ pub struct Progress {
     done_seconds: Cell<f64>,
 }
 
-/// A step under way; dropping it ends it.
+/// A running step; dropping it ends the step.
 #[must_use = "the step ends when this is dropped"]
 pub struct Step<'a> {
     progress: &'a Progress,
@@ -45,7 +45,7 @@ impl Progress {
         }
     }
 
-    /// Announces `seconds` of steps to come, for the time left.
+    /// Adds `seconds` to the planned time, from which the time left is computed.
     pub fn plan(&self, seconds: f64) {
         self.planned_seconds
             .set(self.planned_seconds.get() + seconds);
@@ -66,7 +66,7 @@ impl Progress {
         }
     }
 
-    /// A line between the steps, such as a warning.
+    /// Prints a line between the steps, such as a warning, above the bar.
     pub fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| say!("{text}")),
@@ -90,7 +90,7 @@ impl Drop for Progress {
     }
 }
 
-/// Ready to follow something; empty when nobody planned, or hardly anything is left.
+/// The time left as a suffix, such as `, about 10 s left`; empty below one second.
 fn describe_left(seconds: f64) -> String {
     let whole = Duration::from_secs_f64(seconds.max(0.0)).as_secs();
     match (whole / 60, whole % 60) {

@@ -1,5 +1,5 @@
-//! Lines on standard error, for whoever watches. One that cannot be written (a full disk, a reader
-//! that has gone) is lost and ends nothing, whereas `eprintln!` would panic.
+//! Messages on standard error. One that cannot be written (full disk, closed pipe) is lost and ends
+//! nothing, whereas `eprintln!` would panic.
 
 use std::borrow::Cow;
 use std::fmt::Arguments;
@@ -12,12 +12,12 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// The longest message.
+/// Longest message: one may quote a name of any length out of a file.
 const BYTES_MAX: usize = 64 * 1024;
 
-/// What [`say!`] does.
+/// Writes a line to standard error; called through [`say!`].
 pub fn line(line: Arguments<'_>) {
-    // At once, so that lines of two threads do not mix.
+    // One write, so that lines of two threads do not mix.
     let text = format!("{}\n", short(&format!("{line}")));
     let text = harmless(&text);
     #[cfg(test)]
@@ -26,7 +26,7 @@ pub fn line(line: Arguments<'_>) {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
 }
 
-/// No more than somebody reads: a message may quote a name out of a file.
+/// `text` cut to [`BYTES_MAX`], with the number of bytes that are missing.
 pub fn short(text: &str) -> Cow<'_, str> {
     if text.len() <= BYTES_MAX {
         return Cow::Borrowed(text);
@@ -42,13 +42,10 @@ pub fn short(text: &str) -> Cow<'_, str> {
     ))
 }
 
-/// The same text without what a terminal would take for an order: names of branches, reasons and
-/// messages of other programs are shown as they were read.
+/// The same text without what a terminal, or the runner of a job, would take for an order: names of
+/// branches, reasons and messages of other programs are shown as they were read.
 pub fn harmless(text: &str) -> Cow<'_, str> {
     let is_order = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
-    if !text.contains(is_order) {
-        return Cow::Borrowed(text);
-    }
     let shown = |letter: char| {
         if is_order(letter) {
             letter.escape_default().to_string()
@@ -56,7 +53,33 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
             letter.to_string()
         }
     };
-    Cow::Owned(text.chars().map(shown).collect())
+    let text = if text.contains(is_order) {
+        Cow::Owned(text.chars().map(shown).collect())
+    } else {
+        Cow::Borrowed(text)
+    };
+    if std::env::var_os("GITHUB_ACTIONS").is_some() {
+        without_orders(text)
+    } else {
+        text
+    }
+}
+
+/// A runner of GitHub obeys `::…` at the start of a line, and `##[…` anywhere in one.
+fn without_orders(text: Cow<'_, str>) -> Cow<'_, str> {
+    let is_order = |line: &str| line.trim_start().starts_with("::") || line.contains("##[");
+    if !text.lines().any(is_order) {
+        return text;
+    }
+    let lines = text.split_inclusive('\n').map(|line| {
+        let line = line.replace("##[", "# #[");
+        if line.trim_start().starts_with("::") {
+            line.replacen("::", ": :", 1)
+        } else {
+            line
+        }
+    });
+    Cow::Owned(lines.collect())
 }
 
 #[cfg(test)]
@@ -81,5 +104,19 @@ mod tests {
         assert_eq!(harmless("a\tb ✓\n"), "a\tb ✓\n");
         let orders = "\u{1b}[31mred\r\u{9b}2J\u{7}";
         assert_eq!(harmless(orders), "\\u{1b}[31mred\\r\\u{9b}2J\\u{7}");
+    }
+
+    #[test]
+    fn a_runner_gets_no_orders() {
+        let orders = "a ::b\n  ::stop-commands::x\nc ##[error]d\n";
+        assert_eq!(
+            without_orders(Cow::Borrowed(orders)),
+            "a ::b\n  : :stop-commands::x\nc # #[error]d\n"
+        );
+        let none = "a\nb::c\n";
+        assert!(matches!(
+            without_orders(Cow::Borrowed(none)),
+            Cow::Borrowed(_)
+        ));
     }
 }

@@ -1,8 +1,10 @@
-//! `cargo xtask soak`: the proxy under mixed load for minutes, with reloads, approvals, clients that
-//! leave, an upstream that fails and kills, and then a count of everything.
+//! `cargo xtask soak`: runs the proxy under mixed load for minutes, with reloads, approvals, clients
+//! that disconnect, upstream faults and kills, then checks that the records of all add up.
 //!
-//! Starts processes and reads what they wrote; sends no request of its own but questions.
+//! Starts processes and reads what they wrote. Sends no load itself, only requests for metrics and
+//! settings of the doubles.
 
+mod growth;
 mod judge;
 mod records;
 mod scene;
@@ -19,19 +21,20 @@ use crate::say::say;
 use crate::tools::{cargo, process};
 use crate::{flags, interrupt, workspace};
 
-use judge::{Growth, faults};
+use growth::Growth;
+use judge::faults;
 use scene::{Scene, Surroundings};
 use schedule::{Event, Schedule};
 
-/// How much of the time the proxy is killed now and then; after that it lives on, so that growth
-/// can be seen.
+/// Share of the run in which the proxy is killed now and then. After it one process keeps running, so
+/// that its growth can be seen.
 const KILLING: f64 = 0.4;
-/// Not sampled at the start of the steady part: pools and caches fill.
+/// Share of the run after [`KILLING`] that is not sampled: pools and caches still fill.
 const WARM_UP: f64 = 0.1;
 const TICK: Duration = Duration::from_millis(100);
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
-/// Runs it; what does not add up is exit 1.
+/// Runs the soak; a fault is exit 1.
 pub fn run(flags: &flags::Soak) -> anyhow::Result<Exit> {
     interrupt::install()?;
     process::raise_open_files();
@@ -55,7 +58,7 @@ pub fn run(flags: &flags::Soak) -> anyhow::Result<Exit> {
     exit::show(&format!("{}\n", records.summary(&growth)));
     let what = format!("{} min, seed {seed}", flags.minutes);
     if found.is_empty() {
-        return Ok(Exit::Fine(format!("everything adds up ({what})")));
+        return Ok(Exit::Fine(format!("no faults found ({what})")));
     }
     for fault in &found {
         exit::show(&format!("fault: {fault}\n"));
@@ -67,7 +70,8 @@ pub fn run(flags: &flags::Soak) -> anyhow::Result<Exit> {
     )))
 }
 
-/// Lets things happen until the time is over, and samples memory and descriptors of what lives on.
+/// Plays the schedule until `time` is over, and samples memory and descriptors of the proxy once it is
+/// no longer killed.
 fn drive(scene: &mut Scene, seed: u64, time: Duration) -> anyhow::Result<Growth> {
     let started = Instant::now();
     let mut schedule = Schedule::new(seed);
@@ -99,7 +103,7 @@ fn drive(scene: &mut Scene, seed: u64, time: Duration) -> anyhow::Result<Growth>
     Ok(growth)
 }
 
-/// An empty folder for the records of this run.
+/// Makes an empty folder for the records of this run.
 fn clear(folder: &Path) -> anyhow::Result<()> {
     let shown = folder.display();
     match std::fs::remove_dir_all(folder) {
@@ -108,5 +112,5 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
         }
         _ => {}
     }
-    std::fs::create_dir_all(folder).with_context(|| format!("failed to make `{shown}`"))
+    std::fs::create_dir_all(folder).with_context(|| format!("failed to create `{shown}`"))
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: all tests of the workspace, arguments passed on to cargo.
 //!
-//! Deliberately absent: a choice of tests. A test that needs a missing tool says so itself.
+//! Deliberately absent: a choice of tests. A test whose tool is missing prints that it is skipped.
 
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ pub fn run(flags: &flags::Test) -> anyhow::Result<Exit> {
     })
 }
 
-/// The whole workspace unless packages are named: cargo ignores the names beside `--workspace`.
+/// Adds `--workspace` unless a package is named: cargo would ignore the name beside it.
 fn arguments(passed: &[String]) -> Vec<String> {
     let for_cargo = passed.iter().take_while(|argument| *argument != "--");
     let mut named = for_cargo.filter(|argument| {

@@ -3,6 +3,7 @@
 //!
 //! Deliberately absent: what rustfmt, clippy and cargo-deny check already.
 
+mod circles;
 mod code;
 mod documents;
 mod imports;
@@ -21,7 +22,7 @@ struct File {
     text: String,
 }
 
-/// The files of the workspace that end in `suffix`, what is built and what is hidden left out.
+/// The files of the workspace that end in `suffix`, without build output and hidden folders.
 fn files(suffix: &str) -> Vec<File> {
     let root = workspace::root().unwrap();
     let mut found = Vec::new();
@@ -51,7 +52,7 @@ fn collect(root: &Path, directory: &Path, suffix: &str, found: &mut Vec<File>) {
     }
 }
 
-/// A file by its path; none while it does not exist.
+/// A file by its path; none if it does not exist.
 fn file(path: &str) -> Option<File> {
     let text = fs::read_to_string(workspace::root().unwrap().join(path)).ok()?;
     Some(File {

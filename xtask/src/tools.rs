@@ -1,4 +1,4 @@
-//! One external thing each: run it, parse what it says. Tools know nothing of metrics.
+//! One external tool or interface per module: run it, parse its output. Tools know nothing of metrics.
 
 pub mod bencher;
 pub mod cargo;

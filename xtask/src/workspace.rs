@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// What the root of a checkout holds, whatever else it holds.
+/// Files by which the root of a checkout is recognised.
 const MARKS: [&str; 3] = [
     "Cargo.toml",
     "xtask/Cargo.toml",
@@ -19,12 +19,12 @@ const MARKS: [&str; 3] = [
 /// # Errors
 /// When the program was started neither by cargo, nor from a checkout, nor in one.
 pub fn root() -> anyhow::Result<PathBuf> {
-    // `cargo run` names the package that it runs; a test of another crate that calls us passes on
-    // the name of its own, which lies in the same workspace.
+    // Set by `cargo run` to this package. A test of another crate that starts `xtask` passes on its
+    // own package, which is in the same workspace.
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let executable = std::env::current_exe().ok();
     let directory = std::env::current_dir().ok();
-    // In a target directory that was chosen, the executable may be that of any checkout.
+    // Several checkouts may share a configured target directory: the executable in it identifies none.
     let places = if std::env::var_os("CARGO_TARGET_DIR").is_some() {
         [package, directory, executable]
     } else {
@@ -37,7 +37,7 @@ pub fn root() -> anyhow::Result<PathBuf> {
     )
 }
 
-/// `path` as a message shows it: relative where it lies below the working directory.
+/// `path` for a message: relative if it is below the working directory, else unchanged.
 pub fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here)
@@ -46,7 +46,7 @@ pub fn shown(path: &Path) -> String {
         .to_string()
 }
 
-/// The root of the checkout that `place` lies in.
+/// The root of the checkout that contains `place`, symbolic links resolved.
 fn above(place: &Path) -> Option<PathBuf> {
     let place = place.canonicalize().ok()?;
     let is_root = |folder: &&Path| MARKS.iter().all(|mark| folder.join(mark).is_file());

@@ -1,29 +1,31 @@
-//! What the jobs of the workflows do, so that YAML holds no logic, and each can be tried on any machine
-//! with the event of any push or pull request: `cargo xtask ci --job NAME --event FILE`.
+//! The jobs of the workflows. They are here so that YAML holds no logic, and each can be tried on any
+//! machine with the event of any push or pull request: `cargo xtask ci --job NAME --event FILE`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::Parser as _;
 
+use super::artifacts::{DATA, fetch_history, left};
+use super::command::{Commands, Dispatch, Tells};
 use super::{release, runner};
 use crate::exit::Exit;
-use crate::flags::{self, Flags, JobFlag};
+use crate::flags::{self, JobFlag};
+use crate::interrupt;
 use crate::metrics::history;
 use crate::metrics::measure::RESULTS;
-use crate::metrics::report::announce;
 use crate::metrics::report::place::{Job, Place};
+use crate::metrics::report::{NOT_COMPARED, annotate};
 use crate::metrics::store;
-use crate::say::say;
+use crate::say::{self, say};
 use crate::tools::cargo;
-use crate::tools::git::{self, Repository};
+use crate::tools::git;
 use crate::tools::scratch::Scratch;
 use crate::workspace;
 
-/// The branch of the history.
-const DATA: &str = "metrics-data";
+/// Folder of the results of a job that a contributor tries out, below the results.
+const TRIAL: &str = "trial";
 
-/// Metrics of a category that are measured with another job than the rest of it, or all of one.
+/// The metrics of each measuring job: single ones, or whole categories if one job measures all of them.
 const MEASURED: &[(JobFlag, &[&str])] = &[
     (JobFlag::Build, &["binary/size"]),
     (
@@ -56,76 +58,123 @@ const MEASURED: &[(JobFlag, &[&str])] = &[
     ),
 ];
 
-/// Does what `job` does for the event that there is.
-pub fn run(job: JobFlag, flags: &flags::Ci) -> anyhow::Result<Exit> {
+/// Runs `job` for the event of the current workflow run, or of `--event`.
+pub fn run(job: JobFlag, flags: &flags::Ci, dispatch: Dispatch) -> anyhow::Result<Exit> {
     let event = Job::of_environment(flags.event.as_deref());
     let place = Place::of(&event)?;
-    say!("job of {}", place.describe());
+    say!("running the job for {}", place.describe());
     runner::prepare(job)?;
+    let commands = Commands::of(flags, dispatch);
     match job {
-        JobFlag::Build | JobFlag::Container | JobFlag::Load | JobFlag::Bench => measure(job),
-        JobFlag::Compare => compare(&place),
-        JobFlag::Report => report(&place, flags),
-        JobFlag::Archive if place == Place::Schedule => archive(flags),
-        JobFlag::ForkReport | JobFlag::Archive => {
-            command(&with_event(&["metrics", "report"], flags))
+        JobFlag::Build | JobFlag::Container | JobFlag::Load | JobFlag::Bench => {
+            measure(job, commands)
         }
+        JobFlag::Compare => compare(&place, commands),
+        JobFlag::Report => report(&place, flags, commands),
+        JobFlag::Publish => publish(&place, flags, commands),
+        JobFlag::Archive if place == Place::Schedule => archive(flags, commands),
+        JobFlag::Archive => commands.tell(&with_event(&["metrics", "report"], flags)),
+        JobFlag::ForkReport => match place {
+            Place::ForkDone { .. } => commands.run(&report_command(flags, commands.tells)),
+            _ => Ok(Exit::Fine(
+                "the workflow run was not for a fork's pull request".to_owned(),
+            )),
+        },
         JobFlag::Binaries => release::binaries(&place),
-        JobFlag::Image => release::image(&place),
-        JobFlag::Release => release::release(&place, flags),
+        JobFlag::Image => release::image(&place, commands),
+        JobFlag::Release => release::release(&place, flags, commands.tells),
     }
 }
 
-fn measure(job: JobFlag) -> anyhow::Result<Exit> {
+fn measure(job: JobFlag, commands: Commands) -> anyhow::Result<Exit> {
     let names = MEASURED.iter().find(|of| of.0 == job);
     let names = names.map(|of| of.1.join(",")).unwrap_or_default();
-    command(&["metrics", "--soft", "--only", &names])
+    commands.run(&["metrics", "--soft", "--only", &names])
 }
 
-/// A pull request is compared with where it parted from its base, a release with the one before. The
-/// history of `main` is judged by `report`.
-fn compare(place: &Place) -> anyhow::Result<Exit> {
-    let workspace = workspace::root()?;
-    let (base, head) = match place {
-        Place::PullRequest(request) => {
-            let base = git::merge_base(&workspace, &request.base, &request.head).with_context(|| {
-                format!(
-                    "the commits {} and {} have no common one here: check out the whole history \
-                     (`fetch-depth: 0`)",
-                    request.base, request.head
-                )
-            })?;
-            (base, request.head.clone())
-        }
-        Place::Release { tag, .. } => match git::tag_before(&workspace, tag) {
-            Some(before) => (before, tag.clone()),
-            None => return Ok(Exit::Fine(format!("there is no release before {tag}"))),
-        },
-        _ => return Ok(Exit::Fine("nothing is compared here".to_owned())),
+/// Compares a pull request with its merge base, or a release with the one before. A commit on `main` is
+/// judged by `report`, from the history.
+fn compare(place: &Place, commands: Commands) -> anyhow::Result<Exit> {
+    let Some((base, head)) = sides(place)? else {
+        return Ok(Exit::Fine("nothing to compare for this event".to_owned()));
     };
-    command(&["metrics", "compare", "--base", &base, "--head", &head])
+    let results = cargo::target_dir(&workspace::root()?).join(RESULTS);
+    // Files that are left on this machine are of another comparison.
+    for name in ["compare.json", NOT_COMPARED] {
+        let _ = std::fs::remove_file(results.join(name));
+    }
+    let compared = commands.run(&["metrics", "compare", "--base", &base, "--head", &head]);
+    let why = match compared {
+        Err(error) if interrupt::cause(&error).is_some() => return Err(error),
+        Err(error) => format!("{error:#}"),
+        Ok(Exit::Unusable(why)) => why,
+        Ok(exit) => return Ok(exit),
+    };
+    // An old release may not build any more, or responses may have changed on purpose: no verdict, but no
+    // reason to stop a release. The report gives the reason.
+    annotate::warning(&format!("nothing was compared: {why}"));
+    store::save(
+        &results.join(NOT_COMPARED),
+        &format!("{}\n", say::short(&why)),
+    )?;
+    Ok(Exit::Fine("nothing was compared".to_owned()))
 }
 
-/// Joins, judges, tells; on `main` and of releases the run becomes part of the history, whatever the
-/// verdict on it is.
-fn report(place: &Place, flags: &flags::Ci) -> anyhow::Result<Exit> {
+/// The base and the head of the comparison; `None` if there is nothing to compare.
+fn sides(place: &Place) -> anyhow::Result<Option<(String, String)>> {
+    let workspace = workspace::root()?;
+    let parted = |base: &str, head: &str| {
+        git::merge_base(&workspace, base, head).with_context(|| {
+            format!(
+                "{base} and {head} have no merge base in this checkout: check out the whole history \
+                 (`fetch-depth: 0`)"
+            )
+        })
+    };
+    Ok(match place {
+        Place::PullRequest(request) => {
+            let base = parted(&request.base, &request.head)?;
+            Some((base, request.head.clone()))
+        }
+        Place::Queued { head, base } => Some((base.clone(), head.clone())),
+        Place::Release { tag, .. } => {
+            let before = git::tag_before(&workspace, tag);
+            before.map(|before| (before, tag.clone()))
+        }
+        _ => None,
+    })
+}
+
+/// Merges the runs of the measuring jobs, and judges and reports them with `metrics report`.
+fn report(place: &Place, flags: &flags::Ci, commands: Commands) -> anyhow::Result<Exit> {
     let results = cargo::target_dir(&workspace::root()?).join(RESULTS);
-    let runs = left(&flags.artifacts, "run.json");
-    // Without what a job has left, what an earlier run on this machine left must not be taken for it.
+    let results = match commands.tells {
+        Tells::Others => results,
+        // A contributor's own results are not overwritten.
+        Tells::Nobody => results.join(TRIAL),
+    };
+    let runs = whole(left(&flags.artifacts, "run.json"));
+    // Without results of a job this file does not exist: those of an earlier run on this machine must not
+    // be reported instead.
     let mut run = flags.artifacts.join("run.json");
     if runs.is_empty() {
-        announce::warning("no job has left any metrics");
-    } else if join(&runs, &results.join("run.json"))? {
+        annotate::warning("no job has left any metrics");
+    } else if join(&runs, &results.join("run.json"), commands)? {
         run = results.join("run.json");
     }
-    let mut comparison = flags.artifacts.join("compare.json");
-    if let Some(path) = left(&flags.artifacts, "compare.json").pop() {
-        comparison = results.join("compare.json");
-        store::save(&comparison, &store::read(&path)?)?;
+    for name in ["compare.json", NOT_COMPARED] {
+        match left(&flags.artifacts, name).pop() {
+            Some(path) => {
+                // Whether it can be read is for the report to say.
+                let text = String::from_utf8_lossy(&store::read_bytes(&path)?).into_owned();
+                store::save(&results.join(name), &text)?;
+            }
+            None => drop(std::fs::remove_file(results.join(name))),
+        }
     }
-    let has_run = run.exists();
+    let comparison = results.join("compare.json");
     let (run, comparison) = (run.to_string_lossy(), comparison.to_string_lossy());
-    let mut arguments = with_event(&["metrics", "report"], flags);
+    let mut arguments = report_command(flags, commands.tells);
     arguments.extend(["--run", &run, "--comparison", &comparison]);
     let folder = Scratch::new("the history")?;
     let past = folder
@@ -137,20 +186,44 @@ fn report(place: &Place, flags: &flags::Ci) -> anyhow::Result<Exit> {
         fetch_history(&flags.remote, folder.path())?;
         arguments.extend(["--history", &past]);
     }
-    let exit = command(&arguments)?;
-    let kept = matches!(place, Place::Main { .. } | Place::Release { .. });
-    if let (true, true, Some(of)) = (kept, has_run, place.branch()) {
-        let whole = ["metrics", "publish", "--run", &run, "--of", &of];
-        let to = ["--branch", DATA, "--remote", &flags.remote];
-        announce::soft(command(&[&whole[..], &to].concat()), |error| {
-            format!("the history was not pushed: {error:#}")
-        })?;
-    }
-    Ok(exit)
+    commands.run(&arguments)
 }
 
-/// Daily: archives what is old, and draws badges and page anew, so that old figures are shown as such.
-fn archive(flags: &flags::Ci) -> anyhow::Result<Exit> {
+fn report_command(flags: &flags::Ci, tells: Tells) -> Vec<&str> {
+    let mut arguments = with_event(&["metrics", "report"], flags);
+    if tells == Tells::Nobody {
+        arguments.push("--dry-run");
+    }
+    arguments
+}
+
+/// Adds the run that `report` left to the history, whatever its verdict.
+fn publish(place: &Place, flags: &flags::Ci, commands: Commands) -> anyhow::Result<Exit> {
+    let kept = matches!(place, Place::Main { .. } | Place::Release { .. });
+    let (true, Some(of)) = (kept, place.branch()) else {
+        return Ok(Exit::Fine("nothing to publish for this event".to_owned()));
+    };
+    let Some(run) = left(&flags.artifacts, "run.json").pop() else {
+        annotate::warning("the report left no metrics: nothing is published");
+        return Ok(Exit::Fine("nothing was published".to_owned()));
+    };
+    let run = run.to_string_lossy();
+    let mut arguments = vec!["metrics", "publish", "--run", &run, "--of", &of];
+    arguments.extend(["--branch", DATA, "--remote", &flags.remote]);
+    let comparison = left(&flags.artifacts, "compare.json").pop();
+    let comparison = comparison.as_deref().map(Path::to_string_lossy);
+    if let Some(path) = &comparison {
+        arguments.extend(["--comparison", path]);
+    }
+    let published = annotate::soft(commands.tell(&arguments), |error| {
+        format!("the history was not pushed: {error:#}")
+    })?;
+    Ok(published.unwrap_or_else(|| Exit::Fine("nothing was published".to_owned())))
+}
+
+/// Daily: archives old branches at Bencher, and redraws badges and page, so that old figures are marked as
+/// stale.
+fn archive(flags: &flags::Ci, commands: Commands) -> anyhow::Result<Exit> {
     let refresh = [
         "metrics",
         "publish",
@@ -160,14 +233,33 @@ fn archive(flags: &flags::Ci) -> anyhow::Result<Exit> {
         "--remote",
         &flags.remote,
     ];
-    announce::soft(command(&refresh), |error| {
-        format!("the badges were not drawn anew: {error:#}")
+    annotate::soft(commands.tell(&refresh), |error| {
+        format!("the badges were not redrawn: {error:#}")
     })?;
-    command(&with_event(&["metrics", "report"], flags))
+    commands.tell(&with_event(&["metrics", "report"], flags))
 }
 
-/// Joins what jobs have measured; whether that is possible.
-fn join(runs: &[PathBuf], run: &Path) -> anyhow::Result<bool> {
+/// The runs that can be read and are complete: a bad one costs only its own metrics.
+fn whole(runs: Vec<PathBuf>) -> Vec<PathBuf> {
+    let is_whole = |path: &PathBuf| match history::last_run(Some(path)) {
+        Ok(run) if run.complete && !run.quick => true,
+        Ok(_) => {
+            annotate::warning(&format!(
+                "`{}` is left out: the run was cut off, or is a quick one",
+                path.display()
+            ));
+            false
+        }
+        Err(error) => {
+            annotate::warning(&format!("{error:#}; this run is left out"));
+            false
+        }
+    };
+    runs.into_iter().filter(is_whole).collect()
+}
+
+/// Merges the runs of the jobs, and returns whether that succeeded.
+fn join(runs: &[PathBuf], run: &Path, commands: Commands) -> anyhow::Result<bool> {
     let runs: Vec<String> = runs
         .iter()
         .map(|path| path.to_string_lossy().into_owned())
@@ -177,30 +269,10 @@ fn join(runs: &[PathBuf], run: &Path) -> anyhow::Result<bool> {
     let mut arguments = vec!["metrics", "merge", "--across-hosts"];
     arguments.extend(["--run-output", &run, "--output", &array]);
     arguments.extend(runs.iter().map(String::as_str));
-    let joined = announce::soft(command(&arguments), |error| {
-        format!("the metrics of the jobs could not be joined: {error:#}")
+    let joined = annotate::soft(commands.run(&arguments), |error| {
+        format!("failed to merge the metrics of the jobs: {error:#}")
     })?;
     Ok(joined.is_some())
-}
-
-/// The history as it is on its branch now; an empty folder before the first job, and, with a warning,
-/// where the branch cannot be had.
-pub(super) fn fetch_history(remote: &str, folder: &Path) -> anyhow::Result<()> {
-    let repository = Repository::beside(&workspace::root()?, folder, remote);
-    let taken = repository.and_then(|repository| repository.take(DATA));
-    announce::soft(taken, |error| format!("there is no history: {error:#}")).map(drop)
-}
-
-/// The files called `name` that jobs have left, one folder a job, in the order of their names.
-pub(super) fn left(artifacts: &Path, name: &str) -> Vec<PathBuf> {
-    let folders = std::fs::read_dir(artifacts).into_iter().flatten().flatten();
-    let files = folders.map(|folder| folder.path().join(name));
-    // A link could lead to any file of the machine.
-    let mut files: Vec<PathBuf> = files
-        .filter(|file| file.symlink_metadata().is_ok_and(|found| found.is_file()))
-        .collect();
-    files.sort();
-    files
 }
 
 fn with_event<'a>(arguments: &[&'a str], flags: &'a flags::Ci) -> Vec<&'a str> {
@@ -209,14 +281,6 @@ fn with_event<'a>(arguments: &[&'a str], flags: &'a flags::Ci) -> Vec<&'a str> {
         arguments.extend(["--event", event]);
     }
     arguments
-}
-
-/// Runs one command of this program, as if it had been typed.
-pub(super) fn command(arguments: &[&str]) -> anyhow::Result<Exit> {
-    say!("cargo xtask {}", arguments.join(" "));
-    let all = ["cargo xtask"].iter().chain(arguments);
-    let flags = Flags::try_parse_from(all).context("a job calls a command that is none")?;
-    crate::dispatch(&flags.command)
 }
 
 #[cfg(test)]
@@ -233,24 +297,5 @@ mod tests {
             });
             assert_eq!(jobs.count(), 1, "{}", metric.name);
         }
-    }
-
-    #[test]
-    fn what_jobs_left_is_found_and_links_are_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        for job in ["metrics-load", "metrics-build"] {
-            std::fs::create_dir(folder.path().join(job)).unwrap();
-            std::fs::write(folder.path().join(job).join("run.json"), "{}").unwrap();
-        }
-        let hostile = folder.path().join("metrics-x");
-        std::fs::create_dir(&hostile).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", hostile.join("run.json")).unwrap();
-        let found = left(folder.path(), "run.json");
-        let names: Vec<&str> = found
-            .iter()
-            .filter_map(|file| file.parent()?.file_name()?.to_str())
-            .collect();
-        assert_eq!(names, ["metrics-build", "metrics-load"]);
-        assert!(left(&folder.path().join("nosuch"), "run.json").is_empty());
     }
 }

@@ -7,30 +7,34 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::jobs::{command, fetch_history, left};
+use super::artifacts::{fetch_history, left};
+use super::command::{Commands, Tells};
 use crate::exit::Exit;
 use crate::flags;
+use crate::interrupt;
 use crate::metrics::digest;
-use crate::metrics::history::{self, file::History};
+use crate::metrics::history::{self, file::History, line::Job};
 use crate::metrics::measure::RESULTS;
-use crate::metrics::render::array;
-use crate::metrics::report::announce;
+use crate::metrics::model::Run;
+use crate::metrics::render::claims;
+use crate::metrics::render::notes::Previous;
+use crate::metrics::report::annotate;
 use crate::metrics::report::place::Place;
-use crate::metrics::{badges, catalog, notes, page, store};
+use crate::metrics::{badges, notes, page, store};
+use crate::say::say;
 use crate::tools::cargo::{self, Effort};
-use crate::tools::github;
 use crate::tools::image::{self, Architecture};
 use crate::tools::process::{Launch, Output};
 use crate::tools::scratch::Scratch;
+use crate::tools::{git, github};
 use crate::workspace;
 
-/// What is uploaded, below cargo's target directory.
+/// Folder of the files to upload, below cargo's target directory.
 const FOLDER: &str = "dist";
 const NOTES: &str = "notes.md";
-const PREVIOUS: &str = "previous.json";
 const CHECKSUMS: &str = "SHA256SUMS";
 const REGISTRY: &str = "ghcr.io";
-/// With the upload of some 25 MB.
+/// Time limit of one `gh` command, with the upload of some 25 MB.
 const UPLOAD: Duration = Duration::from_secs(300);
 
 /// Builds the static binary of this machine's architecture.
@@ -40,7 +44,7 @@ pub fn binaries(place: &Place) -> anyhow::Result<Exit> {
     let name = architecture.name;
     let compiler = match architecture.compiler(&workspace) {
         Ok(compiler) => compiler,
-        Err(command) => bail!("nothing can be built for {name} here: `{command}` first"),
+        Err(command) => bail!("cannot build for {name} on this machine: run `{command}` first"),
     };
     let built = image::build_binary(&workspace, &compiler, Effort::Release)?;
     let folder = cargo::target_dir(&workspace).join(FOLDER);
@@ -61,46 +65,41 @@ fn tag(place: &Place) -> Option<&str> {
     }
 }
 
-/// Pushes the image to the registry of the repository's owner, under the tag.
-pub fn image(place: &Place) -> anyhow::Result<Exit> {
+/// Pushes the image to the registry, under the name of the repository and the tag of the release.
+pub fn image(place: &Place, commands: Commands) -> anyhow::Result<Exit> {
     let Some(tag) = tag(place) else {
-        return Ok(Exit::Fine("nothing is released here".to_owned()));
+        return Ok(Exit::Fine("nothing to release for this event".to_owned()));
     };
     let repository = std::env::var("GITHUB_REPOSITORY").unwrap_or_default();
     ensure!(
         github::is_repository(&repository),
-        "GITHUB_REPOSITORY is not `OWNER/NAME`"
+        "GITHUB_REPOSITORY is not a valid repository (expected `OWNER/NAME`)"
     );
-    // Names of images have no capitals.
-    let name = format!("{REGISTRY}/{}:{tag}", repository.to_ascii_lowercase());
-    command(&["image", "--push", &name])
+    // Names of images must not have capitals, and their tags no `+`.
+    let name = repository.to_ascii_lowercase();
+    let name = format!("{REGISTRY}/{name}:{}", tag.replace('+', "_"));
+    commands.tell(&["image", "--push", &name])
 }
 
-/// Writes notes, badges, page and checksums, and makes the release of them and the binaries. Metrics
-/// that are missing leave their section out; a release that cannot be made is an error.
-pub fn release(place: &Place, flags: &flags::Ci) -> anyhow::Result<Exit> {
+/// Writes notes, badges, page and checksums, and makes the release of them and the binaries. Without
+/// metrics the release has no notes, badges and page; a release that cannot be made is an error.
+pub fn release(place: &Place, flags: &flags::Ci, tells: Tells) -> anyhow::Result<Exit> {
     let Some(tag) = tag(place) else {
-        return Ok(Exit::Fine("nothing is released here".to_owned()));
+        return Ok(Exit::Fine("nothing to release for this event".to_owned()));
     };
-    let workspace = workspace::root()?;
-    let results = cargo::target_dir(&workspace).join(RESULTS);
+    let results = cargo::target_dir(&workspace::root()?).join(RESULTS);
     let folder = Scratch::new("the history")?;
     fetch_history(&flags.remote, folder.path())?;
     let past = History::read(&folder.path().join(history::FILE))?;
     let run = left(&flags.artifacts, "run.json").pop();
+    let run = run.context("no job has left any metrics");
+    let told = run.and_then(|path| told(tag, &path, &past, flags));
+    let told = annotate::soft(told, |error| {
+        format!("the release has no metrics: {error:#}")
+    })?;
+    let (notes, mut files) = told.unwrap_or_default();
     let notes_file = results.join(NOTES);
-    let notes = if let Some(run) = &run {
-        notes_of(tag, run, &past, &results)?
-    } else {
-        announce::warning("there are no metrics: the notes have no section on them");
-        String::new()
-    };
     store::save(&notes_file, &notes)?;
-    if let Some(path) = &run {
-        let run = history::last_run(Some(path))?;
-        badges::write(&run, &results.join("badges"))?;
-        page::write(&past, "main", Some(&run), None, &results.join("index.html"))?;
-    }
     let binaries = binaries_in(&flags.artifacts);
     if binaries.is_empty() {
         bail!(
@@ -110,9 +109,12 @@ pub fn release(place: &Place, flags: &flags::Ci) -> anyhow::Result<Exit> {
     }
     let sums = results.join(CHECKSUMS);
     store::save(&sums, &checksums(&binaries)?)?;
-    let page = results.join("index.html");
-    let page = page.exists().then_some(page);
-    let files: Vec<PathBuf> = binaries.into_iter().chain([sums]).chain(page).collect();
+    files.extend(binaries);
+    files.push(sums);
+    if tells == Tells::Nobody {
+        let would = format!("would release {tag} with {} files", files.len());
+        return Ok(Exit::Fine(format!("{would} (--really does it)")));
+    }
     publish(tag, &notes_file, &files)?;
     Ok(Exit::Fine(format!(
         "{tag} was released with {} files",
@@ -120,34 +122,60 @@ pub fn release(place: &Place, flags: &flags::Ci) -> anyhow::Result<Exit> {
     )))
 }
 
-/// The section on performance and the claims that hold.
-fn notes_of(tag: &str, run: &Path, past: &History, results: &Path) -> anyhow::Result<String> {
-    let current = history::last_run(Some(run))?;
-    let mut releases = past.jobs.iter().filter(|job| job.branch == "releases");
-    // The release itself may be in the history already.
-    let before = releases.rfind(|job| job.sha256 != current.subject.sha256);
-    let previous = before.map(|job| {
-        let values = job.metrics.iter();
-        let values =
-            values.filter_map(|(name, figure)| Some((catalog::find(name)?, &figure.value)));
-        array::render_values(values)
-    });
-    let path = results.join(PREVIOUS);
-    if let Some(text) = &previous {
-        store::save(&path, text)?;
-    }
-    let of = |claims: bool| flags::Notes {
-        version: Some(tag.to_owned()),
-        previous: previous.as_ref().filter(|_| !claims).map(|_| path.clone()),
-        run: Some(run.to_path_buf()),
-        claims,
-    };
-    let section = notes::text(&of(false))?;
-    let claims = notes::text(&of(true))?;
-    Ok(format!("{section}\n### What this run supports\n\n{claims}"))
+/// The release notes, and the paths of badges and page.
+fn told(
+    tag: &str,
+    run: &Path,
+    past: &History,
+    flags: &flags::Ci,
+) -> anyhow::Result<(String, Vec<PathBuf>)> {
+    let results = cargo::target_dir(&workspace::root()?).join(RESULTS);
+    let run = history::last_run(Some(run))?;
+    let notes = notes_of(tag, &run, past)?;
+    let folder = results.join("badges");
+    badges::write(&run, &folder)?;
+    let badges = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = badges.map(|badge| badge.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "svg"));
+    files.sort();
+    let comparison = left(&flags.artifacts, "compare.json").pop();
+    let comparison = comparison.map(|path| history::last_run(Some(&path)));
+    let page = results.join("index.html");
+    page::write(
+        past,
+        "main",
+        Some(&run),
+        comparison.transpose()?.as_ref(),
+        &page,
+    )?;
+    files.push(page);
+    Ok((notes, files))
 }
 
-/// The binaries that jobs have left.
+/// The section on performance, compared with the last release among the ancestors of the tag, and the
+/// claims.
+fn notes_of(tag: &str, run: &Run, past: &History) -> anyhow::Result<String> {
+    let workspace = workspace::root()?;
+    let before = git::tag_before(&workspace, tag);
+    let before = before.and_then(|before| git::resolve(&workspace, &before).ok());
+    let mut releases = past.jobs.iter().filter(|job| job.branch == "releases");
+    let before =
+        before.and_then(|commit| releases.rfind(|job| job.revision.as_ref() == Some(&commit)));
+    let job = Job::of(run, "releases");
+    let previous = before.map_or_else(Previous::new, |before| notes::values_of(before, &job));
+    let text = notes::section(tag, run, &previous)?;
+    // Claims that are not supported concern the maintainers, not the readers of the release notes.
+    say!(
+        "the claims, checked against the run:\n{}",
+        claims::render(run)
+    );
+    Ok(match claims::supported(run) {
+        supported if supported.is_empty() => text,
+        supported => format!("{text}\n### Supported claims\n\n{supported}"),
+    })
+}
+
+/// The binaries that jobs left.
 fn binaries_in(artifacts: &Path) -> Vec<PathBuf> {
     let folders = std::fs::read_dir(artifacts).into_iter().flatten().flatten();
     let files = folders.filter_map(|folder| std::fs::read_dir(folder.path()).ok());
@@ -166,7 +194,7 @@ fn binaries_in(artifacts: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// In the form that `sha256sum --check` reads.
+/// SHA-256 sums in the format that `sha256sum --check` reads.
 fn checksums(files: &[PathBuf]) -> anyhow::Result<String> {
     let mut text = String::new();
     for file in files {
@@ -178,17 +206,36 @@ fn checksums(files: &[PathBuf]) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Makes the release at GitHub with its own CLI, which every runner has.
+/// Makes the release with GitHub's own CLI, which every runner has. If the job was started again, the
+/// release exists already: it is completed.
 fn publish(tag: &str, notes: &Path, files: &[PathBuf]) -> anyhow::Result<()> {
     let token = std::env::var("GITHUB_TOKEN").context("GITHUB_TOKEN is not set")?;
-    Launch::new("gh")
-        .env("GH_TOKEN", token)
-        .args(["release", "create", tag, "--verify-tag", "--notes-file"])
-        .arg(notes)
-        .args(files)
-        .run(UPLOAD)
-        .and_then(Output::success)
-        .context("failed to make the release")?;
+    let gh = |arguments: &[&str]| {
+        let launch = Launch::new("gh").env("GH_TOKEN", &token);
+        launch.arg("release").args(arguments)
+    };
+    let done = |launch: Launch| launch.run(UPLOAD).and_then(Output::success);
+    let view = done(gh(&["view", tag]));
+    match view {
+        Ok(_) => {
+            done(gh(&["edit", tag, "--notes-file"]).arg(notes))
+                .context("failed to replace the notes of the release")?;
+            done(gh(&["upload", tag, "--clobber"]).args(files))
+                .context("failed to upload the files of the release")?;
+        }
+        Err(error) if interrupt::cause(&error).is_some() => return Err(error),
+        Err(_) => {
+            // `v1.0.0-rc.1` comes before `v1.0.0`: a hyphen marks a pre-release.
+            let kind: &[&str] = if tag.contains('-') {
+                &["--prerelease"]
+            } else {
+                &[]
+            };
+            let create = gh(&["create", tag, "--verify-tag"]).args(kind);
+            done(create.arg("--notes-file").arg(notes).args(files))
+                .context("failed to create the release")?;
+        }
+    }
     Ok(())
 }
 

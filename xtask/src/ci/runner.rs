@@ -1,17 +1,17 @@
-//! What a hosted runner lacks for a job. Only there anything is installed: on other machines `doctor`
-//! says what is missing.
+//! Installs what a hosted runner lacks for a job. On other machines nothing is installed: `doctor` prints
+//! what is missing.
 
 use std::time::Duration;
 
 use crate::flags::JobFlag;
 use crate::interrupt;
-use crate::metrics::report::announce;
+use crate::metrics::report::annotate;
 use crate::tools::process::{Launch, Output};
 
-/// With the lists of packages.
+/// Time limit of one command, such as the download of the package lists.
 const INSTALL: Duration = Duration::from_secs(300);
 
-/// Debian packages, and targets of rustup, by job.
+/// Debian packages and rustup targets, by job.
 const NEEDS: &[(JobFlag, &[&str], &[&str])] = &[
     (
         JobFlag::Container,
@@ -32,7 +32,7 @@ const NEEDS: &[(JobFlag, &[&str], &[&str])] = &[
     ),
 ];
 
-/// Installs it. What cannot be had is a warning: the metrics that need it say so too.
+/// Installs what `job` needs. A failure is a warning: the metrics that need the tool report it, too.
 pub fn prepare(job: JobFlag) -> anyhow::Result<()> {
     let hosted = std::env::var("RUNNER_ENVIRONMENT").is_ok_and(|kind| kind == "github-hosted");
     let needs = NEEDS.iter().find(|needs| needs.0 == job);
@@ -55,7 +55,7 @@ pub fn prepare(job: JobFlag) -> anyhow::Result<()> {
         if interrupt::cause(&error).is_some() {
             return Err(error);
         }
-        announce::warning(&format!("{error:#}"));
+        annotate::warning(&format!("{error:#}"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! One look at each thing that a run may need. Each look has a deadline and changes nothing.
+//! One probe for each need of `doctor`. Each has a deadline and changes nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::tools::k6::K6;
 use crate::tools::process::{Launch, Output};
 use crate::tools::scratch::Scratch;
 
-/// Telling a version takes no time; a first start from a cold disk may.
+/// `--version` takes no time, but the first start of a tool from a cold disk may.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) fn cargo(workspace: &Path) -> anyhow::Result<String> {
@@ -30,7 +30,7 @@ pub(super) fn rustc(workspace: &Path) -> anyhow::Result<String> {
     says(Launch::new("rustc"), workspace)
 }
 
-/// Links the smallest program: that tells more than the presence of a `cc`.
+/// Links a minimal program: that proves more than the presence of a `cc`.
 pub(super) fn linker(workspace: &Path) -> anyhow::Result<String> {
     let scratch = Scratch::new("a test program")?;
     let source = scratch.write("main.rs", "fn main() {}\n")?;
@@ -53,7 +53,7 @@ pub(super) fn pip(workspace: &Path) -> anyhow::Result<String> {
     says(Launch::new("python3").args(["-m", "pip"]), workspace)
 }
 
-/// Finding k6 installs it where it is nowhere; so look first whether there is one to be found.
+/// Looks for k6 before it calls `K6::find`, which would install a missing one.
 pub(super) fn k6(workspace: &Path) -> anyhow::Result<String> {
     let tools_dir = cargo::target_dir(workspace).join(TOOLS);
     let in_path = std::env::var_os("PATH")
@@ -61,7 +61,7 @@ pub(super) fn k6(workspace: &Path) -> anyhow::Result<String> {
     let named = std::env::var_os("K6").is_some_and(|named| !named.is_empty());
     if !named && !in_path && !installed(&tools_dir) {
         bail!(
-            "neither named by `K6`, nor in `PATH`, nor installed in `{}`",
+            "not named by `K6`, not in `PATH`, nor installed in `{}`",
             tools_dir.display()
         );
     }
@@ -82,8 +82,8 @@ pub(super) fn architectures(workspace: &Path) -> anyhow::Result<String> {
     for architecture in ARCHITECTURES {
         let name = architecture.name;
         match architecture.compiler(workspace) {
-            Ok(compiler) => able.push(format!("{name} by {}", compiler.version)),
-            Err(command) => bail!("nothing is built for {name}: `{command}` first"),
+            Ok(compiler) => able.push(format!("{name} with {}", compiler.version)),
+            Err(command) => bail!("cannot build for {name}: run `{command}` first"),
         }
     }
     Ok(format!("images for {}", able.join(", ")))
@@ -95,14 +95,15 @@ pub(super) fn valgrind(workspace: &Path) -> anyhow::Result<String> {
 
 pub(super) fn node(workspace: &Path) -> anyhow::Result<String> {
     let version = says(Launch::new("node"), workspace)?;
-    let major = major(&version).with_context(|| format!("node says `{version}`"))?;
+    let major = major(&version)
+        .with_context(|| format!("unexpected output of `node --version`: `{version}`"))?;
     if major < 22 {
-        bail!("node is {version}, older than 22");
+        bail!("node is {version}, expected 22 or later");
     }
     Ok(version)
 }
 
-/// nginx tells its version on standard error, and knows no long option for it.
+/// nginx prints its version on standard error, and has no long option for it.
 pub(super) fn nginx(workspace: &Path) -> anyhow::Result<String> {
     let output = Launch::new("nginx")
         .arg("-v")

@@ -1,118 +1,127 @@
-//! What can be asked of the commands of `metrics` that tell others what was measured.
+//! Command-line options of the `metrics` commands that report and publish results.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// What to report, and to whom.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It finds out where it runs from the variables and the event file of GitHub Actions. On a push to main
-the run is judged by the history, else by a comparison. GITHUB_TOKEN allows a comment; BENCHER_API_KEY
-(or the older BENCHER_API_TOKEN) a report to Bencher. Whatever cannot be reached is a warning.
+The event comes from the variables and the event file of GitHub Actions. A push to main is judged
+against the history, all else by a comparison. GITHUB_TOKEN is needed for the comment on the pull
+request, BENCHER_API_KEY (or the older BENCHER_API_TOKEN) for the report to Bencher. A service that
+cannot be reached is a warning and does not change the exit code.
 
-Exit codes: 0 fine, or nothing could be judged; 1 BLOCK; 2 misuse, or under --strict no verdict.")]
+Exit codes: 0 fine, or nothing could be judged; 1 BLOCK; 2 misuse, or no verdict with --strict.")]
 pub struct Report {
-    /// The run [default: target/metrics/run.json]
+    /// Run to report [default: target/metrics/run.json]
     #[arg(long, value_name = "FILE")]
     pub run: Option<PathBuf>,
-    /// The samples of a comparison [default: target/metrics/compare.json]
+    /// Samples of the comparison [default: target/metrics/compare.json]
     #[arg(long, value_name = "FILE")]
     pub comparison: Option<PathBuf>,
-    /// The history [default: target/metrics/history.jsonl]
+    /// History file [default: target/metrics/history.jsonl]
     #[arg(long, value_name = "FILE")]
     pub history: Option<PathBuf>,
-    /// Another event than the one of this job: to see what would be done
+    /// GitHub event file (JSON) to report for, instead of the one of the current workflow run
     #[arg(long, value_name = "FILE")]
     pub event: Option<PathBuf>,
-    /// Judge and print, and tell nobody
+    /// Only judge and print; send nothing to GitHub or Bencher
     #[arg(long)]
     pub dry_run: bool,
-    /// Exit 2 when it could not be told
+    /// Exit 2 when there is no verdict, or it is INCONCLUSIVE
     #[arg(long)]
     pub strict: bool,
-    /// How long Bencher may take, its retries included
+    /// Time limit for Bencher in seconds, retries included
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub patience: u64,
-    /// Bencher's project
+    /// Project at Bencher
     #[arg(long, value_name = "SLUG", default_value = "thoughtgate")]
     pub project: String,
-    /// Bencher's testbed
+    /// Testbed at Bencher
     #[arg(long, value_name = "NAME", default_value = "ci-ubuntu-latest")]
     pub testbed: String,
-    /// Make project, branches, testbed, measures with their units and thresholds at Bencher, where
-    /// they are missing, and report nothing
+    /// Only create what is missing at Bencher: project, branches, testbed, measures with their units,
+    /// thresholds
     #[arg(long)]
     pub setup: bool,
-    /// The organization that a new project belongs to [default: the name of the project]
+    /// Organization at Bencher for a new project [default: the name of the project]
     #[arg(long, value_name = "SLUG", requires = "setup")]
     pub organization: Option<String>,
 }
 
-/// What to publish, and where.
 #[derive(Debug, Args)]
 pub struct Publish {
-    /// The run [default: target/metrics/run.json]
+    /// Run to add [default: target/metrics/run.json]
     #[arg(long, value_name = "FILE")]
     pub run: Option<PathBuf>,
-    /// The branch that holds the history
+    /// Branch that holds the history
     #[arg(long, value_name = "NAME", default_value = "metrics-data")]
     pub branch: String,
-    /// Add no run, but draw badges and page of what is there anew
-    #[arg(long, conflicts_with_all = ["run", "of"])]
+    /// Comparison of a release, shown on the page
+    #[arg(long, value_name = "FILE")]
+    pub comparison: Option<PathBuf>,
+    /// Add no run; only redraw badges and page from the history
+    #[arg(long, conflicts_with_all = ["run", "of", "comparison"])]
     pub refresh: bool,
-    /// The branch that was measured [default: the one that is checked out]
+    /// Add no run; accept the level of this metric from --commit on as its new baseline
+    #[arg(long, value_name = "METRIC", requires_all = ["commit", "reason"],
+          conflicts_with_all = ["run", "of", "comparison", "refresh"])]
+    pub accept: Option<String>,
+    /// Commit that the accepted level begins with, at least seven digits
+    #[arg(long, value_name = "COMMIT", requires = "accept")]
+    pub commit: Option<String>,
+    /// Reason for accepting the new level
+    #[arg(long, value_name = "TEXT", requires = "accept")]
+    pub reason: Option<String>,
+    /// Branch that was measured [default: the checked-out branch]
     #[arg(long, value_name = "NAME")]
     pub of: Option<String>,
-    /// The repository that it is pushed to: a remote of this checkout, or an address
+    /// Repository to push to: a git remote of this checkout, or a URL
     #[arg(long, value_name = "REMOTE", default_value = "origin")]
     pub remote: String,
 }
 
-/// What to write notes of.
 #[derive(Debug, Args)]
 pub struct Notes {
-    /// The version that is released
+    /// Version that is released
     #[arg(long, value_name = "VERSION", required_unless_present = "claims")]
     pub version: Option<String>,
-    /// The run or the array of the release before [default: nothing is compared]
+    /// `run.json` or `bench_metrics.json` of the release before [default: no comparison]
     #[arg(long, value_name = "FILE", conflicts_with = "claims")]
     pub previous: Option<PathBuf>,
-    /// The run [default: target/metrics/run.json]
+    /// Run of the release [default: target/metrics/run.json]
     #[arg(long, value_name = "FILE")]
     pub run: Option<PathBuf>,
-    /// Print the one-line claims instead, each with what the run says of it
+    /// Print the one-line claims instead, each with whether the run supports it
     #[arg(long)]
     pub claims: bool,
 }
 
-/// Of what to make badges, and where they go.
 #[derive(Debug, Args)]
 pub struct Badges {
-    /// The run [default: target/metrics/run.json]
+    /// Run whose badges are drawn [default: target/metrics/run.json]
     #[arg(long, value_name = "FILE")]
     pub run: Option<PathBuf>,
-    /// The folder [default: target/metrics/badges]
+    /// Folder for the badges [default: target/metrics/badges]
     #[arg(long, value_name = "FOLDER")]
     pub output: Option<PathBuf>,
 }
 
-/// What the page shows.
 #[derive(Debug, Args)]
 pub struct Page {
-    /// The history [default: target/metrics/history.jsonl]
+    /// History file [default: target/metrics/history.jsonl]
     #[arg(long, value_name = "FILE")]
     pub history: Option<PathBuf>,
-    /// The branch whose jobs are charted [default: the one that is checked out]
+    /// Branch whose jobs are charted [default: the checked-out branch]
     #[arg(long, value_name = "NAME")]
     pub branch: Option<String>,
-    /// The run [default: target/metrics/run.json, if it is there]
+    /// Run to show [default: target/metrics/run.json, if it exists]
     #[arg(long, value_name = "FILE")]
     pub run: Option<PathBuf>,
-    /// The samples of a comparison [default: target/metrics/compare.json, if it is there]
+    /// Samples of the comparison to show [default: target/metrics/compare.json, if it exists]
     #[arg(long, value_name = "FILE")]
     pub comparison: Option<PathBuf>,
-    /// Where it goes [default: target/metrics/index.html]
+    /// File for the page [default: target/metrics/index.html]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }

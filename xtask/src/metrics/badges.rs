@@ -1,6 +1,8 @@
-//! `cargo xtask metrics badges`: an SVG and an endpoint file for each badge of the README.
+//! `cargo xtask metrics badges`: writes an SVG and an endpoint file for each badge of the README.
 
 use std::path::Path;
+
+use anyhow::ensure;
 
 use super::model::Run;
 use super::render::badge;
@@ -11,12 +13,15 @@ use crate::flags;
 use crate::tools::cargo;
 use crate::workspace;
 
-/// Where they go, below the results.
+/// Default folder, below the results.
 const FOLDER: &str = "badges";
 
-/// Writes them.
 pub fn run(flags: &flags::Badges) -> anyhow::Result<Exit> {
     let run = history::last_run(flags.run.as_deref())?;
+    ensure!(
+        run.complete && !run.quick,
+        "a quick run, or one that was cut off, is not shown on badges"
+    );
     let folder = match &flags.output {
         Some(folder) => folder.clone(),
         None => cargo::target_dir(&workspace::root()?)
@@ -28,7 +33,7 @@ pub fn run(flags: &flags::Badges) -> anyhow::Result<Exit> {
     Ok(Exit::Fine(format!("{count} badges in `{shown}`")))
 }
 
-/// Writes those of `run` as of now; how many that were.
+/// Writes the badges of `run` as of now, and returns their number.
 pub fn write(run: &Run, folder: &Path) -> anyhow::Result<usize> {
     let badges = badge::all(run, clock::seconds());
     for badge in &badges {

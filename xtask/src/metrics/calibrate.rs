@@ -1,7 +1,7 @@
-//! `cargo xtask metrics calibrate`: how often a comparison of a program with itself says that it became
-//! worse, and how often one with a program that is slower by a known amount does.
+//! `cargo xtask metrics calibrate`: how often a comparison of a program with itself reports a
+//! regression, and how often a comparison with a program that is slower by a known amount does.
 //!
-//! Each session is a line of a file that only grows: a later call goes on where an earlier one ended.
+//! Each session adds a line to a file: a later call continues where an earlier one ended.
 
 mod effect;
 mod resample;
@@ -15,7 +15,7 @@ use anyhow::{Context as _, ensure};
 use super::compare::session::Session;
 use super::compare::sides::{Build, Side, Sides};
 use super::compare::{self, Ground, Plan};
-use super::judge::paired::{self, BASE, Judged};
+use super::judge::paired::{BASE, Judged};
 use super::model::{Run, State};
 use super::stats::Histogram;
 use super::{catalog, history, measure, stats, store};
@@ -27,10 +27,10 @@ use crate::workspace;
 use effect::{Effect, Usual};
 use score::Scored;
 
-/// The lines, and the samples of each session, below the results.
+/// The file of lines, and the folder with the samples of each session, in the directory of results.
 const FILE: &str = "calibration.jsonl";
 const SAMPLES: &str = "calibration";
-/// The same sessions are drawn each time.
+/// Fixed, so that the same sessions are drawn each time.
 const REPLAY_SEED: u64 = 1;
 
 /// Makes the sessions that are still missing, and prints the scorecard.
@@ -39,7 +39,7 @@ pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
         let known: Vec<&str> = Effect::ALL.iter().map(|effect| effect.name).collect();
         ensure!(
             known.contains(&name.as_str()),
-            "there is no slowdown `{name}`: known are {}",
+            "unknown slowdown `{name}`: expected one of {}",
             known.join(", ")
         );
     }
@@ -78,7 +78,7 @@ pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
     print(&all, flags.replays, &folder)
 }
 
-/// Prints the scorecard, and what `replays` sessions come to that are drawn from the samples in `folder`.
+/// Prints the scorecard, and the result of `replays` sessions drawn from the samples in `folder`.
 fn print(all: &[Scored], replays: usize, folder: &Path) -> anyhow::Result<Exit> {
     exit::print(&score::card(all))?;
     if replays > 0 {
@@ -89,7 +89,7 @@ fn print(all: &[Scored], replays: usize, folder: &Path) -> anyhow::Result<Exit> 
     Ok(Exit::Fine(format!("{} sessions", all.len())))
 }
 
-/// The sessions in `folder` in which nothing was slowed down.
+/// The sessions in `folder` whose programs were not slowed down on purpose.
 fn undisturbed(folder: &Path) -> anyhow::Result<Vec<Run>> {
     let ending = format!("-{}.json", Effect::NONE.name);
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -100,7 +100,7 @@ fn undisturbed(folder: &Path) -> anyhow::Result<Vec<Run>> {
     paths.sort();
     ensure!(
         !paths.is_empty(),
-        "there are no samples in `{}`: only the machine that made the sessions has them",
+        "there are no samples in `{}`: they are on the machine that measured the sessions",
         folder.display()
     );
     let read = |path: &PathBuf| {
@@ -116,15 +116,15 @@ fn undisturbed(folder: &Path) -> anyhow::Result<Vec<Run>> {
     paths.iter().map(read).collect()
 }
 
-/// What sessions are made with.
+/// Everything that sessions share.
 struct Calibration<'a> {
     ground: &'a Ground,
-    /// Where the samples go.
+    /// The folder of samples.
     folder: PathBuf,
     file: PathBuf,
-    /// A program and its second build; and one that can be slowed down, twice.
+    /// A program against its second build, and a program that can be slowed down against itself.
     sides: [Sides; 2],
-    /// What the program does undisturbed, once that is known.
+    /// Figures of the program without a slowdown, once they are measured.
     usual: Option<Usual>,
 }
 
@@ -137,6 +137,7 @@ impl Calibration<'_> {
             })
             .collect();
         let most = flags.sessions.max(flags.effects);
+        // One session of each effect in turn, so that a call that is cut off has some of all.
         for round in 0..most {
             for effect in &effects {
                 let wanted = if effect.metric.is_none() {
@@ -157,7 +158,7 @@ impl Calibration<'_> {
         Ok(())
     }
 
-    /// Makes one session, and adds its line.
+    /// Measures one session, and adds its line.
     fn session(&mut self, effect: &Effect) -> anyhow::Result<()> {
         let which = usize::from(effect.metric.is_some());
         let slowdown = if effect.metric.is_some() {
@@ -196,7 +197,7 @@ impl Calibration<'_> {
         Ok((session.run, judged))
     }
 
-    /// What the program does that can be slowed down, while it is not.
+    /// Measures the program that can be slowed down, without a slowdown.
     fn usual(&mut self) -> anyhow::Result<Usual> {
         if let Some(usual) = &self.usual {
             return Ok(usual.clone());
@@ -223,14 +224,8 @@ impl Calibration<'_> {
         let of_base = run.distributions.iter().filter(|row| row.arm == BASE);
         let times = of_base.fold(Histogram::default(), |all, row| all.merged(&row.buckets));
         let usual =
-            Usual::of(median, times).context("failed to measure the program undisturbed")?;
+            Usual::of(median, times).context("failed to measure the program without a slowdown")?;
         self.usual = Some(usual.clone());
         Ok(usual)
     }
-}
-
-/// The verdict on one metric of a session.
-fn verdict_on(judged: &Judged, metric: &str) -> Option<paired::Row> {
-    let mut rows = judged.rows.iter();
-    rows.find(|row| row.metric.name == metric).cloned()
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask metrics check`: a run against the history of its branch on machines like this one.
+//! `cargo xtask metrics check`: judges a run by the history of its branch on machines of the same kind.
 
 use anyhow::ensure;
 
@@ -15,7 +15,6 @@ use crate::flags;
 use crate::say::say;
 use crate::workspace;
 
-/// Reads, judges, prints, and returns the exit that follows.
 pub fn run(flags: &flags::Check) -> anyhow::Result<Exit> {
     let path = history::path(flags.history.as_deref())?;
     let past = history::read(&path)?;
@@ -27,7 +26,7 @@ pub fn run(flags: &flags::Check) -> anyhow::Result<Exit> {
     }
     let run = history::last_run(flags.run.as_deref())?;
     if run.quick {
-        say!("warning: the run is a quick one, and is held against quick ones alone");
+        say!("warning: this is a quick run, which is compared with other quick runs only");
     }
     let branch = history::branch(flags.branch.as_deref())?;
     let test = match flags.test {
@@ -45,13 +44,13 @@ pub fn run(flags: &flags::Check) -> anyhow::Result<Exit> {
     Ok(ending::of(checked.overall(), flags.strict))
 }
 
-/// A run, and what the history says of it.
+/// A run, with the verdicts by the history.
 pub struct Checked {
-    /// The run, as far as it is compared.
+    /// The run, as an entry of the history.
     pub job: Job,
-    /// Jobs that it can be compared with.
+    /// Number of jobs that it can be compared with.
     pub comparable: usize,
-    /// One row a metric, the worst first.
+    /// One row per metric, the worst first.
     pub rows: Vec<Row>,
 }
 
@@ -60,7 +59,7 @@ impl Checked {
     pub fn of(past: &History, run: &Run, branch: &str, test: Test) -> anyhow::Result<Checked> {
         ensure!(run.complete, "a run that was cut off cannot be judged");
         let job = Job::of(run, branch);
-        ensure!(!job.metrics.is_empty(), "the run has no metric");
+        ensure!(!job.metrics.is_empty(), "the run has no measured metric");
         let comparable = comparable(past, &job);
         let rows = rules::judge(&series(past, &comparable, &job), test);
         Ok(Checked {
@@ -77,8 +76,8 @@ impl Checked {
     }
 }
 
-/// The jobs that `job` can be compared with in some metric, the oldest first; itself left out, if it
-/// was added.
+/// The jobs that `job` can be compared with in at least one metric, the oldest first. The job itself is
+/// left out, if it was added to the history, and so are later ones, if an old run is judged again.
 fn comparable<'h>(past: &'h History, job: &Job) -> Vec<&'h Job> {
     let jobs = past.jobs.iter();
     jobs.filter(|other| {
@@ -93,33 +92,48 @@ fn comparable<'h>(past: &'h History, job: &Job) -> Vec<&'h Job> {
     .collect()
 }
 
-/// Whether a metric of two jobs was measured in the same way, on such a machine.
+/// Whether a metric of two jobs was measured in the same way, on the same kind of machine.
 fn is_comparable(other: &Job, job: &Job, metric: &str) -> bool {
     other.key_of(metric) == job.key_of(metric)
 }
 
-/// The values of each metric: the baseline, and the latest with the job itself.
+/// The values of each metric: the baseline, and the latest jobs including `job`.
 fn series(past: &History, comparable: &[&Job], job: &Job) -> Vec<Series> {
     let metrics = catalog::METRICS.iter();
     let of = |metric: &'static Metric| {
         let value = judged(job, metric)?;
         let from = accepted_from(past, comparable, job, metric);
-        let values = comparable[from..].iter();
-        let values = values.filter(|other| is_comparable(other, job, metric.name));
-        let mut values: Vec<f64> = values.filter_map(|job| judged(job, metric)).collect();
-        let mut latest = values.split_off(values.len().saturating_sub(LATEST as usize - 1));
-        latest.push(value);
-        let baseline = values.split_off(values.len().saturating_sub(JOBS_MAX));
+        let jobs = comparable[from..].iter();
+        let jobs = jobs.filter(|other| is_comparable(other, job, metric.name));
+        let jobs: Vec<(&Job, f64)> = jobs
+            // The same commit once more is no baseline of what does not vary.
+            .filter(|other| {
+                let varies = matches!(metric.change(), Change::Tested(_));
+                varies || other.revision.is_none() || other.revision != job.revision
+            })
+            .filter_map(|job| Some((*job, judged(job, metric)?)))
+            .chain([(job, value)])
+            .collect();
+        let all: Vec<f64> = jobs.iter().map(|(_, value)| *value).collect();
+        let judged_from = jobs.len().saturating_sub(LATEST as usize);
+        let mut kept = rules::baseline(metric, &all[..judged_from]);
+        kept.drain(..kept.len().saturating_sub(JOBS_MAX));
+        let lasts_from = kept.last().map_or(0, |last| last + 1);
+        let commits = kept.iter().copied().chain(lasts_from..jobs.len());
         Some(Series {
             metric,
-            baseline,
-            latest,
+            baseline: kept.iter().map(|index| all[*index]).collect(),
+            held: all[lasts_from..judged_from].to_vec(),
+            latest: all[judged_from..].to_vec(),
+            commits: commits
+                .map(|index| jobs[index].0.revision.clone())
+                .collect(),
         })
     };
     metrics.filter_map(of).collect()
 }
 
-/// What of a metric is judged.
+/// The number that is judged: the value, or whether the target is missed.
 fn judged(job: &Job, metric: &Metric) -> Option<f64> {
     let value = &job.metrics.get(metric.name)?.value;
     if metric.change() == Change::Target {
@@ -128,7 +142,7 @@ fn judged(job: &Job, metric: &Metric) -> Option<f64> {
     value.number()
 }
 
-/// The first job after the last accepted change of a metric.
+/// The index of the first job of the last accepted level of a metric.
 fn accepted_from(past: &History, jobs: &[&Job], job: &Job, metric: &Metric) -> usize {
     let accepted = past
         .accepted
@@ -172,7 +186,7 @@ mod tests {
         assert_eq!(series.latest, [48.0, 49.0, 99.0]);
         assert_eq!(series.baseline.len(), JOBS_MAX);
         assert_eq!(series.baseline.last(), Some(&47.0));
-        // Judged again after it was added.
+        // The same job, judged again after it was added.
         let series = series_of(&past, &job(49, 49.0));
         assert_eq!(series.latest, [47.0, 48.0, 49.0]);
     }
@@ -233,6 +247,63 @@ mod tests {
             let row = rows.find(|row| row.metric.name == name).unwrap();
             assert_eq!(row.verdict, expected, "{before} to {after}");
         }
+    }
+
+    #[test]
+    fn a_regression_is_told_until_it_is_mended_or_accepted() {
+        let usual = |number: usize| 2.0 + [0.0, 0.01, -0.01, 0.02][number % 4];
+        let worse = |number: usize| {
+            if number < 30 {
+                usual(number)
+            } else {
+                1.4 * usual(number)
+            }
+        };
+        let mut past = past((0..90).map(worse));
+        let row = |past: &History, value: f64| {
+            let series = series_of(past, &job(90, value));
+            rules::judge(&[series], Test::Student).remove(0)
+        };
+        let bad = row(&past, worse(90));
+        assert_eq!((bad.verdict, bad.jobs), (Verdict::Block, 30));
+        assert_eq!(bad.since, past.jobs[30].revision);
+        assert_eq!(row(&past, usual(90)).verdict, Verdict::Pass, "it is mended");
+        past.accepted.push(Accept {
+            schema: 1,
+            metric: LATENCY_P50.name.to_owned(),
+            revision: past.jobs[30].revision.clone().unwrap(),
+            reason: "a new check".to_owned(),
+            accepted: 0,
+        });
+        assert_eq!(row(&past, worse(90)).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn the_same_commit_measured_again_is_no_better_than_before() {
+        let size = |number: usize, size: f64| {
+            let mut job = job(number, 2.0);
+            let figure = Figure {
+                unit: "bytes".to_owned(),
+                value: Value::Float(size),
+                samples: Vec::new(),
+                key: None,
+            };
+            job.metrics.insert("binary/size".to_owned(), figure);
+            job
+        };
+        let mut again = size(7, 12e6);
+        again.revision = size(2, 12e6).revision;
+        let past = History {
+            jobs: vec![size(1, 10e6), size(2, 12e6)],
+            ..History::default()
+        };
+        let comparable = comparable(&past, &again);
+        let rows = rules::judge(&series(&past, &comparable, &again), Test::Student);
+        let row = rows
+            .iter()
+            .find(|row| row.metric.name == "binary/size")
+            .unwrap();
+        assert_eq!(row.verdict, Verdict::Block);
     }
 
     #[test]

@@ -28,12 +28,11 @@ use counted::Benchmarks;
 use session::{LOOKS, QUICK_LOOKS, SCENARIO, Session};
 use sides::{Build, Side, Sides};
 
-/// The samples, below the results.
+/// The file of samples, in the directory of results.
 const FILE: &str = "compare.json";
-/// Checkouts and builds, below cargo's target directory.
+/// The directory of checkouts and builds, below cargo's target directory.
 pub const PLACE: &str = "xtask/compare";
 
-/// Compares, saves, prints, and returns the exit that follows.
 pub fn run(flags: &flags::Compare) -> anyhow::Result<Exit> {
     let workspace = workspace::root()?;
     let base = match &flags.base {
@@ -64,6 +63,7 @@ pub fn run(flags: &flags::Compare) -> anyhow::Result<Exit> {
         quick: flags.quick,
         seed: flags.seed.unwrap_or_else(measure::seed_from_clock),
     };
+    // Before the first block, which a build would disturb.
     let benchmarks = Benchmarks::build([&base, &head], (workspace, &ground.place), progress);
     let mut run = begin(plan, workspace, &sides, marks);
     progress.line(&format!(
@@ -87,13 +87,12 @@ pub fn run(flags: &flags::Compare) -> anyhow::Result<Exit> {
     report(flags, &run, &judged, &path)
 }
 
-/// What comparisons need before there is one.
+/// The preparations that all comparisons share.
 pub struct Ground {
-    /// The checkout.
     pub workspace: PathBuf,
-    /// Where results go.
+    /// The directory of results.
     pub results: PathBuf,
-    /// Where programs are built.
+    /// The directory below which programs are checked out and built.
     pub place: PathBuf,
     /// The directory of the helper binaries.
     pub release_dir: PathBuf,
@@ -103,7 +102,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Keeps other runs away, removes what killed ones left, and builds the helpers.
+    /// Locks out other runs, removes the remains of killed ones, and builds the helper binaries.
     pub fn prepare(workspace: PathBuf) -> anyhow::Result<Ground> {
         interrupt::install()?;
         let target = cargo::target_dir(&workspace);
@@ -127,13 +126,14 @@ impl Ground {
     }
 }
 
-/// Measures, and once more where the first verdict would end the build: both must agree.
+/// Measures one session, and a second one if the verdict is a BLOCK: both must agree, since a session as
+/// a whole can be biased by more than its blocks vary.
 fn finish(session: &mut Session<'_>) -> anyhow::Result<Judged> {
     let mut judged = session.measure(0)?;
     if paired::needs_confirmation(&judged) {
         session
             .progress
-            .line("measuring once more, since the verdict would end the build");
+            .line("measuring again: a BLOCK verdict needs a second session");
         session.measure(1)?;
         judged = paired::judge_all(&session.run);
     }
@@ -142,16 +142,15 @@ fn finish(session: &mut Session<'_>) -> anyhow::Result<Judged> {
     Ok(judged)
 }
 
-/// How much is measured, in which orders.
+/// The extent and the random orders of a comparison.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// Few blocks.
     pub quick: bool,
-    /// All orders follow from it.
+    /// Determines all random orders.
     pub seed: u64,
 }
 
-/// A run of which nothing is measured yet but the sizes.
+/// A run with the sizes of the executables as its only samples.
 pub fn begin(plan: Plan, workspace: &Path, sides: &Sides, marks: Vec<String>) -> Run {
     let looks = if plan.quick {
         QUICK_LOOKS.to_vec()

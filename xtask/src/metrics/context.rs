@@ -1,4 +1,4 @@
-//! What a tier is given to work with. Tiers use this, the catalogue, the recorder and
+//! The surroundings of a tier: paths, options, progress. Tiers use this, the catalogue, the recorder and
 //! `crate::tools`, and nothing else.
 //!
 //! Deliberately absent: results. Those go to the recorder.
@@ -9,11 +9,10 @@ use crate::progress::Progress;
 
 pub use super::host::HostWatch;
 
-/// Where things are, and how much to do.
 pub struct Context<'a> {
     /// Root of the workspace, absolute.
     pub workspace: PathBuf,
-    /// Where the helper binaries of `thoughtgate-test` were built: `target/release`, absolute.
+    /// Directory of the helper binaries of `thoughtgate-test`: `target/release`, absolute.
     pub release_dir: PathBuf,
     /// Downloads and scratch files of the tools: `target/xtask/tools`, absolute; exists.
     pub tools_dir: PathBuf,
@@ -26,8 +25,8 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Begins to watch what else the machine does; `finish` tells it. What the machine does not
-    /// tell is `None` in the result. `contained` is a process in a container, which is part of the run.
+    /// Begins to watch the rest of the machine; `finish` returns the disturbance, with `None` for what
+    /// the machine does not report. `contained` is a process in a container, which is part of the run.
     #[expect(
         clippy::unused_self,
         reason = "the machine is part of what a tier is given"

@@ -3,7 +3,7 @@
 use super::judge::verdict::Verdict;
 use crate::exit::Exit;
 
-/// A BLOCK ends the build; what could not be told does so under `strict` alone.
+/// A BLOCK fails the build; INCONCLUSIVE does so only under `strict`.
 pub fn of(overall: Verdict, strict: bool) -> Exit {
     let word = overall.word().to_owned();
     match overall {

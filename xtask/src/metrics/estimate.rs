@@ -1,5 +1,5 @@
-//! From the rows of a metric to what is quoted: value, interval, pooled percentile. Pure, and so the
-//! same for a run that goes on and for one that is read from a file.
+//! The figures that are quoted, from the rows of a metric: value, interval, pooled percentile. Pure, and
+//! so the same for a run that goes on and for one that is read from a file.
 //!
 //! Deliberately absent: whether a block counts (its row has that) and whether a value is good.
 
@@ -7,15 +7,15 @@ use super::catalog::{Kind, Metric};
 use super::model::{Pooled, Run, Sample, State, Value};
 use super::stats::{self, Histogram};
 
-/// Version of these rules, and of those of the block runner. Kept with each run: a later version reads
-/// the same rows otherwise.
+/// Version of these rules, and of those of the block runner. Kept with each run, since a later version
+/// may derive other figures from the same rows.
 pub const RULES: u32 = 2;
 
-/// A percentile with fewer calls beyond it in one block is that of a few calls.
+/// Calls beyond a percentile that a block must have: with fewer, a handful of calls decides its value.
 const FEWEST_BEYOND: f64 = 20.0;
 
-/// The median of the samples that count, as the metric has it; of a text or truth metric the last.
-/// None without any.
+/// The median of the samples that count, in the metric's kind; of a text or boolean metric the last
+/// sample. None without samples.
 pub fn value(run: &Run, metric: &Metric) -> Option<Value> {
     if !matches!(metric.kind(), Kind::Integer | Kind::Float) {
         return counted(run, metric).last()?.value.clone();
@@ -38,9 +38,9 @@ pub fn interval(run: &Run, metric: &Metric) -> Option<[f64; 2]> {
     stats::median_interval(&numbers(run, metric))
 }
 
-/// The percentile that `metric` is, over the calls of all blocks that count together. The median over
-/// blocks does not see a stall that fewer than half of them have; this does. None where a block alone
-/// has calls enough, and where no times were kept.
+/// The percentile that `metric` is, over the calls of all blocks that count. The median over blocks
+/// hides a stall that fewer than half of them have; this shows it. None where each block has enough
+/// calls of its own, and where no times were kept.
 pub fn pooled(run: &Run, metric: &Metric) -> Option<Pooled> {
     let probability = probability(metric)?;
     let (all, fewest) = times(run, metric);
@@ -53,8 +53,8 @@ pub fn pooled(run: &Run, metric: &Metric) -> Option<Pooled> {
     })
 }
 
-/// The times that a metric is a percentile of, of all blocks that count together, and how many calls
-/// the block with the fewest has.
+/// The times that a metric is a percentile of, over all blocks that count, and the number of calls of
+/// the block with the fewest.
 pub fn times(run: &Run, metric: &Metric) -> (Histogram, u64) {
     let rows: Vec<&Sample> = counted(run, metric).collect();
     let mut fewest = u64::MAX;
@@ -71,20 +71,22 @@ pub fn times(run: &Run, metric: &Metric) -> (Histogram, u64) {
     (all, fewest)
 }
 
-/// Why a metric that was tried has no value: no block could read it, or all were void; none if it was
-/// not tried.
+/// The reason why a metric that was tried has no value: no block could read it, or all were void. None
+/// if it was not tried.
 pub fn unreported(run: &Run, metric: &Metric) -> Option<String> {
     let blocks = run.samples_of(metric).count();
     let unread = run
         .samples_of(metric)
         .filter(|row| row.state == State::Unmeasured);
-    // That a block was void besides is not why.
+    // A void block beside them is not the reason.
     let last = unread.last().or(run.samples_of(metric).last())?;
     let why = last.reason.as_deref().unwrap_or("unknown");
-    Some(format!("none of {blocks} blocks counts; the last: {why}"))
+    Some(format!(
+        "none of {blocks} blocks has a value; last reason: {why}"
+    ))
 }
 
-/// Of a metric called `…/p99`, 0.99; `…/p999` is the 99.9th percentile.
+/// The probability in the name of a metric: 0.99 of `…/p99`, 0.999 of `…/p999`.
 fn probability(metric: &Metric) -> Option<f64> {
     let (_, digits) = metric.name.split_once("/p")?;
     let all_digits = digits.chars().all(|digit| digit.is_ascii_digit());

@@ -1,11 +1,11 @@
-//! `cargo xtask metrics history`: the record of jobs that later ones are compared with.
+//! `cargo xtask metrics history`: the record of earlier jobs, with which later ones are compared.
 
 pub mod file;
 pub mod line;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 use super::model::Run;
 use super::{catalog, measure, render, store};
@@ -18,12 +18,11 @@ use crate::workspace;
 use file::History;
 use line::{Accept, Job, Line, SCHEMA};
 
-/// The file, below the results.
+/// The default file, in the directory of results.
 pub const FILE: &str = "history.jsonl";
-/// The branch where none is checked out.
+/// The branch of a job when no branch is checked out.
 const DETACHED: &str = "detached";
 
-/// Dispatches.
 pub fn run(flags: &flags::History) -> anyhow::Result<Exit> {
     let path = path(flags.file.as_deref())?;
     match &flags.command {
@@ -42,7 +41,7 @@ pub fn run(flags: &flags::History) -> anyhow::Result<Exit> {
     }
 }
 
-/// The file that was named, or the one of the results.
+/// The file that was named, or the default one.
 pub fn path(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(path) = named {
         return Ok(path.to_path_buf());
@@ -51,7 +50,7 @@ pub fn path(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(target.join(measure::RESULTS).join(FILE))
 }
 
-/// Reads a history, and warns of what could not be read of it.
+/// Reads a history, and warns of lines that could not be read.
 pub fn read(path: &Path) -> anyhow::Result<History> {
     let history = History::read(path)?;
     for why in &history.unread {
@@ -60,7 +59,7 @@ pub fn read(path: &Path) -> anyhow::Result<History> {
     Ok(history)
 }
 
-/// The run that is added or judged: the one that was named, or the last one here.
+/// The run that is added or judged: the one that was named, or the last one of this checkout.
 pub fn last_run(named: Option<&Path>) -> anyhow::Result<Run> {
     let path = match named {
         Some(path) => path.to_path_buf(),
@@ -70,7 +69,7 @@ pub fn last_run(named: Option<&Path>) -> anyhow::Result<Run> {
     };
     let shown = workspace::shown(&path);
     let text = store::read(&path).with_context(|| {
-        format!("there is no run in `{shown}`: `cargo xtask metrics` makes one")
+        format!("there is no run in `{shown}`: measure with `cargo xtask metrics`")
     })?;
     Run::parse(&text).with_context(|| format!("failed to read `{shown}`"))
 }
@@ -88,17 +87,17 @@ fn add(path: &Path, flags: &flags::HistoryAdd) -> anyhow::Result<Exit> {
     let run = last_run(flags.run.as_deref())?;
     ensure!(
         run.complete,
-        "a run that was cut off is no part of a history"
+        "a run that was cut off cannot be added to a history"
     );
-    ensure!(!run.quick, "a quick run is no part of a history");
+    ensure!(!run.quick, "a quick run cannot be added to a history");
     let branch = branch(flags.branch.as_deref())?;
     let job = Job::of(&run, &branch);
-    ensure!(!job.metrics.is_empty(), "the run has no metric");
+    ensure!(!job.metrics.is_empty(), "the run has no measured metric");
     let count = job.metrics.len();
     let (past, shown) = (History::read(path)?, workspace::shown(path));
     ensure!(
         !past.is_foreign(),
-        "`{shown}` is no history: name another file with --file"
+        "`{shown}` is not a history: name another file with --file"
     );
     if past.jobs.contains(&job) {
         return Ok(Exit::Fine(format!("`{shown}` has this run already")));
@@ -110,34 +109,48 @@ fn add(path: &Path, flags: &flags::HistoryAdd) -> anyhow::Result<Exit> {
 }
 
 fn accept(path: &Path, flags: &flags::HistoryAccept) -> anyhow::Result<Exit> {
-    let metric = catalog::find(&flags.metric).with_context(|| {
-        let name = &flags.metric;
-        format!("there is no metric `{name}`: `cargo xtask metrics list` prints those there are")
+    let line = accepted(path, &flags.metric, &flags.commit, &flags.reason)?;
+    let (metric, revision) = (line.metric.clone(), line.revision.clone());
+    file::append(path, &Line::Accept(line))?;
+    Ok(Exit::Fine(format!(
+        "`{metric}` has a new baseline from {revision}"
+    )))
+}
+
+/// The entry that accepts a change of level as a new baseline.
+///
+/// # Errors
+/// An unknown metric, a commit that the history at `path` lacks, an empty reason.
+pub fn accepted(path: &Path, metric: &str, commit: &str, reason: &str) -> anyhow::Result<Accept> {
+    let metric = catalog::find(metric).with_context(|| {
+        format!("unknown metric `{metric}`: `cargo xtask metrics list` prints all of them")
     })?;
-    ensure!(!flags.reason.trim().is_empty(), "give a reason");
+    ensure!(
+        !reason.trim().is_empty(),
+        "--reason is empty: give the reason for accepting the new level"
+    );
     let history = read(path)?;
     ensure!(
-        flags.commit.len() >= 7,
-        "`{}` is too short: give seven digits of the commit or more",
-        flags.commit
+        commit.len() >= 7,
+        "`{commit}` is too short: give at least seven digits of the commit"
     );
-    let mut commits = history.jobs.iter().filter_map(|job| job.revision.as_ref());
-    let revision = commits
-        .find(|revision| revision.starts_with(&flags.commit.to_lowercase()))
-        .with_context(|| {
-            let (commit, shown) = (&flags.commit, workspace::shown(path));
-            format!("no job in `{shown}` is of the commit `{commit}`: `history show` lists those there are")
-        })?;
-    let line = Accept {
+    let commits = history.jobs.iter().filter_map(|job| job.revision.as_ref());
+    let mut found: Vec<&String> = commits
+        .filter(|revision| revision.starts_with(&commit.to_lowercase()))
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    let shown = workspace::shown(path);
+    let revision = match found.as_slice() {
+        [revision] => *revision,
+        [] => bail!("no job in `{shown}` is of commit `{commit}`: `history show` lists all jobs"),
+        _ => bail!("`{commit}` fits several commits in `{shown}`: give more digits"),
+    };
+    Ok(Accept {
         schema: SCHEMA,
         metric: metric.name.to_owned(),
         revision: revision.clone(),
-        reason: flags.reason.clone(),
+        reason: reason.to_owned(),
         accepted: clock::seconds(),
-    };
-    file::append(path, &Line::Accept(line))?;
-    Ok(Exit::Fine(format!(
-        "`{}` has a new baseline from {}",
-        metric.name, flags.commit
-    )))
+    })
 }

@@ -1,18 +1,20 @@
-//! The machine: what it is. What else it did while something was measured is in `pressure`.
+//! The fingerprint of the machine. Its disturbance of a measurement is in `pressure`.
 //!
-//! Deliberately absent: errors. What a machine does not tell (another system than Linux, a
-//! sandbox without `/proc`) is `None`, and the reports say so.
+//! Deliberately absent: errors. A property that the machine does not report (on another system than
+//! Linux, in a sandbox without `/proc`) is `None`, and the reports show that.
 
+mod file;
 mod pressure;
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use super::model::Host;
+use file::{read, trimmed};
 
 pub use pressure::{HostWatch, Pressure, Tolerance};
 
-/// The limits above which any block is noisy, by name, for the header of a run.
+/// The limits above which a block is noisy, by name, for the header of a run.
 pub fn thresholds() -> BTreeMap<String, f64> {
     [
         ("noisy_steal_percent", pressure::NOISY_STEAL_PERCENT),
@@ -22,7 +24,6 @@ pub fn thresholds() -> BTreeMap<String, f64> {
     .into()
 }
 
-/// The machine's fingerprint.
 pub fn fingerprint() -> Host {
     Host {
         os: std::env::consts::OS.to_owned(),
@@ -37,18 +38,8 @@ pub fn fingerprint() -> Host {
     }
 }
 
-fn read(path: &str) -> Option<String> {
-    fs::read_to_string(path).ok()
-}
-
-fn trimmed(path: &str) -> Option<String> {
-    read(path)
-        .map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty())
-}
-
-/// A container says so by a marker file; a virtual machine by its product name, or at least by
-/// the CPU's `hypervisor` flag.
+/// A container is recognised by docker's marker file; a virtual machine by its product name, or at
+/// least by the CPU's `hypervisor` flag.
 fn virtualisation() -> Option<String> {
     if fs::exists("/.dockerenv").unwrap_or(false) {
         return Some("docker".to_owned());
@@ -61,7 +52,7 @@ fn virtualisation() -> Option<String> {
         })
 }
 
-/// The system's own name, and the image version that GitHub's runners tell by environment.
+/// The name of the system, and the image version that GitHub's runners have in their environment.
 fn image() -> Option<String> {
     let name = read("/etc/os-release").and_then(|text| parse_os_name(&text));
     let version = std::env::var("ImageVersion").ok();
@@ -88,6 +79,7 @@ fn parse_memory_gib(meminfo: &str) -> Option<u64> {
         .lines()
         .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    // Rounded to GiB.
     Some((kib + (1 << 19)) >> 20)
 }
 

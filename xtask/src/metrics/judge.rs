@@ -1,31 +1,29 @@
-//! Verdicts: data in, verdicts out. Here: whether a value meets the requirement's target.
+//! Verdicts: data in, verdicts out. This file judges whether a value meets the requirement's target.
 //!
-//! Deliberately absent: IO, and any opinion on a metric that was not measured.
+//! Deliberately absent: IO, and any verdict on a metric that was not measured.
 
 pub mod history;
+pub mod level;
 pub mod paired;
 pub mod verdict;
 
 use super::catalog::{Metric, Target};
 use super::model::{Note, Outcome, Record, Value};
 
-/// How a metric stands to its target.
+/// The verdict on a metric and its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetVerdict {
-    /// The value meets it.
     Met,
-    /// The value does not.
     Missed,
-    /// Nothing is asked.
     NoTarget,
-    /// There is no value to hold against it. Never the same as met.
+    /// There is no value to compare with the target. Never the same as met.
     Unmeasured,
 }
 
-/// How the record of `metric` stands to its target. The value itself counts, not its interval:
+/// Compares the record of `metric` with its target. The value itself counts, not its interval:
 /// the requirement's targets are about the figure that is quoted. A disturbance makes a program look
-/// slower, never faster; but a difference of two measurements it can make as small as it likes, so a
-/// noisy one has met nothing.
+/// slower, never faster, so a noisy value can meet its target. But it can make the difference of two
+/// measurements arbitrarily small, so a noisy difference has met nothing.
 pub fn target(metric: &Metric, record: &Record) -> TargetVerdict {
     let Outcome::Measured { value, .. } = &record.outcome else {
         return TargetVerdict::Unmeasured;
@@ -40,7 +38,7 @@ pub fn target(metric: &Metric, record: &Record) -> TargetVerdict {
     }
 }
 
-/// Whether a value of `metric` meets its target; none where nothing is asked.
+/// Whether a value of `metric` meets its target; none without a target.
 pub fn meets(metric: &Metric, value: &Value) -> Option<bool> {
     holds(metric.target, value)
 }

@@ -4,7 +4,6 @@ use super::render::list;
 use crate::exit::{self, Exit};
 use crate::flags;
 
-/// Prints it as a table or as JSON.
 pub fn run(flags: &flags::List) -> anyhow::Result<Exit> {
     exit::print(&if flags.json {
         list::render_json()
@@ -17,6 +16,6 @@ pub fn run(flags: &flags::List) -> anyhow::Result<Exit> {
         .count();
     let required = super::catalog::METRICS.len() - extras;
     Ok(Exit::Fine(format!(
-        "{required} metrics of the requirement, {extras} kept beside them"
+        "{required} metrics of the requirement, {extras} additional ones"
     )))
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask metrics` without a command: plan, collect, save, report, and the exit code that follows.
 //!
-//! Deliberately absent: how anything is measured; the tiers know.
+//! Deliberately absent: how anything is measured, which is in the scenarios.
 
 mod ending;
 
@@ -26,15 +26,16 @@ use crate::workspace;
 /// The directory of results, below cargo's target directory.
 pub const RESULTS: &str = "metrics";
 
-/// Measures, saves, prints, and returns the exit that follows.
 pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
     interrupt::install()?;
     let workspace = workspace::root()?;
     let target = cargo::target_dir(&workspace);
     let results = target.join(RESULTS);
+    // Misuse is refused before anything is locked, removed or built.
     let outputs = Outputs::of(flags, &workspace, &results)?;
     let given = flags.binary.as_deref().map(subject::given).transpose()?;
     let only = only(&flags.only)?;
+    // Before the removal: another run may be writing these files.
     let lock = store::lock(&results)?;
     outputs.clear()?;
     let ended = measure(
@@ -48,7 +49,7 @@ pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
     if flags.soft { soft(ended) } else { ended }
 }
 
-/// That nothing could be measured is told, and ends nothing.
+/// Turns an error, or a run that measured nothing, into a warning; an interruption stays one.
 fn soft(ended: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
     let why = match ended {
         Ok(Exit::Unusable(why)) => why,
@@ -93,7 +94,7 @@ fn measure(
     };
     let tiers = start.tiers.clone();
     progress.line(&format!(
-        "seed {} (--seed repeats its random orders)",
+        "seed {} (repeat its random orders with --seed)",
         start.seed
     ));
     let mut recorder = Recorder::new(&outputs.run, start)?;
@@ -101,7 +102,7 @@ fn measure(
         recorder.tool("rustc", &version);
     }
 
-    let seconds = scenario::planned_seconds(context.quick, &recorder);
+    let seconds = scenario::planned::seconds(context.quick, &recorder);
     progress.plan(seconds);
     let interrupted = collect(&tiers, &mut recorder, |tier, recorder| match tier {
         Tier::One => tier1::collect(&context, &subject, recorder),
@@ -122,7 +123,7 @@ pub fn raise_open_files(progress: &Progress) {
     }
 }
 
-/// Where the copy of what is measured goes: beside what cargo built, or where the tools are.
+/// Folders for the copy of the subject, in order of preference: beside cargo's output, beside the tools.
 fn stores(context: &Context<'_>) -> Vec<PathBuf> {
     let built = context.release_dir.parent();
     let beside = built.map(|target| target.join("xtask/subjects"));
@@ -130,7 +131,7 @@ fn stores(context: &Context<'_>) -> Vec<PathBuf> {
     beside.into_iter().chain([with_tools]).collect()
 }
 
-/// Builds what is measured, unless it was given, and what it is measured with.
+/// Builds the subject, unless it was given, and the helper binaries.
 fn prepare<'a>(
     flags: &flags::Measure,
     (workspace, tools_dir): (&Path, PathBuf),
@@ -157,8 +158,8 @@ fn prepare<'a>(
     })
 }
 
-/// Lets each tier report. An error that ends a tier becomes the failure of what it had not
-/// reported yet, and the next tier goes on; an interruption ends all.
+/// Collects tier by tier. An error that ends a tier becomes the failure of the metrics that it had not
+/// reported yet, and the next tier goes on; an interruption ends the run.
 fn collect(
     tiers: &[Tier],
     recorder: &mut Recorder,
@@ -200,7 +201,7 @@ fn report(
         format!("samples in `{}`", workspace::shown(&outputs.run)),
     );
     if interrupted.is_none() {
-        // Before anything is printed, which may fail.
+        // Before printing, which may fail.
         outputs.array.save(&render::array::render(run))?;
     }
     let text = if flags.json {
@@ -214,8 +215,8 @@ fn report(
         show(&text);
     }
     if let Some(interrupted) = interrupted {
-        // An array cannot say that it is not whole.
-        let text = format!("{saved}, no array in {array}");
+        // The array has no mark for an incomplete run, so none is written.
+        let text = format!("{saved}, no results in {array}");
         return Ok(Exit::Interrupted(interrupted, text));
     }
     say!(
@@ -225,7 +226,7 @@ fn report(
     Ok(ending::of(run, flags.strict, flags.enforce_targets))
 }
 
-/// A seed that nobody chose.
+/// A seed for runs without `--seed`.
 pub fn seed_from_clock() -> u64 {
     let since = clock::since_epoch();
     // Below 2^53, so that every JSON reader keeps it whole.
@@ -233,7 +234,7 @@ pub fn seed_from_clock() -> u64 {
     stats::Random::new(nanos).next() >> 11
 }
 
-/// The metrics that names, or their categories, stand for.
+/// The metrics with these names, or in categories with these names.
 fn only(names: &[String]) -> anyhow::Result<Vec<&'static Metric>> {
     let mut all = Vec::new();
     for name in names {
@@ -242,14 +243,13 @@ fn only(names: &[String]) -> anyhow::Result<Vec<&'static Metric>> {
         all.extend(metrics.filter(|metric| metric.name == name || metric.category() == name));
         ensure!(
             all.len() > before,
-            "there is no metric and no category `{name}`: `cargo xtask metrics list` prints those \
-             there are"
+            "unknown metric or category `{name}`: `cargo xtask metrics list` prints all of them"
         );
     }
     Ok(all)
 }
 
-/// The tiers asked for, each once, in order. When none is named: those of the metrics that are, else
+/// The tiers asked for, each once, in order. Without a tier: those of the metrics that are named, else
 /// tier 1.
 fn tiers(asked: &[TierFlag], only: &[&'static Metric]) -> Vec<Tier> {
     let is_asked = |tier: &Tier| {

@@ -1,4 +1,4 @@
-//! `cargo xtask metrics merge`: the outputs of several jobs become one.
+//! `cargo xtask metrics merge`: joins the outputs of several jobs into one.
 //!
 //! Deliberately absent: averaging. Two values for one metric are a mistake in the jobs, and are
 //! refused with the names of both files.
@@ -18,7 +18,7 @@ use crate::say::say;
 
 use input::Input;
 
-/// Reads all, joins them, and writes the result whole or not at all.
+/// Reads all files, joins them, and writes the result whole or not at all.
 pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
     refuse_overwriting(flags)?;
     let output = Array::of(&flags.output);
@@ -43,8 +43,8 @@ pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
         .count();
     if arrays > 1 {
         say!(
-            "warning: an array does not tell its host: whether these {arrays} are of one machine \
-             is unknown\n  hint: merge the run.json files instead"
+            "warning: arrays do not name their host, so that these {arrays} may be of different \
+             machines\n  hint: merge the run.json files instead"
         );
     }
     for (file, input) in &inputs {
@@ -60,7 +60,7 @@ pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
     }
     if let Some(path) = &flags.run_output {
         let Some(run) = &runs else {
-            bail!("--run-output needs run.json files alone, but an array is among the inputs");
+            bail!("--run-output needs run.json files only, but an array is among the inputs");
         };
         store::save(path, &run.to_text())?;
     }
@@ -74,7 +74,7 @@ pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
     )))
 }
 
-/// An output that is also an input would count twice the next time.
+/// Refuses an output that is also an input, since the next merge would count it twice.
 fn refuse_overwriting(flags: &flags::Merge) -> anyhow::Result<()> {
     for output in std::iter::once(&flags.output).chain(&flags.run_output) {
         ensure!(

@@ -1,78 +1,95 @@
-//! `cargo xtask metrics notes`: the section of release notes, or the claims that a run supports.
+//! `cargo xtask metrics notes`: prints the section of release notes, or the claims that a run supports.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 
-use super::history;
+use super::catalog::Metric;
+use super::history::{self, line::Job};
 use super::merge::input::{self, Input};
-use super::model::{Host, Outcome, Value};
-use super::render::{claims, notes};
+use super::model::{Run, Value};
+use super::render::claims;
+use super::render::notes::{self, Before, Previous};
 use crate::exit::{self, Exit};
 use crate::flags;
 use crate::workspace;
 
-/// The longest version that is one.
+/// Longest version that is accepted.
 const VERSION_BYTES_MAX: usize = 64;
 
-/// Prints Markdown.
 pub fn run(flags: &flags::Notes) -> anyhow::Result<Exit> {
     exit::print(&text(flags)?)?;
     let what = if flags.claims { "claims" } else { "notes" };
-    Ok(Exit::Fine(format!("{what} of the run")))
+    Ok(Exit::Fine(format!("printed the {what}")))
 }
 
-/// The Markdown that is asked for.
+/// The requested Markdown.
 pub fn text(flags: &flags::Notes) -> anyhow::Result<String> {
     let run = history::last_run(flags.run.as_deref())?;
-    ensure!(run.complete, "a run that was cut off is not quoted");
     if flags.claims {
+        ensure!(run.complete, "a run that was cut off cannot be quoted");
         return Ok(claims::render(&run));
     }
-    ensure!(!run.quick, "a quick run is not quoted");
-    let version = flags
-        .version
-        .as_deref()
-        .context("give a version with --version")?;
+    let version = flags.version.as_deref().context("--version is required")?;
+    let previous = match &flags.previous {
+        Some(path) => previous(path, &run)?,
+        None => Previous::new(),
+    };
+    section(version, &run, &previous)
+}
+
+/// The section of the release notes of a version.
+///
+/// # Errors
+/// An invalid version, and a run that cannot be quoted.
+pub fn section(version: &str, run: &Run, previous: &Previous) -> anyhow::Result<String> {
+    ensure!(run.complete, "a run that was cut off cannot be quoted");
+    ensure!(!run.quick, "a quick run cannot be quoted");
     let version = version.strip_prefix('v').unwrap_or(version);
     let usual = |byte: u8| byte.is_ascii_alphanumeric() || b".-+".contains(&byte);
     ensure!(
         !version.is_empty() && version.len() <= VERSION_BYTES_MAX && version.bytes().all(usual),
-        "`{version}` is not a version"
+        "`{version}` is not a valid version (expected at most {VERSION_BYTES_MAX} letters, digits, `.`, \
+         `-`, `+`)"
     );
-    let (values, host) = match &flags.previous {
-        Some(path) => previous(path)?,
-        None => (BTreeMap::new(), None),
-    };
-    let previous = notes::Previous {
-        values: &values,
-        // Nothing is compared without values.
-        same_machine: host.map_or(values.is_empty().then_some(true), |host| {
-            Some(host == run.host)
-        }),
-    };
-    Ok(notes::render(version, &run, &previous))
+    Ok(notes::render(version, run, previous))
 }
 
-/// The values of the release before, and its machine where the file tells it.
-fn previous(path: &Path) -> anyhow::Result<(BTreeMap<String, Value>, Option<Host>)> {
+/// The values of the release before. Of an array of results it is not known where it was measured.
+fn previous(path: &Path, run: &Run) -> anyhow::Result<Previous> {
     let shown = workspace::shown(path);
-    match input::read(path).with_context(|| format!("failed to read `{shown}`"))? {
-        Input::Run(run) => {
-            let measured = run
-                .metrics
-                .into_iter()
-                .filter_map(|record| match record.outcome {
-                    Outcome::Measured { value, .. } => Some((record.name, value)),
-                    _ => None,
-                });
-            Ok((measured.collect(), Some(run.host)))
+    let previous = match input::read(path)? {
+        Input::Run(before) => {
+            ensure!(
+                before.complete && !before.quick,
+                "`{shown}` is a quick run or was cut off: nothing is compared with it"
+            );
+            let (before, now) = (Job::of(&before, ""), Job::of(run, ""));
+            values_of(&before, &now)
         }
         Input::Array(values) => {
             let values = values.into_iter();
-            let values = values.map(|(metric, value)| (metric.name.to_owned(), value));
-            Ok((values.collect(), None))
+            let unknown = |(metric, value): (&Metric, Value)| {
+                let before = Before {
+                    value,
+                    is_comparable: None,
+                };
+                (metric.name.to_owned(), before)
+            };
+            values.map(unknown).collect()
         }
-    }
+    };
+    Ok(previous)
+}
+
+/// The values of a job, and which of them can be compared with those of `now`.
+pub fn values_of(before: &Job, now: &Job) -> Previous {
+    let values = before.metrics.iter().map(|(name, figure)| {
+        let before = Before {
+            value: figure.value.clone(),
+            is_comparable: Some(before.key_of(name) == now.key_of(name)),
+        };
+        (name.clone(), before)
+    });
+    values.collect()
 }

@@ -1,6 +1,6 @@
-//! Where the results of a run go, and what they must not replace.
+//! The files that the results of a run go to, and the refusal to replace anything but results.
 //!
-//! Deliberately absent: writing them; `store` does.
+//! Deliberately absent: writing them, which is in `store`.
 
 use std::path::{Path, PathBuf};
 
@@ -18,27 +18,25 @@ const QUICK_RUN: &str = "run.quick.json";
 /// `--output` that means standard output.
 const STANDARD: &str = "-";
 
-/// Where the results go. A quick run has files of its own under cargo's target directory: its
-/// figures must not replace those of a full run, nor be taken for them, since the array has no place
-/// for a mark.
+/// The destinations of a run's results. A quick run has files of its own under cargo's target
+/// directory: its figures must not replace those of a full run, nor be taken for them, since the array
+/// has no place for a mark.
 pub struct Outputs {
-    /// All that is known of the run, saved while it goes on.
+    /// The whole run, saved while it goes on.
     pub run: PathBuf,
-    /// The array of results.
     pub array: Array,
 }
 
-/// Where an array of results goes.
+/// The destination of an array of results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Array {
-    /// Standard output; what goes there otherwise goes to standard error.
+    /// Standard output; the table goes to standard error then.
     Standard,
-    /// A file.
     File(PathBuf),
 }
 
 impl Outputs {
-    /// The places that `flags` ask for, checked before anything is measured.
+    /// The destinations that `flags` ask for, checked before anything is measured.
     ///
     /// # Errors
     /// When the array cannot be written where it was asked for, or would replace something that is
@@ -64,7 +62,7 @@ impl Outputs {
             if taken.iter().any(|file| store::is_same(file, path)) {
                 let path = path.display();
                 bail!(
-                    "`{path}` is needed for the samples of runs: name another file with --output"
+                    "`{path}` is reserved for the samples of runs: name another file with --output"
                 );
             }
         }
@@ -74,8 +72,8 @@ impl Outputs {
         })
     }
 
-    /// Removes what an earlier run left in the places of the results: if this run fails or is cut
-    /// off, nothing is there that could be taken for its results.
+    /// Removes the results of an earlier run: if this run fails or is cut off, no file could be taken
+    /// for its results.
     pub fn clear(&self) -> anyhow::Result<()> {
         store::remove(&self.run)?;
         match &self.array {
@@ -86,7 +84,7 @@ impl Outputs {
 }
 
 impl Array {
-    /// What the value of an `--output` means.
+    /// The destination that a value of `--output` means.
     pub fn of(path: &Path) -> Array {
         if path == Path::new(STANDARD) {
             Array::Standard
@@ -95,7 +93,7 @@ impl Array {
         }
     }
 
-    /// Fails now, rather than after minutes of measuring, if it could not be written later, or
+    /// Fails now, rather than after minutes of measuring, if the array could not be written later, or
     /// would replace a file that is not an array of results.
     pub fn check(&self) -> anyhow::Result<()> {
         let Array::File(path) = self else {
@@ -111,7 +109,6 @@ impl Array {
         Ok(())
     }
 
-    /// Writes it.
     pub fn save(&self, text: &str) -> anyhow::Result<()> {
         match self {
             Array::Standard => exit::print(text),
@@ -119,7 +116,7 @@ impl Array {
         }
     }
 
-    /// As a message shows it.
+    /// The destination as a message shows it.
     pub fn shown(&self) -> String {
         match self {
             Array::Standard => "standard output".to_owned(),
@@ -128,15 +125,15 @@ impl Array {
     }
 }
 
-/// The usual place of the array; where that cannot be written, as in a checkout that is read-only,
-/// a place beside the run.
+/// The usual file of the array; if it cannot be written, as in a read-only checkout, a file beside the
+/// run.
 fn writable(usual: PathBuf, results: &Path) -> PathBuf {
     let Err(error) = store::check_writable(&usual) else {
         return usual;
     };
     let instead = results.join("bench_metrics.json");
     say!(
-        "warning: {error:#}\n  hint: the array goes to `{}`",
+        "warning: {error:#}\n  hint: the results go to `{}` instead",
         workspace::shown(&instead)
     );
     instead
@@ -153,7 +150,7 @@ pub fn check_run(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A comparison has no metrics of its own, and a job of a history has them by name.
+/// A comparison has an empty list of metrics, and a job of a history has an object.
 fn is_run(json: &Json) -> bool {
     let metrics = json["metrics"].as_array();
     !json["schema"].is_null() && metrics.is_some_and(|metrics| !metrics.is_empty())

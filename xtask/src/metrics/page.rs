@@ -1,24 +1,23 @@
-//! `cargo xtask metrics page`: one HTML file of the history, the last run and the last comparison.
+//! `cargo xtask metrics page`: writes one HTML file of the history, the last run and the last comparison.
 
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 
 use super::history::file::History;
-use super::judge::paired;
+use super::judge::{level, paired};
 use super::model::Run;
 use super::render::page::{self, View};
-use super::{history, measure, store, trend};
+use super::{history, measure, store};
 use crate::clock;
 use crate::exit::Exit;
 use crate::flags;
 use crate::tools::cargo;
 use crate::workspace;
 
-/// The file, below the results.
+/// Default file, below the results.
 const FILE: &str = "index.html";
 
-/// Writes it.
 pub fn run(flags: &flags::Page) -> anyhow::Result<Exit> {
     let results = cargo::target_dir(&workspace::root()?).join(measure::RESULTS);
     let path = history::path(flags.history.as_deref())?;
@@ -28,15 +27,18 @@ pub fn run(flags: &flags::Page) -> anyhow::Result<Exit> {
     let comparison = given_or_usual(flags.comparison.as_deref(), &results.join("compare.json"))?;
     ensure!(
         !past.jobs.is_empty() || run.is_some() || comparison.is_some(),
-        "there is nothing to show: `cargo xtask metrics` makes a run"
+        "there is nothing to show: measure with `cargo xtask metrics` first"
     );
     let output = flags.output.clone().unwrap_or_else(|| results.join(FILE));
     write(&past, &branch, run.as_ref(), comparison.as_ref(), &output)?;
     let shown = workspace::shown(&output);
-    Ok(Exit::Fine(format!("{} jobs in `{shown}`", past.jobs.len())))
+    Ok(Exit::Fine(format!(
+        "{} jobs shown in `{shown}`",
+        past.jobs.len()
+    )))
 }
 
-/// Writes the page of these.
+/// Writes the page to `output`.
 pub fn write(
     past: &History,
     branch: &str,
@@ -51,7 +53,7 @@ pub fn write(
     let text = page::render(&View {
         history: past,
         branch,
-        moved: &trend::moved(past, branch),
+        moved: &level::moved(past, branch),
         run,
         comparison: judged.as_ref().map(|(run, judged)| (*run, judged)),
         made: &made,
@@ -59,7 +61,7 @@ pub fn write(
     store::save(output, &text)
 }
 
-/// The run in a file that was named, or in the usual one if that is there.
+/// The run in the file that was named, or in the default file if that exists.
 fn given_or_usual(named: Option<&Path>, usual: &Path) -> anyhow::Result<Option<Run>> {
     let path = named.unwrap_or(usual);
     if named.is_none() && !path.exists() {

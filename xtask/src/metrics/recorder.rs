@@ -1,6 +1,6 @@
-//! The only way a scenario reports a value. It refuses what cannot be true (a metric that was not
-//! asked for, a text for a number) and saves `run.json` after each report, so that a killed run
-//! leaves a valid file of what it had.
+//! The recorder: the only way in which a scenario reports a value. It refuses a metric that was not
+//! asked for and a value of the wrong kind, and saves `run.json` after each report, so that a killed
+//! run leaves a valid file of what it had.
 //!
 //! Deliberately absent: measuring and judging.
 
@@ -33,30 +33,27 @@ pub struct Recorder {
     path: PathBuf,
 }
 
-/// What a run is begun with.
+/// The header of a new run.
 pub struct Start {
-    /// The tiers asked for.
     pub tiers: Vec<Tier>,
     /// The metrics of these tiers that were asked for; all of them when none is named.
     pub only: Vec<&'static Metric>,
     /// Few and short blocks.
     pub quick: bool,
-    /// Orders of slices follow from it.
+    /// Determines the orders of slices.
     pub seed: u64,
-    /// Limits of the rules, by name.
+    /// Limits of the rules that decide which blocks count, by name.
     pub thresholds: BTreeMap<String, f64>,
-    /// The machine.
     pub host: Host,
-    /// The checkout.
     pub git: Git,
-    /// What the metrics are of.
+    /// The executable that the metrics describe.
     pub subject: Binary,
-    /// The same with its origin, and what it is compared with.
+    /// The same with its origin, and the programs that it is compared with.
     pub arms: Vec<Arm>,
 }
 
 impl Start {
-    /// A run that begins now and has measured nothing yet.
+    /// A run that begins now, without metrics and samples.
     pub fn run(self) -> Run {
         let now = clock::seconds();
         Run {
@@ -104,14 +101,15 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Takes what a block gave, and saves it. The value of each of its metrics follows from all
-    /// blocks that count so far.
+    /// Adds the result of a block, calculates the value of each of its metrics from all blocks that
+    /// count so far, and saves the run.
     ///
     /// # Errors
     /// A metric that was not asked for or that the catalogue lacks, or a value of the wrong kind: a
-    /// fault of the scenario. A number that cannot be true (NaN, below 0) is not measured.
+    /// fault of the scenario. An impossible number (NaN, below 0) is no error: it becomes unmeasured.
     pub fn block(&mut self, at: &At<'_>, taken: Taken) -> anyhow::Result<()> {
         let metrics = taken.metrics();
+        // All of them before a row is added, so that a refused block leaves the run as it was.
         for metric in &metrics {
             self.check(metric)?;
         }
@@ -132,7 +130,7 @@ impl Recorder {
         self.save()
     }
 
-    /// What a reader must know before quoting the value; the same note twice is kept once.
+    /// Adds something that a reader must know before quoting the value; a duplicate is dropped.
     pub fn note(&mut self, metric: &Metric, note: Note) -> anyhow::Result<()> {
         let record = self.record(metric)?;
         if !record.notes.contains(&note) {
@@ -141,34 +139,34 @@ impl Recorder {
         self.save()
     }
 
-    /// A figure of several blocks, kept with the metric. The same key again replaces it.
+    /// Keeps a figure derived from several blocks with the metric. The same key again replaces it.
     pub fn detail(&mut self, metric: &Metric, key: &str, value: Json) -> anyhow::Result<()> {
         self.record(metric)?.details.insert(key.to_owned(), value);
         self.save()
     }
 
-    /// A parameter of the run, such as a load rate. Saved with the next report.
+    /// Sets a parameter of the run, such as a load rate. Saved with the next report.
     pub fn setting(&mut self, key: &str, value: Json) {
         self.run.settings.insert(key.to_owned(), value);
     }
 
-    /// At how many blocks the samples of a scenario are looked at. Saved with the next report.
+    /// Sets after how many blocks the samples of a scenario are judged. Saved with the next report.
     pub fn looks(&mut self, scenario: &str, blocks: Vec<usize>) {
         self.run.looks.insert(scenario.to_owned(), blocks);
     }
 
-    /// A limit above which blocks are noisy. Saved with the next report.
+    /// Sets a limit above which blocks are noisy. Saved with the next report.
     pub fn threshold(&mut self, name: &str, limit: f64) {
         self.run.thresholds.insert(name.to_owned(), limit);
     }
 
-    /// The version of a tool that took part. Saved with the next report.
+    /// Sets the version of a tool that took part. Saved with the next report.
     pub fn tool(&mut self, name: &str, version: &str) {
         self.run.tools.insert(name.to_owned(), version.to_owned());
     }
 
-    /// Not measured, and no fault of the run: `reason`, and the `hint` that would change it.
-    /// Refused once the metric has a value.
+    /// Marks a metric as not measured without a fault of the run: the `reason`, and a `hint` that would
+    /// change it. Refused once the metric has a value.
     pub fn skip(&mut self, metric: &Metric, reason: &str, hint: &str) -> anyhow::Result<()> {
         let record = self.record(metric)?;
         ensure!(
@@ -183,11 +181,12 @@ impl Recorder {
         self.save()
     }
 
-    /// Tried, and not obtained. Samples recorded before are kept in the file, not in the value.
+    /// Marks a metric as tried and failed. Samples recorded before are kept in the file, not in the
+    /// value.
     ///
     /// # Errors
-    /// Also when the cause is an interruption, which is then passed on: what was cut off has not
-    /// failed.
+    /// Also when the cause is an interruption, which is then passed on: a metric that was cut off has
+    /// not failed.
     pub fn fail(&mut self, metric: &Metric, error: &anyhow::Error) -> anyhow::Result<()> {
         if let Some(interrupted) = interrupt::cause(error) {
             return Err(interrupted.into());
@@ -198,8 +197,8 @@ impl Recorder {
         self.save()
     }
 
-    /// Ends with no value a metric that every block lacks: skipped, when there is a `hint` what would
-    /// change that.
+    /// Ends without a value a metric that no block could read: skipped when there is a `hint` that would
+    /// change it, else failed.
     pub fn give_up(&mut self, metric: &Metric, hint: Option<&str>) -> anyhow::Result<()> {
         let why = estimate::unreported(&self.run, metric);
         let why = why.unwrap_or_else(|| "no block was made".to_owned());
@@ -209,7 +208,7 @@ impl Recorder {
         }
     }
 
-    /// Whether `metric` was asked for. One that the catalogue lacks was not.
+    /// Whether `metric` was asked for; false for one that the catalogue lacks.
     pub fn wants(&self, metric: &Metric) -> bool {
         self.run.record(metric).is_some()
     }
@@ -221,19 +220,17 @@ impl Recorder {
             .is_some_and(|record| record.outcome == Outcome::Pending)
     }
 
-    /// The seed that every random order follows from.
     pub fn seed(&self) -> u64 {
         self.run.seed
     }
 
-    /// The run so far.
     #[cfg(test)]
     pub fn run(&self) -> &Run {
         &self.run
     }
 
-    /// Ends the run: intervals are derived, a metric that nobody reported is an error when the run
-    /// is `complete`, and all is saved.
+    /// Ends the run: calculates the intervals, turns a metric that no scenario reported into a failure
+    /// if the run is `complete`, and saves.
     pub fn finish(&mut self, complete: bool) -> anyhow::Result<&Run> {
         self.run.complete = complete;
         for index in 0..self.run.metrics.len() {
@@ -253,7 +250,7 @@ impl Recorder {
                 }
                 Outcome::Pending if complete || unreported.is_some() => {
                     let error =
-                        unreported.unwrap_or_else(|| "its tier reported nothing for it".to_owned());
+                        unreported.unwrap_or_else(|| "its tier reported no value".to_owned());
                     record.outcome = Outcome::Failed { error };
                 }
                 _ => {}
@@ -263,7 +260,7 @@ impl Recorder {
         Ok(&self.run)
     }
 
-    /// The values of these metrics, from the samples that count. What has failed stays failed.
+    /// Calculates the values of these metrics from the samples that count. A failed metric stays failed.
     fn estimate(&mut self, metrics: &[&'static Metric]) {
         for metric in metrics {
             let Some(value) = estimate::value(&self.run, metric) else {

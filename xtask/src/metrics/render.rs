@@ -1,4 +1,4 @@
-//! Reports: a run in, text out. What a report leaves out is said in the report itself.
+//! Reports: a run in, text out. A report names what it leaves out.
 //!
 //! Deliberately absent: IO, clocks and terminals.
 
@@ -23,8 +23,8 @@ pub mod warnings;
 use super::catalog::{self, Metric};
 use super::model::{Record, Run};
 
-/// The records of a run with their rows. A record that the catalogue no longer knows is left out:
-/// `Run::parse` refuses other schemas, so there is none but in a file edited by hand.
+/// The records of a run with their rows of the catalogue. An unknown record is left out: `Run::parse`
+/// refuses unknown metrics.
 fn rows(run: &Run) -> impl Iterator<Item = (&'static Metric, &Record)> {
     run.metrics
         .iter()

@@ -1,5 +1,5 @@
-//! `cargo xtask metrics judge`: the verdicts of a comparison, derived again from its samples. No clock
-//! and no machine takes part: the same file gives the same bytes.
+//! `cargo xtask metrics judge`: the verdicts of a comparison, derived again from its samples. They
+//! depend on no clock and no machine: the same file gives the same bytes.
 
 use anyhow::{Context as _, ensure};
 
@@ -10,14 +10,13 @@ use super::{ending, render, store};
 use crate::exit::{self, Exit};
 use crate::flags;
 
-/// Reads, judges, prints, and returns the exit that follows.
 pub fn run(flags: &flags::Judge) -> anyhow::Result<Exit> {
     let shown = flags.from.display();
     let run = Run::parse(&store::read(&flags.from)?)
         .with_context(|| format!("failed to read `{shown}`"))?;
     ensure!(
         run.looks.contains_key(compare::session::SCENARIO),
-        "`{shown}` is no comparison: `cargo xtask metrics compare` writes one"
+        "`{shown}` is not a comparison: `cargo xtask metrics compare` writes one"
     );
     let judged = paired::judge_all(&run);
     exit::print(&render::comparison::render(

@@ -1,22 +1,24 @@
-//! `cargo xtask metrics report`: what a job in CI makes of its figures. It finds out where it runs,
-//! judges, and tells: the summary of the job, a comment on the pull request, Bencher.
+//! `cargo xtask metrics report`: judges the results of a CI job, and reports the verdict to the summary of
+//! the job, the pull request and Bencher. The event that started the job decides which of them.
 //!
-//! Whatever cannot be told to somebody is a warning: the files of the results stay, and the exit code
-//! is that of the verdict alone.
+//! A service that cannot be reached is a warning: the results stay as files, and the exit code is that of
+//! the verdict alone.
 
-pub mod announce;
+pub mod annotate;
+mod announce;
 mod bencher;
+mod files;
 pub mod place;
 mod setup;
 mod verdict;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
 use super::model::Run;
-use super::render::{bmf, comment};
-use super::{ending, history, measure, store};
+use super::render::bmf;
+use super::{ending, measure, store};
 use crate::exit::Exit;
 use crate::flags;
 use crate::interrupt;
@@ -24,19 +26,20 @@ use crate::say::say;
 use crate::tools::cargo;
 use crate::tools::github::GitHub;
 use crate::workspace;
+use annotate::warning;
+use files::{Files, NUMBER};
 use place::{Job, Place, PullRequest};
 use verdict::Found;
 
-/// The comment, for whoever puts it under the pull request.
+pub use files::NOT_COMPARED;
+
+/// File with the text of the comment.
 const COMMENT: &str = "comment.md";
-/// What Bencher is sent.
+/// File with the metrics, in the format that is sent to Bencher.
 const BENCHER: &str = "bencher.json";
-/// The number of a fork's pull request, for the job that may comment on it.
-const NUMBER: &str = "pull_request";
-/// Digits of the largest number that it may be, and a newline.
+/// The digits of the largest `u64`, and a newline.
 const NUMBER_BYTES_MAX: u64 = 21;
 
-/// Judges, tells, and returns the exit that follows from the verdict.
 pub fn run(flags: &flags::Report) -> anyhow::Result<Exit> {
     interrupt::install()?;
     if flags.setup {
@@ -45,7 +48,10 @@ pub fn run(flags: &flags::Report) -> anyhow::Result<Exit> {
     let results = results()?;
     let job = Job::of_environment(flags.event.as_deref());
     let place = Place::of(&job)?;
-    say!("reporting {}", place.describe());
+    say!("reporting on {}", place.describe());
+    if flags.dry_run && matches!(place, Place::Closed { .. } | Place::Schedule) {
+        return Ok(Exit::Fine("would archive branches at Bencher".to_owned()));
+    }
     let archived = match &place {
         Place::Closed { number } => Some(setup::archive(&flags.project, *number)),
         Place::Schedule => Some(setup::archive_old(&flags.project)),
@@ -53,28 +59,47 @@ pub fn run(flags: &flags::Report) -> anyhow::Result<Exit> {
     };
     if let Some(archived) = archived {
         let mut said = "nothing was archived".to_owned();
-        soft("Bencher", archived.map(|text| said = text))?;
+        soft("archiving at Bencher", archived.map(|text| said = text))?;
         return Ok(Exit::Fine(said));
     }
     let files = Files::of(flags, &results);
-    // A fork's own jobs have none.
+    // The jobs of a fork have no right to comment; the workflow that runs after them has.
     let has_rights = matches!(place, Place::ForkDone { .. });
     let place = match place {
-        Place::ForkDone { revision } => Place::PullRequest(identify(&files, &revision)?),
+        Place::ForkDone { revision } => match identify(&files, &revision)? {
+            Identified::Known(request) => Place::PullRequest(request),
+            Identified::Unknown(why) => {
+                warning(&format!("no comment and no report to Bencher: {why}"));
+                Place::ForkDone { revision }
+            }
+            Identified::Past(why) => {
+                warning(&why);
+                return Ok(Exit::Fine("nothing to report".to_owned()));
+            }
+        },
         place => place,
     };
     let run = files.run()?;
-    let found = Found::of(&place, &files, run.as_ref())?;
+    let missing = run.as_ref().map(verdict::unmeasured).unwrap_or_default();
+    if !missing.is_empty() && place != Place::Local {
+        warning(&format!("not measured: {}", missing.join(", ")));
+    }
+    let mut found = Found::of(&place, &files, run.as_ref())?;
+    if found.unread > 0 {
+        let lines = found.unread;
+        warning(&format!("{lines} lines of the history cannot be read"));
+    }
+    if has_rights {
+        found.text += "\nMeasured by the jobs of the fork.\n";
+    }
     save(&results, &place, &found, run.as_ref())?;
     announce::summary(&found);
-    announce::annotations(&found);
+    announce::annotations(&place, &found);
     if !flags.dry_run {
-        soft("the comment", announce::comment(&place, &found, has_rights))?;
+        soft("commenting", announce::comment(&place, &found, has_rights))?;
         if let Some(run) = &run {
-            soft(
-                "Bencher",
-                bencher::report(flags, &place, run, &results.join(BENCHER)),
-            )?;
+            let sent = bencher::report(flags, &place, run, &found, &results.join(BENCHER));
+            soft("reporting to Bencher", sent)?;
         }
     }
     Ok(match found.overall {
@@ -88,95 +113,82 @@ fn results() -> anyhow::Result<PathBuf> {
     Ok(cargo::target_dir(&workspace::root()?).join(measure::RESULTS))
 }
 
-/// What cannot be told is a warning; an interruption ends the report.
+/// Turns the failure of a service into a warning; an interruption ends the report.
 fn soft(what: &str, result: anyhow::Result<()>) -> anyhow::Result<()> {
-    let told =
-        |error: &anyhow::Error| format!("{what}: {error:#}; the results are kept as artifacts");
-    announce::soft(result, told).map(drop)
+    let told = |error: &anyhow::Error| {
+        format!("{what} failed: {error:#}; the results are kept as artifacts")
+    };
+    annotate::soft(result, told).map(drop)
 }
 
-/// Where the figures are.
-pub struct Files {
-    run: PathBuf,
-    comparison: PathBuf,
-    history: PathBuf,
-    number: PathBuf,
+/// The pull request of a fork's run, as far as GitHub confirms it.
+enum Identified {
+    /// Its last commit is the one that was measured.
+    Known(PullRequest),
+    /// GitHub could not be asked, or does not know it, for this reason.
+    Unknown(String),
+    /// It has another last commit by now, or the run was cut off before it reported.
+    Past(String),
 }
 
-impl Files {
-    fn of(flags: &flags::Report, results: &Path) -> Files {
-        let named = |path: &Option<PathBuf>, usual: &str| {
-            path.clone().unwrap_or_else(|| results.join(usual))
-        };
-        let run = named(&flags.run, "run.json");
-        Files {
-            comparison: named(&flags.comparison, "compare.json"),
-            history: named(&flags.history, history::FILE),
-            number: run.with_file_name(NUMBER),
-            run,
-        }
-    }
-
-    /// The metrics; none where none were measured, which is no reason to say nothing of the rest.
-    fn run(&self) -> anyhow::Result<Option<Run>> {
-        let Some(run) = read_run(&self.run)? else {
-            let shown = workspace::shown(&self.run);
-            announce::warning(&format!("there are no metrics: `{shown}` is missing"));
-            return Ok(None);
-        };
-        Ok(Some(run))
-    }
-}
-
-/// A run, if the file is there.
-fn read_run(path: &Path) -> anyhow::Result<Option<Run>> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let shown = workspace::shown(path);
-    let run =
-        Run::parse(&store::read(path)?).with_context(|| format!("failed to read `{shown}`"))?;
-    Ok(Some(run))
-}
-
-/// Which pull request a fork's run was of. Its artifact says a number, which anybody can write into it:
-/// it counts when GitHub says that this pull request ends with the commit that was measured.
-fn identify(files: &Files, revision: &str) -> anyhow::Result<PullRequest> {
-    for file in [&files.number, &files.run, &files.comparison] {
-        // It would be that of this machine, and not of the artifact.
-        let is_link = file
-            .symlink_metadata()
-            .is_ok_and(|found| found.is_symlink());
-        ensure!(!is_link, "`{}` is a link", workspace::shown(file));
+/// Finds the pull request of a fork's run. Its artifact contains a number, which anybody can write into
+/// it: it counts if GitHub says that this pull request ends with the commit that was measured.
+fn identify(files: &Files, revision: &str) -> anyhow::Result<Identified> {
+    // A link could lead out of the artifact, to any file of this machine: to read it, or to write it.
+    let folder = files.run.parent().unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        ensure!(
+            !is_link,
+            "`{}` is a symlink, expected a regular file",
+            workspace::shown(&entry.path())
+        );
     }
     let path = &files.number;
     let shown = workspace::shown(path);
-    let length = std::fs::metadata(path)
-        .with_context(|| format!("the artifact has no `{shown}`"))?
-        .len();
-    ensure!(length <= NUMBER_BYTES_MAX, "`{shown}` is not a number");
+    let Ok(found) = std::fs::metadata(path) else {
+        let why = "the run of the pull request was cut off before it reported";
+        return Ok(Identified::Past(why.to_owned()));
+    };
+    let length = found.len();
+    ensure!(
+        length <= NUMBER_BYTES_MAX,
+        "`{shown}` is too long: {length} bytes, expected a pull request number"
+    );
     let number: Option<u64> = store::read(path)?.trim().parse().ok();
     let number = number.filter(|number| *number > 0);
     let number =
-        number.with_context(|| format!("`{shown}` is not the number of a pull request"))?;
+        number.with_context(|| format!("`{shown}` does not contain a pull request number"))?;
     let github = GitHub::of_environment()?.context("GITHUB_TOKEN is not set")?;
-    let found = github.pull_request(number)?;
+    let found = match github.pull_request(number) {
+        Ok(found) => found,
+        Err(error) if interrupt::cause(&error).is_some() => return Err(error),
+        Err(error) => return Ok(Identified::Unknown(format!("{error:#}"))),
+    };
+    if found.state.as_deref() == Some("closed") {
+        return Ok(Identified::Past(format!(
+            "pull request #{number} is closed"
+        )));
+    }
     if found.head.sha != revision {
-        bail!("pull request #{number} does not end with the commit {revision} that was measured");
+        return Ok(Identified::Past(format!(
+            "pull request #{number} does not end with the commit {revision} that was measured"
+        )));
     }
     ensure!(
         place::is_commit(&found.base.sha),
-        "GitHub named no base commit"
+        "GitHub returned an invalid base commit"
     );
-    Ok(PullRequest {
+    Ok(Identified::Known(PullRequest {
         number: found.number,
         head: revision.to_owned(),
         base: found.base.sha,
         is_fork: true,
-    })
+    }))
 }
 
-/// Keeps what is told as files: whoever cannot be reached now can be told later.
+/// Saves the reports as files: they can be sent later if a service cannot be reached now.
 fn save(results: &Path, place: &Place, found: &Found, run: Option<&Run>) -> anyhow::Result<()> {
     store::save(&results.join(COMMENT), &found.text)?;
     if let Some(text) = run.and_then(bmf::render) {
@@ -186,10 +198,4 @@ fn save(results: &Path, place: &Place, found: &Found, run: Option<&Run>) -> anyh
         store::save(&results.join(NUMBER), &format!("{}\n", request.number))?;
     }
     Ok(())
-}
-
-/// The whole text of a comment that is found again by `marker`.
-fn marked(marker: &str, text: &str) -> String {
-    let room = crate::tools::github::COMMENT_CHARACTERS_MAX - marker.len() - 1;
-    format!("{marker}\n{}", comment::fit(text, room))
 }

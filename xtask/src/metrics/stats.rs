@@ -1,9 +1,10 @@
-//! The statistics, pure: numbers in, numbers out, the same bytes for the same input everywhere.
+//! Statistics. Pure: numbers in, numbers out, the same bytes for the same input on every machine.
 //!
 //! Deliberately absent: IO, clocks and the machine's randomness.
 
 pub use histogram::Histogram;
 pub use interval::median_interval;
+pub use quantile::median;
 pub use random::Random;
 
 pub mod adjust;
@@ -15,56 +16,10 @@ mod interval;
 pub mod paired;
 pub mod permutation;
 pub mod power;
+mod quantile;
 mod random;
 pub mod robust;
 pub mod student;
-
-/// The median; none of nothing.
-pub fn median(samples: &[f64]) -> Option<f64> {
-    quantile(samples, 0.5)
-}
-
-/// The quantile at `probability` (0 to 1) by linear interpolation: Hyndman and Fan's type 7, which
-/// numpy and k6 use. None of nothing.
-pub fn quantile(samples: &[f64], probability: f64) -> Option<f64> {
-    let sorted = sorted(samples);
-    let last = sorted.len().checked_sub(1)?;
-    let (index, share) = position(last, probability);
-    Some(between(sorted[index], sorted[last.min(index + 1)], share))
-}
-
-/// Where the quantile lies between the order statistics 0 to `last`: the one below it, and how far
-/// it is from there to the next.
-fn position(last: usize, probability: f64) -> (usize, f64) {
-    assert!(
-        (0.0..=1.0).contains(&probability),
-        "a probability lies between 0 and 1"
-    );
-    let position = probability * last as f64;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "between 0 and the last index"
-    )]
-    let index = position as usize;
-    (index, position.fract())
-}
-
-/// The point at `share` of the way from one number to another.
-fn between(from: f64, to: f64, share: f64) -> f64 {
-    let distance = to - from;
-    if distance.is_finite() {
-        from + distance * share
-    } else {
-        from * (1.0 - share) + to * share
-    }
-}
-
-fn sorted(samples: &[f64]) -> Vec<f64> {
-    let mut sorted = samples.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted
-}
 
 #[cfg(test)]
 mod tests;

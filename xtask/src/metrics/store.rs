@@ -1,7 +1,6 @@
 //! Files of results: written whole or not at all, read with errors that name the file.
 //!
-//! Deliberately absent: what is in them (`model` and `report` know) and where they belong
-//! (`metrics.rs` decides).
+//! Deliberately absent: their contents (see `model` and `render`) and their places (see `outputs`).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
@@ -19,10 +18,10 @@ pub fn save(path: &Path, text: &str) -> anyhow::Result<()> {
 pub fn read(path: &Path) -> anyhow::Result<String> {
     String::from_utf8(read_bytes(path)?)
         .ok()
-        .with_context(|| format!("failed to read `{}`: it is no text", path.display()))
+        .with_context(|| format!("failed to read `{}`: it is not UTF-8", path.display()))
 }
 
-/// Reads a file; a device or a pipe may have no end.
+/// Reads a regular file. Devices and pipes are refused: they may have no end.
 pub fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let shown = path.display();
     let found = fs::metadata(path).with_context(|| format!("failed to read `{shown}`"))?;
@@ -33,8 +32,8 @@ pub fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("failed to read `{shown}`"))
 }
 
-/// Adds a line to a file that only grows, and is made if it is not there. Lines of several writers do
-/// not mix, and one that was cut off is left as it is.
+/// Appends a line to a file, which is created if it is missing. Lines of several writers do not mix, and
+/// a last line that was cut off is left as it is.
 pub fn append(path: &Path, line: &str) -> anyhow::Result<()> {
     let add = || -> anyhow::Result<()> {
         fs::create_dir_all(parent_of(path))?;
@@ -43,7 +42,7 @@ pub fn append(path: &Path, line: &str) -> anyhow::Result<()> {
             .read(true)
             .append(true)
             .open(path)?;
-        // Until the file is closed: another writer waits.
+        // Until the file is closed; another writer waits.
         file.lock()?;
         let start = if ends_within_a_line(&mut file)? {
             "\n"
@@ -79,7 +78,7 @@ pub fn check_writable(path: &Path) -> anyhow::Result<()> {
         .with_context(|| explain(path))
 }
 
-/// Removes the file at `path`, if there is one. A link stays, and leads nowhere then.
+/// Removes the file at `path`, if there is one. Of a symbolic link, only the target is removed.
 pub fn remove(path: &Path) -> anyhow::Result<()> {
     if is_discarded(path) {
         return Ok(());
@@ -103,10 +102,10 @@ pub fn is_same(left: &Path, right: &Path) -> bool {
     place(left).is_some_and(|left| place(right) == Some(left))
 }
 
-/// What a run locks in its directory of results.
+/// The file that a run locks in its directory of results.
 pub const LOCK: &str = ".lock";
 
-/// Holds the directory of results for one run. Two at a time would spoil each other's figures and
+/// Locks the directory of results for one run. Two at a time would spoil each other's figures and
 /// overwrite each other's files. Released when the result is dropped, or its process dies.
 pub fn lock(directory: &Path) -> anyhow::Result<fs::File> {
     let path = directory.join(LOCK);
@@ -118,7 +117,7 @@ pub fn lock(directory: &Path) -> anyhow::Result<fs::File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => bail!(
-            "another run is measuring in this workspace (it holds `{}`): wait for its end",
+            "another run is measuring in this workspace (it holds `{}`): wait until it has ended",
             path.display()
         ),
         Err(fs::TryLockError::Error(error)) => {
@@ -138,6 +137,7 @@ fn save_with(
     let attempt = || -> io::Result<()> {
         let mut temporary = temporary_beside(&target)?;
         write(temporary.as_file_mut())?;
+        // Before the rename: after a crash the name must not lead to an empty file.
         temporary.as_file().sync_all()?;
         temporary
             .persist(&target)
@@ -147,9 +147,9 @@ fn save_with(
     attempt().with_context(|| explain(path))
 }
 
-/// The file behind `path`: a link is followed, also to a file that does not exist yet, so that it is
-/// not replaced by a file. Anything but a file is refused, since renaming over it would destroy it;
-/// so is all below `/dev` and `/proc`, where a name such as `/dev/stdout` may stand for a file that
+/// The file behind `path`: a link is followed, even to a file that does not exist yet, so that the link
+/// is not replaced by a file. Anything but a file is refused, since renaming over it would destroy it;
+/// so is everything below `/dev` and `/proc`, where a name such as `/dev/stdout` may mean a file that
 /// another process is writing.
 fn target_of(path: &Path) -> anyhow::Result<PathBuf> {
     let target = follow(path);
@@ -163,10 +163,10 @@ fn target_of(path: &Path) -> anyhow::Result<PathBuf> {
     Ok(target)
 }
 
-/// Where the links at `path` lead.
+/// The end of the chain of links at `path`.
 fn follow(path: &Path) -> PathBuf {
     let mut target = path.to_path_buf();
-    // As many as the kernel follows.
+    // The kernel follows no more than 40 links.
     for _ in 0..40 {
         let Ok(next) = fs::read_link(&target) else {
             break;
@@ -183,7 +183,7 @@ fn parent_of(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// Whether `path` is where things are written to be gone.
+/// Whether `path` is `/dev/null`, to which nothing is written.
 fn is_discarded(path: &Path) -> bool {
     path.canonicalize()
         .is_ok_and(|path| path == Path::new("/dev/null"))
@@ -196,7 +196,7 @@ fn temporary_beside(target: &Path) -> io::Result<tempfile::NamedTempFile> {
     builder.prefix(".metrics-").suffix(".tmp");
     #[cfg(unix)]
     {
-        // Like any created file, not private as temporary files are.
+        // The permissions of any new file, instead of the private ones of temporary files.
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
@@ -205,7 +205,7 @@ fn temporary_beside(target: &Path) -> io::Result<tempfile::NamedTempFile> {
 
 fn explain(path: &Path) -> String {
     let kept = if path.exists() {
-        "; what was there before is kept"
+        "; the previous file is kept"
     } else {
         ""
     };
@@ -227,10 +227,7 @@ mod tests {
         });
         let message = format!("{:#}", full.unwrap_err());
         assert!(message.contains("run.json"), "{message}");
-        assert!(
-            message.contains("what was there before is kept"),
-            "{message}"
-        );
+        assert!(message.contains("the previous file is kept"), "{message}");
         assert!(message.contains("no storage space"), "{message}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "first");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);

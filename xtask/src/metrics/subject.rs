@@ -1,7 +1,7 @@
-//! The program under measurement: a copy of an executable that no later build overwrites, what is
-//! known of its origin, and the refusal of what is not a thoughtgate for this machine.
+//! The program under measurement: a copy of an executable that no later build overwrites, its origin,
+//! and the refusal of files that are not a thoughtgate for this machine.
 //!
-//! Deliberately absent: its command line, ports and readiness, which `tools::subject` knows.
+//! Deliberately absent: its command line, ports and readiness, which are in `tools::subject`.
 
 mod copy;
 mod kind;
@@ -18,10 +18,10 @@ use crate::tools::git::{self, Commit};
 use crate::tools::process::{Launch, Output};
 use crate::tools::unavailable::Unavailable;
 
-/// The label of the program that the metrics are of.
+/// The label of the program that the metrics describe.
 pub const HEAD: &str = "head";
 
-/// How long a program may take to print its version.
+/// Time limit of `--version`.
 const VERSION_DEADLINE: Duration = Duration::from_secs(10);
 
 /// One of the programs that are measured.
@@ -31,7 +31,6 @@ pub struct Subject {
     pub label: String,
     /// The copy that is started, absolute.
     pub binary: PathBuf,
-    /// Its length in bytes.
     pub length: u64,
     /// Its SHA-256, in lower-case hex.
     pub sha256: String,
@@ -40,23 +39,22 @@ pub struct Subject {
     origin: Origin,
 }
 
-/// How an executable came to be.
+/// The origin of an executable.
 #[derive(Debug)]
 enum Origin {
-    /// It was built from a checkout.
+    /// Built from a checkout.
     Built {
-        /// Absolute.
         checkout: PathBuf,
-        /// Its commit; none when it has none, or differs from it.
+        /// The commit of the checkout; none without a commit, or if files differ from it.
         commit: Option<Commit>,
         rustc: Option<String>,
     },
-    /// It was named on the command line; nothing more is known.
+    /// Named on the command line; nothing more is known.
     Given,
 }
 
 impl Subject {
-    /// What was built from `checkout`, copied into the first of `stores` that can be written.
+    /// An executable built from `checkout`, copied into the first of `stores` that can be written.
     pub fn built(
         label: &str,
         checkout: &Path,
@@ -102,16 +100,16 @@ impl Subject {
         })
     }
 
-    /// The checkout that it was built from, for what is built from the same.
+    /// The checkout that it was built from, to build more from the same source.
     ///
     /// # Errors
-    /// [`Unavailable`] for an executable that was given: what is built from the checkout is another
-    /// program. `what` begins the reason: what cannot be measured.
+    /// [`Unavailable`] for an executable that was given: the checkout at hand may be another version.
+    /// `what` names the thing that needs the source.
     pub fn checkout(&self, what: &str) -> anyhow::Result<&Path> {
         match &self.origin {
             Origin::Built { checkout, .. } => Ok(checkout),
             Origin::Given => Err(Unavailable {
-                reason: format!("{what} built from source, and the binary was given"),
+                reason: format!("{what} needs the source, but only a binary was given"),
                 hint: "measure without --binary",
             }
             .into()),
@@ -164,16 +162,19 @@ pub fn given(path: &Path) -> anyhow::Result<PathBuf> {
     if let Some(kind) = kind::unfit(&bytes, std::env::consts::ARCH) {
         bail!("the binary `{shown}` is {kind}: give a thoughtgate executable for this machine");
     }
+    // With a bare environment: a setting of ThoughtGate in it could make a good binary fail.
     let version = Launch::bare(&binary)
         .arg("--version")
         .run(VERSION_DEADLINE)
         .and_then(Output::success)
-        .with_context(|| format!("the binary `{shown}` is not a thoughtgate for this machine"))?;
+        .with_context(|| {
+            format!("the binary `{shown}` is not a thoughtgate executable for this machine")
+        })?;
     let printed = version.stdout.text();
     ensure!(
         printed.starts_with("thoughtgate "),
-        "the binary `{shown}` is another program: asked for its --version it does not print \
-         `thoughtgate` and a number"
+        "the binary `{shown}` is not thoughtgate: its `--version` does not print `thoughtgate` and \
+         a number"
     );
     Ok(binary)
 }

@@ -6,7 +6,6 @@ use super::recorder::Recorder;
 use super::scenario::{idle, latency, size, throughput};
 use super::subject::Subject;
 
-/// Measures what the recorder wants of this tier.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,

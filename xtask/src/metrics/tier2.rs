@@ -5,7 +5,6 @@ use super::recorder::Recorder;
 use super::scenario::{constrained, evaluation, idle, instructions, latency, starts};
 use super::subject::Subject;
 
-/// Measures what the recorder wants of this tier.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,

@@ -5,7 +5,6 @@ use super::recorder::Recorder;
 use super::scenario::{approval, evaluation, image, latency, reload, starts};
 use super::subject::Subject;
 
-/// Measures what the recorder wants of this tier.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,

@@ -1,64 +1,22 @@
-//! Whether the records of a soak add up. Reads nothing; data in, faults out.
+//! Checks that the records of a soak add up. Pure: records in, faults out.
 
 use std::fmt::Write as _;
 
+use super::growth::Growth;
 use super::records::Records;
 
-/// How much more memory the last third may need than the first: allocators and caches settle.
+/// Memory that the last third of a soak may need, as a multiple of that of the first, with
+/// [`RSS_BYTES`] on top: allocators and caches settle.
 const RSS_SHARE: f64 = 1.10;
 const RSS_BYTES: f64 = 2_000_000.0;
-/// How many more descriptors: connections come and go.
+/// Descriptors that may be open in the last third beyond those of the first: connections come and go.
 const DESCRIPTORS: f64 = 16.0;
-/// Audit lines that one kill may lose: what was queued at that moment.
+/// Audit lines that one kill may lose: those queued at that moment.
 const LOST_PER_KILL_MAX: u64 = 256;
-/// Faults of one kind that are told one by one.
+/// Faults of one kind that are listed; more are only counted.
 const TOLD_MAX: usize = 5;
 
-/// One look at the proxy.
-#[derive(Debug, Clone, Copy)]
-pub struct Sample {
-    pub rss_bytes: u64,
-    pub descriptors: u64,
-}
-
-/// Looks at a proxy that lived on, in order.
-#[derive(Debug, Default)]
-pub struct Growth {
-    samples: Vec<Sample>,
-}
-
-impl Growth {
-    pub fn add(&mut self, sample: Sample) {
-        self.samples.push(sample);
-    }
-
-    /// Medians of the first and the last third.
-    fn thirds(&self, of: fn(&Sample) -> u64) -> Option<(f64, f64)> {
-        let third = self.samples.len() / 3;
-        let median = |samples: &[Sample]| {
-            let mut values: Vec<u64> = samples.iter().map(of).collect();
-            values.sort_unstable();
-            values.get(values.len() / 2).map(|value| *value as f64)
-        };
-        let last = self.samples.get(self.samples.len() - third..)?;
-        Some((median(self.samples.get(..third)?)?, median(last)?))
-    }
-
-    pub fn describe(&self) -> String {
-        let rss = self.thirds(|sample| sample.rss_bytes);
-        let descriptors = self.thirds(|sample| sample.descriptors);
-        match (rss, descriptors) {
-            (Some((first, last)), Some((before, after))) => format!(
-                "memory {:.1} MB, then {:.1} MB; {before} descriptors, then {after}",
-                first / 1e6,
-                last / 1e6
-            ),
-            _ => "too short to see growth".to_owned(),
-        }
-    }
-}
-
-/// Everything that does not add up; empty when all does.
+/// One text for each fault found; empty when everything adds up.
 pub fn faults(records: &Records, growth: &Growth) -> Vec<String> {
     let mut faults = Vec::new();
     executions(records, &mut faults);
@@ -68,19 +26,19 @@ pub fn faults(records: &Records, growth: &Growth) -> Vec<String> {
     faults
 }
 
-/// No call is made twice, none that is denied, none that needs a word without it.
+/// No call is executed twice, none that is denied, and none that needs approval without it.
 fn executions(records: &Records, faults: &mut Vec<String>) {
     let twice = records.executed.iter().filter(|(_, times)| **times > 1);
     tell(
         faults,
-        "made more than once",
+        "calls executed more than once",
         twice.map(|((tool, mark), times)| format!("{tool} {mark}: {times} times")),
     );
     let others = |(tool, _): &&(String, String)| tool != "echo" && tool != "deploy";
     let denied = records.executed.keys().filter(others);
     tell(
         faults,
-        "made though denied",
+        "calls executed though denied",
         denied.map(|(tool, mark)| format!("{tool} {mark}")),
     );
     let alone = records
@@ -89,7 +47,7 @@ fn executions(records: &Records, faults: &mut Vec<String>) {
         .filter(|(tool, mark)| tool == "deploy" && !records.approved.contains(mark));
     tell(
         faults,
-        "made without a yes",
+        "calls executed without approval",
         alone.map(|(_, mark)| mark.clone()),
     );
     let made = records
@@ -100,23 +58,25 @@ fn executions(records: &Records, faults: &mut Vec<String>) {
     let used: u64 = records.lives.iter().map(|life| life.used).sum();
     let lost: u64 = records.lives.iter().filter(|life| life.killed).count() as u64;
     if made > used + lost * LOST_PER_KILL_MAX {
-        faults.push(format!("{made} calls were made with {used} approvals used"));
+        faults.push(format!(
+            "{made} calls that need approval were executed with {used} approvals used"
+        ));
     }
 }
 
-/// What clients saw fits to what was made.
+/// The answers that clients got agree with the calls that the upstream executed.
 fn ends(records: &Records, faults: &mut Vec<String>) {
     let of = |role: &'static str| records.ends.iter().filter(move |end| end.role == role);
     let passed = of("denied").filter(|end| end.how == "result");
     tell(
         faults,
-        "answered though denied",
+        "denied calls answered with a result",
         passed.map(|end| end.mark.clone()),
     );
     let shown = of("lists").filter(|end| end.how == "shown");
     tell(
         faults,
-        "a tool listed that may not be called",
+        "tools listed that the client may not call",
         shown.map(|end| end.mark.clone()),
     );
     let odd = of("broken").filter(|end| {
@@ -125,7 +85,7 @@ fn ends(records: &Records, faults: &mut Vec<String>) {
     });
     tell(
         faults,
-        "no message, and not refused",
+        "malformed requests not refused",
         odd.map(|end| format!("{} {}", end.mark, end.how)),
     );
     for (role, tool) in [
@@ -139,28 +99,31 @@ fn ends(records: &Records, faults: &mut Vec<String>) {
             .filter(|end| end.how == "result" && !records.executed.contains_key(&key(&end.mark)));
         tell(
             faults,
-            "answered though never made",
+            "results of calls that never reached the upstream",
             invented.map(|end| end.mark.clone()),
         );
         if !of(role).any(|end| end.how == "result") {
             faults.push(format!(
-                "no call of a client that is `{role}` came to a result"
+                "no call of a client in the role `{role}` was answered with a result"
             ));
         }
     }
 }
 
-/// Each process of the proxy wrote what it decided, and none panicked.
+/// Each process of the proxy audited all its decisions, never panicked and exited cleanly.
 fn lives(records: &Records, faults: &mut Vec<String>) {
     for (index, life) in records.lives.iter().enumerate() {
         let number = index + 1;
         if life.panics > 0 || life.stderr.contains("panicked at") {
-            faults.push(format!("life {number} panicked: {}", life.stderr.trim()));
+            faults.push(format!(
+                "proxy process {number} panicked: {}",
+                life.stderr.trim()
+            ));
         }
         if life.killed {
             if life.lost() > LOST_PER_KILL_MAX {
                 faults.push(format!(
-                    "life {number}: a kill lost {} audit lines, more than {LOST_PER_KILL_MAX}",
+                    "proxy process {number}: a kill lost {} audit lines, over {LOST_PER_KILL_MAX}",
                     life.lost()
                 ));
             }
@@ -168,13 +131,13 @@ fn lives(records: &Records, faults: &mut Vec<String>) {
         }
         if life.dropped > 0 || life.lines != life.decisions {
             faults.push(format!(
-                "life {number}: {} decisions, {} audit lines, {} counted as dropped",
+                "proxy process {number}: {} decisions, {} audit lines, {} counted as dropped",
                 life.decisions, life.lines, life.dropped
             ));
         }
         if !life.ended_well {
             faults.push(format!(
-                "life {number} did not end well: {}",
+                "proxy process {number} did not exit cleanly: {}",
                 life.stderr.trim()
             ));
         }
@@ -196,7 +159,7 @@ fn grown(growth: &Growth, faults: &mut Vec<String>) {
     }
 }
 
-/// One fault for all of a kind, with the first few.
+/// Adds one fault for all findings of a kind, listing the first [`TOLD_MAX`].
 fn tell(faults: &mut Vec<String>, kind: &str, found: impl Iterator<Item = String>) {
     let found: Vec<String> = found.collect();
     if found.is_empty() {
@@ -220,6 +183,7 @@ fn tell(faults: &mut Vec<String>, kind: &str, found: impl Iterator<Item = String
 
 #[cfg(test)]
 mod tests {
+    use super::super::growth::Sample;
     use super::super::records::{End, Life};
     use super::*;
 
@@ -269,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_adds_up_has_no_fault_and_each_fault_is_found() {
+    fn what_adds_up_has_no_fault_and_each_fault_of_a_call_is_found() {
         assert_eq!(faults(&good(), &Growth::default()), Vec::<String>::new());
         let key = |tool: &str, mark: &str| (tool.to_owned(), mark.to_owned());
         check(
@@ -279,29 +243,29 @@ mod tests {
                     .get_mut(&key("echo", "permitted-1-1"))
                     .unwrap() = 2;
             },
-            "more than once",
+            "calls executed more than once",
         );
         check(
             |records| {
                 records.executed.insert(key("tool_1", "denied-1-1"), 1);
             },
-            "though denied",
+            "calls executed though denied",
         );
         check(
             |records| {
                 records.approved.remove("held-1-1");
             },
-            "without a yes: held-1-1",
+            "without approval: held-1-1",
         );
         check(
             |records| {
                 records.executed.remove(&key("echo", "permitted-1-1"));
             },
-            "never made",
+            "never reached the upstream",
         );
         check(
             |records| records.ends.push(end("denied", "d", "result")),
-            "answered though denied",
+            "denied calls answered with a result",
         );
         check(
             |records| records.ends.push(end("lists", "l", "shown")),
@@ -312,8 +276,16 @@ mod tests {
             "not refused",
         );
         check(
+            |records| records.ends.retain(|end| end.role != "task"),
+            "`task`",
+        );
+    }
+
+    #[test]
+    fn each_fault_of_a_process_is_found() {
+        check(
             |records| records.lives[0].used = 2,
-            "3 calls were made with 2 approvals used",
+            "3 calls that need approval were executed with 2 approvals used",
         );
         check(
             |records| records.lives[0].lines = 4,
@@ -322,11 +294,7 @@ mod tests {
         check(|records| records.lives[0].panics = 1, "panicked");
         check(
             |records| records.lives[0].ended_well = false,
-            "did not end well",
-        );
-        check(
-            |records| records.ends.retain(|end| end.role != "task"),
-            "`task`",
+            "did not exit cleanly",
         );
         check(
             |records| {

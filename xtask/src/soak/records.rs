@@ -1,5 +1,5 @@
-//! What the processes of a soak have written, read back: calls that reached the upstream, ends that
-//! clients saw, words of approvers, audit lines.
+//! Reads what the processes of a soak wrote: calls that reached the upstream, results that clients
+//! saw, decisions of approvers, audit lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,20 +8,22 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::judge::Growth;
+use super::growth::Growth;
 use crate::tools::subject::{self, Posted};
 
-/// Everything that is counted.
+/// Everything that is counted. A call is known by its mark, such as `held-7-12`, which the client puts
+/// into its arguments.
 #[derive(Debug, Default)]
 pub struct Records {
-    /// How often each call reached the upstream, by tool and mark.
+    /// Number of times that each call reached the upstream, by tool and mark.
     pub executed: BTreeMap<(String, String), u64>,
-    /// What clients did, and how it ended.
+    /// Calls of the clients, with their results.
     pub ends: Vec<End>,
     /// Marks of calls that were shown to an approver.
     pub asked: BTreeSet<String>,
-    /// Those to which one said yes.
+    /// Marks of calls that an approver approved.
     pub approved: BTreeSet<String>,
+    /// Processes of the proxy, one after another.
     pub lives: Vec<Life>,
     pub reloads: u64,
 }
@@ -29,8 +31,10 @@ pub struct Records {
 /// One call of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct End {
+    /// Kind of client, such as `held` or `denied`.
     pub role: String,
     pub mark: String,
+    /// Result, such as `result`, `status 503`, `error 40301` or `lost`.
     pub how: String,
 }
 
@@ -38,14 +42,14 @@ pub struct End {
 #[derive(Debug, Default)]
 pub struct Life {
     pub audit: PathBuf,
-    /// Decisions that it had counted when it was last asked.
+    /// Decisions in its `/metrics` at the last reading.
     pub decisions: u64,
     pub panics: u64,
-    /// Lines that it counted as lost itself.
+    /// Audit lines that it reported as dropped.
     pub dropped: u64,
-    /// Decisions in its audit.
+    /// Decisions in its audit file.
     pub lines: u64,
-    /// Approvals that it used up, by its audit.
+    /// Approvals that it used, according to its audit file.
     pub used: u64,
     pub killed: bool,
     pub ended_well: bool,
@@ -60,7 +64,7 @@ impl Life {
         }
     }
 
-    /// Takes down what `/metrics` says.
+    /// Updates the counts from the text of `/metrics`.
     pub fn take(&mut self, metrics: &str) -> anyhow::Result<()> {
         let count = |name: &str| {
             let value = subject::sum(metrics, name);
@@ -88,7 +92,7 @@ impl Records {
         };
         for line in lines(ledger)? {
             let call: Value = serde_json::from_str(&line)
-                .with_context(|| format!("failed to read the ledger's line {line}"))?;
+                .with_context(|| format!("failed to parse the line `{line}` of the ledger"))?;
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let key = (text(&call["name"]), text(&call["arguments"]["mark"]));
             *records.executed.entry(key).or_default() += 1;
@@ -97,7 +101,7 @@ impl Records {
             let end = serde_json::from_str(&line);
             records
                 .ends
-                .push(end.with_context(|| format!("failed to read the journal's line {line}"))?);
+                .push(end.with_context(|| format!("failed to parse the journal line `{line}`"))?);
         }
         for message in messages {
             for mark in marks(&message.blocks()) {
@@ -115,7 +119,7 @@ impl Records {
         Ok(records)
     }
 
-    /// One line with the figures.
+    /// The figures in one line.
     pub fn summary(&self, growth: &Growth) -> String {
         let sum = |of: fn(&Life) -> u64| self.lives.iter().map(of).sum::<u64>();
         let kills = self.lives.iter().filter(|life| life.killed).count();
@@ -125,8 +129,8 @@ impl Records {
             .filter(|(tool, _)| tool == "deploy")
             .count();
         format!(
-            "{} calls of clients, {} decisions, {} audit lines ({} lost in {kills} kills), \
-             {} approvals asked for, {} granted, {} used, {with_approval} calls made with one, \
+            "{} client calls, {} decisions, {} audit lines ({} lost in {kills} kills), \
+             {} approvals requested, {} granted, {} used, {with_approval} approved calls executed, \
              {} reloads; {}",
             self.ends.len(),
             sum(|life| life.decisions),
@@ -142,7 +146,7 @@ impl Records {
 }
 
 impl Life {
-    /// Decisions that it had counted and that are not in its audit.
+    /// Decisions that it had counted but that are missing from its audit file.
     pub fn lost(&self) -> u64 {
         self.decisions.saturating_sub(self.lines)
     }
@@ -160,7 +164,7 @@ fn lines(path: &Path) -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
-/// Audit lines with one of these decisions.
+/// Number of audit lines with one of these decisions.
 fn count(audit: &[String], decisions: &[&str]) -> u64 {
     let said = |line: &&String| {
         let line: Value = serde_json::from_str(line).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The processes of a soak: the proxy between the doubles, and the clients in front of it.
+//! The processes of a soak: the clients, the proxy, and the doubles of the upstream and of Slack.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde_json::json;
 
-use super::judge::Sample;
+use super::growth::Sample;
 use super::records::{Life, Records};
 use super::schedule::{Event, Upstream as Manner, Word};
 use crate::tools::process::{Child, Launch};
 use crate::tools::procfs;
 use crate::tools::subject::{self, Proxy, SLACK_TOKEN, Setup, Slack, Upstream};
 
-/// How long the clients may take to finish their calls: a question stays open for some seconds.
+/// Time limit for the clients to finish their calls: an approval alone may take its timeout of 6 s.
 const CLIENTS_END: Duration = Duration::from_secs(30);
-/// How long the proxy may take to end when it was asked to.
+/// Time limit for the proxy to exit after SIGTERM.
 const PROXY_END: Duration = Duration::from_secs(20);
-/// How long the upstream's place is empty.
+/// Time between a kill of the upstream and its restart.
 const DOWN: Duration = Duration::from_millis(400);
-/// How long what is in flight may take to settle once the clients have ended.
+/// Time limit for calls in flight to finish once the clients have ended.
 const SETTLE: Duration = Duration::from_secs(20);
 
 const POLICIES: &str = r#"@id("harmless") permit (principal, action == Action::"tools/call", resource == Tool::"echo");
@@ -29,9 +29,10 @@ const POLICIES: &str = r#"@id("harmless") permit (principal, action == Action::"
 when { context.arguments has mark && context.arguments.mark like "*-*" };
 "#;
 
-/// Where programs are and files go.
 pub struct Surroundings {
+    /// Folder of the executables.
     pub programs: PathBuf,
+    /// Folder for everything that the processes write.
     pub folder: PathBuf,
 }
 
@@ -88,7 +89,7 @@ impl Scene {
         Ok(scene)
     }
 
-    /// Lets one thing happen.
+    /// Plays one event.
     pub fn happen(&mut self, event: Event) -> anyhow::Result<()> {
         match event {
             Event::Reload { broken } => self.reload(broken),
@@ -108,7 +109,7 @@ impl Scene {
                 Ok(())
             }
             Event::Kill => {
-                // Only a reachable upstream makes the next life ready.
+                // The next process becomes ready only with a reachable upstream.
                 self.upstream()?.turn(&knobs(Manner::Well))?;
                 self.end_life(true);
                 self.begin_life()
@@ -116,7 +117,7 @@ impl Scene {
         }
     }
 
-    /// Memory and descriptors of the proxy, and what it has counted.
+    /// Reads memory and descriptors of the proxy, and updates the counts of its process.
     pub fn sample(&mut self) -> anyhow::Result<Sample> {
         let clients = self.clients.as_mut().context("the clients have ended")?;
         clients.check_running()?;
@@ -133,7 +134,7 @@ impl Scene {
         })
     }
 
-    /// How far it is, in words.
+    /// Progress so far, for a message.
     pub fn progress(&self) -> String {
         let decisions: u64 = self.lives.iter().map(|life| life.decisions).sum();
         let kills = self.lives.len().saturating_sub(1);
@@ -143,14 +144,14 @@ impl Scene {
         )
     }
 
-    /// Ends the clients, then the proxy, and reads what all have written.
+    /// Stops the clients, then the proxy, and reads the records of all.
     pub fn finish(mut self) -> anyhow::Result<Records> {
         self.upstream()?.turn(&knobs(Manner::Well))?;
         let clients = self.clients.take().context("the clients have ended")?;
         let ended = clients.stop(CLIENTS_END);
         ensure!(
             ended.is_some_and(|status| status.success()),
-            "the clients did not end well within {CLIENTS_END:?}: {ended:?}"
+            "the clients did not exit cleanly within {CLIENTS_END:?}: {ended:?}"
         );
         self.settle()?;
         self.end_life(false);
@@ -165,7 +166,8 @@ impl Scene {
         )
     }
 
-    /// Waits until what was left behind, such as tasks, has come to its end.
+    /// Waits until no decision has been counted for two seconds: tasks go on after their clients have
+    /// left. It is no error when [`SETTLE`] passes first; the records are judged all the same.
     fn settle(&mut self) -> anyhow::Result<()> {
         let until = Instant::now() + SETTLE;
         let mut calm = 0;
@@ -173,7 +175,7 @@ impl Scene {
             std::thread::sleep(Duration::from_millis(500));
             let proxy = self.proxy.as_mut().context("the proxy has ended")?;
             let text = proxy.metrics()?;
-            let life = self.lives.last_mut().context("the proxy never began")?;
+            let life = self.lives.last_mut().context("the proxy never started")?;
             let before = life.decisions;
             life.take(&text)?;
             calm = if life.decisions == before {
@@ -202,7 +204,7 @@ impl Scene {
         self.write("policies.cedar", &format!("{POLICIES}{addition}"))
     }
 
-    /// Writes a file beside its place and renames it there.
+    /// Writes a file under another name and renames it, so that the proxy never reads half of it.
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
         let path = self.surroundings.folder.join(name);
         let new = path.with_extension("new");
@@ -228,9 +230,9 @@ impl Scene {
             "agent": { "header": "x-agent" }, "audit": audit.display().to_string(),
             "approval": approval,
         });
-        // Good policies, so that this life begins.
+        // The last reload may have left broken policies, with which a new process does not start.
         self.write("policies.cedar", POLICIES)?;
-        // JSON is YAML.
+        // JSON is valid YAML.
         self.write("thoughtgate.yaml", &config.to_string())?;
         self.proxy = Some(Proxy::start_at(&self.setup, &self.address.to_string())?);
         self.lives.push(Life::new(audit));

@@ -1,17 +1,17 @@
-//! What happens when, from a seed: reloads, decisions of approvers, faults of the upstream, kills.
+//! The events of a soak and their times, from a seed: reloads, decisions of approvers, upstream faults,
+//! kills.
 //!
-//! Knows no process.
+//! Deliberately absent: processes; `scene` carries the events out.
 
 use std::time::Duration;
 
-/// Something that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// The policies change, or are broken until the next change.
+    /// The policies change, or are invalid until the next change.
     Reload { broken: bool },
-    /// From now on approvers do this to each question.
+    /// From now on approvers answer like this.
     Approvers(Word),
-    /// From now on the upstream answers so.
+    /// From now on the upstream behaves like this.
     Upstream(Upstream),
     /// The upstream's process is killed and started again.
     UpstreamDies,
@@ -21,16 +21,16 @@ pub enum Event {
     Kill,
 }
 
-/// What approvers do.
+/// Answer of the approvers to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
     Yes,
     No,
-    /// Nobody is there.
+    /// Nobody answers.
     Nothing,
 }
 
-/// How an upstream answers.
+/// Behaviour of the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upstream {
     Well,
@@ -58,7 +58,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The least time between two, in milliseconds; the most is three times as much.
+    /// Shortest time between two events of a kind, in milliseconds; the longest is three times that.
     fn pause_ms(self) -> u64 {
         match self {
             Kind::Reload => 700,
@@ -92,7 +92,7 @@ impl Schedule {
         schedule
     }
 
-    /// What is due at `now`, counted from the start.
+    /// Events due at `now`, the time since the start.
     pub fn due(&mut self, now: Duration) -> Vec<Event> {
         let mut due = Vec::new();
         for index in 0..self.next.len() {
@@ -134,7 +134,7 @@ impl Schedule {
         Duration::from_millis(least + self.below(2 * least))
     }
 
-    /// `SplitMix64`.
+    /// The next number of `SplitMix64`, below `end`.
     fn below(&mut self, end: u64) -> u64 {
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.random;

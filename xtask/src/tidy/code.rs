@@ -1,10 +1,23 @@
 //! Rules for every Rust file: it says what it is, stays short, and leaves nothing undone.
 
+use syn::spanned::Spanned as _;
+use syn::visit::{self, Visit};
+use syn::{Block, ImplItemFn, ItemFn, Signature, TraitItemFn};
+
 use super::{File, check, files};
 
 const LONGEST_LINES: usize = 400;
-/// A file of tests is a list, which is read by looking things up in it.
+/// Higher for tests: their files are lists to look things up in, and nobody reads them as a whole.
 const LONGEST_TESTS_LINES: usize = 600;
+/// A function is read as a whole: it fits on a screen.
+const LONGEST_FUNCTION_LINES: usize = 70;
+/// Functions that are a table, of which each row is read by itself.
+const TABLES: &[&str] = &[
+    "crates/thoughtgate-mcp/src/envelope/tests.rs",
+    "crates/thoughtgate/tests/it/refusals.rs",
+    "crates/thoughtgate/tests/it/startup.rs",
+    "crates/thoughtgate-test/tests/it/mock_slack.rs",
+];
 
 #[test]
 fn every_file_says_what_it_is_and_stays_short() {
@@ -19,8 +32,17 @@ fn every_file_says_what_it_is_and_stays_short() {
 }
 
 #[test]
+fn every_function_fits_on_a_screen() {
+    let mut others = files(".rs");
+    others.retain(|file| !TABLES.contains(&file.path.as_str()));
+    check(&others, |file| {
+        long_functions(&file.text, LONGEST_FUNCTION_LINES)
+    });
+}
+
+#[test]
 fn nothing_is_left_undone_ignored_or_unsafe() {
-    // This file and its neighbours spell what they forbid.
+    // The files of `tidy` contain the forbidden words themselves.
     let others: Vec<File> = files(".rs")
         .into_iter()
         .filter(|file| !file.path.starts_with("xtask/src/tidy"))
@@ -38,7 +60,7 @@ fn the_product_cannot_panic_at_a_closed_stderr_or_go_on_behind_a_poisoned_lock()
             && path.contains("/src/")
             && !path.ends_with("tests.rs")
             && !of_a_tool.iter().any(|of| path.starts_with(of.as_str()))
-            // A pool of connections, each of which is checked again.
+            // Its lock holds a pool of connections, each of which is checked before it is used.
             && path != "crates/thoughtgate-proxy/src/upstream.rs"
     });
     check(&product, |file| unguarded(&file.text));
@@ -78,6 +100,11 @@ fn the_rules_find_what_they_forbid() {
         head_and_length(&format!("//! Long.\n{}", "//\n".repeat(400)), 400).len(),
         1
     );
+    let long = |lines: usize| format!("fn f() {{\n{}}}", "    g();\n".repeat(lines));
+    assert_eq!(long_functions(&long(71), 70).len(), 1);
+    let method = format!("impl X {{ {} }}", long(71));
+    assert_eq!(long_functions(&method, 70).len(), 1);
+    assert_eq!(long_functions(&long(68), 70), Vec::<String>::new());
     let bad = [
         "    todo!()",
         "unimplemented!(\"later\")",
@@ -107,7 +134,7 @@ fn head_and_length(text: &str, longest_lines: usize) -> Vec<String> {
         .next()
         .and_then(|line| line.strip_prefix("//! "));
     if says.is_none_or(str::is_empty) {
-        faults.push("does not open with `//!` and what it is".to_owned());
+        faults.push("must start with `//! ` and a sentence on what it is".to_owned());
     }
     let lines = text.lines().count();
     if lines > longest_lines {
@@ -118,7 +145,51 @@ fn head_and_length(text: &str, longest_lines: usize) -> Vec<String> {
     faults
 }
 
-/// Uses of what `thoughtgate-panic` has a better way for, unit tests left out.
+/// Functions of more lines, signature and braces included.
+fn long_functions(text: &str, longest_lines: usize) -> Vec<String> {
+    struct Functions {
+        longest_lines: usize,
+        faults: Vec<String>,
+    }
+    impl Functions {
+        fn look_at(&mut self, signature: &Signature, block: &Block) {
+            let (first, last) = (signature.span().start(), block.span().end());
+            let lines = last.line + 1 - first.line;
+            if lines > self.longest_lines {
+                let name = &signature.ident;
+                self.faults.push(format!(
+                    "`{name}` has {lines} lines, more than {}: split it",
+                    self.longest_lines
+                ));
+            }
+        }
+    }
+    impl<'a> Visit<'a> for Functions {
+        fn visit_item_fn(&mut self, function: &'a ItemFn) {
+            self.look_at(&function.sig, &function.block);
+            visit::visit_item_fn(self, function);
+        }
+        fn visit_impl_item_fn(&mut self, function: &'a ImplItemFn) {
+            self.look_at(&function.sig, &function.block);
+            visit::visit_impl_item_fn(self, function);
+        }
+        fn visit_trait_item_fn(&mut self, function: &'a TraitItemFn) {
+            if let Some(block) = &function.default {
+                self.look_at(&function.sig, block);
+            }
+            visit::visit_trait_item_fn(self, function);
+        }
+    }
+    let mut functions = Functions {
+        longest_lines,
+        faults: Vec::new(),
+    };
+    let parsed = syn::parse_file(text);
+    functions.visit_file(&parsed.unwrap_or_else(|error| panic!("not Rust: {error}")));
+    functions.faults
+}
+
+/// Uses of what `thoughtgate-panic` replaces, unit tests left out.
 fn unguarded(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]\nmod tests").next();
     let code = code.unwrap_or_default();
@@ -129,7 +200,7 @@ fn unguarded(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Uses of what panics when it cannot write, unit tests left out.
+/// Uses of macros that panic when they cannot write, unit tests left out.
 fn printing(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]\nmod tests").next();
     let code = code.unwrap_or_default();

@@ -19,9 +19,9 @@ fn commands_in_documents_exist() {
     check(&documents, |file| unknown_commands(&file.text));
 }
 
-/// Settings that bound something. The other ones say where things are and who may do what.
+/// Prefixes of the settings that are limits; SECURITY.md must name each, and what it is for.
 const BOUNDS: &[&str] = &["limits.", "timeouts.", "audit.w", "approval."];
-/// Those among them that bound nothing.
+/// Settings with such a prefix that limit nothing.
 const NO_BOUNDS: &[&str] = &[
     "approval.store",
     "approval.redact",
@@ -69,7 +69,7 @@ fn scripts_in_documents_exist() {
         let root = workspace::root().unwrap();
         let missing = missing.filter(|path| !root.join(path).exists());
         missing
-            .map(|path| format!("there is no `{path}`"))
+            .map(|path| format!("`{path}` does not exist"))
             .collect()
     });
 }
@@ -100,7 +100,7 @@ fn unknown_commands(text: &str) -> Vec<String> {
     mentions
         .filter_map(|mention| {
             let unknown = unknown_word(mention)?;
-            Some(format!("`cargo xtask {mention}`: there is no `{unknown}`"))
+            Some(format!("`cargo xtask {mention}`: unknown `{unknown}`"))
         })
         .collect()
 }

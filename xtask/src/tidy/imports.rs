@@ -1,8 +1,10 @@
-//! Who may use whom: between crates as their Cargo.toml files say, within xtask as its files do.
+//! Allowed dependencies: between crates by their Cargo.toml files, within xtask by the paths that its
+//! files use.
 
 use super::{File, check, files};
 
-/// What each crate of the product may depend on. The doubles are for tests alone.
+/// Crates of the workspace that each crate may depend on. Dev-dependencies are free: tests of all
+/// crates use the doubles of `thoughtgate-test`.
 const CRATES: &[(&str, &[&str])] = &[
     ("thoughtgate-panic", &[]),
     ("thoughtgate-mcp", &[]),
@@ -33,7 +35,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "thoughtgate-proxy",
         ],
     ),
-    ("thoughtgate-test", &["thoughtgate-mcp"]),
+    ("thoughtgate-test", &[]),
     (
         "thoughtgate-fuzz",
         &[
@@ -46,7 +48,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// Files of xtask that turn data into data.
+/// Modules of xtask's metrics that only turn data into data: no IO, no environment, no clock.
 const PURE: &[&str] = &[
     "catalog",
     "model",
@@ -67,11 +69,12 @@ const IMPURE: &[&str] = &[
     "SystemTime::now",
 ];
 
-/// What the tiers, and the scenarios that they share, may use within xtask.
+/// Modules of `metrics` that the tiers and scenarios may use; `tools` and `interrupt` are allowed too.
 const FOR_TIERS: &[&str] = &["catalog", "recorder", "context", "scenario", "subject"];
 const METRICS: &str = "xtask/src/metrics/";
 
-/// Files of the fuzz crate that judge the product, and so must share no code with it.
+/// Files of the fuzz crate that judge the product. They share no code with it, since an error in shared
+/// code would go unnoticed.
 const ORACLES: &[&str] = &[
     "json.rs",
     "readers.rs",
@@ -102,7 +105,7 @@ fn crates_depend_downwards_only() {
         let Some((_, allowed)) = CRATES.iter().find(|(known, _)| *known == name) else {
             let product = file.path.starts_with("crates/");
             return if product {
-                vec!["is not in the table of crates".to_owned()]
+                vec!["is not in the table `CRATES` of xtask/src/tidy/imports.rs".to_owned()]
             } else {
                 vec![]
             };
@@ -139,7 +142,7 @@ fn one_tool_alone_names_the_process_libraries() {
         let names = ["duct::", "wait_timeout"].into_iter();
         names
             .filter(|name| file.text.contains(name))
-            .map(|name| format!("names {name}"))
+            .map(|name| format!("uses {name}, which only xtask/src/tools/process may"))
             .collect()
     });
 }
@@ -198,7 +201,7 @@ fn the_rules_find_what_they_forbid() {
     );
 }
 
-/// The files of these modules under `metrics/`, their tests left out.
+/// The files of these modules below `metrics/`, without their tests.
 fn metrics_files(modules: &[&str]) -> Vec<File> {
     let mut all = files(".rs");
     all.retain(|file| {
@@ -239,7 +242,7 @@ fn impure(text: &str) -> Vec<String> {
     named(text, IMPURE)
 }
 
-/// Which of `names` the code uses, comments left out.
+/// Those of `names` that the code uses, comments left out.
 fn named(text: &str, names: &[&str]) -> Vec<String> {
     // Unit tests at the end of a file may read files.
     let code = text
@@ -257,7 +260,7 @@ fn named(text: &str, names: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// The paths within xtask that a tier's file names, but may not.
+/// Paths within xtask that the file of a tier uses, but must not.
 fn foreign_uses(path: &str, text: &str) -> Vec<String> {
     let module = path
         .trim_start_matches("xtask/src/")
@@ -344,7 +347,7 @@ fn flatten(tree: &str) -> Vec<String> {
         .collect()
 }
 
-/// A path from the root of xtask; none if it leads out of it.
+/// A path from the root of xtask; none for a path to another crate.
 fn absolute(module: &str, path: &str) -> Option<String> {
     if let Some(rest) = path.strip_prefix("crate::") {
         return Some(rest.to_owned());

@@ -1,4 +1,4 @@
-//! Whoever switches a check off says why, where they do it.
+//! A check that is switched off has its reason beside it.
 
 use super::{check, file, files};
 
@@ -55,7 +55,7 @@ fn unexplained_lints(manifest: &str) -> Vec<String> {
     for line in manifest.lines() {
         let allows = line.contains("\"allow\"") && !line.trim_start().starts_with('#');
         if allows && !before.trim_start().starts_with('#') && !line.contains('#') {
-            faults.push(format!("`{line}` has no reason"));
+            faults.push(format!("`{line}` needs a comment with the reason"));
         }
         before = line;
     }
@@ -73,7 +73,7 @@ fn unexplained_entries(deny: &str) -> Vec<String> {
             let explained =
                 text.contains("reason =") || text.contains('#') || before.starts_with('#');
             if !explained {
-                faults.push(format!("`{text}` has no reason"));
+                faults.push(format!("`{text}` needs a reason, or a comment with it"));
             }
         }
         in_list = (in_list || text.ends_with("= [")) && !text.starts_with(']');
@@ -94,6 +94,6 @@ fn unexplained_attributes(code: &str) -> Vec<String> {
                 .map_or(&code[start..], |(head, _)| head)
         })
         .filter(|attribute| !attribute.contains("reason ="))
-        .map(|attribute| format!("`{attribute})]` has no reason"))
+        .map(|attribute| format!("`{attribute})]` needs `reason = \"…\"`"))
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Workflows call cargo and hold no logic; actions are pinned by commit; every job has an end.
+//! Workflows call cargo and hold no logic; actions are pinned by commit; every job has a timeout.
 
 use std::fs;
 
@@ -69,11 +69,11 @@ fn step_fault(line: &str) -> Option<String> {
             .any(|sign| command.contains(sign));
         let cargo = command.starts_with("cargo ");
         return (logic || !cargo)
-            .then(|| format!("`run: {command}` is more than one call of cargo"));
+            .then(|| format!("`run: {command}` must be one call of cargo, without shell logic"));
     }
     if let Some(action) = line.strip_prefix("uses:") {
         let action = action.trim();
-        // A workflow of this repository is as it is here.
+        // A workflow of this repository is used as of the same commit: nothing to pin.
         if action.starts_with("./") {
             return None;
         }
@@ -85,7 +85,7 @@ fn step_fault(line: &str) -> Option<String> {
         let told = version.starts_with('v');
         return (!(pinned && told)).then(|| format!("`{action}` is not `NAME@COMMIT # vVERSION`"));
     }
-    // With a reason beside it, as for a tool that only helps.
+    // Allowed with a reason beside it, such as for a tool that is optional.
     let swallowed = line.strip_prefix("continue-on-error: true");
     let reason = |rest: &str| {
         rest.trim()
@@ -93,10 +93,11 @@ fn step_fault(line: &str) -> Option<String> {
             .is_some_and(|why| why.contains(' '))
     };
     let swallows = swallowed.is_some_and(|rest| !reason(rest));
-    swallows.then(|| "continue-on-error hides that nothing works".to_owned())
+    swallows.then(|| "continue-on-error hides failures: add `# REASON` to the line".to_owned())
 }
 
-/// The jobs without a timeout; the jobs of a workflow that is called have their own. A job is a key two blanks deep under `jobs:`.
+/// The jobs without a timeout, except those that call a workflow, whose jobs have their own. A job is a
+/// key two blanks deep under `jobs:`.
 fn endless_jobs(text: &str) -> Vec<&str> {
     let jobs = text
         .split_once("\njobs:")

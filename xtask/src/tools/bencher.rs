@@ -1,10 +1,11 @@
-//! The `bencher` CLI: sends a report, and what its answer means.
+//! The `bencher` CLI: sends a report, and interprets the result.
 //!
-//! Its exit code 1 means an alert, an outage, a refused key or a failed comment alike; standard output
-//! and the text of its errors tell which. Its own time limits cover the connection alone, so that a
-//! server that accepts and never answers would hold it for ever: it has a deadline here.
+//! The CLI has one exit code, 1, for an alert, an outage, a rejected key and a failed comment; they differ in
+//! standard output and in the text of the error. Its own time limits only cover the connection: it would
+//! wait forever for a server that accepts and never answers, so it gets a deadline here.
 
 mod answer;
+mod sent;
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,10 +13,13 @@ use std::time::Duration;
 use anyhow::anyhow;
 
 use super::process::{self, Launch, Output};
+use sent::{Failure, KEY, TOKEN};
 
-/// For a small request.
+pub use sent::{Alert, Sent};
+
+/// Time limit of a small request.
 const REQUEST: Duration = Duration::from_secs(60);
-/// What bounds the CLI's own patience: four attempts, 1, 2 and 4 seconds apart.
+/// Options that limit the CLI's retries: four attempts, 1, 2 and 4 seconds apart.
 const PATIENCE: [&str; 8] = [
     "--attempts",
     "4",
@@ -26,18 +30,16 @@ const PATIENCE: [&str; 8] = [
     "--timeout",
     "10",
 ];
-const KEY: &str = "BENCHER_API_KEY";
-const TOKEN: &str = "BENCHER_API_TOKEN";
 const HOST: &str = "BENCHER_HOST";
 
-/// Who reports. It goes to the CLI in its environment, never on its command line.
+/// The key or token for Bencher. It is passed to the CLI in its environment, never on its command line.
 pub struct Credential {
     variable: &'static str,
     secret: String,
 }
 
 impl Credential {
-    /// The key, else the older token; none when neither is set. The CLI refuses both at once.
+    /// The key, else the older token; `None` if neither is set. The CLI rejects both at once.
     pub fn of_environment() -> Option<Credential> {
         let of = |variable| {
             let secret = std::env::var(variable).ok()?;
@@ -46,7 +48,7 @@ impl Credential {
         of(KEY).or_else(|| of(TOKEN))
     }
 
-    /// A text without the secret: the CLI quotes a key that it cannot read.
+    /// `text` without the secret: the CLI quotes a key that it cannot parse.
     fn hidden_in(&self, text: &str) -> String {
         text.replace(self.secret.trim(), "…")
     }
@@ -54,95 +56,48 @@ impl Credential {
 
 /// A report to be sent.
 pub struct Report<'a> {
-    /// The project's slug.
+    /// The slug of the project.
     pub project: &'a str,
-    /// The branch's name.
     pub branch: &'a str,
-    /// The commit.
+    /// The measured commit.
     pub hash: &'a str,
-    /// Where the branch begins anew.
     pub start: Start<'a>,
-    /// The testbed's name.
     pub testbed: &'a str,
-    /// The Bencher Metric Format.
+    /// The metrics, in the Bencher Metric Format.
     pub file: &'a Path,
-    /// One for each measure.
+    /// One per measure.
     pub thresholds: &'a [Threshold],
 }
 
-/// What the history of a branch is.
+/// The history that a report continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start<'a> {
-    /// It goes on.
+    /// That of its branch.
     Continued,
-    /// It begins with this report.
+    /// None: the branch starts again with this report.
     Reset,
-    /// It is that of another branch up to a commit, and this report.
+    /// That of another branch, up to a commit of it.
     From(&'a str, &'a str),
 }
 
-/// What Bencher alerts on. Everything that it is not told stays as it is at the server for ever, so
-/// each report names all thresholds.
+/// A threshold beyond which Bencher alerts. The server keeps thresholds that a report does not name forever,
+/// so each report names all of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
-    /// The measure's slug.
+    /// The slug of the measure.
     pub measure: String,
     /// `percentage`, `t_test` or `static`.
     pub test: &'static str,
-    /// How many values of the history count; none where the test takes none.
+    /// Number of latest values that the test uses; `None` for a test without this limit.
     pub samples_max: Option<u32>,
-    /// The boundary below.
+    /// Lower boundary: a share, a confidence level or a value, depending on the test.
     pub lower: Option<f64>,
-    /// The boundary above.
+    /// Upper boundary, likewise.
     pub upper: Option<f64>,
 }
 
-/// What became of a report.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Sent {
-    /// It is stored.
-    Stored {
-        /// What Bencher found beyond its thresholds: benchmark and side.
-        alerts: Vec<String>,
-        /// The identifier of the report.
-        report: String,
-        /// What went wrong after it was stored.
-        complaint: Option<String>,
-    },
-    /// It is not.
-    Failed(Failure, String),
-}
-
-/// Why a report is not stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// There is no CLI here.
-    Missing,
-    /// It does not answer, or answers that it cannot.
-    Outage,
-    /// The key or token is not accepted.
-    Credentials,
-    /// The report is not accepted.
-    Refused,
-    /// It said it was stored, and the answer makes no sense.
-    Nonsense,
-}
-
-impl Failure {
-    /// What happened, in words.
-    pub fn describe(self) -> &'static str {
-        match self {
-            Failure::Missing => "the `bencher` CLI is not installed",
-            Failure::Outage => "Bencher cannot be reached",
-            Failure::Credentials => "Bencher does not accept the key",
-            Failure::Refused => "Bencher refused the report",
-            Failure::Nonsense => "Bencher answered something that is no report",
-        }
-    }
-}
-
-/// Sends a report, and waits no longer than `deadline`. All that can go wrong is part of the result,
-/// except an interruption.
+/// Sends a report, and waits no longer than `deadline`. Every failure is part of the result, except an
+/// interruption.
 pub fn send(
     report: &Report<'_>,
     credential: &Credential,
@@ -159,10 +114,10 @@ pub fn send(
     }
 }
 
-/// Runs the CLI with other arguments; its standard output.
+/// Runs the CLI with other arguments, and returns its standard output.
 ///
 /// # Errors
-/// With what it printed, as it is: also that something is there already.
+/// The message of the CLI, also if something to be created exists already.
 pub fn ask(arguments: &[&str], credential: &Credential) -> anyhow::Result<String> {
     let launch = cli(credential).args(arguments).args(PATIENCE);
     let output = launch.run(REQUEST)?;
@@ -189,7 +144,7 @@ fn run(launch: Launch, deadline: Duration) -> anyhow::Result<Result<Output, Sent
             Failure::Missing,
             "see https://bencher.dev/docs/how-to/install-cli".to_owned(),
         ))),
-        // The deadline.
+        // The deadline has passed.
         Err(error) => Ok(Err(Sent::Failed(Failure::Outage, format!("{error:#}")))),
     }
 }
@@ -232,7 +187,7 @@ fn arguments(report: &Report<'_>) -> Vec<String> {
     arguments
 }
 
-/// The lists of the CLI are read side by side, so that what a measure has not is a `_`.
+/// The CLI matches its lists by position: `_` stands for a value that a threshold does not have.
 fn threshold(threshold: &Threshold) -> [String; 12] {
     let number = |number: Option<f64>| number.map_or("_".to_owned(), |number| number.to_string());
     [
@@ -248,13 +203,13 @@ fn threshold(threshold: &Threshold) -> [String; 12] {
         number(threshold.lower),
         "--threshold-upper-boundary".to_owned(),
         number(threshold.upper),
-        // Of all history.
+        // No time window: old values count, too.
         "--threshold-window".to_owned(),
         "_".to_owned(),
     ]
 }
 
-/// The version of the CLI; none where there is none.
+/// The version of the CLI; `None` if it is not installed.
 pub fn version() -> Option<String> {
     let output = Launch::new("bencher").arg("--version").run(REQUEST);
     let output = output.and_then(Output::success).ok()?;

@@ -1,7 +1,7 @@
-//! Cargo: builds binaries and benchmarks, and tells where they are. Knows nothing of metrics.
+//! Builds binaries and benchmarks with cargo, and returns their paths. Knows nothing of metrics.
 //!
-//! Where things are is asked of cargo and never guessed: `CARGO_TARGET_DIR`, a configured
-//! target directory and a configured target platform all move them.
+//! Paths are read from cargo's output and never guessed: `CARGO_TARGET_DIR`, a configured target
+//! directory and a configured target platform all change them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,8 +10,10 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::process::{Launch, Output};
+use command::{ASK, FLAGS};
 use place::builder;
 
+mod command;
 mod compiler;
 mod place;
 
@@ -20,11 +22,8 @@ pub use place::{TOOLS, target_dir};
 
 /// A release build from nothing takes minutes on two cores; one that takes longer hangs.
 const BUILD_DEADLINE: Duration = Duration::from_secs(45 * 60);
-const ASK: Duration = Duration::from_secs(30);
-/// Holds the flags of the compiler, a control character between them.
-const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 
-/// What `rustc --version` prints in `workspace`, where a toolchain file may choose it.
+/// Output of `rustc --version` in `workspace`, whose toolchain file may choose the compiler.
 pub fn rustc_version(workspace: &Path) -> Option<String> {
     let asked = Launch::new(compiler::own()).arg("--version");
     let asked = asked.directory(workspace);
@@ -38,7 +37,7 @@ pub fn build_release(workspace: &Path, packages: &[&str]) -> anyhow::Result<Path
     build_profile(workspace, "release", packages)
 }
 
-/// The same with another profile.
+/// As [`build_release`], with another profile.
 pub fn build_profile(
     workspace: &Path,
     profile: &str,
@@ -49,11 +48,11 @@ pub fn build_profile(
         .args(packages.iter().flat_map(|name| ["--package", name]));
     let executable = build(command, &packages.join(", "))?;
     let folder = executable.parent().map(Path::to_path_buf);
-    folder.with_context(|| format!("`{}` is in no folder", executable.display()))
+    folder.with_context(|| format!("`{}` has no parent folder", executable.display()))
 }
 
-/// Builds the release binary of a checkout in `target`, without the checkout's own path in it: two
-/// checkouts of one commit come to the same program. Returns its path.
+/// Builds the release binary of a checkout in `target` and returns its path. The path of the checkout
+/// is kept out of the binary, so that two checkouts of one commit give the same program.
 pub fn build_comparable(
     checkout: &Path,
     target: &Path,
@@ -66,7 +65,7 @@ pub fn build_comparable(
     build(apart(command, checkout, target), "thoughtgate")
 }
 
-/// The same for a benchmark.
+/// As [`build_comparable`], for a benchmark.
 pub fn build_comparable_benchmark(
     checkout: &Path,
     target: &Path,
@@ -79,7 +78,7 @@ pub fn build_comparable_benchmark(
     )
 }
 
-/// Builds in `target`, and leaves the checkout's path out of what comes of it.
+/// Makes `command` build in `target`, without the path of the checkout in the result.
 fn apart(command: Launch, checkout: &Path, target: &Path) -> Launch {
     let remap = format!("--remap-path-prefix={}=/thoughtgate", checkout.display());
     command
@@ -88,7 +87,7 @@ fn apart(command: Launch, checkout: &Path, target: &Path) -> Launch {
         .env("CARGO_TARGET_DIR", target)
 }
 
-/// What a build is good for.
+/// Purpose of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
     /// To be measured and used.
@@ -106,8 +105,8 @@ impl Effort {
     }
 }
 
-/// Builds the one executable of `package` with everything linked into it, to run in an image that
-/// holds nothing else, and returns where it is.
+/// Builds the one executable of `package`, statically linked, for an image that contains nothing else,
+/// and returns its path.
 pub fn build_static(
     workspace: &Path,
     package: &str,
@@ -115,8 +114,8 @@ pub fn build_static(
     effort: Effort,
 ) -> anyhow::Result<PathBuf> {
     let architecture = compiler.architecture;
-    // Named, so that the flag is for it alone and not for what is built to run while building:
-    // the other builds stay valid.
+    // With an explicit target, the flag does not apply to build scripts and procedural macros, so that
+    // what other builds have made of those stays valid.
     let target = compiler::target(architecture);
     let mut command = builder(workspace)
         .args(["build", "--profile", effort.profile(), "--locked", "--bins"])
@@ -129,7 +128,7 @@ pub fn build_static(
         command = command.env(format!("CC_{key}"), linker);
     }
     if let Some(rustc) = &compiler.rustc {
-        // Apart from what the toolchain's own compiler builds, which would all be built again.
+        // A directory of its own: in a shared one, each compiler would build everything anew.
         let place = target_dir(workspace).join("xtask").join(&target);
         command = command
             .env("RUSTC", rustc)
@@ -137,7 +136,7 @@ pub fn build_static(
             .env("CARGO_TARGET_DIR", place);
     }
     if effort == Effort::Proof {
-        // It is pushed somewhere, though only to be looked at.
+        // The image is pushed, if only to be checked: symbols would make it much larger.
         command = command.env("CARGO_PROFILE_DEV_STRIP", "symbols");
     }
     build(command, &format!("a static {package} for {architecture}"))
@@ -154,7 +153,7 @@ fn benchmark(checkout: &Path, name: &str) -> Launch {
         .args(["--package", "benches", "--bench", name])
 }
 
-/// Runs a command that builds `what`, and returns the first executable that came of it.
+/// Runs a build, and returns the first executable that it made; `what` is its name in errors.
 fn build(command: Launch, what: &str) -> anyhow::Result<PathBuf> {
     let output = command
         .args(["--message-format", "json-render-diagnostics"])
@@ -163,20 +162,7 @@ fn build(command: Launch, what: &str) -> anyhow::Result<PathBuf> {
         .and_then(Output::success)
         .with_context(|| format!("failed to build {what}"))?;
     let found = executables(&output.stdout.text()).into_iter().next();
-    found.with_context(|| format!("failed to find an executable of {what}"))
-}
-
-fn cargo() -> Launch {
-    // Under `cargo xtask`, the very cargo that was called.
-    let launch = Launch::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        // Those of a configuration file would count otherwise, `target-cpu=native` among them.
-        .env(FLAGS, "");
-    let keys = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
-    keys.into_iter()
-        .fold(launch, |launch, key| match place::chosen(key) {
-            Some(path) => launch.env(key, path),
-            None => launch,
-        })
+    found.with_context(|| format!("cargo reported no executable of {what}"))
 }
 
 /// The executables in the messages of a build, in the order in which they were made.
@@ -185,7 +171,7 @@ fn executables(messages: &str) -> Vec<PathBuf> {
     struct Message {
         executable: Option<PathBuf>,
     }
-    // Other messages have other fields, and what a build script prints is no message at all.
+    // Other messages have other fields, and output of build scripts is not JSON.
     let messages = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Message>(line).ok());

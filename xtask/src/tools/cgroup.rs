@@ -1,20 +1,20 @@
-//! What the kernel says of a process's CPU quota, on cgroup v2 and v1. Knows nothing of metrics.
+//! CPU throttling of a process by its cgroup, v2 and v1. Knows nothing of metrics.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// How often a quota was used up.
+/// Counters of a CPU quota, from `cpu.stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Throttling {
     /// Periods in which the group ran.
     pub periods: u64,
-    /// Those in which it was stopped.
+    /// Periods in which it had used up its quota and was stopped.
     pub periods_throttled: u64,
 }
 
 impl Throttling {
-    /// What was added between two readings.
+    /// Difference of two readings; none when one is missing or a counter went backwards.
     pub fn between(before: Option<Throttling>, after: Option<Throttling>) -> Option<Throttling> {
         let (before, after) = (before?, after?);
         Some(Throttling {

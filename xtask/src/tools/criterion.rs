@@ -1,8 +1,7 @@
-//! The policy benchmark: runs it for single evaluations, reads the percentiles that it prints.
+//! The policy benchmark: runs it, and reads the percentiles of single evaluations that it prints.
 //!
-//! Criterion's own samples are means of batches, from which no percentile of evaluations can be
-//! had; so the benchmark times each evaluation when asked with `--percentiles`. Knows nothing of
-//! metrics.
+//! Criterion's own samples are means of batches, from which no percentile of single evaluations can
+//! be computed; with `--percentiles` the benchmark times each evaluation. Knows nothing of metrics.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,19 +13,17 @@ use super::cargo;
 use super::process::Launch;
 use super::valgrind::Valgrind;
 
-/// Its name.
 const BENCHMARK: &str = "policy_eval";
-/// It takes some seconds.
+/// Time limit of a run, which takes some seconds.
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// What the benchmark prints.
+/// Output of the benchmark.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Percentiles {
     /// Median cost of reading the clock twice, in ns: part of every figure.
     pub timer_ns_p50: f64,
-    /// One entry a case.
     pub cases: Vec<Case>,
-    /// All that was printed.
+    /// The output as it was printed.
     #[serde(skip)]
     pub raw: serde_json::Value,
 }
@@ -34,7 +31,7 @@ pub struct Percentiles {
 /// One case of the benchmark.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Case {
-    /// How many policies were loaded.
+    /// Number of loaded policies.
     pub policies: u64,
     /// `context_free` or `context_reading`.
     pub kind: String,
@@ -51,7 +48,6 @@ pub struct Case {
 }
 
 impl Percentiles {
-    /// The case with these properties.
     pub fn case(
         &self,
         policies: u64,
@@ -66,12 +62,12 @@ impl Percentiles {
                 && case.engine == engine
         };
         self.cases.iter().find(wanted).with_context(|| {
-            format!("the benchmark has no case {policies}/{kind}/{state}/{engine}")
+            format!("the policy benchmark printed no case {policies}/{kind}/{state}/{engine}")
         })
     }
 }
 
-/// The built benchmark.
+/// The built executable of the benchmark.
 #[derive(Debug)]
 pub struct Benchmark {
     executable: PathBuf,
@@ -87,7 +83,7 @@ impl Benchmark {
         })
     }
 
-    /// Builds that of `checkout` in `target`, apart from others.
+    /// Builds the benchmark of `checkout` in a directory of its own, `target`.
     pub fn build_apart(checkout: &Path, target: &Path) -> anyhow::Result<Benchmark> {
         Ok(Benchmark {
             executable: cargo::build_comparable_benchmark(checkout, target, BENCHMARK)?,
@@ -105,8 +101,8 @@ impl Benchmark {
         parse(&output.stdout.text())
     }
 
-    /// Counts the instructions of two processes that differ in the number of evaluations alone: what
-    /// starting and loading costs is in both, and not in their difference.
+    /// Counts the instructions of two processes that differ only in the number of evaluations: the cost
+    /// of starting and loading is in both, and cancels out in their difference.
     pub fn instructions(&self, valgrind: &Valgrind) -> anyhow::Result<Instructions> {
         let count = |evaluations: u64| {
             let arguments = ["--bench", "--evaluations", &evaluations.to_string()];
@@ -122,21 +118,21 @@ impl Benchmark {
 /// The instructions of a process that makes a few evaluations, and of one that makes many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Instructions {
-    /// Of [`Instructions::FEW`].
+    /// With [`Instructions::FEW`] evaluations.
     pub few: u64,
-    /// Of [`Instructions::MANY`].
+    /// With [`Instructions::MANY`] evaluations.
     pub many: u64,
 }
 
 impl Instructions {
     const FEW: u64 = 1024;
-    /// A multiple of the calls that the benchmark goes round in, as `FEW` is: each is evaluated
-    /// equally often.
+    /// Like `FEW` a multiple of the number of calls that the benchmark cycles through, so that each is
+    /// evaluated equally often.
     const MANY: u64 = 5 * Instructions::FEW;
-    /// Evaluations that the mean is of.
+    /// Evaluations in the difference of the two, over which [`Instructions::each`] takes the mean.
     pub const EVALUATIONS: u64 = Instructions::MANY - Instructions::FEW;
 
-    /// Of one evaluation.
+    /// Mean number of instructions of one evaluation.
     pub fn each(self) -> f64 {
         self.many.saturating_sub(self.few) as f64 / Instructions::EVALUATIONS as f64
     }
@@ -144,7 +140,7 @@ impl Instructions {
 
 fn parse(text: &str) -> anyhow::Result<Percentiles> {
     let mut percentiles: Percentiles = serde_json::from_str(text.trim())
-        .context("failed to parse the output of the policy benchmark")?;
+        .context("the policy benchmark printed no result that can be parsed")?;
     percentiles.raw = serde_json::from_str(text.trim())?;
     ensure!(
         !percentiles.cases.is_empty(),

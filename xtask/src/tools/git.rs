@@ -1,8 +1,9 @@
-//! git: which commit a workspace was checked out from. Knows nothing of metrics.
+//! git: the commit of a workspace, revisions, tags and worktrees. Knows nothing of metrics.
 //!
-//! Only plumbing is asked, whose output no setting changes. What git does not tell is none: a tarball
-//! without a repository, or a machine without git, can be measured too.
+//! Only commands whose output no setting changes are used. Information that git cannot give is `None`: a
+//! tarball without a repository, or a machine without git, can be measured, too.
 
+mod command;
 mod repository;
 
 use std::path::Path;
@@ -10,32 +11,31 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, ensure};
 
-use super::process::{Launch, Output};
+use super::process::Output;
+use command::{ASK, ask, command};
 
 pub use repository::Repository;
 
-/// For an answer from a repository's own files.
-const ASK: Duration = Duration::from_secs(30);
-/// For writing the files of a commit.
+/// Time limit of a checkout, which writes all files of a commit.
 const CHECK_OUT: Duration = Duration::from_secs(300);
 
 /// A commit that a workspace was checked out from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
-    /// Its name, in full.
+    /// The full id of the commit.
     pub revision: String,
-    /// The name of its first parent; none of the first commit, and where the history is cut off.
+    /// The id of its first parent; `None` for the first commit, and where a shallow clone ends.
     pub parent: Option<String>,
-    /// When it was made.
+    /// The committer's time.
     pub time: SystemTime,
-    /// Whether a tracked file of the workspace differs from it. Untracked files do not count: a run
-    /// leaves its own results there.
+    /// Whether a tracked file of the workspace differs from the commit. Untracked files do not count: a run
+    /// leaves its own results in the workspace.
     pub dirty: bool,
 }
 
-/// The commit that `workspace` was checked out from; none unless a repository tracks it.
+/// The commit that `workspace` was checked out from; `None` unless a repository tracks its files.
 pub fn commit(workspace: &Path) -> Option<Commit> {
-    // A repository further up that does not know these files is somebody else's.
+    // A repository further up that does not track these files is not that of the workspace.
     ask(workspace, &["ls-files", "--error-unmatch", "Cargo.toml"])?;
     let head = ask(
         workspace,
@@ -49,7 +49,7 @@ pub fn commit(workspace: &Path) -> Option<Commit> {
     )?;
     let mut words = head.split_whitespace();
     let (seconds, revision) = (words.next()?, words.next()?);
-    // Also of a workspace whose state cannot be told it must not be said that it is clean.
+    // If the state cannot be read, the workspace counts as modified: it must not pass as clean.
     let changes = ask(
         workspace,
         &["status", "--porcelain", "--untracked-files=no", "--", "."],
@@ -62,16 +62,16 @@ pub fn commit(workspace: &Path) -> Option<Commit> {
     })
 }
 
-/// The branch that is checked out; none where none is.
+/// The branch that is checked out; `None` on a detached HEAD.
 pub fn branch(workspace: &Path) -> Option<String> {
     let told = ask(workspace, &["symbolic-ref", "--short", "--quiet", "HEAD"])?;
     Some(told.trim().to_owned())
 }
 
-/// The commit that a revision names, in full.
+/// The full id of the commit that a revision names.
 ///
 /// # Errors
-/// No git, or a name that is none.
+/// git is missing, or the revision does not exist.
 pub fn resolve(workspace: &Path, revision: &str) -> anyhow::Result<String> {
     let named = format!("{revision}^{{commit}}");
     let told = command(
@@ -81,19 +81,19 @@ pub fn resolve(workspace: &Path, revision: &str) -> anyhow::Result<String> {
     .run(ASK)?;
     ensure!(
         told.status.success(),
-        "`{revision}` is no revision here, nor a file: name a commit, a branch or a thoughtgate \
-         executable (a shallow clone lacks older commits: `git fetch --unshallow`)"
+        "`{revision}` is neither a revision of this repository nor a file: give a commit, a branch or a \
+         thoughtgate executable (a shallow clone lacks older commits: run `git fetch --unshallow`)"
     );
     Ok(told.stdout.text().trim().to_owned())
 }
 
-/// Where two histories parted; none where they share nothing, or one of them is not here.
+/// The merge base of two commits; `None` if they have none, or the repository lacks one of them.
 pub fn merge_base(workspace: &Path, left: &str, right: &str) -> Option<String> {
     let told = ask(workspace, &["merge-base", left, right])?;
     Some(told.trim().to_owned())
 }
 
-/// The last release before a tag, by the commits that lead to it; none where there is none.
+/// The last release (`v*`) among the ancestors of a tag; `None` if there is none.
 pub fn tag_before(workspace: &Path, tag: &str) -> Option<String> {
     let parent = format!("{tag}^");
     let told = ask(
@@ -103,12 +103,12 @@ pub fn tag_before(workspace: &Path, tag: &str) -> Option<String> {
     Some(told.trim().to_owned())
 }
 
-/// Checks a commit out into `folder`, beside the workspace's own checkout, unless it is there already.
+/// Checks a commit out into `folder`, beside the workspace's own checkout, unless `folder` has it already.
 pub fn check_out(workspace: &Path, commit: &str, folder: &Path) -> anyhow::Result<()> {
     if self::commit(folder).is_some_and(|found| found.revision == commit && !found.dirty) {
         return Ok(());
     }
-    // What an earlier one left behind half made.
+    // An interrupted checkout may have left a part of it.
     let _ = std::fs::remove_dir_all(folder);
     let _ = command(workspace, &["worktree", "prune"]).run(ASK);
     let folder_text = folder.to_string_lossy();
@@ -129,27 +129,10 @@ pub fn check_out(workspace: &Path, commit: &str, folder: &Path) -> anyhow::Resul
     Ok(())
 }
 
-/// What git prints; none when it fails.
-fn ask(workspace: &Path, arguments: &[&str]) -> Option<String> {
-    let output = command(workspace, arguments)
-        .run(ASK)
-        .and_then(Output::success);
-    output.ok().map(|output| output.stdout.text())
-}
-
-fn command(workspace: &Path, arguments: &[&str]) -> Launch {
-    Launch::bare("git")
-        // The files may belong to another user, as they do in a container: they are read alone, and
-        // building them trusts them with more. Nothing is run that their repository names.
-        .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=false"])
-        .arg("--no-optional-locks")
-        .args(arguments)
-        .directory(workspace)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tools::process::Launch;
 
     fn git(folder: &Path, arguments: &[&str]) {
         let who = [

@@ -1,32 +1,32 @@
-//! GitHub's REST API, as far as a report needs it: pull requests and their comments.
+//! GitHub's REST API, as far as reports need it: pull requests and their comments.
 //!
-//! Bounded in time, attempts and bytes. The token is sent in a header and is in no message.
+//! Time, attempts and bytes are limited. The token is sent in a header, and is in no message.
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
 use crate::interrupt;
 
-/// For one answer, its body included.
+/// Time limit of one response, its body included.
 const ANSWER: Duration = Duration::from_secs(20);
-/// How often a request is sent that was not answered, or answered with "later".
+/// Attempts of a request that gets no response, or one that asks to try later.
 const ATTEMPTS: u32 = 3;
-/// Before the second attempt; twice that before the third.
+/// Pause before the second attempt; twice as long before the third.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause that GitHub is granted when it names one.
+/// Limit on the pause that a `retry-after` header asks for.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
-/// Comments that are looked through for ours: ten pages.
+/// Pages of comments that are searched for that of an earlier run.
 const PAGES_MAX: usize = 10;
 const PAGE: usize = 100;
-/// GitHub refuses longer comments.
+/// GitHub rejects longer comments.
 pub const COMMENT_CHARACTERS_MAX: usize = 65_536;
 
-/// A repository, and the right to speak in it.
+/// A repository, with a token for it.
 pub struct GitHub {
     agent: ureq::Agent,
     api: String,
@@ -34,30 +34,30 @@ pub struct GitHub {
     token: String,
 }
 
-/// What became of a comment.
+/// Result of posting a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commented {
-    /// There was none yet.
+    /// A new comment was posted.
     Created,
-    /// The earlier one has the new text.
+    /// The comment of an earlier run has the new text.
     Updated,
 }
 
-/// A pull request, as far as it is of interest.
+/// A pull request; only the fields that are used.
 #[derive(Debug, Deserialize)]
 pub struct PullRequest {
-    /// Its number.
+    /// `open` or `closed`.
+    pub state: Option<String>,
     pub number: u64,
-    /// Its last commit.
     pub head: End,
-    /// What it is to be merged into.
+    /// The branch that it is to be merged into.
     pub base: End,
 }
 
 /// One end of a pull request.
 #[derive(Debug, Deserialize)]
 pub struct End {
-    /// Its commit.
+    /// The last commit.
     pub sha: String,
 }
 
@@ -75,10 +75,10 @@ struct User {
 }
 
 impl GitHub {
-    /// From the variables of a job; none when it was given no token.
+    /// Reads the variables of a job; `None` without a token.
     ///
     /// # Errors
-    /// A token without the name of a repository, or with one that is not `OWNER/NAME`.
+    /// A token without a repository, or with one that is not `OWNER/NAME`.
     pub fn of_environment() -> anyhow::Result<Option<GitHub>> {
         let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let Some(token) = named("GITHUB_TOKEN") else {
@@ -92,16 +92,16 @@ impl GitHub {
     fn new(api: &str, repository: &str, token: &str) -> anyhow::Result<GitHub> {
         ensure!(
             is_repository(repository),
-            "GITHUB_REPOSITORY is not `OWNER/NAME`"
+            "GITHUB_REPOSITORY is not a valid repository (expected `OWNER/NAME`)"
         );
         ensure!(
             token.bytes().all(|byte| byte.is_ascii_graphic()),
-            "GITHUB_TOKEN has characters that no token has"
+            "GITHUB_TOKEN contains characters that are not valid in a token"
         );
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(ANSWER))
             .http_status_as_error(false)
-            // Where it leads is not where the token was given for.
+            // A redirect would send the token to another address.
             .max_redirects(0)
             .build();
         Ok(GitHub {
@@ -112,30 +112,37 @@ impl GitHub {
         })
     }
 
-    /// The pull request with a number.
     pub fn pull_request(&self, number: u64) -> anyhow::Result<PullRequest> {
         self.get(&format!("pulls/{number}"))
     }
 
-    /// The pull requests that brought a commit, the merged one first if there is one.
+    /// The pull requests that brought a commit; if one was merged, it comes first.
     pub fn pull_requests_of(&self, commit: &str) -> anyhow::Result<Vec<PullRequest>> {
         self.get(&format!("commits/{commit}/pulls"))
     }
 
-    /// Puts `body` under a pull request: in place of the earlier comment that begins with `marker`,
-    /// which `body` must begin with too, else as a new one.
+    /// Comments on a pull request. If an earlier run left a comment that begins with `marker`, its text is
+    /// replaced. `body` must begin with `marker`, too.
     pub fn comment(&self, number: u64, marker: &str, body: &str) -> anyhow::Result<Commented> {
         let body = json!({ "body": body });
-        if let Some(id) = self.comment_with(number, marker)? {
-            let path = format!("issues/comments/{id}");
-            self.send("PATCH", &path, Some(&body))?;
-            return Ok(Commented::Updated);
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            if let Some(id) = self.comment_with(number, marker)? {
+                let path = format!("issues/comments/{id}");
+                self.send("PATCH", &path, Some(&body))?;
+                return Ok(Commented::Updated);
+            }
+            // A request whose response was lost may have created the comment: the next round looks for it.
+            match self.send("POST", &format!("issues/{number}/comments"), Some(&body)) {
+                Ok(_) => return Ok(Commented::Created),
+                Err(error) if interrupt::cause(&error).is_some() => return Err(error),
+                Err(error) => last = Some(error),
+            }
         }
-        self.send("POST", &format!("issues/{number}/comments"), Some(&body))?;
-        Ok(Commented::Created)
+        Err(last.unwrap_or_else(|| anyhow!("no attempt was made")))
     }
 
-    /// Our comment. Anybody can write the marker; only an app's comments can be ours.
+    /// The id of an earlier run's comment. Anybody can write the marker, so only comments of apps count.
     fn comment_with(&self, number: u64, marker: &str) -> anyhow::Result<Option<u64>> {
         for page in 1..=PAGES_MAX {
             let path = format!("issues/{number}/comments?per_page={PAGE}&page={page}");
@@ -158,14 +165,15 @@ impl GitHub {
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let text = self.send("GET", path, None)?;
-        serde_json::from_str(&text).with_context(|| {
-            format!("GitHub answered `GET {path}` with something else than expected")
-        })
+        serde_json::from_str(&text)
+            .with_context(|| format!("GitHub answered `GET {path}` with an unexpected body"))
     }
 
-    /// The body of a successful answer.
+    /// The body of a successful response.
     fn send(&self, method: &str, path: &str, body: Option<&Json>) -> anyhow::Result<String> {
         let mut pause = PAUSE;
+        // A request that creates something is not sent twice.
+        let attempts = if method == "POST" { 1 } else { ATTEMPTS };
         for attempt in 1.. {
             interrupt::check()?;
             let (why, wanted) = match self.once(method, path, body) {
@@ -186,8 +194,8 @@ impl GitHub {
                 Err(error) => (format!("{error:#}"), None),
             };
             ensure!(
-                attempt < ATTEMPTS,
-                "GitHub did not answer `{method} {path}` in {ATTEMPTS} attempts, the last: {why}"
+                attempt < attempts,
+                "`{method} {path}` failed at GitHub (attempts: {attempts}): {why}"
             );
             interrupt::rest(wanted.unwrap_or(pause).min(PAUSE_MAX))?;
             pause *= 2;
@@ -223,18 +231,18 @@ impl GitHub {
 struct Answer {
     status: u16,
     retry_after: Option<Duration>,
-    /// Whether a limit on requests is the reason.
+    /// Whether a rate limit is the reason.
     is_limited: bool,
     text: String,
 }
 
 impl Answer {
-    /// Whether it would be the same the next time.
+    /// Whether a retry would get the same response.
     fn is_final(&self) -> bool {
         !(self.status >= 500 || self.status == 429 || self.status == 403 && self.is_limited)
     }
 
-    /// The reason that GitHub gives, if it is one.
+    /// The reason that GitHub gives, if the body has one.
     fn said(&self) -> String {
         #[derive(Deserialize)]
         struct Reason {
@@ -248,7 +256,7 @@ impl Answer {
     }
 }
 
-/// Whether a text is `OWNER/NAME`, and so harmless in a URL.
+/// Whether a text is `OWNER/NAME`, and so safe in a URL.
 pub fn is_repository(text: &str) -> bool {
     let part = |part: &str| {
         let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);

@@ -1,7 +1,6 @@
-//! The container image: the static binary, the certificates, and a folder to build from.
+//! Builds the container image from the static binary and the CA certificates.
 //!
-//! Times of the files are those of the commit, or of none, so that the same checkout gives the same
-//! layers.
+//! Modes and times of the files are fixed, so that the same checkout gives the same layers.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +14,7 @@ use super::docker::{Docker, Image};
 use super::git;
 use super::scratch::Scratch;
 
-/// Where the system keeps its CA certificates, in the order in which they are looked for.
+/// Paths of the system's CA certificates, in the order in which they are tried.
 const CERTIFICATES: [&str; 3] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -25,13 +24,13 @@ const CERTIFICATES: [&str; 3] = [
 /// An architecture that images are built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Architecture {
-    /// As registries call it.
+    /// Name at registries, such as `amd64`.
     pub name: &'static str,
-    /// As compilers call it.
+    /// Name in target triples of compilers, such as `x86_64`.
     compilers: &'static str,
 }
 
-/// What Kubernetes nodes are made of.
+/// All architectures that images are built for: those of Kubernetes nodes.
 pub const ARCHITECTURES: [Architecture; 2] = [
     Architecture {
         name: "amd64",
@@ -44,15 +43,15 @@ pub const ARCHITECTURES: [Architecture; 2] = [
 ];
 
 impl Architecture {
-    /// That of this machine.
+    /// The architecture of this machine.
     pub fn own() -> anyhow::Result<Architecture> {
         let own = std::env::consts::ARCH;
         let mut all = ARCHITECTURES.into_iter();
         all.find(|architecture| architecture.compilers == own)
-            .with_context(|| format!("no image is built for {own}"))
+            .with_context(|| format!("images are built for x86_64 and aarch64, not for {own}"))
     }
 
-    /// What builds for it here; or the command that has to be run before anything can.
+    /// A compiler for it on this machine; the error is the command that installs what is missing.
     pub fn compiler(self, workspace: &Path) -> Result<Compiler, String> {
         Compiler::find(workspace, self.compilers)
     }
@@ -67,7 +66,7 @@ pub fn build_binary(
     cargo::build_static(workspace, "thoughtgate", compiler, effort)
 }
 
-/// Builds the image `tag` with a binary of that architecture in it.
+/// Builds the image `tag` from a binary of that architecture.
 pub fn build(
     docker: &Docker,
     workspace: &Path,
@@ -89,7 +88,7 @@ pub fn build(
     ] {
         let to = folder.path().join(name);
         std::fs::copy(from, &to).with_context(|| format!("failed to copy `{}`", from.display()))?;
-        // Layers hold modes and times, and must not depend on who builds them when.
+        // Layers hold modes and times, and must not depend on who builds them, and when.
         let file = std::fs::File::options().write(true).open(&to)?;
         file.set_permissions(Permissions::from_mode(mode))
             .and_then(|()| file.set_modified(time))
@@ -99,7 +98,7 @@ pub fn build(
     docker.build(&workspace.join("Dockerfile"), folder.path(), tag, &platform)
 }
 
-/// The time of the commit; of a tarball, which has none, the first that every archive can hold.
+/// The time of the commit; without one (a tarball) 1980, the earliest that every archive can hold.
 fn time_of(workspace: &Path) -> SystemTime {
     const YEAR_1980: Duration = Duration::from_secs(315_532_800);
     git::commit(workspace).map_or(SystemTime::UNIX_EPOCH + YEAR_1980, |commit| commit.time)

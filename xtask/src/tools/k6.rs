@@ -1,11 +1,12 @@
-//! The k6 load generator: runs one of our scripts and reads the summary it writes.
+//! The k6 load generator: runs a script of `xtask/k6` and reads the summary that it writes.
 //!
-//! Which k6 is taken is in `find`, how it gets here when there is none in `install`. Knows
-//! nothing of metrics, and does not judge whether the answers were good.
+//! `find` chooses the k6, `install` gets one where there is none, `version` checks it. Knows nothing of
+//! metrics, and does not judge whether the answers were good.
 
 mod find;
 mod install;
 mod summary;
+mod version;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,23 +18,16 @@ use super::process::{Child, Launch};
 use super::scratch::Scratch;
 
 pub use summary::Summary;
+pub use version::K6;
 
-/// What all scripts import, and the message that it sends.
+/// Module that all scripts import, and the message that it sends.
 const CALL_SCRIPT: &str = include_str!("../../k6/call.js");
 const CALL_MESSAGE: &str = include_str!("../../subject/call.json");
-/// What a script writes its summary to, in its directory.
+/// File that a script writes its summary to, in its directory.
 const SUMMARY: &str = "summary.json";
-/// How a script begins the line that shows its first wrong answer.
+/// Prefix of the line in which a script shows its first wrong answer.
 const COMPLAINT: &str = "wrong answer: ";
 
-/// A k6 that has told its version.
-#[derive(Clone, Debug)]
-pub struct K6 {
-    path: PathBuf,
-    version: String,
-}
-
-/// The load scripts.
 #[derive(Clone, Copy, Debug)]
 pub enum Script {
     /// Direct and proxied slices in turn at a constant arrival rate.
@@ -52,12 +46,12 @@ impl Script {
 }
 
 impl K6 {
-    /// The k6 named by the environment variable `K6`, else the first in `PATH`, else our own,
+    /// The k6 named by the environment variable `K6`, else the first in `PATH`, else a pinned one,
     /// which is installed once into `tools_dir`.
     ///
     /// # Errors
-    /// The one that is there is broken or of a version that the scripts do not fit; or there is
-    /// none, and it cannot be installed here. The message tells the way out.
+    /// When the k6 that was found is broken or of an unsupported version, or when none was found and
+    /// installing fails. The message says what to do.
     pub fn find(tools_dir: &Path) -> anyhow::Result<K6> {
         find::find(
             std::env::var_os("K6"),
@@ -66,12 +60,12 @@ impl K6 {
         )
     }
 
-    /// Its version, such as `1.1.0`.
+    /// The version, such as `1.1.0`.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Where it is.
+    /// Path of the executable.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -80,13 +74,14 @@ impl K6 {
     pub fn start(&self, script: Script, mut plan: Value) -> anyhow::Result<Running> {
         let directory = Scratch::new("k6")?;
         let summary = directory.path().join(SUMMARY);
-        // Relative to its directory: the plan is text, which a path need not be.
+        // Relative to its directory: the plan is JSON, and an absolute path may not be UTF-8.
         plan["summary"] = json!(SUMMARY);
         directory.write("call.js", CALL_SCRIPT)?;
         directory.write("call.json", CALL_MESSAGE)?;
         let script = directory.write("script.js", script.text())?;
-        // Without a file of our own, k6 reads the settings of whoever runs it.
+        // An explicit file, though empty: else k6 reads the user's own settings.
         let config = directory.write("config.json", "{}")?;
+        // The empty address switches off k6's REST API, whose port another k6 may be using.
         let launch = Launch::bare(&self.path)
             .args(["run", "--quiet", "--no-color", "--no-usage-report"])
             .args(["--log-format", "raw", "--address", "", "--config"])
@@ -103,7 +98,7 @@ impl K6 {
     }
 }
 
-/// A k6 at work; dropping it kills it.
+/// A running k6; dropping it kills it.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -113,12 +108,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.pid()
     }
 
-    /// Waits for the end and reads the summary; calls `look` meanwhile, some times a second.
+    /// Waits for the end and reads the summary; calls `look` meanwhile, about twenty times a second.
     ///
     /// # Errors
     /// k6 failed, took longer than `deadline`, or wrote no summary; or the error of `look`.
@@ -131,7 +125,7 @@ impl Running {
         let output = self.child.output(status).success()?;
         let text = std::fs::read_to_string(&self.summary).with_context(|| {
             format!(
-                "failed to read the summary of k6 `{}`",
+                "failed to read `{}`, the summary of k6",
                 self.summary.display()
             )
         })?;
@@ -141,7 +135,7 @@ impl Running {
     }
 }
 
-/// The first wrong answer that a script showed.
+/// The first wrong answer in the output of a script.
 fn complaint(stderr: &str) -> Option<String> {
     let found = stderr.lines().find_map(|line| line.split_once(COMPLAINT))?;
     Some(found.1.trim().to_owned())

@@ -1,6 +1,6 @@
-//! nginx as the neighbour: a plain reverse proxy in front of the same upstream, governing nothing.
+//! nginx as the reference: a plain reverse proxy in front of the same upstream, without any policy.
 //!
-//! Configured as its users would for speed: one worker, connections to the upstream kept alive, no
+//! Configured for speed, as its users would: one worker, connections to the upstream kept alive, no
 //! access log, nothing buffered. Knows nothing of metrics.
 
 use std::net::SocketAddr;
@@ -14,8 +14,9 @@ use super::procfs;
 use super::scratch::Scratch;
 use super::subject::free_address;
 
-/// The configuration, in its folder.
+/// Name of the configuration file, in its folder.
 const CONFIG: &str = "nginx.conf";
+/// Time limit of a start, and of `nginx -v`.
 const START: Duration = Duration::from_secs(10);
 
 /// A running nginx; dropping it kills it.
@@ -26,19 +27,19 @@ pub struct Nginx {
     _folder: Scratch,
 }
 
-/// What nginx is started with, also in a container.
+/// Settings that nginx is started with, on this machine or in a container.
 #[derive(Debug)]
 pub struct Setup {
     /// The folder with the configuration; holds everything that nginx writes.
     pub folder: Scratch,
-    /// Where it will listen on the loopback.
+    /// Port on 127.0.0.1.
     pub port: u16,
 }
 
-/// The executable, and the version that it tells; none when it is not installed.
+/// Path and version of the installed nginx; none when there is none.
 pub fn find() -> Option<(PathBuf, String)> {
     let folders = std::env::var_os("PATH")?;
-    // Debian keeps it where only root looks.
+    // Debian installs it where only root's PATH leads.
     let mut places: Vec<PathBuf> = std::env::split_paths(&folders).collect();
     places.push(PathBuf::from("/usr/sbin"));
     let binary = places
@@ -59,8 +60,8 @@ pub fn set_up(upstream: &str) -> anyhow::Result<Setup> {
 }
 
 impl Setup {
-    /// What nginx is started with: its paths are relative to its prefix, so that the configuration
-    /// holds none that would have to be quoted.
+    /// Arguments of nginx. Paths in the configuration are relative to the prefix, so that none needs to
+    /// be quoted.
     pub fn arguments(&self) -> anyhow::Result<[&str; 4]> {
         let folder = self.folder.path();
         let prefix = folder.to_str();
@@ -95,12 +96,12 @@ impl Nginx {
         Ok(nginx)
     }
 
-    /// The endpoint through it.
+    /// URL of the upstream's endpoint through nginx.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/mcp", self.port)
     }
 
-    /// Its process id: master and worker are one.
+    /// The process id: with `master_process off`, master and worker are one process.
     pub fn pid(&self) -> u32 {
         self.child.pid()
     }
@@ -111,11 +112,12 @@ fn configuration(upstream: &str, port: u16) -> anyhow::Result<String> {
         .strip_prefix("http://")
         .and_then(|rest| rest.split_once('/'))
     else {
-        bail!("`{upstream}` is no http:// URL with a path");
+        bail!("`{upstream}` must be an http:// URL with a path");
     };
     let scratch = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("  {name}_temp_path {name};\n"))
         .concat();
+    // By default nginx closes a connection after 1000 requests, hence `keepalive_requests`.
     Ok(format!(
         "daemon off;
 master_process off;

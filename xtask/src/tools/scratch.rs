@@ -1,5 +1,4 @@
-//! Folders for files that nobody needs afterwards: removed on drop, or by the reaper when this
-//! process is killed.
+//! Temporary folders: removed on drop, or by the reaper when this process is killed.
 
 use std::path::Path;
 
@@ -8,20 +7,20 @@ use tempfile::TempDir;
 
 use super::process::{self, Leftover};
 
-/// A folder that goes with the value.
+/// A temporary folder, removed on drop.
 #[derive(Debug)]
 pub struct Scratch {
     folder: TempDir,
 }
 
 impl Scratch {
-    /// A new folder; `owner` is for the message when there can be none.
+    /// Creates a folder; `owner` says in an error what it was for.
     pub fn new(owner: &str) -> anyhow::Result<Scratch> {
         let place = process::temporary_folder();
         let folder = tempfile::Builder::new().prefix("xtask-").tempdir_in(place);
         let folder = folder.with_context(|| {
             format!(
-                "failed to create a folder for {owner} in `{}` (`TMPDIR` names another place)",
+                "failed to create a folder for {owner} in `{}` (set `TMPDIR` to another place)",
                 place.display()
             )
         })?;
@@ -30,12 +29,12 @@ impl Scratch {
         Ok(scratch)
     }
 
-    /// Where it is: absolute, and UTF-8 on one line.
+    /// The path: absolute, and UTF-8 on one line, so that it can be put into configuration files.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Writes a file into it, and returns where.
+    /// Writes a file into it, and returns its path.
     pub fn write(&self, name: &str, text: &str) -> anyhow::Result<std::path::PathBuf> {
         let path = self.path().join(name);
         std::fs::write(&path, text)
@@ -50,7 +49,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Files of another user, of a container, may be in the way; the reaper tries them too.
+        // Fails on files of another user, such as that of a container; the reaper then tries again.
         if std::fs::remove_dir_all(self.path()).is_ok() {
             self.leftover().is_gone();
         }

@@ -1,13 +1,12 @@
-//! The error of a tool that is not here: no fault of the run, and there is a way out.
+//! The error for a tool that this machine lacks: its metrics are skipped, and a hint says how to get it.
 
 use std::fmt;
 
-/// Why something cannot be had on this machine, and what would change that.
+/// A tool that is missing or cannot be used on this machine.
 #[derive(Debug)]
 pub struct Unavailable {
-    /// What is missing.
     pub reason: String,
-    /// The way out.
+    /// Step that makes it available.
     pub hint: &'static str,
 }
 

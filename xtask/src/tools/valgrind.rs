@@ -8,18 +8,18 @@ use anyhow::Context as _;
 use super::process::{self, Launch, Output};
 use super::unavailable::Unavailable;
 
-/// A program runs some fifty times slower in it.
+/// Time limit of a run: a program is some fifty times slower in valgrind.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// A valgrind that has told its version.
+/// A valgrind that is installed.
 #[derive(Debug)]
 pub struct Valgrind {
-    /// Such as `valgrind-3.19.0`.
+    /// Output of `valgrind --version`, such as `valgrind-3.19.0`.
     pub version: String,
 }
 
 impl Valgrind {
-    /// Finds it.
+    /// Finds valgrind on `PATH`.
     ///
     /// # Errors
     /// [`Unavailable`] when there is none.
@@ -49,7 +49,7 @@ impl Valgrind {
         directory: &Path,
     ) -> anyhow::Result<u64> {
         let output = Launch::bare("valgrind")
-            // Not the options in files of whoever runs it.
+            // Ignores option files of the user, such as `~/.valgrindrc`.
             .args(["--command-line-only=yes", "--tool=callgrind"])
             .arg("--callgrind-out-file=/dev/null")
             .arg(program)
@@ -58,7 +58,7 @@ impl Valgrind {
             .run(DEADLINE)
             .and_then(Output::success)?;
         let said = output.stderr.text();
-        parse(&said).with_context(|| format!("valgrind told no count of instructions: {said}"))
+        parse(&said).with_context(|| format!("no instruction count in valgrind's output: {said}"))
     }
 }
 

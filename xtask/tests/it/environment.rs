@@ -1,5 +1,5 @@
-//! What surrounds a command decides nothing: where it is started, what is in the environment, and
-//! whether somebody reads what it writes.
+//! The result of a command does not depend on its surroundings: the directory in which it is started, the
+//! environment, and whether somebody reads its output.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::{ends, reaper::write_executable, xtask};
 
-/// Folders with the files by which a checkout is known.
+/// Creates the files by which a checkout is recognised.
 fn checkout(root: &Path) -> PathBuf {
     for mark in [
         "Cargo.toml",
@@ -21,7 +21,7 @@ fn checkout(root: &Path) -> PathBuf {
     root.canonicalize().unwrap()
 }
 
-/// The doctor, where nothing is installed: it says where it looked for k6.
+/// `doctor` on a machine without tools: it prints the folder in which it looked for k6.
 fn doctor(executable: &Path) -> Command {
     let mut command = Command::new(executable);
     command
@@ -34,14 +34,14 @@ fn doctor(executable: &Path) -> Command {
     command
 }
 
-/// Where it looked.
+/// The folder in which `doctor` looked for k6.
 fn tools(mut doctor: Command) -> String {
     let text = String::from_utf8(doctor.output().unwrap().stdout).unwrap();
     let place = text.split("nor installed in `").nth(1);
     place.unwrap_or(&text).split('`').next().unwrap().to_owned()
 }
 
-/// Copies by another process, as `write_executable` writes.
+/// Copies a file with another process, for the reason given at `write_executable`.
 fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").args([from, to]).status();
     assert!(copied.unwrap().success());
@@ -55,21 +55,21 @@ fn the_workspace_is_that_of_the_call_and_not_of_the_build() {
     let executable = Path::new(env!("CARGO_BIN_EXE_xtask"));
     let expected = |root: &Path| root.join("target/xtask/tools").display().to_string();
 
-    // As `cargo run` calls it, from anywhere.
+    // Called as by `cargo run`, from another directory.
     for root in [&one, &two] {
         let mut doctor = doctor(executable);
         doctor.env("CARGO_MANIFEST_DIR", root.join("xtask"));
         doctor.current_dir(folder.path());
         assert_eq!(tools(doctor), expected(root));
     }
-    // By hand: the checkout that it was built in counts, and not the one around it.
+    // Called by hand: the checkout that it was built in counts, not the current directory.
     let built = one.join("target/debug/xtask");
     fs::create_dir_all(built.parent().unwrap()).unwrap();
     copy(executable, &built);
     let mut by_hand = doctor(&built);
     by_hand.current_dir(&two);
     assert_eq!(tools(by_hand), expected(&one));
-    // But not with a target directory of the caller's choice, which may serve several.
+    // Not with a target directory that the caller chose: several checkouts may share it.
     let mut shared = doctor(&built);
     shared.current_dir(&two).env("CARGO_TARGET_DIR", "shared");
     let shared = tools(shared);

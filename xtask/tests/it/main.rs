@@ -1,4 +1,4 @@
-//! The command line as a process: exit codes, the closing line, and what goes where.
+//! The command line as a process: exit codes, the closing line, and what goes to stdout and stderr.
 //!
 //! Deliberately absent: a measuring run, which builds for minutes; `cargo xtask ci` makes one.
 
@@ -19,7 +19,7 @@ fn xtask(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// A file of the test data.
+/// Path of a file of the test data.
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("test_data")
@@ -30,7 +30,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Checks the exit code, and that the last line of stderr says it and `why`.
+/// Checks the exit code, and that the last line of stderr contains it and `why`.
 fn ends(output: &Output, code: i32, why: &str) {
     let text = stderr(output);
     assert_eq!(output.status.code(), Some(code), "{text}");
@@ -70,9 +70,13 @@ fn misuse_is_exit_2_and_help_is_not() {
     ends(
         &xtask(&["metrics", "--tier", "4"]),
         2,
-        "the command line makes no sense",
+        "invalid command line (see `cargo xtask --help`)",
     );
-    ends(&xtask(&[]), 2, "the command line makes no sense");
+    ends(
+        &xtask(&[]),
+        2,
+        "invalid command line (see `cargo xtask --help`)",
+    );
     let help = xtask(&["metrics", "--help"]);
     assert!(help.status.success());
     let text = String::from_utf8(help.stdout).unwrap();
@@ -117,7 +121,7 @@ fn merging_names_the_broken_file_and_writes_nothing() {
 
 #[test]
 fn the_doctor_tells_costs_and_the_way_out() {
-    // Nothing is in this PATH but what the doctor is given by name.
+    // No tool is in this PATH; the doctor only finds those whose path it is given.
     let empty = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command
@@ -128,7 +132,7 @@ fn the_doctor_tells_costs_and_the_way_out() {
     ends(
         &output,
         2,
-        "nothing can be measured here; missing: rustc, linker",
+        "nothing can be measured on this machine; missing: rustc, linker",
     );
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("costs: instructions/policy_eval"), "{text}");

@@ -1,4 +1,4 @@
-//! Nothing that `xtask` started outlives it, even when it is killed by force.
+//! Processes that `xtask` started do not outlive it, not even after SIGKILL.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Whether a process is there and not a zombie.
+/// Whether a process exists and is not a zombie.
 fn runs(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|stat| !stat.contains(") Z "))
@@ -30,7 +30,7 @@ fn runs(pid: &str) -> bool {
 fn grandchildren_die_when_xtask_is_killed() {
     let directory = tempfile::tempdir().unwrap();
     let (k6, note) = (directory.path().join("k6"), directory.path().join("pid"));
-    // The look at k6 hangs with a child of its own, out of the reach of a kill of `xtask` alone.
+    // This k6 hangs, with a child of its own that a kill of `xtask` alone does not reach.
     let script =
         "#!/bin/sh\nsleep 300 &\necho $! > \"$NOTE.new\"\nmv \"$NOTE.new\" \"$NOTE\"\nwait\n";
     write_executable(&k6, script);
@@ -46,7 +46,7 @@ fn grandchildren_die_when_xtask_is_killed() {
     let pid = wait_for("the look at k6", || std::fs::read_to_string(&note).ok());
     let pid = pid.trim();
     assert!(runs(pid));
-    // A busy machine may let the look run before `xtask` goes on, which then notes what it started.
+    // On a busy machine, k6 may run before `xtask` has noted that it started it.
     std::thread::sleep(Duration::from_millis(500));
     xtask.kill().unwrap();
     xtask.wait().unwrap();
@@ -71,7 +71,7 @@ fn what_is_still_on_the_list_is_removed_in_an_order_that_works() {
     let (kept, left) = (path("kept"), path("left"));
     std::fs::create_dir_all(left.join("deep")).unwrap();
     std::fs::create_dir(&kept).unwrap();
-    // A docker that only notes what it was asked.
+    // A docker that only writes down its arguments.
     write_executable(&path("docker"), "#!/bin/sh\necho \"$@\" >> \"$NOTE\"\n");
     let mut reaper = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .arg("__reap")
@@ -104,8 +104,8 @@ fn what_is_still_on_the_list_is_removed_in_an_order_that_works() {
     assert!(kept.exists() && !left.exists());
 }
 
-/// Writes it by another process: what this one had open for writing may be open still in a child
-/// that another test is starting, and cannot be run then.
+/// Writes an executable with another process. A file that this process has open for writing may still be
+/// open in a child that another test is starting, and could not be executed then.
 pub fn write_executable(path: &Path, text: &str) {
     let write = r#"printf '%s' "$1" > "$2" && chmod 755 "$2""#;
     let written = Command::new("sh")

@@ -1,18 +1,23 @@
-//! What jobs of CI do with what was measured, for each event of the requirement's §12.1, with doubles of
+//! The jobs of CI that report and publish, for each event of the requirement's §12.1, with doubles of
 //! Bencher and of GitHub.
 
+mod bencher;
 mod github;
 mod scene;
+mod strangers;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{data, ends, stderr};
-use scene::{HEAD, Scene, pull_request, push, run_text, usual, workflow_run};
+use scene::{HEAD, Scene, comparison, pull_request, push, run_text, usual};
 
 const MARKER: &str = "<!-- thoughtgate-metrics -->";
 
-fn comparison() -> String {
-    std::fs::read_to_string(data("comparisons/larger_binary.json")).unwrap()
+/// A job of pull request 7, whose last commit is the measured one.
+fn of_pull_request(from: &str) -> Scene {
+    let scene = Scene::of(pull_request(from));
+    scene.github.pull(7, HEAD);
+    scene
 }
 
 fn on_main(p50_ms: f64) -> Scene {
@@ -33,6 +38,7 @@ fn tc_obs_001_a_normal_commit_to_main_is_tracked_and_nobody_is_alerted() {
         "{:?}",
         scene.github.asked()
     );
+    ends(&scene.run("publish"), 0, "pushed to the branch");
     let pushed = scene.pushed();
     assert_eq!(pushed.len(), 31);
     assert_eq!(pushed[30]["revision"], HEAD);
@@ -50,14 +56,15 @@ fn tc_obs_001_a_normal_commit_to_main_is_tracked_and_nobody_is_alerted() {
     );
     // The same job again adds nothing.
     ends(&scene.run("report"), 0, "PASS");
+    ends(&scene.run("publish"), 0, "has this run already");
     assert_eq!(scene.pushed().len(), 31);
 }
 
 #[test]
 fn tc_obs_002_a_regression_on_main_alerts_at_the_commit_and_its_pull_request() {
-    // The job before was worse too: one alone would be suspect.
+    // The job before was worse, too: one alone would only be SUSPECT.
     let scene = on_main(2.3).history("main", usual().chain([2.3]));
-    scene.github.pull(12, HEAD);
+    scene.github.pull(12, &scene::past(30)).pull(13, HEAD);
     let output = scene.run("report");
     ends(&output, 0, "ALERT");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -72,10 +79,43 @@ fn tc_obs_002_a_regression_on_main_alerts_at_the_commit_and_its_pull_request() {
             .starts_with("<!-- thoughtgate-metrics on main -->\n### ALERT: worse: `latency/p50`"),
         "{comments:?}"
     );
+    assert!(
+        comments[0].contains("`main` is worse since this pull request was merged: `latency/p50`."),
+        "{comments:?}"
+    );
+    assert!(
+        comments[0].contains("publish --accept METRIC"),
+        "{comments:?}"
+    );
+    let posted = scene.github.asked();
+    let mut posted = posted.iter().filter(|asked| asked.method == "POST");
+    assert!(
+        posted.all(|asked| asked.path.ends_with("issues/12/comments")),
+        "the previous commit made it worse"
+    );
+    scene.run("publish");
     assert_eq!(scene.pushed().len(), 32, "it is part of the history");
-    // As much worse as ends a build.
+    // So much worse that the build fails.
     let scene = on_main(3.0).history("main", usual().chain([3.0]));
     ends(&scene.run("report"), 1, "BLOCK");
+    scene.run("publish");
+    // An intended change is accepted on the branch.
+    let since = scene::past(30);
+    let accept = [
+        "metrics",
+        "publish",
+        "--accept",
+        "latency/p50",
+        "--commit",
+        &since,
+    ];
+    let remote = scene.path("server").display().to_string();
+    let more = ["--reason", "a new check", "--remote", &remote];
+    let output = super::xtask(&[&accept[..], &more].concat());
+    ends(&output, 0, "pushed to the branch");
+    let pushed = scene.pushed();
+    assert_eq!(pushed[32]["reason"], "a new check", "{pushed:?}");
+    ends(&scene.run("report"), 0, "INCONCLUSIVE");
 }
 
 #[test]
@@ -88,6 +128,9 @@ fn tc_obs_003_a_tagged_release_is_tracked_on_releases_with_a_new_baseline() {
     assert_eq!(scene.reported("--branch").as_deref(), Some("releases"));
     assert!(scene.reported("--start-point-reset").is_some());
     assert_eq!(scene.reported("--start-point"), None);
+    scene.run("publish");
+    let page = scene.published("index.html");
+    assert!(page.contains("Last comparison"), "{page}");
     let pushed = scene.pushed();
     assert_eq!(
         (pushed.len(), &pushed[0]["branch"]),
@@ -97,7 +140,7 @@ fn tc_obs_003_a_tagged_release_is_tracked_on_releases_with_a_new_baseline() {
 
 #[test]
 fn tc_obs_004_a_pull_request_is_compared_with_its_base_and_told() {
-    let scene = Scene::of(pull_request("a/gate"))
+    let scene = of_pull_request("a/gate")
         .left("metrics-load", "run.json", &run_text(9_000, 2.0, HEAD))
         .left("metrics-compare", "compare.json", &comparison());
     scene.github.comment("User", &format!("{MARKER} mine"));
@@ -114,8 +157,13 @@ fn tc_obs_004_a_pull_request_is_compared_with_its_base_and_told() {
         Some(scene::BASE)
     );
     assert!(scene.reported("--start-point-reset").is_some());
+    ends(
+        &scene.run("publish"),
+        0,
+        "nothing to publish for this event",
+    );
     assert!(scene.pushed().is_empty(), "it is no part of the history");
-    // The next push updates the one comment that is ours.
+    // The next push updates the comment of the first report.
     scene.run("report");
     let comments = scene.github.comments();
     assert_eq!(comments.len(), 2, "{comments:?}");
@@ -124,8 +172,7 @@ fn tc_obs_004_a_pull_request_is_compared_with_its_base_and_told() {
 
 #[test]
 fn tc_obs_005_a_pull_request_with_a_regression_fails_with_a_comment() {
-    let scene =
-        Scene::of(pull_request("a/gate")).left("metrics-compare", "compare.json", &comparison());
+    let scene = of_pull_request("a/gate").left("metrics-compare", "compare.json", &comparison());
     let output = scene.run("report");
     ends(&output, 1, "BLOCK");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -135,7 +182,10 @@ fn tc_obs_005_a_pull_request_with_a_regression_fails_with_a_comment() {
     );
     let comments = scene.github.comments();
     assert!(comments[0].starts_with(&format!("{MARKER}\n### BLOCK: much worse: `binary/size`")));
-    assert!(comments[0].contains("How to repeat it"), "{comments:?}");
+    assert!(
+        comments[0].contains("How to reproduce this verdict"),
+        "{comments:?}"
+    );
 }
 
 #[test]
@@ -148,7 +198,7 @@ fn tc_obs_006_metrics_that_could_not_be_had_are_a_warning() {
         .run("build");
     ends(&output, 0, "nothing could be measured");
     assert!(stderr(&output).contains("warning: "), "{}", stderr(&output));
-    // The report of jobs that left nothing.
+    // The report when no job left anything.
     let scene = Scene::of(push("refs/heads/main"));
     let output = scene.run("report");
     ends(&output, 0, "no verdict");
@@ -157,119 +207,47 @@ fn tc_obs_006_metrics_that_could_not_be_had_are_a_warning() {
         printed.contains("::warning title=metrics::no job has left any metrics"),
         "{printed}"
     );
-    assert!(scene.calls().is_empty(), "nothing is sent");
-    // Misuse stays one.
-    ends(
-        &super::xtask(&["metrics", "--soft", "--only", "nosuch"]),
-        2,
-        "no category `nosuch`",
+    assert!(
+        printed.contains("::warning title=metrics::no verdict: no metrics were measured"),
+        "{printed}"
     );
-}
-
-#[test]
-fn tc_obs_007_without_bencher_the_job_goes_on_and_keeps_its_files() {
-    for (mode, why) in [
-        ("down", "Bencher cannot be reached"),
-        ("500", "Bencher cannot be reached"),
-        ("429", "Bencher cannot be reached"),
-        ("html", "Bencher cannot be reached"),
-        ("nonsense", "answered something that is no report"),
-        ("unauthorized", "Bencher does not accept the key"),
-    ] {
-        let scene = on_main(2.0)
-            .history("main", usual())
-            .with("DOUBLE_MODE", mode);
-        let output = scene.run("report");
-        ends(&output, 0, "PASS");
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            printed.contains("::warning title=metrics::"),
-            "{mode}: {printed}"
-        );
-        assert!(printed.contains(why), "{mode}: {printed}");
-        for kept in [
-            "bench_metrics.json",
-            "run.json",
-            "bencher.json",
-            "comment.md",
-        ] {
-            assert!(
-                scene.path("target/metrics").join(kept).exists(),
-                "{mode}: {kept}"
-            );
-        }
-    }
-}
-
-#[test]
-fn a_server_that_never_answers_holds_the_job_no_longer_than_its_deadline() {
-    let scene = Scene::of(pull_request("a/gate")).with("DOUBLE_MODE", "hang");
-    let folder = scene.path("target/metrics");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("run.json"), run_text(9_000, 2.0, HEAD)).unwrap();
-    std::fs::write(folder.join("compare.json"), comparison()).unwrap();
-    // A regression by our own verdict fails the job all the same.
-    let output = scene.xtask(&["metrics", "report", "--patience", "2"]);
-    ends(&output, 1, "BLOCK");
+    assert!(scene.calls().is_empty(), "nothing is sent");
+    // If a job lacks a metric that the job before measured, the verdict is not PASS.
+    let scene = on_main(2.0).history("main", usual());
+    let run = run_text(9_000, 2.0, HEAD).replace("latency/p50", "latency/p95");
+    let scene = scene.left("metrics-load", "run.json", &run);
+    let output = scene.run("report");
+    ends(&output, 0, "INCONCLUSIVE");
+    let summary = scene.summary();
+    assert!(
+        summary.contains("`latency/p50`: not measured, unlike in the job before"),
+        "{summary}"
+    );
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(printed.contains("Bencher cannot be reached"), "{printed}");
-    assert_eq!(scene.github.comments().len(), 1);
-}
-
-#[test]
-fn what_bencher_finds_besides_is_shown() {
-    let scene = on_main(2.0)
-        .history("main", usual())
-        .with("DOUBLE_MODE", "alert");
+    assert!(
+        printed.contains("::warning title=metrics::not measured: "),
+        "{printed}"
+    );
+    // A broken artifact does not cost the others.
+    let scene = on_main(2.004).history("main", usual());
+    let scene = scene
+        .left("metrics-bench", "run.json", "{\"schema\":2")
+        .left(
+            "metrics-build",
+            "run.json",
+            &run.replace("\"complete\":true", "\"complete\":false"),
+        );
     let output = scene.run("report");
     ends(&output, 0, "PASS");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        printed.contains("Bencher alerts on binary/size (upper limit)"),
-        "{printed}"
-    );
-    let stored = on_main(2.0)
-        .history("main", usual())
-        .with("DOUBLE_MODE", "comment");
-    let output = stored.run("report");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        printed.contains("Bencher stored the report, but: "),
-        "{printed}"
-    );
-}
-
-#[test]
-fn without_a_key_bencher_is_not_called_and_the_older_token_is_taken_too() {
-    let scene = on_main(2.0)
-        .history("main", usual())
-        .with("BENCHER_API_KEY", "");
-    ends(&scene.run("report"), 0, "PASS");
-    assert!(scene.calls().is_empty());
-    let older = on_main(2.0)
-        .history("main", usual())
-        .with("BENCHER_API_KEY", "")
-        .with("BENCHER_API_TOKEN", "a.secret123.c");
-    ends(&older.run("report"), 0, "PASS");
-    assert_eq!(older.calls()[0]["secrets"], json!(["BENCHER_API_TOKEN"]));
-    let both = on_main(2.0)
-        .history("main", usual())
-        .with("BENCHER_API_TOKEN", "a.secret123.c");
-    ends(&both.run("report"), 0, "PASS");
-    assert_eq!(
-        both.calls()[0]["secrets"],
-        json!(["BENCHER_API_KEY"]),
-        "the CLI takes one alone"
-    );
-    let malformed = on_main(2.0)
-        .history("main", usual())
-        .with("BENCHER_API_KEY", "not-a-secret123");
-    let output = malformed.run("report");
-    ends(&output, 0, "PASS");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        printed.contains("Bencher does not accept the key"),
-        "{printed}"
+    for said in ["this run is left out", "is left out: the run was cut off"] {
+        assert!(printed.contains(said), "{said}: {printed}");
+    }
+    // Misuse is an error also with --soft.
+    ends(
+        &super::xtask(&["metrics", "--soft", "--only", "nosuch"]),
+        2,
+        "unknown metric or category `nosuch`",
     );
 }
 
@@ -287,24 +265,20 @@ fn github_that_refuses_or_fails_is_a_warning() {
         (200, "<html>", 9),
         (200, github::CUT_OFF, 9),
     ] {
-        let scene = Scene::of(pull_request("a/gate")).left(
-            "metrics-compare",
-            "compare.json",
-            &comparison(),
-        );
+        let scene =
+            of_pull_request("a/gate").left("metrics-compare", "compare.json", &comparison());
         scene.github.fail(status, body, times);
         let output = scene.run("report");
         ends(&output, 1, "BLOCK");
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
-            printed.contains("::warning title=metrics::the comment: "),
+            printed.contains("::warning title=metrics::commenting failed: "),
             "{status}: {printed}"
         );
         assert!(scene.path("target/metrics/comment.md").exists());
     }
-    // One that fails once is asked again.
-    let scene =
-        Scene::of(pull_request("a/gate")).left("metrics-compare", "compare.json", &comparison());
+    // A request that fails once is repeated.
+    let scene = of_pull_request("a/gate").left("metrics-compare", "compare.json", &comparison());
     scene.github.fail(502, "", 1);
     scene.run("report");
     assert_eq!(scene.github.comments().len(), 1);
@@ -317,134 +291,134 @@ fn github_that_refuses_or_fails_is_a_warning() {
 }
 
 #[test]
-fn a_fork_tells_nothing_itself_and_the_job_after_it_trusts_none_of_its_files() {
-    let fork = Scene::of(pull_request("mallory/gate"))
+fn a_job_that_is_tried_elsewhere_tells_nobody() {
+    let scene = on_main(2.0)
+        .history("main", usual())
+        .with("GITHUB_ACTIONS", "");
+    ends(&scene.run("report"), 0, "PASS");
+    let output = scene.run("publish");
+    ends(&output, 0, "nothing was sent or pushed");
+    assert!(
+        stderr(&output).contains("would run: cargo xtask metrics publish"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(scene.pushed().len(), 30);
+    assert!(scene.calls().is_empty());
+    let scene = of_pull_request("a/gate")
         .left("metrics-compare", "compare.json", &comparison())
-        .with("BENCHER_API_KEY", "")
-        .with("GITHUB_TOKEN", "");
-    ends(&fork.run("report"), 1, "BLOCK");
-    assert!(fork.github.asked().is_empty());
-    let number = std::fs::read_to_string(fork.path("target/metrics/pull_request")).unwrap();
-    assert_eq!(number, "7\n");
-
-    let after = |number: &str, head: &str| {
-        let scene = Scene::of(workflow_run());
-        let results = scene.path("target/metrics");
-        std::fs::create_dir_all(&results).unwrap();
-        std::fs::write(results.join("compare.json"), comparison()).unwrap();
-        std::fs::write(results.join("run.json"), run_text(9_000, 2.0, HEAD)).unwrap();
-        std::fs::write(results.join("pull_request"), number).unwrap();
-        scene.github.pull(7, head);
-        scene
-    };
-    let linked = after("7\n", HEAD);
-    let run = linked.path("target/metrics/run.json");
-    std::fs::remove_file(&run).unwrap();
-    std::os::unix::fs::symlink("/proc/self/environ", &run).unwrap();
-    ends(&linked.run("fork-report"), 2, "run.json` is a link");
-    let told = after("7\n", HEAD);
-    ends(&told.run("fork-report"), 1, "BLOCK");
-    assert_eq!(told.github.comments().len(), 1);
-    assert_eq!(told.reported("--branch").as_deref(), Some("pr-7"));
-    for (number, head, why) in [
-        ("8\n", HEAD, "status 404"),
-        ("7\n", scene::BASE, "does not end with the commit"),
-        ("7; echo x", HEAD, "is not the number of a pull request"),
-        ("../../7", HEAD, "is not the number of a pull request"),
-        ("-7", HEAD, "is not the number of a pull request"),
-        ("0", HEAD, "is not the number of a pull request"),
-        (&"7".repeat(100), HEAD, "is not a number"),
-    ] {
-        let scene = after(number, head);
-        ends(&scene.run("fork-report"), 2, why);
-        assert!(scene.github.comments().is_empty(), "{number}");
-        assert!(scene.calls().is_empty(), "{number}");
-    }
+        .with("GITHUB_ACTIONS", "");
+    ends(&scene.run("report"), 1, "BLOCK");
+    assert!(scene.github.asked().is_empty());
 }
 
 #[test]
-fn a_hostile_event_or_artifact_is_refused_by_name_or_shown_as_text() {
+fn what_could_not_be_compared_stops_nothing_and_is_told_with_its_reason() {
     let mut event = pull_request("a/gate");
-    event["number"] = json!("7 && echo");
-    ends(
-        &Scene::of(event).run("report"),
-        2,
-        "failed to read the event",
-    );
-    let mut event = push("refs/heads/main");
-    event["after"] = json!("--upload-pack=touch");
-    ends(
-        &Scene::of(event).run("report"),
-        2,
-        "`after` is not the name of a commit",
-    );
-    let broken =
-        Scene::of(pull_request("a/gate")).left("metrics-compare", "compare.json", "{\"schema\":2");
-    ends(&broken.run("report"), 2, "compare.json");
-    let name = "x".repeat(10_000_000);
-    let long = run_text(9_000, 2.0, HEAD).replace("latency/p50", &name);
-    let scene = Scene::of(pull_request("a/gate")).left("metrics-load", "run.json", &long);
+    event["pull_request"]["base"]["sha"] = json!(scene::BASE);
+    // Neither commit exists in this checkout.
+    let scene = Scene::of(event.clone());
+    let output = scene.run("compare");
+    ends(&output, 2, "have no merge base in this checkout");
+    let why = "base (v0.1.0) does not build";
+    let scene = Scene::of(event).left("metrics-compare", "not_compared.txt", why);
     let output = scene.run("report");
-    ends(&output, 0, "no verdict");
+    ends(&output, 0, &format!("no verdict: {why}"));
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        output.stdout.len() + output.stderr.len() < 500_000,
-        "it is not repeated whole"
+        printed.contains("::warning title=metrics::no verdict: "),
+        "{printed}"
     );
-    let markup = comparison().replace("AMD EPYC", "<img src=x>@all |[x](http://e)");
-    assert_ne!(markup, comparison(), "the file names its CPU");
-    let scene = Scene::of(pull_request("a/gate")).left("metrics-compare", "compare.json", &markup);
-    scene.run("report");
-    let comment = &scene.github.comments()[0];
-    assert!(
-        comment.contains("`<img src=x>@all ¦[x](http://e)`"),
-        "{comment}"
-    );
+    assert!(scene.summary().contains(why), "{}", scene.summary());
 }
 
 #[test]
-fn bencher_is_set_up_once() {
+fn a_comment_is_not_made_on_a_pull_request_that_has_moved_on() {
     let scene =
-        Scene::of(push("refs/heads/main")).with("BENCHER_API_KEY", "bencher_user_secret123");
-    let bin = format!("{}:/usr/bin:/bin", scene.path("bin").display());
-    let setup = || {
-        std::process::Command::new(env!("CARGO_BIN_EXE_xtask"))
-            .args(["metrics", "report", "--setup"])
-            .env("PATH", &bin)
-            .env("BENCHER_API_KEY", "bencher_user_secret123")
-            .env("DOUBLE_LOG", scene.path("bencher.log"))
-            .env("DOUBLE_MADE", scene.path("bencher.made"))
-            .output()
-            .unwrap()
-    };
-    ends(&setup(), 0, "29 measures");
-    let made = std::fs::read_to_string(scene.path("bencher.made")).unwrap();
-    for line in [
-        "project thoughtgate",
-        "branch main",
-        "testbed ci-ubuntu-latest",
-        "measure latency-p50",
-    ] {
-        assert!(made.lines().any(|made| made == line), "{line} in {made}");
-    }
-    ends(&setup(), 0, "0 things were made");
+        Scene::of(pull_request("a/gate")).left("metrics-compare", "compare.json", &comparison());
+    scene.github.pull(7, scene::BASE);
+    let output = scene.run("report");
+    ends(&output, 1, "BLOCK");
+    assert!(
+        stderr(&output).contains("has another last commit by now"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(scene.github.comments().is_empty());
 }
 
 #[test]
-fn branches_of_closed_and_of_old_pull_requests_are_archived() {
+fn an_image_that_is_not_as_required_is_an_alert_on_the_pull_request() {
+    let mut run: Json = serde_json::from_str(&run_text(9_000, 2.0, HEAD)).unwrap();
+    run["metrics"][1] = json!({"name": "binary/docker_base", "unit": "string",
+                     "outcome": {"measured": {"value": "debian", "interval": null}}});
+    let scene = of_pull_request("a/gate").left("metrics-container", "run.json", &run.to_string());
+    let same = std::fs::read_to_string(data("comparisons/same_program.json")).unwrap();
+    let mut same: Json = serde_json::from_str(&same).unwrap();
+    for arm in same["arms"].as_array_mut().unwrap() {
+        arm["revision"] = json!(HEAD);
+    }
+    let scene = scene.left("metrics-compare", "compare.json", &same.to_string());
+    let output = scene.run("report");
+    ends(&output, 0, "ALERT");
+    let comments = scene.github.comments();
+    assert!(
+        comments[0].contains("### ALERT: worse: `binary/docker_base`"),
+        "{comments:?}"
+    );
+}
+
+#[test]
+fn a_pull_request_that_takes_no_comment_keeps_no_other_from_its_own() {
+    // Both became worse, with two commits.
+    let scene = Scene::of(push("refs/heads/main")).history("main", usual().chain([2.3]));
+    let mut run: Json = serde_json::from_str(&run_text(9_000, 2.3, HEAD)).unwrap();
+    run["metrics"][0]["outcome"]["measured"]["value"] = json!(12_000_000);
+    let scene = scene.left("metrics-load", "run.json", &run.to_string());
+    scene.github.pull(12, &scene::past(30)).pull(13, HEAD);
+    scene.github.lock(12);
+    let output = scene.run("report");
+    ends(&output, 1, "BLOCK");
+    let asked = scene.github.asked();
+    let told = |number: &str| {
+        let mut posts = asked.iter().filter(|asked| asked.method == "POST");
+        posts.any(|asked| asked.path.ends_with(&format!("issues/{number}/comments")))
+    };
+    assert!(told("12") && told("13"));
+    assert_eq!(scene.github.comments().len(), 1);
+    assert!(scene.github.comments()[0].contains("merged: `binary/size`"));
+}
+
+#[test]
+fn a_branch_of_sources_is_not_published_to() {
+    let scene = on_main(2.0).history("main", usual());
+    let clone = scene.path("sources");
+    std::fs::create_dir(&clone).unwrap();
+    std::fs::write(clone.join("index.html"), "mine").unwrap();
+    scene::git(&clone, &["init", "--quiet"]);
+    scene::git(&clone, &["add", "."]);
+    scene::git(&clone, &["commit", "--quiet", "--message", "sources"]);
+    let remote = scene.path("server").display().to_string();
+    scene::git(
+        &clone,
+        &["push", "--quiet", &remote, "HEAD:refs/heads/main"],
+    );
+    let publish = ["metrics", "publish", "--branch", "main", "--refresh"];
+    let output = super::xtask(&[&publish[..], &["--remote", &remote]].concat());
+    ends(&output, 2, "has files and no history");
+}
+
+#[test]
+fn what_is_tried_out_archives_nothing() {
     let mut closed = pull_request("a/gate");
     closed["action"] = json!("closed");
-    let scene = Scene::of(closed);
-    ends(&scene.run("archive"), 0, "`pr-7` was archived");
-    let down = Scene::of(json!({"schedule": "0 3 * * *"})).with("DOUBLE_MODE", "down");
-    ends(&down.run("archive"), 0, "nothing was archived");
-    let branch = |name: &str, created: &str| json!({"name": name, "head": {"created": created}});
-    let branches = json!([
-        branch("main", "2020-01-01T00:00:00Z"),
-        branch("pr-1", "2020-01-01T00:00:00Z"),
-        branch("pr-2", "2999-01-01T00:00:00Z"),
-        branch("pr-x", "2020-01-01T00:00:00Z"),
-    ]);
-    let old =
-        Scene::of(json!({"schedule": "0 3 * * *"})).with("DOUBLE_BRANCHES", &branches.to_string());
-    ends(&old.run("archive"), 0, "1 of 1 old branches archived");
+    for event in [closed, json!({"schedule": "0 3 * * *"})] {
+        let scene = Scene::of(event).with("GITHUB_ACTIONS", "");
+        for job in ["report", "archive"] {
+            ends(&scene.run(job), 0, "");
+        }
+        let dry = scene.xtask(&["metrics", "report", "--dry-run"]);
+        ends(&dry, 0, "would archive");
+        assert!(scene.calls().is_empty(), "{:?}", scene.calls());
+    }
 }

@@ -1,5 +1,5 @@
-//! Verdicts as a process: what cannot be judged is told in one message, and what was judged once is
-//! judged alike for ever.
+//! Verdicts of the commands as a process: what cannot be judged ends with one message, and recorded samples
+//! get the same verdicts forever.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -12,7 +12,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Judges real samples, and compares what is printed with what was printed before, byte by byte.
+/// Judges recorded samples, and compares the output with the recorded one, byte for byte.
 fn replays(name: &str, code: i32, verdict: &str) {
     let samples = data(&format!("comparisons/{name}.json"));
     for (format, ending) in [("table", "txt"), ("json", "verdict.json")] {
@@ -37,6 +37,30 @@ fn a_larger_binary_is_a_block_for_ever() {
     replays("larger_binary", 1, "BLOCK");
 }
 
+/// A session of a program against a second build of itself.
+#[test]
+fn the_same_program_is_no_slower_than_itself() {
+    replays("same_program", 0, "PASS");
+}
+
+/// The head was slowed down by 3 % CPU time per request.
+#[test]
+fn three_percent_more_cpu_is_noticed() {
+    replays("cpu_3_percent", 0, "NOTICE");
+}
+
+/// The head was slowed down by 10 % of the median latency.
+#[test]
+fn ten_percent_more_latency_is_an_alert() {
+    replays("slower_10_percent", 0, "ALERT");
+}
+
+/// Two endless loops ran during this session.
+#[test]
+fn nothing_passes_that_was_measured_beside_other_programs() {
+    replays("busy_machine", 0, "INCONCLUSIVE");
+}
+
 #[test]
 fn what_cannot_be_compared_is_told_before_anything_is_built() {
     let output = xtask(&["metrics", "compare", "--base", "no-such-branch"]);
@@ -51,7 +75,7 @@ fn what_cannot_be_compared_is_told_before_anything_is_built() {
 fn a_file_that_is_no_comparison_is_named() {
     let run = data("run_schema_1.json");
     let output = xtask(&["metrics", "judge", "--from", text(&run)]);
-    ends(&output, 2, "is no comparison");
+    ends(&output, 2, "is not a comparison");
     let missing = data("no.json");
     let output = xtask(&["metrics", "judge", "--from", text(&missing)]);
     ends(&output, 2, "no.json");
@@ -74,7 +98,7 @@ fn without_comparable_jobs_nothing_is_told_and_nothing_passes() {
     let add = ["history", "--file", text(&history), "add"];
     ends(&of(&add), 0, "added to");
     ends(&of(&add), 0, "has this run already");
-    // The same jobs, made by another machine.
+    // The same jobs, measured on another machine.
     let lines = std::fs::read_to_string(&history).unwrap();
     let others = lines.replace("\"key\":\"", "\"key\":\"another machine, ");
     assert_ne!(lines, others);
@@ -99,7 +123,7 @@ fn what_is_no_history_is_left_alone_and_what_has_no_end_is_not_read() {
     let run = data("run_schema_1.json");
     let add = ["metrics", "history", "--file", text(&notes), "add"];
     let named = ["--run", text(&run), "--branch", "main"];
-    ends(&xtask(&[&add[..], &named].concat()), 2, "is no history");
+    ends(&xtask(&[&add[..], &named].concat()), 2, "is not a history");
     assert_eq!(std::fs::read_to_string(&notes).unwrap(), "# Notes\n");
     let output = xtask(&["metrics", "history", "show", "--file", "/dev/full"]);
     ends(&output, 2, "it is not a regular file");
@@ -114,5 +138,5 @@ fn what_is_no_history_is_left_alone_and_what_has_no_end_is_not_read() {
     let output = xtask(&["metrics", "trend", "--branch", "nobody's"]);
     ends(&output, 2, "there are no jobs of the branch `nobody's`");
     let output = xtask(&["metrics", "calibrate", "--only", "nosuch"]);
-    ends(&output, 2, "known are none, cpu-3");
+    ends(&output, 2, "expected one of none, cpu-3");
 }

@@ -1,4 +1,4 @@
-//! The amounts by which a program is slowed down, and the metric in which each must be found.
+//! The known slowdowns, and the metric in which each must be found.
 
 use crate::metrics::catalog::{
     CPU_US_PER_REQUEST, LATENCY_P50, LATENCY_P99, MEMORY_IDLE_RSS, Metric, STARTUP_TO_READY,
@@ -11,13 +11,13 @@ use crate::metrics::stats::Histogram;
 pub struct Effect {
     /// Its name, in files and on the command line.
     pub name: &'static str,
-    /// The metric in which it must be found; none where there is nothing to be found.
+    /// The metric in which it must be found; none without a slowdown.
     pub metric: Option<&'static Metric>,
-    /// By how much that metric is to be worse.
+    /// The share by which that metric has to become worse.
     share: f64,
 }
 
-/// What a program does undisturbed.
+/// Figures of a program without a slowdown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Usual {
     cpu_us: f64,
@@ -40,8 +40,8 @@ impl Usual {
         })
     }
 
-    /// In how many calls one has to be longer than all others for the 99th percentile to be worse by
-    /// `share`: with those that are longer anyway, one in a hundred is then longer than that.
+    /// N, if one in N calls has to take longer than all others for the 99th percentile to be worse by
+    /// `share`: together with those that are that slow anyway, they are one in a hundred.
     fn tail_every(&self, share: f64) -> f64 {
         let p99 = self.times.quantile(0.99).unwrap_or_default();
         let longer = self.times.share_above(p99 * (1.0 + share));
@@ -58,13 +58,12 @@ const fn effect(name: &'static str, metric: &'static Metric, share: f64) -> Effe
 }
 
 impl Effect {
-    /// None: a second build of the same program.
+    /// No slowdown: a second build of the same program.
     pub const NONE: Effect = Effect {
         name: "none",
         metric: None,
         share: 0.0,
     };
-    /// All of them.
     pub const ALL: &[Effect] = &[
         Effect::NONE,
         effect("cpu-3", &CPU_US_PER_REQUEST, 0.03),
@@ -75,14 +74,14 @@ impl Effect {
         effect("start-20", &STARTUP_TO_READY, 0.20),
     ];
 
-    /// What makes the program slower by this, for its environment.
+    /// The value of the environment variable that slows the program down by this amount.
     pub fn slowdown(&self, usual: &Usual) -> String {
         let whole = |number: f64| format!("{:.0}", number.max(1.0));
         let share = self.share;
         match self.name {
             "cpu-3" => format!("busy_ns={}", whole(share * usual.cpu_us * 1e3)),
-            // Clients that send when they were answered wait for each other: what one call takes more,
-            // each of them waits for so many times.
+            // In a closed loop of n clients calls queue: a call that takes d longer makes each latency
+            // n d longer. A latency is n / rate, so that a share of it is reached with d = share / rate.
             "p50-5" | "p50-10" => format!("busy_ns={}", whole(share * 1e9 / usual.rate)),
             "tail-15" => format!("tail_every={}", whole(usual.tail_every(share))),
             "memory-20" => format!("kept_bytes={}", whole(share * usual.rss_bytes)),
@@ -106,7 +105,7 @@ mod tests {
                 _ => 6.0,
             })
         };
-        // Of 1,000 calls 10 take 2 ms or more, and 6 more than 2.3 ms.
+        // Of 1,000 calls 11 take 2 ms or more, and 6 more than 2.3 ms.
         let times = [(0.5, 989), (2.0, 5), (2.5, 6)];
         let usual = Usual::of(median, Histogram::of_counts(times)).unwrap();
         let slowdowns: Vec<String> = Effect::ALL

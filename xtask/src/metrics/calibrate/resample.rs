@@ -1,5 +1,5 @@
-//! Sessions that are drawn from the blocks of sessions in which nothing was slowed down: many more than
-//! can be measured. Base, control and head of a block stay together, as they were measured.
+//! Sessions that are drawn from the blocks of measured sessions without a slowdown: many more than can be
+//! measured. Base, control and head of a block stay together, as they were measured.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::metrics::judge::paired;
 use crate::metrics::model::{Run, Sample, State};
 use crate::metrics::stats::Random;
 
-/// How many of `count` drawn sessions say that something became worse.
+/// The number of regressions among `count` drawn sessions.
 pub fn regressions(sessions: &[Run], count: usize, seed: u64) -> usize {
     let sessions: Vec<Session> = sessions.iter().map(Session::of).collect();
     let mut random = Random::new(seed);
@@ -22,9 +22,9 @@ pub fn regressions(sessions: &[Run], count: usize, seed: u64) -> usize {
 
 /// A session to draw from.
 struct Session {
-    /// Without samples.
+    /// The run without its samples.
     run: Run,
-    /// The rows of each block that count.
+    /// The rows that count, by block.
     blocks: Vec<Vec<Sample>>,
 }
 
@@ -44,7 +44,7 @@ impl Session {
         }
     }
 
-    /// As many blocks as the session's last look takes, each drawn from all of its blocks.
+    /// Draws as many blocks as the session's last look has, each from all blocks of the session.
     fn draw(&self, random: &mut Random) -> Run {
         let mut run = self.run.clone();
         let last = run.looks.values().flatten().max().copied();

@@ -1,4 +1,4 @@
-//! One line a session, and the scorecard of all lines, with exact bounds.
+//! The lines of sessions, and the scorecard over all of them, with exact bounds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,24 +7,23 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::effect::Effect;
-use super::verdict_on;
-use crate::metrics::judge::paired::Judged;
+use crate::metrics::judge::paired::{Judged, Row};
 use crate::metrics::judge::verdict::Verdict;
 use crate::metrics::model::Run;
 use crate::metrics::render::table;
 use crate::metrics::stats::distribution;
 use crate::metrics::store;
 
-/// What a session came to.
+/// The result of a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
     /// The name of the slowdown.
     pub effect: String,
-    /// What the program was told.
+    /// The value of the variable that slowed the program down.
     pub slowdown: String,
-    /// All orders follow from it.
+    /// Determines all random orders.
     pub seed: u64,
-    /// The machine, and how it was measured.
+    /// The machine and the settings of the measurement: the key of a history.
     pub machine: String,
     /// SHA-256 of the judged program.
     pub sha256: String,
@@ -48,7 +47,7 @@ impl Scored {
         judged: &Judged,
     ) -> Scored {
         let rows = judged.rows.iter();
-        // Four digits: it is read by people.
+        // Four digits, for people.
         let rounded = |effect: f64| (effect * 1e4).round() / 1e4;
         Scored {
             effect: effect.name.to_owned(),
@@ -73,7 +72,7 @@ impl Scored {
     }
 }
 
-/// All lines; none where there is no file.
+/// Reads all lines; a missing file has none.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Scored>> {
     if !path.exists() {
         return Ok(Vec::new());
@@ -87,7 +86,7 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Scored>> {
     let last = text.lines().count();
     lines
         .filter_map(|(number, line)| match serde_json::from_str(line) {
-            // A line that was cut off is that of a session that is made again.
+            // A line that was cut off is ignored: its session is measured again.
             Err(_) if number + 1 == last && !complete => None,
             read => {
                 let place = || format!("line {} of `{}`", number + 1, path.display());
@@ -97,22 +96,21 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Scored>> {
         .collect()
 }
 
-/// Adds a line.
 pub fn append(path: &Path, line: &Scored) -> anyhow::Result<()> {
     store::append(path, &serde_json::to_string(line)?)
 }
 
-/// What sessions that were drawn from `sessions` came to.
+/// The text on `drawn` sessions that were drawn from the blocks of `sessions`.
 pub fn replayed(found: usize, drawn: usize, sessions: usize) -> String {
     let [_, upper] = distribution::rate_bounds(found as u64, drawn as u64, 0.975);
     format!(
-        "\n{drawn} sessions drawn from the blocks of {sessions} without a slowdown: {found} found \
-         something (at most {:.1} %)\n",
+        "\n{drawn} sessions drawn from the blocks of {sessions} without a slowdown: {found} false \
+         alarms (rate at most {:.1} %)\n",
         100.0 * upper
     )
 }
 
-/// How often something was said, by slowdown.
+/// The scorecard: how often a regression was found, by slowdown.
 pub fn card(all: &[Scored]) -> String {
     let header = [
         "slowdown",
@@ -158,6 +156,12 @@ pub fn card(all: &[Scored]) -> String {
         ]);
     }
     table::finish(&table)
+}
+
+/// The verdict on one metric of a session.
+fn verdict_on(judged: &Judged, metric: &str) -> Option<Row> {
+    let mut rows = judged.rows.iter();
+    rows.find(|row| row.metric.name == metric).cloned()
 }
 
 #[cfg(test)]

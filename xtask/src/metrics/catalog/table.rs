@@ -1,4 +1,4 @@
-//! The rows of the catalogue, and nothing else: `catalog.rs` says what the columns mean.
+//! The rows of the catalogue, and nothing else: the columns are described in `metric.rs`.
 
 use super::{Metric, Target, Tier, Unit};
 
@@ -8,7 +8,7 @@ pub const BINARY_SIZE: Metric = Metric {
     unit: Unit::Bytes,
     tier: Tier::One,
     target: Target::Below(15e6),
-    method: "length of the stripped release binary",
+    method: "size of the stripped release binary",
 };
 
 pub const BINARY_DOCKER_IMAGE_COMPRESSED: Metric = Metric {
@@ -17,7 +17,7 @@ pub const BINARY_DOCKER_IMAGE_COMPRESSED: Metric = Metric {
     unit: Unit::Bytes,
     tier: Tier::Three,
     target: Target::Below(10e6),
-    method: "layer sizes of this platform in `docker manifest inspect -v` of the pushed image",
+    method: "sum of the layer sizes of this platform in `docker manifest inspect -v` of the pushed image",
 };
 
 pub const BINARY_DOCKER_LAYERS: Metric = Metric {
@@ -26,7 +26,7 @@ pub const BINARY_DOCKER_LAYERS: Metric = Metric {
     unit: Unit::Count,
     tier: Tier::Three,
     target: Target::AtMost(5.0),
-    method: "number of layers in the same manifest",
+    method: "number of layers of this platform in `docker manifest inspect -v` of the pushed image",
 };
 
 pub const BINARY_DOCKER_BASE: Metric = Metric {
@@ -35,7 +35,7 @@ pub const BINARY_DOCKER_BASE: Metric = Metric {
     unit: Unit::String,
     tier: Tier::Three,
     target: Target::Text("scratch"),
-    method: "base named by the Dockerfile, checked against the image history",
+    method: "base image named in the Dockerfile, checked against the image history",
 };
 
 pub const BINARY_MULTI_ARCH: Metric = Metric {
@@ -44,7 +44,7 @@ pub const BINARY_MULTI_ARCH: Metric = Metric {
     unit: Unit::Bool,
     tier: Tier::Three,
     target: Target::Boolean(true),
-    method: "the pushed manifest list has linux/amd64 and linux/arm64",
+    method: "whether the pushed manifest list has linux/amd64 and linux/arm64",
 };
 
 pub const STARTUP_TO_HEALTHY: Metric = Metric {
@@ -53,7 +53,7 @@ pub const STARTUP_TO_HEALTHY: Metric = Metric {
     unit: Unit::Milliseconds,
     tier: Tier::Two,
     target: Target::Below(100.0),
-    method: "from before the spawn to the first 200 of /health, polled every millisecond or less",
+    method: "time from just before the spawn to the first 200 of /health, polled at least every millisecond",
 };
 
 pub const STARTUP_TO_READY: Metric = Metric {
@@ -62,7 +62,7 @@ pub const STARTUP_TO_READY: Metric = Metric {
     unit: Unit::Milliseconds,
     tier: Tier::Two,
     target: Target::Below(150.0),
-    method: "from before the same spawn to the first 200 of /ready",
+    method: "time from just before the spawn to the first 200 of /ready, in the starts of startup/to_healthy",
 };
 
 pub const STARTUP_POLICY_LOAD: Metric = Metric {
@@ -71,7 +71,7 @@ pub const STARTUP_POLICY_LOAD: Metric = Metric {
     unit: Unit::Milliseconds,
     tier: Tier::Three,
     target: Target::Below(50.0),
-    method: "in-process time of the real policy load, read from /metrics",
+    method: "time that the proxy took to load its policies, as reported in /metrics",
 };
 
 pub const MEMORY_IDLE_RSS: Metric = Metric {
@@ -80,7 +80,7 @@ pub const MEMORY_IDLE_RSS: Metric = Metric {
     unit: Unit::Bytes,
     tier: Tier::One,
     target: Target::Below(20e6),
-    method: "VmRSS of a fresh start, one second after /ready",
+    method: "VmRSS of a freshly started process, one second after /ready",
 };
 
 pub const MEMORY_UNDER_LOAD_RSS: Metric = Metric {
@@ -98,7 +98,7 @@ pub const MEMORY_PEAK_RSS: Metric = Metric {
     unit: Unit::Bytes,
     tier: Tier::Three,
     target: Target::Below(150e6),
-    method: "VmHWM after the latency load",
+    method: "VmHWM (peak) after the latency load, reset before it",
 };
 
 pub const MEMORY_CONSTRAINED_RSS: Metric = Metric {
@@ -107,7 +107,7 @@ pub const MEMORY_CONSTRAINED_RSS: Metric = Metric {
     unit: Unit::Bytes,
     tier: Tier::Two,
     target: Target::Below(100e6),
-    method: "VmRSS of the container's process under load, with --cpus 0.5 --memory 128m",
+    method: "median VmRSS of the container's process under load, with --cpus 0.5 --memory 128m",
 };
 
 pub const CPU_IDLE_PERCENT: Metric = Metric {
@@ -116,7 +116,7 @@ pub const CPU_IDLE_PERCENT: Metric = Metric {
     unit: Unit::Percent,
     tier: Tier::Two,
     target: Target::Below(1.0),
-    method: "user and system time of the whole idle process over a window that resolves 0.1 %, of one core",
+    method: "user and system time of the idle process, in percent of one core, over a window that resolves 0.1 %",
 };
 
 pub const CPU_UNDER_LOAD_PERCENT: Metric = Metric {
@@ -125,7 +125,7 @@ pub const CPU_UNDER_LOAD_PERCENT: Metric = Metric {
     unit: Unit::Percent,
     tier: Tier::Two,
     target: Target::Below(50.0),
-    method: "user and system time at the latency scenario's stated rate, of one core",
+    method: "user and system time at the fixed rate of the latency load, in percent of one core",
 };
 
 pub const LATENCY_P50: Metric = Metric {
@@ -134,7 +134,7 @@ pub const LATENCY_P50: Metric = Metric {
     unit: Unit::Milliseconds,
     tier: Tier::One,
     target: Target::Below(5.0),
-    method: "k6 http_req_duration of a decided tools/call at a constant arrival rate, upstream service time 2 ms",
+    method: "median k6 http_req_duration of permitted tools/call requests at a constant rate, upstream takes 2 ms",
 };
 
 pub const LATENCY_P95: Metric = Metric {
@@ -143,7 +143,7 @@ pub const LATENCY_P95: Metric = Metric {
     unit: Unit::Milliseconds,
     tier: Tier::One,
     target: Target::Below(15.0),
-    method: "95th percentile of the same requests",
+    method: "95th percentile of the requests of latency/p50",
 };
 
 pub const LATENCY_P99: Metric = Metric {
@@ -152,7 +152,7 @@ pub const LATENCY_P99: Metric = Metric {
     unit: Unit::Milliseconds,
     tier: Tier::Two,
     target: Target::Below(50.0),
-    method: "99th percentile of the same requests",
+    method: "99th percentile of the requests of latency/p50",
 };
 
 pub const TTFB_P95: Metric = Metric {
@@ -161,7 +161,7 @@ pub const TTFB_P95: Metric = Metric {
     unit: Unit::Milliseconds,
     tier: Tier::One,
     target: Target::Below(10.0),
-    method: "k6 http_req_waiting of the same requests",
+    method: "95th percentile of k6 http_req_waiting (time to first byte) of the requests of latency/p50",
 };
 
 pub const OVERHEAD_LATENCY_P50: Metric = Metric {
@@ -170,7 +170,7 @@ pub const OVERHEAD_LATENCY_P50: Metric = Metric {
     unit: Unit::Milliseconds,
     tier: Tier::One,
     target: Target::Below(2.0),
-    method: "paired difference of proxied and direct p50, slices alternating at one rate",
+    method: "proxied minus direct p50, in pairs of slices that alternate at the same rate",
 };
 
 pub const OVERHEAD_PERCENT_P50: Metric = Metric {
@@ -179,7 +179,7 @@ pub const OVERHEAD_PERCENT_P50: Metric = Metric {
     unit: Unit::Percent,
     tier: Tier::Three,
     target: Target::Below(10.0),
-    method: "the same difference in percent of the direct p50, upstream service time 2 ms",
+    method: "the difference of overhead/latency_p50 in percent of the direct p50, upstream service time 2 ms",
 };
 
 pub const THROUGHPUT_RPS_10VU: Metric = Metric {
@@ -197,7 +197,7 @@ pub const THROUGHPUT_RPS_CONSTRAINED: Metric = Metric {
     unit: Unit::RequestsPerSecond,
     tier: Tier::Two,
     target: Target::Above(5_000.0),
-    method: "the same load on a container with --cpus 0.5 --memory 128m",
+    method: "the load of throughput/rps_10vu on a container with --cpus 0.5 --memory 128m",
 };
 
 pub const POLICY_EVAL_P50: Metric = Metric {
@@ -206,7 +206,7 @@ pub const POLICY_EVAL_P50: Metric = Metric {
     unit: Unit::Microseconds,
     tier: Tier::Two,
     target: Target::Below(100.0),
-    method: "Criterion bench; each evaluation timed into a histogram",
+    method: "median of policy evaluations that a Criterion benchmark times one by one",
 };
 
 pub const POLICY_EVAL_P99: Metric = Metric {
@@ -215,7 +215,7 @@ pub const POLICY_EVAL_P99: Metric = Metric {
     unit: Unit::Microseconds,
     tier: Tier::Three,
     target: Target::Below(500.0),
-    method: "99th percentile of the same evaluations",
+    method: "99th percentile of the evaluations of policy/eval_p50",
 };
 
 pub const POLICY_RELOAD_TIME: Metric = Metric {
@@ -224,7 +224,7 @@ pub const POLICY_RELOAD_TIME: Metric = Metric {
     unit: Unit::Milliseconds,
     tier: Tier::Three,
     target: Target::Below(100.0),
-    method: "policy file replaced to first request decided by the new policy, seen from a client",
+    method: "time from replacing the policy file to the first request decided by the new policies, seen from a client",
 };
 
 pub const APPROVAL_OVERHEAD: Metric = Metric {
@@ -233,7 +233,7 @@ pub const APPROVAL_OVERHEAD: Metric = Metric {
     unit: Unit::Milliseconds,
     tier: Tier::Three,
     target: Target::Below(500.0),
-    method: "tools/call that needs approval sent to mock-slack has received chat.postMessage",
+    method: "time from sending a tools/call that needs approval until mock-slack has received chat.postMessage",
 };
 
 pub const CPU_US_PER_REQUEST: Metric = Metric {
@@ -242,7 +242,7 @@ pub const CPU_US_PER_REQUEST: Metric = Metric {
     unit: Unit::Microseconds,
     tier: Tier::One,
     target: Target::None,
-    method: "user and system time of the process per request, while the light driver keeps ten connections busy",
+    method: "user and system time of the proxy per request, while the light load driver keeps ten connections busy",
 };
 
 pub const LATENCY_P999: Metric = Metric {
@@ -251,7 +251,7 @@ pub const LATENCY_P999: Metric = Metric {
     unit: Unit::Milliseconds,
     tier: Tier::Two,
     target: Target::None,
-    method: "99.9th percentile of the requests of latency/p50; a run has a dozen beyond it",
+    method: "99.9th percentile of the requests of latency/p50; about a dozen requests of a run lie beyond it",
 };
 
 pub const INSTRUCTIONS_POLICY_EVAL: Metric = Metric {
@@ -260,10 +260,10 @@ pub const INSTRUCTIONS_POLICY_EVAL: Metric = Metric {
     unit: Unit::Count,
     tier: Tier::Two,
     target: Target::None,
-    method: "instructions of one policy evaluation under valgrind, where it is there",
+    method: "instructions of one policy evaluation, counted by valgrind; skipped where valgrind is not installed",
 };
 
-/// All of them: the requirement's 26 metrics, and the extras.
+/// All rows: the requirement's 26 metrics, then the extras.
 pub const METRICS: &[Metric] = &[
     BINARY_SIZE,
     BINARY_DOCKER_IMAGE_COMPRESSED,

@@ -27,7 +27,7 @@ fn written() -> Vec<Written> {
     rows
 }
 
-/// The requirement's notation of a target, computed from ours.
+/// The target of a metric in the requirement's notation.
 fn notation(metric: &Metric) -> String {
     let limit = |sign: &str, limit: f64| match metric.unit {
         Unit::Bytes => format!("{sign} {} MB", limit / 1e6),
@@ -131,7 +131,7 @@ fn targets_fit_the_values_and_only_extras_have_none() {
 #[test]
 fn a_tier_is_one_of_three() {
     assert_eq!(Tier::try_from(2), Ok(Tier::Two));
-    assert!(Tier::try_from(4).unwrap_err().contains("no tier 4"));
+    assert!(Tier::try_from(4).unwrap_err().contains("invalid tier 4"));
     let counts = Tier::ALL.map(|tier| of_tier(tier).filter(|metric| !metric.extra()).count());
     assert_eq!(counts, [7, 9, 10]);
 }

@@ -1,22 +1,20 @@
-//! Which change of a metric is worth a word, a look, or a stop: the requirement's §9.1, and for the
-//! categories that it does not name those of the category that they are like.
+//! The thresholds of changes for NOTICE, ALERT and BLOCK: those of the requirement's §9.1. A category
+//! that it does not name has those of a similar one.
 
 use super::Metric;
 
-/// How large a change for the worse has to be.
+/// The smallest changes for the worse that get each verdict.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
-    /// How changes are counted.
     pub scale: Scale,
-    /// Worth a word, without a test; none where a test finds what is.
+    /// For NOTICE, of metrics that need no test; `None` where a test decides.
     pub notice: Option<f64>,
-    /// Worth a look.
     pub alert: f64,
-    /// Ends the build.
+    /// For BLOCK, which fails the build.
     pub block: f64,
 }
 
-/// How a change is counted.
+/// Unit of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     /// As a share of the value before: 0.1 is 10 %.
@@ -25,18 +23,18 @@ pub enum Scale {
     Points,
 }
 
-/// What a value is compared by.
+/// The way in which two values of a metric are compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Change {
-    /// By numbers that vary from block to block, tested against chance.
+    /// The values vary from block to block: a statistical test decides whether they differ.
     Tested(Thresholds),
-    /// By numbers that do not vary: each difference is one.
+    /// The values do not vary: any difference is real and needs no test.
     Exact(Thresholds),
-    /// By whether it meets its target: 0 if it does, 1 if not.
+    /// By whether the target is met: 0 if met, 1 if missed.
     Target,
 }
 
-/// To leave a target ends the build.
+/// A target that was met before and is missed now is a BLOCK.
 const LEAVING: Thresholds = Thresholds {
     scale: Scale::Points,
     notice: None,
@@ -45,7 +43,7 @@ const LEAVING: Thresholds = Thresholds {
 };
 
 impl Change {
-    /// The thresholds of values of which each difference is one.
+    /// The thresholds of a metric that needs no test; `None` for a tested one.
     pub fn exact(self) -> Option<Thresholds> {
         match self {
             Change::Exact(thresholds) => Some(thresholds),
@@ -56,12 +54,12 @@ impl Change {
 }
 
 impl Metric {
-    /// Whether more of it is better.
+    /// Whether larger values are better.
     pub fn more_is_better(&self) -> bool {
         self.category() == "throughput"
     }
 
-    /// What counts as a change of it.
+    /// The way in which its values are compared, with the thresholds.
     pub fn change(&self) -> Change {
         let share = |alert, block| Thresholds {
             scale: Scale::Share,
@@ -80,13 +78,15 @@ impl Metric {
                 notice: Some(0.005),
                 ..share(0.05, 0.10)
             }),
-            // One layer more is worth a look; the requirement allows five.
+            // One more layer is an ALERT and never a BLOCK: the requirement allows five.
             "binary/docker_layers" => Change::Exact(points(1.0, f64::INFINITY)),
             "binary/docker_base" | "binary/multi_arch" => Change::Target,
+            // Percentages near 0, of which a relative change says little.
             "overhead/percent_p50" => Change::Tested(points(2.0, 5.0)),
             "cpu/idle_percent" => Change::Tested(points(0.2, 0.5)),
             _ => match self.category() {
                 "memory" => Change::Tested(share(0.15, 0.50)),
+                // Counts of the same program differ by up to 0.2 %, see `judge::paired::exact`.
                 "instructions" => Change::Exact(Thresholds {
                     notice: Some(0.003),
                     ..share(0.01, 0.05)

@@ -1,5 +1,5 @@
-//! One block of a comparison: fresh processes of all programs behind one load driver and before one
-//! upstream, and the same slices of load for each.
+//! One block of a comparison: fresh processes of all programs between one load driver and one upstream,
+//! and the same slices of load for each.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::tools::load::{Driver, Outcome, Slice};
 use crate::tools::procfs::{self, CpuReading, spent_us};
 use crate::tools::subject::{Proxy, Setup, Upstream, startup};
 
-/// A metric, and how it is read of what a program did in a block.
+/// A metric, and the function that reads it from the figures of a program in a block.
 type Figure = (&'static Metric, fn(&Figures) -> Option<f64>);
 
-/// The metrics that are tested together.
+/// The metrics that are tested together, as one family.
 pub const FIGURES: [Figure; 7] = [
     (&STARTUP_TO_READY, |figures| {
         stats::median(&figures.ready_ms)
@@ -31,59 +31,57 @@ pub const FIGURES: [Figure; 7] = [
     (&THROUGHPUT_RPS_10VU, |figures| typical(&figures.rates)),
     (&CPU_US_PER_REQUEST, |figures| typical(&figures.cpu_us)),
 ];
-/// Slices of each program: twice as many as groups. Short ones, so that what the machine does meets all
-/// programs alike.
+/// Groups of slices; each has two of each program. Many short ones, so that changes of the machine
+/// affect all programs alike: with longer slices the same code differs from itself by more.
 const GROUPS: usize = 9;
 const SLICE_MS: u64 = 100;
-/// Starts that are timed, the same way.
+/// Groups of timed starts, likewise: a block's median of four starts varies half as much as one start.
 const START_GROUPS: usize = 2;
 const CLIENTS: usize = 10;
-/// How long a process is left alone before its memory is read.
+/// Idle time of a process before its memory is read.
 const SETTLE: Duration = Duration::from_millis(300);
-/// The warm-up ends when the medians of so many slices on end differ by less than this share.
 const WARM_MS: u64 = 50;
+/// The warm-up ends when the medians of this many consecutive slices differ by no more than this share.
 const STEADY_SLICES: usize = 3;
 const STEADY: f64 = 0.03;
-/// Warm-up slices of each program, at least and at most.
+/// Smallest and largest number of warm-up slices of each program.
 const WARM_MIN: usize = 6;
 const WARM_MAX: usize = 20;
 
-/// What one program did in one block.
+/// Figures of one program in one block.
 #[derive(Debug, Default)]
 pub struct Figures {
-    /// From before the spawn to ready, of each start.
+    /// Time from before the spawn to ready, of each start.
     pub ready_ms: Vec<f64>,
-    /// Resident memory before the first call; none where it cannot be read.
+    /// Resident memory before the first call; none if it cannot be read.
     pub rss_bytes: Option<f64>,
-    /// Percentiles of the slices.
+    /// Percentiles of each slice.
     pub p50_ms: Vec<f64>,
-    /// See there.
     pub p95_ms: Vec<f64>,
-    /// See there.
     pub p99_ms: Vec<f64>,
-    /// Calls per second in the slices.
+    /// Calls per second of each slice.
     pub rates: Vec<f64>,
-    /// CPU time per call in the slices; empty where it cannot be read.
+    /// CPU time per call of each slice in which it could be read.
     pub cpu_us: Vec<f64>,
     /// The times of all calls in the slices.
     pub times: Histogram,
-    /// Its place in the order of starts.
+    /// Place in the order in which the programs were started.
     pub order: usize,
-    /// Calls of all slices, those of the warm-up included.
+    /// Calls of all slices, including those of the warm-up.
     sent: u64,
     fault: Option<String>,
 }
 
-/// What came of a block.
+/// Result of a block.
 #[derive(Debug)]
 pub enum Block {
-    /// What each program did, in the order of the arms.
+    /// Figures of each program, in the order of the arms.
     Measured(Box<[Figures; ARMS]>),
-    /// Nothing may be counted, for this reason.
+    /// No value may be counted, for this reason.
     Void(String),
 }
 
-/// Makes block `number` of the programs that `setups` start before `upstream`'s endpoint.
+/// Makes block `number` of the programs that `setups` start in front of an upstream.
 pub fn measure(
     release_dir: &std::path::Path,
     setups: impl Fn(&Upstream) -> [Setup; ARMS],
@@ -96,7 +94,7 @@ pub fn measure(
     for (place, &arm) in order.iter().enumerate() {
         figures[arm].order = place;
     }
-    // Other orders than those of the slices.
+    // The inverted seed gives other orders than those of the slices.
     for arm in order::slices(!seed, number, START_GROUPS) {
         interrupt::check()?;
         let ready = startup(&setups[arm])?.ready;
@@ -123,9 +121,9 @@ pub fn measure(
     })
 }
 
-/// The geometric mean of slices. A shared machine has two speeds or more, and changes between them many
-/// times in a block: a median of slices falls into one or the other by chance, and differs by twice as
-/// much from block to block.
+/// The geometric mean of slices; none where one is 0. A shared machine has two speeds or more, and
+/// changes between them many times in a block: a median of slices falls into one or the other by chance,
+/// and differs by up to twice as much from block to block.
 fn typical(slices: &[f64]) -> Option<f64> {
     if slices.is_empty() || slices.iter().any(|value| *value <= 0.0) {
         return None;
@@ -145,7 +143,7 @@ fn start(setups: &[Setup; ARMS], order: [usize; ARMS]) -> anyhow::Result<[Proxy;
     started.context("a program of the comparison was not started")
 }
 
-/// Calls that reached the upstream, and those that each program let through.
+/// Calls that reached the upstream, and those that each program forwarded.
 fn seen(
     proxies: &mut [Proxy; ARMS],
     upstream: &mut Upstream,
@@ -157,7 +155,7 @@ fn seen(
     Ok((upstream.counts()?.tool_calls, forwarded))
 }
 
-/// Why the block does not count; none when all calls were answered well and seen by all.
+/// The reason why the block is void; none when all answers were right and all counters agree.
 fn fault(
     figures: &[Figures; ARMS],
     before: (u64, [u64; ARMS]),
@@ -170,16 +168,16 @@ fn fault(
         let (sent, forwarded) = (figures.sent, after.1[arm] - before.1[arm]);
         if sent != forwarded {
             return Some(format!(
-                "{sent} calls were sent through a program that let {forwarded} through"
+                "{sent} calls were sent to a program that forwarded {forwarded}"
             ));
         }
     }
     let sent: u64 = figures.iter().map(|figures| figures.sent).sum();
     let seen = after.0 - before.0;
-    (sent != seen).then(|| format!("the upstream saw {seen} of {sent} calls"))
+    (sent != seen).then(|| format!("the upstream received {seen} of {sent} calls"))
 }
 
-/// Drives all programs in turn until their medians stay where they are, or for a second each.
+/// Drives all programs in turn until their medians are steady, at most for a second each.
 fn warm_up(
     driver: &mut Driver,
     proxies: &[Proxy; ARMS],
@@ -263,12 +261,9 @@ mod tests {
         let figures = sent([10, 20, 30]);
         assert_eq!(fault(&figures, (5, [1, 1, 1]), (65, [11, 21, 31])), None);
         let lost = fault(&figures, (5, [1, 1, 1]), (65, [11, 20, 31])).unwrap();
-        assert_eq!(
-            lost,
-            "20 calls were sent through a program that let 19 through"
-        );
+        assert_eq!(lost, "20 calls were sent to a program that forwarded 19");
         let fewer = fault(&figures, (5, [1, 1, 1]), (64, [11, 21, 31])).unwrap();
-        assert_eq!(fewer, "the upstream saw 59 of 60 calls");
+        assert_eq!(fewer, "the upstream received 59 of 60 calls");
     }
 
     #[test]

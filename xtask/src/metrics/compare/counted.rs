@@ -1,4 +1,4 @@
-//! What does not vary from block to block: the length of each program, and where valgrind is there the
+//! Metrics that do not vary from block to block: the size of each program, and with valgrind the
 //! instructions of one policy evaluation in each.
 
 use super::session::LABELS;
@@ -11,11 +11,11 @@ use crate::progress::Progress;
 use crate::tools::criterion::{Benchmark, Instructions};
 use crate::tools::valgrind::Valgrind;
 
-/// Counts of each program: hash tables are seeded anew in each process, so two differ a little.
+/// Counts of each program: they differ a little, since each process seeds its hash tables anew.
 const REPEATS: usize = 3;
 const SECONDS_EACH: f64 = 8.0;
 
-/// The benchmarks of both programs, built, and what counts in them.
+/// The benchmarks of both programs, built, and valgrind, which counts their instructions.
 pub struct Benchmarks {
     valgrind: Valgrind,
     of: [(&'static str, Benchmark); 2],
@@ -25,7 +25,7 @@ impl Benchmarks {
     /// Builds them below `place`.
     ///
     /// # Errors
-    /// Where there is no valgrind, or no source of a program.
+    /// A machine without valgrind, or a program without source.
     pub fn build(
         sides: [&Side; 2],
         (workspace, place): (&std::path::Path, &std::path::Path),
@@ -43,7 +43,7 @@ impl Benchmarks {
         })
     }
 
-    /// Counts, and adds the figures to `run`.
+    /// Counts the instructions, and adds the figures to `run`.
     pub fn count(&self, run: &mut Run, progress: &Progress) -> anyhow::Result<()> {
         let version = self.valgrind.version.clone();
         run.tools.insert("valgrind".to_owned(), version);
@@ -64,7 +64,6 @@ impl Benchmarks {
     }
 }
 
-/// Adds the lengths of the executables.
 pub fn lengths(run: &mut Run, sides: &Sides) {
     for (label, length) in LABELS.into_iter().zip(sides.lengths()) {
         let value = Value::Integer(length);

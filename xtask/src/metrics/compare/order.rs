@@ -1,11 +1,10 @@
-//! In which order the programs of a comparison take their turns. Pure.
+//! The orders in which the programs of a comparison take their turns. Pure.
 
 use crate::metrics::stats::Random;
 
-/// How many programs there are.
 pub const ARMS: usize = 3;
 
-/// All orders of three programs.
+/// All orders of three programs: each half has each program in each place once.
 const ORDERS: [[usize; ARMS]; 6] = [
     [0, 1, 2],
     [1, 2, 0],
@@ -15,8 +14,9 @@ const ORDERS: [[usize; ARMS]; 6] = [
     [1, 0, 2],
 ];
 
-/// The order in which the programs of block `number` are started: three blocks on end have each
-/// program in each place once. The seed chooses where to begin.
+/// The order in which the programs of block `number` are started. Every three blocks have each program
+/// in each place once, and not only on average: random orders can favour one by chance. The seed
+/// chooses where to begin.
 pub fn starts(seed: u64, number: usize) -> [usize; ARMS] {
     let first = any(&mut Random::new(seed));
     let (group, place) = ((number / ARMS) % 2, number % ARMS);
@@ -24,11 +24,11 @@ pub fn starts(seed: u64, number: usize) -> [usize; ARMS] {
     ORDERS[half * ARMS + (first + place) % ARMS]
 }
 
-/// The order of the slices of block `number`, `groups` twice for each program: each group is an order
-/// and its mirror, so that what drifts meets all programs alike.
+/// The order of the slices of block `number`. Each of the `groups` is an order of the programs and its
+/// mirror, so that a drift of the machine affects all programs alike.
 pub fn slices(seed: u64, number: usize, groups: usize) -> Vec<usize> {
     let mut random = Random::new(seed ^ (number as u64 + 1).wrapping_mul(0x9e37_79b9));
-    // Not the same order again: three groups have each program in front once.
+    // Another order for each group, so that no program is always in front.
     let first = any(&mut random);
     let groups = (0..groups).flat_map(|group| {
         let order = ORDERS[(first + group) % ORDERS.len()];
@@ -37,7 +37,7 @@ pub fn slices(seed: u64, number: usize, groups: usize) -> Vec<usize> {
     groups.collect()
 }
 
-/// The number of an order.
+/// A random index into `ORDERS`.
 fn any(random: &mut Random) -> usize {
     usize::try_from(random.below(ORDERS.len() as u64)).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! The blocks of a comparison, saved after each, until enough is known.
+//! The session of a comparison: blocks, each saved, until the verdicts are decided.
 
 use std::path::{Path, PathBuf};
 
@@ -16,35 +16,35 @@ use crate::progress::Progress;
 use crate::tools::subject::Upstream;
 use crate::{clock, interrupt};
 
-/// The name of these blocks in the run's header.
+/// The scenario's name in the run's header.
 pub const SCENARIO: &str = "compare";
-/// After how many blocks the samples are looked at: each look costs its share of the level.
+/// Numbers of blocks after which the samples are judged. Each look costs a share of the significance
+/// level: four looks at the full level would double the rate of false alarms.
 pub const LOOKS: [usize; 4] = [16, 24, 32, 40];
-/// The same of a quick one.
+/// Those of a quick comparison.
 pub const QUICK_LOOKS: [usize; 1] = [6];
-/// Void blocks on end after which it is no use to go on.
+/// Consecutive void blocks after which the comparison gives up: something is broken.
 const VOIDS_AT_MOST: usize = 5;
 const SECONDS_EACH: f64 = 9.0;
-/// The programs in the tables, in the order of the arms.
+/// The labels of the programs in the tables, in the order of the arms.
 pub const LABELS: [&str; ARMS] = [BASE, CONTROL, HEAD];
 
-/// A comparison that goes on.
+/// A comparison in progress.
 pub struct Session<'a> {
-    /// What was measured so far.
+    /// The samples so far.
     pub run: Run,
-    /// Where it is saved.
+    /// The file that it is saved to.
     pub path: PathBuf,
     /// The directory of the helper binaries.
     pub release_dir: &'a Path,
-    /// The programs.
     pub sides: &'a Sides,
     /// Progress on stderr.
     pub progress: &'a Progress,
 }
 
 impl Session<'_> {
-    /// Makes blocks until all is decided or the last look was taken. `number` tells sessions of one
-    /// run apart: each has orders of its own.
+    /// Makes blocks until all verdicts are decided or the last look was taken. `number` identifies the
+    /// session in the run; each session has random orders of its own.
     pub fn measure(&mut self, number: usize) -> anyhow::Result<Judged> {
         let looks = self.run.looks[SCENARIO].clone();
         let last = looks.last().copied().unwrap_or_default();
@@ -75,9 +75,9 @@ impl Session<'_> {
                     voids += 1;
                     at.add_void(&mut self.run, &why);
                     self.progress
-                        .line(&format!("warning: a block does not count: {why}"));
+                        .line(&format!("warning: a block is not counted: {why}"));
                     if voids >= VOIDS_AT_MOST {
-                        bail!("{voids} blocks on end do not count, the last: {why}");
+                        bail!("{voids} consecutive blocks are void; last reason: {why}");
                     }
                 }
             }
@@ -93,14 +93,13 @@ impl Session<'_> {
         Ok(paired::judge(&self.run, number))
     }
 
-    /// Writes the run.
     pub fn save(&mut self) -> anyhow::Result<()> {
         self.run.finished = clock::seconds();
         store::save(&self.path, &self.run.to_text())
     }
 }
 
-/// Which block it is, and when it was.
+/// A block: its numbers, its time, and the disturbance meanwhile.
 struct At {
     session: usize,
     block: usize,
@@ -115,7 +114,7 @@ impl At {
                 let value = read(figures).map(Value::Float);
                 let (state, reason) = match value {
                     Some(_) => (State::Counted, None),
-                    None => (State::Unmeasured, Some("it could not be read".to_owned())),
+                    None => (State::Unmeasured, Some("value not readable".to_owned())),
                 };
                 let n = Some(figures.times.count());
                 run.samples.push(Sample {

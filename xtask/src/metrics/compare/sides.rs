@@ -1,4 +1,4 @@
-//! The two programs of a comparison: found by a revision or a path, built apart from each other, and
+//! The two programs of a comparison: named by a revision or a path, built apart from each other, and
 //! started with one configuration.
 
 use std::path::{Path, PathBuf};
@@ -17,19 +17,19 @@ use crate::tools::subject::{Proxy, Setup, Upstream};
 use crate::tools::unavailable::Unavailable;
 use crate::tools::{cargo, git};
 
-/// The branch that changes are made against.
+/// The branch that changes are compared with by default.
 const MAIN: &str = "origin/main";
 
-/// How a program is built.
-#[derive(Debug, Clone, Copy, Default)]
+/// Variants of a build.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Build {
-    /// A second time, apart from the first.
+    /// In a second target directory, apart from the first build.
     pub again: bool,
-    /// So that it can be slowed down.
+    /// With the feature `slowdown`, by which a calibration slows the program down.
     pub slowdown: bool,
 }
 
-/// What is compared.
+/// One side of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Side {
     /// An executable.
@@ -40,21 +40,21 @@ pub enum Side {
     WorkingTree,
 }
 
-/// Both programs, and what they are started with.
+/// Both programs, and their configurations.
 pub struct Sides {
     base: Subject,
     /// The base again: the same executable, or a second build of it.
     control: Subject,
     head: Subject,
     files: SubjectFiles,
-    /// What the base is started with, where it refuses the configuration of the head.
+    /// The base's own configuration, if it refuses that of the head.
     base_files: Option<SubjectFiles>,
-    /// By how much the head is slowed down, in a calibration.
+    /// The slowdown of the head in a calibration; else empty.
     pub slowdown: String,
 }
 
 impl Side {
-    /// What `named` is: a file, or a revision of `workspace`.
+    /// The side that `named` means: an executable if such a file exists, else a revision of `workspace`.
     pub fn named(workspace: &Path, named: &str) -> anyhow::Result<Side> {
         if Path::new(named).is_file() {
             return Ok(Side::Binary(subject::given(Path::new(named))?));
@@ -62,18 +62,21 @@ impl Side {
         Ok(Side::Commit(git::resolve(workspace, named)?))
     }
 
-    /// Where the working tree parted from the main branch.
+    /// The commit where the working tree branched off the main branch.
     pub fn merge_base(workspace: &Path) -> anyhow::Result<Side> {
         let Some(base) = git::merge_base(workspace, MAIN, "HEAD") else {
-            bail!("there is nothing to compare with: `{MAIN}` is not here; name a --base");
+            bail!("there is no merge base with `{MAIN}`: fetch it, or name a base with --base");
         };
         let head = git::commit(workspace);
         let is_same = head.is_some_and(|head| head.revision == base && !head.dirty);
-        ensure!(!is_same, "the checkout is that of `{MAIN}`: name a --base");
+        ensure!(
+            !is_same,
+            "the checkout has no changes beyond `{MAIN}`: name a base with --base"
+        );
         Ok(Side::Commit(base))
     }
 
-    /// Builds it, unless it was given, and copies it aside.
+    /// Builds the program, unless an executable was given, and copies it aside.
     pub fn subject(
         &self,
         label: &str,
@@ -92,24 +95,45 @@ impl Side {
             target
         };
         let features: &[&str] = if build.slowdown { &["slowdown"] } else { &[] };
-        let _step = progress.step(&format!("building {label} ({self})"), 0.0);
-        let executable = cargo::build_comparable(&checkout, &target, features)
-            .with_context(|| format!("{label} ({self}) does not build"))?;
+        let kept = self.kept(build, &checkout, &target);
+        let executable = match &kept {
+            Some(kept) if kept.exists() => kept.clone(),
+            _ => {
+                let _step = progress.step(&format!("building {label} ({self})"), 0.0);
+                cargo::build_comparable(&checkout, &target, features)
+                    .with_context(|| format!("failed to build {label} ({self})"))?
+            }
+        };
+        if let Some(kept) = kept.filter(|kept| !kept.exists()) {
+            keep(&executable, &kept)?;
+        }
         Subject::built(label, &checkout, &executable, &stores)
     }
 
-    /// Builds its benchmark of policy evaluations.
+    /// Where what is built of a commit is kept, by compiler: CI restores it without the rest of the target
+    /// directory, from which cargo would build it anew.
+    fn kept(&self, build: Build, checkout: &Path, target: &Path) -> Option<PathBuf> {
+        let compiler = cargo::rustc_version(checkout)?;
+        let is_plain = matches!(self, Side::Commit(_)) && build == Build::default();
+        let compiler = digest::sha256(compiler.as_bytes());
+        let folder = target
+            .with_file_name("built")
+            .join(digest::short(&compiler));
+        is_plain.then(|| folder.join("thoughtgate"))
+    }
+
+    /// Builds the program's benchmark of policy evaluations.
     pub fn benchmark(&self, workspace: &Path, place: &Path) -> anyhow::Result<Benchmark> {
         let (checkout, target) = self.source(workspace, place)?;
         Benchmark::build_apart(&checkout, &target)
     }
 
-    /// Where its source is, checked out if need be, and where it is built.
+    /// The source, checked out if need be, and the target directory.
     fn source(&self, workspace: &Path, place: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
         match self {
             Side::Binary(_) => Err(Unavailable {
                 reason: format!("the source of {self} is not known"),
-                hint: "compare revisions",
+                hint: "compare revisions instead of executables",
             }
             .into()),
             Side::WorkingTree => Ok((workspace.to_path_buf(), place.join("working-tree/target"))),
@@ -123,6 +147,16 @@ impl Side {
     }
 }
 
+/// Copies a program, whole or not at all.
+fn keep(executable: &Path, kept: &Path) -> anyhow::Result<()> {
+    let folder = kept.parent().unwrap_or(kept);
+    let part = kept.with_extension("part");
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::copy(executable, &part).map(drop))
+        .and_then(|()| std::fs::rename(&part, kept))
+        .with_context(|| format!("failed to keep `{}`", kept.display()))
+}
+
 impl std::fmt::Display for Side {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -134,7 +168,7 @@ impl std::fmt::Display for Side {
 }
 
 impl Sides {
-    /// Builds both in `place` (below cargo's target directory).
+    /// Builds both in `place`, which is below cargo's target directory.
     pub fn of(
         base: (&Side, Build),
         head: (&Side, Build),
@@ -164,7 +198,7 @@ impl Sides {
         &self.head
     }
 
-    /// For the header of the run.
+    /// The entries for the header of the run.
     pub fn arms(&self) -> Vec<Arm> {
         self.subjects().map(Subject::arm).into()
     }
@@ -174,7 +208,7 @@ impl Sides {
         self.subjects().map(|subject| subject.length)
     }
 
-    /// How each is started before an upstream.
+    /// The parameters with which each is started, in front of an upstream.
     pub fn setups(&self, upstream: &Upstream) -> [Setup; ARMS] {
         let base = self.base_files.as_ref().unwrap_or(&self.files);
         [
@@ -187,15 +221,16 @@ impl Sides {
         ]
     }
 
-    /// Whether both start and answer alike; a base that refuses the configuration of the head gets
-    /// its own. Returns what is to be marked.
+    /// Checks that both start and answer alike; a base that refuses the configuration of the head gets
+    /// its own. Returns remarks for the report.
     ///
     /// # Errors
-    /// One that does not start, and programs that answer differently: a fast wrong answer is no
+    /// A program that does not start, and programs that answer differently: a fast wrong answer is no
     /// improvement.
     pub fn check(&mut self, workspace: &Path, upstream: &Upstream) -> anyhow::Result<Vec<String>> {
         let mut marks = Vec::new();
         let [base, _, head] = self.setups(upstream);
+        // The head first: the configuration is of its version, so that a failure is not the base's.
         let mut head = Proxy::start(&head).context("the head does not start")?;
         let mut base = match Proxy::start(&base) {
             Ok(base) => base,
@@ -215,13 +250,16 @@ impl Sides {
 
     /// The configuration in the checkout that the base was built from.
     fn own_files(&self, workspace: &Path) -> anyhow::Result<SubjectFiles> {
-        let checkout = self.base.checkout("its own configuration is")?;
-        ensure!(checkout != workspace, "it has no other configuration");
+        let checkout = self.base.checkout("the configuration of the base")?;
+        ensure!(
+            checkout != workspace,
+            "the base has no configuration of its own"
+        );
         SubjectFiles::copy(&checkout.join("xtask/subject"))
     }
 }
 
-/// What a program answers to each of some calls.
+/// The answers of a program, with the names of the calls.
 type Answers = [(&'static str, String)];
 
 fn alike(base: &Answers, head: &Answers) -> anyhow::Result<()> {

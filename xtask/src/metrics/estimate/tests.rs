@@ -83,7 +83,7 @@ fn what_could_not_be_read_is_the_reason_rather_than_a_void_block() {
     for (row, why) in run.samples.iter_mut().zip(["no such file", "status 400"]) {
         (row.value, row.reason) = (None, Some(why.to_owned()));
     }
-    let expected = "none of 2 blocks counts; the last: no such file";
+    let expected = "none of 2 blocks has a value; last reason: no such file";
     assert_eq!(unreported(&run, &LATENCY_P50).unwrap(), expected);
     assert_eq!(unreported(&run, &LATENCY_P99), None, "nobody tried");
 }

@@ -1,7 +1,7 @@
-//! The file of a history: one line an entry, only ever added to.
+//! The file of a history: one entry per line, to which entries are only added.
 //!
-//! Several may write at once, one may have been cut off in a line, two may have been joined by git, and
-//! a newer version of this program may have written: nothing of that loses what can be read.
+//! Several processes may write at once, one may have been cut off within a line, git may have merged two
+//! files, and a newer version of this program may have written: all other lines are read nevertheless.
 
 use std::path::Path;
 
@@ -11,31 +11,31 @@ use serde::Deserialize;
 use super::line::{Accept, Job, Line, SCHEMA};
 use crate::metrics::store;
 
-/// What a file has in it.
+/// The entries of a file.
 #[derive(Debug, Default, PartialEq)]
 pub struct History {
     /// The jobs, the oldest first, each once.
     pub jobs: Vec<Job>,
-    /// What was accepted.
+    /// The accepted changes of level.
     pub accepted: Vec<Accept>,
-    /// Lines that are left as they are, and why they were not read.
+    /// The lines that were not read, by number, and why.
     pub unread: Vec<String>,
 }
 
 impl History {
-    /// Reads a file; one that is not there is an empty history.
+    /// Reads a file; a missing one is an empty history.
     pub fn read(path: &Path) -> anyhow::Result<History> {
         let there = path.try_exists();
         if !there.with_context(|| format!("failed to read `{}`", path.display()))? {
             return Ok(History::default());
         }
         let bytes = store::read_bytes(path)?;
-        // Some editors begin a file with a mark of its encoding.
+        // Some editors begin a file with a byte order mark.
         let text = String::from_utf8_lossy(&bytes);
         Ok(History::parse(text.trim_start_matches('\u{feff}')))
     }
 
-    /// Whether the file was something else before: nothing in it is an entry.
+    /// Whether the file is something else than a history: it has lines, and none is an entry.
     pub fn is_foreign(&self) -> bool {
         self.jobs.is_empty() && self.accepted.is_empty() && !self.unread.is_empty()
     }
@@ -55,16 +55,16 @@ impl History {
             let number = number + 1;
             match serde_json::from_str::<Probe>(line) {
                 Ok(probe) if probe.schema > SCHEMA => history.unread.push(format!(
-                    "line {number}: schema {}, and this program reads up to {SCHEMA}",
+                    "line {number}: schema {}, but this program reads up to {SCHEMA}",
                     probe.schema
                 )),
                 Ok(_) => history.take(line, number),
                 Err(_) => history
                     .unread
-                    .push(format!("line {number}: no entry, perhaps cut off")),
+                    .push(format!("line {number}: not an entry, perhaps cut off")),
             }
         }
-        // Two branches may have added in any order.
+        // A merge of two branches may have added entries in any order.
         history.jobs.sort_by_key(|job| job.started);
         history
     }
@@ -85,7 +85,7 @@ impl History {
     }
 }
 
-/// Adds an entry to the file, which is made if it is not there.
+/// Adds an entry to the file, which is created if it is missing.
 pub fn append(path: &Path, line: &Line) -> anyhow::Result<()> {
     store::append(path, &serde_json::to_string(line)?)
 }
@@ -163,12 +163,15 @@ mod tests {
             history.unread.into_iter().next().unwrap_or_default()
         };
         let unit = of(|job| p50(job).unit = "µs".to_owned());
-        assert_eq!(unit, "line 1: `latency/p50` is in µs, and not in ms");
+        assert_eq!(
+            unit,
+            "line 1: the unit of `latency/p50` is µs, but must be ms"
+        );
         let value = of(|job| p50(job).value = Value::Float(-2.5));
         assert!(value.contains("the value of `latency/p50`"), "{value}");
         let sample = of(|job| p50(job).samples.push(-1.0));
         assert!(sample.contains("the value of `latency/p50`"), "{sample}");
-        // Of a newer version: it is read, and not judged.
+        // A metric of a newer version is read, and not judged.
         let unknown = of(|job| {
             let figure = job.metrics.remove("latency/p50").unwrap();
             job.metrics.insert("latency/p9999".to_owned(), figure);

@@ -1,88 +1,83 @@
-//! What a history is made of, as plain data: one line a job, and one for each change of level that
-//! somebody accepted.
+//! The entries of a history, as plain data: one line per job, and one per accepted change of level.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::metrics::catalog;
+use crate::metrics::catalog::threshold::Change;
+use crate::metrics::catalog::{self, Metric};
 use crate::metrics::digest::{self, sha256};
-use crate::metrics::model::{Host, Outcome, Run, State, Value, check_kind, check_sample};
+use crate::metrics::model::{Host, Run, State, Value, check_kind, check_sample};
 
-/// The schema that this program writes; it reads no newer one.
+/// The schema that this program writes. It leaves entries of newer schemas unread.
 pub const SCHEMA: u32 = 1;
 
-/// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Line {
     /// A run.
     Job(Box<Job>),
-    /// A new level that is as it should be.
+    /// A change of level that is meant to stay.
     Accept(Accept),
 }
 
-/// A run, as far as later ones are compared with it.
+/// A run, reduced to the figures that later ones are compared with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// Metrics with different keys are not compared. This is the key of those that have none of their own.
+    /// Metrics with different keys are not compared. This is the key of metrics without one of their own.
     pub key: String,
     /// The branch that was measured.
     pub branch: String,
-    /// Its commit; none where that is not known.
+    /// The measured commit; none if it is not known, or the checkout was modified.
     pub revision: Option<String>,
     /// The parent of that commit.
     pub parent: Option<String>,
     /// Seconds since the epoch when the run began.
     pub started: u64,
-    /// SHA-256 of what was measured.
+    /// SHA-256 of the measured executable.
     pub sha256: String,
-    /// The machine, with what the key leaves out.
+    /// The machine, including the details that are not part of the key.
     pub host: Host,
-    /// By the catalogue's names.
+    /// Figures by name of the metric.
     pub metrics: BTreeMap<String, Figure>,
 }
 
-/// What a job knows of a metric.
+/// The figure of one metric in a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
-    /// The catalogue's unit.
     pub unit: String,
-    /// The job's value.
     pub value: Value,
-    /// The values of its blocks that count.
+    /// The values of the blocks that count.
     pub samples: Vec<f64>,
-    /// The key of a metric that was measured on another machine than the rest of the job.
+    /// The key of a metric that has another one than the rest of the job: it was measured on another
+    /// machine, or depends on the compiler and not on the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 }
 
-/// A change of level that stays: what came before is no baseline any more.
+/// An accepted change of level: earlier jobs are not part of the metric's baseline any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accept {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// The metric.
     pub metric: String,
     /// The commit with which the new level begins.
     pub revision: String,
-    /// Why it is as it should be.
+    /// The reason for which the new level is accepted.
     pub reason: String,
     /// Seconds since the epoch when it was accepted.
     pub accepted: u64,
 }
 
 impl Job {
-    /// What is kept of a run.
+    /// The entry of a run.
     pub fn of(run: &Run, branch: &str) -> Job {
         let key = self::key(run);
         let metrics = run.metrics.iter().filter_map(|record| {
-            let Outcome::Measured { value, .. } = &record.outcome else {
-                return None;
-            };
+            let value = record.value()?;
             let metric = catalog::find(&record.name)?;
             let counted = run
                 .samples_of(metric)
@@ -93,7 +88,7 @@ impl Job {
                 samples: counted
                     .filter_map(|row| row.value.as_ref()?.number())
                     .collect(),
-                key: own_key(run, &record.name).filter(|own| *own != key),
+                key: Some(own_key(run, metric)).filter(|own| *own != key),
             };
             Some((record.name.clone(), figure))
         });
@@ -110,7 +105,7 @@ impl Job {
         }
     }
 
-    /// What another job must have to be compared in this metric.
+    /// The key that another job must share to be compared in this metric.
     pub fn key_of(&self, metric: &str) -> &str {
         let own = self
             .metrics
@@ -119,8 +114,8 @@ impl Job {
         own.unwrap_or(&self.key)
     }
 
-    /// Refuses a value that its metric cannot have, and one in another unit. Metrics of newer versions
-    /// are not known.
+    /// Refuses a value that its metric cannot have, or that is in another unit. Unknown metrics are
+    /// accepted: they are of a newer version.
     pub fn check(&self) -> Result<(), String> {
         for (name, figure) in &self.metrics {
             let Some(metric) = catalog::find(name) else {
@@ -128,7 +123,9 @@ impl Job {
             };
             let (unit, expected) = (&figure.unit, metric.unit.name());
             if unit != expected {
-                return Err(format!("`{name}` is in {unit}, and not in {expected}"));
+                return Err(format!(
+                    "the unit of `{name}` is {unit}, but must be {expected}"
+                ));
             }
             check_kind(metric, &figure.value)?;
             for sample in &figure.samples {
@@ -144,17 +141,35 @@ impl Job {
     }
 }
 
-/// What two jobs must share to be compared: the machine, and how it was measured. The patch level of
-/// the kernel and the version of the image change weekly on hosted machines, and are left out.
+/// The key that two jobs must share to be compared: the machine, and the settings of the measurement.
+/// The patch level of the kernel and the version of the image are left out, since they change weekly on
+/// hosted machines.
 pub fn key(run: &Run) -> String {
     key_from(run, &run.host, &run.settings)
 }
 
-/// The key of a metric in a run that was joined from several.
-fn own_key(run: &Run, metric: &str) -> Option<String> {
+/// The key of one metric, by the part of a joined run that it came from. What is read of the build
+/// depends on the compiler and not on the machine, so that it is compared across runners; instructions
+/// depend on both.
+fn own_key(run: &Run, metric: &Metric) -> String {
     let mut parts = run.parts.iter();
-    let part = parts.find(|part| part.metrics.iter().any(|name| name == metric))?;
-    Some(key_from(run, &part.host, &part.settings))
+    let part = parts.find(|part| part.metrics.iter().any(|name| name == metric.name));
+    let (host, settings, tools) = part.map_or((&run.host, &run.settings, &run.tools), |part| {
+        (&part.host, &part.settings, &part.tools)
+    });
+    let compiler = tools
+        .get("rustc")
+        .map_or("unknown rustc", |version| version.as_str());
+    match metric.change() {
+        Change::Tested(_) => key_from(run, host, settings),
+        Change::Exact(_) if metric.category() == "instructions" => {
+            format!("{}, {compiler}", key_from(run, host, settings))
+        }
+        Change::Exact(_) | Change::Target => {
+            let quick = if run.quick { ", quick" } else { "" };
+            format!("{} {}, {compiler}{quick}", host.os, host.arch)
+        }
+    }
 }
 
 fn key_from(run: &Run, host: &Host, settings: &BTreeMap<String, Json>) -> String {

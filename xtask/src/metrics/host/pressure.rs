@@ -1,39 +1,40 @@
-//! What else the machine did while something was measured, and when that makes figures worthless.
+//! The disturbance of a measurement by the rest of the machine, and the limits above which it makes
+//! figures worthless.
 //!
-//! Deliberately absent: errors. What a machine does not report is none, and disturbs nothing.
+//! Deliberately absent: errors. A disturbance that the machine does not report is none.
 
 use std::time::Instant;
 
-use super::read;
+use super::file::read;
 use crate::clock;
 use crate::tools::procfs;
 
-/// Steal above this many percent makes a block noisy (seen: 3 to 18 % on a machine that looked
-/// idle).
+/// Steal in percent of all CPU time, above which a block is noisy (3 to 18 % were seen on a machine
+/// that looked idle).
 pub const NOISY_STEAL_PERCENT: f64 = 3.0;
-/// CPU time of programs that have no part in a run, above which a block is noisy, in percent of all
-/// CPU time: half of what a program takes of four cores that keeps one busy.
+/// CPU time of programs that are not part of the run, in percent of all CPU time, above which a block is
+/// noisy: half of what a program takes that keeps one of four cores busy.
 pub const NOISY_OTHERS_PERCENT: f64 = 12.5;
 
-/// What else the machine did between `start` and `finish`.
+/// Counters of the machine at `start`, to be compared with those at `finish`.
 pub struct HostWatch {
     cpu: Option<CpuTicks>,
     contained: Option<u32>,
     own_ticks: Option<u64>,
     stall_us: Option<u64>,
     started: Instant,
-    /// Milliseconds since the epoch when it began.
+    /// Milliseconds since the epoch at the start.
     pub started_ms: u64,
 }
 
-/// Disturbance over a stretch of time; none where the machine does not report it.
+/// Disturbance over a period; none where the machine does not report it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[expect(
     clippy::struct_field_names,
     reason = "all are percentages, and units are part of names"
 )]
 pub struct Pressure {
-    /// Share of all CPU time that the hypervisor gave to others, in percent.
+    /// Share of all CPU time that the hypervisor took for others, in percent.
     pub steal_percent: Option<f64>,
     /// Share of all CPU time that went to programs other than this one and its children, in percent.
     pub others_percent: Option<f64>,
@@ -46,17 +47,17 @@ pub struct Pressure {
 pub struct Tolerance {
     /// Whether the programs of the run are all children of this one.
     pub is_alone: bool,
-    /// Percent of the time in which some task may wait for a CPU: a good deal more than there is on a
-    /// machine with two cores that does nothing else; none where the run itself keeps them busy.
+    /// Percent of the time in which some task may wait for a CPU: much more than a run causes on an
+    /// otherwise idle machine with two cores; none where the run itself keeps all cores busy.
     pub psi_percent: Option<f64>,
 }
 
 impl Pressure {
-    /// What disturbed figures of this stretch so much that they cannot be trusted; none when nothing.
+    /// The disturbance that makes figures of this period untrustworthy; none without one.
     pub fn noise(&self, tolerance: Tolerance) -> Option<String> {
         let above = |percent: Option<f64>, limit: f64| percent.filter(|percent| *percent > limit);
         if let Some(steal) = above(self.steal_percent, NOISY_STEAL_PERCENT) {
-            let text = format!("the hypervisor gave {steal:.1} % of the CPU time to others");
+            let text = format!("the hypervisor took {steal:.1} % of the CPU time (steal)");
             return Some(text);
         }
         if let Some(others) = above(self.others_percent, NOISY_OTHERS_PERCENT)
@@ -66,23 +67,22 @@ impl Pressure {
         }
         let psi = above(self.waiting_percent, tolerance.psi_percent?)?;
         Some(format!(
-            "some task waited for a CPU in {psi:.1} % of the time"
+            "tasks waited for a CPU in {psi:.1} % of the time (PSI)"
         ))
     }
 }
 
-/// Ticks of all CPUs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CpuTicks {
     pub(super) total: u64,
-    /// Spent on programs. Interrupts are left out: some kernels charge those of the loopback to the
-    /// program that caused them, some to nobody.
+    /// Ticks spent on programs. Interrupts are left out: some kernels charge those of the loopback to
+    /// the program that caused them, some to nobody.
     pub(super) busy: u64,
     pub(super) steal: u64,
 }
 
 impl HostWatch {
-    /// Begins to watch. `contained` is a process in a container: part of the run, but no child.
+    /// Begins to watch. `contained` is a process in a container: part of the run, but not a child.
     pub fn start(contained: Option<u32>) -> Self {
         Self {
             cpu: read("/proc/stat").and_then(|text| parse_cpu_ticks(&text)),
@@ -94,7 +94,7 @@ impl HostWatch {
         }
     }
 
-    /// What happened since.
+    /// The disturbance since the start.
     pub fn finish(self) -> Pressure {
         let end = Self::start(self.contained);
         let elapsed_us = (end.started - self.started).as_micros() as f64;

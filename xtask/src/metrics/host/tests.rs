@@ -1,4 +1,4 @@
-//! The parsers on real captures, and that no machine makes them panic.
+//! The parsers on captured files, and on input that must not make them panic.
 
 use super::pressure::*;
 use super::*;
@@ -61,7 +61,7 @@ fn steal_and_others_are_shares_of_the_time_between() {
     let from = ticks(1000, 500, 10);
     close(steal_percent(from, ticks(1200, 500, 18)), 4.0);
     close(others_percent((from, ticks(1200, 620, 18)), (70, 90)), 50.0);
-    // More was spent by our own than the kernel has sampled: nothing is left for others.
+    // The run used more CPU time than the kernel has sampled: nothing is left for others.
     close(others_percent((from, ticks(1200, 520, 18)), (70, 95)), 0.0);
     // Counters that went backwards (a migrated guest) are no disturbance.
     for to in [from, ticks(900, 400, 5)] {
@@ -89,7 +89,7 @@ fn a_block_is_noisy_above_its_limits() {
     let steal = noise(Some(3.1), Some(50.0), Some(90.0), alone);
     assert_eq!(
         steal.unwrap(),
-        "the hypervisor gave 3.1 % of the CPU time to others"
+        "the hypervisor took 3.1 % of the CPU time (steal)"
     );
     let others = noise(Some(0.0), Some(50.0), Some(90.0), alone);
     assert_eq!(
@@ -99,7 +99,7 @@ fn a_block_is_noisy_above_its_limits() {
     let waited = noise(Some(0.0), Some(2.0), Some(90.0), alone);
     assert_eq!(
         waited.unwrap(),
-        "some task waited for a CPU in 90.0 % of the time"
+        "tasks waited for a CPU in 90.0 % of the time (PSI)"
     );
     // A run whose programs are not all its children, and that keeps all cores busy itself.
     let saturating = Tolerance {

@@ -1,79 +1,37 @@
-//! The verdicts on a job by those before it: the requirement's §9.1, with Student's test of one new
-//! value, which is the interval in which the next value of a history lies.
+//! The verdicts on a job by the earlier ones: the requirement's §9.1, with Student's test of one new
+//! value, which is equivalent to the prediction interval of the history.
 //!
-//! The last jobs are held against the same earlier ones, so that the first bad job does not become
-//! part of what the second is compared with.
+//! The latest jobs are compared with the same earlier ones, so that the first bad job does not become
+//! part of the baseline of the second.
+
+mod exact;
+mod fit;
+mod series;
 
 use super::verdict::Verdict;
 use crate::metrics::catalog::Metric;
 use crate::metrics::catalog::threshold::{Change, Scale, Thresholds};
-use crate::metrics::stats::student::{self, TTest};
-use crate::metrics::stats::{adjust, permutation, power, robust};
+use crate::metrics::stats::{adjust, power};
+use exact::exact;
+use fit::Fit;
 
-/// Jobs that one is compared with: the last so many.
+pub use series::{Row, Series, Test};
+
+/// Largest number of jobs in a baseline; older ones are left out.
 pub const JOBS_MAX: usize = 30;
-/// Jobs that an alert takes, and a block.
+/// Smallest baselines for an alert and for a block.
 const ALERT_JOBS: usize = 10;
 const BLOCK_JOBS: usize = 20;
-/// Of so many jobs in all, the judged one and those before it, two must be worse.
+/// An alert needs two worse jobs among the three latest, of which the judged one is the last: one test
+/// at 5 % alone would alert in 5 % of jobs, two of three do so in 0.7 %.
 pub const LATEST: u32 = 3;
 const WORSE_AT_LEAST: u32 = 2;
-/// The spread above which a metric ends no build.
+/// The relative spread above which a metric cannot block.
 const SPREAD_MAX: f64 = 0.15;
-/// Values farther out than so many deviations are moved in to there.
-const FAR: f64 = 4.0;
-/// The least noise that is assumed.
-const NOISE_MIN: f64 = 0.005;
+/// The p-values of the requirement's §9.1: for an alert and for a block.
 const LEVELS: [f64; 2] = [0.05, 0.01];
 
-/// Which test is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Test {
-    /// Student's, of one value against the history.
-    Student,
-    /// Welch's, of the latest jobs against those before them.
-    Welch,
-    /// Of the same, by dealing all values out again: assumes nothing of how they are spread.
-    Permutation,
-}
-
-/// The values of one metric.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Series {
-    /// The metric.
-    pub metric: &'static Metric,
-    /// Of the jobs that are the baseline, the oldest first.
-    pub baseline: Vec<f64>,
-    /// Of the jobs since, the judged one last.
-    pub latest: Vec<f64>,
-}
-
-/// What is said of one metric.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// The metric.
-    pub metric: &'static Metric,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Why it is not a plain one.
-    pub reason: Option<String>,
-    /// Mean of the baseline; none without one.
-    pub mean: Option<f64>,
-    /// Its spread relative to it.
-    pub spread: Option<f64>,
-    /// The judged value.
-    pub value: f64,
-    /// How much worse it is: a share, or points.
-    pub effect: f64,
-    /// Jobs of the baseline.
-    pub jobs: usize,
-    /// Values that were moved in.
-    pub moved: usize,
-    /// One-sided for worse; adjusted by Holm; by Benjamini and Hochberg. None where nothing is tested.
-    pub p: Option<[f64; 3]>,
-}
-
-/// How often chance alone makes so many of the latest jobs worse that it is an alert.
+/// The probability that chance alone makes enough of the latest jobs worse for an alert.
 pub fn by_chance() -> f64 {
     power::at_least(WORSE_AT_LEAST, LATEST, LEVELS[0])
 }
@@ -83,9 +41,11 @@ pub fn judge(all: &[Series], test: Test) -> Vec<Row> {
     let tested: Vec<(&Series, Thresholds, Option<Fit>)> = all
         .iter()
         .filter_map(|series| match series.metric.change() {
-            Change::Tested(thresholds) => {
-                Some((series, thresholds, Fit::of(series, thresholds.scale)))
-            }
+            Change::Tested(thresholds) => Some((
+                series,
+                thresholds,
+                Fit::of(&series.baseline, thresholds.scale),
+            )),
             Change::Exact(_) | Change::Target => None,
         })
         .collect();
@@ -117,88 +77,33 @@ pub fn judge(all: &[Series], test: Test) -> Vec<Row> {
     rows
 }
 
-/// What a baseline says of the next value.
-struct Fit {
-    mean: f64,
-    /// Standard deviation, no less than the noise of the metric.
-    deviation: f64,
-    /// How many independent values the baseline is worth.
-    worth: f64,
-    moved: usize,
-    values: Vec<f64>,
-}
-
-impl Fit {
-    /// None below three values.
-    fn of(series: &Series, scale: Scale) -> Option<Fit> {
-        if series.baseline.len() < 3 {
-            return None;
-        }
-        let (values, moved) = robust::winsorised(&series.baseline, FAR);
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let noise = match scale {
-            Scale::Share => {
-                robust::usual_change(&values).unwrap_or(0.0).max(NOISE_MIN) * mean.abs()
-            }
-            Scale::Points => 0.0,
-        };
-        let deviation = robust::standard_deviation(&values)?
-            .max(robust::sigma(&series.baseline)?)
-            .max(noise);
-        let follows = robust::autocorrelation(&values);
-        if !(mean.is_finite() && deviation.is_finite()) {
-            return None;
-        }
-        let worth = values.len() as f64 * (1.0 - follows) / (1.0 + follows);
-        Some(Fit {
-            mean,
-            deviation,
-            worth: worth.max(2.0),
-            moved,
-            values,
-        })
-    }
-
-    /// The test of one value: how probable so bad a one is.
-    fn predicts(&self, metric: &Metric, value: f64) -> f64 {
-        let difference = worse(metric, self.mean, value);
-        let error = self.deviation * (1.0 + 1.0 / self.worth).sqrt();
-        TTest::of(difference, error, self.worth - 1.0).p_greater
-    }
-
-    fn p(&self, series: &Series, test: Test) -> f64 {
-        let Some(value) = series.latest.last() else {
-            return 1.0;
-        };
-        let (before, after) = if series.metric.more_is_better() {
-            (series.latest.as_slice(), self.values.as_slice())
+/// The jobs before the judged one that make its baseline, by index: those of a regression are no part of
+/// it, however long it lasts, so that it cannot become normal unless somebody accepts it.
+pub fn baseline(metric: &Metric, values: &[f64]) -> Vec<usize> {
+    let Change::Tested(thresholds) = metric.change() else {
+        return (0..values.len()).collect();
+    };
+    let mut kept: Vec<usize> = Vec::new();
+    // Whether each of the last jobs was worse than the baseline of its time.
+    let mut was_worse: Vec<bool> = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        let from = kept.len().saturating_sub(JOBS_MAX);
+        let of = |index: &usize| values[*index];
+        let before: Vec<f64> = kept[from..].iter().map(of).collect();
+        let fit = (before.len() >= ALERT_JOBS)
+            .then(|| Fit::of(&before, thresholds.scale))
+            .flatten();
+        let worse = fit.is_some_and(|fit| is_worse(metric, thresholds, &fit, *value));
+        let recent = was_worse.len().saturating_sub(LATEST as usize - 1);
+        if worse && was_worse[recent..].contains(&true) {
+            // The one before is part of the same regression; one alone would have been noise.
+            kept.retain(|kept| *kept < recent || !was_worse[*kept]);
         } else {
-            (self.values.as_slice(), series.latest.as_slice())
-        };
-        match test {
-            Test::Student => self.predicts(series.metric, *value),
-            Test::Welch => student::welch(before, after).map_or(1.0, |test| test.p_greater),
-            Test::Permutation => permutation::means(before, after).map_or(1.0, |of| of.p_greater),
+            kept.push(index);
         }
+        was_worse.push(worse);
     }
-
-    /// How large a change is, as a share or in points.
-    fn effect(&self, metric: &Metric, scale: Scale, value: f64) -> f64 {
-        let difference = worse(metric, self.mean, value);
-        match scale {
-            Scale::Share if self.mean != 0.0 => difference / self.mean.abs(),
-            Scale::Share => 0.0,
-            Scale::Points => difference,
-        }
-    }
-}
-
-fn worse(metric: &Metric, from: f64, to: f64) -> f64 {
-    if metric.more_is_better() {
-        from - to
-    } else {
-        to - from
-    }
+    kept
 }
 
 fn row(series: &Series, thresholds: Thresholds, fit: Option<&Fit>, p: [f64; 3]) -> Row {
@@ -214,25 +119,58 @@ fn row(series: &Series, thresholds: Thresholds, fit: Option<&Fit>, p: [f64; 3]) 
         jobs: series.baseline.len(),
         moved: fit.map_or(0, |fit| fit.moved),
         p: fit.map(|_| p),
+        since: None,
     };
     let Some(fit) = fit.filter(|_| series.baseline.len() >= ALERT_JOBS) else {
         let jobs = series.baseline.len();
         row.reason = Some(if jobs < ALERT_JOBS {
-            format!("insufficient history: {jobs} comparable jobs, and an alert takes {ALERT_JOBS}")
+            format!("insufficient history: {jobs} comparable jobs, an alert needs {ALERT_JOBS}")
         } else {
-            "the jobs before have values that are too large to be judged".to_owned()
+            "the values of the earlier jobs are too large to be judged".to_owned()
         });
         return row;
     };
     if fit.mean == 0.0 && thresholds.scale == Scale::Share {
-        row.reason = Some("the jobs before say 0, of which nothing is a share".to_owned());
+        row.reason = Some("the earlier jobs have 0: no relative change is possible".to_owned());
         return row;
     }
     row.effect = fit.effect(series.metric, thresholds.scale, value);
     let (verdict, reason) = verdict(series, thresholds, fit, row.effect, p);
     row.verdict = verdict;
     row.reason = reason;
+    if verdict >= Verdict::Alert {
+        let is_worse = |value: f64| is_worse(series.metric, thresholds, fit, value);
+        row.since = first_worse(series, is_worse);
+    }
     row
+}
+
+/// Whether a job that is judged by itself would be worse by as much as an alert takes.
+fn is_worse(metric: &Metric, thresholds: Thresholds, fit: &Fit, value: f64) -> bool {
+    fit.predicts(metric, value) < LEVELS[0]
+        && fit.effect(metric, thresholds.scale, value) >= thresholds.alert
+}
+
+/// The commit of the first of the worse jobs that the judged one is the last of: an alert takes two, so
+/// that the commit which brought it is an earlier one than the judged one.
+fn first_worse(series: &Series, is_worse: impl Fn(f64) -> bool) -> Option<String> {
+    let values: Vec<f64> = series
+        .baseline
+        .iter()
+        .chain(&series.held)
+        .chain(&series.latest)
+        .copied()
+        .collect();
+    let mut first = values.len();
+    for (index, value) in values.iter().enumerate().rev() {
+        // One job between worse ones that is not worse is noise: an alert allows for it.
+        if is_worse(*value) {
+            first = index;
+        } else if first - index > 1 {
+            break;
+        }
+    }
+    series.commits.get(first).cloned().flatten()
 }
 
 fn verdict(
@@ -243,10 +181,6 @@ fn verdict(
     [_, holm, bh]: [f64; 3],
 ) -> (Verdict, Option<String>) {
     let [lenient, strict] = LEVELS;
-    let is_worse = |value: f64| {
-        fit.predicts(series.metric, value) < lenient
-            && fit.effect(series.metric, thresholds.scale, value) >= thresholds.alert
-    };
     if effect < thresholds.alert {
         let verdict = if bh < lenient {
             Verdict::Suspect
@@ -256,95 +190,34 @@ fn verdict(
         return (verdict, None);
     }
     if bh >= lenient {
-        let reason = "worse by as much as an alert takes, which may be chance".to_owned();
+        let reason = "worse by the threshold of an alert, but it may be chance".to_owned();
         return (Verdict::Inconclusive, Some(reason));
     }
     let worse = series
         .latest
         .iter()
-        .filter(|value| is_worse(**value))
+        .filter(|value| is_worse(series.metric, thresholds, fit, **value))
         .count();
     if worse < WORSE_AT_LEAST as usize {
-        let reason = format!("worse once: an alert takes {WORSE_AT_LEAST} of {LATEST} jobs");
+        let reason = format!("an alert needs {WORSE_AT_LEAST} worse jobs of the last {LATEST}");
         return (Verdict::Suspect, Some(reason));
     }
     if holm >= strict || effect < thresholds.block {
         return (Verdict::Alert, None);
     }
     if series.baseline.len() < BLOCK_JOBS {
-        let reason = format!("a block takes {BLOCK_JOBS} comparable jobs");
+        let reason = format!("a BLOCK needs {BLOCK_JOBS} comparable jobs");
         return (Verdict::Alert, Some(reason));
     }
     let spread = fit.deviation / fit.mean.abs();
     if spread > SPREAD_MAX {
         let reason = format!(
-            "varies by {:.0} % from job to job, too much to block",
+            "varies by {:.0} % from job to job, too much for a BLOCK",
             100.0 * spread
         );
         return (Verdict::Alert, Some(reason));
     }
     (Verdict::Block, None)
-}
-
-/// A metric of which any difference is one, against the job before.
-fn exact(series: &Series) -> Option<Row> {
-    let thresholds = series.metric.change().exact()?;
-    let value = *series.latest.last()?;
-    let before = match series.latest.as_slice() {
-        [.., before, _] => Some(*before),
-        _ => series.baseline.last().copied(),
-    };
-    let mut row = Row {
-        metric: series.metric,
-        verdict: Verdict::Pass,
-        reason: None,
-        mean: before,
-        spread: None,
-        value,
-        effect: 0.0,
-        jobs: series.baseline.len(),
-        moved: 0,
-        p: None,
-    };
-    let Some(before) = before else {
-        row.verdict = Verdict::Inconclusive;
-        row.reason = Some("insufficient history: no job before".to_owned());
-        return Some(row);
-    };
-    row.effect = match thresholds.scale {
-        Scale::Points => worse(series.metric, before, value),
-        Scale::Share if before == 0.0 => {
-            row.verdict = Verdict::Inconclusive;
-            row.reason = Some("the job before says 0, of which nothing is a share".to_owned());
-            return Some(row);
-        }
-        Scale::Share => worse(series.metric, before, value) / before,
-    };
-    row.verdict = Verdict::of_exact(row.effect, &thresholds);
-    creep(&mut row, series, &thresholds);
-    Some(row)
-}
-
-/// Steps of which none is worth a look alone, and all together as much as a block, are worth one.
-fn creep(row: &mut Row, series: &Series, thresholds: &Thresholds) {
-    if thresholds.scale != Scale::Share || row.verdict >= Verdict::Alert {
-        return;
-    }
-    let values: Vec<f64> = series
-        .baseline
-        .iter()
-        .chain(&series.latest)
-        .copied()
-        .collect();
-    let steps = values.windows(2).filter(|pair| pair[0] > 0.0);
-    let steps = steps.map(|pair| worse(series.metric, pair[0], pair[1]) / pair[0]);
-    let small = steps.filter(|step| step.abs() < thresholds.alert);
-    let grown = small.fold(1.0, |grown, step| grown * (1.0 + step)) - 1.0;
-    if grown >= thresholds.block {
-        let (percent, jobs) = (100.0 * grown, values.len() - 1);
-        row.verdict = Verdict::Alert;
-        row.reason = Some(format!("small steps of {jobs} jobs come to {percent:.0} %"));
-    }
 }
 
 #[cfg(test)]

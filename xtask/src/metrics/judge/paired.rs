@@ -2,101 +2,51 @@
 //! process of the first one as control.
 //!
 //! One block gives one difference per metric, of logarithms, positive where the head is worse. Nothing
-//! else is tested: requests and slices of one process depend on each other.
+//! else is tested: requests and slices of one process depend on each other, and a test that ignores
+//! this reports most comparisons of a program with itself as a change.
 //!
-//! Deliberately absent: IO, clocks, and how the samples came to be. The same samples give the same
+//! Deliberately absent: IO, clocks, and how the samples were measured. The same samples give the same
 //! bytes.
 
 mod differences;
 mod disturbance;
 mod exact;
+mod row;
 
 use super::verdict::Verdict;
 use crate::metrics::catalog::threshold::{Change, Scale, Thresholds};
 use crate::metrics::catalog::{self, LATENCY_P99, MEMORY_IDLE_RSS, Metric};
 use crate::metrics::model::Run;
-use crate::metrics::stats::{adjust, bootstrap, paired, power, robust};
+use crate::metrics::stats::{self, adjust, bootstrap, paired, power, robust};
 use differences::Differences;
 use exact::exact;
 
-/// The labels of the programs in the tables.
-pub const BASE: &str = "base";
-/// A second process of the base: what it differs by is chance, or a fault of the measurement.
-pub const CONTROL: &str = "control";
-/// The program that is judged.
-pub const HEAD: &str = "head";
+pub use row::{BASE, CONTROL, HEAD, Row, Test};
 
-/// A family-wise level for what is said, and a false-discovery level for what is worth a look.
+/// Family-wise level of NOTICE and BLOCK, and level of the false-discovery rate of SUSPECT and ALERT.
 const STRICT: f64 = 0.01;
 const LENIENT: f64 = 0.05;
-/// The smallest effect that is spoken of: layouts and luck of processes come to nearly as much.
+/// The smallest effect that is reported: two processes of one program differ by nearly as much, through
+/// memory layout and chance.
 const FLOOR: f64 = 0.02;
-/// Memory comes in pages and arenas.
+/// The same of memory, which grows in steps of pages and arenas.
 const MEMORY_FLOOR: f64 = 0.03;
 const MEMORY_FLOOR_BYTES: f64 = 1_048_576.0;
-/// Enough for two digits of an interval that is only shown.
+/// Enough for two digits of an interval that is only displayed.
 const BOOTSTRAP_DRAWS: usize = 500;
-/// The chance of being found that the smallest detectable effect has.
+/// The probability with which the smallest detectable effect is found.
 const POWER: f64 = 0.8;
-/// What the 99th percentile may leave undetected; of all others, what an alert takes.
+/// Largest undetectable change for a PASS of the 99th percentile, which varies too much for the alert
+/// threshold that is the limit of all others.
 const P99_DETECTABLE_MAX: f64 = 0.15;
 
-/// All that is said of a comparison.
+/// The verdicts on a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
     /// The greatest of all verdicts.
     pub overall: Verdict,
     /// One row per metric that was compared, the worst first.
     pub rows: Vec<Row>,
-}
-
-/// What is said of one metric. Effects are shares: 0.1 is 10 % worse, or points where the metric's
-/// threshold is in points.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// What was compared.
-    pub metric: &'static Metric,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Why it is not a plain one.
-    pub reason: Option<String>,
-    /// The medians over blocks of the base and of the head.
-    pub base: f64,
-    /// See there.
-    pub head: f64,
-    /// How much worse the head is.
-    pub effect: f64,
-    /// What the verdict rests on where it is a test; none where any difference is one.
-    pub test: Option<Test>,
-}
-
-/// The figures of a test.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Test {
-    /// 95 % interval of the effect.
-    pub interval: [f64; 2],
-    /// Blocks that have both values.
-    pub blocks: usize,
-    /// One-sided for worse, of the signed rank test, times the number of looks.
-    pub p: f64,
-    /// The same, adjusted over the family by Holm.
-    pub p_holm: f64,
-    /// The same, by Benjamini and Hochberg.
-    pub p_bh: f64,
-    /// One-sided for worse, of the sign-flip test: a second opinion.
-    pub p_flip: f64,
-    /// For better, adjusted by Holm.
-    pub p_better: f64,
-    /// Whether there was a control.
-    pub has_control: bool,
-    /// The effect of the control.
-    pub control: f64,
-    /// Two-sided p of the control, adjusted by Holm.
-    pub control_p: f64,
-    /// The smallest effect that is spoken of.
-    pub floor: f64,
-    /// The smallest effect that these blocks find in four of five sessions.
-    pub detectable: f64,
 }
 
 /// Judges the blocks of one session of `run`.
@@ -117,8 +67,12 @@ pub fn judge(run: &Run, session: usize) -> Judged {
         Change::Exact(_) | Change::Target => None,
     });
     rows.extend(family(run.seed, looks, &tested.collect::<Vec<_>>()));
+    let lost = compared
+        .iter()
+        .filter_map(|metric| lost(run, session, metric));
+    rows.extend(lost);
     if let Some(why) = disturbance::of(run, session) {
-        // What was found all the same stays found.
+        // A regression that was found in spite of the disturbance stays.
         for row in rows.iter_mut().filter(|row| row.test.is_some()) {
             if !row.verdict.is_regression() {
                 row.verdict = Verdict::Inconclusive;
@@ -136,8 +90,7 @@ pub fn judge(run: &Run, session: usize) -> Judged {
     }
 }
 
-/// Judges all sessions of `run`: a verdict that would end the build counts only when a second session
-/// comes to it too.
+/// Judges all sessions of `run`: a tested BLOCK counts only when a second session confirms it.
 pub fn judge_all(run: &Run) -> Judged {
     let mut judged = judge(run, 0);
     let second = run.samples.iter().any(|row| row.session == 1);
@@ -149,7 +102,7 @@ pub fn judge_all(run: &Run) -> Judged {
     judged
 }
 
-/// Whether a verdict of these rests on a test, and would end the build.
+/// Whether a tested metric is a BLOCK, which needs a second session.
 pub fn needs_confirmation(judged: &Judged) -> bool {
     let mut rows = judged.rows.iter();
     rows.any(|row| row.test.is_some() && row.verdict == Verdict::Block)
@@ -161,19 +114,20 @@ fn confirm(row: &mut Row, second: Option<&Judged>) {
     }
     let rows = second.into_iter().flat_map(|second| &second.rows);
     let Some(other) = rows.into_iter().find(|other| other.metric == row.metric) else {
-        row.reason = Some("a block takes a second measurement, and there is none".to_owned());
+        row.reason = Some("a BLOCK needs a second session, and there is none".to_owned());
         row.verdict = Verdict::Alert;
         return;
     };
     if other.verdict < Verdict::Block {
         let (word, effect) = (other.verdict.word(), 100.0 * other.effect);
-        row.reason = Some(format!("a second measurement says {word}, {effect:+.1} %"));
+        row.reason = Some(format!("the second session gave {word}, {effect:+.1} %"));
+        // An unconfirmed BLOCK is never a PASS.
         row.verdict = other.verdict.max(Verdict::Inconclusive);
     }
 }
 
-/// What the blocks of the first session differ by in a metric, head from base and control from base:
-/// logarithms, or points, positive where it is worse.
+/// The differences in a metric by block of the first session, head from base and control from base:
+/// of logarithms, or in points, positive where it is worse.
 pub fn by_block(run: &Run, metric: &'static Metric) -> Option<[Vec<f64>; 2]> {
     let differences = Differences::of(run, 0, metric)?;
     Some([differences.head_by_block, differences.control_by_block])
@@ -186,8 +140,9 @@ pub fn overall(rows: &[Row]) -> Verdict {
 }
 
 impl Judged {
-    /// Whether more blocks would change nothing: each metric is spoken of, or cannot be worse by as
-    /// much as is spoken of.
+    /// Whether more blocks would change nothing: each metric is a regression, or cannot be worse by the
+    /// smallest effect that is reported. An alert threshold in its place would end sessions too early,
+    /// as PASS, when a smaller regression is not found yet.
     pub fn is_decided(&self) -> bool {
         self.rows.iter().all(|row| match &row.test {
             None => true,
@@ -205,7 +160,6 @@ impl Test {
         self.control_p >= STRICT || self.control.abs() < FLOOR
     }
 
-    /// Whether the head is better.
     pub fn is_better(&self, effect: f64) -> bool {
         self.p_better < STRICT && -effect >= self.floor
     }
@@ -223,12 +177,12 @@ fn compared(run: &Run, session: usize) -> Vec<&'static Metric> {
 
 type Tested = (&'static Metric, Thresholds, Differences);
 
-/// Tests the metrics together: one level holds for all.
+/// Tests the metrics as one family, so that the level holds for all together.
 fn family(seed: u64, looks: usize, tested: &[Tested]) -> Vec<Row> {
     let spent = |p: f64| (p * looks as f64).min(1.0);
     let tests = |differences: fn(&Differences) -> &[f64], p: fn(paired::PairedTest) -> f64| {
         let tests = tested.iter().map(|(.., of)| {
-            // Without any difference there is nothing to find.
+            // All differences are 0.
             paired::signed_rank(differences(of)).map_or(1.0, |test| spent(p(test)))
         });
         tests.collect::<Vec<f64>>()
@@ -265,13 +219,39 @@ fn family(seed: u64, looks: usize, tested: &[Tested]) -> Vec<Row> {
             control_p: control[index],
             floor: floor(metric, thresholds, differences, of_control),
             detectable: differences.effect(detectable),
+            blocks_needed: spread.map_or(f64::INFINITY, |spread| {
+                power::blocks_needed(alert(*thresholds), spread, level, POWER)
+            }),
         };
         row(metric, *thresholds, differences, estimate, test)
     });
     rows.collect()
 }
 
-/// The smallest effect of a metric that is spoken of.
+/// The row of a metric that was measured for the base and not for the head: it may be worse.
+fn lost(run: &Run, session: usize, metric: &'static Metric) -> Option<Row> {
+    let of = |arm| differences::values(run, session, metric, arm);
+    let base: Vec<f64> = of(BASE).into_values().collect();
+    (!base.is_empty() && of(HEAD).is_empty()).then(|| Row {
+        metric,
+        verdict: Verdict::Inconclusive,
+        reason: Some("the head has no value".to_owned()),
+        base: stats::median(&base).unwrap_or(f64::NAN),
+        head: f64::NAN,
+        effect: f64::NAN,
+        test: None,
+    })
+}
+
+/// The change that an alert takes, in the scale of the differences.
+fn alert(thresholds: Thresholds) -> f64 {
+    match thresholds.scale {
+        Scale::Share => thresholds.alert.ln_1p(),
+        Scale::Points => thresholds.alert,
+    }
+}
+
+/// The smallest effect of a metric that is reported.
 fn floor(metric: &Metric, thresholds: &Thresholds, differences: &Differences, control: f64) -> f64 {
     let own = if metric.category() == MEMORY_IDLE_RSS.category() {
         MEMORY_FLOOR.max(MEMORY_FLOOR_BYTES / differences.base)
@@ -314,12 +294,12 @@ fn tested_verdict(
         Scale::Points => format!("{share:.2}"),
     };
     if !test.has_control {
-        let reason = "the base was not measured twice, so the measurement is not known to be fair";
+        let reason = "no control: the base was not measured twice, so a bias would not be noticed";
         return (Verdict::Inconclusive, Some(reason.to_owned()));
     }
     if !test.control_is_fine() {
         let reason = format!(
-            "two processes of the base differ by {}: the machine or the measurement is at fault",
+            "two processes of the base differ by {}: the machine or the measurement is unreliable",
             percent(test.control)
         );
         return (Verdict::Inconclusive, Some(reason));
@@ -346,7 +326,7 @@ fn tested_verdict(
     };
     if test.detectable.is_nan() || test.detectable > detectable_max {
         let reason = format!(
-            "{} blocks would miss a change of less than {}",
+            "{} blocks may miss a change of less than {}",
             test.blocks,
             percent(test.detectable)
         );
@@ -355,14 +335,11 @@ fn tested_verdict(
     if test.interval[1] < thresholds.alert {
         return (Verdict::Pass, None);
     }
-    let reason = format!(
-        "it may be worse by as much as {}",
-        percent(test.interval[1])
-    );
+    let reason = format!("may be worse by up to {}", percent(test.interval[1]));
     (Verdict::Inconclusive, Some(reason))
 }
 
-/// The 95 % interval of an effect by drawing the blocks again, for show: no verdict rests on it.
+/// The 95 % interval of an effect by resampling the blocks, for display: no verdict depends on it.
 pub fn bootstrapped(run: &Run, metric: &'static Metric) -> Option<[f64; 2]> {
     let differences = Differences::of(run, 0, metric)?;
     let bounds = bootstrap::interval(
@@ -372,21 +349,6 @@ pub fn bootstrapped(run: &Run, metric: &'static Metric) -> Option<[f64; 2]> {
         run.seed,
     );
     bounds.map(|bounds| bounds.map(|bound| differences.effect(bound)))
-}
-
-/// How many blocks a change as large as an alert takes, by the spread of these; for the advice under
-/// an inconclusive verdict.
-pub fn blocks_for_alert(run: &Run, session: usize, metric: &'static Metric) -> Option<f64> {
-    let Change::Tested(thresholds) = metric.change() else {
-        return None;
-    };
-    let differences = Differences::of(run, session, metric)?;
-    let spread = robust::standard_deviation(&differences.head_by_block)?;
-    let delta = match thresholds.scale {
-        Scale::Share => thresholds.alert.ln_1p(),
-        Scale::Points => thresholds.alert,
-    };
-    Some(power::blocks_needed(delta, spread, STRICT, POWER))
 }
 
 #[cfg(test)]

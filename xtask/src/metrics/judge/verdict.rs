@@ -1,29 +1,28 @@
-//! The words that a comparison ends with, the same for all kinds of comparison.
+//! The verdicts of all kinds of comparison.
 
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::catalog::threshold::Thresholds;
 
-/// What is said of one metric; of a whole comparison the greatest of them.
+/// The verdict on one metric, in ascending order; that on a comparison is the greatest of its metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
-    /// Not worse by as much as an alert takes.
+    /// Not worse by as much as the threshold of an alert.
     Pass,
-    /// Perhaps worse: too little, or too uncertain, to be said.
+    /// Perhaps worse, but by too little or with too much uncertainty for a notice.
     Suspect,
-    /// Could not be told. Never a pass.
+    /// Could not be decided. Never a pass.
     Inconclusive,
-    /// Worse, by less than an alert takes.
+    /// Worse, by less than the threshold of an alert.
     Notice,
-    /// Worse by as much as deserves a look.
+    /// Worse by the threshold of an alert or more.
     Alert,
-    /// Worse by as much as ends the build.
+    /// Worse by so much that the build fails.
     Block,
 }
 
 impl Verdict {
-    /// The word in reports.
     pub fn word(self) -> &'static str {
         match self {
             Verdict::Pass => "PASS",
@@ -35,7 +34,7 @@ impl Verdict {
         }
     }
 
-    /// What a change comes to that needs no test.
+    /// The verdict on a change that needs no test.
     pub fn of_exact(effect: f64, thresholds: &Thresholds) -> Verdict {
         if effect >= thresholds.block {
             Verdict::Block
@@ -48,7 +47,7 @@ impl Verdict {
         }
     }
 
-    /// Whether it says that something became worse.
+    /// Whether it is a regression: NOTICE or worse.
     pub fn is_regression(self) -> bool {
         self >= Verdict::Notice
     }

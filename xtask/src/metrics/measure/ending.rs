@@ -1,4 +1,4 @@
-//! The exit code that a finished run deserves, pure.
+//! The exit of a finished run. Pure.
 
 use crate::exit::Exit;
 use crate::metrics::catalog::{self, Metric};
@@ -7,7 +7,7 @@ use crate::metrics::model::{Outcome, Record, Run};
 
 /// A missed target comes first under `enforce_targets`: it is certain, whatever else is missing.
 /// Under `strict` a metric that was asked for must have a value; an extra may be skipped, since
-/// it is measured only where its tool is there.
+/// it needs a tool that not every machine has.
 pub fn of(run: &Run, strict: bool, enforce_targets: bool) -> Exit {
     let rows: Vec<(&Metric, &Record)> = run
         .metrics
@@ -40,11 +40,13 @@ pub fn of(run: &Run, strict: bool, enforce_targets: bool) -> Exit {
         return Exit::Blocked(format!("targets missed: {} ({summary})", missed.join(", ")));
     }
     if measured.is_empty() {
-        return Exit::Unusable("nothing could be measured; the warnings say why".to_owned());
+        return Exit::Unusable("nothing could be measured; see the warnings".to_owned());
     }
     if strict && !unmeasured.is_empty() {
         let names = unmeasured.join(", ");
-        return Exit::Unusable(format!("not measured, under --strict: {names} ({summary})"));
+        return Exit::Unusable(format!(
+            "--strict needs all metrics, but these were not measured: {names} ({summary})"
+        ));
     }
     Exit::Fine(summary)
 }

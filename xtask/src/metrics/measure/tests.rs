@@ -1,4 +1,4 @@
-//! The command's own part: what becomes of a tier that ends early, and which exit code follows.
+//! The command's own part: tiers that end early, and the exit code.
 
 use anyhow::anyhow;
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ fn an_interruption_ends_all_and_keeps_what_there_is() {
     let flags = measure_flags(&[]);
     let exit = report(&flags, &outputs, &mut recorder, Some(signal), |_| ()).unwrap();
     assert_eq!(exit.code(), 143);
-    assert!(!array.exists(), "an array cannot say that it is not whole");
+    assert!(!array.exists(), "an array has no mark for cut-off runs");
     let run = model::Run::parse(&store::read(&outputs.run).unwrap()).unwrap();
     assert!(!run.complete);
     assert_eq!(run.tally(&LATENCY_P50).counted, 1);
@@ -82,7 +82,7 @@ fn a_finished_run_leaves_both_files_and_prints_table_or_json() {
             &mut recorder,
             None,
             |text| {
-                // What is printed is saved already: printing it may fail.
+                // The results are saved before they are printed, which may fail.
                 assert!(array.exists());
                 text.clone_into(&mut printed);
             },

@@ -1,5 +1,5 @@
-//! Reading what is to be merged: a run or an array, told apart by its first character. What does
-//! not fit the catalogue is an error that names the file and the place in it.
+//! The files to merge: runs or arrays, distinguished by their first character. An entry that does not
+//! fit the catalogue is an error that names the file and the place in it.
 
 use std::path::Path;
 
@@ -28,12 +28,10 @@ struct Entry {
     unit: String,
 }
 
-/// Reads a file.
 pub fn read(path: &Path) -> anyhow::Result<Input> {
     parse(&store::read(path)?).with_context(|| format!("failed to read `{}`", path.display()))
 }
 
-/// Reads a text.
 pub fn parse(text: &str) -> anyhow::Result<Input> {
     match text.trim_start().chars().next() {
         Some('[') => parse_array(text).map(Input::Array),

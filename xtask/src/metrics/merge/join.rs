@@ -1,5 +1,5 @@
-//! Joining what was read, pure. One value per metric; one commit; one kind of machine unless it
-//! is asked for otherwise; never quick figures among full ones.
+//! The join of runs and arrays. Pure. One value per metric, one commit, one kind of machine unless
+//! `--across-hosts` allows several, and never quick figures among full ones.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,10 @@ use crate::metrics::catalog::{METRICS, Metric};
 use crate::metrics::digest;
 use crate::metrics::model::{Git, Host, Note, Outcome, Part, Record, Run, Sample, Value};
 
-/// A value, and the file that has it.
+/// A value, and the file that it is from.
 #[derive(Debug)]
 pub struct Found<'a> {
-    /// Its row.
     pub metric: &'static Metric,
-    /// The value.
     pub value: Value,
     file: &'a str,
 }
@@ -99,22 +97,22 @@ fn check_same(
     );
     ensure!(
         first.subject.sha256 == run.subject.sha256 || is_one_commit(first, run),
-        "`{first_file}` measured the binary {} and `{file}` {}, and no commit makes them one version: \
-         merge outputs of one binary",
+        "`{first_file}` measured the binary {} and `{file}` {}, and they are not known to be \
+         builds of one commit: merge outputs of one binary",
         short(first),
         short(run)
     );
     let differences = differences(&first.host, &run.host);
     ensure!(
         differences.is_empty() || across_hosts,
-        "`{first_file}` and `{file}` are of different hosts ({differences}): \
-         figures of two machines do not compare; --across-hosts joins and marks them"
+        "`{first_file}` and `{file}` are of different hosts ({differences}): figures of two \
+         machines are not comparable; --across-hosts joins and marks them"
     );
     Ok(())
 }
 
-/// Whether both measured what was built from the same commit, without changes. What a checkout has is
-/// no evidence of a binary that was given.
+/// Whether both measured builds of the same commit, without changes. The commit of the checkout is no
+/// evidence for a binary that was given.
 fn is_one_commit(left: &Run, right: &Run) -> bool {
     fn commit(run: &Run) -> Option<&String> {
         let built_from = run.arms.first()?.revision.as_ref();
@@ -194,8 +192,8 @@ fn chosen(first: &Run, runs: &[(&str, &Run)]) -> (Vec<Record>, Vec<Sample>) {
     (records, samples)
 }
 
-/// The best record, and the index of its run: a value before a failure before a skip. Failures of the
-/// others are noted, so that they are not lost.
+/// The best record, and the index of its run: a value before a failure, a failure before a skip.
+/// Failures of the others are noted, so that they are not lost.
 fn best_record(first: &Run, runs: &[(&str, &Run)], metric: &Metric) -> Option<(usize, Record)> {
     let rank = |record: &Record| match record.outcome {
         Outcome::Measured { .. } => 0,
@@ -245,7 +243,7 @@ fn parts(file: &str, run: &Run) -> Vec<Part> {
     }]
 }
 
-/// The entries that no two maps disagree on. The others stay with the parts.
+/// The entries on which all maps that have them agree. The others are kept with the parts.
 fn agreed<'a, V: Clone + PartialEq + 'a>(
     maps: impl Iterator<Item = &'a BTreeMap<String, V>> + Clone,
 ) -> BTreeMap<String, V> {

@@ -1,4 +1,4 @@
-//! The tables of the joined run: each row keeps the run that it is of, by the number of its session.
+//! The tables of the joined run: the session number of a row identifies the run that it is from.
 
 use crate::metrics::model::Run;
 

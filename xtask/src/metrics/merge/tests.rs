@@ -165,7 +165,7 @@ fn two_binaries_are_refused_unless_a_commit_makes_them_one_version() {
             .with(files[0], &one.to_text())
             .with(files[1], &two.to_text())
     };
-    // Tarballs, changed checkouts, and binaries that were given.
+    // Checkouts without git, changed checkouts, and binaries that were given.
     let changes: [fn(&mut Run); 3] = [
         |run| run.git.revision = None,
         |run| run.git.dirty = true,
@@ -196,7 +196,7 @@ fn rows_keep_the_run_that_they_are_of() {
     let merged = Run::parse(&folder.read("merged.json")).unwrap();
     let sessions: Vec<_> = merged.samples.iter().map(|row| row.session).collect();
     assert_eq!(sessions, [0, 1]);
-    // What was merged once is merged again: its parts keep their places.
+    // A merged run is merged again: its parts keep their places.
     let mut three = run_with(Tier::Three, &MEMORY_PEAK_RSS, 1e6);
     three.samples = vec![fixture::sample(&MEMORY_PEAK_RSS, Some(1e6), State::Counted)];
     fixture::set(
@@ -273,7 +273,7 @@ fn what_is_broken_is_named_with_its_file_and_place() {
         ),
         (
             &P50.replace("p50", "p51"),
-            "entry 1 (`latency/p51`): there is no metric `latency/p51`",
+            "entry 1 (`latency/p51`): unknown metric `latency/p51`",
         ),
         (&P50.replace("ms", "s"), "the unit is `s`, but must be `ms`"),
         (

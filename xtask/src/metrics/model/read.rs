@@ -1,19 +1,19 @@
-//! Reading the text of a `run.json`: the result is a run that fits the catalogue, or an error with the
-//! place and the reason.
+//! The reader of `run.json`: the result is a run that fits the catalogue, or an error with the place
+//! and the reason.
 
 use serde::Deserialize;
 
 use super::{Outcome, Run, SCHEMA, Value, schema1};
 use crate::metrics::catalog::{self, Kind, Metric};
 
-/// Why a text is not a run.
+/// The error of a text that is not a run.
 #[derive(Debug)]
 pub enum ReadError {
     /// Not JSON, cut short, or of another shape; the message has line and column.
     Shape(serde_json::Error),
     /// Written by another version of this program.
     Schema(u64),
-    /// Of the right shape, with something in it that cannot be.
+    /// Of the right shape, with a content that is impossible.
     Content(String),
 }
 
@@ -34,7 +34,7 @@ impl std::fmt::Display for ReadError {
 impl std::error::Error for ReadError {}
 
 impl Run {
-    /// Reads the text of a `run.json`, of this schema or the one before.
+    /// Reads the text of a `run.json`, of this schema or of schema 1.
     pub fn parse(text: &str) -> Result<Self, ReadError> {
         #[derive(Deserialize)]
         struct Probe {
@@ -53,7 +53,7 @@ impl Run {
     }
 }
 
-/// Checks what the types of the fields leave open.
+/// Checks the rules that the types of the fields do not express.
 fn check(run: &Run) -> Result<(), String> {
     for (index, record) in run.metrics.iter().enumerate() {
         let metric = known(&record.name)?;
@@ -61,7 +61,7 @@ fn check(run: &Run) -> Result<(), String> {
             .iter()
             .any(|other| other.name == record.name)
         {
-            return Err(format!("`{}` is listed twice", record.name));
+            return Err(format!("duplicate metric `{}`", record.name));
         }
         if let Outcome::Measured { value, .. } = &record.outcome {
             check_kind(metric, value)?;
@@ -76,17 +76,17 @@ fn check(run: &Run) -> Result<(), String> {
     Ok(())
 }
 
-/// The row of the catalogue.
+/// The row of the catalogue with this name.
 pub fn known(name: &str) -> Result<&'static Metric, String> {
     catalog::find(name).ok_or_else(|| {
-        format!("there is no metric `{name}`: `cargo xtask metrics list` prints those there are")
+        format!("unknown metric `{name}`: `cargo xtask metrics list` prints all of them")
     })
 }
 
 /// Refuses a value that the metric cannot have.
 pub fn check_kind(metric: &Metric, value: &Value) -> Result<(), String> {
     let fits = match value {
-        // Whoever writes JSON anew may leave out the `.0`.
+        // Other programs that write JSON may leave out the `.0`.
         Value::Integer(_) => matches!(metric.kind(), Kind::Integer | Kind::Float),
         Value::Float(number) => metric.kind() == Kind::Float && in_range(metric, *number),
         Value::Text(_) => metric.kind() == Kind::Text,
@@ -121,7 +121,6 @@ fn refuse_unless(fits: bool, metric: &Metric, value: &Value) -> Result<(), Strin
     ))
 }
 
-/// The values of a kind, in words.
 pub fn describe(kind: Kind) -> &'static str {
     match kind {
         Kind::Integer => "a whole number of 0 or more",

@@ -1,7 +1,7 @@
-//! The schema before this one: samples as bare numbers in each metric's record, and one binary.
+//! Schema 1 of a run: samples as bare numbers in each metric's record, and one binary.
 //!
-//! Only read. What it did not keep (when a block was, what disturbed it, how many calls it had) is
-//! absent in the rows made of it.
+//! Only read. The rows made from it lack what it did not record: the time of a block, its disturbance,
+//! and its number of calls.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +69,7 @@ fn converted(old: Old) -> Run {
     };
     Run {
         schema: SCHEMA,
-        // There were none with a number.
+        // The rules had no number then.
         rules: 0,
         thresholds: BTreeMap::new(),
         seed: old.settings.get("seed").and_then(Json::as_u64).unwrap_or(0),
@@ -99,7 +99,7 @@ fn converted(old: Old) -> Run {
     }
 }
 
-/// The values of a metric, then its void blocks: their order among each other was not kept.
+/// The values of a metric, then its void blocks: schema 1 did not record their common order.
 fn rows(record: &OldRecord) -> Vec<Sample> {
     let values = record
         .samples

@@ -1,5 +1,5 @@
-//! The tables of a run: one row a line, so that a file of thousands can be read, compared by line and
-//! cut out with usual tools.
+//! The tables of a run: one row per line, so that a file with thousands of rows can be read, compared
+//! and cut with the usual tools.
 
 use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Deserialize, Serialize, Serializer};
@@ -13,26 +13,26 @@ use crate::metrics::stats::Histogram;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
-    /// Which of the joined runs it is of, from 0.
+    /// The number of the run in a merged run, or of the session in a comparison, from 0.
     pub session: usize,
-    /// The block of its scenario, from 0. What was measured together has the same number.
+    /// The number of the block in its scenario, from 0. Figures that were measured together share it.
     pub block: usize,
-    /// Which program was measured: the name of an arm in the header.
+    /// The program that was measured: the name of an arm in the header.
     pub arm: String,
     /// Its place in the order in which the programs of the block were started, from 0.
     pub order: usize,
     /// The catalogue's name.
     pub metric: String,
-    /// In the base unit; none when the block has none.
+    /// In the base unit; none if the block gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
-    /// How many observations it is made of; none when that is not known.
+    /// The number of observations behind the value; none if it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n: Option<u64>,
     /// Milliseconds since the epoch when the block began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<u64>,
-    /// Percent of the CPU time that the hypervisor gave to others meanwhile.
+    /// Percent of the CPU time that the hypervisor took for others meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steal: Option<f64>,
     /// Percent of the CPU time that other programs of the machine took meanwhile.
@@ -41,9 +41,8 @@ pub struct Sample {
     /// Percent of the time in which some task of the machine waited for a CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psi: Option<f64>,
-    /// Whether it counts.
     pub state: State,
-    /// Why it does not, or what disturbed it.
+    /// The reason why it does not count, or its disturbance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -56,27 +55,22 @@ pub enum State {
     Counted,
     /// Measured on a disturbed machine, and repeated.
     Noisy,
-    /// The block's answers were wrong, or its counts disagree.
+    /// The answers of the block were wrong, or its counters disagree.
     Void,
     /// This one figure could not be read in the block.
     Unmeasured,
 }
 
-/// How many samples there are of each state.
+/// The number of samples in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Part of the value.
     pub counted: usize,
-    /// Disturbed, and not part of it.
     pub noisy: usize,
-    /// Void.
     pub void: usize,
-    /// Not read.
     pub unmeasured: usize,
 }
 
 impl Tally {
-    /// Counts rows.
     pub fn of<'a>(rows: impl Iterator<Item = &'a Sample>) -> Tally {
         rows.fold(Tally::default(), |mut tally, row| {
             let count = match row.state {
@@ -107,7 +101,7 @@ pub struct Distribution {
     pub buckets: Histogram,
 }
 
-/// What the tools printed in one block.
+/// The output of the tools in one block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawData {
@@ -117,11 +111,11 @@ pub struct RawData {
     pub scenario: String,
     /// As in [`Sample`].
     pub block: usize,
-    /// By tool.
+    /// Output by tool.
     pub data: Json,
 }
 
-/// Writes each row on a line of its own, however the rest is laid out.
+/// Writes each row on a line of its own, even if the rest is pretty-printed.
 pub(super) fn one_a_line<S: Serializer, T: Serialize>(
     rows: &[T],
     serializer: S,

@@ -1,4 +1,4 @@
-//! Results land where they were asked for, and replace nothing but results.
+//! Results go where they were asked for, and replace nothing but results.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,7 +17,7 @@ fn measure(arguments: &[&str]) -> flags::Measure {
     metrics.measure
 }
 
-/// A workspace, its directory of results, and what `--output` makes of a path.
+/// A workspace with its directory of results.
 struct Place {
     folder: TempDir,
     results: PathBuf,

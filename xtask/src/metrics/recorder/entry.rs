@@ -1,4 +1,4 @@
-//! One block on its way into the tables of the run.
+//! Adding the result of one block to the tables of the run.
 
 use anyhow::ensure;
 use serde_json::Value as Json;
@@ -9,39 +9,38 @@ use super::super::model::{Distribution, RawData, Run, Sample, State, Value};
 use super::super::stats::Histogram;
 use super::reading::{Measure, Missing, Reading};
 
-/// Which block of which program it is, and when it was.
+/// The block that a result is of.
 pub struct At<'a> {
     /// The scenario's label.
     pub scenario: &'a str,
-    /// The number of the block in it, from 0.
+    /// The number of the block in its scenario, from 0.
     pub block: usize,
     /// The label of the program.
     pub arm: &'a str,
     /// Milliseconds since the epoch when it began.
     pub started_ms: u64,
-    /// What else the machine did meanwhile.
+    /// Disturbance by the rest of the machine meanwhile.
     pub pressure: Pressure,
 }
 
 /// The result of a block.
 pub enum Taken {
-    /// What each metric read, in the order of the scenario's table.
+    /// The readings of all metrics, in the order of the scenario's table.
     Measured {
         /// One reading a metric.
         readings: Vec<(&'static Metric, Reading)>,
-        /// What disturbed the block so much that it is to be repeated.
+        /// The disturbance for which the block has to be repeated.
         noise: Option<String>,
-        /// The times behind its percentiles, by category.
+        /// The times behind its percentiles, by category of metrics.
         distributions: Vec<(&'static str, Histogram)>,
-        /// What the tools printed.
+        /// The output of the tools.
         raw: Json,
     },
-    /// Nothing may be counted, for this reason.
+    /// No value may be counted, for this reason.
     Void(Vec<&'static Metric>, String),
 }
 
 impl Taken {
-    /// The metrics that it is about.
     pub(super) fn metrics(&self) -> Vec<&'static Metric> {
         match self {
             Taken::Measured { readings, .. } => readings.iter().map(|row| row.0).collect(),
@@ -135,7 +134,7 @@ impl At<'_> {
     }
 }
 
-/// The reading, if its value can be true. A value of another kind than the metric's is an error.
+/// The reading; an impossible number becomes unmeasured. A value of the wrong kind is an error.
 fn checked(metric: &Metric, reading: Reading) -> anyhow::Result<Reading> {
     let Ok(measure) = &reading else {
         return Ok(reading);

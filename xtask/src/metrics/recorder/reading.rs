@@ -1,4 +1,4 @@
-//! What one block gives for one metric: a value, or the reason why there is none. Never 0 in place
+//! The reading of one metric in one block: a value, or the reason why there is none. Never 0 in place
 //! of nothing.
 
 use super::super::model::Value;
@@ -8,21 +8,20 @@ use crate::tools::unavailable::Unavailable;
 /// A value, or why this one figure could not be read.
 pub type Reading = Result<Measure, Missing>;
 
-/// A value in the metric's base unit, and how many observations it is made of.
+/// A value in the metric's base unit, and the number of observations behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measure {
-    /// The value.
     pub value: Value,
-    /// Requests, starts, evaluations: what the value is the percentile, rate or mean of.
+    /// Number of requests, starts or evaluations that the value is a percentile, rate or mean of.
     pub n: u64,
 }
 
-/// Why a figure could not be read, while the others of its block could.
+/// The reason why a figure could not be read, while others of its block could.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// The error, with its causes.
     pub reason: String,
-    /// What would change it; none where it is a fault.
+    /// A way to get the figure; none where the cause is a fault.
     pub hint: Option<&'static str>,
 }
 
@@ -38,7 +37,7 @@ pub fn number(value: f64, n: u64) -> Reading {
     })
 }
 
-/// The middle of what a block repeated in one process: a block gives one value.
+/// The median of what a block repeated in one process: a block gives one value per metric.
 pub fn median(repetitions: &[f64]) -> Reading {
     let n = repetitions.len() as u64;
     let median = stats::median(repetitions).ok_or_else(|| Missing {
@@ -49,7 +48,7 @@ pub fn median(repetitions: &[f64]) -> Reading {
 }
 
 impl Missing {
-    /// Of a figure that nobody asked for, and that costs time.
+    /// The reading of a figure that was left out because nobody asked for it and it costs time.
     pub fn unwanted() -> Missing {
         Missing {
             reason: "not asked for".to_owned(),

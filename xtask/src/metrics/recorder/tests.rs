@@ -1,4 +1,4 @@
-//! What the recorder accepts, refuses and saves.
+//! Reports that the recorder accepts and refuses, and the files that it saves.
 
 use anyhow::anyhow;
 use tempfile::TempDir;
@@ -166,7 +166,7 @@ fn a_number_that_cannot_be_true_is_not_measured_and_costs_no_other_metric() {
         let Outcome::Failed { error } = &run.record(&LATENCY_P50).unwrap().outcome else {
             panic!("measured");
         };
-        assert!(error.starts_with("none of 1 blocks counts"), "{error}");
+        assert!(error.starts_with("none of 1 blocks has a value"), "{error}");
         assert!(error.ends_with("ms is impossible"), "{error}");
     }
 }
@@ -189,9 +189,9 @@ fn nothing_reported_is_a_failure_and_never_absent() {
     };
     assert_eq!(
         error(&LATENCY_P50),
-        "none of 2 blocks counts; the last: dropped iterations"
+        "none of 2 blocks has a value; last reason: dropped iterations"
     );
-    assert_eq!(error(&BINARY_SIZE), "its tier reported nothing for it");
+    assert_eq!(error(&BINARY_SIZE), "its tier reported no value");
     let skipped = &run.record(&MEMORY_IDLE_RSS).unwrap().outcome;
     assert!(matches!(skipped, Outcome::Skipped { .. }));
 }
@@ -214,7 +214,7 @@ fn what_no_block_could_read_is_skipped_where_there_is_a_way_out() {
     recorder.give_up(&MEMORY_IDLE_RSS, hint).unwrap();
     recorder.give_up(&LATENCY_P50, None).unwrap();
     let outcome = |metric| recorder.run.record(metric).unwrap().outcome.clone();
-    let why = "none of 1 blocks counts; the last: no such file".to_owned();
+    let why = "none of 1 blocks has a value; last reason: no such file".to_owned();
     let skipped = Outcome::Skipped {
         reason: why.clone(),
         hint: "measure on Linux".to_owned(),

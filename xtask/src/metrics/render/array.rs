@@ -1,5 +1,5 @@
-//! `bench_metrics.json`: the flat array of the requirement's §8.1, and nothing beside it. Names,
-//! units and number types are the catalogue's; only what was measured is in it.
+//! `bench_metrics.json`: exactly the flat array of the requirement's §8.1. Names, units and number types
+//! are the catalogue's; a metric that was not measured is absent.
 //!
 //! Deliberately absent: the extras and any mark of the run (quick, noisy, host). The format
 //! has no place for them; they are in `run.json`.
@@ -17,7 +17,7 @@ struct Entry<'a> {
     unit: &'a str,
 }
 
-/// The array of what a run measured.
+/// The array of the measured values of a run.
 pub fn render(run: &Run) -> String {
     let measured = rows(run).filter_map(|(metric, record)| match &record.outcome {
         Outcome::Measured { value, .. } => Some((metric, value)),
@@ -26,7 +26,7 @@ pub fn render(run: &Run) -> String {
     render_values(measured)
 }
 
-/// The array of these values, one entry a line as in the requirement, ending in a newline.
+/// The array of these values, one entry per line as in the requirement, ending in a newline.
 pub fn render_values<'a>(values: impl Iterator<Item = (&'static Metric, &'a Value)>) -> String {
     let entries: Vec<String> = values
         .filter(|(metric, _)| !metric.extra())

@@ -1,4 +1,4 @@
-//! Badges: an SVG that needs no service, and the JSON that the `endpoint` badges of shields.io read.
+//! Badges: SVG files that need no service, and JSON files for the `endpoint` badges of shields.io.
 
 use serde::Serialize;
 
@@ -7,13 +7,13 @@ use crate::metrics::catalog::{
     BINARY_SIZE, LATENCY_P95, MEMORY_IDLE_RSS, Metric, OVERHEAD_LATENCY_P50, THROUGHPUT_RPS_10VU,
 };
 use crate::metrics::judge::{self, TargetVerdict};
-use crate::metrics::model::{Outcome, Run};
+use crate::metrics::model::{Record, Run};
 
-/// From this age on a figure is shown as stale.
+/// Age from which a figure is marked as stale.
 pub const STALE_DAYS: u64 = 30;
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
-/// The badges: name of the file, title, metric.
+/// File name, title and metric of each badge.
 const BADGES: &[(&str, &str, &Metric)] = &[
     ("binary-size", "binary size", &BINARY_SIZE),
     ("memory-idle", "idle memory", &MEMORY_IDLE_RSS),
@@ -22,10 +22,9 @@ const BADGES: &[(&str, &str, &Metric)] = &[
     ("overhead-p50", "overhead p50", &OVERHEAD_LATENCY_P50),
 ];
 
-/// One badge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Badge {
-    /// The name of its files, without ending.
+    /// The name of its files, without extension.
     pub file: &'static str,
     title: &'static str,
     message: String,
@@ -41,7 +40,7 @@ enum Colour {
 }
 
 impl Colour {
-    /// The name that shields.io knows.
+    /// The colour's name at shields.io.
     fn name(self) -> &'static str {
         match self {
             Colour::Met => "brightgreen",
@@ -51,7 +50,7 @@ impl Colour {
         }
     }
 
-    /// White text on it has a contrast of at least 4.5.
+    /// Dark enough that white text on it has a contrast of at least 4.5.
     fn hex(self) -> &'static str {
         match self {
             Colour::Met => "#27761e",
@@ -62,17 +61,15 @@ impl Colour {
     }
 }
 
-/// The badges of a run, seen at `now`, in seconds since the epoch.
+/// The badges of a run. `now` is in seconds since the epoch.
 pub fn all(run: &Run, now: u64) -> Vec<Badge> {
     let is_stale = now.saturating_sub(run.finished) >= STALE_DAYS * DAY_SECONDS;
     let badges = BADGES.iter();
     badges
         .map(|(file, title, metric)| {
             let record = run.record(metric);
-            let value = match record.map(|record| &record.outcome) {
-                Some(Outcome::Measured { value, .. }) => Some(number::value(metric.unit, value)),
-                _ => None,
-            };
+            let value = record.and_then(Record::value);
+            let value = value.map(|value| number::value(metric.unit, value));
             let verdict = record.map(|record| judge::target(metric, record));
             let (message, colour) = match (value, verdict) {
                 (Some(value), _) if is_stale => (format!("{value} (stale)"), Colour::Unknown),
@@ -92,7 +89,7 @@ pub fn all(run: &Run, now: u64) -> Vec<Badge> {
 }
 
 impl Badge {
-    /// What an `endpoint` badge of shields.io reads.
+    /// The JSON that an `endpoint` badge of shields.io reads.
     pub fn endpoint(&self) -> String {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -111,7 +108,7 @@ impl Badge {
         serde_json::to_string(&endpoint).expect("plain data") + "\n"
     }
 
-    /// The picture. The widths are estimates, which `textLength` makes exact.
+    /// The picture. The widths of texts are estimates; `textLength` makes a browser fit the texts to them.
     pub fn svg(&self) -> String {
         let (title, message) = (self.title, self.message.as_str());
         let width = |text: &str| 7 * text.chars().count();

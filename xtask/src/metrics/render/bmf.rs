@@ -1,8 +1,8 @@
 //! The Bencher Metric Format: an object of benchmarks, each with its measures.
 //!
-//! Bencher's thresholds belong to measures, and the requirement's budgets to metrics: each metric is a
-//! benchmark with a measure of its own. The format takes numbers alone, so that a text is 1 when it is
-//! what the requirement asks, a truth value 1 when it is true, and 0 otherwise.
+//! Bencher's thresholds belong to measures, the requirement's targets to metrics: each metric is therefore
+//! a benchmark with a measure of its own. The format has only numbers: a text is 1 if it is the required
+//! one, a boolean is 1 if it is true, and both are 0 otherwise.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::metrics::catalog::{Kind, Metric, Unit};
 use crate::metrics::judge;
 use crate::metrics::model::{Outcome, Run, Value};
 
-/// A value, and how far off it may be.
+/// A value with its interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 struct Figure {
     value: f64,
@@ -28,7 +28,7 @@ pub fn measure(metric: &Metric) -> String {
     metric.name.replace(['/', '_'], "-")
 }
 
-/// Its unit as Bencher shows units.
+/// The unit of a metric, in Bencher's notation.
 pub fn units(metric: &Metric) -> &'static str {
     match metric.unit {
         Unit::Bytes => "bytes (B)",
@@ -41,13 +41,13 @@ pub fn units(metric: &Metric) -> &'static str {
     }
 }
 
-/// The metrics that have a value that can be sent.
+/// The metrics with a value that can be sent.
 pub fn sent(run: &Run) -> Vec<&'static Metric> {
     let rows = rows(run).filter(|(metric, record)| figure(metric, &record.outcome).is_some());
     rows.map(|(metric, _)| metric).collect()
 }
 
-/// What a run measured; none when that is nothing, which Bencher would take for a report.
+/// The measured metrics of a run; `None` without any, since Bencher would store an empty report.
 pub fn render(run: &Run) -> Option<String> {
     let figures = rows(run).filter_map(|(metric, record)| {
         let figure = figure(metric, &record.outcome)?;

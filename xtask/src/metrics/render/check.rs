@@ -1,6 +1,6 @@
-//! What the history of a branch says of a run: one line per metric, the worst first.
+//! The verdicts on a run by the history of its branch: one line per metric, the worst first.
 
-use super::{number, table};
+use super::{comparison, number, table};
 use crate::metrics::catalog::threshold::{Change, Scale};
 use crate::metrics::digest;
 use crate::metrics::history::line::Job;
@@ -11,15 +11,15 @@ const HEADER: [&str; 7] = [
     "verdict", "metric", "before", "now", "worse by", "jobs", "p",
 ];
 
-/// The table, what it was compared with above it, and the reasons below.
+/// The table, with the number of compared jobs above it, and reasons and advice below.
 pub fn table(job: &Job, comparable: usize, others: usize, rows: &[Row]) -> String {
     let mut table = table::empty(&HEADER);
     for row in rows {
         table.add_row(cells(row));
     }
     let mut text = format!(
-        "{} against {comparable} comparable jobs of `{}` ({others} of other branches or machines); by \
-         chance alone a metric alerts in {:.1} % of jobs\n\n{}",
+        "{} against {comparable} comparable jobs of `{}` ({others} jobs of other branches or \
+         machines left out); by chance alone, a metric alerts in {:.1} % of jobs\n\n{}",
         job.revision.as_deref().map_or("this run", digest::short),
         job.branch,
         100.0 * history::by_chance(),
@@ -30,17 +30,22 @@ pub fn table(job: &Job, comparable: usize, others: usize, rows: &[Row]) -> Strin
         text = format!("{text}\n{}: {reason}", names.join(", "));
     }
     if rows.iter().any(|row| row.verdict >= Verdict::Alert) {
-        text += "\n\nWhat to do: a change that is meant to stay is taken for granted by `cargo xtask metrics \
-                 history add`, then `history accept --metric NAME --commit COMMIT --reason TEXT`.";
+        text += "\n\nWhat to do: fix the regression, or accept the new level with `cargo xtask \
+                 metrics history add` and `cargo xtask metrics history accept --metric NAME \
+                 --commit COMMIT --reason TEXT`.";
     }
     text.trim_end().to_owned() + "\n"
 }
 
-/// What there is to say of rows, and of which: the same is said once.
+/// The reasons of rows, each once, with the metrics that have it.
 pub(super) fn by_reason(rows: &[Row]) -> Vec<(String, Vec<&'static str>)> {
     let mut all: Vec<(String, Vec<&'static str>)> = Vec::new();
     for row in rows {
-        let moved = (row.moved > 0).then(|| format!("{} far values moved in", row.moved));
+        let moved = match row.moved {
+            0 => None,
+            1 => Some("1 outlier moved in to four deviations".to_owned()),
+            moved => Some(format!("{moved} outliers moved in to four deviations")),
+        };
         for reason in row.reason.iter().cloned().chain(moved) {
             match all.iter_mut().find(|(said, _)| *said == reason) {
                 Some((_, metrics)) => metrics.push(row.metric.name),
@@ -63,7 +68,7 @@ pub(super) fn cells(row: &Row) -> [String; 7] {
     let effect = if row.verdict == Verdict::Inconclusive && row.effect == 0.0 {
         String::new()
     } else if points {
-        format!("{:+.2}", row.effect)
+        format!("{:+.2} points", row.effect)
     } else {
         format!("{:+.1} %", 100.0 * row.effect)
     };
@@ -77,7 +82,7 @@ pub(super) fn cells(row: &Row) -> [String; 7] {
         effect,
         row.jobs.to_string(),
         row.p
-            .map(|[_, holm, _]| format!("{holm:.4}"))
+            .map(|[_, holm, _]| comparison::probability(holm))
             .unwrap_or_default(),
     ]
 }

@@ -1,7 +1,8 @@
-//! The requirement's one-liners (§10.3), each held against a run: a claim is printed only when the
-//! worse end of the interval supports it, and is listed as failing when it does not.
+//! The requirement's one-line claims (§10.3), checked against a run: a claim is supported only if the
+//! worse end of the interval supports it; all others are listed as failing or unknown.
 
 use super::number;
+use crate::metrics::catalog::threshold::Change;
 use crate::metrics::catalog::{
     BINARY_SIZE, MEMORY_IDLE_RSS, Metric, OVERHEAD_LATENCY_P50, POLICY_EVAL_P50,
     STARTUP_TO_HEALTHY, THROUGHPUT_RPS_10VU,
@@ -9,7 +10,7 @@ use crate::metrics::catalog::{
 use crate::metrics::judge;
 use crate::metrics::model::{Note, Outcome, Run, Value};
 
-/// A sentence, and the metrics whose targets it speaks of.
+/// A sentence, and the metrics whose targets it states.
 struct Claim {
     text: &'static str,
     metrics: &'static [&'static Metric],
@@ -41,54 +42,66 @@ const CLAIMS: &[Claim] = &[
 /// Whether a run supports a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Support {
-    /// Also at the worse end of the interval.
+    /// The target is met, also at the worse end of the interval.
     Supported,
-    /// Not at that end.
+    /// The target is missed at the worse end of the interval.
     Failing,
-    /// There is no figure that could be quoted.
+    /// There is no figure that can be quoted.
     Unknown,
 }
 
-/// A claim with what the run says of it.
+/// A claim, and whether a run supports it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
-    /// The claim.
     pub text: &'static str,
-    /// Whether it holds.
     pub support: Support,
-    /// The figures that it rests on.
+    /// The figures that decide.
     pub evidence: String,
 }
 
-/// All claims.
+/// Checks all claims.
 pub fn judge(run: &Run) -> Vec<Judged> {
     let claims = CLAIMS.iter();
     claims.map(|claim| judge_one(run, claim)).collect()
 }
 
-/// A list in Markdown: what holds, and then what does not.
+/// The claims that a run supports, as a list in Markdown; empty if there are none.
+pub fn supported(run: &Run) -> String {
+    list(&judge(run), Support::Supported, "")
+}
+
+/// A list in Markdown: the supported claims, then those that must not be quoted.
 pub fn render(run: &Run) -> String {
     let all = judge(run);
-    let list = |support: Support, title: &str| {
-        let of = all.iter().filter(|judged| judged.support == support);
-        let lines = of.map(|judged| format!("- {} ({})\n", judged.text, judged.evidence));
-        let lines: String = lines.collect();
-        if lines.is_empty() {
-            lines
-        } else {
-            format!("{title}{lines}")
-        }
-    };
-    let supported = list(Support::Supported, "");
+    let supported = list(&all, Support::Supported, "");
     let failing = list(
+        &all,
         Support::Failing,
-        "\nFailing in this run, and not to be claimed:\n\n",
+        "\nNot supported by this run (do not quote):\n\n",
     );
     let unknown = list(
+        &all,
         Support::Unknown,
-        "\nNot known from this run, and not to be claimed:\n\n",
+        "\nUnknown from this run (do not quote):\n\n",
     );
     (supported + &failing + &unknown).trim_start().to_owned()
+}
+
+/// The claims with one support, below a title; empty if there are none.
+fn list(all: &[Judged], support: Support, title: &str) -> String {
+    let of = all.iter().filter(|judged| judged.support == support);
+    let lines = of.map(|judged| format!("- {} ({})\n", escaped(judged.text), judged.evidence));
+    let lines: String = lines.collect();
+    if lines.is_empty() {
+        lines
+    } else {
+        format!("{title}{lines}")
+    }
+}
+
+/// Markdown takes a `>` at the start of a line, or of an item, for a quotation.
+fn escaped(text: &str) -> String {
+    text.replacen('>', "\\>", usize::from(text.starts_with('>')))
 }
 
 fn judge_one(run: &Run, claim: &Claim) -> Judged {
@@ -115,7 +128,7 @@ fn metric_of(run: &Run, metric: &'static Metric) -> (Support, String) {
     let name = metric.name;
     let unknown = |why: &str| (Support::Unknown, format!("`{name}` {why}"));
     if run.quick {
-        return unknown("is of a quick run");
+        return unknown("was measured by a quick run");
     }
     let record = run.record(metric);
     let Some((record, Outcome::Measured { value, interval })) =
@@ -123,7 +136,7 @@ fn metric_of(run: &Run, metric: &'static Metric) -> (Support, String) {
     else {
         return unknown("was not measured");
     };
-    // A disturbance can make a difference as small as it likes; of all else it makes more.
+    // A disturbance may make a difference arbitrarily small; other figures it only makes worse.
     if metric.may_be_negative() && record.notes.contains(&Note::Noisy) {
         return unknown("was measured on a busy machine");
     }
@@ -134,9 +147,16 @@ fn metric_of(run: &Run, metric: &'static Metric) -> (Support, String) {
             upper
         }
     });
+    // A single value proves nothing, unless the metric is deterministic.
+    if worse.is_none() && matches!(metric.change(), Change::Tested(_)) {
+        return unknown("has too few blocks for an interval");
+    }
     let bound = worse.map_or_else(|| value.clone(), Value::Float);
+    let is_limited = record.notes.contains(&Note::GeneratorBound);
     let support = match judge::meets(metric, &bound) {
         Some(true) => Support::Supported,
+        // The program may be better than the load generator could show.
+        _ if is_limited => Support::Unknown,
         _ => Support::Failing,
     };
     let bounded = match (worse, metric.more_is_better()) {
@@ -144,8 +164,8 @@ fn metric_of(run: &Run, metric: &'static Metric) -> (Support, String) {
         (Some(_), true) => "at least ",
         (Some(_), false) => "at most ",
     };
-    let limited = if record.notes.contains(&Note::GeneratorBound) {
-        ", limited by the load generator"
+    let limited = if is_limited {
+        "; the load generator was the limit, the true value is at least this good"
     } else {
         ""
     };
@@ -168,25 +188,41 @@ mod tests {
         set(&MEMORY_IDLE_RSS, 19e6, Some([18e6, 21e6]));
         set(&OVERHEAD_LATENCY_P50, 0.05, Some([0.03, 0.1]));
         set(&THROUGHPUT_RPS_10VU, 13_000.0, Some([10_500.0, 14_000.0]));
-        set(&POLICY_EVAL_P50, 4.5, None);
+        set(&POLICY_EVAL_P50, 4.5, Some([4.25, 4.75]));
         fixture::set(&mut run, &BINARY_SIZE, Value::Integer(10_900_000), None);
         fixture::record(&mut run, &THROUGHPUT_RPS_10VU).notes = vec![Note::GeneratorBound];
         expect_test::expect![[r"
             - Adds < 2 ms p50 latency overhead (`overhead/latency_p50`: at most 0.100 ms)
-            - > 10,000 requests/second throughput (`throughput/rps_10vu`: at least 10,500 req/s, limited by the load generator)
-            - Sub-100 µs policy evaluation (`policy/eval_p50`: 4.50 µs)
+            - \> 10,000 requests/second throughput (`throughput/rps_10vu`: at least 10,500 req/s; the load generator was the limit, the true value is at least this good)
+            - Sub-100 µs policy evaluation (`policy/eval_p50`: at most 4.75 µs)
 
-            Failing in this run, and not to be claimed:
+            Not supported by this run (do not quote):
 
             - < 15 MB binary, < 20 MB memory at idle (`binary/size`: 10.9 MB, `memory/idle_rss`: at most 21.0 MB)
 
-            Not known from this run, and not to be claimed:
+            Unknown from this run (do not quote):
 
             - Cold start in under 100 ms (`startup/to_healthy` was not measured)
         "]]
         .assert_eq(&render(&run));
         fixture::record(&mut run, &OVERHEAD_LATENCY_P50).notes = vec![Note::Noisy];
         assert_eq!(judge(&run)[1].support, Support::Unknown);
+        let throughput = |interval: Option<[f64; 2]>, run: &mut Run| {
+            let value = Value::Float(9_000.0);
+            fixture::set(run, &THROUGHPUT_RPS_10VU, value, interval);
+            judge(run)[2].support
+        };
+        let interval = Some([8_000.0, 9_500.0]);
+        assert_eq!(
+            throughput(interval, &mut run),
+            Support::Unknown,
+            "k6 was the limit"
+        );
+        fixture::record(&mut run, &THROUGHPUT_RPS_10VU)
+            .notes
+            .clear();
+        assert_eq!(throughput(interval, &mut run), Support::Failing);
+        assert_eq!(throughput(None, &mut run), Support::Unknown, "no interval");
         run.quick = true;
         assert!(
             judge(&run)

@@ -1,36 +1,49 @@
-//! What a pull request and the summary of a job are told: the verdict first, the table below it, and
-//! all else folded.
+//! The text of the comment on a pull request and of the summary of a job: the verdict first, the table
+//! below it, and all else folded.
 //!
-//! What is shown may come out of a file that a stranger wrote: whatever is not a number or a word of
-//! ours is set as code.
+//! Values may come from a file that a stranger wrote: all but numbers and the words of this program are set
+//! as code.
 
 use std::fmt::Write as _;
 
 use super::{check, comparison, markdown, number, rows, table};
+use crate::metrics::catalog::METRICS;
+use crate::metrics::digest;
 use crate::metrics::history::line::Job;
 use crate::metrics::judge::history;
 use crate::metrics::judge::paired::{self, Judged};
 use crate::metrics::judge::verdict::Verdict;
 use crate::metrics::judge::{self, TargetVerdict};
-use crate::metrics::model::{Arm, Run};
+use crate::metrics::model::{Arm, Host, Run};
 
-/// By this its own comment is found again.
+/// First line of a comment, by which a later run finds it.
 pub const MARKER: &str = "<!-- thoughtgate-metrics -->";
-/// The same of a comment on what a merged pull request did to `main`: the one before stays.
+/// The same for a comment on what a merged pull request did to `main`: the comment from before the merge
+/// stays.
 pub const MARKER_ON_MAIN: &str = "<!-- thoughtgate-metrics on main -->";
 
-/// A comparison, and the metrics of the head where they were measured too.
-pub fn of_comparison(run: &Run, judged: &Judged, metrics: Option<&Run>) -> String {
+/// A headline names no more metrics than these.
+const NAMES_SHOWN: usize = 5;
+
+/// A verdict, and the metrics that it is about.
+pub type Headline<'a> = (Verdict, &'a [&'static str]);
+
+/// The text on a comparison. `missed` are properties of the image that are not as required; `metrics` is
+/// the run of the head, if it was measured.
+pub fn of_comparison(
+    run: &Run,
+    judged: &Judged,
+    headline: Headline<'_>,
+    missed: &[&str],
+    metrics: Option<&Run>,
+) -> String {
     let arm = |name: &str| {
-        let mut arms = run.arms.iter();
-        let arm = arms.find(|arm| arm.name == name);
-        arm.map_or("unknown".to_owned(), |arm| {
-            markdown::code(&comparison::version(arm))
-        })
+        let arm = comparison::arm(run, name);
+        markdown::code(&arm.unwrap_or_else(|| "unknown".to_owned()))
     };
     let mut text = format!(
         "{}\n{} against {}\n\n",
-        headline(judged.overall, &named(&judged.rows)),
+        self::headline(headline),
         arm(paired::HEAD),
         arm(paired::BASE)
     );
@@ -47,72 +60,119 @@ pub fn of_comparison(run: &Run, judged: &Judged, metrics: Option<&Run>) -> Strin
         let [verdict, metric, base, head, effect, interval, _] = comparison::cells(row);
         text += &markdown::row(&[format!("`{metric}`"), base, head, effect, interval, verdict]);
     }
+    if !missed.is_empty() {
+        let names = missed.join("`, `");
+        let _ = writeln!(
+            text,
+            "\n`{names}`: target missed (see the table of all metrics)"
+        );
+    }
+    let _ = writeln!(text, "\n{}", comparison::EXPLAINED);
     for note in comparison::notes(run, judged, markdown::code) {
         let _ = writeln!(text, "\n{note}");
     }
     text += "\n";
-    text += &markdown::folded("How to repeat it", &repeat(run));
+    text += &markdown::folded("How to reproduce this verdict", &repeat(run));
     text + &metrics.map(every_metric).unwrap_or_default()
 }
 
-/// A run that was held against the history of its branch.
-pub fn of_check(job: &Job, jobs: usize, rows: &[history::Row], run: &Run) -> String {
-    let overall = rows.iter().map(|row| row.verdict).max();
-    let overall = overall.unwrap_or(Verdict::Inconclusive);
-    let worst: Vec<&str> = rows
-        .iter()
-        .filter(|row| row.verdict == overall)
-        .map(|row| row.metric.name)
-        .collect();
+/// The text on a run that was judged by `jobs` earlier ones of its branch. `lost` are metrics that the job
+/// before measured and this one did not.
+pub fn of_check(
+    (job, jobs, rows): (&Job, usize, &[history::Row]),
+    headline: Headline<'_>,
+    lost: &[&str],
+    run: &Run,
+) -> String {
     let revision = job.revision.as_deref().unwrap_or("this run");
     let mut text = format!(
         "{}\n{} against {jobs} earlier jobs of {}\n\n",
-        headline(overall, &worst),
+        self::headline(headline),
         markdown::code(revision),
         markdown::code(&job.branch)
     );
-    let told: Vec<&history::Row> = rows
-        .iter()
-        .filter(|row| row.verdict > Verdict::Pass)
-        .collect();
+    let told = rows.iter();
+    // Without a baseline there is nothing to show but the reason, which follows.
+    let is_told = |row: &&history::Row| row.verdict > Verdict::Pass && row.mean.is_some();
+    let told: Vec<&history::Row> = told.filter(is_told).collect();
     if !told.is_empty() {
-        let titles = ["Metric", "Before", "Now", "Worse by", "Jobs", "Verdict"];
+        let titles = [
+            "Metric", "Before", "Now", "Worse by", "Jobs", "p", "Since", "Verdict",
+        ];
         text += &markdown::head(&titles, 1);
         for row in &told {
-            let [verdict, metric, before, now, effect, jobs, _] = check::cells(row);
-            text += &markdown::row(&[format!("`{metric}`"), before, now, effect, jobs, verdict]);
+            let [verdict, metric, before, now, effect, jobs, p] = check::cells(row);
+            let since = row
+                .since
+                .as_deref()
+                .filter(|_| row.verdict >= Verdict::Notice);
+            let since = since.map(digest::short);
+            let since = since.map(markdown::code).unwrap_or_default();
+            text += &markdown::row(&[
+                format!("`{metric}`"),
+                before,
+                now,
+                effect,
+                jobs,
+                p,
+                since,
+                verdict,
+            ]);
         }
     }
     for (reason, metrics) in check::by_reason(rows) {
         let _ = writeln!(text, "\n`{}`: {reason}", metrics.join("`, `"));
     }
-    text + "\n" + &every_metric(run)
+    if !lost.is_empty() {
+        let names = lost.join("`, `");
+        let _ = writeln!(text, "\n`{names}`: not measured, unlike in the job before");
+    }
+    if headline.0 >= Verdict::Alert {
+        text += "\nWhat to do: fix the regression, or accept the new level as the baseline:\n\n\
+                 ```sh\ncargo xtask metrics publish --accept METRIC --commit COMMIT --reason TEXT\n```\n";
+    }
+    text += "\n";
+    text += &markdown::folded("How to reproduce this verdict", REPEAT_CHECK);
+    text + &every_metric(run)
 }
 
-/// A run that nothing was compared with, and why.
-pub fn of_run(why: &str, run: &Run) -> String {
-    format!("### No verdict: {why}\n\n{}", every_metric(run))
+/// Commands that judge the run again.
+const REPEAT_CHECK: &str = "Download `run.json` from the artifact `report`, then:\n\n\
+    ```sh\ngit fetch origin metrics-data\n\
+    git show FETCH_HEAD:history.jsonl > history.jsonl\n\
+    cargo xtask metrics check --history history.jsonl --branch main --run run.json\n```\n\n";
+
+/// The text without a verdict: the reason, and the metrics if they were measured. A stranger may have
+/// written the reason.
+pub fn without_verdict(why: &str, run: Option<&Run>) -> String {
+    let metrics = run.map(every_metric).unwrap_or_default();
+    format!("### No verdict\n\n{}\n\n{metrics}", markdown::code(why))
 }
 
-/// The verdict, and the metrics that it is about.
-fn headline(overall: Verdict, worst: &[&str]) -> String {
-    let names: Vec<String> = worst.iter().map(|name| format!("`{name}`")).collect();
-    let names = names.join(", ");
+/// The first of some names, and how many more there are.
+fn some(names: &[&str]) -> String {
+    let shown: Vec<String> = names
+        .iter()
+        .take(NAMES_SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match names.len().saturating_sub(NAMES_SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// The verdict in words, and the metrics that it is about.
+fn headline((overall, worst): Headline<'_>) -> String {
+    let names = some(worst);
     match overall {
-        Verdict::Pass => "### PASS: no metric became worse\n".to_owned(),
-        Verdict::Suspect => format!("### SUSPECT: perhaps worse, not enough to tell: {names}\n"),
-        Verdict::Inconclusive => format!("### INCONCLUSIVE: could not be told: {names}\n"),
+        Verdict::Pass => "### PASS: no metric is worse by as much as an alert takes\n".to_owned(),
+        Verdict::Suspect => format!("### SUSPECT: perhaps worse, but not certain: {names}\n"),
+        Verdict::Inconclusive => format!("### INCONCLUSIVE: could not be decided: {names}\n"),
         Verdict::Notice => format!("### NOTICE: a little worse: {names}\n"),
         Verdict::Alert => format!("### ALERT: worse: {names}\n"),
         Verdict::Block => format!("### BLOCK: much worse: {names}\n"),
     }
-}
-
-/// The metrics with the greatest verdict.
-fn named(rows: &[paired::Row]) -> Vec<&'static str> {
-    let overall = paired::overall(rows);
-    let worst = rows.iter().filter(|row| row.verdict == overall);
-    worst.map(|row| row.metric.name).collect()
 }
 
 fn repeat(run: &Run) -> String {
@@ -120,7 +180,7 @@ fn repeat(run: &Run) -> String {
         let mut arms = run.arms.iter();
         let arm: &Arm = arms.find(|arm| arm.name == name)?;
         let revision = arm.revision.as_deref()?;
-        // It becomes part of a command line that somebody pastes.
+        // It becomes part of a command that somebody pastes into a shell.
         let is_commit =
             revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_commit.then_some(revision)
@@ -130,44 +190,50 @@ fn repeat(run: &Run) -> String {
             "```sh\ncargo xtask metrics compare --base {base} --head {head} --seed {}\n```\n\n",
             run.seed
         ),
-        _ => "The programs were not built from commits alone.\n\n".to_owned(),
+        _ => "No command: the programs were not both built from a commit.\n\n".to_owned(),
     };
-    command + &machine(run)
+    format!("{command}{}Seed {}.\n", machines(run), run.seed)
 }
 
-/// The machine in one line.
-fn machine(run: &Run) -> String {
-    let host = &run.host;
-    format!(
-        "Machine: {}, {} cores, {} {}. Seed {}.\n",
-        markdown::code(host.cpu_model.as_deref().unwrap_or("unknown CPU")),
-        host.logical_cores,
-        markdown::code(&host.os),
-        markdown::code(host.kernel.as_deref().unwrap_or("unknown kernel")),
-        run.seed
-    )
+/// The machines that measured a run, one per line. A merged run may have several.
+pub(super) fn machines(run: &Run) -> String {
+    let parts: Vec<&Host> = run.parts.iter().map(|part| &part.host).collect();
+    let hosts = if parts.is_empty() {
+        vec![&run.host]
+    } else {
+        parts
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for host in hosts {
+        let line = format!(
+            "Machine: {}, {} cores, {} {}.\n",
+            markdown::code(host.cpu_model.as_deref().unwrap_or("unknown CPU")),
+            host.logical_cores,
+            markdown::code(&host.os),
+            markdown::code(host.kernel.as_deref().unwrap_or("unknown kernel")),
+        );
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.join("\n")
 }
 
 /// All metrics of a run with their targets, folded.
 fn every_metric(run: &Run) -> String {
     let mut body = markdown::head(&["Metric", "Value", "95 % interval", "Target", ""], 1);
-    let (mut met, mut missed) = (0, 0);
+    let (mut met, mut missed, mut unknown) = (0, 0, 0);
     for (metric, record) in rows(run) {
         let (value, interval) = table::figures(metric, record);
         let target = number::target(metric.unit, metric.target);
-        let verdict = match judge::target(metric, record) {
-            TargetVerdict::Met => {
-                met += 1;
-                "met"
-            }
-            TargetVerdict::Missed => {
-                missed += 1;
-                "missed"
-            }
-            TargetVerdict::NoTarget => "no target",
-            TargetVerdict::Unmeasured => "",
-        };
-        // A text is what the image said that it is.
+        match judge::target(metric, record) {
+            TargetVerdict::Met => met += 1,
+            TargetVerdict::Missed => missed += 1,
+            TargetVerdict::Unmeasured => unknown += 1,
+            TargetVerdict::NoTarget => {}
+        }
+        let verdict = table::target_word(metric, record);
+        // The image chose this text: it may be hostile.
         let value = if metric.kind() == crate::metrics::catalog::Kind::Text {
             markdown::code(&value)
         } else {
@@ -181,18 +247,27 @@ fn every_metric(run: &Run) -> String {
             verdict.to_owned(),
         ]);
     }
-    let _ = write!(body, "\n{}", machine(run));
-    let title = format!("Every metric: {met} targets met, {missed} missed");
+    let _ = write!(body, "\n{}", machines(run));
+    // A job that ended early leaves no rows at all.
+    let absent = METRICS.iter().filter(|metric| run.record(metric).is_none());
+    let absent: Vec<&str> = absent.map(|metric| metric.name).collect();
+    if !absent.is_empty() {
+        let _ = writeln!(body, "\nNot measured: `{}`.", absent.join("`, `"));
+    }
+    let title = format!(
+        "All metrics: {met} targets met, {missed} missed, {unknown} unknown, {} not measured",
+        absent.len()
+    );
     markdown::folded(&title, &body)
 }
 
-/// Cuts a text to what GitHub takes, and says so.
+/// Cuts a text to at most `characters_max` characters, and adds a note if it was cut.
 pub fn fit(text: &str, characters_max: usize) -> String {
     const CUT: &str = "\n\n(cut off: the whole text is in the summary of the job)\n";
     if text.chars().count() <= characters_max {
         return text.to_owned();
     }
-    // The folded parts come last, and a fold that is cut off hides nothing.
+    // The folded sections come last: if one is cut off, nothing that follows is hidden in it.
     let kept: String = text
         .chars()
         .take(characters_max - CUT.chars().count())
@@ -217,14 +292,16 @@ mod tests {
     fn a_comment_has_the_verdict_first_and_how_to_repeat_it() {
         let run = comparison();
         let judged = paired::judge_all(&run);
-        let text = of_comparison(&run, &judged, Some(&fixture::mixed()));
+        let headline = (judged.overall, &["binary/size"][..]);
+        let metrics = fixture::mixed();
+        let text = of_comparison(&run, &judged, headline, &[], Some(&metrics));
         assert!(
             text.starts_with("### BLOCK: much worse: `binary/size`\n"),
             "{text}"
         );
         assert!(text.contains("| `binary/size` | "), "{text}");
         assert!(text.contains("What to do: "), "{text}");
-        assert!(text.contains("Every metric: "), "{text}");
+        assert!(text.contains("All metrics: "), "{text}");
     }
 
     #[test]
@@ -243,7 +320,9 @@ mod tests {
         let metric = &crate::metrics::catalog::BINARY_DOCKER_BASE;
         fixture::set(&mut metrics, metric, base, None);
         let judged = paired::judge_all(&run);
-        let text = of_comparison(&run, &judged, Some(&metrics));
+        let headline = (judged.overall, &[][..]);
+        let text = of_comparison(&run, &judged, headline, &[], Some(&metrics))
+            + &without_verdict(hostile, None);
         let outside: String = text
             .split('`')
             .enumerate()
@@ -271,10 +350,33 @@ mod tests {
 
     #[test]
     fn a_run_alone_says_why_there_is_no_verdict() {
-        let text = of_run("there is no comparison", &fixture::run(&[Tier::One]));
+        let run = fixture::run(&[Tier::One]);
+        let text = without_verdict("there is no comparison", Some(&run));
         assert!(
-            text.starts_with("### No verdict: there is no comparison\n"),
+            text.starts_with("### No verdict\n\n`there is no comparison`\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_run_of_several_machines_names_each_once() {
+        let mut run = fixture::mixed();
+        let part = |model: &str| crate::metrics::model::Part {
+            file: "run.json".to_owned(),
+            started: 0,
+            finished: 1,
+            host: Host {
+                cpu_model: Some(model.to_owned()),
+                ..run.host.clone()
+            },
+            tools: run.tools.clone(),
+            subject: run.subject.clone(),
+            settings: run.settings.clone(),
+            metrics: Vec::new(),
+        };
+        run.parts = vec![part("EPYC"), part("Xeon"), part("EPYC")];
+        let text = machines(&run);
+        assert_eq!(text.matches("Machine: ").count(), 2, "{text}");
+        assert!(text.contains("`Xeon`"), "{text}");
     }
 }

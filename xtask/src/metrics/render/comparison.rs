@@ -1,9 +1,9 @@
-//! What a comparison found, for people, for pull requests and for programs: the verdict first, then
-//! one line per metric, the worst first, and what to do.
+//! The result of a comparison, for people, for pull requests and for programs: the verdict first, then
+//! one line per metric, the worst first, then reasons and advice.
 
 use serde::Serialize;
 
-use super::{number, table};
+use super::{markdown, number, table};
 use crate::metrics::catalog::Metric;
 use crate::metrics::catalog::threshold::{Change, Scale};
 use crate::metrics::digest;
@@ -11,7 +11,7 @@ use crate::metrics::judge::paired::{self, Judged, Row};
 use crate::metrics::judge::verdict::Verdict;
 use crate::metrics::model::{Arm, Run};
 
-/// The form of the result.
+/// The format of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// For people.
@@ -21,6 +21,13 @@ pub enum Form {
     /// For programs.
     Json,
 }
+
+/// Explanation of the table: the effect is not exactly the ratio of the two columns before it, and a run of
+/// all metrics has other values for the same metrics.
+pub const EXPLAINED: &str = "Base and Head are medians over all blocks. “Worse by” is the typical \
+     difference of blocks that were measured side by side, so it is not exactly their ratio. Both ran \
+     under the light load driver with an upstream that answers at once: compare Base with Head, not with \
+     figures of a run of all metrics, which k6 measures with an upstream that takes 2 ms.";
 
 const HEADER: [&str; 7] = [
     "verdict",
@@ -32,11 +39,10 @@ const HEADER: [&str; 7] = [
     "p",
 ];
 
-/// The whole result.
 pub fn render(form: Form, run: &Run, judged: &Judged) -> String {
     match form {
         Form::Table => text(run, judged),
-        Form::Markdown => markdown(run, judged),
+        Form::Markdown => in_markdown(run, judged),
         Form::Json => json(run, judged),
     }
 }
@@ -46,22 +52,23 @@ fn text(run: &Run, judged: &Judged) -> String {
     for row in &judged.rows {
         table.add_row(cells(row));
     }
-    format!("{}\n\n{}", headline(run, judged), table::finish(&table))
-        + &paragraphs(&notes(run, judged, str::to_owned))
+    format!(
+        "{}\n\n{}",
+        headline(run, judged, str::to_owned),
+        table::finish(&table)
+    ) + &paragraphs(&notes(run, judged, str::to_owned))
 }
 
-fn markdown(run: &Run, judged: &Judged) -> String {
-    let mut text = format!("**{}**\n\n", headline(run, judged));
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    text += &line(&HEADER.map(str::to_owned));
-    text += &line(&HEADER.map(|_| "---".to_owned()));
+fn in_markdown(run: &Run, judged: &Judged) -> String {
+    let mut text = format!("**{}**\n\n", headline(run, judged, markdown::code));
+    text += &markdown::head(&HEADER, 2);
     for row in &judged.rows {
-        text += &line(&cells(row));
+        text += &markdown::row(&cells(row));
     }
-    text + &paragraphs(&notes(run, judged, str::to_owned))
+    text + &paragraphs(&notes(run, judged, markdown::code))
 }
 
-/// A comparison as JSON. Types and not maps: the same bytes however `serde_json` was built.
+/// A comparison as JSON. Types and not maps, whose order depends on the features of `serde_json`.
 #[derive(Serialize)]
 struct Whole<'a> {
     verdict: Verdict,
@@ -71,7 +78,7 @@ struct Whole<'a> {
     notes: Vec<String>,
 }
 
-/// One metric. What is infinite is none.
+/// One metric. Infinite numbers are `null`.
 #[derive(Serialize)]
 struct Line<'a> {
     metric: &'a str,
@@ -145,17 +152,13 @@ fn line<'a>(run: &Run, row: &'a Row) -> Line<'a> {
     }
 }
 
-/// JSON has no infinity: no bound is none.
+/// JSON has no infinity.
 fn finite(number: f64) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-fn headline(run: &Run, judged: &Judged) -> String {
-    let arm = |name: &str| {
-        let mut arms = run.arms.iter();
-        arms.find(|arm| arm.name == name)
-            .map_or_else(|| "unknown".to_owned(), version)
-    };
+fn headline(run: &Run, judged: &Judged, shown: fn(&str) -> String) -> String {
+    let arm = |name: &str| arm(run, name).map_or_else(|| "unknown".to_owned(), |of| shown(&of));
     let quick = if run.quick { ", quick" } else { "" };
     format!(
         "{}: {} against {}{quick}, seed {}",
@@ -166,8 +169,13 @@ fn headline(run: &Run, judged: &Judged) -> String {
     )
 }
 
-/// The commit, or the executable where that is not known.
-pub(super) fn version(arm: &Arm) -> String {
+/// The version of an arm, if the run has it.
+pub(super) fn arm(run: &Run, name: &str) -> Option<String> {
+    run.arms.iter().find(|arm| arm.name == name).map(version)
+}
+
+/// The commit, or the hash of the executable if the commit is not known.
+fn version(arm: &Arm) -> String {
     match &arm.revision {
         Some(revision) => digest::short(revision).to_owned(),
         None => format!("binary {}", digest::short(&arm.sha256)),
@@ -180,8 +188,14 @@ pub(super) fn cells(row: &Row) -> [String; 7] {
         .test
         .as_ref()
         .is_some_and(|test| test.is_better(row.effect));
+    let worse = row
+        .test
+        .as_ref()
+        .is_some_and(|test| test.p_holm < 0.05 && row.effect > 0.0);
     let verdict = match row.verdict {
         Verdict::Pass if better => "PASS, better",
+        // Significant, but smaller than the smallest effect that is reported.
+        Verdict::Pass if worse => "PASS, below the floor",
         verdict => verdict.word(),
     };
     let (interval, p) = match &row.test {
@@ -195,7 +209,11 @@ pub(super) fn cells(row: &Row) -> [String; 7] {
         verdict.to_owned(),
         row.metric.name.to_owned(),
         scale.with_unit(row.base),
-        scale.with_unit(row.head),
+        if row.head.is_nan() {
+            "–".to_owned()
+        } else {
+            scale.with_unit(row.head)
+        },
         effect(row.metric, row.effect),
         interval,
         p,
@@ -211,13 +229,13 @@ fn effect(metric: &Metric, effect: f64) -> String {
         Change::Target => true,
     };
     if points {
-        format!("{effect:+.2}")
+        format!("{effect:+.2} points")
     } else {
         format!("{:+.1} %", 100.0 * effect)
     }
 }
 
-fn probability(p: f64) -> String {
+pub(super) fn probability(p: f64) -> String {
     if p < 0.0001 {
         "<0.0001".to_owned()
     } else {
@@ -225,8 +243,8 @@ fn probability(p: f64) -> String {
     }
 }
 
-/// The reasons of verdicts that are not plain, and what to do. `shown` is what becomes of texts that
-/// are not ours.
+/// The reasons of verdicts, remarks on the comparison, and advice. `shown` escapes texts that are from
+/// outside of this program.
 pub(super) fn notes(run: &Run, judged: &Judged, shown: fn(&str) -> String) -> Vec<String> {
     let mut notes: Vec<String> = judged
         .rows
@@ -237,7 +255,7 @@ pub(super) fn notes(run: &Run, judged: &Judged, shown: fn(&str) -> String) -> Ve
         notes.push("Note: the comparison was cut off before its end.".to_owned());
     }
     if judged.rows.is_empty() {
-        notes.push("Note: no block counts, so nothing was compared.".to_owned());
+        notes.push("Note: no block has a value, so nothing was compared.".to_owned());
     }
     let marks = run
         .settings
@@ -246,12 +264,12 @@ pub(super) fn notes(run: &Run, judged: &Judged, shown: fn(&str) -> String) -> Ve
     notes.extend(marks.filter_map(|(_, mark)| Some(format!("Note: {}.", shown(mark.as_str()?)))));
     let todo = match judged.overall {
         Verdict::Pass | Verdict::Suspect => None,
-        Verdict::Inconclusive => Some(inconclusive(run, judged)),
+        Verdict::Inconclusive => Some(inconclusive(judged)),
         Verdict::Notice => Some(
-            "What to do: nothing has to be done; the change costs what the table says.".to_owned(),
+            "What to do: nothing is required; the table shows what the change costs.".to_owned(),
         ),
         Verdict::Alert | Verdict::Block => Some(format!(
-            "What to do: {}. The same command with `--seed {}` repeats this comparison.",
+            "What to do: {}. Repeat this comparison with `--seed {}`.",
             judged
                 .rows
                 .first()
@@ -263,27 +281,29 @@ pub(super) fn notes(run: &Run, judged: &Judged, shown: fn(&str) -> String) -> Ve
     notes
 }
 
-/// Where to look for what made a metric worse.
+/// The tool that finds the cause of a regression.
 fn lead(metric: &Metric) -> &'static str {
     match metric.category() {
-        "binary" => "`cargo tree` of both versions tells which packages came in",
-        "memory" => "`valgrind --tool=massif` on both programs tells what holds the memory",
-        "startup" => "`valgrind --tool=callgrind` on both programs tells what the start does",
-        _ => "`perf record` on both programs tells where the time goes",
+        "binary" => "run `cargo tree` in both versions to see which packages were added",
+        "memory" => "run `valgrind --tool=massif` on both programs to see what holds the memory",
+        "startup" => "run `valgrind --tool=callgrind` on both programs to see what the start does",
+        _ => "run `perf record` on both programs to see where the time goes",
     }
 }
 
-fn inconclusive(run: &Run, judged: &Judged) -> String {
-    let unclear = judged
-        .rows
-        .iter()
-        .filter(|row| row.verdict == Verdict::Inconclusive);
-    let needed = unclear.filter_map(|row| paired::blocks_for_alert(run, 0, row.metric));
-    let needed = needed.fold(0.0, f64::max);
-    let blocks = if needed > 0.0 {
-        format!(" (at this spread, {needed:.0} blocks would tell)")
+/// The advice where noise hides what an alert takes: how far from a decision the comparison is.
+fn inconclusive(judged: &Judged) -> String {
+    let unclear = judged.rows.iter();
+    let unclear = unclear.filter(|row| row.verdict == Verdict::Inconclusive);
+    let tests = unclear.filter_map(|row| row.test.as_ref());
+    let needed = tests
+        .filter(|test| test.blocks_needed > test.blocks as f64)
+        .map(|test| test.blocks_needed)
+        .fold(0.0, f64::max);
+    let blocks = if needed > 0.0 && needed.is_finite() {
+        format!(" (with this spread, {needed:.0} blocks would be needed)")
     } else {
         String::new()
     };
-    format!("What to do: repeat it on a machine that does nothing else{blocks}.")
+    format!("What to do: repeat the comparison on an idle machine{blocks}.")
 }

@@ -1,4 +1,4 @@
-//! A run for tests: one metric of each fate.
+//! A run for tests: with a metric of each outcome.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::metrics::model::{
 };
 use crate::metrics::recorder::Start;
 
-/// What a run is begun with.
+/// The header of a new run.
 pub(crate) fn start(tiers: &[Tier]) -> Start {
     Start {
         tiers: tiers.to_vec(),

@@ -1,15 +1,15 @@
-//! A history for people, for other programs, and its changes of level.
+//! A history as a table and as CSV, and the table of its changes of level.
 
 use std::fmt::Write as _;
 
 use super::{number, table};
 use crate::metrics::digest;
 use crate::metrics::history::file::History;
+use crate::metrics::judge::level::Moved;
 use crate::metrics::model::Value;
 use crate::metrics::stats::changepoint::Least;
-use crate::metrics::trend::Moved;
 
-/// One line a job.
+/// One line per job, then the accepted changes of level.
 pub fn list(history: &History) -> String {
     let mut table = table::empty(&["started", "branch", "commit", "metrics", "machine"]);
     for job in &history.jobs {
@@ -29,7 +29,7 @@ pub fn list(history: &History) -> String {
     text
 }
 
-/// One line a value.
+/// CSV with one line per value.
 pub fn csv(history: &History) -> String {
     let mut text = "started,branch,commit,machine,metric,unit,value\n".to_owned();
     for job in &history.jobs {
@@ -50,7 +50,7 @@ pub fn csv(history: &History) -> String {
     text
 }
 
-/// One line a change of level.
+/// One line per change of level.
 pub fn trend(moved: &[Moved], jobs: usize, least: &Least) -> String {
     let mut table = table::empty(&["metric", "commit", "before", "after", "change", ""]);
     for of in moved {
@@ -70,13 +70,13 @@ pub fn trend(moved: &[Moved], jobs: usize, least: &Least) -> String {
         ]);
     }
     let table = if moved.is_empty() {
-        "no metric is known to have changed its level\n".to_owned()
+        "no change of level was found\n".to_owned()
     } else {
         table::finish(&table)
     };
     format!(
-        "{table}\n{jobs} jobs. Of metrics that vary, a change shows when {} jobs of one machine are before it \
-         and {} after; until there are {} after, it is provisional.\n",
+        "{table}\n{jobs} jobs. In metrics that vary, a change is found when {} jobs of one kind of \
+         machine are before it and {} after it; until there are {} after it, it is provisional.\n",
         least.segment, least.newest, least.segment
     )
 }

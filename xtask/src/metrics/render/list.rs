@@ -1,4 +1,4 @@
-//! The catalogue for people and for programs.
+//! The catalogue, as a table for people and as JSON for programs.
 
 use serde::Serialize;
 

@@ -1,9 +1,10 @@
-//! Markdown of which the parts may be hostile: branch names, hosts, reasons and versions that came out
-//! of a file that a stranger wrote.
+//! Markdown with parts that may be hostile: branch names, hosts, reasons and versions from a file that a
+//! stranger wrote.
 //!
-//! Whatever is not ours is set as code, in which GitHub sees no links, mentions, HTML or tables.
+//! Text from outside of this program is set as code, in which GitHub sees no links, mentions, HTML or
+//! tables.
 
-/// The longest text that is shown of a field.
+/// Longest part of a field that is shown.
 const CHARACTERS_MAX: usize = 200;
 
 /// A text as inline code.
@@ -12,7 +13,7 @@ pub fn code(text: &str) -> String {
     for letter in text.chars().take(CHARACTERS_MAX) {
         match letter {
             '`' => shown.push('\''),
-            // The one letter that a table sees in code too.
+            // The only character that ends a table cell within code, too.
             '|' => shown.push('¦'),
             letter if letter.is_control() || is_unseen(letter) => shown.push(' '),
             letter => shown.push(letter),
@@ -29,18 +30,18 @@ pub fn code(text: &str) -> String {
     }
 }
 
-/// Letters that turn text around, or that nobody sees.
-fn is_unseen(letter: char) -> bool {
+/// Characters that reverse the direction of text, or are invisible.
+pub(super) fn is_unseen(letter: char) -> bool {
     matches!(letter,
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// A row of a table; its cells are Markdown.
+/// A row of a table. The cells are Markdown, not escaped here.
 pub fn row(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// The head of a table, of which the first columns are text and the others numbers.
+/// The header of a table: the first `texts` columns are aligned as text, the others as numbers.
 pub fn head(titles: &[&str], texts: usize) -> String {
     let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
     let lines = (0..titles.len()).map(|column| if column < texts { "---" } else { "---:" });
@@ -48,7 +49,7 @@ pub fn head(titles: &[&str], texts: usize) -> String {
     row(&titles) + &row(&lines)
 }
 
-/// A part that is shown when it is asked for.
+/// A collapsed section.
 pub fn folded(title: &str, body: &str) -> String {
     format!("<details><summary>{title}</summary>\n\n{body}\n</details>\n")
 }

@@ -1,22 +1,22 @@
-//! Numbers for people: scaled, rounded to three significant digits, with a unit. Data keeps the
-//! base unit; only reports come here.
+//! Numbers for people: scaled, rounded to three significant digits, with a unit. Only reports use them;
+//! data keeps the base unit.
 
 use crate::metrics::catalog::{Target, Unit};
 use crate::metrics::model::Value;
 
-/// A unit to print in, and how many base units it is.
+/// A unit to print in, with its size in base units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
     base_units: f64,
     name: &'static str,
-    /// What cannot be divided has no decimals.
+    /// Whether numbers are printed without decimals: bytes and counts cannot be divided.
     whole: bool,
 }
 
 impl Scale {
     /// The scale in which a value of `magnitude` base units is legible.
     pub fn of(unit: Unit, magnitude: f64) -> Self {
-        // From which magnitude on, how many base units it is, its name.
+        // Smallest magnitude, size in base units, name.
         let steps: &[(f64, f64, &'static str)] = match unit {
             // Powers of ten, like the requirement's targets.
             Unit::Bytes => &[(1e6, 1e6, "MB"), (1e3, 1e3, "kB"), (0.0, 1.0, "B")],

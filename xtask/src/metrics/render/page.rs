@@ -1,23 +1,25 @@
-//! One HTML file that shows it all: no network, no script. What a chart shows is also text: in its
+//! One HTML file with all results: no network, no script. The content of a chart is also text: in its
 //! label, and in a table below it.
 //!
-//! Names and texts come out of files that others may have written: each is escaped where it is put in.
+//! Names and texts come from files that others may have written: each is escaped where it is inserted.
 
 mod chart;
+mod html;
 mod trends;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{comparison, number, rows};
 use crate::metrics::catalog::threshold::{Change, Scale};
-use crate::metrics::catalog::{LATENCY_P50, Metric, TTFB_P95, Unit};
+use crate::metrics::catalog::{LATENCY_P50, METRICS, Metric, TTFB_P95, Unit};
 use crate::metrics::digest;
 use crate::metrics::estimate;
-use crate::metrics::history::file::History;
-use crate::metrics::judge::paired::{self, Judged};
-use crate::metrics::judge::{self, TargetVerdict};
-use crate::metrics::model::{Outcome, Run};
-use crate::metrics::trend::Moved;
+use crate::metrics::judge::{self, TargetVerdict, paired};
+use crate::metrics::model::Host;
+use html::{anchor, escape, folded, table};
+
+pub use html::View;
 
 const STYLE: &str = include_str!("page/style.css");
 /// The percentiles of the latency curve.
@@ -25,40 +27,7 @@ const PERCENTILES: [f64; 11] = [
     0.0, 25.0, 50.0, 75.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9, 99.95,
 ];
 
-/// What is shown; each part may be missing.
-pub struct View<'a> {
-    /// All jobs.
-    pub history: &'a History,
-    /// The branch whose jobs are charted.
-    pub branch: &'a str,
-    /// Its changes of level.
-    pub moved: &'a [Moved],
-    /// The last run.
-    pub run: Option<&'a Run>,
-    /// The last comparison.
-    pub comparison: Option<(&'a Run, &'a Judged)>,
-    /// When it is made, in words.
-    pub made: &'a str,
-}
-
-/// A text within HTML.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            letter if letter.is_control() && !letter.is_whitespace() => escaped.push('\u{fffd}'),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
-/// The whole file.
+/// The whole page.
 pub fn render(view: &View<'_>) -> String {
     let parts = [
         ("targets", "Targets", targets(view)),
@@ -76,9 +45,9 @@ pub fn render(view: &View<'_>) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>ThoughtGate: what it costs</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <title>ThoughtGate performance</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
          <a class=\"skip\" href=\"#content\">Skip to the content</a>\n\
-         <header><h1>ThoughtGate: what it costs</h1>\n<p class=\"soft\">Made {}. \
+         <header><h1>ThoughtGate performance</h1>\n<p class=\"soft\">Generated {}. \
          <code>cargo xtask metrics</code> measures the same on any machine.</p>\n\
          <nav aria-label=\"Contents\"><ul>{}</ul></nav></header>\n<main id=\"content\">\n{}</main>\n\
          </body>\n</html>\n",
@@ -94,13 +63,11 @@ fn targets(view: &View<'_>) -> String {
     };
     let mut body = String::new();
     for (metric, record) in rows(run) {
-        let verdict = judge::target(metric, record);
-        let (class, word) = match verdict {
-            TargetVerdict::Met => ("", "met"),
-            TargetVerdict::Missed => (" class=\"missed\"", "missed"),
-            TargetVerdict::NoTarget => ("", "no target"),
-            TargetVerdict::Unmeasured => ("", "not known"),
+        let class = match judge::target(metric, record) {
+            TargetVerdict::Missed => " class=\"missed\"",
+            _ => "",
         };
+        let word = super::table::target_word(metric, record);
         let (value, interval) = super::table::figures(metric, record);
         let _ = writeln!(
             body,
@@ -113,14 +80,36 @@ fn targets(view: &View<'_>) -> String {
         );
     }
     let revision = run.git.revision.as_deref().unwrap_or("an unknown commit");
+    let marks = [
+        (run.git.dirty, " with uncommitted changes"),
+        (run.quick, ", by a quick run (not to be quoted)"),
+        (!run.complete, ", by a run that was cut off"),
+    ];
+    let marks = marks.iter().filter(|mark| mark.0).map(|mark| mark.1);
     format!(
-        "<p>Commit <code>{}</code>: medians over blocks of fresh processes, with 95 % intervals.</p>\n{}",
+        "<p>Commit <code>{}</code>{}, measured {}: medians over blocks of fresh processes, with 95 % \
+         intervals.</p>\n{}",
         escape(digest::short(revision)),
-        table(&["Metric", "Value", "95 % interval", "Target", ""], &body)
+        marks.collect::<String>(),
+        date(run.started),
+        table(
+            "Targets",
+            &["Metric", "Value", "95 % interval", "Target", "Result"],
+            &body
+        )
     )
 }
 
-/// A metric's name, as a link where there is a chart.
+/// The day of a time in seconds since the epoch.
+fn date(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok();
+    let time = time.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map_or("at an unknown time".to_owned(), |time| {
+        format!("on {}", time.strftime("%Y-%m-%d"))
+    })
+}
+
+/// A metric's name; a link if the metric has a chart.
 fn linked(view: &View<'_>, metric: &Metric) -> String {
     let name = metric.name;
     if trends::jobs(view, metric).len() > 1 {
@@ -128,10 +117,6 @@ fn linked(view: &View<'_>, metric: &Metric) -> String {
     } else {
         format!("<code>{name}</code>")
     }
-}
-
-fn anchor(metric: &Metric) -> String {
-    metric.name.replace('/', "-")
 }
 
 fn compared(view: &View<'_>) -> String {
@@ -172,12 +157,22 @@ fn compared(view: &View<'_>) -> String {
         "95 % interval",
         "Verdict",
     ];
+    let arm = |name: &str| {
+        let arm = comparison::arm(run, name);
+        escape(&arm.unwrap_or_else(|| "unknown".to_owned()))
+    };
     format!(
-        "<p>Verdict: <strong>{}</strong>. Seed {}.</p>\n{}<p class=\"soft\">One dot is one block: what \
-         the head, and the control, differ from the base by. To the right is worse.</p>\n{charts}",
+        "<p><code>{}</code> against <code>{}</code>, {}: <strong>{}</strong>. Seed {}.</p>\n{}\
+         <p class=\"soft\">{}</p>\n<p class=\"soft\">Each dot is one block: the difference of the head, \
+         or of the control (a second process of the base), from the base. Further right is worse.</p>\n\
+         {charts}",
+        arm(paired::HEAD),
+        arm(paired::BASE),
+        date(run.started),
         judged.overall.word(),
         run.seed,
-        table(&titles, &body)
+        table("Comparison", &titles, &body),
+        comparison::EXPLAINED,
     )
 }
 
@@ -209,17 +204,26 @@ fn latency(view: &View<'_>) -> String {
             waiting.map(|at| shown(at.1)).unwrap_or_default(),
         );
     }
+    let of = |percentile: f64| {
+        let mut points = curves[0].iter();
+        let point = points.find(|at| at.0.total_cmp(&percentile).is_eq());
+        point.map_or_else(String::new, |at| format!("; p{percentile} {}", shown(at.1)))
+    };
+    let label = format!(
+        "Latency by percentile{}{}{}; the second line is the time to the first byte",
+        of(50.0),
+        of(95.0),
+        of(99.0)
+    );
     format!(
-        "<p>All calls of all blocks together, with a service of 2 ms behind the proxy.</p>\n{}{}",
-        chart::percentiles(
-            "Latency and time to the first byte by percentile",
-            &curves,
-            &shown
-        ),
+        "<p>All calls of all blocks together, with an upstream that takes 2 ms. The solid line is the \
+         latency, the dashed one the time to the first byte.</p>\n{}{}",
+        chart::percentiles(&label, &curves, &shown),
         folded(
-            "The same as a table",
+            "Latency by percentile as a table",
             &table(
-                &["Calls that took no longer", "Latency", "To the first byte"],
+                "Latency by percentile",
+                &["Percentile", "Latency", "Time to the first byte"],
                 &body
             )
         )
@@ -230,15 +234,50 @@ fn machine(view: &View<'_>) -> String {
     let Some(run) = view.run else {
         return String::new();
     };
-    let host = &run.host;
+    let missing = METRICS.iter().filter(|metric| {
+        let record = run.record(metric);
+        record.is_none_or(|record| record.value().is_none())
+    });
+    let missing: Vec<String> = missing
+        .map(|metric| format!("<code>{}</code>", metric.name))
+        .collect();
+    let mut text = if missing.is_empty() {
+        String::new()
+    } else {
+        format!("<p>Not measured: {}.</p>\n", missing.join(", "))
+    };
+    if run.parts.is_empty() {
+        return text + &facts("Machine", &run.host, &run.subject.sha256, &run.tools);
+    }
+    for part in &run.parts {
+        let names: Vec<String> = part
+            .metrics
+            .iter()
+            .map(|name| format!("<code>{}</code>", escape(name)))
+            .collect();
+        let model = part.host.cpu_model.as_deref().unwrap_or("unknown CPU");
+        let title = format!("Machine with {model}");
+        let _ = writeln!(
+            text,
+            "<h3>{}</h3>\n<p>{}</p>",
+            escape(&title),
+            names.join(", ")
+        );
+        text += &facts(&title, &part.host, &part.subject.sha256, &part.tools);
+    }
+    text
+}
+
+/// The table of a machine, its tools and the program.
+fn facts(title: &str, host: &Host, sha256: &str, tools: &BTreeMap<String, String>) -> String {
     let unknown = || "unknown".to_owned();
+    let memory = host.memory_gib;
     let facts = [
         ("CPU", host.cpu_model.clone().unwrap_or_else(unknown)),
         ("Cores", host.logical_cores.to_string()),
         (
             "Memory",
-            host.memory_gib
-                .map_or_else(unknown, |memory| format!("{memory} GiB")),
+            memory.map_or_else(unknown, |memory| format!("{memory} GiB")),
         ),
         ("Kernel", host.kernel.clone().unwrap_or_else(unknown)),
         ("System", host.image.clone().unwrap_or_else(unknown)),
@@ -246,11 +285,9 @@ fn machine(view: &View<'_>) -> String {
             "Virtualisation",
             host.virtualisation.clone().unwrap_or_else(unknown),
         ),
-        ("SHA-256 of the binary", run.subject.sha256.clone()),
-        ("Seed", run.seed.to_string()),
+        ("SHA-256 of the binary", sha256.to_owned()),
     ];
-    let tools = run
-        .tools
+    let tools = tools
         .iter()
         .map(|(name, version)| (name.as_str(), version.clone()));
     let mut body = String::new();
@@ -262,33 +299,7 @@ fn machine(view: &View<'_>) -> String {
             escape(&value)
         );
     }
-    let missing =
-        rows(run).filter(|(_, record)| !matches!(record.outcome, Outcome::Measured { .. }));
-    let missing: Vec<String> = missing
-        .map(|(metric, _)| format!("<code>{}</code>", metric.name))
-        .collect();
-    let missing = if missing.is_empty() {
-        String::new()
-    } else {
-        format!("<p>Not measured: {}.</p>\n", missing.join(", "))
-    };
-    missing + &table(&["Fact", "Value"], &body)
-}
-
-/// A table that scrolls by itself where the screen is narrow, with the keyboard too.
-fn table(titles: &[&str], body: &str) -> String {
-    let titles = titles
-        .iter()
-        .map(|title| format!("<th scope=\"col\">{title}</th>"));
-    let titles: String = titles.collect();
-    format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table\"><table><thead><tr>{titles}</tr></thead>\n\
-         <tbody>{body}</tbody></table></div>\n"
-    )
-}
-
-fn folded(title: &str, body: &str) -> String {
-    format!("<details><summary>{title}</summary>\n{body}</details>\n")
+    table(title, &["Fact", "Value"], &body)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! The table that a run ends with: one line per metric of the tiers that were asked for.
+//! The table of a run: one line per metric of the tiers that were asked for.
 //!
-//! Deliberately absent: colour, and reasons longer than a word; `warnings` has those.
+//! Deliberately absent: colour, and reasons longer than a word, which are in `warnings`.
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -20,7 +20,7 @@ const HEADER: [&str; 7] = [
     "notes",
 ];
 
-/// The table, a line on what was measured above it.
+/// The table, below a line with the commit, the machine and the marks of the run.
 pub fn render(run: &Run) -> String {
     let mut table = empty(&HEADER);
     for tier in Tier::ALL {
@@ -48,7 +48,7 @@ pub fn empty(header: &[&str]) -> Table {
     table
 }
 
-/// The text of a table, without blanks at the ends of its lines.
+/// The text of a table, without spaces at the ends of its lines.
 pub fn finish(table: &Table) -> String {
     let lines = table.lines();
     lines.fold(String::new(), |text, line| text + line.trim_end() + "\n")
@@ -102,7 +102,22 @@ fn line(run: &Run, metric: &Metric, record: &Record) -> [String; 7] {
     ]
 }
 
-/// Its value and its interval in words.
+/// Whether the target is met, in words for readers who see no notes.
+pub(super) fn target_word(metric: &Metric, record: &Record) -> &'static str {
+    let has = |note: &Note| record.notes.contains(note);
+    match judge::target(metric, record) {
+        TargetVerdict::Met => "met",
+        TargetVerdict::Missed if has(&Note::GeneratorBound) => {
+            "missed (the load generator was the limit)"
+        }
+        TargetVerdict::Missed => "missed",
+        TargetVerdict::NoTarget => "no target",
+        TargetVerdict::Unmeasured if has(&Note::Noisy) => "unknown (the machine was busy)",
+        TargetVerdict::Unmeasured => "unknown",
+    }
+}
+
+/// The cells of value and interval.
 pub(super) fn figures(metric: &Metric, record: &Record) -> (String, String) {
     let word = |word: &str| (word.to_owned(), String::new());
     match &record.outcome {
@@ -151,7 +166,6 @@ fn notes(metric: &Metric, record: &Record) -> String {
         .join("; ")
 }
 
-/// A note in words.
 fn describe(note: &Note) -> &str {
     match note {
         Note::Noisy => "noisy",

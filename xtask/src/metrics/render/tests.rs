@@ -1,4 +1,4 @@
-//! The reports of one run with a metric of each fate, as they are printed.
+//! The reports of one run with a metric of each outcome, as they are printed.
 
 use expect_test::expect;
 
@@ -95,12 +95,12 @@ fn warnings_say_what_happened_why_and_what_to_do() {
     expect![[r"
         warning: memory/idle_rss, memory/peak_rss: not measured: this is not Linux
           hint: measure on Linux
-        warning: latency/p95: void samples, not counted: 1; the last: status 400
+        warning: latency/p95: void samples, not counted: 1; last reason: status 400
         warning: latency/p95: noisy: the machine was disturbed meanwhile, and repeating did not help
-          hint: measure again when nothing else runs
+          hint: measure again on an idle machine
         warning: throughput/rps_10vu: the load generator was the limit: the true value is at least this good
           hint: measure on a machine with more cores
-        warning: approval/overhead: not measured: failed: failed to start `mock-slack`
+        warning: approval/overhead: not measured: failed to start `mock-slack`
           last words
     "]].assert_eq(&warnings::render(&run));
 }
@@ -123,8 +123,8 @@ fn the_catalogue_is_printed_whole() {
     let first_lines: Vec<&str> = text.lines().take(3).collect();
     expect![[r"
         id           name                            unit    target          tier  how it is measured
-        M-BIN-001    binary/size                     bytes   < 15 MB         1     length of the stripped release binary
-        M-MEM-001    memory/idle_rss                 bytes   < 20 MB         1     VmRSS of a fresh start, one second after /ready"]].assert_eq(&first_lines.join("\n"));
+        M-BIN-001    binary/size                     bytes   < 15 MB         1     size of the stripped release binary
+        M-MEM-001    memory/idle_rss                 bytes   < 20 MB         1     VmRSS of a freshly started process, one second after /ready"]].assert_eq(&first_lines.join("\n"));
     let json: Vec<serde_json::Value> = serde_json::from_str(&list::render_json()).unwrap();
     assert_eq!(json.len(), METRICS.len());
     assert_eq!(

@@ -1,10 +1,10 @@
-//! What a reader of the table must be told on stderr: what happened, why, and what to do.
+//! The warnings that are printed below the table, on stderr: what happened, why, and what to do.
 
 use super::rows;
 use crate::metrics::catalog::Metric;
 use crate::metrics::model::{Note, Outcome, Record, Run, State};
 
-/// One warning per reason, the metrics it concerns together. Empty when all went well.
+/// One warning per reason, with all metrics that it concerns. Empty when all went well.
 pub fn render(run: &Run) -> String {
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for (metric, record) in rows(run) {
@@ -31,7 +31,7 @@ fn of_metric(run: &Run, metric: &Metric, record: &Record) -> Vec<String> {
         }
         Outcome::Failed { error } => {
             let error = error.trim_end().replace('\n', "\n  ");
-            texts.push(format!("not measured: failed: {error}"));
+            texts.push(format!("not measured: {error}"));
         }
     }
     let measured = matches!(record.outcome, Outcome::Measured { .. });
@@ -40,7 +40,7 @@ fn of_metric(run: &Run, metric: &Metric, record: &Record) -> Vec<String> {
         if let (true, Some((number, row))) = (measured, rows.enumerate().last()) {
             let why = row.reason.as_deref().unwrap_or("unknown");
             texts.push(format!(
-                "{name} samples, not counted: {}; the last: {why}",
+                "{name} samples, not counted: {}; last reason: {why}",
                 number + 1
             ));
         }
@@ -49,7 +49,7 @@ fn of_metric(run: &Run, metric: &Metric, record: &Record) -> Vec<String> {
         match note {
             Note::Noisy => Some(format!(
                 "noisy: {}, and repeating did not help\n  \
-             hint: measure again when nothing else runs",
+             hint: measure again on an idle machine",
                 disturbance(run, metric)
             )),
             Note::GeneratorBound => Some(
@@ -63,7 +63,7 @@ fn of_metric(run: &Run, metric: &Metric, record: &Record) -> Vec<String> {
     texts
 }
 
-/// What disturbed the last of the blocks that count all the same.
+/// The last disturbance of the blocks that count in spite of it.
 fn disturbance<'a>(run: &'a Run, metric: &Metric) -> &'a str {
     let counted = run
         .samples_of(metric)

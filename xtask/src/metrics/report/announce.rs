@@ -1,28 +1,27 @@
-//! Telling people: the summary of a job, its annotations, and the comment on a pull request.
+//! Reports to people: the summary of a job, its annotations, and the comment on a pull request.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-use anyhow::Context as _;
-
-use super::marked;
+use super::annotate::{annotate, notice, soft, warning};
 use super::place::Place;
 use super::verdict::Found;
 use crate::exit;
 use crate::interrupt;
 use crate::metrics::judge::verdict::Verdict;
-use crate::metrics::render::comment::{MARKER, MARKER_ON_MAIN};
-use crate::say::{say, short};
-use crate::tools::github::{Commented, GitHub};
+use crate::metrics::render::comment::{MARKER, MARKER_ON_MAIN, fit};
+use crate::say::say;
+use crate::tools::github::{COMMENT_CHARACTERS_MAX, Commented, GitHub};
 
-/// Appends to the summary of the job; elsewhere the text goes to standard output.
+/// Appends the text to the summary of the job; without one, prints it to standard output.
 pub fn summary(found: &Found) {
     let file = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty());
     let Some(file) = file else {
         exit::show(&found.text);
         return;
     };
-    // The tests of a step share the file: what is in it stays.
+    // All commands of a step share the file: append to it.
     let written = OpenOptions::new()
         .append(true)
         .create(true)
@@ -34,11 +33,11 @@ pub fn summary(found: &Found) {
     }
 }
 
-/// One annotation per verdict above PASS, the worst first.
-pub fn annotations(found: &Found) {
+/// Prints one annotation per verdict above PASS, the worst first, and a warning if there is no verdict.
+pub fn annotations(place: &Place, found: &Found) {
     for verdict in [Verdict::Block, Verdict::Alert, Verdict::Notice] {
-        let worse = found.named.iter().filter(|(_, of)| *of == verdict);
-        let names: Vec<&str> = worse.map(|(name, _)| *name).collect();
+        let worse = found.named.iter().filter(|named| named.verdict == verdict);
+        let names: Vec<&str> = worse.map(|named| named.metric).collect();
         if names.is_empty() {
             continue;
         }
@@ -50,81 +49,101 @@ pub fn annotations(found: &Found) {
         let word = verdict.word();
         annotate(kind, word, &format!("worse: {}", names.join(", ")));
     }
-    if found.overall == Some(Verdict::Inconclusive) {
-        annotate(
-            "warning",
-            "INCONCLUSIVE",
-            "whether this is slower could not be told",
-        );
-    }
-}
-
-/// A warning, which GitHub shows at the job.
-pub fn warning(text: &str) {
-    annotate("warning", "metrics", text);
-}
-
-/// What failed and ends nothing is a warning, in the words of `told`; an interruption ends all. None when
-/// it failed.
-pub fn soft<T>(
-    result: anyhow::Result<T>,
-    told: impl FnOnce(&anyhow::Error) -> String,
-) -> anyhow::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if interrupt::cause(&error).is_some() => Err(error),
-        Err(error) => {
-            warning(&told(&error));
-            Ok(None)
-        }
-    }
-}
-
-fn annotate(kind: &str, title: &str, text: &str) {
-    if std::env::var_os("GITHUB_ACTIONS").is_some() {
-        // A command of the runner is a line: what would end it is written as it wants.
-        let escaped = short(text)
-            .replace('%', "%25")
-            .replace('\r', "%0D")
-            .replace('\n', "%0A");
-        exit::show(&format!("::{kind} title={title}::{escaped}\n"));
-    } else {
-        say!("{}: {text}", if kind == "error" { title } else { kind });
-    }
-}
-
-/// Puts the text under the pull request, or under the one that brought a commit which made `main`
-/// slower. The jobs of a fork have no right to: theirs is made by the workflow that runs after them.
-pub fn comment(place: &Place, found: &Found, has_rights: bool) -> anyhow::Result<()> {
-    let number = match place {
-        Place::PullRequest(request) if request.is_fork && !has_rights => return Ok(()),
-        Place::PullRequest(request) => Some(request.number),
-        Place::Main { revision } if found.overall >= Some(Verdict::Alert) => {
-            let Some(github) = GitHub::of_environment()? else {
-                return Ok(());
+    match (found.overall, place) {
+        (Some(Verdict::Inconclusive), _) => {
+            // A short history decides nothing until enough jobs were added: no reason for a warning.
+            let kind = match place {
+                Place::Main { .. } => "notice",
+                _ => "warning",
             };
-            let requests = github.pull_requests_of(revision)?;
-            requests.first().map(|request| request.number)
+            let text = "could not decide whether this is slower";
+            annotate(kind, Verdict::Inconclusive.word(), text);
         }
-        _ => None,
-    };
-    let Some(number) = number else {
-        return Ok(());
+        (None, Place::Local) | (Some(_), _) => {}
+        (None, _) => warning(&format!("no verdict: {}", found.why)),
+    }
+}
+
+/// Comments on the pull request, or on those that brought the commits which made `main` slower. The jobs
+/// of a fork have no right to comment: the workflow that runs after them does it.
+pub fn comment(place: &Place, found: &Found, has_rights: bool) -> anyhow::Result<()> {
+    let marker = match place {
+        Place::PullRequest(request) if request.is_fork && !has_rights => return Ok(()),
+        Place::PullRequest(_) => MARKER,
+        Place::Main { .. } if found.overall >= Some(Verdict::Alert) => MARKER_ON_MAIN,
+        _ => return Ok(()),
     };
     let Some(github) = GitHub::of_environment()? else {
         say!("no comment: GITHUB_TOKEN is not set");
         return Ok(());
     };
-    let marker = match place {
-        Place::Main { .. } => MARKER_ON_MAIN,
-        _ => MARKER,
+    let texts = match place {
+        Place::PullRequest(request) => {
+            // The job was started again, or took so long that newer commits were pushed meanwhile.
+            if github.pull_request(request.number)?.head.sha != request.head {
+                say!(
+                    "no comment: pull request #{} has another last commit by now",
+                    request.number
+                );
+                return Ok(());
+            }
+            vec![(request.number, found.text.clone())]
+        }
+        _ => to_blame(&github, found)?,
     };
-    let commented = github
-        .comment(number, marker, &marked(marker, &found.text))
-        .with_context(|| format!("failed to comment on pull request #{number}"))?;
-    match commented {
-        Commented::Created => say!("commented on pull request #{number}"),
-        Commented::Updated => say!("updated the comment on pull request #{number}"),
+    let mut failed = None;
+    for (number, text) in texts {
+        // A pull request that is locked keeps no other from its comment.
+        match github.comment(number, marker, &marked(marker, &text)) {
+            Ok(Commented::Created) => say!("commented on pull request #{number}"),
+            Ok(Commented::Updated) => say!("updated the comment on pull request #{number}"),
+            Err(error) if interrupt::cause(&error).is_some() => return Err(error),
+            Err(error) => {
+                failed =
+                    Some(error.context(format!("failed to comment on pull request #{number}")));
+            }
+        }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
+}
+
+/// The pull requests that brought the commits which made metrics worse, each with the text of its comment:
+/// the headline, the reason for a comment after the merge, and the rest.
+fn to_blame(github: &GitHub, found: &Found) -> anyhow::Result<Vec<(u64, String)>> {
+    let mut brought: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+    for named in &found.named {
+        let Some(commit) = named
+            .since
+            .as_ref()
+            .filter(|_| named.verdict >= Verdict::Alert)
+        else {
+            continue;
+        };
+        let requests = soft(github.pull_requests_of(commit), |error| {
+            format!("failed to find the pull request of {commit}: {error:#}")
+        })?;
+        match requests.as_deref() {
+            Some([request, ..]) => {
+                brought
+                    .entry(request.number)
+                    .or_default()
+                    .push(named.metric);
+            }
+            Some([]) => notice(&format!("{commit} came with no pull request to comment on")),
+            None => {}
+        }
+    }
+    let (headline, rest) = found.text.split_once('\n').unwrap_or((&found.text, ""));
+    let texts = brought.into_iter().map(|(number, metrics)| {
+        let metrics = metrics.join("`, `");
+        let why = format!("`main` is worse since this pull request was merged: `{metrics}`.");
+        (number, format!("{headline}\n\n{why}\n{rest}"))
+    });
+    Ok(texts.collect())
+}
+
+/// The text of a comment that begins with `marker`, by which later runs find it.
+fn marked(marker: &str, text: &str) -> String {
+    let room = COMMENT_CHARACTERS_MAX - marker.len() - 1;
+    format!("{marker}\n{}", fit(text, room))
 }

@@ -1,7 +1,7 @@
-//! Where a report is made: from the environment of a CI job and the event that started it.
+//! The occasion of a report, by the environment of a CI job and the event that started it.
 //!
-//! Both may hold anything that a stranger wrote into a pull request: each field is checked, and what
-//! is not needed is not read.
+//! Both may contain anything that a stranger wrote into a pull request: each field is checked, and fields
+//! that are not needed are not read.
 
 use std::path::{Path, PathBuf};
 
@@ -10,49 +10,51 @@ use serde::Deserialize;
 
 use crate::metrics::store;
 
-/// GitHub's own limit on the payload of a webhook.
+/// GitHub's limit on the payload of a webhook.
 const EVENT_BYTES_MAX: u64 = 25_000_000;
 /// The branch whose history the project keeps.
 const MAIN: &str = "main";
 
-/// What a report is about.
+/// The event that a report is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A commit on `main`.
     Main {
-        /// The commit.
         revision: String,
     },
     /// A tag `v…`.
     Release {
-        /// The tag.
         tag: String,
-        /// Its commit.
+        /// The commit that the tag names.
         revision: String,
     },
-    /// A pull request.
     PullRequest(PullRequest),
-    /// The end of the workflow of a pull request from a fork: what it uploaded is reported with rights
+    /// A commit of a merge queue.
+    Queued {
+        /// The commit that would become the last one of `main`.
+        head: String,
+        /// The commit that it would follow.
+        base: String,
+    },
+    /// The end of a workflow run for a pull request from a fork: its artifacts are reported with rights
     /// that the fork does not have.
     ForkDone {
-        /// The commit that GitHub says was measured.
+        /// The measured commit, as GitHub reports it.
         revision: String,
     },
-    /// A closed pull request, whose branch is of no use any more.
+    /// A closed pull request, whose branch at Bencher is not needed any more.
     Closed {
-        /// Its number.
         number: u64,
     },
     /// The daily schedule.
     Schedule,
-    /// Any other machine, event or branch: nothing is stored and nobody is told.
+    /// Any other machine, event or branch: nothing is stored, and nothing is sent.
     Local,
 }
 
-/// What is known of a pull request.
+/// A pull request, as its event describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullRequest {
-    /// Its number.
     pub number: u64,
     /// The last commit of the change.
     pub head: String,
@@ -62,24 +64,25 @@ pub struct PullRequest {
     pub is_fork: bool,
 }
 
-/// What a job is told by its runner.
+/// The variables that a runner sets for a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Job {
-    /// `GITHUB_EVENT_NAME`, or the name that `--event` implies.
+    /// `GITHUB_EVENT_NAME`; if it is not set, the fields of the event file decide.
     pub event: Option<String>,
-    /// The event file.
+    /// `GITHUB_EVENT_PATH`, or the file of `--event`.
     pub file: Option<PathBuf>,
-    /// `OWNER/NAME`.
+    /// `GITHUB_REPOSITORY`, as `OWNER/NAME`.
     pub repository: Option<String>,
 }
 
 impl Job {
-    /// From the environment; `event_file` is another event, for a dry run.
+    /// Reads the environment; `event_file` replaces the event file, for a dry run.
     pub fn of_environment(event_file: Option<&Path>) -> Job {
         let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         match event_file {
             Some(file) => Job {
-                event: named("GITHUB_EVENT_NAME"),
+                // That of the current job may be of another kind: the fields tell.
+                event: None,
                 file: Some(file.to_path_buf()),
                 repository: named("GITHUB_REPOSITORY"),
             },
@@ -108,28 +111,29 @@ impl Place {
             .len();
         ensure!(
             length <= EVENT_BYTES_MAX,
-            "the event `{shown}` has {length} bytes, and GitHub sends at most {EVENT_BYTES_MAX}"
+            "the event `{shown}` is too large: {length} bytes, expected at most {EVENT_BYTES_MAX}"
         );
         let text = store::read(file)?;
         Place::parse(&text, job.event.as_deref())
             .with_context(|| format!("failed to read the event `{shown}`"))
     }
 
-    /// Reads the text of an event. Without a name, its fields tell which one it is.
+    /// Parses an event. Without a name, its fields decide which event it is.
     fn parse(text: &str, name: Option<&str>) -> anyhow::Result<Place> {
         let event: Event = serde_json::from_str(text)?;
         let name = name.unwrap_or_else(|| event.implied_name());
         match name {
             "push" => push(&event),
             "pull_request" | "pull_request_target" => pull_request(event),
+            "merge_group" => merge_group(event),
             "workflow_run" => workflow_run(event),
             "schedule" => Ok(Place::Schedule),
             _ => Ok(Place::Local),
         }
     }
 
-    /// The branch of the history, here and at Bencher. It is made of a number and constants alone: no
-    /// name that somebody chose can write into `main`.
+    /// The branch in the history and at Bencher. It is made of constants and a number only: no name that
+    /// somebody chose can write into `main`.
     pub fn branch(&self) -> Option<String> {
         match self {
             Place::Main { .. } => Some(MAIN.to_owned()),
@@ -137,22 +141,23 @@ impl Place {
             Place::PullRequest(PullRequest { number, .. }) | Place::Closed { number } => {
                 Some(pull_request_branch(*number))
             }
-            Place::ForkDone { .. } | Place::Schedule | Place::Local => None,
+            Place::Queued { .. } | Place::ForkDone { .. } | Place::Schedule | Place::Local => None,
         }
     }
 
-    /// The commit that was measured.
+    /// The measured commit.
     pub fn revision(&self) -> Option<&str> {
         match self {
             Place::Main { revision }
             | Place::Release { revision, .. }
             | Place::ForkDone { revision } => Some(revision),
             Place::PullRequest(request) => Some(&request.head),
+            Place::Queued { head, .. } => Some(head),
             Place::Closed { .. } | Place::Schedule | Place::Local => None,
         }
     }
 
-    /// The place in words, for the first line of a report.
+    /// The event in words, for messages.
     pub fn describe(&self) -> String {
         match self {
             Place::Main { .. } => "a push to main".to_owned(),
@@ -161,20 +166,21 @@ impl Place {
                 format!("pull request #{} from a fork", request.number)
             }
             Place::PullRequest(request) => format!("pull request #{}", request.number),
-            Place::ForkDone { .. } => "a finished run of a fork's pull request".to_owned(),
-            Place::Closed { number } => format!("the closed pull request #{number}"),
-            Place::Schedule => "the schedule".to_owned(),
-            Place::Local => "this machine".to_owned(),
+            Place::Queued { .. } => "a commit of the merge queue".to_owned(),
+            Place::ForkDone { .. } => "the finished run of a fork's pull request".to_owned(),
+            Place::Closed { number } => format!("closed pull request #{number}"),
+            Place::Schedule => "the daily schedule".to_owned(),
+            Place::Local => "a local run".to_owned(),
         }
     }
 }
 
-/// The branch of a pull request.
+/// The name of a pull request's branch at Bencher.
 pub fn pull_request_branch(number: u64) -> String {
     format!("pr-{number}")
 }
 
-/// A commit's full name.
+/// Whether a text is a full commit id: 40 hexadecimal digits.
 pub fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -189,7 +195,10 @@ struct Event {
     action: Option<String>,
     number: Option<u64>,
     pull_request: Option<Request>,
+    merge_group: Option<Group>,
     workflow_run: Option<Run>,
+    /// The pushed commit; `after` may be the id of an annotated tag instead.
+    head_commit: Option<HeadCommit>,
     repository: Option<Repository>,
     schedule: Option<String>,
 }
@@ -203,13 +212,24 @@ struct Request {
 #[derive(Debug, Deserialize)]
 struct End {
     sha: String,
-    /// None of a fork that was deleted.
+    /// `None` if the fork was deleted.
     repo: Option<Repository>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Repository {
     full_name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Group {
+    head_sha: String,
+    base_sha: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct HeadCommit {
+    id: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -223,11 +243,13 @@ impl Event {
     fn implied_name(&self) -> &'static str {
         if self.workflow_run.is_some() {
             "workflow_run"
+        } else if self.merge_group.is_some() {
+            "merge_group"
         } else if self.pull_request.is_some() {
             "pull_request"
         } else if self.schedule.is_some() {
             "schedule"
-        } else if self.reference.is_some() {
+        } else if self.reference.is_some() && self.after.is_some() {
             "push"
         } else {
             "unknown"
@@ -236,11 +258,14 @@ impl Event {
 }
 
 fn push(event: &Event) -> anyhow::Result<Place> {
-    let reference = event.reference.as_deref().context("a push without `ref`")?;
+    let reference = event.reference.as_deref().context("no `ref`")?;
     if event.deleted {
         return Ok(Place::Local);
     }
-    let revision = || commit(event.after.as_deref().unwrap_or_default(), "after");
+    let revision = || match &event.head_commit {
+        Some(head) => commit(&head.id, "head_commit.id"),
+        None => commit(event.after.as_deref().unwrap_or_default(), "after"),
+    };
     if reference == "refs/heads/main" {
         return Ok(Place::Main {
             revision: revision()?,
@@ -248,7 +273,10 @@ fn push(event: &Event) -> anyhow::Result<Place> {
     }
     match reference.strip_prefix("refs/tags/") {
         Some(tag) if tag.starts_with('v') => {
-            ensure!(is_tag(tag), "`{tag}` is not the name of a release");
+            ensure!(
+                is_tag(tag),
+                "`{tag}` is not a valid release tag (expected at most 64 letters, digits, `.`, `-`, `+`)"
+            );
             Ok(Place::Release {
                 tag: tag.to_owned(),
                 revision: revision()?,
@@ -259,8 +287,8 @@ fn push(event: &Event) -> anyhow::Result<Place> {
 }
 
 fn pull_request(event: Event) -> anyhow::Result<Place> {
-    let number = event.number.context("a pull request without `number`")?;
-    ensure!(number > 0, "a pull request has the number 0");
+    let number = event.number.context("no `number`")?;
+    ensure!(number > 0, "a pull request cannot have the number 0");
     if event.action.as_deref() == Some("closed") {
         return Ok(Place::Closed { number });
     }
@@ -275,11 +303,19 @@ fn pull_request(event: Event) -> anyhow::Result<Place> {
     }))
 }
 
+fn merge_group(event: Event) -> anyhow::Result<Place> {
+    let group = event.merge_group.context("no `merge_group`")?;
+    Ok(Place::Queued {
+        head: commit(&group.head_sha, "merge_group.head_sha")?,
+        base: commit(&group.base_sha, "merge_group.base_sha")?,
+    })
+}
+
 fn workflow_run(event: Event) -> anyhow::Result<Place> {
     let run = event.workflow_run.context("no `workflow_run`")?;
     let repository = event.repository.context("no `repository`")?.full_name;
     let head = run.head_repository.map(|head| head.full_name);
-    // Pull requests of this repository have reported themselves.
+    // Pull requests of this repository report in their own workflow run.
     if run.event != "pull_request" || head == Some(repository) {
         return Ok(Place::Local);
     }
@@ -290,14 +326,14 @@ fn workflow_run(event: Event) -> anyhow::Result<Place> {
 
 fn commit(text: &str, field: &str) -> anyhow::Result<String> {
     if !is_commit(text) {
-        bail!("`{field}` is not the name of a commit");
+        bail!("`{field}` is not a full commit id (expected 40 hexadecimal digits)");
     }
     Ok(text.to_ascii_lowercase())
 }
 
-/// Tags are named on command lines and in headings.
+/// Whether a tag is safe on command lines, in headings and as a version.
 fn is_tag(tag: &str) -> bool {
-    let usual = |byte: u8| byte.is_ascii_alphanumeric() || b".-+_".contains(&byte);
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || b".-+".contains(&byte);
     tag.len() <= 64 && tag.bytes().all(usual)
 }
 

@@ -1,5 +1,6 @@
-//! What Bencher is told besides reports: once, what a report cannot carry (the project, a unit for each
-//! measure) and the thresholds that it would make; later, which branches are of no use any more.
+//! Requests to Bencher other than reports: `--setup` creates, once, what a report cannot (the project, the
+//! unit of each measure), and the thresholds that reports would create; later, branches that are not
+//! needed any more are archived.
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -9,25 +10,27 @@ use super::place::pull_request_branch;
 use crate::clock;
 use crate::exit::Exit;
 use crate::flags;
-use crate::metrics::catalog::METRICS;
+use crate::metrics::catalog::{METRICS, Metric};
 use crate::metrics::render::bmf;
 use crate::say::say;
 use crate::tools::bencher::{self, Credential, Threshold};
 
-/// The branches that are there from the first day.
+/// The branches that `--setup` creates; those of pull requests are created by their reports.
 const BRANCHES: [&str; 2] = ["main", "releases"];
 /// The requirement's retention of `pr-*` (§6.1).
 const RETENTION_DAYS: i64 = 30;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
-/// The most that the CLI lists at once.
+/// The largest page that the CLI lists.
 const PAGE: &str = "255";
 const PAGES_MAX: usize = 40;
-const NO_KEY: &str = "there is no BENCHER_API_KEY: nothing was archived";
+/// The CLI's message if something does not exist.
+const NOT_FOUND: &str = "Status: 404";
+const NO_KEY: &str = "nothing was archived: BENCHER_API_KEY is not set";
 
-/// Makes what is missing, and leaves what is there as it is.
+/// Creates what is missing, and leaves the rest as it is.
 pub fn run(flags: &flags::Report) -> anyhow::Result<Exit> {
     let credential = Credential::of_environment().context(
-        "BENCHER_API_KEY is not set: a user's key (`bencher_user_…`) may make a project",
+        "BENCHER_API_KEY is not set: creating a project takes a user key (`bencher_user_…`)",
     )?;
     say!(
         "{}",
@@ -37,7 +40,8 @@ pub fn run(flags: &flags::Report) -> anyhow::Result<Exit> {
     let mut need = |view: &[&str], create: &[&str]| -> anyhow::Result<()> {
         if bencher::ask(view, &credential).is_err() {
             let what = create.join(" ");
-            bencher::ask(create, &credential).with_context(|| format!("failed to {what}"))?;
+            bencher::ask(create, &credential)
+                .with_context(|| format!("`bencher {what}` failed"))?;
             made += 1;
         }
         Ok(())
@@ -67,24 +71,45 @@ pub fn run(flags: &flags::Report) -> anyhow::Result<Exit> {
         &["testbed", "create", "--name", testbed, project],
     )?;
     for metric in METRICS {
-        let (slug, units) = (bmf::measure(metric), bmf::units(metric));
-        need(
-            &["measure", "view", project, &slug],
-            &[
-                "measure", "create", "--name", &slug, "--slug", &slug, "--units", units, project,
-            ],
-        )?;
+        made += usize::from(measure(project, metric, &credential)?);
     }
     for branch in BRANCHES {
         made += thresholds(flags, branch, &credential)?;
     }
     Ok(Exit::Fine(format!(
-        "`{project}` has {} measures; {made} things were made",
+        "`{project}` has {} measures; created or updated: {made}",
         METRICS.len()
     )))
 }
 
-/// Makes the thresholds that a branch lacks; how many that were.
+/// Creates the measure of a metric, or sets its unit: a measure that a report created has none. Returns
+/// whether anything was changed.
+fn measure(project: &str, metric: &Metric, credential: &Credential) -> anyhow::Result<bool> {
+    #[derive(Deserialize)]
+    struct Measure {
+        units: String,
+    }
+    let (slug, units) = (bmf::measure(metric), bmf::units(metric));
+    let view = bencher::ask(&["measure", "view", project, &slug], credential);
+    let change: Vec<&str> = match view {
+        Err(_) => vec![
+            "measure", "create", "--name", &slug, "--slug", &slug, "--units", units, project,
+        ],
+        Ok(found) => {
+            let found: Measure = serde_json::from_str(&found)
+                .with_context(|| format!("failed to read the measure `{slug}`"))?;
+            if found.units == units {
+                return Ok(false);
+            }
+            vec!["measure", "update", "--units", units, project, &slug]
+        }
+    };
+    bencher::ask(&change, credential)
+        .with_context(|| format!("`bencher {}` failed", change.join(" ")))?;
+    Ok(true)
+}
+
+/// Creates the thresholds that a branch lacks, and returns their number.
 fn thresholds(
     flags: &flags::Report,
     branch: &str,
@@ -123,8 +148,9 @@ fn thresholds(
         ];
         let model = model(&threshold);
         let model: Vec<&str> = model.iter().map(String::as_str).collect();
-        bencher::ask(&[&create.concat()[..], &model].concat(), credential)
-            .with_context(|| format!("failed to make the threshold of `{}`", threshold.measure))?;
+        bencher::ask(&[&create.concat()[..], &model].concat(), credential).with_context(|| {
+            format!("failed to create the threshold of `{}`", threshold.measure)
+        })?;
         made += 1;
     }
     Ok(made)
@@ -148,17 +174,22 @@ fn model(threshold: &Threshold) -> Vec<String> {
     model
 }
 
-/// Archives the branch of a pull request that was closed.
+/// Archives the branch of a closed pull request.
 pub fn archive(project: &str, number: u64) -> anyhow::Result<String> {
     let branch = pull_request_branch(number);
     let Some(credential) = Credential::of_environment() else {
         return Ok(NO_KEY.to_owned());
     };
-    put_away(project, &branch, &credential)?;
-    Ok(format!("`{branch}` was archived"))
+    match put_away(project, &branch, &credential) {
+        // None of its jobs got as far as reporting.
+        Err(error) if format!("{error:#}").contains(NOT_FOUND) => {
+            Ok(format!("Bencher has no branch `{branch}`"))
+        }
+        archived => archived.map(|()| format!("`{branch}` was archived")),
+    }
 }
 
-/// Archives the branches of pull requests that had no report for the time of retention.
+/// Archives the branches of pull requests without a report for [`RETENTION_DAYS`].
 pub fn archive_old(project: &str) -> anyhow::Result<String> {
     #[derive(Deserialize)]
     struct Branch {
@@ -186,10 +217,10 @@ pub fn archive_old(project: &str) -> anyhow::Result<String> {
             &page,
         ];
         let branches: Vec<Branch> = serde_json::from_str(&bencher::ask(&list, &credential)?)
-            .context("failed to read the list of branches")?;
+            .context("failed to parse the list of branches that `bencher branch list` printed")?;
         let count = branches.len();
         old.extend(branches.into_iter().filter_map(|branch| {
-            // Each report of a pull request begins a new head.
+            // Each report of a pull request starts a new head (`--start-point-reset`).
             let reported: jiff::Timestamp = branch.head.created.parse().ok()?;
             let age = now - reported.as_second();
             (is_pull_request(&branch.name) && age > RETENTION_DAYS * DAY_SECONDS)
@@ -203,7 +234,7 @@ pub fn archive_old(project: &str) -> anyhow::Result<String> {
     for branch in &old {
         match put_away(project, branch, &credential) {
             Ok(()) => archived += 1,
-            Err(error) => super::announce::warning(&format!("{error:#}")),
+            Err(error) => super::annotate::warning(&format!("{error:#}")),
         }
     }
     Ok(format!("{archived} of {} old branches archived", old.len()))
@@ -218,7 +249,7 @@ fn put_away(project: &str, branch: &str, credential: &Credential) -> anyhow::Res
     Ok(())
 }
 
-/// Whether a branch is one that reports of pull requests make.
+/// Whether a branch has a name that reports of pull requests create.
 fn is_pull_request(name: &str) -> bool {
     let number = name
         .strip_prefix("pr-")
@@ -244,7 +275,7 @@ mod tests {
         let of = |metric| model(&threshold(metric)).join(" ");
         assert_eq!(
             of(&LATENCY_P50),
-            "--test percentage --max-sample-size 64 --upper-boundary 0.1"
+            "--test t_test --max-sample-size 64 --upper-boundary 0.9999"
         );
         assert_eq!(of(&BINARY_DOCKER_BASE), "--test static --lower-boundary 1");
     }

@@ -1,7 +1,6 @@
-//! A call that a human must approve: from the moment that a client sends it until Slack has been
-//! asked.
+//! A call that needs approval: the time from sending it until Slack has received the request.
 //!
-//! Nobody ever answers; the client that waits is let go once its message has arrived.
+//! Nobody ever answers: the waiting client is dropped once its message has arrived.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,32 +16,29 @@ use super::{SubjectFiles, attempt};
 use crate::interrupt;
 use crate::tools::subject::{Proxy, SLACK_TOKEN, Slack, Upstream};
 
-/// Milliseconds of the calls of one process.
+/// Times of the calls of one process, in milliseconds.
 const FIGURES: &[Figure<Vec<f64>>] = &[(&APPROVAL_OVERHEAD, |times| median(times))];
 const TOOL: &str = "approvedtool";
-/// Calls of one process, the first of which finds everything cold.
+/// Calls of one process. The first one finds everything cold; their median leaves it out.
 const CALLS: usize = 5;
-/// Least time between two messages that the proxy is told to keep.
+/// Minimum time between two Slack messages that the proxy is configured with.
 const POST_INTERVAL_MS: u64 = 200;
-/// Time between two calls: longer, so that none waits for that.
+/// Time between two calls: longer than that, so that no message waits for the one before.
 const SPACING: Duration = Duration::from_millis(POST_INTERVAL_MS + 100);
-/// How long a message may take. Far more than the target, so that a miss is a figure.
+/// Time limit of a message. Far above the target of 500 ms, so that a missed target is still a figure.
 const DEADLINE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
-/// How far the two clocks may run apart during one call.
+/// Largest accepted difference between wall clock and monotonic clock over one call.
 const CLOCK_DRIFT_MAX: Duration = Duration::from_millis(1);
 
-/// What it reports.
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
 
-/// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
     plan(quick).seconds_for(FIGURES, recorder)
 }
 
-/// Makes blocks of some calls each.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,
@@ -64,7 +60,7 @@ fn plan(quick: bool) -> Plan {
     Plan::new("approval", blocks, seconds_each).with_psi_below(20.0)
 }
 
-/// The configuration beside that of all scenarios.
+/// Appended to the configuration of all scenarios.
 fn configuration(slack: &str) -> String {
     format!(
         "approval:\n  \
@@ -79,7 +75,7 @@ fn configuration(slack: &str) -> String {
     )
 }
 
-/// The policy beside those of all scenarios.
+/// Appended to the policies of all scenarios.
 fn policy() -> String {
     format!(
         "\n@id(\"humans-approve\") @approve\npermit (\n    \
@@ -100,7 +96,7 @@ fn measure(
     let mut proxy = Proxy::start(&files.setup(subject, &upstream))?;
     let mut times = Vec::new();
     for number in 0..CALLS {
-        // Two equal calls may be one question to the approvers.
+        // Equal calls may share one request to the approvers.
         let marker = format!("order-{block}-{number}");
         match one(&mut proxy, &mut slack, &marker, number)? {
             Ok(taken) => times.push(taken.as_secs_f64() * 1000.0),
@@ -118,10 +114,10 @@ fn measure(
     Ok(Block::Measured(Measured::new(times, raw)))
 }
 
-/// One call: how long its message took, or why it does not count.
+/// Makes one call, and returns how long its message took, or why the block is void.
 ///
-/// The message's time of arrival is told by another process, in wall-clock time: the one clock of
-/// this machine, unless somebody sets it meanwhile. The monotonic clock tells whether.
+/// The time of arrival is reported by another process, the Slack double, in wall-clock time: both read
+/// the same clock, but somebody may set it meanwhile, which the monotonic clock shows.
 fn one(
     proxy: &mut Proxy,
     slack: &mut Slack,
@@ -144,11 +140,11 @@ fn one(
     };
     let by_wall_clock = sent.elapsed().unwrap_or_default();
     if by_wall_clock.abs_diff(started.elapsed()) > CLOCK_DRIFT_MAX {
-        return Ok(Err("the clock of the machine was set meanwhile".to_owned()));
+        return Ok(Err("the system clock was changed during a call".to_owned()));
     }
     if !message.text().contains(TOOL) || !message.shows(marker) {
         let text = message.text();
-        return Ok(Err(format!("the message is about something else: {text}")));
+        return Ok(Err(format!("the message does not show the call: {text}")));
     }
     let taken = message.received().duration_since(sent);
     taken

@@ -1,5 +1,5 @@
-//! What a block stands on: a fresh upstream double and a fresh proxy before it, and the proof
-//! that all that was sent went the way it should.
+//! Test bed of a block: a fresh upstream double behind a fresh proxy, and the proof that every call
+//! took the way it should.
 
 use std::time::Duration;
 
@@ -11,30 +11,29 @@ use crate::tools::subject::{Proxy, Upstream};
 /// Both processes; dropping it ends them.
 #[derive(Debug)]
 pub struct Bench {
-    /// The measured proxy. Declared first: it goes before what it depends on.
+    /// The measured proxy. Declared first, so that it is dropped before its upstream.
     pub proxy: Proxy,
-    /// Its upstream.
     pub upstream: Upstream,
-    /// Calls that reached the upstream by another way, and were checked there.
+    /// Calls that reached the upstream without the proxy, and were checked separately.
     pub beside: u64,
 }
 
-/// How far the wall clock, by which generators report their windows, may run from the monotonic one
-/// during a block: slewed by NTP it stays far below.
+/// Largest accepted deviation of the wall clock, by which generators report their windows, from the
+/// monotonic one during a block: adjustments by NTP stay far below.
 const CLOCK_DRIFT_MAX_MS: f64 = 20.0;
 
-/// Why figures of a window do not count, when the clock of the machine was set meanwhile.
+/// The reason why the figures of a window are void, if the system clock was set meanwhile.
 pub fn clock_fault(drift_ms: f64) -> Option<String> {
     (drift_ms.abs() > CLOCK_DRIFT_MAX_MS)
-        .then(|| format!("the clock of the machine was set by {drift_ms:.0} ms meanwhile"))
+        .then(|| format!("the system clock was changed by {drift_ms:.0} ms during the block"))
 }
 
-/// Calls that were seen at one moment.
+/// Calls that were counted up to one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// By the upstream.
     pub upstream: u64,
-    /// By the proxy, which let them through.
+    /// By the proxy, as forwarded.
     pub forwarded: u64,
 }
 
@@ -55,13 +54,13 @@ impl Bench {
         })
     }
 
-    /// An error with its last words when one of them has died.
+    /// An error with the last output of the process, if one of them has died.
     pub fn check_running(&mut self) -> anyhow::Result<()> {
         self.proxy.check_running()?;
         self.upstream.check_running()
     }
 
-    /// What both have counted, calls beside the proxy left out.
+    /// The counts of both, without the calls that bypassed the proxy.
     pub fn seen(&mut self) -> anyhow::Result<Seen> {
         Ok(Seen {
             upstream: self.upstream.counts()?.tool_calls - self.beside,
@@ -71,7 +70,6 @@ impl Bench {
 }
 
 impl Seen {
-    /// What was seen since `before`.
     pub fn since(self, before: Seen) -> Seen {
         Seen {
             upstream: self.upstream - before.upstream,
@@ -79,14 +77,14 @@ impl Seen {
         }
     }
 
-    /// How this differs from what the generator says that it `sent`; none when it does not.
+    /// The difference from what the generator reports as `sent`; none when the counts agree.
     pub fn fault(self, sent: Seen) -> Option<String> {
         if self == sent {
             return None;
         }
         Some(format!(
-            "the counts disagree: the generator sent {} calls, {} of them through the proxy; the \
-             upstream saw {} and the proxy let {} through",
+            "count mismatch: the generator sent {} calls, {} of them through the proxy; the \
+             upstream received {} and the proxy forwarded {}",
             sent.upstream, sent.forwarded, self.upstream, self.forwarded
         ))
     }
@@ -102,7 +100,7 @@ mod tests {
         let fault = clock_fault(-3_600_000.0).unwrap();
         assert_eq!(
             fault,
-            "the clock of the machine was set by -3600000 ms meanwhile"
+            "the system clock was changed by -3600000 ms during the block"
         );
     }
 
@@ -134,8 +132,8 @@ mod tests {
         .unwrap();
         assert_eq!(
             fault,
-            "the counts disagree: the generator sent 8 calls, 4 of them through the proxy; the \
-             upstream saw 7 and the proxy let 3 through"
+            "count mismatch: the generator sent 8 calls, 4 of them through the proxy; the \
+             upstream received 7 and the proxy forwarded 3"
         );
     }
 }

@@ -1,7 +1,7 @@
-//! Calls as fast as ten clients get answers, each with one call at a time.
+//! Closed-loop load: ten clients, each of which sends its next call when the last one was answered.
 //!
-//! k6 sends for the figure that is quoted. On a small machine k6 is itself the limit, so the light
-//! driver does the same beside it.
+//! k6 measures the figure that is quoted. On a small machine k6 itself is the limit, so the light load
+//! driver repeats the load: if it is faster, k6 was the limit.
 
 use std::time::Duration;
 
@@ -16,9 +16,8 @@ use crate::tools::k6::{K6, Script, Summary};
 use crate::tools::load::{self, Outcome, Slice};
 use crate::tools::procfs::{Sampled, Sampler, Trace};
 
-/// Clients, each with one call at a time.
 pub const CLIENTS: usize = 10;
-/// What k6 may take beyond its duration.
+/// Time that k6 may take beyond its planned duration.
 const SLACK: Duration = Duration::from_secs(30);
 
 /// The light driver must be faster than k6 by this factor before k6 is called the limit.
@@ -46,34 +45,33 @@ pub fn note_generator_bound(
     Ok(())
 }
 
-/// How long each part of a block takes, in milliseconds.
+/// Durations of the parts of a block, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// k6, before it counts, and the driver.
+    /// Warm-up, of k6 and of the driver.
     pub warm: u64,
-    /// k6, while it counts.
+    /// Measurement with k6.
     pub window: u64,
-    /// The driver, while it counts.
+    /// Measurement with the driver.
     pub driver: u64,
 }
 
-/// What k6 saw, and what was seen of it and of the process that answered.
+/// The result of k6, with samples of its own processes and of the subject.
 #[derive(Debug)]
 pub struct Sent {
-    /// Its own account.
     pub summary: Summary,
-    /// The generator's processes over time.
+    /// Samples of k6's processes.
     pub generator: Trace,
-    /// Those of the subject; empty when its pid is not known.
+    /// Samples of the subject's process; empty when its pid is not known.
     pub subject: Trace,
-    /// From when to when it counted, in wall-clock milliseconds.
+    /// Start and end of the measurement, in wall-clock milliseconds.
     pub window_ms: (f64, f64),
-    /// How far the wall clock went astray meanwhile.
+    /// Deviation of the wall clock from the monotonic clock meanwhile, in milliseconds.
     pub drift_ms: f64,
 }
 
 impl Times {
-    /// The given times, or the shortest of any use: k6 refuses to run for less than a second.
+    /// The given times, or for a quick run the shortest: k6 refuses to run for less than a second.
     pub fn of(quick: bool, full: Times) -> Times {
         let short = Times {
             warm: 300,
@@ -83,12 +81,12 @@ impl Times {
         if quick { short } else { full }
     }
 
-    /// Seconds of a block in which the driver sends to the subject and to its neighbour.
+    /// Seconds of a block in which the driver sends to the subject and to nginx.
     pub fn seconds(self) -> f64 {
         (3 * self.warm + self.window + 2 * self.driver) as f64 / 1000.0
     }
 
-    /// Lets k6 send to `url`, which the process `subject` serves, where it is known; calls `look`
+    /// Runs k6 against `url`, which the process `subject` serves, if its pid is known; calls `look`
     /// meanwhile.
     pub fn send(
         self,
@@ -120,8 +118,8 @@ impl Times {
         })
     }
 
-    /// Lets the light driver send to `url` for so long; calls `look` meanwhile. Every call is counted:
-    /// the upstream sees them all.
+    /// Runs the light driver against `url`; calls `look` meanwhile. It does not warm up by itself: those
+    /// calls would reach the upstream's counter and be in no result.
     pub fn drive(
         context: &Context<'_>,
         url: &str,
@@ -136,10 +134,10 @@ impl Times {
             connections: CLIENTS,
         };
         let outcome = load::run(&context.release_dir, &[slice], look)?.pop();
-        outcome.context("the load driver printed no outcome")
+        outcome.context("the load driver reported no result")
     }
 
-    /// The same after a warm-up: its outcome first.
+    /// The same twice, the first time as warm-up.
     pub fn drive_warm(
         self,
         context: &Context<'_>,
@@ -152,12 +150,12 @@ impl Times {
 }
 
 impl Sent {
-    /// Why the block does not count; none when every call was answered well, by one clock.
+    /// The reason why the block is void; none when all answers were right and the clock was not set.
     pub fn fault(&self) -> Option<String> {
         self.summary.fault().or_else(|| clock_fault(self.drift_ms))
     }
 
-    /// Calls per second while it counted, and how many there were.
+    /// Calls per second of the measurement, and their number.
     pub fn rate(&self) -> anyhow::Result<(f64, u64)> {
         let measured = self.summary.count("http_reqs{phase:measured}")?;
         let (from_ms, to_ms) = self.window_ms;

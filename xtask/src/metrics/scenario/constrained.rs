@@ -1,7 +1,7 @@
 //! The image under a sidecar's limits: half a core and 128 MB, enforced by cgroups.
 //!
-//! k6 gives the headline rate. Beside it, in the same blocks, the light driver's rate and p95, how
-//! often the kernel stopped the process, and what nginx reaches in the same cage.
+//! k6 gives the headline rate. The same blocks also record the light driver's rate and p95, how often
+//! the kernel throttled the process, and what nginx reaches under the same limits.
 
 mod cage;
 
@@ -33,20 +33,21 @@ const FIGURES: &[Figure<Load>] = &[
         number(load.rss_bytes.clone()? as f64, 1)
     }),
 ];
-/// What a window holds many of: the kernel hands out the quota every tenth of a second.
+/// Windows hold many periods of the quota, which the kernel assigns every tenth of a second.
 const FULL: Times = Times {
     warm: 500,
     window: 3000,
     driver: 2000,
 };
 
-/// The load keeps all cores busy, so that tasks wait for them; the container is no other program.
+/// No limit on tasks that wait for a CPU, since the load keeps all cores busy. The container does not
+/// count as another program: its CPU time is subtracted.
 const TOLERANCE: Tolerance = Tolerance {
     is_alone: true,
     psi_percent: None,
 };
 
-/// A block of both generators.
+/// Result of a block.
 #[derive(Debug)]
 struct Load {
     rate: f64,
@@ -56,17 +57,16 @@ struct Load {
     rss_bytes: Result<u64, Missing>,
 }
 
-/// What it reports.
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
 
-/// Seconds that this takes after the build, for the time left.
+/// Without the build.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
     plan(quick).seconds_for(FIGURES, recorder)
 }
 
-/// Builds the image and makes blocks of fresh containers.
+/// Builds the image, and makes blocks of fresh containers.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,
@@ -96,7 +96,7 @@ pub fn collect(
 }
 
 fn plan(quick: bool) -> Plan {
-    // Beside the load, two containers come and go.
+    // Besides the load, two containers are started and removed.
     let seconds_each = Times::of(quick, FULL).seconds() + 3.0;
     let blocks = if quick { 1 } else { 6 };
     Plan::new("constrained", blocks, seconds_each).not_alone()
@@ -134,6 +134,7 @@ fn measure(
     if let Some(fault) = fault {
         return Ok(Block::Void(fault));
     }
+    // Before nginx is measured, which must not share the machine with it.
     drop(container);
     let (from_ms, to_ms) = sent.window_ms;
     let rss_bytes = sent.subject.median_rss_bytes(from_ms, to_ms);
@@ -160,11 +161,11 @@ fn measure(
 }
 
 fn miscount(seen: u64, calls: u64) -> Option<String> {
-    (seen != calls).then(|| format!("the upstream saw {seen} calls of {calls}"))
+    (seen != calls).then(|| format!("the upstream received {seen} of {calls} calls"))
 }
 
-/// nginx in the same cage, warmed and checked like the subject. It is the neighbour: its failure is
-/// printed, and costs nothing else.
+/// Measures nginx under the same limits, warmed up and checked like the subject. It is only a
+/// reference: its failure is printed, and costs nothing else.
 fn beside(
     context: &Context<'_>,
     cage: &Cage<'_>,
@@ -193,7 +194,7 @@ fn beside(
         Ok(outcome) => Ok(json!(outcome)),
         Err(error) if interrupt::cause(&error).is_some() => Err(error),
         Err(error) => {
-            let line = format!("warning: nginx could not be measured in the cage: {error:#}");
+            let line = format!("warning: nginx could not be measured under the limits: {error:#}");
             context.progress.line(&line);
             Ok(json!({ "error": format!("{error:#}") }))
         }

@@ -1,7 +1,7 @@
-//! The policy benchmark, for percentiles of single evaluations of ten policies that read the call.
+//! The policy benchmark: percentiles of single evaluations of ten policies that read the call.
 //!
-//! The dearer of the two kinds is what is reported: a file whose policies read nothing of the call is
-//! decided from memory.
+//! The more expensive of two cases is reported: where policies read nothing of the call, its decision
+//! comes from memory.
 
 use super::super::catalog::{Metric, POLICY_EVAL_P50, POLICY_EVAL_P99};
 use super::super::context::Context;
@@ -21,17 +21,15 @@ const FIGURES: &[Figure<Case>] = &[
 ];
 const SECONDS_EACH: f64 = 7.0;
 
-/// What it reports.
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
 
-/// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
     plan(quick).seconds_for(FIGURES, recorder)
 }
 
-/// Runs the benchmark some times; each process is a block.
+/// Runs the benchmark repeatedly; each process is a block.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,
@@ -48,7 +46,7 @@ pub fn collect(
         })?;
         for metric in metrics() {
             if recorder.wants(metric) {
-                let note = "10 policies that read the arguments; all cases in run.json";
+                let note = "10 policies that read arguments; all cases are in run.json";
                 recorder.note(metric, Note::Text(note.to_owned()))?;
             }
         }
@@ -61,9 +59,9 @@ fn plan(quick: bool) -> Plan {
     Plan::new("policy evaluation", blocks, SECONDS_EACH).with_psi_below(20.0)
 }
 
-/// The benchmark of the subject's own policy engine, built.
+/// Builds the benchmark of the subject's own policy engine.
 pub fn build(context: &Context<'_>, subject: &Subject) -> anyhow::Result<Benchmark> {
-    let checkout = subject.checkout("the benchmark of policy evaluations is")?;
+    let checkout = subject.checkout("the benchmark of policy evaluations")?;
     let _step = context.progress.step("building the policy benchmark", 0.0);
     Benchmark::build(checkout)
 }

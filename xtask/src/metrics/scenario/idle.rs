@@ -1,4 +1,4 @@
-//! Fresh starts that are left alone: memory one second after ready, and CPU spent on nothing.
+//! Idle processes: memory one second after ready, and the CPU time that they use without a call.
 
 use std::time::{Duration, Instant};
 
@@ -21,23 +21,20 @@ const FIGURES: &[Figure<Idle>] = &[
     }),
     (&CPU_IDLE_PERCENT, |idle| idle.cpu_percent.clone()),
 ];
-/// How long after ready the memory is read.
+/// Time from ready to the reading of the memory.
 const SETTLE: Duration = Duration::from_secs(1);
-/// How long idle CPU is watched after that: it resolves far less than 0.1 % of a core, and spans
-/// two of the proxy's looks at its upstream.
+/// Duration of the CPU measurement after that: it resolves far less than 0.1 % of a core, and spans
+/// two of the proxy's probes of its upstream.
 const WATCH: Duration = Duration::from_secs(2);
 
-/// What it reports.
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
 
-/// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
     plan(quick, watches_cpu(recorder)).seconds_for(FIGURES, recorder)
 }
 
-/// Starts the proxy again and again and looks at it.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,
@@ -66,7 +63,7 @@ fn watches_cpu(recorder: &Recorder) -> bool {
     recorder.pending(&CPU_IDLE_PERCENT)
 }
 
-/// A process that was left alone.
+/// Readings of one idle process.
 #[derive(Debug)]
 struct Idle {
     rss_bytes: Result<u64, Missing>,

@@ -1,4 +1,4 @@
-//! The container image as a registry has it: pushed, then inspected there.
+//! The container image as a registry stores it: pushed, then inspected there.
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -8,7 +8,7 @@ use super::super::catalog::{
     Metric,
 };
 use super::super::context::Context;
-use super::super::recorder::{Measure, Missing, Note, Reading, Recorder, number};
+use super::super::recorder::{Measure, Missing, Reading, Recorder, number};
 use super::super::subject::Subject;
 use super::attempt;
 use super::block::{self, Block, Figure, Measured, Plan};
@@ -33,14 +33,14 @@ const FIGURES: &[Figure<Shipped>] = &[
 ];
 const SECONDS: f64 = 10.0;
 
-/// What is read of the image.
+/// Properties of the image.
 #[derive(Debug)]
 struct Shipped {
-    /// What it is built from.
+    /// The base image.
     base: Result<String, Missing>,
-    /// What the registry has, by platform.
+    /// The platforms in the registry.
     platforms: Result<Vec<Platform>, Missing>,
-    /// Why one of another platform is missing that can be built here.
+    /// The reason why the image of another platform is missing, though this machine can build it.
     failure: Option<Missing>,
 }
 
@@ -50,7 +50,7 @@ impl Shipped {
         let platforms = self.platforms.as_ref().map_err(Clone::clone)?;
         let own = Architecture::own().map_err(Missing::from)?.name;
         find(platforms, own).ok_or_else(|| Missing {
-            reason: format!("failed to find linux/{own} in what was pushed: {platforms:?}"),
+            reason: format!("failed to find linux/{own} in the pushed images: {platforms:?}"),
             hint: None,
         })
     }
@@ -71,17 +71,15 @@ fn find<'a>(platforms: &'a [Platform], architecture: &str) -> Option<&'a Platfor
     linux.find(|platform| platform.architecture == architecture)
 }
 
-/// What it reports.
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
 
-/// Seconds that this takes after the build, for the time left.
+/// Without the build.
 pub fn planned_seconds(_quick: bool, recorder: &Recorder) -> f64 {
     plan().seconds_for(FIGURES, recorder)
 }
 
-/// Builds, pushes and inspects the image.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,
@@ -96,7 +94,7 @@ pub fn collect(
         let repository = format!("{}/thoughtgate", registry.address());
         let mut images = packed::images(context, subject, &docker, &repository)?;
         for (architecture, version) in &images.compilers {
-            // Perhaps another one than that of the measured binary.
+            // It may differ from the compiler of the measured binary.
             recorder.tool(&format!("rustc for {architecture}"), version);
         }
         block::run(context, subject, recorder, FIGURES, &plan(), &mut |_| {
@@ -104,11 +102,6 @@ pub fn collect(
             let raw = json!({ "platforms": shipped.platforms.as_ref().ok() });
             Ok(Block::Measured(Measured::new(shipped, raw)))
         })?;
-        for reason in images.reasons {
-            if recorder.wants(&BINARY_MULTI_ARCH) {
-                recorder.note(&BINARY_MULTI_ARCH, Note::Text(reason))?;
-            }
-        }
         Ok(())
     })
 }
@@ -123,7 +116,7 @@ fn inspect(
     images: &mut Images,
     repository: &str,
 ) -> anyhow::Result<Shipped> {
-    // Needs no registry that takes the image.
+    // Before the push, so that it does not depend on a registry that accepts the image.
     let base = base(context, docker, images);
     let pushed = push(docker, images, repository);
     let platforms = pushed.and_then(|pushed| docker.manifest(&pushed));
@@ -142,8 +135,8 @@ fn base(context: &Context<'_>, docker: &Docker, images: &Images) -> anyhow::Resu
     docker::base(&dockerfile, &docker.history(image.tag())?)
 }
 
-/// Pushes the images, and a list of them when there are several; returns what to ask for. What
-/// is measured of the first one does not depend on the others.
+/// Pushes the images, and a manifest list when there are several; returns the reference to inspect.
+/// A failure of the others leaves the figures of the first one, which is this machine's.
 fn push(docker: &Docker, images: &mut Images, repository: &str) -> anyhow::Result<String> {
     let (own, others) = images.built.split_first().context("no image was built")?;
     docker.push(own)?;
@@ -162,7 +155,7 @@ fn push(docker: &Docker, images: &mut Images, repository: &str) -> anyhow::Resul
     }
 }
 
-/// An error as the reason why one figure is missing; an interruption ends everything.
+/// An error becomes the reason why one figure is missing; an interruption is passed on.
 fn unless_interrupted<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Missing>> {
     match result {
         Err(error) if interrupt::cause(&error).is_some() => Err(error),

@@ -1,5 +1,5 @@
-//! Instructions of one policy evaluation, counted by valgrind: a figure that hardly moves with the
-//! machine, for the same case as `evaluation` times.
+//! Instructions of one policy evaluation, counted by valgrind: a figure that hardly depends on the
+//! machine, for the same case that `evaluation` times.
 
 use super::super::catalog::{INSTRUCTIONS_POLICY_EVAL, Metric};
 use super::super::context::Context;
@@ -15,17 +15,14 @@ const FIGURES: &[Figure<Instructions>] = &[(&INSTRUCTIONS_POLICY_EVAL, |instruct
 })];
 const SECONDS_EACH: f64 = 8.0;
 
-/// What it reports.
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
 
-/// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
     plan(quick).seconds_for(FIGURES, recorder)
 }
 
-/// Counts, some times.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,

@@ -1,8 +1,8 @@
-//! Calls at a stated rate far below saturation, to the upstream itself and through the proxy in
-//! turn: latencies, what the proxy adds, and its CPU and memory meanwhile.
+//! Calls at a fixed rate far below saturation, alternately to the upstream itself and through the
+//! proxy: latencies, the overhead of the proxy, and its CPU and memory meanwhile.
 //!
-//! One k6 process per block drives both arms, so that its own noise is common to them. What the
-//! figures of a block are is worked out in `slices`.
+//! One k6 process per block drives both arms, so that its own noise is common to them. The figures of
+//! a block are calculated in `slices`.
 
 mod slices;
 
@@ -43,35 +43,33 @@ const FIGURES: &[Figure<Load>] = &[
 /// Calls per second: a fifteenth of what k6 can send on two cores, so that what is measured is
 /// neither its queue nor the proxy's.
 const RATE: u32 = 400;
-/// What the upstream takes over each call: the time that a relative overhead relates to.
+/// Time that the upstream takes for each call; a relative overhead depends on it.
 const SERVICE_TIME: Duration = Duration::from_millis(2);
-/// What k6 may take beyond the time of its calls.
+/// Time that k6 may take beyond that of its calls.
 const SLACK: Duration = Duration::from_secs(30);
-/// The times that are kept whole, as k6 calls them.
+/// The trends of k6 of which all times are kept, and not only percentiles.
 const PROXIED: &str = "http_req_duration{arm:P}";
 const WAITING: &str = "http_req_waiting{arm:P}";
 
-/// A block of slices.
+/// Result of a block.
 #[derive(Debug)]
 struct Load {
     /// Durations of all proxied calls.
     proxied: Histogram,
-    /// Their times to the first byte.
+    /// Times to the first byte of the same calls.
     waiting: Histogram,
     overhead: Overhead,
     slices: u64,
-    /// What the proxy needed in its slices.
+    /// CPU time of the proxy in its slices, in cores.
     cores: Result<f64, Missing>,
     rss_bytes: Result<u64, Missing>,
     peak_rss_bytes: Result<u64, Missing>,
 }
 
-/// What it reports.
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
 
-/// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
     plan(quick).seconds_for(FIGURES, recorder)
 }
@@ -105,12 +103,13 @@ fn plan(quick: bool) -> Plan {
     Plan::new("latency", blocks, seconds_each).with_psi_below(50.0)
 }
 
+/// A multiple of four, which is the length of a balanced group.
 fn slice_count(quick: bool) -> usize {
     if quick { 4 } else { 8 }
 }
 
-/// The longest slice is three quarters of a second: what changes about the machine is mostly
-/// slower than that and meets both arms alike.
+/// The longest slice is three quarters of a second: most changes of the machine are slower than that,
+/// and affect both arms alike.
 fn schedule(quick: bool, arms: String) -> Schedule {
     let (warm_calls, slice_calls) = if quick { (80, 100) } else { (200, 300) };
     Schedule {
@@ -133,6 +132,7 @@ fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Blo
         "whole": [PROXIED, WAITING],
     });
     let (pid, before) = (bench.proxy.pid(), bench.seen()?);
+    // The peak of the start is not that of the load.
     let peak_was_reset = procfs::reset_peak(pid);
     let running = k6.start(Script::Latency, plan)?;
     let sampler = Sampler::start(&[running.pid(), pid]);
@@ -180,7 +180,8 @@ fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Blo
     Ok(Block::Measured(measured.unless_starved(waited, 1.0)))
 }
 
-/// Why the block does not count; none when every call was sent, answered well and seen by all.
+/// The reason why the block is void; none when every call was sent, answered correctly, and counted by
+/// the proxy and the upstream.
 fn fault(
     bench: &mut Bench,
     summary: &Summary,

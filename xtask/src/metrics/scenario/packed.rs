@@ -1,4 +1,4 @@
-//! The image that is measured: docker, and the static binary packed by this checkout's Dockerfile.
+//! The image that is measured: the static binary, packed with docker by this checkout's Dockerfile.
 
 use std::path::Path;
 
@@ -12,14 +12,14 @@ use crate::tools::cargo::{Compiler, Effort};
 use crate::tools::docker::{self, Docker, Image};
 use crate::tools::image::{self, ARCHITECTURES, Architecture};
 
-/// Docker; noted with the run.
+/// Finds docker, and records its version in the run.
 pub fn docker(recorder: &mut Recorder) -> anyhow::Result<Docker> {
     let docker = Docker::find()?;
     recorder.tool("docker", &docker.server_version);
     Ok(docker)
 }
 
-/// An image of `repository` for this machine.
+/// Builds an image in `repository` for this machine.
 pub fn image(
     context: &Context<'_>,
     subject: &Subject,
@@ -39,19 +39,17 @@ pub fn image(
     )
 }
 
-/// Images of `repository`, that of this machine first.
+/// The images that were built, and why others were not.
 pub struct Images {
-    /// The images.
+    /// That of this machine first.
     pub built: Vec<Image>,
-    /// Why there is none for an architecture that nothing can be built for here.
-    pub reasons: Vec<String>,
-    /// Why building one failed, though it should not have.
+    /// Why there is none for another architecture: no compiler, or a build that failed.
     pub failure: Option<anyhow::Error>,
-    /// What compiled for other architectures, by their names.
+    /// Versions of the compilers, by name of the other architecture.
     pub compilers: Vec<(&'static str, String)>,
 }
 
-/// Builds images for this machine, and for the other architectures that can be built for here.
+/// Builds images for this machine, and for the other architectures that it can build for.
 pub fn images(
     context: &Context<'_>,
     subject: &Subject,
@@ -64,16 +62,16 @@ pub fn images(
     let first = compiler(own).map_err(|command| missing(&command))?;
     let mut images = Images {
         built: vec![build(context, checkout, docker, (own, &first), &tag(own))?],
-        reasons: Vec::new(),
         failure: None,
         compilers: Vec::new(),
     };
     for other in ARCHITECTURES.into_iter().filter(|other| *other != own) {
         let compiler = match compiler(other) {
             Ok(compiler) => compiler,
+            // Whether the image is for several architectures is not known where one cannot be built.
             Err(command) => {
-                let reason = format!("not built for {}: `{command}` first", other.name);
-                images.reasons.push(reason);
+                let missing = anyhow!("no compiler for {}: `{command}` first", other.name);
+                images.failure = Some(missing);
                 continue;
             }
         };
@@ -83,25 +81,25 @@ pub fn images(
                 images.compilers.push((other.name, compiler.version));
             }
             Err(error) if interrupt::cause(&error).is_some() => return Err(error),
-            // What is measured of the own architecture does not depend on it.
+            // The figures of this machine's image do not depend on it.
             Err(error) => images.failure = Some(error),
         }
     }
     Ok(images)
 }
 
-/// A tag that no other run on the daemon has.
+/// A tag that no other run has: several may use one daemon.
 pub fn tag(repository: &str) -> String {
     format!("{repository}:{}", docker::unique_name())
 }
 
 fn missing(command: &str) -> anyhow::Error {
-    anyhow!("no compiler for the image's static binary: `{command}` first")
+    anyhow!("no compiler for the image's static binary: run `{command}` first")
 }
 
-/// What the image's static binary is built from.
+/// The checkout that the image's static binary is built from.
 fn checkout(subject: &Subject) -> anyhow::Result<&Path> {
-    subject.checkout("the static binary of an image is")
+    subject.checkout("the static binary of an image")
 }
 
 fn build(
@@ -114,7 +112,7 @@ fn build(
     let binary = {
         let label = format!("building the static binary for {}", architecture.name);
         let _step = context.progress.step(&label, 0.0);
-        // Of another architecture a quick run shows no more than that it can be had.
+        // For another architecture a quick run only proves that the build works; nothing of it is measured.
         let effort = if context.quick && architecture != Architecture::own()? {
             Effort::Proof
         } else {

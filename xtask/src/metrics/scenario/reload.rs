@@ -1,4 +1,5 @@
-//! Policy file replaced, until the first call that is decided by the new policies, seen from a client.
+//! Policy reload: the time from replacing the policy file to the first call that the new policies
+//! decide, seen from a client.
 
 use std::time::{Duration, Instant};
 
@@ -14,26 +15,23 @@ use super::block::{self, Block, Figure, Measured, Plan};
 use super::{SubjectFiles, attempt};
 use crate::interrupt;
 
-/// Milliseconds of the reloads of one process.
+/// Times of the reloads of one process, in milliseconds.
 const FIGURES: &[Figure<Vec<f64>>] = &[(&POLICY_RELOAD_TIME, |times| median(times))];
-/// Reloads of one process.
 const RELOADS: usize = 3;
 const SECONDS_EACH: f64 = 0.25;
 const DEADLINE: Duration = Duration::from_secs(10);
-/// A tool that the ten policies say nothing of; one more policy permits it, or does not.
+/// A tool that the ten policies do not mention; an eleventh that permits it is added and removed.
 const TOOL: &str = "reloaded_tool";
 
-/// What it reports.
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
 
-/// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
     plan(quick).seconds_for(FIGURES, recorder)
 }
 
-/// Switches one permission on and off, and asks until the answer follows.
+/// Adds and removes one permission, and calls the tool until the answer follows.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,
@@ -79,7 +77,8 @@ fn reload(
     policies: &str,
     permitted: bool,
 ) -> anyhow::Result<Duration> {
-    // As an editor or a ConfigMap does it: beside, then renamed into place.
+    // Renamed into place, as editors and ConfigMaps do: the proxy loads such a file at once, and waits
+    // for the end of other changes.
     let aside = files.folder().join("policies.cedar.new");
     std::fs::write(&aside, policies)?;
     let started = Instant::now();
@@ -88,7 +87,7 @@ fn reload(
         interrupt::check()?;
         bench.check_running()?;
         if started.elapsed() > DEADLINE {
-            bail!("the new policies did not decide within {DEADLINE:?}");
+            bail!("the new policies took no effect within {DEADLINE:?}");
         }
     }
     Ok(started.elapsed())

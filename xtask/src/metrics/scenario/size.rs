@@ -1,4 +1,4 @@
-//! The length of the executable.
+//! The size of the executable.
 
 use serde_json::Value as Json;
 
@@ -9,15 +9,13 @@ use super::super::subject::Subject;
 use super::attempt;
 use super::block::{self, Block, Figure, Measured, Plan};
 
-/// Of its length in bytes.
+/// Read from the length in bytes.
 const FIGURES: &[Figure<u64>] = &[(&BINARY_SIZE, |bytes| number(*bytes as f64, 1))];
 
-/// What it reports.
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
 
-/// Reports what its copy has.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,

@@ -13,7 +13,7 @@ use super::{SubjectFiles, attempt};
 use crate::interrupt;
 use crate::tools::subject::{LOAD_SECONDS, Startup, Upstream, startup};
 
-/// Starts of one block, all times of one start from the same.
+/// Read from the starts of a block; all times of one start begin at its spawn.
 const FIGURES: &[Figure<Vec<Startup>>] = &[
     (&STARTUP_TO_HEALTHY, |starts| {
         middle(starts, |start| Some(start.healthy))
@@ -25,21 +25,18 @@ const FIGURES: &[Figure<Vec<Startup>>] = &[
         middle(starts, |start| start.policy_load)
     }),
 ];
-/// Starts of a block: one alone is over before the kernel's counters of disturbances move.
+/// Starts of a block: a single one is over before the kernel's counters of disturbance change.
 const STARTS: usize = 3;
 const SECONDS_EACH: f64 = 0.15;
 
-/// What it reports.
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
 
-/// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
     plan(quick).seconds_for(FIGURES, recorder)
 }
 
-/// Starts the proxy again and again.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,

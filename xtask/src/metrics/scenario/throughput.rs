@@ -1,8 +1,8 @@
-//! Calls as fast as ten clients get answers, from an upstream that takes no time.
+//! Closed-loop load of ten clients on an upstream that takes no time.
 //!
-//! k6 gives the headline figure. On a small machine k6 is the limit, so the light driver does
-//! the same beside it: its rate tells whether k6 was, and its calls are what CPU time is
-//! counted over, in slices that alternate with nginx's.
+//! k6 gives the headline figure. On a small machine k6 is the limit, so the light driver repeats the
+//! load: its rate shows whether k6 was, and CPU time is counted over its calls, in slices that
+//! alternate with nginx's.
 
 mod pair;
 
@@ -37,10 +37,10 @@ const FULL: Times = Times {
     window: 2500,
     driver: 1000,
 };
-/// Calls below which CPU time per call is not a figure: starting to answer is a good part of it.
+/// Fewest calls for CPU time per call: in fewer, the cost of starting to answer is a good part of it.
 const FEWEST_CALLS: u64 = 1000;
 
-/// A block of both generators.
+/// Result of a block.
 #[derive(Debug)]
 struct Load {
     k6_rate: f64,
@@ -48,11 +48,10 @@ struct Load {
     k6_calls: u64,
     /// Whether k6 was the limit.
     generator_bound: bool,
-    /// CPU time of the proxy per call of the driver.
+    /// CPU time of the proxy per call of the driver, in microseconds.
     cpu_us_per_call: Result<f64, Missing>,
-    /// Calls of the driver.
     driver_calls: u64,
-    /// CPU time per call of nginx.
+    /// CPU time of nginx per call, in microseconds; none without nginx.
     nginx_us: Option<f64>,
 }
 
@@ -63,7 +62,7 @@ impl Load {
     }
 }
 
-/// CPU time per call of what was driven.
+/// Fails for fewer than `FEWEST_CALLS` calls.
 fn cpu_us_per_call(cpu_us: anyhow::Result<f64>, calls: u64) -> anyhow::Result<f64> {
     let cpu_us = cpu_us?;
     ensure!(
@@ -73,17 +72,14 @@ fn cpu_us_per_call(cpu_us: anyhow::Result<f64>, calls: u64) -> anyhow::Result<f6
     Ok(cpu_us / calls as f64)
 }
 
-/// What it reports.
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
 
-/// Seconds that this takes, for the time left.
 pub fn planned_seconds(quick: bool, recorder: &Recorder) -> f64 {
     plan(quick).seconds_for(FIGURES, recorder)
 }
 
-/// Makes blocks of both generators.
 pub fn collect(
     context: &Context<'_>,
     subject: &Subject,
@@ -112,10 +108,11 @@ pub fn collect(
 
 fn plan(quick: bool) -> Plan {
     let seconds_each = Times::of(quick, FULL).seconds() + 0.6;
+    // No limit on tasks that wait for a CPU: the load itself keeps all cores busy.
     Plan::new("throughput", if quick { 2 } else { 10 }, seconds_each)
 }
 
-/// Notes how the blocks that count compare with nginx.
+/// Adds a note with the median of CPU time per request divided by that of nginx, over the blocks that count.
 fn note_nginx(recorder: &mut Recorder, counted: &[Load]) -> anyhow::Result<()> {
     let mut ratios: Vec<f64> = counted.iter().filter_map(Load::nginx_ratio).collect();
     ratios.sort_by(f64::total_cmp);

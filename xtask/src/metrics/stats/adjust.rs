@@ -1,6 +1,6 @@
-//! p-values of a family of tests, adjusted so that one level holds for all of them.
+//! Adjustments of the p-values of a family of tests, so that one level holds for all of them.
 
-/// Holm's: the probability of one false alarm or more stays below the level. In the order given.
+/// Holm's: the probability of one or more false alarms stays below the level. In the order given.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let count = p.len();
     let mut largest = 0.0_f64;
@@ -14,8 +14,8 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     )
 }
 
-/// Benjamini and Hochberg's: the share of false ones among the alarms stays below the level. In the
-/// order given.
+/// Benjamini and Hochberg's: the expected share of false alarms among the alarms stays below the level.
+/// In the order given.
 pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     let count = p.len();
     let mut smallest = 1.0_f64;

@@ -1,9 +1,10 @@
-//! Intervals by drawing the samples again: for show, beside those that verdicts rest on.
+//! Percentile bootstrap intervals: for display only, no verdict depends on them.
 
-use super::{Random, quantile, sorted};
+use super::Random;
+use super::quantile::{quantile, sorted};
 
 /// The interval of `statistic` at `level` from `draws` resamples of `values`, the same for any order of
-/// them; none of nothing.
+/// them; none without values.
 pub fn interval(
     values: &[f64],
     statistic: impl Fn(&[f64]) -> Option<f64>,

@@ -1,27 +1,27 @@
-//! Where the level of a series changes: E-divisive means (Matteson and James 2014) in overlapping
-//! windows, Student's test for each split, then a robust check that removes what is small.
+//! Changes of level in a series: E-divisive means (Matteson and James 2014) in overlapping windows,
+//! Student's test for each split, then a robust check that removes small changes.
 
 use super::student::student;
 use super::{median, robust};
 
 /// Values in a window, half of which is new.
 const WINDOW: usize = 50;
-/// Level for a split to be looked at, and for one to stay.
+/// Level for a split to become a candidate, and for a candidate to stay.
 const WEAK: f64 = 0.01;
 const STRONG: f64 = 0.001;
-/// Values on each side that the check looks at.
+/// Largest number of values on each side that the check uses.
 const SIDE_MAX: usize = 30;
 
-/// What a change has to be to count.
+/// Minimum requirements for a change to count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Least {
-    /// Distance of the medians in standard deviations of what is left.
+    /// Distance of the medians, in standard deviations of the residuals.
     pub distance: f64,
-    /// Relative to the median before.
+    /// The same, relative to the median before.
     pub relative: f64,
-    /// Values between two changes.
+    /// Number of values between two changes.
     pub segment: usize,
-    /// Values after the last one.
+    /// Number of values after the last change.
     pub newest: usize,
 }
 
@@ -30,11 +30,12 @@ pub struct Least {
 pub struct Change {
     /// The first value of the new level.
     pub index: usize,
-    /// The medians before and after.
+    /// The median before.
     pub before: f64,
-    /// See there.
+    /// The median after.
     pub after: f64,
-    /// p of Student's test of the two sides. Of the best of many splits: no rate of false alarms.
+    /// p of Student's test of the two sides. Since it is that of the best of many splits, it is not a
+    /// rate of false alarms.
     pub p: f64,
 }
 
@@ -48,7 +49,7 @@ impl Change {
 /// All changes of a series, in order.
 pub fn changes(series: &[f64], least: &Least) -> Vec<Change> {
     let mut points = merged(series, candidates(series));
-    // The worst goes first: the sides of its neighbours become longer, and they clearer.
+    // The worst goes first: its neighbours get longer sides, and may become clear enough.
     loop {
         let scored = points
             .iter()
@@ -68,7 +69,7 @@ pub fn changes(series: &[f64], least: &Least) -> Vec<Change> {
         .collect()
 }
 
-/// The statistic of the best split of `values`, and where the second part begins.
+/// The best split of `values`: where the second part begins, and its statistic.
 pub fn best_split(values: &[f64]) -> Option<(usize, f64)> {
     let sums = Sums::of(values);
     let mut best: Option<(usize, f64)> = None;
@@ -83,7 +84,7 @@ pub fn best_split(values: &[f64]) -> Option<(usize, f64)> {
     best
 }
 
-/// Sums of distances, so that each split takes a step.
+/// Sums of distances, from which the statistic of any split follows in constant time.
 struct Sums {
     /// `above[i][j]`: sum of the distances of the first `i` values to the first `j`.
     above: Vec<Vec<f64>>,
@@ -122,7 +123,7 @@ impl Sums {
     }
 }
 
-/// Splits of all windows that are worth a look.
+/// The candidates of all windows.
 fn candidates(series: &[f64]) -> Vec<usize> {
     let mut points = Vec::new();
     let mut start = 0;
@@ -151,7 +152,7 @@ fn split_into(window: &[f64], offset: usize, points: &mut Vec<usize>) {
     }
 }
 
-/// Drops the weakest point until all that are left separate their neighbours clearly.
+/// Drops the weakest point until all that are left separate their sides at the level `STRONG`.
 fn merged(series: &[f64], mut points: Vec<usize>) -> Vec<usize> {
     loop {
         let p = |number: usize| {
@@ -176,8 +177,8 @@ fn sides<'s>(series: &'s [f64], points: &[usize], number: usize) -> (&'s [f64], 
     (&series[from..point], &series[point..to])
 }
 
-/// How far a point is from what a change has to be: above 1, it is none. Then how unclear it is, which
-/// tells apart the two ends of a segment that is too short.
+/// Two scores of a point: its distance from the requirements (above 1, it is not a change), and its
+/// uncertainty, which decides between the two ends of a segment that is too short.
 fn shortfall(series: &[f64], points: &[usize], number: usize, least: &Least) -> (f64, f64) {
     let (left, right) = sides(series, points, number);
     let fewest = if number + 1 == points.len() {

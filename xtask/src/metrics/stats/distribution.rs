@@ -3,16 +3,16 @@
 use statrs::distribution::{ContinuousCDF as _, Normal, StudentsT};
 use statrs::function::beta::beta_reg;
 
-/// Halvings after which a bracket cannot become smaller.
+/// Number of halvings after which a bracket cannot become smaller.
 const HALVINGS: usize = 200;
 
 /// The probability that Student's t with `df` degrees of freedom is above `t`.
 pub fn t_above(t: f64, df: f64) -> f64 {
-    // Where sums were beyond any number nothing is known, which is no sign of a difference.
+    // Not a number when sums overflowed: nothing is known, which is no sign of a difference.
     if t.is_nan() {
         return 1.0;
     }
-    // The square of a larger one is beyond any number.
+    // The square of a larger one would overflow.
     if t.abs() > 1e100 {
         return if t > 0.0 { 0.0 } else { 1.0 };
     }
@@ -41,14 +41,14 @@ pub fn normal_quantile(probability: f64) -> f64 {
     Normal::standard().inverse_cdf(probability)
 }
 
-/// The bounds of a rate that was seen `found` times in `tried`, exact (Clopper and Pearson 1934), each
-/// at the one-sided level `level`.
+/// Exact bounds of a rate of which `tried` trials found `found` (Clopper and Pearson 1934), each at the
+/// one-sided level `level`.
 pub fn rate_bounds(found: u64, tried: u64, level: f64) -> [f64; 2] {
     let (found_f, tried_f) = (found as f64, tried as f64);
     let lower = if found == 0 {
         0.0
     } else {
-        // The rate at which so many or more are as rare as 1 - level.
+        // The rate at which `found` or more have the probability 1 - level.
         solve(0.0, 1.0, |rate| {
             beta_reg(found_f, tried_f - found_f + 1.0, rate) < 1.0 - level
         })
@@ -63,7 +63,7 @@ pub fn rate_bounds(found: u64, tried: u64, level: f64) -> [f64; 2] {
     [lower, upper]
 }
 
-/// Where `is_below` changes from true to false between the two.
+/// The point between the two at which `is_below` changes from true to false.
 fn solve(mut lower: f64, mut upper: f64, is_below: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(lower, upper);

@@ -1,11 +1,10 @@
-//! How often each value occurred: small enough to keep, and two of them add up to the one of all
-//! their values together.
+//! Histograms: small enough to keep all of them, and two of them merge into that of all their values.
 
 use serde::{Deserialize, Serialize};
 
-use super::{between, position};
+use super::quantile::{between, position};
 
-/// Significant digits that are kept: what is lost is at most 0.05 % of a value.
+/// Significant digits that are kept: the rounding error is at most 0.05 % of a value.
 const DIGITS: i32 = 4;
 
 /// Values with their counts, ascending. In a file, pairs.
@@ -22,25 +21,26 @@ impl Histogram {
         Histogram::default().with(values)
     }
 
-    /// Of values that were counted elsewhere: pairs of a value and its count.
+    /// The histogram of values that are counted already: pairs of a value and its count.
     pub fn of_counts(counts: impl IntoIterator<Item = (f64, u64)>) -> Histogram {
         let counts = counts.into_iter();
         Histogram::default().with(counts.map(|(value, count)| (rounded(value), count)))
     }
 
-    /// How many values there are.
+    /// Number of values.
     pub fn count(&self) -> u64 {
         let counts = self.buckets.iter().map(|(_, count)| count);
         counts.fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// All values of both.
+    /// The histogram of all values of both.
     #[must_use]
     pub fn merged(self, other: &Histogram) -> Histogram {
         self.with(other.buckets.iter().copied())
     }
 
-    /// The quantile at `probability` (0 to 1), as [`super::quantile`] of the values; none of none.
+    /// The quantile at `probability` (0 to 1), as [`super::quantile::quantile`] of the values; none without
+    /// values.
     pub fn quantile(&self, probability: f64) -> Option<f64> {
         let last = usize::try_from(self.count()).ok()?.checked_sub(1)?;
         let (index, share) = position(last, probability);
@@ -48,14 +48,14 @@ impl Histogram {
         Some(between(below, above, share))
     }
 
-    /// How large a share of the values lies above `value`; 0 of none.
+    /// The share of the values above `value`; 0 without values.
     pub fn share_above(&self, value: f64) -> f64 {
         let above = self.buckets.iter().filter(|bucket| bucket.0 > value);
         let above: u64 = above.map(|bucket| bucket.1).sum();
         above as f64 / (self.count() as f64).max(1.0)
     }
 
-    /// The value that has so many before it.
+    /// The value with this rank in ascending order, from 0.
     fn ranked(&self, rank: usize) -> Option<f64> {
         let mut seen = 0_u64;
         let found = self.buckets.iter().find(|(_, count)| {
@@ -80,7 +80,7 @@ impl Histogram {
     }
 }
 
-/// Rounded by its text, so that it is written as short as it is.
+/// Rounded by way of its text, so that a file has four digits and not a long binary fraction.
 fn rounded(value: f64) -> f64 {
     let decimals = usize::try_from(DIGITS - 1).unwrap_or(0);
     format!("{value:.decimals$e}").parse().unwrap_or(value)

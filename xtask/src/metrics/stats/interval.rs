@@ -4,10 +4,10 @@
 //! Deliberately absent: the bootstrap, whose percentile interval covers less where there are few values
 //! (with two of them, the median in half of all cases).
 
-use super::{between, sorted};
+use super::quantile::{between, sorted};
 
-/// Below this many samples there is no interval: between the smallest and the largest of four lies
-/// the median in 87 % of all cases, of five in 94 %.
+/// Below this many samples there is no interval: the range of four samples covers the median in 87 % of
+/// all cases, that of five in 94 %.
 pub const FEWEST: usize = 5;
 const LEVEL: f64 = 0.95;
 
@@ -23,7 +23,7 @@ pub fn median_interval(samples: &[f64]) -> Option<[f64; 2]> {
     let sorted = sorted(samples);
     let count = sorted.len();
     let coverages = coverages(count);
-    // The last that covers enough; five samples have none, and their widest covers 94 %.
+    // The narrowest that covers enough. Five samples have none: their widest covers 94 %.
     let wide = coverages.iter().rposition(|&coverage| coverage >= LEVEL);
     let wide = wide.unwrap_or(0);
     let share = match coverages.get(wide + 1) {

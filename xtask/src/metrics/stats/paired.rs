@@ -1,29 +1,30 @@
-//! Whether paired differences lie above zero, and by how much: the signed rank test, the sign-flip
-//! test, and the Hodges–Lehmann estimate. All are the same for any order of the differences.
+//! Tests of paired differences against zero, and their size: the signed rank test, the sign-flip test,
+//! and the Hodges–Lehmann estimate. None depends on the order of the differences.
 
+use super::Random;
 use super::distribution::{normal_above, normal_quantile};
-use super::{Random, median, sorted};
+use super::quantile::{median, sorted};
 
-/// Up to so many differences the signed rank test is exact, where none are equal.
+/// The signed rank test is exact up to this many differences, if none are equal.
 const EXACT_RANKS_MAX: usize = 25;
-/// Up to so many, all signs are tried; above, random ones.
+/// The sign-flip test tries all signs up to this many differences; above, random ones.
 const EXACT_FLIPS_MAX: usize = 14;
 const FLIPS: u32 = 10_000;
-/// Up to so many differences the interval's distribution is computed; above, it is normal.
+/// The distribution behind the interval is exact up to this many differences; above, it is normal.
 const EXACT_INTERVAL_MAX: usize = 100;
 
-/// How probable differences like these are when there is none.
+/// The probability of such differences if the true difference is zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairedTest {
-    /// The statistic: the sum of the ranks of the positive ones, or the sum of the differences.
+    /// The sum of the ranks of the positive differences, or the sum of the differences.
     pub statistic: f64,
-    /// For a statistic so large or larger.
+    /// The probability of a statistic this large or larger.
     pub p_greater: f64,
-    /// For one so small or smaller.
+    /// The probability of a statistic this small or smaller.
     pub p_less: f64,
-    /// For one so far from its mean, or farther, on either side.
+    /// The probability of a statistic this far from its mean or farther, on either side.
     pub p_two: f64,
-    /// Differences of zero, which were left out.
+    /// Number of differences of zero, which were left out.
     pub zeros: usize,
 }
 
@@ -56,8 +57,8 @@ pub fn signed_rank(differences: &[f64]) -> Option<PairedTest> {
     })
 }
 
-/// The test of the mean by flipping signs: each is as probable as the other where there is no
-/// difference. None of nothing.
+/// The test of the mean by flipping signs: without a true difference both signs are equally probable.
+/// None where all differences are zero.
 pub fn sign_flip(differences: &[f64], seed: u64) -> Option<PairedTest> {
     let sizes = sorted(&differences.iter().map(|d| d.abs()).collect::<Vec<_>>());
     if sizes.last().is_none_or(|largest| *largest == 0.0) {
@@ -90,7 +91,7 @@ pub fn sign_flip(differences: &[f64], seed: u64) -> Option<PairedTest> {
             }));
         }
     }
-    // Beside random signs, those that were observed are one more.
+    // The observed signs count as one more draw, so that no p is 0.
     let one = f64::from(u8::from(!is_exact));
     let share = |count: u32| (f64::from(count) + one) / (f64::from(found.tried) + one);
     Some(PairedTest {
@@ -102,7 +103,7 @@ pub fn sign_flip(differences: &[f64], seed: u64) -> Option<PairedTest> {
     })
 }
 
-/// How many ways to choose the signs give a sum like the observed one.
+/// Numbers of choices of signs, by how their sum compares with the observed one.
 #[derive(Default)]
 struct Flips {
     tried: u32,
@@ -111,14 +112,14 @@ struct Flips {
     beyond: u32,
 }
 
-/// The Hodges–Lehmann estimate of the difference: the median of the means of all pairs. None of
-/// nothing.
+/// The Hodges–Lehmann estimate of the difference: the median of the means of all pairs. None without
+/// differences.
 pub fn hodges_lehmann(differences: &[f64]) -> Option<f64> {
     median(&walsh(differences))
 }
 
-/// The interval of that estimate at `level`, from the distribution of the signed ranks; none where so
-/// few differences cannot have one.
+/// The interval of that estimate at `level`, from the distribution of the signed ranks; none for too few
+/// differences.
 pub fn hodges_lehmann_interval(differences: &[f64], level: f64) -> Option<[f64; 2]> {
     let averages = sorted(&walsh(differences));
     let cut = rank_cut(differences.len(), (1.0 - level) / 2.0)?;
@@ -126,8 +127,8 @@ pub fn hodges_lehmann_interval(differences: &[f64], level: f64) -> Option<[f64; 
     (cut <= upper).then(|| [averages[cut], averages[upper]])
 }
 
-/// The greatest sum of ranks that `count` differences stay at or below with a probability of at most
-/// `tail`; none where even 0 is more probable.
+/// The greatest sum of ranks that `count` differences reach or stay below with a probability of at most
+/// `tail`; none if even 0 is more probable.
 fn rank_cut(count: usize, tail: f64) -> Option<usize> {
     if count > EXACT_INTERVAL_MAX {
         let n = count as f64;
@@ -165,8 +166,8 @@ fn walsh(values: &[f64]) -> Vec<f64> {
     averages
 }
 
-/// The ranks of the sizes, equal ones sharing theirs; and the sum of t³ - t over groups of t equal
-/// ones.
+/// The ranks of the sizes, with the mean rank for equal ones; and the sum of t³ - t over groups of t
+/// equal ones, by which ties reduce the variance.
 fn ranks(values: &[f64]) -> (Vec<f64>, f64) {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|left, right| values[*left].abs().total_cmp(&values[*right].abs()));
@@ -213,7 +214,7 @@ fn exact_tails(count: usize, statistic: f64) -> (f64, f64) {
     )
 }
 
-/// The same for many, or equal, differences: with continuity correction.
+/// The same by the normal approximation with continuity correction, for many or for equal differences.
 fn normal_tails(count: f64, ties: f64, statistic: f64) -> (f64, f64) {
     let (mean, sd) = normal_ranks(count, ties);
     if sd == 0.0 {

@@ -1,24 +1,24 @@
-//! Whether two samples differ, by all ways to deal their values out again. Exact, and so for few
-//! values alone.
+//! The permutation test of two samples: all ways to divide their values again. Exact, and therefore
+//! only for few values.
 
-/// Ways to deal beyond which it is not tried.
+/// Largest number of ways that is tried.
 const WAYS_MAX: usize = 1 << 20;
 
-/// How probable a difference is that is so large.
+/// The probability of such a difference if the samples have the same distribution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dealt {
     /// The difference of the means; positive where the second is larger.
     pub difference: f64,
-    /// For one so large or larger.
+    /// The probability of a difference this large or larger.
     pub p_greater: f64,
-    /// For one so far from zero on either side.
+    /// The probability of a difference this far from zero or farther, on either side.
     pub p_two: f64,
-    /// How many ways there are.
+    /// Number of ways.
     pub ways: usize,
 }
 
-/// The test of the difference of the means. None without a value on each side, and where there are more
-/// than a million ways.
+/// The test of the difference of the means. None without a value on each side, and for more than a
+/// million ways.
 pub fn means(base: &[f64], head: &[f64]) -> Option<Dealt> {
     let all: Vec<f64> = base.iter().chain(head).copied().collect();
     let ways = ways(all.len(), head.len());
@@ -28,6 +28,7 @@ pub fn means(base: &[f64], head: &[f64]) -> Option<Dealt> {
     let total: f64 = all.iter().sum();
     let difference = |sum: f64| sum / head.len() as f64 - (total - sum) / base.len() as f64;
     let observed = difference(head.iter().sum());
+    // Sums of the same numbers in another order differ by their last digits.
     let slack = 1e-12 * all.iter().map(|value| value.abs()).sum::<f64>();
     let (mut above, mut beyond) = (0_usize, 0_usize);
     each(&all, head.len(), 0.0, &mut |sum| {
@@ -55,7 +56,7 @@ fn each(values: &[f64], count: usize, sum: f64, see: &mut dyn FnMut(f64)) {
     each(rest, count, sum, see);
 }
 
-/// In how many ways `count` of `all` can be chosen; [`usize::MAX`] where that is beyond any use.
+/// The number of ways to choose `count` of `all`; [`usize::MAX`] if it overflows.
 fn ways(all: usize, count: usize) -> usize {
     let mut ways = 1_usize;
     for chosen in 0..count.min(all) {

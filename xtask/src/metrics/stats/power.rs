@@ -1,24 +1,25 @@
-//! How many blocks a difference takes to be found, and how small a one some blocks can find.
+//! Statistical power: the number of blocks that finds a difference, and the difference that a number of
+//! blocks finds.
 
 use super::distribution::normal_quantile;
 
-/// What the signed rank test needs more than a t-test where values are normal.
+/// Factor by which the signed rank test needs more blocks than a t-test, for normal values.
 const RANKS: f64 = 1.05;
 
-/// Blocks that find a difference `delta` with probability `power`, at the one-sided level `alpha`, when
-/// differences of blocks have the standard deviation `sd`.
+/// The number of blocks that finds a difference `delta` with probability `power`, at the one-sided level
+/// `alpha`, when the differences of blocks have the standard deviation `sd`.
 pub fn blocks_needed(delta: f64, sd: f64, alpha: f64, power: f64) -> f64 {
     let quantiles = normal_quantile(1.0 - alpha) + normal_quantile(power);
     (RANKS * (quantiles * sd / delta).powi(2)).ceil()
 }
 
-/// The difference that so many blocks find with probability `power`.
+/// The smallest difference that this many blocks find with probability `power`.
 pub fn detectable(blocks: usize, sd: f64, alpha: f64, power: f64) -> f64 {
     let quantiles = normal_quantile(1.0 - alpha) + normal_quantile(power);
     quantiles * sd * (RANKS / blocks as f64).sqrt()
 }
 
-/// The probability that `least` or more of `tried` happen, each with `probability`.
+/// The probability that `least` or more of `tried` events happen, each with `probability`.
 pub fn at_least(least: u32, tried: u32, probability: f64) -> f64 {
     let mut ways = (1.0 - probability).powi(tried.cast_signed());
     let mut below = 0.0;

@@ -1,7 +1,7 @@
-//! Random numbers that are the same everywhere and for ever. A crate's stream may change between its
-//! versions.
+//! Random numbers that are the same on every machine and with every version of this program. That is why
+//! no crate is used: its stream may change between versions.
 
-/// `SplitMix64` (Steele, Lea and Flood 2014): small, good enough for resampling, fixed for ever.
+/// `SplitMix64` (Steele, Lea and Flood 2014): small, and good enough for resampling.
 #[derive(Debug, Clone)]
 pub struct Random {
     state: u64,
@@ -13,7 +13,6 @@ impl Random {
         Self { state: seed }
     }
 
-    /// The next 64 bits.
     pub fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
@@ -24,7 +23,7 @@ impl Random {
 
     /// A number below `end`, each as probable as the others.
     pub fn below(&mut self, end: u64) -> u64 {
-        // Of a product of 128 bits the upper half; what falls into the uneven rest is drawn again.
+        // The upper half of a 128-bit product. A draw in the uneven rest is repeated, else it would bias.
         let rest = end.wrapping_neg() % end;
         loop {
             let product = u128::from(self.next()) * u128::from(end);

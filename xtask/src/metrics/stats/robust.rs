@@ -1,18 +1,18 @@
-//! Location and spread that a few far values do not move, and how much a series depends on itself.
+//! Robust location and spread, which a few outliers do not move, and the autocorrelation of a series.
 
 use super::median;
 
-/// Makes the median absolute deviation of normal values their standard deviation.
+/// Factor from the median absolute deviation to the standard deviation, for normal values.
 const NORMAL: f64 = 1.4826;
 
-/// The median absolute deviation from the median; none of nothing.
+/// The median absolute deviation from the median; none without values.
 pub fn deviation(values: &[f64]) -> Option<f64> {
     let middle = median(values)?;
     let distances: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();
     median(&distances)
 }
 
-/// The standard deviation as that deviation tells it; none of nothing.
+/// The standard deviation, estimated from that deviation; none without values.
 pub fn sigma(values: &[f64]) -> Option<f64> {
     Some(NORMAL * deviation(values)?)
 }
@@ -28,14 +28,14 @@ pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     Some((squares / (count - 1.0)).sqrt())
 }
 
-/// The values with those that are more than `limit` times [`sigma`] from the median moved to there, and
-/// how many that were.
+/// The values, with those farther than `limit` times [`sigma`] from the median moved to that distance,
+/// and the number of those.
 pub fn winsorised(values: &[f64], limit: f64) -> (Vec<f64>, usize) {
     let (Some(middle), Some(sigma)) = (median(values), sigma(values)) else {
         return (Vec::new(), 0);
     };
     if sigma == 0.0 {
-        // More than half are equal: no distance is far or near.
+        // More than half of the values are equal: there is no scale for a distance.
         return (values.to_vec(), 0);
     }
     let (lower, upper) = (middle - limit * sigma, middle + limit * sigma);
@@ -49,7 +49,7 @@ pub fn winsorised(values: &[f64], limit: f64) -> (Vec<f64>, usize) {
     (kept, far.count())
 }
 
-/// How much a value of the series tells of the next, from 0 (nothing) to 0.8.
+/// The correlation of each value with the next, limited to 0 to 0.8.
 pub fn autocorrelation(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;

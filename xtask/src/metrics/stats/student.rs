@@ -1,21 +1,21 @@
-//! Whether the means of two samples differ, by Student's t.
+//! Student's and Welch's t-tests of the means of two samples.
 
 use super::distribution::{t_above, t_quantile};
 
-/// A t-test of two samples; a positive `t` says that the second is larger.
+/// A t-test of two samples; `t` is positive if the second mean is larger.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TTest {
-    /// The statistic; infinite where constants differ.
+    /// The statistic; infinite for constant samples that differ.
     pub t: f64,
     /// Degrees of freedom.
     pub df: f64,
-    /// How probable so large a `t` is without a difference.
+    /// The probability of a `t` this large or larger if the means are equal.
     pub p_greater: f64,
-    /// The same for so large a `t` of either sign.
+    /// The same for a `t` of either sign.
     pub p_two: f64,
-    /// The difference of the means, and its 95 % interval.
+    /// The difference of the means, second minus first.
     pub difference: f64,
-    /// See there; empty width where the samples are constant.
+    /// The 95 % interval of the difference; of width 0 for constant samples.
     pub interval: [f64; 2],
 }
 
@@ -24,12 +24,13 @@ pub struct TTest {
 struct Moments {
     count: f64,
     mean: f64,
-    /// None of one value.
+    /// 0 for a single value.
     variance: f64,
 }
 
-/// Student's test, which takes the variances for equal. With one value on one side it is the
-/// prediction interval of the other. None with fewer than three values in all, or none on a side.
+/// Student's test, which assumes equal variances. With one value on one side it is equivalent to the
+/// prediction interval of the other. None with fewer than three values in all, or without a value on a
+/// side.
 pub fn student(base: &[f64], head: &[f64]) -> Option<TTest> {
     let (base, head) = (Moments::of(base)?, Moments::of(head)?);
     let df = base.count + head.count - 2.0;
@@ -41,7 +42,7 @@ pub fn student(base: &[f64], head: &[f64]) -> Option<TTest> {
     Some(TTest::of(head.mean - base.mean, error, df))
 }
 
-/// Welch's test, which lets the variances differ. None with fewer than two values on a side.
+/// Welch's test, which allows different variances. None with fewer than two values on a side.
 pub fn welch(base: &[f64], head: &[f64]) -> Option<TTest> {
     let (base, head) = (Moments::of(base)?, Moments::of(head)?);
     if base.count < 2.0 || head.count < 2.0 {
@@ -50,7 +51,7 @@ pub fn welch(base: &[f64], head: &[f64]) -> Option<TTest> {
     let (left, right) = (base.variance / base.count, head.variance / head.count);
     let sum = left + right;
     let df = if sum > 0.0 {
-        // Of the sum's parts as shares: their squares may be beyond any number.
+        // Parts of the sum as shares: the squares of the parts themselves could overflow.
         let (left, right) = (left / sum, right / sum);
         1.0 / (left * left / (base.count - 1.0) + right * right / (head.count - 1.0))
     } else {
@@ -60,12 +61,12 @@ pub fn welch(base: &[f64], head: &[f64]) -> Option<TTest> {
 }
 
 impl TTest {
-    /// The test of a difference with that standard error.
+    /// The test of a difference with the standard error `error`.
     pub fn of(difference: f64, error: f64, df: f64) -> TTest {
         let t = if difference == 0.0 {
             0.0
         } else {
-            // Constants that differ: infinitely far apart.
+            // With an error of 0, constants that differ are infinitely far apart.
             difference / error
         };
         let p_greater = t_above(t, df);

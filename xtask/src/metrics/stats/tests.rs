@@ -1,9 +1,10 @@
-//! The statistics against reference vectors that scipy computed (`test_data/statistics.json`), those
-//! that apply; and the coverage of the interval by simulation.
+//! The statistics against reference vectors that scipy computed (`test_data/statistics.json`), and the
+//! coverage of the interval by simulation.
 
 use serde_json::Value as Json;
 
 use super::interval::FEWEST;
+use super::quantile::quantile;
 use super::*;
 
 pub(super) fn vector(name: &str) -> Json {
@@ -78,7 +79,7 @@ const DISTRIBUTIONS: [(&str, Draw); 4] = [
         let chi_square = normal(random).powi(2) + normal(random).powi(2);
         1.0 + 0.1 * normal(random) / (chi_square / 2.0).sqrt()
     }),
-    // One in five blocks meets a neighbour, and takes up to twice as long.
+    // One in five blocks is disturbed, and takes up to twice as long.
     ("disturbed", |random| {
         let slow = if uniform(random) < 0.2 {
             uniform(random)

@@ -1,12 +1,13 @@
 //! The tests and estimates against the reference vectors, each within the tolerance that it states
-//! (1e-9 where it states none), and what must hold for any samples.
+//! (1e-9 where it states none), and properties that must hold for any samples.
 
 use serde_json::Value as Json;
 
+use super::quantile::{quantile, sorted};
 use super::tests::{close, numbers, vector};
 use super::*;
 
-/// What `by` says of each vector of this kind.
+/// Calls `check` with each vector of this kind.
 fn each(kind: &str, check: impl Fn(&Json)) {
     let all: Json =
         serde_json::from_str(include_str!("../../../test_data/statistics.json")).unwrap();
@@ -19,7 +20,7 @@ fn each(kind: &str, check: impl Fn(&Json)) {
     assert!(seen > 0, "no vector is of the kind {kind}");
 }
 
-/// Relative to the expected number.
+/// Checks a number, with a tolerance relative to the expected one.
 fn near(found: f64, expected: &Json) {
     let tolerance = 1e-9 * expected.as_f64().unwrap().abs().max(1e-12);
     close(found, expected, tolerance.max(1e-15));

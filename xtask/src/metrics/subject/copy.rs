@@ -1,4 +1,4 @@
-//! Copies of executables, each in a folder called by its hash, where no build puts anything.
+//! Copies of executables, each in a folder named after its hash, which no build writes to.
 
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -8,13 +8,13 @@ use std::time::SystemTime;
 
 use anyhow::anyhow;
 
-/// What a copy is called: reports and `ps` show it.
+/// File name of a copy, as reports and `ps` show it.
 const NAME: &str = "thoughtgate";
-/// Copies that are kept: of runs that go on, and of some builds before.
+/// Number of copies that are kept: those of runs in progress, and of some earlier builds.
 const KEPT: usize = 8;
 
-/// Writes a read-only executable into the first of `stores` that can be written, and returns where it
-/// is. One that is there already is used, if it is what it is called.
+/// Writes a read-only executable into the first of `stores` that can be written, and returns its path.
+/// An existing copy is used if its content is right.
 pub(super) fn aside(bytes: &[u8], sha256: &str, stores: &[PathBuf]) -> anyhow::Result<PathBuf> {
     let mut first_error = None;
     for store in stores {
@@ -36,7 +36,7 @@ fn aside_in(bytes: &[u8], sha256: &str, store: &Path) -> anyhow::Result<PathBuf>
     let folder = store.join(sha256);
     let copy = folder.join(NAME);
     if std::fs::read(&copy).is_ok_and(|found| found == bytes) {
-        // The prune of another run goes by this.
+        // Another run prunes by this time.
         let _ =
             std::fs::File::open(&folder).and_then(|folder| folder.set_modified(SystemTime::now()));
     } else {
@@ -51,7 +51,7 @@ fn aside_in(bytes: &[u8], sha256: &str, store: &Path) -> anyhow::Result<PathBuf>
     Ok(copy)
 }
 
-/// Removes the oldest copies. One that cannot be removed is in nobody's way.
+/// Removes the oldest copies. A failure is ignored: a copy that stays does no harm.
 fn prune(store: &Path) {
     let entries = std::fs::read_dir(store).into_iter().flatten().flatten();
     let mut folders: Vec<(SystemTime, PathBuf)> = entries

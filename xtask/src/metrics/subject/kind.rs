@@ -1,6 +1,6 @@
-//! What a file is by its first bytes, to say why it cannot be measured.
+//! The kind of a file by its first bytes, for the message why it cannot be measured.
 
-/// Archives and executables of other systems, by how they begin.
+/// First bytes of archives and of executables of other systems.
 const BEGINNINGS: &[(&[u8], &str)] = &[
     (b"#!", "a script"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -15,10 +15,10 @@ const BEGINNINGS: &[(&[u8], &str)] = &[
     (b"\xca\xfe\xba\xbe", "an executable for macOS"),
     (b"\0asm", "a WebAssembly module"),
 ];
-/// Where a tar archive, such as a saved image, has its mark.
+/// Offset and magic of a tar archive, such as a saved image.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
-/// Architectures as ELF numbers them, and as Rust calls them.
+/// Architectures: the number in ELF, and the name in Rust.
 const MACHINES: &[(u16, &str)] = &[
     (3, "x86"),
     (21, "powerpc64"),
@@ -31,11 +31,11 @@ const MACHINES: &[(u16, &str)] = &[
 ];
 const LITTLE_ENDIAN: u8 = 1;
 const EXECUTABLE: u16 = 2;
-/// Executables that can be loaded anywhere, and shared libraries.
+/// Position-independent executables, and shared libraries.
 const DYNAMIC: u16 = 3;
 
-/// What a file is when it is not an executable for `architecture`; none when it is one. Elsewhere than
-/// on Linux executables are of other formats, and none is known.
+/// The kind of a file that is not an executable for `architecture`; none for one that is. On systems
+/// other than Linux executables have other formats, and only an empty file is recognised.
 pub(super) fn unfit(bytes: &[u8], architecture: &str) -> Option<String> {
     if bytes.is_empty() {
         return Some("empty".to_owned());
@@ -73,13 +73,13 @@ fn unfit_elf(header: &[u8], architecture: &str) -> Option<String> {
     };
     // `e_type` and `e_machine` follow the 16 bytes of `e_ident`.
     let (Some(form), Some(machine)) = (word(12), word(14)) else {
-        return Some("cut off".to_owned());
+        return Some("truncated".to_owned());
     };
     let known = MACHINES.iter().find(|(number, _)| *number == machine);
     let name = known.map_or("an unknown architecture", |(_, name)| name);
     if name != architecture {
         return Some(format!(
-            "built for {name}, and this machine is {architecture}"
+            "built for {name}, but this machine is {architecture}"
         ));
     }
     let runs = matches!(form, EXECUTABLE | DYNAMIC);

@@ -1,4 +1,4 @@
-//! What is copied, and what is refused.
+//! The copy of the subject, and the refusal of other files.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -87,18 +87,18 @@ fn files_that_are_not_executables_for_this_machine_are_told_apart() {
         (&elf(2, 62), None),
         (
             &elf(3, 183),
-            Some("built for aarch64, and this machine is x86_64"),
+            Some("built for aarch64, but this machine is x86_64"),
         ),
         (
             &elf(3, 3),
-            Some("built for x86, and this machine is x86_64"),
+            Some("built for x86, but this machine is x86_64"),
         ),
         (
             &elf(3, 7),
-            Some("built for an unknown architecture, and this machine is x86_64"),
+            Some("built for an unknown architecture, but this machine is x86_64"),
         ),
         (&elf(1, 62), Some("an object file or a core dump")),
-        (&elf(3, 62)[..17], Some("cut off")),
+        (&elf(3, 62)[..17], Some("truncated")),
         (b"#!/bin/sh\nexec thoughtgate\n", Some("a script")),
         (b"\x1f\x8b\x08\0", Some("a gzip archive")),
         (b"PK\x03\x04", Some("a zip archive")),
@@ -134,11 +134,11 @@ fn another_program_and_what_is_none_are_refused_with_one_error() {
     );
     // `true` succeeds whatever it is asked for; a test runner knows no such option.
     let message = refusal(Path::new("/bin/true"));
-    assert!(message.contains("is another program"), "{message}");
+    assert!(message.contains("is not thoughtgate: its"), "{message}");
     let other = std::env::current_exe().unwrap();
     let message = refusal(&other);
     assert!(
-        message.contains("is not a thoughtgate for this machine: `"),
+        message.contains("is not a thoughtgate executable for this machine: `"),
         "{message}"
     );
     // The same without the permission to run it.

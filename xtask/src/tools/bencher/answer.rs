@@ -1,20 +1,20 @@
-//! What an end of the `bencher` CLI means: it has one exit code for an alert, an outage, a refused key
+//! Interprets the exit of the `bencher` CLI, which has one exit code for an alert, an outage, a rejected key
 //! and a failed comment.
 
 use serde::Deserialize;
 
-use super::{Failure, KEY, Sent, TOKEN};
+use super::sent::{Alert, Failure, KEY, Sent, TOKEN};
 
-/// The report of the CLI, as far as it is read.
+/// The report that the CLI prints; only the fields that are used.
 #[derive(Deserialize)]
 struct Stored {
     uuid: String,
     #[serde(default)]
-    alerts: Vec<Alert>,
+    alerts: Vec<Listed>,
 }
 
 #[derive(Deserialize)]
-struct Alert {
+struct Listed {
     benchmark: Named,
     limit: String,
     status: String,
@@ -25,25 +25,28 @@ struct Named {
     name: String,
 }
 
-/// What an end of the CLI means.
+/// Interprets an exit of the CLI.
 pub(super) fn classify(code: Option<i32>, stdout: &str, stderr: &str) -> Sent {
     let said = last_words(stderr);
     match (code, serde_json::from_str::<Stored>(stdout)) {
         (Some(code @ (0 | 1)), Ok(stored)) => {
             let alerts = stored.alerts.into_iter();
             let active = alerts.filter(|alert| alert.status == "active");
-            // 1 with a report: it counts alerts as an error, or a comment of its own failed.
+            // Code 1 with a report: alerts count as an error, or the CLI failed to comment.
             let is_alert = stderr.trim_start().starts_with("Alerts detected");
             Sent::Stored {
                 alerts: active
-                    .map(|alert| format!("{} ({} limit)", alert.benchmark.name, alert.limit))
+                    .map(|alert| Alert {
+                        benchmark: alert.benchmark.name,
+                        limit: alert.limit,
+                    })
                     .collect(),
                 report: stored.uuid,
                 complaint: (code == 1 && !is_alert).then_some(said),
             }
         }
         (Some(0), Err(error)) => Sent::Failed(Failure::Nonsense, error.to_string()),
-        // 2: the command line itself, which is ours but for what the environment holds.
+        // Code 2: an invalid command line. This program writes it, except for the variables with secrets.
         (Some(2), _) if stderr.contains(KEY) || stderr.contains(TOKEN) || mentions_key(stderr) => {
             Sent::Failed(Failure::Credentials, said)
         }
@@ -59,7 +62,14 @@ fn mentions_key(stderr: &str) -> bool {
         .any(|flag| stderr.contains(flag))
 }
 
-/// Why a report was not stored, by what the CLI printed.
+/// Messages of the CLI if the server is down, or its response is invalid.
+const UNREACHED: [&str; 3] = [
+    "Failed to send after",
+    "Failed to check API version",
+    "Invalid response payload",
+];
+
+/// The reason why a report was not stored, by the messages of the CLI.
 fn failure(stderr: &str) -> Failure {
     let status = stderr.split("Status: ").nth(1);
     let status = status.and_then(|rest| rest.split_whitespace().next()?.parse::<u16>().ok());
@@ -72,17 +82,21 @@ fn failure(stderr: &str) -> Failure {
         {
             Failure::Credentials
         }
-        // Asked to come back later.
-        Some(429) | None => Failure::Outage,
+        // Rate limit: Bencher asks to try later.
+        Some(429) => Failure::Outage,
         Some(status) if status >= 500 => Failure::Outage,
         Some(_) => Failure::Refused,
+        None if UNREACHED.iter().any(|sign| stderr.contains(sign)) => Failure::Outage,
+        None => Failure::Unsent,
     }
 }
 
-/// The first lines of an error, in one: the last ones are advice.
+/// The first lines of an error, joined: the last ones are advice.
 fn last_words(stderr: &str) -> String {
     let lines = stderr.lines().map(str::trim);
-    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).take(4).collect();
+    // Warnings, such as that of a server of another version, come before the error.
+    let is_error = |line: &&str| !line.is_empty() && !line.to_lowercase().starts_with("warning");
+    let lines: Vec<&str> = lines.filter(is_error).take(4).collect();
     let text = lines.join(" ");
     text.chars().take(300).collect()
 }
@@ -121,7 +135,10 @@ mod tests {
         };
         let found = classify(Some(1), &alert("active"), "\nAlerts detected (1)\n");
         let expected = Sent::Stored {
-            alerts: vec!["latency/p50 (upper limit)".to_owned()],
+            alerts: vec![Alert {
+                benchmark: "latency/p50".to_owned(),
+                limit: "upper".to_owned(),
+            }],
             report: "u".to_owned(),
             complaint: None,
         };
@@ -186,6 +203,16 @@ mod tests {
                 2,
                 "error: unexpected argument '--no-such' found",
                 Failure::Refused,
+            ),
+            (
+                1,
+                "Failed to read from output file: No such file or directory (os error 2)",
+                Failure::Unsent,
+            ),
+            (
+                1,
+                "Failed to create new report: Invalid response payload: expected value at line 1 column 1",
+                Failure::Outage,
             ),
         ];
         for (code, stderr, expected) in cases {

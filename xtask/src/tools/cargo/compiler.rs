@@ -1,27 +1,27 @@
-//! A compiler for an architecture: the toolchain's own, or else that of the system, which may have
-//! a standard library that the toolchain lacks.
+//! Finds a compiler for an architecture: the toolchain's own, or else that of the system, which may
+//! have a standard library that the toolchain lacks.
 
 use std::path::{Path, PathBuf};
 
 use super::super::process::{Launch, Output};
-use super::ASK;
+use super::command::ASK;
 
 /// A compiler that can build for one architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiler {
-    /// As compilers call it.
+    /// First part of its target triple, such as `x86_64`.
     pub(super) architecture: &'static str,
-    /// The executable, where it is not the toolchain's own.
+    /// Path of the executable; none for the toolchain's own.
     pub(super) rustc: Option<PathBuf>,
-    /// What it prints as its version.
+    /// Output of `rustc --version`.
     pub version: String,
 }
 
 impl Compiler {
-    /// Finds one.
+    /// Finds a compiler with a standard library, and a linker, for `architecture`.
     ///
     /// # Errors
-    /// The command that has to be run first.
+    /// The command that installs what is missing.
     pub fn find(workspace: &Path, architecture: &'static str) -> Result<Compiler, String> {
         let target = target(architecture);
         if !is_own(architecture) {
@@ -53,12 +53,12 @@ impl Compiler {
     }
 }
 
-/// The toolchain's own.
+/// The toolchain's compiler: `RUSTC`, else `rustc` on `PATH`.
 pub(super) fn own() -> PathBuf {
     std::env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from)
 }
 
-/// Compilers besides the toolchain's own: a file of that name on `PATH`, or where systems keep it.
+/// Other compilers: each `rustc` on `PATH`, and the one that distributions install.
 fn others() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/bin".into()]);

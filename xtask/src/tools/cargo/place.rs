@@ -1,5 +1,5 @@
-//! Where cargo builds: its target directory, and a part of it for this checkout alone where it may
-//! serve several.
+//! The directories that cargo builds in: its target directory, or a subfolder of it for this checkout
+//! alone when several checkouts may share it.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Component, Path, PathBuf};
@@ -7,16 +7,16 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 
 use super::super::process::{Launch, Output};
-use super::{ASK, cargo};
+use super::command::{ASK, cargo, chosen};
 
-/// Where tools are installed, below cargo's target directory.
+/// Folder of installed tools, below cargo's target directory.
 pub const TOOLS: &str = "xtask/tools";
 
-/// Where cargo says that it builds.
+/// Directories in the output of `cargo metadata`.
 #[derive(Debug, Default, Deserialize)]
 struct Places {
     target_directory: PathBuf,
-    /// What is not a result; the same, unless it was configured. Older versions do not know it.
+    /// Directory of intermediate files, by default the target directory; unknown to older versions.
     build_directory: Option<PathBuf>,
 }
 
@@ -26,10 +26,10 @@ pub fn target_dir(workspace: &Path) -> PathBuf {
     places(workspace).target_directory
 }
 
-/// A cargo that builds in `workspace`, and nothing of another checkout.
+/// A cargo command that builds in `workspace`, and reuses nothing that was built of another checkout.
 ///
-/// Cargo takes what it has built of one checkout for what it would build of another one, when both
-/// build into the same directory and the files of the second are older.
+/// When two checkouts build into the same directory, cargo takes what it built of one for up to date
+/// in the other, if the files of the other are older.
 pub fn builder(workspace: &Path) -> Launch {
     let places = places(workspace);
     let shared = |place: &PathBuf| !place.starts_with(workspace);
@@ -43,7 +43,7 @@ pub fn builder(workspace: &Path) -> Launch {
         .env("CARGO_TARGET_DIR", own)
 }
 
-/// The part of a target directory that is for this checkout alone.
+/// The subfolder of a target directory that is for this checkout alone.
 fn own_part(target: &Path, workspace: &Path) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     workspace.hash(&mut hasher);
@@ -58,7 +58,7 @@ fn places(workspace: &Path) -> Places {
         .and_then(Output::success);
     let told = asked.ok().map(|output| output.stdout.text());
     let told = told.and_then(|text| serde_json::from_str(&text).ok());
-    // A cargo that does not answer fails the build too, which reports it.
+    // A cargo that fails here fails in the build too, which reports the error.
     let places = told.unwrap_or_else(|| Places {
         target_directory: chosen("CARGO_TARGET_DIR").unwrap_or_else(|| workspace.join("target")),
         build_directory: None,
@@ -69,7 +69,7 @@ fn places(workspace: &Path) -> Places {
     }
 }
 
-/// `path` without links, as far as it exists, and without `..`.
+/// `path` without symbolic links, as far as it exists, and without `..`.
 fn real(path: &Path) -> PathBuf {
     let mut found = PathBuf::new();
     for component in path.components() {
@@ -81,13 +81,6 @@ fn real(path: &Path) -> PathBuf {
         found = found.canonicalize().unwrap_or(found);
     }
     found
-}
-
-/// The absolute path that the environment variable `key` holds: relative to our directory, where
-/// the cargo that started us took it from, and not to the one that we run cargo in.
-pub(super) fn chosen(key: &str) -> Option<PathBuf> {
-    let chosen = std::env::var_os(key).filter(|path| !path.is_empty())?;
-    Some(std::env::current_dir().ok()?.join(chosen))
 }
 
 #[cfg(test)]
@@ -126,7 +119,7 @@ mod tests {
         for name in ["one", "two", "one"] {
             assert_eq!(build(name), name);
         }
-        // What the environment says comes before the configuration.
+        // The environment takes precedence over the configuration.
         let configured = folder.path().join("target");
         let target = chosen("CARGO_TARGET_DIR").unwrap_or(configured);
         assert_eq!(target_dir(&folder.path().join("two")), real(&target));

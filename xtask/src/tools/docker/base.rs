@@ -1,8 +1,8 @@
-//! What an image is built on: what its Dockerfile says, checked against its history. Pure.
+//! The base of an image: the one its Dockerfile names, checked against the image's history. Pure.
 
 use anyhow::{Context as _, bail};
 
-/// The base that a Dockerfile's last stage names, and whether an image's history agrees.
+/// The base that the last stage of a Dockerfile names; an error when the image's history contradicts.
 ///
 /// The history of an image `FROM scratch` names no base: its first entry is the Dockerfile's first
 /// instruction. Any other base brings entries of its own below it.
@@ -17,11 +17,11 @@ pub fn base(dockerfile: &str, history: &[String]) -> anyhow::Result<String> {
         .split_whitespace()
         .filter(|word| !word.starts_with("--"))
         .nth(1)
-        .context("FROM names no image")?;
+        .context("the last FROM of the Dockerfile names no image")?;
     if name != "scratch" {
         return Ok(name.to_owned());
     }
-    // Instructions that leave a trace; each has one entry, with BuildKit as without.
+    // Each instruction after FROM has one entry in the history, with BuildKit and without.
     let own = lines[from + 1..]
         .iter()
         .filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()))

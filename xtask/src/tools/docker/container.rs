@@ -1,7 +1,7 @@
 //! A container that lives no longer than its owner.
 //!
-//! Its client stays attached: what the container says, and that it has ended, is then seen as it is
-//! of any child. It is known by a name that we give it, before there is anything to be left behind.
+//! The client stays attached, so that the container's output and end are seen like those of any child.
+//! The container gets its name before it is created, so that nothing nameless can be left behind.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,41 +9,42 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{ASK, Image, client, docker, mounted, unique_name};
+use super::client::{ASK, client, docker, mounted, unique_name};
+use super::image::Image;
 use crate::interrupt;
 use crate::tools::process::{Child, Launch, Leftover};
 use crate::tools::procfs;
 
-/// For the daemon to create a container, or to remove one.
+/// Time limit for the daemon to create a container, or to remove one.
 const DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
-/// The user of this process, as `--user` takes it: what a container writes into a folder of ours
-/// can then be removed by us.
+/// User and group of this process, for the option `--user`: this process can then remove the files that
+/// a container writes.
 pub fn own_user() -> String {
     let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
     format!("{}:{}", user.as_raw(), group.as_raw())
 }
 
-/// Options that give a container the programs of this machine, with their libraries and what they
-/// read: an image from scratch has none.
+/// Options that mount the programs of this machine into a container, with their libraries and
+/// configuration: an image from scratch has none.
 pub fn system_mounts() -> anyhow::Result<Vec<String>> {
     let folders = ["/bin", "/etc", "/lib", "/lib64", "/usr"].map(Path::new);
     let existing = folders.into_iter().filter(|folder| folder.is_dir());
     existing.map(|folder| mounted(folder, false)).collect()
 }
 
-/// A container that has been asked for; removed on drop.
+/// A container that was requested, and may not exist yet; removed on drop.
 #[derive(Debug)]
 pub struct Container {
     name: String,
-    /// What the command line of its first process ends with.
+    /// Last words of the command line of its first process, by which that process is recognised.
     arguments: Vec<String>,
     client: Child,
     first: Option<FirstProcess>,
 }
 
-/// A container's first process as this machine knows it, for when the daemon is no more.
+/// A container's first process, as a process of this machine: it can be ended without the daemon.
 #[derive(Debug)]
 struct FirstProcess {
     pid: u32,
@@ -58,13 +59,13 @@ impl FirstProcess {
         })
     }
 
-    /// Ends it, if it is still there and we may. With it goes what it has started.
+    /// Kills it, if it still exists and this process may. The rest of its container ends with it.
     fn end(&self) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid
             && procfs::started_ticks(self.pid).is_ok_and(|ticks| ticks == self.started_ticks)
         {
-            // Not allowed to: the daemon ends it when it is back.
+            // Where that is not permitted, the daemon ends it when it is back.
             let _ = kill_process(pid, Signal::KILL);
         }
     }
@@ -79,8 +80,9 @@ impl Container {
         Container::attached(client(), reference, options, arguments)
     }
 
-    /// A container that ends when this process does, and with it all that share its processes: see
-    /// [`Container::shared_processes`]. It runs `cat` of this machine on an input without end.
+    /// Starts a container that ends when this process does, and with it all that share its process
+    /// namespace: see [`Container::shared_processes`]. It runs this machine's `cat`, whose input stays
+    /// open for as long as this process lives.
     pub fn guard(image: &Image) -> anyhow::Result<Container> {
         let mounts = system_mounts()?;
         let mut options = vec!["--interactive", "--entrypoint", "/bin/cat"];
@@ -91,13 +93,17 @@ impl Container {
         while guard.pid().is_err() {
             interrupt::check()?;
             guard.check_running()?;
-            ensure!(Instant::now() < until, "`{}` did not start", guard.name);
+            ensure!(
+                Instant::now() < until,
+                "the container `{}` did not start within {DEADLINE:?}",
+                guard.name
+            );
             std::thread::sleep(POLL);
         }
         Ok(guard)
     }
 
-    /// The option that makes another container end with this one: its first process is that of both.
+    /// The option that makes another container end with this one: both have the same first process.
     pub fn shared_processes(&self) -> String {
         format!("--pid=container:{}", self.name)
     }
@@ -131,23 +137,24 @@ impl Container {
         })
     }
 
-    /// An error with its last words when it has ended, or could not be started.
+    /// An error with its last lines of stderr when it has ended, or could not be started.
     pub fn check_running(&mut self) -> anyhow::Result<()> {
         self.client
             .check_running()
             .with_context(|| format!("the container `{}` is not running", self.name))
     }
 
-    /// The pid of its first process, as this machine sees it. For a container that has answered.
+    /// The pid of its first process on this machine. For a container that has answered already.
     ///
     /// # Errors
-    /// Also when that is another process here: the daemon then counts in a pid namespace of its own.
+    /// Also when that pid is another program on this machine: the daemon then runs elsewhere, or in a
+    /// pid namespace of its own.
     pub fn pid(&mut self) -> anyhow::Result<u32> {
         self.check_running()?;
         let output = docker(&["inspect", "--format", "{{.State.Pid}}", &self.name], ASK)?;
         let text = output.stdout.text();
         let pid = text.trim().parse().ok().filter(|pid| *pid > 0);
-        let pid = pid.with_context(|| format!("failed to read the pid `{}`", text.trim()))?;
+        let pid = pid.with_context(|| format!("invalid pid `{}` from docker", text.trim()))?;
         self.check_identity(pid)?;
         self.first = FirstProcess::of(pid);
         Ok(pid)
@@ -173,13 +180,13 @@ impl Container {
         Ok(())
     }
 
-    /// Tries to remove it, and returns whether it is gone for good.
+    /// Tries to remove the container, and returns whether it is gone for good.
     fn remove(&self, client_ended: bool) -> bool {
         let removal = client()
             .args(["rm", "--force", "--volumes", &self.name])
             .run_through(ASK);
-        // Asked by force, docker calls it a success that there was nothing to remove; a client
-        // that still runs may be about to create it.
+        // With --force, docker succeeds also when there is no such container; and a client that still
+        // runs may be about to create it.
         removal.is_ok_and(|output| {
             let was_there = output.stdout.text().trim() == self.name;
             was_there || (client_ended && output.stderr.text().contains("No such container"))
@@ -201,9 +208,8 @@ impl Drop for Container {
                 Leftover::Container(&self.name).is_gone();
                 return;
             }
-            // A client that ended and a removal that fails: the daemon itself is gone. Asked to
-            // remove the container at its end, it does that when it is back; what runs in the
-            // container goes on without it.
+            // The client has ended and the removal fails: the daemon itself is gone. When it is back it
+            // removes the container (`--rm`), but until then the container's processes go on.
             if client_ended || Instant::now() > until {
                 if let Some(first) = &self.first {
                     first.end();
@@ -247,7 +253,7 @@ mod tests {
         first.started_ticks -= 1;
         first.end();
         assert_eq!(child.wait().unwrap().signal(), Some(9));
-        // It is gone, and that is no error.
+        // To end a process that is gone is not an error.
         first.end();
         assert!(FirstProcess::of(child.id()).is_none());
     }

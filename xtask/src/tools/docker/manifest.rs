@@ -1,13 +1,13 @@
 //! Reads `docker manifest inspect -v`: platforms, layers and compressed sizes of an image.
 //!
-//! Pure text to data. A single image is printed as an object, a list as an array; Docker media types
-//! come under `SchemaV2Manifest`, OCI ones under `OCIManifest`. Attestations are entries of a list
-//! too, with platform `unknown/unknown`; they are no image and are left out.
+//! Pure. A single image is printed as an object, a list as an array; manifests with Docker media types
+//! are in `SchemaV2Manifest`, those with OCI ones in `OCIManifest`. Attestations are entries of a list
+//! too, with platform `unknown/unknown`; they are not images and are left out.
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-/// One platform's image.
+/// The image of one platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Platform {
     /// As the registry names it: `linux`.
@@ -25,7 +25,7 @@ impl Platform {
     }
 }
 
-/// The images of a manifest or a manifest list, one a platform.
+/// The images of a manifest or a manifest list, one per platform.
 pub fn parse(text: &str) -> anyhow::Result<Vec<Platform>> {
     let printed: Printed = serde_json::from_str(text)
         .context("failed to parse the output of `docker manifest inspect -v`")?;
@@ -36,14 +36,14 @@ pub fn parse(text: &str) -> anyhow::Result<Vec<Platform>> {
     let mut platforms = Vec::new();
     for entry in entries {
         let Some(platform) = entry.descriptor.platform else {
-            bail!("an entry of the manifest names no platform");
+            bail!("an entry of the manifest has no platform");
         };
         if platform.architecture == "unknown" {
             continue;
         }
         let Some(manifest) = entry.schema_v2.or(entry.oci) else {
             bail!(
-                "the manifest of {}/{} is of an unknown kind",
+                "the manifest of {}/{} has neither `SchemaV2Manifest` nor `OCIManifest`",
                 platform.os,
                 platform.architecture
             );
@@ -55,7 +55,7 @@ pub fn parse(text: &str) -> anyhow::Result<Vec<Platform>> {
         });
     }
     if platforms.is_empty() {
-        bail!("the manifest lists no image");
+        bail!("the manifest contains no image");
     }
     Ok(platforms)
 }

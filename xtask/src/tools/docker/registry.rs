@@ -1,7 +1,7 @@
-//! A registry on this machine, for images that are only pushed to be looked at.
+//! A temporary registry on this machine, for images that are pushed only to be inspected.
 //!
-//! Debian's `docker-registry` where it is installed, else the `registry` image. What it stores goes
-//! with it.
+//! Runs Debian's `docker-registry` where it is installed, else the `registry` image. The stored images
+//! are removed with it.
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,12 @@ use crate::tools::process::{self, Child, Launch};
 use crate::tools::scratch::Scratch;
 use crate::tools::subject::free_address;
 
-/// With the time to pull its image.
+/// Time limit of a start, with the time to pull the registry's image.
 const START: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(20);
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// A registry, its own or one that was given.
+/// A registry that was started here, or that the user named.
 #[derive(Debug)]
 pub struct Registry {
     address: String,
@@ -31,13 +31,13 @@ enum Server {
     Given,
     Process(
         Child,
-        #[expect(dead_code, reason = "goes with the process")] Scratch,
+        #[expect(dead_code, reason = "dropped with the process")] Scratch,
     ),
     Container(Container),
 }
 
 impl Registry {
-    /// The registry at `HOST:PORT`, which somebody else runs.
+    /// An existing registry at `HOST:PORT`.
     pub fn given(address: &str) -> Registry {
         Registry {
             address: address.to_owned(),
@@ -45,7 +45,7 @@ impl Registry {
         }
     }
 
-    /// Starts one that ends with the result.
+    /// Starts a registry, which ends when the result is dropped.
     pub fn start(docker: &Docker) -> anyhow::Result<Registry> {
         let port = free_address()?.port();
         let server = match process(port) {
@@ -63,7 +63,7 @@ impl Registry {
         Ok(registry)
     }
 
-    /// `HOST:PORT`.
+    /// The address, `HOST:PORT`.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -71,7 +71,7 @@ impl Registry {
     fn wait(&mut self) -> anyhow::Result<()> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(ANSWER))
-            // What the environment says of proxies is not meant for the loopback.
+            // Proxy variables of the environment are not meant for the loopback.
             .proxy(None)
             .build()
             .into();
@@ -84,7 +84,7 @@ impl Registry {
                 Server::Container(container) => container.check_running()?,
             }
             if Instant::now() > until {
-                bail!("`{url}` does not answer within {START:?}: {error}");
+                bail!("`{url}` did not answer within {START:?}: {error}");
             }
             interrupt::check()?;
             std::thread::sleep(POLL);
@@ -95,9 +95,9 @@ impl Registry {
 
 fn process(port: u16) -> anyhow::Result<Server> {
     let folder = Scratch::new("the registry")?;
-    // Relative to its directory: the text of a configuration holds no path that is not UTF-8.
+    // Relative to its directory, so that the configuration holds no path that may not be UTF-8.
     let storage = "storage";
-    // JSON is YAML, and quotes whatever is in a path.
+    // JSON is valid YAML.
     let text = json!({
         "version": 0.1,
         "log": {"level": "error", "accesslog": {"disabled": true}},

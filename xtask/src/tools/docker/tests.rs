@@ -1,4 +1,4 @@
-//! What the daemon does for real, where there is one; and what is told where there is none.
+//! Tests with a real daemon, skipped where there is none; and the errors without one.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::registry::Registry;
 use super::*;
 
-/// The daemon; none where it is missing, which is said, and which CI does not take for an answer.
+/// The daemon; none where it is missing, which is printed. In CI a missing daemon is a failure.
 pub(crate) fn daemon() -> Option<Docker> {
     match Docker::find() {
         Ok(docker) => Some(docker),
@@ -163,14 +163,14 @@ fn a_refused_push_says_why_and_the_way_out() {
     let tag = format!("{}/refused:test", forbidding());
     let image = small(&docker, &tag);
     let message = format!("{:#}", docker.push(&image).unwrap_err());
-    let expected = format!("failed to push `{tag}` (`docker login` to that registry");
+    let expected = format!("failed to push `{tag}` (run `docker login` for that registry");
     assert!(message.starts_with(&expected), "{message}");
     assert!(message.contains("without --registry"), "{message}");
     assert!(message.ends_with("denied: not for you"), "{message}");
     let list = format!("{tag}-list");
     let message = format!("{:#}", docker.push_list(&list, &[image]).unwrap_err());
     assert!(
-        message.starts_with(&format!("failed to push the list `{list}`")),
+        message.starts_with(&format!("failed to push the manifest list `{list}`")),
         "{message}"
     );
     assert_eq!(lines(&["images", "--quiet", &tag]), Vec::<String>::new());
@@ -231,23 +231,6 @@ fn the_second_platform_of_an_image_is_not_the_first() {
 }
 
 #[test]
-fn names_are_those_of_one_run_alone() {
-    let (one, two) = (unique_name(), unique_name());
-    assert_ne!(one, two);
-    // Two runs may have the same process id, on a daemon that they share.
-    assert_ne!(random(), random());
-    assert!(!one.contains(&format!("-{}-", std::process::id())), "{one}");
-}
-
-#[test]
-fn a_mount_may_have_any_path() {
-    let mount = mounted(Path::new("/a, \"b\":c"), false).unwrap();
-    let path = "/a, \"\"b\"\":c";
-    let expected = format!("--mount=type=bind,\"source={path}\",\"target={path}\",readonly");
-    assert_eq!(mount, expected);
-}
-
-#[test]
 fn a_container_ends_with_the_input_of_its_guard() {
     let Some(docker) = daemon() else { return };
     let tag = &format!("xtask-test:{}", unique_name());
@@ -264,7 +247,7 @@ fn a_container_ends_with_the_input_of_its_guard() {
         container.check_running().unwrap();
         std::thread::sleep(Duration::from_millis(10));
     }
-    // The guard's client alone, as when all our processes are killed at once.
+    // The guard's client alone, as when all processes of a run are killed at once.
     guard.lose_client();
     while container.check_running().is_ok() {
         std::thread::sleep(Duration::from_millis(10));

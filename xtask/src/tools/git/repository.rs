@@ -1,4 +1,4 @@
-//! One branch of a remote repository, in a folder of its own: to add files to it without touching the
+//! One branch of a remote repository in a folder of its own, to add files to it without touching the
 //! checkout.
 
 use std::path::{Path, PathBuf};
@@ -8,15 +8,16 @@ use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use super::command::{ask, command};
 use crate::tools::process::{Launch, Output};
 
-/// For talking to the remote.
+/// Time limit of a command that contacts the remote.
 const REMOTE: Duration = Duration::from_secs(120);
-/// For what happens in the folder.
+/// Time limit of a command that only works in the folder.
 const LOCAL: Duration = Duration::from_secs(60);
-/// What `ls-remote --exit-code` ends with when there is no such branch.
+/// Exit code of `ls-remote --exit-code` if the branch does not exist.
 const NO_SUCH_BRANCH: i32 = 2;
-/// How git says that somebody else pushed first.
+/// Messages of git if somebody else pushed first.
 const FASTER: [&str; 5] = [
     "(fetch first)",
     "(non-fast-forward)",
@@ -25,39 +26,51 @@ const FASTER: [&str; 5] = [
     "failed to update ref",
 ];
 
-/// A repository of its own for one branch of another.
+/// Hooks of the user are for the user's own commits.
+const NO_HOOKS: &str = "core.hooksPath=/dev/null";
+
+/// A local repository for one branch of another.
 pub struct Repository {
     folder: PathBuf,
+    /// Without the password that it may have contained.
     url: String,
+    /// `USER:PASSWORD` for the URL: of the URL itself, or the token of the job.
+    secret: Option<String>,
 }
 
 impl Repository {
-    /// Makes an empty one in `folder`, for branches of the remote that `workspace` calls `remote`, or
-    /// of the repository at that address.
+    /// Creates an empty repository in `folder`. `remote` is the name of a remote of `workspace`, or the
+    /// address of a repository.
     pub fn beside(workspace: &Path, folder: &Path, remote: &str) -> anyhow::Result<Repository> {
-        let known = super::ask(workspace, &["remote", "get-url", "--", remote]);
+        let known = ask(workspace, &["remote", "get-url", "--", remote]);
         let is_address = remote.contains('/');
         let url = match known {
             Some(url) => url.trim().to_owned(),
             None if is_address => remote.to_owned(),
-            None => bail!("the checkout has no remote `{remote}`"),
+            None => {
+                bail!("this checkout has no remote `{remote}`: give one of `git remote`, or a URL")
+            }
         };
+        let (url, secret) = without_secret(&url);
+        let token = std::env::var("GITHUB_TOKEN").ok();
+        let token = token.filter(|token| !token.is_empty() && url.starts_with("https://"));
         let repository = Repository {
             folder: folder.to_path_buf(),
+            secret: secret.or_else(|| token.map(|token| format!("x-access-token:{token}"))),
             url,
         };
         repository.local(&["init", "--quiet"])?;
         Ok(repository)
     }
 
-    /// Makes the folder hold what the branch holds now; nothing, if there is no such branch yet.
+    /// Replaces the files in the folder by those of the branch; empties it if there is no such branch yet.
     pub fn take(&self, branch: &str) -> anyhow::Result<()> {
         let reference = format!("refs/heads/{branch}");
         let found = self
             .remote(&["ls-remote", "--exit-code", &self.url, &reference])
             .run(REMOTE)?;
         if found.status.code() == Some(NO_SUCH_BRANCH) {
-            // A commit without parents is the first of the branch.
+            // The next commit has no parents: it becomes the first of the branch.
             self.local(&["checkout", "--quiet", "--orphan", "new"])
                 .map(drop)?;
             return self.empty();
@@ -73,10 +86,11 @@ impl Repository {
         self.local(&["clean", "-d", "--force", "--quiet"]).map(drop)
     }
 
-    /// Commits what is in the folder, and pushes it to the branch. False when somebody else has pushed
-    /// meanwhile.
+    /// Commits the files in the folder, and pushes the commit to the branch. Returns false if somebody else
+    /// pushed first.
     pub fn push(&self, branch: &str, message: &str) -> anyhow::Result<bool> {
-        self.local(&["add", "--all", "."])?;
+        // Files that the user ignores everywhere are added too.
+        self.local(&["add", "--all", "--force", "."])?;
         if self.local(&["status", "--porcelain"])?.is_empty() {
             return Ok(true);
         }
@@ -87,6 +101,8 @@ impl Repository {
             "user.email=metrics@thoughtgate.invalid",
             "-c",
             "commit.gpgSign=false",
+            "-c",
+            NO_HOOKS,
             "commit",
             "--quiet",
             "--no-verify",
@@ -95,7 +111,16 @@ impl Repository {
         ])?;
         let target = format!("HEAD:refs/heads/{branch}");
         let pushed = self
-            .remote(&["push", "--quiet", &self.url, &target])
+            .remote(&[
+                "-c",
+                NO_HOOKS,
+                "-c",
+                "push.gpgSign=false",
+                "push",
+                "--quiet",
+                &self.url,
+                &target,
+            ])
             .run(REMOTE)?;
         if pushed.status.success() {
             return Ok(true);
@@ -129,21 +154,18 @@ impl Repository {
     }
 
     fn local(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = super::command(&self.folder, arguments).run(LOCAL)?;
+        let output = command(&self.folder, arguments).run(LOCAL)?;
         Ok(output.success()?.stdout.text())
     }
 
-    /// A command that talks to the remote. The token of a job is told to git in its environment, which
-    /// no other user of the machine can read, unlike its command line.
+    /// A command that contacts the remote. The token of a job is passed in the environment, which no other
+    /// user of the machine can read, unlike a command line.
     fn remote(&self, arguments: &[&str]) -> Launch {
-        let launch = super::command(&self.folder, arguments).env("GIT_TERMINAL_PROMPT", "0");
-        let token = std::env::var("GITHUB_TOKEN")
-            .ok()
-            .filter(|token| !token.is_empty());
-        let (Some(token), true) = (token, self.url.starts_with("https://")) else {
+        let launch = command(&self.folder, arguments).env("GIT_TERMINAL_PROMPT", "0");
+        let Some(secret) = &self.secret else {
             return launch;
         };
-        let secret = BASE64_STANDARD.encode(format!("x-access-token:{token}"));
+        let secret = BASE64_STANDARD.encode(secret);
         launch
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", format!("http.{}.extraHeader", self.url))
@@ -151,6 +173,21 @@ impl Repository {
                 "GIT_CONFIG_VALUE_0",
                 format!("Authorization: Basic {secret}"),
             )
+    }
+}
+
+/// A URL without its user and password, and these: git would show them to every user of the machine, on
+/// its command line, and in messages.
+fn without_secret(url: &str) -> (String, Option<String>) {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return (url.to_owned(), None);
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    match authority.rsplit_once('@') {
+        Some((user, host)) if user.contains(':') && scheme.starts_with("http") => {
+            (format!("{scheme}://{host}/{path}"), Some(user.to_owned()))
+        }
+        _ => (url.to_owned(), None),
     }
 }
 
@@ -162,10 +199,10 @@ mod tests {
         tempfile::tempdir().unwrap()
     }
 
-    /// A bare repository, as a server has it.
+    /// A bare repository, in the place of a server.
     fn server() -> tempfile::TempDir {
         let server = folder();
-        super::super::command(server.path(), &["init", "--quiet", "--bare"])
+        command(server.path(), &["init", "--quiet", "--bare"])
             .run(LOCAL)
             .unwrap()
             .success()
@@ -202,6 +239,22 @@ mod tests {
         first.take("data").unwrap();
         for name in ["a", "b", "c"] {
             assert!(one.path().join(name).exists(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_no_part_of_the_url() {
+        let without = |url| without_secret(url);
+        let secret = Some("x:pw@1".to_owned());
+        let url = "https://host/a/gate".to_owned();
+        assert_eq!(without("https://x:pw@1@host/a/gate"), (url, secret));
+        for plain in [
+            "/a/b",
+            "git@host:a/b",
+            "ssh://git@host/a",
+            "https://host/a@b",
+        ] {
+            assert_eq!(without(plain), (plain.to_owned(), None));
         }
     }
 

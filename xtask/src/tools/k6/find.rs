@@ -1,20 +1,14 @@
-//! Which k6 is taken: the one that `K6` names, else the first in `PATH`, else our own.
+//! Chooses a k6: the one that `K6` names, else the first in `PATH`, else the installed one.
 //!
-//! One that is there but unusable is an error and not passed over: its owner meant it.
+//! One that is found but unusable is an error, and no other is tried: the user meant that one.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
-use super::{K6, install};
-use crate::tools::process::{Launch, Output};
-
-/// How long a k6 may take to tell its version.
-const VERSION_DEADLINE: Duration = Duration::from_secs(30);
-/// The versions that the scripts fit: from the first of these majors, before the second.
-const MAJORS: std::ops::Range<u32> = 1..3;
+use super::install;
+use super::version::{K6, check};
 
 pub(super) fn find(
     named: Option<OsString>,
@@ -33,41 +27,6 @@ pub(super) fn find(
         );
     }
     install::installed(tools_dir)
-}
-
-/// Runs `k6 version` and checks what it says.
-pub(super) fn check(path: &Path) -> anyhow::Result<K6> {
-    let output = Launch::new(path).arg("version").run(VERSION_DEADLINE);
-    let output = output
-        .and_then(Output::success)
-        .with_context(|| format!("`{}` does not tell its version", path.display()))?;
-    let text = output.stdout.text();
-    let Some((version, major)) = parse_version(&text) else {
-        bail!("`{}` does not say `k6 v…` but {text:?}", path.display());
-    };
-    if !MAJORS.contains(&major) {
-        bail!(
-            "`{}` is version {version}, and the scripts need one from {}.0 to before {}.0",
-            path.display(),
-            MAJORS.start,
-            MAJORS.end
-        );
-    }
-    Ok(K6 {
-        path: path.to_path_buf(),
-        version: version.to_owned(),
-    })
-}
-
-/// The version and its major number in what `k6 version` says.
-fn parse_version(text: &str) -> Option<(&str, u32)> {
-    let rest = text
-        .trim_start()
-        .strip_prefix("k6 v")
-        .or_else(|| text.strip_prefix("k6.exe v"))?;
-    let version = rest.split_whitespace().next()?;
-    let major = version.split('.').next()?.parse().ok()?;
-    Some((version, major))
 }
 
 fn in_path(path: &OsStr) -> Option<PathBuf> {
@@ -112,18 +71,6 @@ mod tests {
 
     fn named(directory: &tempfile::TempDir) -> OsString {
         directory.path().join("k6").into_os_string()
-    }
-
-    #[test]
-    fn versions_of_both_majors_are_read() {
-        let old = "k6 v1.1.0 (commit/0e3fb953be, go1.24.4, linux/amd64)\n";
-        assert_eq!(parse_version(old), Some(("1.1.0", 1)));
-        assert_eq!(
-            parse_version("k6 v2.0.0-rc1 (go1.26)\nExtensions:\n"),
-            Some(("2.0.0-rc1", 2))
-        );
-        assert_eq!(parse_version("k6 vnext"), None);
-        assert_eq!(parse_version("usage: k6"), None);
     }
 
     #[test]
@@ -173,7 +120,7 @@ mod tests {
         assert_eq!(
             refusal("echo 'k6 v0.57.0 (go1.23)'", true),
             "failed to use the first k6 in `PATH` (remove it, or set `K6` to one of version 1 or \
-             2): `DIR/k6` is version 0.57.0, and the scripts need one from 1.0 to before 3.0"
+             2): `DIR/k6` is version 0.57.0, but the scripts need 1.0 or later, before 3.0"
         );
         let broken = refusal("echo broken >&2; exit 2", false);
         assert!(
@@ -181,10 +128,12 @@ mod tests {
             "{broken}"
         );
         assert!(
-            broken.contains("`DIR/k6` does not tell its version"),
+            broken.contains("failed to get the version of `DIR/k6`"),
             "{broken}"
         );
         assert!(broken.contains("broken"), "{broken}");
-        assert!(refusal("echo k7", true).contains("does not say `k6 v…` but \"k7\\n\""));
+        let other = refusal("echo k7", true);
+        let expected = "unexpected output of `DIR/k6 version`: \"k7\\n\", expected `k6 v…`";
+        assert!(other.contains(expected), "{other}");
     }
 }

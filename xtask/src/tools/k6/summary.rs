@@ -1,16 +1,16 @@
-//! Reads the summary that our own scripts write. Independent of the summary formats of k6.
+//! Reads the summary that the scripts of `xtask/k6` write. Independent of k6's own summary formats.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
-/// The format that the scripts write.
+/// Version of the format that the scripts write.
 const FORMAT: u32 = 1;
-/// How k6 begins the name of a percentile, which ends with a bracket.
+/// Prefix of k6's names of percentiles, such as `p(99.9)`.
 const PERCENTILE: &str = "p(";
 
-/// What one run of a script has seen.
+/// Result of one run of a script.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     format: u32,
@@ -20,25 +20,24 @@ pub struct Summary {
     pub requests: u64,
     /// Calls that were due and not sent, because no VU was free.
     pub dropped: u64,
-    /// Answers that were not what they should be.
     pub wrong: Wrong,
     /// Calls by tag, such as `http_reqs{phase:measured}`.
     pub counts: BTreeMap<String, u64>,
     /// Times in milliseconds by metric and tag, such as `http_req_duration{slice:3}`.
     pub trends_ms: BTreeMap<String, Trend>,
-    /// The first wrong answer in words.
+    /// The first wrong answer, as the script printed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complaint: Option<String>,
 }
 
-/// Answers that were not what they should be.
+/// Numbers of calls without a correct answer, by the first thing that was wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wrong {
     /// No answer at all.
     pub connection: u64,
     /// A status other than 200.
     pub status: u64,
-    /// A body that is not the result of the very request.
+    /// A body that is not the JSON-RPC result of the request.
     pub body: u64,
 }
 
@@ -51,7 +50,7 @@ pub struct Trend {
 }
 
 impl Trend {
-    /// How many times it is of.
+    /// Number of times in the distribution.
     pub fn count(&self) -> u64 {
         #[expect(
             clippy::cast_possible_truncation,
@@ -63,14 +62,13 @@ impl Trend {
             .map_or(0, |count| *count as u64)
     }
 
-    /// The median.
     pub fn median(&self) -> anyhow::Result<f64> {
         let median = self.statistics.get("med").copied();
         median.context("failed to find the median `med` in the summary of k6")
     }
 
-    /// All times, ascending. The script asks k6, which interpolates linearly, for as many percentiles
-    /// as there are times; then each is one of them.
+    /// All times, ascending. The script asks k6 for as many percentiles as there are times; since k6
+    /// interpolates linearly, each percentile then is one of the times.
     pub fn times(&self) -> anyhow::Result<Vec<f64>> {
         let percentiles = self.statistics.iter().filter_map(|(name, ms)| {
             let percentile = name.strip_prefix(PERCENTILE)?.strip_suffix(')')?;
@@ -80,7 +78,7 @@ impl Trend {
         times.sort_by(|left, right| left.0.total_cmp(&right.0));
         ensure!(
             times.len() as u64 == self.count(),
-            "k6 reported {} of {} times",
+            "k6 reported {} percentiles for {} times, expected one for each",
             times.len(),
             self.count()
         );
@@ -108,7 +106,7 @@ impl Summary {
         Ok(summary)
     }
 
-    /// Why nothing of this run may be counted; none when every call was sent and answered well.
+    /// Why nothing of this run may be counted; none when every call was sent and answered correctly.
     pub fn fault(&self) -> Option<String> {
         let Wrong {
             connection,
@@ -151,14 +149,14 @@ impl Summary {
         }
     }
 
-    /// The distribution called `name`, metric and tag.
+    /// The distribution of a metric and tag, such as `http_req_duration{slice:3}`.
     pub fn trend(&self, name: &str) -> anyhow::Result<&Trend> {
         self.trends_ms
             .get(name)
             .with_context(|| format!("failed to find `{name}` in the summary of k6"))
     }
 
-    /// The number of calls called `name`, metric and tag.
+    /// The count of a metric and tag, such as `http_reqs{arm:P}`.
     pub fn count(&self, name: &str) -> anyhow::Result<u64> {
         self.counts
             .get(name)
@@ -233,7 +231,10 @@ mod tests {
             read(r#"{"count":3,"med":2,"max":9}"#)
         );
         let error = read(r#"{"count":4,"p(99)":1}"#).times().unwrap_err();
-        assert_eq!(error.to_string(), "k6 reported 1 of 4 times");
+        assert_eq!(
+            error.to_string(),
+            "k6 reported 1 percentiles for 4 times, expected one for each"
+        );
         let nothing = read(r#"{"p(x)":1}"#);
         assert_eq!((nothing.count(), nothing.times().unwrap()), (0, vec![]));
         assert!(nothing.median().is_err());

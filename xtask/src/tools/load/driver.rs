@@ -1,12 +1,12 @@
-//! The light driver as a process that is told slice after slice, so that what it drives can be looked
-//! at between two of them.
+//! The load driver as a process that is given one slice after another, so that the programs under load
+//! can be inspected between two of them.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{MESSAGE, Outcome, SLACK, Slice, headers};
+use super::slice::{MESSAGE, Outcome, SLACK, Slice, headers};
 use crate::tools::process::{Child, Launch, Stream};
 use crate::tools::scratch::Scratch;
 
@@ -14,14 +14,14 @@ use crate::tools::scratch::Scratch;
 #[derive(Debug)]
 pub struct Driver {
     child: Child,
-    /// Slices that were driven.
+    /// Number of slices so far, which is also the number of lines of its output.
     driven: usize,
-    /// The message, as a file.
+    /// Holds the file with the message.
     _files: Scratch,
 }
 
 impl Driver {
-    /// Starts the one in `release_dir`.
+    /// Starts the driver from `release_dir`.
     pub fn start(release_dir: &Path) -> anyhow::Result<Driver> {
         let files = Scratch::new("the load driver")?;
         let mut launch = Launch::bare(release_dir.join("load"))
@@ -50,6 +50,6 @@ impl Driver {
         })?;
         self.driven += 1;
         serde_json::from_str(&line)
-            .with_context(|| format!("failed to read what the load driver said: {line:?}"))
+            .with_context(|| format!("failed to parse the output of the load driver: {line:?}"))
     }
 }

@@ -8,9 +8,9 @@ use std::io::{Read, Write as _};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How much of the start of an output is kept, in bytes.
+/// Bytes that are kept of the start of an output, for parsing.
 pub(super) const HEAD_BYTES: usize = 16 << 20;
-/// How much of the end of an output is kept, in bytes.
+/// Bytes that are kept of the end of an output, for error messages.
 const TAIL_BYTES: usize = 16 << 10;
 
 /// The bounded, growing copy of one output.
@@ -31,7 +31,7 @@ struct State {
     ended: bool,
 }
 
-/// What has been kept of one output.
+/// The kept parts of one output.
 #[derive(Clone, Debug, Default)]
 pub struct Captured {
     head: Vec<u8>,
@@ -61,7 +61,7 @@ impl Captured {
         lines.join("\n")
     }
 
-    /// How many bytes did not fit into what `text` returns.
+    /// Number of bytes beyond what `text` returns.
     pub fn dropped_bytes(&self) -> u64 {
         self.dropped_bytes
     }
@@ -87,7 +87,7 @@ impl Capture {
         Capture::reading(source, Captured::push)
     }
 
-    /// The same, but passes everything on to standard error and keeps nothing. What cannot be
+    /// As [`Capture::of`], but forwards everything to standard error and keeps nothing. What cannot be
     /// written there is lost.
     pub(super) fn passing(source: impl Read + Send + 'static) -> Capture {
         Capture::reading(source, |_, bytes| {
@@ -127,7 +127,7 @@ impl Capture {
         Capture { shared }
     }
 
-    /// What has arrived by now.
+    /// The output that has arrived so far.
     pub fn get(&self) -> Captured {
         lock(&self.shared).captured.clone()
     }

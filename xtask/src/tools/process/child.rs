@@ -8,12 +8,13 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 use wait_timeout::ChildExt as _;
 
-use super::{Capture, Leftover, Output, last_words};
+use super::output::last_words;
+use super::{Capture, Leftover, Output};
 use crate::interrupt;
 
-/// How long a wait sleeps before it looks at its surroundings again.
+/// Time between two checks of a wait for signals, the deadline and its callback.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How long the output of a child that has ended may take to arrive.
+/// Time limit for the rest of the output of a child that has ended.
 const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 
 /// A running child. Dropping it kills its whole process group.
@@ -32,7 +33,7 @@ impl Child {
         self.process.id()
     }
 
-    /// The exit status, when it has ended.
+    /// The exit status, if it has ended.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         if self.status.is_none() {
             self.status = self
@@ -43,7 +44,8 @@ impl Child {
         Ok(self.status)
     }
 
-    /// The exit status, when it ends within `limit`: what dies is noticed by its peers first.
+    /// The exit status, if it ends within `limit`: peers of a dying process see closed connections a
+    /// moment before it can be waited for.
     pub fn ended_within(&mut self, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
         if self.ended()?.is_none() {
             self.status = self
@@ -54,7 +56,7 @@ impl Child {
         Ok(self.status)
     }
 
-    /// An error with its exit status and last lines when it has ended though it should be running.
+    /// An error with the exit status and the last lines of standard error, if it has ended.
     pub fn check_running(&mut self) -> anyhow::Result<()> {
         let Some(status) = self.ended()? else {
             return Ok(());
@@ -67,13 +69,13 @@ impl Child {
         );
     }
 
-    /// Writes a line to its input, which must have been asked for ([`super::Launch::hold_input`]).
+    /// Writes a line to its input, which needs a start with [`super::Launch::hold_input`].
     pub fn tell(&mut self, line: &str) -> anyhow::Result<()> {
         let input = self.process.stdin.as_mut();
-        let input = input.with_context(|| format!("`{}` has no input", self.name))?;
+        let input = input.with_context(|| format!("`{}` has no input pipe", self.name))?;
         let written = input.write_all(format!("{line}\n").as_bytes());
         if written.is_err() {
-            // Why it went away explains more.
+            // If the child has ended, its exit status explains more than the failed write.
             self.check_running()?;
         }
         written.with_context(|| format!("failed to write to `{}`", self.name))
@@ -87,7 +89,7 @@ impl Child {
         self.wait_watching(deadline, &mut || Ok(()))
     }
 
-    /// Waits for the end, also when this process was asked to stop.
+    /// Waits for the end, even after this process was asked to stop.
     ///
     /// # Errors
     /// When `deadline` has passed; the child and its group are killed then.
@@ -144,7 +146,7 @@ impl Child {
         }
     }
 
-    /// Waits until `find` sees what it wants in standard output (or standard error).
+    /// Waits until `find` finds something in the output so far, and returns it.
     ///
     /// # Errors
     /// When the child ends first, or `deadline` passes.
@@ -175,7 +177,7 @@ impl Child {
             if started.elapsed() >= deadline {
                 let words = last_words(&self.stderr.get());
                 bail!(
-                    "`{}` did not say what was awaited within {deadline:?}{words}",
+                    "`{}` did not print the expected output within {deadline:?}{words}",
                     self.name
                 );
             }
@@ -195,9 +197,9 @@ impl Child {
         ended
     }
 
-    /// Takes what it said after it has ended.
+    /// The whole output, once it has ended.
     pub fn output(mut self, status: ExitStatus) -> Output {
-        // What it left running may hold the pipes open: it goes first.
+        // Processes that it left running may hold the pipes open, so they are killed first.
         self.kill();
         self.stdout.settle(OUTPUT_GRACE);
         self.stderr.settle(OUTPUT_GRACE);
@@ -209,7 +211,7 @@ impl Child {
         }
     }
 
-    /// What it has said on standard error by now.
+    /// Its standard error so far.
     pub fn said_on_stderr(&self) -> String {
         self.stderr.get().text()
     }
@@ -239,11 +241,9 @@ impl Drop for Child {
     }
 }
 
-/// Which output of a child.
+/// One of the two outputs of a child.
 #[derive(Clone, Copy, Debug)]
 pub enum Stream {
-    /// Standard output.
     Stdout,
-    /// Standard error.
     Stderr,
 }

@@ -1,7 +1,8 @@
-//! The environment that a child is given. A tool has ours, without what would change what it builds,
-//! runs or prints; a program that is measured, or measures, has what it takes to start.
+//! Environment variables of children. A tool gets those of this process, without the ones that would
+//! change what it builds, runs or prints; a program that is measured or makes load gets only what it
+//! needs to start.
 //!
-//! Deliberately absent: what a single tool is told on purpose; its own file says that.
+//! Deliberately absent: variables that a single tool is given on purpose; its own file sets them.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,11 +13,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Variables that no child is given; `*` stands for any text.
 const REMOVED: &[&str] = &[
-    // What cargo says about this package, for build scripts that look at it would run again, and half
-    // of everything be built again, whenever somebody also builds by hand.
+    // Set by `cargo run` for this package. Build scripts that read them would run again, and half of
+    // everything would be built again, whenever somebody also builds by hand.
     "CARGO_PKG_*",
     "CARGO_MANIFEST_*",
-    // How programs are built: as the workspace says, on every machine.
+    // Build settings: programs are built as the workspace configures it, on every machine.
     "CARGO_BUILD_INCREMENTAL",
     "CARGO_BUILD_RUSTFLAGS",
     "CARGO_BUILD_TARGET",
@@ -29,27 +30,27 @@ const REMOVED: &[&str] = &[
     "RUSTFLAGS",
     "*RUSTC_WORKSPACE_WRAPPER",
     "TARGET_CFLAGS",
-    // How images are built, pulled and pushed. Where the daemon is stays as it was chosen.
+    // Settings for building, pulling and pushing images; those that choose the daemon are kept.
     "BUILDKIT_*",
     "BUILDX_*",
     "DOCKER_BUILDKIT",
     "DOCKER_CONTENT_TRUST*",
     "DOCKER_DEFAULT_PLATFORM",
     "SOURCE_DATE_EPOCH",
-    // Secrets, and what would change where a report goes: the one tool that needs them is told them.
+    // Secrets, and settings that change where a report goes: only the one tool that needs them gets them.
     "ACTIONS_*TOKEN",
     "BENCHER_*",
     "GH_TOKEN",
     "GITHUB_TOKEN",
-    // Where pip installs, and what it refuses; not where packages come from.
+    // Settings for where pip installs, and what it refuses; those for where packages come from are kept.
     "PIP_*",
-    // What is parsed is in English, with decimal points.
+    // Output that is parsed must be in English, with decimal points.
     "LANG",
     "LANGUAGE",
     "LC_*",
 ];
 
-/// Exceptions: where pip finds packages, and how it reaches them.
+/// Exceptions from [`REMOVED`]: where pip finds packages, and how it reaches them.
 const KEPT: &[&str] = &[
     "PIP_*CACHE_DIR",
     "PIP_*CERT",
@@ -63,15 +64,15 @@ const KEPT: &[&str] = &[
     "PIP_TRUSTED_HOST",
 ];
 
-/// All that is passed on to what is measured, or measures: the settings of Go, of memory allocators,
-/// of nginx, of ThoughtGate itself and of proxies would all change a figure.
+/// The only variables for programs that are measured or make load: settings of Go, of memory
+/// allocators, of nginx, of ThoughtGate itself and of proxies could all change a figure.
 const TO_START: &[&str] = &["HOME", "LD_LIBRARY_PATH", "PATH", "VALGRIND_LIB"];
 
-/// Connections of the load, twice in the proxy, and some more.
+/// Open files that a load needs: its connections, each twice in the proxy, and some more.
 const ENOUGH_FILES: u64 = 256;
 
-/// Where temporary files go, here and in all children: where `TMPDIR` says, unless that cannot be
-/// written, or has a name that cannot be written into configurations.
+/// Folder of temporary files, for this process and all children: `TMPDIR`, unless it cannot be written,
+/// or has a name that cannot be put into configuration files.
 pub fn temporary_folder() -> &'static Path {
     static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
         let places = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
@@ -81,28 +82,28 @@ pub fn temporary_folder() -> &'static Path {
     &FOLDER
 }
 
-/// `place`, absolute, if it can be used.
+/// `place`, absolute, if it can be written, and has a name in UTF-8 on one line.
 fn usable(place: &Path) -> Option<PathBuf> {
     let place = std::path::absolute(place).ok()?;
     let is_text = place.to_str().is_some_and(|text| !text.contains('\n'));
     (is_text && tempfile::tempfile_in(&place).is_ok()).then_some(place)
 }
 
-/// Lets this process, and so all children, open as many files as it may ask for. Returns how many
-/// that is where they do not suffice for a load.
+/// Raises the limit of open files of this process, and so of all children, to the allowed maximum.
+/// Returns that limit if it is too low for a load.
 pub fn raise_open_files() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    // Not allowed to: what there is may suffice.
+    // May fail; the limit as it is may suffice.
     let _ = setrlimit(Resource::Nofile, raised);
     let current = getrlimit(Resource::Nofile).current;
     current.filter(|files| *files < ENOUGH_FILES)
 }
 
-/// Takes from a tool what would change its results.
+/// Removes the variables that would change the results of a tool.
 pub(super) fn clean(command: &mut Command) {
     for (key, _) in std::env::vars_os() {
         if is_removed(&key) {
@@ -117,7 +118,7 @@ fn settle(command: &mut Command) {
     command.env("TMPDIR", temporary_folder());
 }
 
-/// Takes everything but what it takes to start.
+/// Removes all variables but those in [`TO_START`].
 pub(super) fn clear(command: &mut Command) {
     command.env_clear();
     settle(command);
@@ -129,7 +130,7 @@ pub(super) fn clear(command: &mut Command) {
 }
 
 fn is_removed(key: &OsStr) -> bool {
-    // A name that is not UTF-8 is none that a tool looks for.
+    // No tool reads a variable whose name is not UTF-8.
     let is = |patterns: &[&str]| {
         let key = key.to_str();
         key.is_some_and(|key| patterns.iter().any(|pattern| matches(pattern, key)))

@@ -1,23 +1,23 @@
-//! A list on disk of what a run has made, for the next run to remove: a kill of process 1 takes the
-//! reaper along with it, as that of a container does.
+//! A list on disk of what a run has created, for the next run to clean up. It is for the case in which
+//! the reaper dies too: when xtask is process 1, as in a container, and is killed.
 //!
-//! A list that nobody holds locked is that of a run that is no more, whatever its process id was and
-//! whichever processes can be seen from here.
+//! A list that nobody holds locked belongs to a run that has ended. A process id would not prove that:
+//! ids are used again, and processes in other namespaces cannot be seen.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::reaper::{self, Leftover};
+use super::reaper;
 
-/// The list of this run; none before it begins, or where it cannot be written.
+/// The list of this run; unset before [`begin`], or when it cannot be written.
 static OWN: OnceLock<Mutex<File>> = OnceLock::new();
-/// What the name of a list ends in once it is locked.
+/// File name extension of a list that has been locked.
 const ENDING: &str = "list";
 
-/// Removes what runs left that were killed, by their lists in `folder`, and begins one of our own.
-/// A list that cannot be kept costs a safety net, not the run.
+/// Removes what killed runs left behind, by their lists in `folder`, and begins the list of this run.
+/// Without a list a run goes on, only without this safety net.
 pub fn begin(folder: &Path) {
     sweep(folder);
     if let Some(file) = create(folder) {
@@ -47,7 +47,7 @@ fn sweep(folder: &Path) {
         let mut text = String::new();
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => continue,
-            // Where nothing can be locked, a run may still need what its list names.
+            // Without working locks, a list may be that of a run that is still going on.
             Err(TryLockError::Error(_)) => return,
             Ok(()) => drop(file.read_to_string(&mut text)),
         }
@@ -56,8 +56,8 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// A locked file. It has its name only once it is locked, so that no other run takes it for one that
-/// was left.
+/// Creates a locked file. It gets its name only once it is locked, so that no other run takes it for the
+/// list of a killed run.
 fn create(folder: &Path) -> Option<File> {
     fs::create_dir_all(folder).ok()?;
     let new = tempfile::Builder::new().prefix("run-").tempfile_in(folder);
@@ -65,13 +65,6 @@ fn create(folder: &Path) -> Option<File> {
     new.as_file().try_lock().ok()?;
     let path = new.path().with_extension(ENDING);
     new.persist_noclobber(path).ok()
-}
-
-impl Leftover<'_> {
-    /// Whether it outlives the processes that know of it.
-    pub(super) fn stays(self) -> bool {
-        !matches!(self, Leftover::Group(_))
-    }
 }
 
 #[cfg(test)]

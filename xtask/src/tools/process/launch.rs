@@ -1,4 +1,4 @@
-//! A command before it runs, and its start in a process group of its own.
+//! A command line being put together, and its start in a process group of its own.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal as _;
@@ -19,13 +19,13 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A tool without arguments, in this directory, without input, and with our environment except
-    /// for what would change its results.
+    /// A tool: in the current directory, without input, and with the environment of this process except
+    /// for variables that would change its results.
     pub fn new(program: impl AsRef<OsStr>) -> Launch {
         Launch::with(program, environment::clean)
     }
 
-    /// A program that is measured, or measures: the same, with hardly any environment.
+    /// A program that is measured or makes load: as [`Launch::new`], with hardly any environment.
     pub fn bare(program: impl AsRef<OsStr>) -> Launch {
         Launch::with(program, environment::clear)
     }
@@ -40,14 +40,12 @@ impl Launch {
         }
     }
 
-    /// Adds one argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Launch {
         self.command.arg(argument);
         self
     }
 
-    /// Adds several arguments.
     #[must_use]
     pub fn args<I, S>(mut self, arguments: I) -> Launch
     where
@@ -58,30 +56,28 @@ impl Launch {
         self
     }
 
-    /// Sets one environment variable.
     #[must_use]
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Launch {
         self.command.env(key, value);
         self
     }
 
-    /// Runs the child in `directory`.
     #[must_use]
     pub fn directory(mut self, directory: &Path) -> Launch {
         self.command.current_dir(directory);
         self
     }
 
-    /// Gives the child an input that has nothing in it, and ends when we do.
+    /// Gives the child an input pipe, which is empty unless [`Child::tell`] writes to it, and is closed
+    /// when this process ends.
     #[must_use]
     pub fn hold_input(mut self) -> Launch {
         self.command.stdin(Stdio::piped());
         self
     }
 
-    /// Passes what the child writes to standard error on to ours instead of capturing it. Only a
-    /// terminal is given to the child itself: the end of a child must not depend on whether somebody
-    /// reads what we write.
+    /// Forwards the child's standard error to that of this process instead of capturing it. The child
+    /// inherits only a terminal: it must not fail because nobody reads the output of this process.
     #[must_use]
     pub fn pass_stderr(mut self) -> Launch {
         self.passes_stderr = true;
@@ -124,7 +120,7 @@ impl Launch {
         })
     }
 
-    /// Runs the child to its end and returns what it said, whatever its exit status.
+    /// Runs the child to its end and returns its output, whatever its exit status.
     ///
     /// # Errors
     /// When it cannot be started, or has not ended within `deadline` (it is killed then).
@@ -134,8 +130,8 @@ impl Launch {
         Ok(child.output(status))
     }
 
-    /// The same, also when this process was asked to stop: for what is short, and would leave
-    /// something behind when it is cut off.
+    /// As [`Launch::run`], but goes on when this process is asked to stop: for short commands that would
+    /// leave something behind when they are cut off.
     ///
     /// # Errors
     /// As of [`Launch::run`].
@@ -146,7 +142,7 @@ impl Launch {
     }
 }
 
-/// The command line as a message shows it: no longer than a line or two.
+/// The command line for messages, cut to a line or two.
 fn describe(command: &Command) -> String {
     const LONGEST: usize = 160;
     let mut text = command.get_program().to_string_lossy().into_owned();

@@ -1,89 +1,31 @@
 //! The reaper: a small process that outlives this one when it is killed, and
 //! removes what it left behind.
 //!
-//! It reads lines from a pipe that only we hold, such as `+group 4711` and `-group 4711`. When the
-//! pipe closes, for whatever reason, it removes what is still on its list, and ends. It never
-//! decides anything else.
+//! It reads lines such as `+group 4711` and `-group 4711` from a pipe that only the main process
+//! holds. When the pipe closes, for whatever reason, it removes what is still on its list, and ends. It
+//! decides nothing else.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, Read as _, Write as _};
-use std::os::unix::process::CommandExt as _;
-use std::process::{ChildStdin, Command, Stdio};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::io::{BufRead as _, Read as _};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use wait_timeout::ChildExt as _;
 
-use super::journal;
-
-/// The hidden argument that turns `xtask` into the reaper.
-pub const ARGUMENT: &str = "__reap";
-
-/// Set in the environment of the reaper. A reaper that started children of its own would start
-/// a reaper again, without end; so nothing below one ever does.
-const MARK: &str = "XTASK_REAPER";
-
-/// How long one removal by docker may take.
+/// Time limit of one removal by docker.
 const REMOVAL_DEADLINE: Duration = Duration::from_secs(30);
-/// How often it is tried to remove an image that is in use.
+/// Attempts to remove an image that is in use.
 const REMOVALS: u32 = 5;
-/// A container whose creation was under way at our end comes into being within this time.
+/// Time in which a container appears that was being created when the main process ended.
 const CREATION_GRACE: Duration = Duration::from_secs(1);
 
-/// The pipe to the reaper; none when it could not be started. Without it, children
-/// still die with their owners, only not when this process is killed by force.
-static REAPER: LazyLock<Option<Mutex<ChildStdin>>> = LazyLock::new(start);
-
-/// Something that must not outlive this process. In the order in which the reaper removes: nothing
-/// may be using what comes later.
-#[derive(Clone, Copy, Debug)]
-pub enum Leftover<'a> {
-    /// A process group.
-    Group(u32),
-    /// A container, by its name.
-    Container(&'a str),
-    /// An image, by its tag.
-    Image(&'a str),
-    /// A folder of scratch files.
-    Folder(&'a str),
-}
-
-impl Leftover<'_> {
-    /// Puts it on the list. What takes a name is listed before it exists.
-    pub fn begins(self) {
-        self.tell('+');
-    }
-
-    /// Takes it off the list.
-    pub fn is_gone(self) {
-        self.tell('-');
-    }
-
-    fn tell(self, sign: char) {
-        let line = format!("{sign}{}", self.line());
-        tell(&line);
-        if self.stays() {
-            journal::note(&line);
-        }
-    }
-
-    fn line(self) -> String {
-        match self {
-            Leftover::Group(id) => format!("group {id}"),
-            Leftover::Container(name) => format!("container {name}"),
-            Leftover::Image(tag) => format!("image {tag}"),
-            Leftover::Folder(path) => format!("folder {path}"),
-        }
-    }
-}
-
-/// The whole life of the reaper, after `xtask __reap`.
+/// Runs the reaper, the hidden command `xtask __reap`, until its pipe is closed.
 pub fn reaper_main() {
     remove(std::io::stdin().lock().lines().map_while(Result::ok));
 }
 
-/// Removes what is on the list that `lines` make.
+/// Removes what is still on the list after the last of `lines`.
 pub(super) fn remove<L: AsRef<str>>(lines: impl Iterator<Item = L>) {
     let mut left = BTreeSet::new();
     lines.for_each(|line| note(&mut left, line.as_ref()));
@@ -100,7 +42,7 @@ pub(super) fn remove<L: AsRef<str>>(lines: impl Iterator<Item = L>) {
     }
     of("image ").for_each(remove_image);
     for path in of("folder ") {
-        // Gone already, or somebody else's by now: neither is for us to settle.
+        // An error is of no use: the folder may be gone already, or belong to somebody else by now.
         let _ = std::fs::remove_dir_all(path);
     }
 }
@@ -114,7 +56,7 @@ fn note(left: &mut BTreeSet<String>, line: &str) {
 }
 
 fn kill_group(id: &str) {
-    // Group 1 and below would be everybody else's processes.
+    // A kill of group 1 would reach every process, and one of group 0 the reaper's own group.
     let group = id
         .parse()
         .ok()
@@ -125,8 +67,8 @@ fn kill_group(id: &str) {
     }
 }
 
-/// Removes a tag, and what has no other tag: while a container is just being removed, docker takes
-/// nothing but the tag.
+/// Removes a tag, and the image unless it has another tag. While a container of the image is still
+/// being removed, docker only removes the tag; hence the loop.
 fn remove_image(tag: &str) {
     let id = docker(&["image", "inspect", "--format", "{{.Id}}", tag]);
     docker(&["image", "rm", "--force", tag]);
@@ -143,7 +85,7 @@ fn remove_image(tag: &str) {
     }
 }
 
-/// What docker prints, some words at most; none when it does not end in time.
+/// Output of a docker command that prints a few words; none when it does not end in time.
 fn docker(arguments: &[&str]) -> Option<String> {
     let mut client = Command::new("docker")
         .args(arguments)
@@ -159,31 +101,4 @@ fn docker(arguments: &[&str]) -> Option<String> {
     let mut text = String::new();
     client.stdout?.read_to_string(&mut text).ok()?;
     Some(text)
-}
-
-fn start() -> Option<Mutex<ChildStdin>> {
-    // The executable of a unit test is not `xtask` and would run all tests again.
-    if cfg!(test) || std::env::var_os(MARK).is_some() {
-        return None;
-    }
-    let executable = std::env::current_exe().ok()?;
-    let mut reaper = Command::new(executable)
-        .arg(ARGUMENT)
-        .env(MARK, "1")
-        // A group of its own, so that an interrupt from the terminal does not end it first.
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    reaper.stdin.take().map(Mutex::new)
-}
-
-fn tell(line: &str) {
-    if let Some(pipe) = REAPER.as_ref() {
-        let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
-        // A reaper that is gone costs a safety net, not the run.
-        let _ = writeln!(pipe, "{line}");
-    }
 }

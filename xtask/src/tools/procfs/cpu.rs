@@ -1,35 +1,28 @@
-//! CPU time of a process: exact to the nanosecond where the kernel counts it by thread, else in its
-//! ticks, which resolve only long stretches.
+//! CPU time of a process: exact to the nanosecond where the kernel counts it by thread, else in kernel
+//! ticks, which are precise enough only over long times.
 
 use std::collections::BTreeMap;
 
 use anyhow::bail;
 
-use super::system;
+use super::system::{self, ThreadTime};
 
-/// Ticks, mostly of 10 ms, below which a difference of them is too coarse: it is off by up to one at
+/// Ticks, mostly of 10 ms, below which their difference is too coarse: it is off by up to one tick at
 /// either end.
 const FEWEST_TICKS: u64 = 100;
 
 /// A reading of the CPU time of a process, to be compared with a later one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CpuReading {
-    /// By thread id, threads that ended left out; none where the kernel does not count it.
+    /// Times by thread id, without threads that ended; none where the kernel does not count by thread.
     threads: Option<BTreeMap<i32, ThreadTime>>,
     /// Time on a CPU of the whole process, threads that ended included, in ticks; none where it cannot
     /// be read.
     ticks: Option<u64>,
 }
 
-/// How long a thread ran, and how long it waited for a CPU to run on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ThreadTime {
-    pub(super) ran_ns: u64,
-    pub(super) waited_ns: u64,
-}
-
 impl CpuReading {
-    /// Reads it now.
+    /// Reads the CPU time of a process now.
     ///
     /// # Errors
     /// When the process is gone, or neither of the two can be read.
@@ -61,15 +54,15 @@ impl CpuReading {
                 None => {
                     "the kernel does not count CPU time by thread (`/proc/PID/task/TID/schedstat`)"
                 }
-                Some(_) => "threads came or went",
+                Some(_) => "threads started or ended",
             };
-            bail!("failed to read the CPU time: {why}, and {ticks} ticks are too coarse");
+            bail!("failed to measure the CPU time: {why}, and {ticks} ticks are too few");
         }
         Ok(ticks as f64 * system::tick_us())
     }
 
-    /// The same over a short step of many: none where it cannot be had from threads, and their coming
-    /// and going is made good by ticks.
+    /// CPU time over a short step of many, in microseconds; none where the kernel does not count by
+    /// thread. Ticks, however few, are used for a step in which threads started or ended.
     pub(super) fn step_us_since(&self, earlier: &CpuReading) -> Option<f64> {
         self.threads.as_ref()?;
         let ticks = self.ticks_since(earlier);
@@ -77,8 +70,8 @@ impl CpuReading {
         Some(exact.unwrap_or_else(|| ticks as f64 * system::tick_us()))
     }
 
-    /// How long its threads were ready to run and waited for a CPU since `earlier`, in microseconds;
-    /// none where that is not counted, or threads came or went.
+    /// Time that its threads were ready to run and waited for a CPU since `earlier`, in microseconds;
+    /// none where that is not counted, or threads started or ended.
     pub(super) fn waited_us_since(&self, earlier: &CpuReading) -> Option<f64> {
         self.difference(earlier, |thread| thread.waited_ns)
     }
@@ -101,7 +94,7 @@ impl CpuReading {
     }
 }
 
-/// CPU time between two readings that may have failed.
+/// CPU time in microseconds between two readings that may have failed.
 pub fn spent_us(
     before: &anyhow::Result<CpuReading>,
     after: &anyhow::Result<CpuReading>,
@@ -152,7 +145,7 @@ mod tests {
         let few = reading(Some(&[(1, 4_000)]), 199);
         let error = few.us_since(&earlier).unwrap_err().to_string();
         assert!(
-            error.contains("threads came or went, and 99 ticks"),
+            error.contains("threads started or ended, and 99 ticks"),
             "{error}"
         );
         let step = few.step_us_since(&earlier);

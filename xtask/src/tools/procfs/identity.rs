@@ -1,18 +1,18 @@
-//! Whether a process is the program that it is taken for. What a system does not let us see is no
-//! evidence against it.
+//! Checks that a process is the program that it was started as, and not a wrapper of it. What the
+//! system does not show is no evidence against a process.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::ensure;
 
-/// Refuses a process that runs another file than `program`, or leaves it to another process to listen
-/// on `address`: its memory and CPU time would be those of a wrapper.
+/// Fails for a process that runs another file than `program`, or does not listen on `address` itself:
+/// its memory and CPU time would be those of a wrapper.
 pub fn check_program(pid: u32, program: &Path, address: SocketAddr) -> anyhow::Result<()> {
     let shown = program.display();
     ensure!(
         system::runs(pid, program).unwrap_or(true),
-        "process {pid} was started as `{shown}` and runs another executable: a wrapper cannot be \
+        "process {pid} was started as `{shown}` but runs another executable: a wrapper cannot be \
          measured, name the executable that it runs"
     );
     ensure!(
@@ -41,14 +41,15 @@ mod system {
     use procfs::net::TcpState;
     use procfs::process::{FDTarget, Process};
 
-    /// None when that cannot be found out.
+    /// Whether the process runs the file `program`; none when that cannot be found out.
     pub(super) fn runs(pid: u32, program: &Path) -> Option<bool> {
         let running = std::fs::metadata(format!("/proc/{pid}/exe")).ok()?;
         let file = std::fs::metadata(program).ok()?;
         Some((running.dev(), running.ino()) == (file.dev(), file.ino()))
     }
 
-    /// None when that cannot be found out, or nobody listens there.
+    /// Whether the process itself listens on the port; none when that cannot be found out, or no
+    /// process listens on it.
     pub(super) fn listens(pid: u32, address: SocketAddr) -> Option<bool> {
         let process = Process::new(i32::try_from(pid).ok()?).ok()?;
         let sockets = process.tcp().ok()?.into_iter().chain(process.tcp6().ok()?);
@@ -115,7 +116,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let sleep = Launch::new("sleep").arg("60").start().unwrap();
         let program = std::fs::canonicalize(format!("/proc/{}/exe", sleep.pid())).unwrap();
-        // What listens is another process: this one.
+        // Another process listens on the address: this one.
         let message = refusal(sleep.pid(), &program, address);
         assert!(
             message.contains("does not listen on 127.0.0.1:"),

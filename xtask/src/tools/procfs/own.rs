@@ -1,8 +1,8 @@
-//! CPU time of this process and of all that it started: what is left of the machine's is that of other
-//! programs.
+//! CPU time of this process and of all that it started: the rest of the machine's CPU time is that of
+//! other programs.
 
-/// In ticks: its own, that of its children that have ended, that of those that run, and that of the
-/// process `contained`, which a container engine started for it; none where that is not to be had.
+/// CPU time in ticks of this process, of its ended and its running children, and of the process
+/// `contained`, which a container engine started for it; none where any of it cannot be read.
 pub fn own_cpu_ticks(contained: Option<u32>) -> Option<u64> {
     system::own_cpu_ticks(contained)
 }
@@ -19,7 +19,7 @@ mod system {
         }
         for task in own.tasks().ok()?.flatten() {
             for child in task.children().ok()? {
-                // One that has ended meanwhile is missed for this reading, which a later one makes good.
+                // One that has just ended is missing from this reading; the next has it as an ended one.
                 ticks += stat_of(child).map_or(0, |stat| with_ended_children(&stat));
             }
         }

@@ -3,15 +3,15 @@
 //! It keeps raw points with their time, so that a window that another process reports afterwards can
 //! be cut out of them. A process that ends just stops having points.
 //!
-//! Other processes report wall-clock times. Here they are those of the start, plus what a monotonic
-//! clock has counted since; how far the wall clock itself was moved is returned at the end.
+//! Other processes report wall-clock times. A point's time is the wall-clock time of the start plus what
+//! a monotonic clock has counted since; how far the wall clock was moved is returned at the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::CpuReading;
+use super::{CpuReading, rss_bytes};
 use crate::clock;
 
 /// Time between two readings: 20 a second.
@@ -28,7 +28,8 @@ pub struct Point {
     pub rss_bytes: Option<u64>,
     /// CPU time since the first reading, in microseconds; none where it is not counted.
     pub cpu_us: Option<f64>,
-    /// Time that its threads were ready to run and waited for a CPU, likewise.
+    /// Time that its threads were ready to run and waited for a CPU, since the first reading, in
+    /// microseconds; none where it is not counted.
     pub waited_us: Option<f64>,
 }
 
@@ -67,7 +68,7 @@ impl Trace {
         Some(spent_us / ((to - from) * 1000.0))
     }
 
-    /// How long its threads waited for a CPU between the two times, for each second that they ran.
+    /// Seconds that its threads waited for a CPU per second that they ran, between the two times.
     pub fn waited_per_run(&self, from_ms: f64, to_ms: f64) -> Option<f64> {
         let cores = self.cores(from_ms, to_ms)?;
         let (first, last) = (self.points.first()?, self.points.last()?);
@@ -78,7 +79,7 @@ impl Trace {
         (ran_us > 0.0).then(|| waited_us / ran_us)
     }
 
-    /// A counter at a moment, between its two neighbours on a straight line.
+    /// A counter at a moment, interpolated linearly between the two nearest points.
     fn at(&self, at_ms: f64, counter: impl Fn(&Point) -> Option<f64>) -> Option<f64> {
         let after = self.points.iter().position(|point| point.at_ms >= at_ms)?;
         let next = self.points[after];
@@ -91,12 +92,12 @@ impl Trace {
     }
 }
 
-/// What was read until the end.
+/// All readings of a sampler.
 #[derive(Debug, Default)]
 pub struct Sampled {
     /// One trace per process, in the order given.
     pub traces: Vec<Trace>,
-    /// How far the wall clock ran from the monotonic one meanwhile, in milliseconds.
+    /// Drift of the wall clock from the monotonic one meanwhile, in milliseconds.
     pub drift_ms: f64,
 }
 
@@ -156,7 +157,7 @@ impl Drop for Sampler {
     }
 }
 
-/// Wall-clock time as of the start, that nobody can set meanwhile.
+/// The wall-clock time of the start, continued by a monotonic clock, which cannot be set.
 struct Clock {
     started_ms: f64,
     started: Instant,
@@ -179,7 +180,7 @@ fn wall_ms() -> f64 {
     clock::since_epoch().as_secs_f64() * 1000.0
 }
 
-/// One process and what has been read of it.
+/// One process and its readings.
 struct Watched {
     pid: u32,
     /// CPU time is summed up step by step: exact while the same threads run, in ticks over the
@@ -202,7 +203,7 @@ impl Watched {
     }
 
     fn read(&mut self, at_ms: f64) {
-        let rss_bytes = super::rss_bytes(self.pid).ok();
+        let rss_bytes = rss_bytes(self.pid).ok();
         let cpu = CpuReading::of(self.pid).ok();
         if rss_bytes.is_none() && cpu.is_none() {
             return;
@@ -216,7 +217,7 @@ impl Watched {
         });
     }
 
-    /// Adds a step to the counters; from one that cannot be read on they are not known any more.
+    /// Adds a step to the counters; once a step cannot be read, they stay unknown.
     fn add(&mut self, now: Option<CpuReading>) {
         let (Some(before), Some(cpu)) = (&self.before, &now) else {
             if now.is_none() {
@@ -227,7 +228,7 @@ impl Watched {
         };
         let step = cpu.step_us_since(before);
         self.cpu_us = self.cpu_us.zip(step).map(|(sum, step)| sum + step);
-        // Over a step in which a thread came or went it is not known, and taken for none.
+        // Unknown for a step in which a thread started or ended, and counted as 0.
         let waited = step.map(|_| cpu.waited_us_since(before).unwrap_or(0.0));
         self.waited_us = self.waited_us.zip(waited).map(|(sum, step)| sum + step);
         self.before = now;

@@ -1,4 +1,4 @@
-//! The readings themselves: from `/proc` on Linux, refused elsewhere.
+//! The readings themselves: from `/proc` on Linux, an error elsewhere.
 
 #[cfg(not(target_os = "linux"))]
 pub(super) use elsewhere::{cpu_ticks, memory, reset_peak, started_ticks, threads, tick_us};
@@ -11,6 +11,13 @@ pub(super) struct Memory {
     pub(super) peak_bytes: u64,
 }
 
+/// Time that a thread ran, and time that it was ready to run and waited for a CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ThreadTime {
+    pub(super) ran_ns: u64,
+    pub(super) waited_ns: u64,
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::collections::BTreeMap;
@@ -18,8 +25,7 @@ mod linux {
     use anyhow::Context as _;
     use procfs::process::{ClearRefs, Process, Stat};
 
-    use super::super::cpu::ThreadTime;
-    use super::Memory;
+    use super::{Memory, ThreadTime};
 
     const BYTES_PER_KIB: u64 = 1024;
 
@@ -62,7 +68,7 @@ mod linux {
             .tasks()
             .with_context(|| format!("failed to list the threads of process {pid}"))?;
         let mut threads = BTreeMap::new();
-        // A thread that ends while we read is left out, and the set tells that it ended.
+        // A thread that ends meanwhile is left out; a later reading shows that by its other set of ids.
         for task in tasks.flatten() {
             if let Ok(times) = task.schedstat() {
                 let time = ThreadTime {
@@ -83,7 +89,7 @@ mod linux {
 
     fn process(pid: u32) -> anyhow::Result<Process> {
         let id = i32::try_from(pid).with_context(|| format!("{pid} is not a process id"))?;
-        Process::new(id).with_context(|| format!("failed to look at process {pid}"))
+        Process::new(id).with_context(|| format!("failed to open `/proc/{pid}` of process {pid}"))
     }
 }
 
@@ -91,8 +97,7 @@ mod linux {
 mod elsewhere {
     use std::collections::BTreeMap;
 
-    use super::super::cpu::ThreadTime;
-    use super::Memory;
+    use super::{Memory, ThreadTime};
 
     fn refused<T>() -> anyhow::Result<T> {
         anyhow::bail!("memory and CPU time of a process can be read only on Linux (from `/proc`)")

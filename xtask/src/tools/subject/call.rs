@@ -1,4 +1,4 @@
-//! One `tools/call` on a connection of its own, which is not waited for.
+//! One `tools/call` on a connection of its own, whose answer is not waited for.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::ANSWER_DEADLINE;
+use super::server::ANSWER_DEADLINE;
 use crate::tools::load;
 
 /// A call that is ready to be sent.
@@ -17,14 +17,14 @@ pub struct OpenCall {
 }
 
 impl OpenCall {
-    /// Connects to the proxy; the call is that of all scenarios, of another tool.
+    /// Connects to the proxy. The call is that of all scenarios, with another tool and arguments.
     pub(super) fn new(
         address: SocketAddr,
         tool: &str,
         arguments: &Value,
     ) -> anyhow::Result<OpenCall> {
-        let mut message: Value = serde_json::from_str(load::MESSAGE)
-            .context("failed to read the message that is sent as load")?;
+        let mut message: Value =
+            serde_json::from_str(load::MESSAGE).context("failed to read `call.json`")?;
         message["params"]["name"] = json!(tool);
         message["params"]["arguments"] = arguments.clone();
         let body = message.to_string();
@@ -49,9 +49,9 @@ impl OpenCall {
         })
     }
 
-    /// Sends it. Whoever drops it gives up on the answer.
+    /// Sends the call. Dropping the value closes the connection, and so gives up the answer.
     pub fn send(&mut self) -> anyhow::Result<()> {
         let sent = self.stream.write_all(&self.request);
-        sent.context("failed to send a call to the proxy")
+        sent.context("failed to send a call to the measured proxy")
     }
 }

@@ -1,4 +1,4 @@
-//! Reads single values from the text that `/metrics` answers with (OpenMetrics or Prometheus).
+//! Reads single values from the text of `/metrics` (OpenMetrics or Prometheus).
 
 /// The value of the sample `name`, written with its labels as it is exposed; none when absent.
 ///

@@ -1,5 +1,5 @@
-//! The measured `thoughtgate`: started with a configuration, asked whether it is ready, and
-//! asked what it has counted.
+//! The measured `thoughtgate`: starts it with a configuration, waits until it is ready, and reads its
+//! counters.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +10,8 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 
 use super::call::OpenCall;
-use super::{Server, exposition};
+use super::exposition;
+use super::server::Server;
 use crate::interrupt;
 use crate::tools::process::{Launch, Stream};
 use crate::tools::procfs;
@@ -18,21 +19,20 @@ use crate::tools::procfs;
 /// JSON-RPC error code of a call that policy refused.
 const POLICY_DENIED: i64 = 40301;
 const READY_DEADLINE: Duration = Duration::from_secs(15);
-/// Time between two questions whether it is ready.
+/// Time between two requests of `/ready`.
 const POLL: Duration = Duration::from_millis(1);
 
-/// What a proxy is started with.
+/// Settings that a proxy is started with.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// The executable.
     pub binary: PathBuf,
-    /// Its configuration file.
+    /// Path of the configuration file.
     pub config: PathBuf,
-    /// Its Cedar policies, a file or a directory.
+    /// Path of the Cedar policies, a file or a directory.
     pub policy: PathBuf,
-    /// The MCP endpoint behind it.
+    /// URL of the MCP endpoint behind it.
     pub upstream: String,
-    /// By how much a build for calibration is to be slower; empty for all others.
+    /// Slowdown of a build for calibration; empty for all others.
     pub slowdown: String,
 }
 
@@ -74,17 +74,16 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Its MCP endpoint.
+    /// URL of its MCP endpoint.
     pub fn url(&self) -> String {
         self.server.url("/mcp")
     }
 
-    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.server.pid()
     }
 
-    /// Requests that policy let through since its start.
+    /// Requests that the policies forwarded since its start.
     pub fn forwarded(&mut self) -> anyhow::Result<u64> {
         let forwarded = self.counter("thoughtgate_decisions_total{outcome=\"forward\"}")?;
         #[expect(
@@ -103,20 +102,20 @@ impl Proxy {
         });
         let (status, body) = self.server.post("/mcp", &call)?;
         let answer: Value = serde_json::from_str(&body)
-            .with_context(|| format!("the proxy answered status {status} with no JSON: {body}"))?;
+            .with_context(|| format!("the proxy's answer (status {status}) is not JSON: {body}"))?;
         if answer["result"].is_object() {
             return Ok(true);
         }
-        // A refusal by policy is an answer; anything else is a fault of the set-up.
+        // A denial by policy is an answer; any other error is a fault of the set-up.
         ensure!(
             answer["error"]["code"] == POLICY_DENIED,
-            "the proxy answered {status}: {body}"
+            "the proxy's answer (status {status}) is neither a result nor a denial: {body}"
         );
         Ok(false)
     }
 
-    /// What it answers to some calls and questions, in words: name and answer. Two programs that do
-    /// the same work answer the same.
+    /// Its answers to some requests, as text: name of the request, and answer. Two programs that do the
+    /// same work give the same answers.
     pub fn answers(&mut self) -> anyhow::Result<Vec<(&'static str, String)>> {
         let call = |tool: &str| {
             json!({
@@ -129,11 +128,11 @@ impl Proxy {
         for (name, message) in [
             ("a permitted call", call("tool_0")),
             ("a refused call", call("drop_table")),
-            ("a question for the tools", list),
+            ("a request for the list of tools", list),
         ] {
             let (status, body) = self.server.post("/mcp", &message)?;
             let answer: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
-            // The words of a refusal may change.
+            // Only the code of an error: its text may change between two versions.
             let answer = match answer.pointer("/error/code") {
                 Some(code) => format!("status {status}, error {code}"),
                 None => format!("status {status}, {}", answer["result"]),
@@ -152,10 +151,10 @@ impl Proxy {
     pub fn counter(&mut self, name: &str) -> anyhow::Result<f64> {
         let text = self.server.get_ok("/metrics")?;
         exposition::value(&text, name)
-            .with_context(|| format!("failed to find `{name}` in what `/metrics` says"))
+            .with_context(|| format!("failed to find `{name}` in the text of `/metrics`"))
     }
 
-    /// What it has said on standard error.
+    /// Its standard error so far.
     pub fn stderr(&self) -> String {
         self.server.child.said_on_stderr()
     }
@@ -165,12 +164,13 @@ impl Proxy {
         self.server.get_ok("/metrics")
     }
 
-    /// Asks it to finish what is in flight and end; how it ended, none when it had to be killed.
+    /// Asks it to finish what is in flight and exit. Returns the exit status, or none when it had to be
+    /// killed.
     pub fn stop(self, grace: Duration) -> Option<ExitStatus> {
         self.server.child.stop(grace)
     }
 
-    /// An error with its exit status and last words when it has died.
+    /// An error with its exit status and last lines of stderr when it has died.
     pub fn check_running(&mut self) -> anyhow::Result<()> {
         self.server.check_running()
     }
@@ -183,7 +183,7 @@ impl Proxy {
                 return Ok(());
             }
             if started.elapsed() > READY_DEADLINE {
-                bail!("the proxy was not ready within {READY_DEADLINE:?}: it says {body}");
+                bail!("the proxy was not ready within {READY_DEADLINE:?} (`/ready`: {body})");
             }
             interrupt::check()?;
             std::thread::sleep(POLL);

@@ -1,4 +1,4 @@
-//! The Slack double `mock-slack`: what was posted to it, and when it had arrived.
+//! The Slack double `mock-slack`: the messages that were posted to it, with their times of arrival.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Server, upstream};
+use super::server::Server;
+use super::upstream;
 use crate::tools::process::{Launch, Stream};
 
 /// The token that calls must carry.
@@ -22,7 +23,7 @@ pub struct Slack {
 /// A message that was posted.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Posted {
-    /// When the call had arrived, in microseconds of Unix time.
+    /// Arrival of the call, in microseconds since the Unix epoch.
     received_at_us: u64,
     #[serde(rename = "posted")]
     content: Content,
@@ -30,10 +31,10 @@ pub struct Posted {
     reactions: Vec<Reaction>,
 }
 
-/// What somebody added to a message.
+/// A reaction to a message.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Reaction {
-    /// Such as `white_check_mark`.
+    /// Name without colons, such as `white_check_mark`.
     pub name: String,
 }
 
@@ -57,12 +58,12 @@ impl Slack {
         Ok(Slack { server })
     }
 
-    /// What replaces `https://slack.com/api`.
+    /// Base URL of its API, in place of `https://slack.com/api`.
     pub fn url(&self) -> String {
         self.server.url("/api")
     }
 
-    /// Changes how it answers and what it decides from now on.
+    /// Changes its answers, and the decisions of its approvers, from now on.
     pub fn turn(&mut self, knobs: &Value) -> anyhow::Result<()> {
         self.server.turn(knobs)
     }
@@ -71,12 +72,12 @@ impl Slack {
     pub fn messages(&mut self) -> anyhow::Result<Vec<Posted>> {
         let text = self.server.get_ok("/control/messages")?;
         serde_json::from_str(&text)
-            .with_context(|| format!("failed to read the messages of the Slack double {text:?}"))
+            .with_context(|| format!("failed to read the messages of the Slack double: {text:?}"))
     }
 }
 
 impl Posted {
-    /// When it had arrived, by the clock of the whole machine.
+    /// Time of arrival, by the clock of the machine.
     pub fn received(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_micros(self.received_at_us)
     }
@@ -91,7 +92,7 @@ impl Posted {
         self.content.blocks.to_string()
     }
 
-    /// What a notification shows of it.
+    /// The text that a notification shows.
     pub fn text(&self) -> &str {
         &self.content.text
     }

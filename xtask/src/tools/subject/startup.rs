@@ -1,6 +1,6 @@
-//! One start of the proxy, timed from before the process is created until it says that it is ready.
+//! One start of the proxy, timed from before the process is created until `/ready` answers 200.
 //!
-//! Asks over plain sockets: an HTTP client's own set-up would be a good part of what is measured.
+//! Uses plain sockets: setting up an HTTP client would take a good part of the measured time.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use super::proxy::Setup;
-use super::{ANSWER_DEADLINE, STOP_GRACE};
+use super::server::{ANSWER_DEADLINE, STOP_GRACE};
 
-/// Time between two questions; adds at most this much to what is measured, half of it on average.
+/// Time between two requests; adds at most this much to a measured time, half of it on average.
 const POLL: Duration = Duration::from_micros(500);
 const DEADLINE: Duration = Duration::from_secs(15);
 
@@ -25,11 +25,11 @@ pub struct Startup {
     pub healthy: Duration,
     /// Until `/ready` answered 200.
     pub ready: Duration,
-    /// What the process itself measured of loading its policies; none when it does not report that.
+    /// Time that the policies took to load, as the process reports it; none if it does not.
     pub policy_load: Option<Duration>,
 }
 
-/// Starts the proxy, asks until it is ready, and ends it.
+/// Starts the proxy, polls it until it is ready, and stops it.
 pub fn startup(setup: &Setup) -> anyhow::Result<Startup> {
     let address = free_address()?;
     let launch = setup.launch(&address.to_string());
@@ -61,7 +61,7 @@ pub fn startup(setup: &Setup) -> anyhow::Result<Startup> {
     })
 }
 
-/// An address of the loopback that nobody listens on.
+/// An address of the loopback that nobody listens on. Nothing reserves it until it is used.
 pub fn free_address() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     listener
@@ -69,7 +69,7 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
         .context("failed to find a free port")
 }
 
-/// Whether what listens at `address` says that it is ready.
+/// Whether `/ready` at `address` answers 200.
 pub fn is_ready(address: SocketAddr) -> bool {
     status(address, "/ready") == Some(200)
 }
@@ -78,7 +78,7 @@ fn status(address: SocketAddr, path: &str) -> Option<u16> {
     get(address, path)?.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// The whole answer, head and body, on a connection of its own.
+/// The whole response, head and body, to a GET on a connection of its own.
 fn get(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(ANSWER_DEADLINE)).ok()?;

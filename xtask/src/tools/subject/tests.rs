@@ -1,6 +1,7 @@
-//! Startup failures and deaths in the middle are told with the process's own last words.
+//! Errors of a failed start, and of a process that dies later, show the last lines of its stderr.
 
-use super::{Launch, Server, Stream};
+use super::server::Server;
+use crate::tools::process::{Launch, Stream};
 
 /// A server played by a shell: it announces an address where nobody listens, then does `then`.
 fn server(then: &str) -> Server {
@@ -62,7 +63,7 @@ fn a_question_that_fails_names_whom_it_was_put_to() {
     let mut server = server("sleep 300");
     let message = format!("{:#}", server.get_ok("/metrics").unwrap_err());
     assert!(
-        message.contains("failed to ask the proxy at `http://127.0.0.1:1/metrics`"),
+        message.contains("failed to query the proxy at `http://127.0.0.1:1/metrics`"),
         "{message}"
     );
 }

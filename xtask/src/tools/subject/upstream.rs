@@ -1,4 +1,4 @@
-//! The upstream double `mock-mcp`: a stated service time, and its own count of what reached it.
+//! The upstream double `mock-mcp`: answers after a given service time, and counts what reaches it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Server;
+use super::server::Server;
 use crate::tools::process::{Launch, Stream};
 
 /// A running upstream double; dropping it kills it.
@@ -17,10 +17,10 @@ pub struct Upstream {
     server: Server,
 }
 
-/// What has reached the double since its start.
+/// Requests that have reached the double since its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Counts {
-    /// Requests of any kind, those that only ask whether it is there included.
+    /// Requests of any kind, those that only check whether it is reachable included.
     pub requests: u64,
     /// `tools/call` requests.
     pub tool_calls: u64,
@@ -49,35 +49,34 @@ impl Upstream {
         Ok(Upstream { server })
     }
 
-    /// Changes how it answers what arrives from now on.
+    /// Changes how it answers requests from now on.
     pub fn turn(&mut self, knobs: &Value) -> anyhow::Result<()> {
         self.server.turn(knobs)
     }
 
-    /// Its MCP endpoint.
+    /// URL of its MCP endpoint.
     pub fn url(&self) -> String {
         self.server.url("/mcp")
     }
 
-    /// Changes the time that it takes over each request that arrives from now on.
+    /// Changes the time that it takes to answer each request from now on.
     pub fn set_service_time(&mut self, service_time: Duration) -> anyhow::Result<()> {
         self.turn(&json!({ "service_time_us": u64::try_from(service_time.as_micros())? }))
     }
 
-    /// What has reached it.
     pub fn counts(&mut self) -> anyhow::Result<Counts> {
         let text = self.server.get_ok("/control/stats")?;
         serde_json::from_str(&text)
-            .with_context(|| format!("failed to read the counts of the upstream double {text:?}"))
+            .with_context(|| format!("failed to read the counts of the upstream double: {text:?}"))
     }
 
-    /// An error with its last words when it has died.
+    /// An error with its exit status and last lines of stderr when it has died.
     pub fn check_running(&mut self) -> anyhow::Result<()> {
         self.server.check_running()
     }
 }
 
-/// The address that a double tells in its first line of standard output, once the line is whole.
+/// The address in a double's first line of standard output, once that line is complete.
 pub(super) fn announced(stdout: &str) -> Option<SocketAddr> {
     #[derive(Deserialize)]
     struct Announcement {

@@ -1,4 +1,4 @@
-//! A double of GitHub's API: it answers what it was told to, and keeps what it was asked.
+//! A double of GitHub's API: it answers as configured, and records the requests.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
 
-/// A body after which the connection ends, before the length that was announced.
+/// A body that is shorter than its announced length: the connection ends after it.
 pub const CUT_OFF: &str = "[{\"id\":";
 
-/// One request.
+/// A recorded request.
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub method: String,
@@ -29,7 +29,9 @@ struct State {
     asked: Vec<Asked>,
     comments: Vec<Json>,
     pulls: Vec<Json>,
-    /// Status and body in place of all answers, and how often.
+    /// Pull requests that take no comments.
+    locked: Vec<u64>,
+    /// Status and body that replace the next answers, and the number of these.
     failure: Option<(u16, &'static str, usize)>,
 }
 
@@ -47,7 +49,12 @@ impl GitHub {
         GitHub { address, state }
     }
 
-    /// Pull request `number` ends with the commit `head`.
+    /// Pull request `number` takes no comments.
+    pub fn lock(&self, number: u64) {
+        self.state.lock().unwrap().locked.push(number);
+    }
+
+    /// Adds a pull request whose last commit is `head`.
     pub fn pull(&self, number: u64, head: &str) -> &GitHub {
         let pull =
             json!({"number": number, "head": {"sha": head}, "base": {"sha": "b".repeat(40)}});
@@ -55,7 +62,7 @@ impl GitHub {
         self
     }
 
-    /// A comment that is there already.
+    /// Adds a comment that exists before the job.
     pub fn comment(&self, kind: &str, body: &str) -> &GitHub {
         let mut state = self.state.lock().unwrap();
         let id = state.comments.len() + 1;
@@ -66,7 +73,7 @@ impl GitHub {
         self
     }
 
-    /// The next answers are this.
+    /// Replaces the next answers.
     pub fn fail(&self, status: u16, body: &'static str, times: usize) {
         self.state.lock().unwrap().failure = Some((status, body, times));
     }
@@ -75,7 +82,7 @@ impl GitHub {
         self.state.lock().unwrap().asked.clone()
     }
 
-    /// The texts of the comments now.
+    /// The texts of all comments.
     pub fn comments(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
         let bodies = state.comments.iter();
@@ -140,6 +147,11 @@ fn answer(state: &mut State, asked: &Asked) -> (u16, String) {
     let new = || serde_json::from_str::<Json>(&asked.body).unwrap()["body"].clone();
     match (asked.method.as_str(), parts.as_slice()) {
         ("GET", ["issues", _, "comments"]) => (200, json!(state.comments).to_string()),
+        ("POST", ["issues", number, "comments"])
+            if state.locked.contains(&number.parse().unwrap()) =>
+        {
+            (403, json!({"message": "issue is locked"}).to_string())
+        }
         ("POST", ["issues", _, "comments"]) => {
             let id = state.comments.len() + 1;
             let comment = json!({"id": id, "body": new(), "user": {"type": "Bot"}});
@@ -159,7 +171,13 @@ fn answer(state: &mut State, asked: &Asked) -> (u16, String) {
                 None => (404, json!({"message": "Not Found"}).to_string()),
             }
         }
-        ("GET", ["commits", _, "pulls"]) => (200, json!(state.pulls).to_string()),
+        ("GET", ["commits", commit, "pulls"]) => {
+            let pulls = state.pulls.iter();
+            let pulls: Vec<&Json> = pulls
+                .filter(|pull| pull["head"]["sha"] == *commit)
+                .collect();
+            (200, json!(pulls).to_string())
+        }
         _ => (404, json!({"message": "Not Found"}).to_string()),
     }
 }

@@ -1,4 +1,4 @@
-//! A job of a workflow on this machine: the event, what earlier jobs have left, both doubles, and a
+//! A job of a workflow on this machine: the event, the artifacts of earlier jobs, both doubles, and a
 //! repository for the history.
 
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub const BASE: &str = "89abcdef0123456789abcdef0123456789abcdef";
 pub const KEY: &str = "bencher_run_secret123";
 pub const TOKEN: &str = "ghs_secret456";
 
-/// A folder with all of it.
+/// All that a job needs, in one temporary folder.
 pub struct Scene {
     pub folder: tempfile::TempDir,
     pub github: GitHub,
@@ -43,6 +43,7 @@ impl Scene {
         scene
             .with("BENCHER_API_KEY", KEY)
             .with("GITHUB_TOKEN", TOKEN)
+            .with("GITHUB_ACTIONS", "true")
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Scene {
@@ -57,7 +58,7 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    /// A file that a job has left.
+    /// Adds an artifact of an earlier job.
     pub fn left(self, job: &str, name: &str, text: &str) -> Scene {
         let folder = self.path("artifacts").join(job);
         std::fs::create_dir_all(&folder).unwrap();
@@ -65,7 +66,7 @@ impl Scene {
         self
     }
 
-    /// Earlier jobs on a branch, with these p50.
+    /// Adds earlier jobs on a branch to the history, with these values of `latency/p50`.
     pub fn history(self, branch: &str, p50_ms: impl IntoIterator<Item = f64>) -> Scene {
         let clone = self.path("clone");
         let file = clone.join("history.jsonl");
@@ -73,7 +74,7 @@ impl Scene {
         for (number, p50_ms) in p50_ms.into_iter().enumerate() {
             let run = self.path("past.json");
             let started = 1_000 + number as u64;
-            std::fs::write(&run, run_text(started, p50_ms, &format!("{number:040x}"))).unwrap();
+            std::fs::write(&run, run_text(started, p50_ms, &past(number))).unwrap();
             let output = super::super::xtask(&[
                 "metrics",
                 "history",
@@ -98,7 +99,7 @@ impl Scene {
         self
     }
 
-    /// Runs a job to its end.
+    /// Runs a job, and waits for its end.
     pub fn run(&self, job: &str) -> Output {
         let (artifacts, server) = (self.path("artifacts"), self.path("server"));
         self.xtask(&[
@@ -123,6 +124,7 @@ impl Scene {
             "BENCHER_API_KEY",
             "BENCHER_API_TOKEN",
             "GITHUB_TOKEN",
+            "GITHUB_ACTIONS",
             "GITHUB_EVENT_NAME",
         ] {
             command.env_remove(name);
@@ -134,7 +136,6 @@ impl Scene {
             .current_dir(self.folder.path())
             .env("CARGO_TARGET_DIR", self.path("target"))
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
-            .env("GITHUB_ACTIONS", "true")
             .env("GITHUB_REPOSITORY", "a/gate")
             .env("GITHUB_API_URL", &self.github.address)
             .env("GITHUB_STEP_SUMMARY", self.path("summary.md"))
@@ -149,7 +150,7 @@ impl Scene {
         output
     }
 
-    /// No secret is in what was printed, kept, or given as an argument.
+    /// Checks that no secret was printed, saved, or passed as an argument.
     fn keeps_secrets(&self, output: &Output) {
         let mut texts = vec![
             String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -175,7 +176,7 @@ impl Scene {
         std::fs::read_to_string(self.path("summary.md")).unwrap_or_default()
     }
 
-    /// What `bencher` was called with.
+    /// The calls of `bencher`, with their arguments and the names of their secrets.
     pub fn calls(&self) -> Vec<Json> {
         let log = std::fs::read_to_string(self.path("bencher.log")).unwrap_or_default();
         log.lines()
@@ -183,7 +184,7 @@ impl Scene {
             .collect()
     }
 
-    /// The value of a flag of the only report that was sent.
+    /// The value of a flag of the only report that was sent; empty for a flag without a value.
     pub fn reported(&self, flag: &str) -> Option<String> {
         let calls = self.calls();
         let reports: Vec<&Json> = calls
@@ -253,7 +254,7 @@ pub fn git(folder: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
-/// A run with a size and a p50.
+/// A run with the metrics `binary/size` and `latency/p50`.
 pub fn run_text(started: u64, p50_ms: f64, revision: &str) -> String {
     let metric = |name: &str, unit: &str, value: Json, interval: Json| {
         json!({
@@ -280,7 +281,12 @@ pub fn run_text(started: u64, p50_ms: f64, revision: &str) -> String {
     .to_string()
 }
 
-/// Thirty jobs that differ as jobs do.
+/// The commit of an earlier job of the history.
+pub fn past(number: usize) -> String {
+    format!("{number:040x}")
+}
+
+/// Thirty jobs with the usual spread.
 pub fn usual() -> impl Iterator<Item = f64> {
     (0..30).map(|number| 2.0 + f64::from(number * 7 % 11 - 5) * 0.004)
 }
@@ -297,6 +303,19 @@ pub fn pull_request(from: &str) -> Json {
             "base": {"sha": BASE, "ref": "main", "repo": {"full_name": "a/gate"}},
         },
     })
+}
+
+/// A comparison of `HEAD` with a smaller program.
+pub fn comparison() -> String {
+    let text =
+        std::fs::read_to_string(super::super::data("comparisons/larger_binary.json")).unwrap();
+    let mut run: Json = serde_json::from_str(&text).unwrap();
+    for arm in run["arms"].as_array_mut().unwrap() {
+        if arm["name"] == "head" {
+            arm["revision"] = json!(HEAD);
+        }
+    }
+    run.to_string()
 }
 
 pub fn workflow_run() -> Json {

@@ -1,14 +1,14 @@
-//! From the rows of a session to one difference per block and metric.
+//! The differences of a session, one per block and metric, from its rows.
 
 use std::collections::BTreeMap;
 
-use super::{BASE, CONTROL, HEAD};
+use super::row::{BASE, CONTROL, HEAD};
 use crate::metrics::catalog::Metric;
 use crate::metrics::catalog::threshold::{Change, Scale};
 use crate::metrics::model::{Run, State};
 use crate::metrics::stats;
 
-/// The values that count of one program, by block.
+/// The values of one program that count, by block.
 pub(super) fn values(
     run: &Run,
     session: usize,
@@ -22,20 +22,20 @@ pub(super) fn values(
         .collect()
 }
 
-/// What blocks say of one metric.
+/// The differences in one metric.
 pub(super) struct Differences {
+    /// Medians over blocks.
     pub(super) base: f64,
     pub(super) head: f64,
-    /// Of head and base, and of control and base, block by block.
+    /// Differences of head and base, and of control and base.
     pub(super) head_by_block: Vec<f64>,
     pub(super) control_by_block: Vec<f64>,
-    /// From a difference to an effect.
     is_share: bool,
     is_inverse: bool,
 }
 
 impl Differences {
-    /// None without a block that has both.
+    /// None without a block that has a value of both programs.
     pub(super) fn of(run: &Run, session: usize, metric: &'static Metric) -> Option<Differences> {
         let [base, control, head] =
             [BASE, CONTROL, HEAD].map(|arm| values(run, session, metric, arm));
@@ -72,7 +72,7 @@ impl Differences {
         })
     }
 
-    /// The effect that a difference is: a share or points, positive where it is worse.
+    /// The effect of a difference: a share or points, positive where it is worse.
     pub(super) fn effect(&self, difference: f64) -> f64 {
         match (self.is_share, self.is_inverse) {
             (false, _) => difference,

@@ -1,10 +1,10 @@
-//! Whether the machine did so much else during a session that nothing found is no proof of nothing.
+//! The disturbance of a session by the rest of the machine, under which nothing passes.
 
 use crate::metrics::model::{Run, Sample};
 use crate::metrics::stats;
 
-/// What disturbed more than half of the blocks of a session; none when nothing did. The limits are
-/// those that the run was made with.
+/// The disturbance of more than half of the blocks of a session; none without one. The limits are
+/// those that the run was made with, so that old samples give the same verdicts.
 pub(super) fn of(run: &Run, session: usize) -> Option<String> {
     let mut blocks: Vec<&Sample> = run.samples.iter().collect();
     blocks.retain(|row| row.session == session);
@@ -25,6 +25,6 @@ pub(super) fn of(run: &Run, session: usize) -> Option<String> {
     }
     let percent = share("noisy_steal_percent", |row| row.steal)?;
     Some(format!(
-        "the hypervisor gave {percent:.0} % of the CPU time to others"
+        "the hypervisor took {percent:.0} % of the CPU time (steal)"
     ))
 }

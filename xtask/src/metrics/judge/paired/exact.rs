@@ -1,17 +1,17 @@
-//! Metrics that do not vary: each difference is one, and none is tested.
+//! Metrics that do not vary: any difference is real, and none is tested.
 
 use super::differences::values;
-use super::{BASE, HEAD, Row};
+use super::row::{BASE, HEAD, Row};
 use crate::metrics::catalog::Metric;
 use crate::metrics::catalog::threshold::{Scale, Thresholds};
 use crate::metrics::judge::verdict::Verdict;
 use crate::metrics::model::Run;
 
-/// Values of one program may differ by less than this: hash tables are seeded anew in each process.
+/// Accepted relative spread of one program's values: each process seeds its hash tables anew.
 const UNSTABLE: f64 = 0.002;
 
-/// A metric of which any difference is one: the smallest value of each program counts. What differs
-/// within one program is no difference between two.
+/// Judges a metric that needs no test: the smallest value of each program counts. A difference no larger
+/// than the spread within one program is inconclusive.
 pub(super) fn exact(
     run: &Run,
     session: usize,
@@ -45,7 +45,7 @@ pub(super) fn exact(
         if spread > UNSTABLE {
             let percent = 100.0 * spread;
             reason = Some(format!(
-                "values of one and the same program differ by {percent:.2} %"
+                "values of the same program differ by {percent:.2} %"
             ));
             if verdict.is_regression() && effect <= spread {
                 verdict = Verdict::Inconclusive;

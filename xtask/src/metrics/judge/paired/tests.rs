@@ -1,5 +1,4 @@
-//! Verdicts on sessions that are made up: what is worse by how much, in how many blocks, with how much
-//! noise.
+//! Verdicts on invented sessions: with known effects, numbers of blocks, and noise.
 
 use std::collections::BTreeMap;
 
@@ -115,7 +114,7 @@ fn what_could_not_be_found_is_inconclusive_and_not_a_pass() {
     let row = row(&judged, &LATENCY_P50);
     assert_eq!(row.verdict, Verdict::Inconclusive, "{row:?}");
     assert!(
-        row.reason.as_ref().unwrap().contains("would miss"),
+        row.reason.as_ref().unwrap().contains("may miss a change"),
         "{row:?}"
     );
     assert!(!judged.is_decided());
@@ -128,7 +127,7 @@ fn a_busy_machine_passes_nothing_and_hides_nothing_that_was_found() {
         let mut run = session((&CPU_US_PER_REQUEST, factor, 1.0), 40, 0.01, 3);
         let limit = ("noisy_others_percent".to_owned(), 12.5);
         run.thresholds.extend([limit]);
-        // Of fewer than half of the blocks it says nothing.
+        // A disturbance of fewer than half of the blocks changes nothing.
         for (busy, expected) in [(15, Verdict::Pass), (25, expected)] {
             for row in &mut run.samples {
                 row.others = Some(if row.block < busy { 70.0 } else { 0.5 });
@@ -238,11 +237,11 @@ fn a_block_counts_when_a_second_session_agrees() {
         assert_eq!(row(&judged, &LATENCY_P50).verdict, expected, "{factor}");
         assert_eq!(judged.overall, expected, "{factor}");
     }
-    // Cut off before the second.
+    // Cut off before the second session.
     let judged = judge_all(&first);
     assert_eq!(judged.overall, Verdict::Alert);
     let reason = row(&judged, &LATENCY_P50).reason.as_deref();
-    assert!(reason.unwrap().contains("a second measurement"));
+    assert!(reason.unwrap().contains("needs a second session"));
 }
 
 #[test]
@@ -348,4 +347,19 @@ fn units_order_and_names_of_programs_decide_nothing() {
             assert_eq!(row.verdict, Verdict::Pass);
         }
     }
+}
+
+#[test]
+fn a_head_without_a_value_is_no_pass() {
+    let mut run = session((&LATENCY_P50, 1.0, 1.0), 40, 0.01, 1);
+    assert_eq!(judge(&run, 0).overall, Verdict::Pass);
+    run.samples
+        .retain(|row| row.arm != HEAD || row.metric != LATENCY_P50.name);
+    let judged = judge(&run, 0);
+    assert_eq!(judged.overall, Verdict::Inconclusive);
+    assert_eq!(judged.rows.len(), FAMILY.len());
+    assert_eq!(
+        judged.rows[0].reason.as_deref(),
+        Some("the head has no value")
+    );
 }

@@ -102,11 +102,11 @@ fn what_the_catalogue_does_not_have_is_refused() {
     let cases = [
         (
             text.replace("latency/p50", "latency/p51"),
-            "there is no metric `latency/p51`",
+            "unknown metric `latency/p51`",
         ),
         (
             text.replace("latency/p50", "latency/p95"),
-            "`latency/p95` is listed twice",
+            "duplicate metric `latency/p95`",
         ),
         (
             text.replace("\"value\": 2.3", "\"value\": true"),
@@ -143,7 +143,7 @@ fn what_the_catalogue_does_not_have_is_refused() {
     }
 }
 
-/// All that is done with a run that was read.
+/// Does everything that is done with a run that was read.
 fn use_run(run: &Run) {
     render::table::render(run);
     render::warnings::render(run);
@@ -159,7 +159,7 @@ fn use_run(run: &Run) {
     run.to_text();
 }
 
-/// Some JSON that does not belong where it is put.
+/// A random JSON value of a type or size that no field expects.
 fn hostile(random: &mut Random) -> Json {
     match random.next() % 14 {
         0 => Json::Null,
@@ -179,7 +179,7 @@ fn hostile(random: &mut Random) -> Json {
     }
 }
 
-/// Puts something hostile at a random place of a document, or takes what is there away.
+/// Puts a hostile value at a random place of a document, or removes the value at that place.
 fn corrupt(json: &mut Json, random: &mut Random) {
     let pick =
         |random: &mut Random, count: usize| usize::try_from(random.next() % count as u64).unwrap();

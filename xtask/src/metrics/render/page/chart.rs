@@ -1,10 +1,12 @@
-//! The charts of the page, as SVG. Colours stand for roles: the style sheet of the page gives each
-//! role its colour, light or dark.
+//! The charts of the page, as SVG. Each colour here is a placeholder for a role: the style sheet of the
+//! page replaces it, in light and in dark mode.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-/// Roles. The style sheet knows them by these numbers.
+use super::html::escape;
+
+/// The placeholders. `style.css` matches them by these values.
 const LINE: RGBColor = RGBColor(1, 1, 1);
 const SECOND: RGBColor = RGBColor(2, 2, 2);
 const GRID: RGBColor = RGBColor(3, 3, 3);
@@ -17,17 +19,17 @@ const LABELS: u32 = 13;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// The values of a metric, one a job.
+/// The values of a metric, one per job.
 pub struct Trend<'a> {
-    /// What it says to those who do not see it.
+    /// Description for readers who cannot see the chart.
     pub label: &'a str,
-    /// In the order of the jobs; none where a job has none.
+    /// In the order of the jobs; `None` for a job without a value.
     pub values: &'a [Option<f64>],
-    /// Jobs with which a new level begins.
+    /// Indices of the jobs with which a new level begins.
     pub changes: &'a [usize],
-    /// Jobs that were released.
+    /// Indices of the jobs of releases.
     pub releases: &'a [usize],
-    /// A value in words.
+    /// Formats a value with its unit.
     pub shown: &'a dyn Fn(f64) -> String,
 }
 
@@ -67,7 +69,7 @@ pub fn trend(trend: &Trend<'_>) -> String {
             points.iter().copied(),
             LINE.stroke_width(2),
         ))?;
-        // Of many, the line is enough.
+        // With more points, the line alone is clearer.
         if points.len() <= 60 {
             let dots = points.iter().map(|at| Circle::new(*at, 2, LINE.filled()));
             chart.draw_series(dots)?;
@@ -82,7 +84,7 @@ pub fn trend(trend: &Trend<'_>) -> String {
 /// The differences of blocks, of the head and of the control, as dots in two rows over one axis.
 pub fn differences(label: &str, head: &[f64], control: &[f64]) -> String {
     let all = head.iter().chain(control).copied();
-    // No difference is always in sight.
+    // Zero, which means no difference, is always visible.
     let [left, right] = range(all.chain([0.0]));
     drawn(label, |area| {
         let mut chart = ChartBuilder::on(area)
@@ -94,8 +96,12 @@ pub fn differences(label: &str, head: &[f64], control: &[f64]) -> String {
             .configure_mesh()
             .disable_y_mesh()
             .x_labels(7)
-            .y_labels(3)
-            .x_label_formatter(&|share| format!("{:+.1} %", 100.0 * share))
+            // One at each whole number, of which two have a name.
+            .y_labels(4)
+            .x_label_formatter(&|share: &f64| match 100.0 * share {
+                -0.05..0.05 => "0 %".to_owned(),
+                percent => format!("{percent:+.1} %"),
+            })
             .y_label_formatter(&|row: &f64| match row {
                 0.9..1.1 => "control".to_owned(),
                 1.9..2.1 => "head".to_owned(),
@@ -110,7 +116,7 @@ pub fn differences(label: &str, head: &[f64], control: &[f64]) -> String {
         chart.draw_series([PathElement::new(zero, TEXT.stroke_width(1))])?;
         for (row, values, colour) in [(2.0, head, LINE), (1.0, control, SECOND)] {
             let dots = values.iter().enumerate().map(|(block, value)| {
-                // Dots that would hide each other lie a little apart.
+                // Spread the dots, so that they do not hide each other.
                 let apart = (block % 7) as f64 * 0.1 - 0.3;
                 Circle::new((*value, row + apart), 3, colour.filled())
             });
@@ -120,7 +126,8 @@ pub fn differences(label: &str, head: &[f64], control: &[f64]) -> String {
     })
 }
 
-/// Times by percentile: the scale of the percentiles is that of what lies beyond them.
+/// Times by percentile. The axis is logarithmic in the share of calls beyond a percentile: p90, p99 and
+/// p99.9 are equally far apart.
 pub fn percentiles(
     label: &str,
     curves: &[Vec<(f64, f64)>],
@@ -158,13 +165,13 @@ pub fn percentiles(
     })
 }
 
-/// A percentile without needless digits: 50, 99.9.
+/// A percentile without trailing zeros: 50, 99.9.
 fn short(percentile: f64) -> String {
     let text = format!("{percentile:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The least and the greatest, with room on either side.
+/// The least and the greatest value, with room on either side.
 fn range(values: impl Iterator<Item = f64>) -> [f64; 2] {
     let ends =
         values
@@ -176,27 +183,29 @@ fn range(values: impl Iterator<Item = f64>) -> [f64; 2] {
     let [least, most] = ends.unwrap_or([0.0, 1.0]);
     let room = match (most - least) * 0.08 {
         room if room > 0.0 => room,
-        // All the same: a line in the middle.
+        // All values are the same: keep the line in the middle.
         _ => (most.abs() * 0.1).max(1e-9),
     };
     [least - room, most + room]
 }
 
-/// Draws, and makes of it a picture that fits any width and says what it is.
+/// Draws an SVG that fits any width, with `label` as its description.
 fn drawn(label: &str, draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
     let mut svg = String::new();
     let result = {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         draw(&area).and_then(|()| area.present())
     };
-    // Drawing into a text does not fail.
+    // Drawing into a string does not fail.
     if result.is_err() {
         return String::new();
     }
     let (width, height) = SIZE;
     let sized = format!("<svg width=\"{width}\" height=\"{height}\"");
-    let named = format!("<svg role=\"img\" aria-label=\"{}\"", super::escape(label));
-    svg.replacen(&sized, &named, 1)
+    let named = format!("<svg role=\"img\" aria-label=\"{}\"", escape(label));
+    let svg = svg.replacen(&sized, &named, 1);
+    // On a narrow screen a chart scrolls: its letters would be too small to read.
+    format!("<div class=\"chart\">{svg}</div>\n")
 }
 
 #[cfg(test)]
@@ -214,7 +223,7 @@ mod tests {
             shown: &|value| format!("{value} ms"),
         });
         assert!(
-            svg.starts_with("<svg role=\"img\" aria-label=\"p50 &lt;over&gt; jobs\""),
+            svg.contains("<svg role=\"img\" aria-label=\"p50 &lt;over&gt; jobs\""),
             "{svg}"
         );
         assert!(svg.contains("viewBox"), "{svg}");
@@ -232,11 +241,11 @@ mod tests {
                 releases: &[],
                 shown: &|value| value.to_string(),
             });
-            assert!(svg.starts_with("<svg"), "{values:?}");
+            assert!(svg.contains("<svg"), "{values:?}");
             assert!(!svg.contains("NaN"), "{values:?}");
         }
-        assert!(differences("x", &[], &[]).starts_with("<svg"));
-        assert!(percentiles("x", &[], &|value| value.to_string()).starts_with("<svg"));
+        assert!(differences("x", &[], &[]).contains("<svg"));
+        assert!(percentiles("x", &[], &|value| value.to_string()).contains("<svg"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! What the page shows, and what it keeps out.
+//! The content of the page, and that hostile text stays text.
 
 use super::*;
+use crate::metrics::history::file::History;
 use crate::metrics::history::line::Line;
+use crate::metrics::model::Run;
 use crate::metrics::render::fixture;
 
 fn history(jobs: usize) -> History {
@@ -16,7 +18,7 @@ fn page(history: &History, run: Option<&Run>) -> String {
     render(&View {
         history,
         branch: "main",
-        moved: &crate::metrics::trend::moved(history, "main"),
+        moved: &crate::metrics::judge::level::moved(history, "main"),
         run,
         comparison: None,
         made: "2026-01-02",
@@ -33,7 +35,7 @@ fn it_shows_targets_trends_and_the_machine_without_any_network() {
         "<tr class=\"missed\"><th scope=\"row\"><code>throughput/rps_10vu</code>",
         "<a href=\"#latency-p50\"><code>latency/p50</code></a>",
         "<h3 id=\"latency-p50\">",
-        "from 2.00 ms to 2.60 ms (+30.0 %)",
+        "from 2.00 ms to 2.60 ms (+30.0 %, worse)",
         "AMD EPYC",
         "Not measured: <code>binary/docker_image_compressed</code>",
     ] {
@@ -57,7 +59,7 @@ fn a_comparison_is_shown_block_by_block() {
         comparison: Some((&run, &judged)),
         made: "2026-01-02",
     });
-    assert!(page.contains("Verdict: <strong>BLOCK</strong>"), "{page}");
+    assert!(page.contains("<strong>BLOCK</strong>. Seed"), "{page}");
     assert!(
         page.contains("aria-label=\"cpu/us_per_request: differences of "),
         "{page}"
@@ -86,7 +88,56 @@ fn nothing_of_a_file_is_markup() {
         made: hostile,
     });
     assert!(page.contains("&lt;script&gt;"), "it is shown");
+    assert_eq!(escape("a\u{202e}b"), "a b", "it would turn the text around");
     assert!(!page.contains("<script"), "{page}");
+}
+
+#[test]
+fn what_a_chart_leaves_out_is_told() {
+    let mut history = history(40);
+    let text = page(&history, None);
+    assert!(!text.contains("another kind of machine"), "{text}");
+    for job in history.jobs.iter_mut().step_by(2) {
+        job.key = "another machine".to_owned();
+    }
+    let text = page(&history, None);
+    assert!(
+        text.contains("20 earlier or other jobs ran on another kind of machine"),
+        "{text}"
+    );
+    history.jobs[39].key = "a new machine".to_owned();
+    let text = page(&history, None);
+    assert!(
+        text.contains("No chart yet, since the last job was the first"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_run_of_several_machines_shows_each_with_its_metrics() {
+    let mut run = fixture::mixed();
+    let part = |model: &str, metric: &str| crate::metrics::model::Part {
+        file: "run.json".to_owned(),
+        started: 0,
+        finished: 1,
+        host: Host {
+            cpu_model: Some(model.to_owned()),
+            ..run.host.clone()
+        },
+        tools: run.tools.clone(),
+        subject: run.subject.clone(),
+        settings: run.settings.clone(),
+        metrics: vec![metric.to_owned()],
+    };
+    run.parts = vec![part("EPYC", "latency/p50"), part("Xeon", "binary/size")];
+    run.git.dirty = true;
+    let page = page(&History::default(), Some(&run));
+    assert!(page.contains("with uncommitted changes"), "{page}");
+    let machine = page.find("<h3>Machine with Xeon</h3>").unwrap();
+    assert!(
+        page[machine..].contains("<code>binary/size</code>"),
+        "{page}"
+    );
 }
 
 #[test]

@@ -1,20 +1,23 @@
-//! The part of the page on what became of each metric over time.
+//! The part of the page that shows each metric over time.
 
 use std::fmt::Write as _;
 
-use super::{View, anchor, chart, escape, folded, table};
+use super::chart;
+use super::html::{View, anchor, escape, folded, table};
 use crate::metrics::catalog::{METRICS, Metric};
 use crate::metrics::digest;
 use crate::metrics::history::line::Job;
+use crate::metrics::judge::level::Moved;
 use crate::metrics::render::number;
-use crate::metrics::trend::Moved;
 
-/// Jobs that a table below a chart lists.
+/// Jobs that the table below a chart lists.
 const LISTED: usize = 20;
-/// Jobs that a chart shows: more are no more to see.
+/// The longest reason of an accepted change that is shown.
+const REASON_CHARACTERS_MAX: usize = 200;
+/// Jobs that a chart shows: more points could not be told apart.
 const SHOWN: usize = 1_000;
 
-/// The jobs of a metric's chart: those of the machine that the last one was measured on.
+/// The jobs of a metric's chart: those with the key of the last one.
 pub(super) fn jobs<'v>(view: &View<'v>, metric: &Metric) -> Vec<&'v Job> {
     let jobs = view.history.jobs.iter();
     let jobs = jobs.filter(|job| job.branch == view.branch && job.number(metric.name).is_some());
@@ -28,21 +31,31 @@ pub(super) fn jobs<'v>(view: &View<'v>, metric: &Metric) -> Vec<&'v Job> {
     same[same.len().saturating_sub(SHOWN)..].to_vec()
 }
 
-/// The charts of all metrics that have had more than one job.
+/// The charts of all metrics with more than one job.
 pub(super) fn section(view: &View<'_>) -> String {
     let mut text = String::new();
+    let mut first = Vec::new();
     for metric in METRICS {
         let of = jobs(view, metric);
         if of.len() > 1 {
             text += &trend(view, metric, &of);
+        } else if of.len() == 1 {
+            first.push(format!("<code>{}</code>", metric.name));
         }
+    }
+    if !first.is_empty() {
+        let names = first.join(", ");
+        let _ = writeln!(
+            text,
+            "<p>No chart yet, since the last job was the first on its kind of machine: {names}.</p>"
+        );
     }
     if text.is_empty() {
         return text;
     }
     format!(
-        "<p>One point is one job on <code>{}</code>, on one kind of machine. A dashed line is a change of \
-         level, a dotted one a release.</p>\n{text}",
+        "<p>Each point is one job on <code>{}</code>, all on one kind of machine. A dashed line is a \
+         change of level, a dotted line a release.</p>\n{text}",
         escape(view.branch)
     )
 }
@@ -61,29 +74,17 @@ fn trend(view: &View<'_>, metric: &'static Metric, jobs: &[&Job]) -> String {
         })
         .collect();
     let changes: Vec<usize> = moved.iter().map(|(place, _)| *place).collect();
-    let commits: Vec<&str> = view
-        .history
-        .jobs
-        .iter()
-        .filter(|job| job.branch == "releases")
-        .filter_map(|job| job.revision.as_deref())
-        .collect();
-    let releases: Vec<usize> = jobs
-        .iter()
-        .enumerate()
-        .filter(|(_, job)| {
-            job.revision
-                .as_deref()
-                .is_some_and(|of| commits.contains(&of))
-        })
-        .map(|(place, _)| place)
-        .collect();
+    let releases = releases(view, jobs);
     let label = format!(
-        "{} over {} jobs: the last is {}, {} changes of level",
+        "{} over {} jobs: the last is {}; {}",
         metric.name,
         jobs.len(),
         scale.with_unit(last),
-        changes.len()
+        match changes.len() {
+            0 => "no change of level".to_owned(),
+            1 => "one change of level".to_owned(),
+            changes => format!("{changes} changes of level"),
+        }
     );
     let drawn = chart::trend(&chart::Trend {
         label: &label,
@@ -92,31 +93,105 @@ fn trend(view: &View<'_>, metric: &'static Metric, jobs: &[&Job]) -> String {
         releases: &releases,
         shown: &|value| scale.with_unit(value),
     });
+    let events = events(metric, scale, &moved, (&releases, jobs));
+    let others = others(view, metric, jobs.len());
+    format!(
+        "<h3 id=\"{}\"><code>{}</code></h3>\n<p class=\"soft\">{}{others}</p>\n{drawn}{events}{}",
+        anchor(metric),
+        metric.name,
+        escape(metric.method),
+        folded(
+            &format!("The last jobs of {} as a table", metric.name),
+            &listed(metric, jobs, scale)
+        )
+    )
+}
+
+/// The places of the jobs that measured a release.
+fn releases(view: &View<'_>, jobs: &[&Job]) -> Vec<usize> {
+    let commits: Vec<&str> = view
+        .history
+        .jobs
+        .iter()
+        .filter(|job| job.branch == "releases")
+        .filter_map(|job| job.revision.as_deref())
+        .collect();
+    jobs.iter()
+        .enumerate()
+        .filter(|(_, job)| {
+            job.revision
+                .as_deref()
+                .is_some_and(|of| commits.contains(&of))
+        })
+        .map(|(place, _)| place)
+        .collect()
+}
+
+/// The list of the changes of level and of the releases that a chart shows as lines; nothing without any.
+fn events(
+    metric: &Metric,
+    scale: number::Scale,
+    moved: &[(usize, &Moved)],
+    (releases, jobs): (&[usize], &[&Job]),
+) -> String {
     let mut told = String::new();
-    for (_, moved) in &moved {
+    for (_, moved) in moved {
         let accepted = moved.accepted.as_deref();
         let _ = writeln!(
             told,
-            "<li>With <code>{}</code> from {} to {} ({:+.1} %){}</li>",
+            "<li>Since commit <code>{}</code>: from {} to {} ({:+.1} %, {}){}{}</li>",
             escape(digest::short(
                 moved.job.revision.as_deref().unwrap_or("unknown")
             )),
             scale.with_unit(moved.change.before),
             scale.with_unit(moved.change.after),
             100.0 * moved.change.relative(),
-            accepted.map_or(String::new(), |why| format!(", accepted: {}", escape(why))),
+            if (moved.change.relative() > 0.0) == metric.more_is_better() {
+                "better"
+            } else {
+                "worse"
+            },
+            if moved.provisional {
+                ", provisional: few jobs followed"
+            } else {
+                ""
+            },
+            accepted.map_or(String::new(), |why| format!(
+                ", accepted: {}",
+                escape(&shortened(why))
+            )),
         );
     }
-    if !told.is_empty() {
-        told = format!("<ul>{told}</ul>\n");
+    for place in releases {
+        let commit = jobs[*place].revision.as_deref().unwrap_or("unknown");
+        let _ = writeln!(
+            told,
+            "<li>Release of commit <code>{}</code></li>",
+            escape(digest::short(commit))
+        );
     }
-    format!(
-        "<h3 id=\"{}\"><code>{}</code></h3>\n<p class=\"soft\">{}</p>\n{drawn}{told}{}",
-        anchor(metric),
-        metric.name,
-        escape(metric.method),
-        folded("The last jobs as a table", &listed(metric, jobs, scale))
-    )
+    if told.is_empty() {
+        return told;
+    }
+    format!("<ul>{told}</ul>\n")
+}
+
+/// How many jobs are not in the chart, since they ran on another kind of machine.
+fn others(view: &View<'_>, metric: &Metric, charted: usize) -> String {
+    let jobs = view.history.jobs.iter();
+    let jobs = jobs.filter(|job| job.branch == view.branch && job.number(metric.name).is_some());
+    match jobs.count().saturating_sub(charted) {
+        0 => String::new(),
+        others => format!(". {others} earlier or other jobs ran on another kind of machine"),
+    }
+}
+
+/// A reason, cut to what fits beside a figure.
+fn shortened(reason: &str) -> String {
+    match reason.char_indices().nth(REASON_CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
+    }
 }
 
 fn listed(metric: &Metric, jobs: &[&Job], scale: number::Scale) -> String {
@@ -129,5 +204,5 @@ fn listed(metric: &Metric, jobs: &[&Job], scale: number::Scale) -> String {
             scale.with_unit(job.number(metric.name).unwrap_or_default()),
         );
     }
-    table(&["Commit", "Value"], &body)
+    table(metric.name, &["Commit", "Value"], &body)
 }

@@ -83,7 +83,7 @@ fn the_end_of_a_workflow_matters_for_forks_alone() {
             revision: SHA.to_owned()
         }
     );
-    assert_eq!(fork.branch(), None, "only the API tells which it is");
+    assert_eq!(fork.branch(), None, "only the API knows the pull request");
     for (from, event) in [("a/gate", "pull_request"), ("mallory/gate", "push")] {
         assert_eq!(place(&done(from, event)).unwrap(), Place::Local);
     }
@@ -99,9 +99,9 @@ fn a_hostile_or_broken_event_is_refused_by_its_field() {
     assert!(refused(&zero).contains("the number 0"));
     let mut commit = request("a/gate");
     commit["pull_request"]["head"]["sha"] = "--upload-pack=x".into();
-    assert!(refused(&commit).contains("`pull_request.head.sha` is not the name of a commit"));
+    assert!(refused(&commit).contains("`pull_request.head.sha` is not a full commit id"));
     let tag = json!({"ref": "refs/tags/v1\n| x |", "after": SHA});
-    assert!(refused(&tag).contains("is not the name of a release"));
+    assert!(refused(&tag).contains("is not a valid release tag"));
     assert!(Place::parse("{\"ref\":", None).is_err());
     assert!(Place::parse("[]", Some("push")).is_err());
 }

@@ -1,25 +1,24 @@
-//! How many blocks a scenario makes, how long they take, and what disturbs them.
+//! The plan of a scenario: the number of blocks, their duration, and the disturbance they tolerate.
 
-use super::Figure;
+use super::outcome::Figure;
 use crate::metrics::recorder::{Recorder, Tolerance};
 
-/// How many blocks there are to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// The scenario's name, in progress and in the run's tables.
+    /// The scenario's name, in progress lines and in the run's tables.
     pub label: &'static str,
-    /// Undisturbed blocks to come to.
+    /// Number of undisturbed blocks to reach.
     pub blocks: usize,
-    /// Seconds that one takes, about.
+    /// Approximate duration of one block.
     pub seconds_each: f64,
-    /// Seconds after which no block is begun any more. Never fewer blocks than one.
+    /// Seconds after which no further block is started; the first one always is.
     pub seconds_at_most: f64,
-    /// What else the machine may do without disturbing the figures; none when nothing does.
+    /// The disturbance above which a block is noisy; none when the load of the machine changes nothing.
     pub tolerance: Option<Tolerance>,
 }
 
 impl Plan {
-    /// A plan that leaves a third of its time for blocks that have to be repeated.
+    /// A plan with a third of the time on top, for blocks that have to be repeated.
     pub fn new(label: &'static str, blocks: usize, seconds_each: f64) -> Plan {
         Plan {
             label,
@@ -33,8 +32,8 @@ impl Plan {
         }
     }
 
-    /// For a scenario that does not keep the cores busy itself: tasks may wait for a CPU in so many
-    /// percent of the time.
+    /// For a scenario that does not keep the cores busy itself: a block is noisy when tasks wait for a
+    /// CPU in more than this percentage of the time.
     pub fn with_psi_below(mut self, percent: f64) -> Plan {
         if let Some(tolerance) = &mut self.tolerance {
             tolerance.psi_percent = Some(percent);
@@ -42,8 +41,8 @@ impl Plan {
         self
     }
 
-    /// For a scenario whose programs are started by others, and which watches itself for what else
-    /// runs.
+    /// For a scenario whose programs are not children of this process, such as containers: the block
+    /// runner would take them for other programs, so the scenario watches the machine itself.
     pub fn not_alone(mut self) -> Plan {
         if let Some(tolerance) = &mut self.tolerance {
             tolerance.is_alone = false;
@@ -51,7 +50,7 @@ impl Plan {
         self
     }
 
-    /// For figures that a busy machine does not change: sizes, counts.
+    /// For figures that the load of the machine does not change: sizes, counts.
     pub fn deterministic(self) -> Plan {
         Plan {
             tolerance: None,
@@ -59,7 +58,7 @@ impl Plan {
         }
     }
 
-    /// Seconds that all of them take, for the time left: none when no metric of `figures` is wanted.
+    /// Planned seconds of all blocks; 0 when no metric of `figures` is pending.
     pub fn seconds_for<T>(&self, figures: &[Figure<T>], recorder: &Recorder) -> f64 {
         let wanted = figures.iter().any(|figure| recorder.pending(figure.0));
         if wanted {

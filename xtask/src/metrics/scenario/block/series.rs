@@ -1,43 +1,44 @@
-//! The loop over the blocks of one scenario, and which of them count in the end.
+//! The loop over the blocks of one scenario, and the decision which of them count.
 
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use super::{Block, Figure, Measured, Plan};
+use super::outcome::{Block, Figure, Measured};
+use super::plan::Plan;
 use crate::interrupt;
 use crate::metrics::catalog::Metric;
 use crate::metrics::context::Context;
 use crate::metrics::recorder::{At, Missing, Note, Reading, Recorder, Taken};
 
-/// Blocks without a sample after which it is no use to go on, when there was none with one. Later
-/// ones are a disturbance that passes, or end with the time.
+/// Void blocks after which a scenario gives up, as long as no block was measured: something is broken.
+/// After a measured block they are repeated until the time is up, since a disturbance passes: a compiler
+/// that runs for twenty seconds is enough to make three blocks void in a row.
 pub(super) const VOIDS_AT_FIRST: usize = 5;
 
-/// The blocks of one scenario so far.
 pub(super) struct Series<'a, T> {
     pub(super) recorder: &'a mut Recorder,
     pub(super) arm: &'a str,
     pub(super) figures: Vec<Figure<T>>,
     pub(super) metrics: Vec<&'static Metric>,
-    /// What the blocks gave that gave samples and were not disturbed.
+    /// Results of the undisturbed blocks.
     pub(super) counted: Vec<T>,
-    /// The same of those that were.
+    /// Results of the disturbed blocks.
     pub(super) noisy: Vec<T>,
-    /// Blocks without samples.
+    /// Number of void blocks.
     pub(super) voids: usize,
-    /// The last reason why a metric could not be read.
+    /// The last reason, by metric, why it could not be read.
     pub(super) missing: Vec<(&'static Metric, Missing)>,
 }
 
-/// What is said of block `number`, before which `counted` were as they should be.
+/// The progress line of block `number`; `counted` of the earlier blocks were undisturbed.
 fn label(plan: &Plan, number: usize, counted: usize) -> String {
     let (name, blocks) = (plan.label, plan.blocks);
     let place = number + 1;
     if counted == number {
         format!("{name}, block {place} of {blocks}")
     } else {
-        format!("{name}, block {place}: {counted} of {blocks} were undisturbed")
+        format!("{name}, block {place} ({counted} of {blocks} undisturbed so far)")
     }
 }
 
@@ -51,6 +52,7 @@ impl<T> Series<'_, T> {
         let started = Instant::now();
         let limit = Duration::from_secs_f64(plan.seconds_at_most);
         let mut number = 0;
+        // The first block is made whatever the limit is: no data would be an error.
         while self.counted.len() < plan.blocks && (number == 0 || started.elapsed() < limit) {
             interrupt::check()?;
             let label = label(plan, number, self.counted.len());
@@ -69,7 +71,7 @@ impl<T> Series<'_, T> {
             };
             match block {
                 Block::Void(why) => {
-                    let line = format!("warning: a block does not count: {why}");
+                    let line = format!("warning: a block is not counted: {why}");
                     context.progress.line(&line);
                     self.void(&at, &why)?;
                 }
@@ -90,7 +92,7 @@ impl<T> Series<'_, T> {
             .block(at, Taken::Void(self.metrics.clone(), why.to_owned()))?;
         self.voids += 1;
         if self.voids >= VOIDS_AT_FIRST && self.counted.len() + self.noisy.len() == 0 {
-            bail!("none of {VOIDS_AT_FIRST} blocks counts, the last: {why}");
+            bail!("none of {VOIDS_AT_FIRST} blocks has a value; last reason: {why}");
         }
         Ok(())
     }
@@ -117,7 +119,6 @@ impl<T> Series<'_, T> {
         Ok(())
     }
 
-    /// What each wanted figure reads.
     fn read(&mut self, figures: &T) -> Vec<(&'static Metric, Reading)> {
         let mut readings = Vec::new();
         for (metric, read) in &self.figures {
@@ -131,9 +132,9 @@ impl<T> Series<'_, T> {
         readings
     }
 
-    /// Decides about the disturbed blocks: they count when there are too few others. Fewer than
-    /// half of the blocks that were planned are few, whatever became of the rest. Then about what no
-    /// block could read.
+    /// Lets the disturbed blocks count when no more than half of the planned blocks were undisturbed,
+    /// whatever became of the rest, and marks their metrics as noisy. Then gives up on the metrics that
+    /// no block could read.
     pub(super) fn finish(&mut self, plan: &Plan) -> anyhow::Result<()> {
         let few = self.counted.len() * 2 <= plan.blocks;
         if few && (!self.noisy.is_empty() || self.voids > 0) {
@@ -166,6 +167,6 @@ mod tests {
         let plan = Plan::new("latency", 2, 1.0);
         assert_eq!(label(&plan, 1, 1), "latency, block 2 of 2");
         let disturbed = label(&plan, 2, 1);
-        assert_eq!(disturbed, "latency, block 3: 1 of 2 were undisturbed");
+        assert_eq!(disturbed, "latency, block 3 (1 of 2 undisturbed so far)");
     }
 }

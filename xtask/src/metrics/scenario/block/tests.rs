@@ -1,8 +1,9 @@
-//! What blocks become: samples, voids, noise, failures.
+//! The outcomes of blocks: samples, voids, noise, failures.
 
 use std::path::PathBuf;
 
 use anyhow::anyhow;
+use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use super::series::VOIDS_AT_FIRST;
@@ -14,7 +15,7 @@ use crate::metrics::recorder::{Missing, Note, number};
 use crate::metrics::render::fixture;
 use crate::progress::Progress;
 
-/// Figures of a block that is nothing but a number.
+/// Figures of a block whose result is a number.
 const FIGURES: &[Figure<f64>] = &[
     (&LATENCY_P50, |value| number(*value, 1)),
     (&LATENCY_P99, |value| number(*value, 1)),
@@ -51,7 +52,7 @@ fn values(run: &Run) -> Vec<f64> {
         .collect()
 }
 
-/// Runs blocks that `make` makes of their number; how many were begun.
+/// Runs blocks that `make` makes from their number, and returns how many were begun.
 fn run_all(
     recorder: &mut Recorder,
     plan: &Plan,
@@ -89,7 +90,7 @@ fn try_all<T>(
     run(&context, &subject, recorder, figures, plan, &mut make)
 }
 
-/// Takes blocks with what disturbed them, and decides.
+/// Takes blocks with their disturbances, and decides which count.
 fn decide(recorder: &mut Recorder, planned: usize, blocks: &[(f64, Option<&str>)]) -> Vec<f64> {
     let mut all = Series {
         recorder,
@@ -144,7 +145,7 @@ fn a_table_with_an_unknown_metric_or_one_twice_fails_before_a_block_is_made() {
         name: "latency/p51",
         ..LATENCY_P50
     };
-    // It has the name of a metric, but is another.
+    // The name is that of a metric, the rest of the row is not.
     const CHANGED: Metric = Metric {
         tier: Tier::Three,
         ..LATENCY_P50
@@ -192,7 +193,7 @@ fn a_figure_that_cannot_be_read_costs_its_metric_alone() {
     assert_eq!(counted.unwrap(), [0, 1]);
     assert_eq!(values(recorder.run()), [0.0, 1.0]);
     let expected = Outcome::Skipped {
-        reason: "none of 2 blocks counts; the last: no such file".to_owned(),
+        reason: "none of 2 blocks has a value; last reason: no such file".to_owned(),
         hint: "another kernel".to_owned(),
     };
     assert_eq!(record(&recorder, &LATENCY_P95).outcome, expected);
@@ -218,7 +219,7 @@ fn a_run_that_cannot_be_saved_ends_and_keeps_what_it_had() {
     let (place, aside) = (directory.path(), directory.path().with_extension("aside"));
     let error = try_all(&mut recorder, FIGURES, &plan(3), |number| {
         if number == 1 {
-            // Where the file was is no folder any more.
+            // The folder of the file is replaced by a file.
             std::fs::rename(place, &aside).unwrap();
             std::fs::write(place, "").unwrap();
         }
@@ -230,7 +231,7 @@ fn a_run_that_cannot_be_saved_ends_and_keeps_what_it_had() {
     assert!(ends_the_run(&error));
     let message = format!("{error:#}");
     assert!(
-        message.starts_with("the run ends, since its samples"),
+        message.starts_with("the run ends, since its samples cannot be saved"),
         "{message}"
     );
     assert!(message.contains("failed to save"), "{message}");
@@ -246,7 +247,7 @@ fn voids_without_end_end() {
     });
     assert_eq!(begun, VOIDS_AT_FIRST);
     let expected = Outcome::Failed {
-        error: "none of 5 blocks counts, the last: status 400".to_owned(),
+        error: "none of 5 blocks has a value; last reason: status 400".to_owned(),
     };
     assert_eq!(record(&recorder, &LATENCY_P50).outcome, expected);
 }
@@ -273,16 +274,16 @@ fn a_program_that_waits_longer_than_it_runs_makes_its_block_noisy() {
     };
     assert_eq!(noise(Some(1.0)), None);
     assert_eq!(noise(None), None, "not counted by the kernel");
-    let expected = "the proxy waited 2.5 s for a CPU per second that it ran";
+    let expected = "the proxy waited 2.5 s for a CPU per second of CPU time";
     assert_eq!(noise(Some(2.5)).unwrap(), expected);
-    // What a busy machine does not change is never noisy.
+    // A figure that a busy machine does not change is never noisy.
     let (_directory, mut recorder) = recorder();
     run_all(&mut recorder, &plan(1), |_| {
         let measured = Measured::new(1.0, Json::Null);
         Ok(Block::Measured(measured.unless_starved(Some(9.0), 1.0)))
     });
     assert_eq!(recorder.run().tally(&LATENCY_P50).counted, 1);
-    // What it does change is repeated, and counts in the end for want of better.
+    // One that it does change is repeated, and counts in the end for want of a better one.
     let (_directory, mut recorder) = self::recorder();
     let disturbable = Plan {
         seconds_at_most: 0.0,

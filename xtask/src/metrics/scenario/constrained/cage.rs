@@ -1,5 +1,5 @@
-//! Containers under a sidecar's limits: the proxy in its own image, and nginx of this machine in
-//! the same one.
+//! Containers under a sidecar's limits: the proxy in its own image, and this machine's nginx in the
+//! same image.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -13,38 +13,36 @@ use crate::tools::docker::{Container, Docker, Image, mounted, own_user, system_m
 use crate::tools::nginx;
 use crate::tools::subject::{free_address, is_ready};
 
-/// What the requirement calls realistic for a sidecar.
+/// The limits that the requirement calls realistic for a sidecar.
 pub const LIMITS: [&str; 4] = ["--cpus", "0.5", "--memory", "128m"];
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 
-/// What containers are made of.
+/// Everything that a constrained container is started with.
 pub struct Cage<'a> {
-    /// The client.
     pub docker: &'a Docker,
-    /// Where the proxy is.
+    /// The image with the proxy.
     pub image: &'a Image,
-    /// What the proxy is started with.
+    /// The proxy's configuration and policies.
     pub files: &'a SubjectFiles,
-    /// What ends the containers with us, where nothing else could.
+    /// The container whose end ends the others, where this process is process 1.
     pub guard: Option<Container>,
 }
 
-/// A container that answers.
+/// A container that answers at its address.
 pub struct Caged {
-    /// Its owner.
     pub container: Container,
     /// Its MCP endpoint.
     pub url: String,
 }
 
-/// What ends containers of `image` with us. A kill of process 1 takes all processes along that could
-/// do so later.
+/// Starts the container whose end ends those of `image`, if this process is process 1: a kill of
+/// process 1 also kills every process that could remove them afterwards.
 pub fn guard(image: &Image) -> Option<Container> {
     if std::process::id() != 1 {
         return None;
     }
-    // Without it they are removed by the next run.
+    // Without a guard the next run removes them.
     Container::guard(image).ok()
 }
 
@@ -79,8 +77,8 @@ impl Cage<'_> {
         answering(container, address, is_ready)
     }
 
-    /// nginx in front of the same `upstream` under the same limits. The result's first part holds
-    /// its configuration.
+    /// nginx in front of the same `upstream` under the same limits. The first part of the result owns
+    /// its configuration files.
     pub fn nginx(&self, binary: &Path, upstream: &str) -> anyhow::Result<(nginx::Setup, Caged)> {
         let setup = nginx::set_up(upstream)?;
         let mut mounts = system_mounts()?;
@@ -98,7 +96,7 @@ impl Cage<'_> {
     }
 }
 
-/// Waits until what the container serves at `address` is there.
+/// Waits until the container serves at `address`.
 fn answering(
     mut container: Container,
     address: SocketAddr,

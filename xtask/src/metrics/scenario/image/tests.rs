@@ -1,4 +1,4 @@
-//! Images that were really pushed: what is read of them is what the registry holds.
+//! Images that were really pushed: the figures are those of the registry.
 
 use serde_json::{Value as Json, json};
 
@@ -24,18 +24,18 @@ fn shipped(platforms: Vec<Platform>) -> Shipped {
     }
 }
 
-/// What the table reads of a metric.
+/// The value that the table reads for a metric.
 fn value(shipped: &Shipped, metric: &Metric) -> Value {
     let figure = FIGURES.iter().find(|figure| figure.0 == metric).unwrap();
     figure.1(shipped).unwrap().value
 }
 
-/// A client that no proxy of the environment comes between.
+/// An HTTP client that uses no proxy of the environment.
 fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().proxy(None).build().into()
 }
 
-/// The registry's own account of a manifest, asked without docker.
+/// A manifest as the registry stores it, read without docker.
 fn stored(registry: &Registry, tag: &str, kind: &str) -> Json {
     let url = format!("http://{}/v2/app/manifests/{tag}", registry.address());
     let mut answer = agent().get(&url).header("accept", kind).call().unwrap();

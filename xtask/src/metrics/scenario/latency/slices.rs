@@ -1,26 +1,24 @@
-//! The slices of one block: their order, their moments, and what the proxy added by what k6 saw in
-//! each. Pure.
+//! The slices of one block: their order, their times, and the overhead of the proxy that follows from
+//! k6's figures of each. Pure.
 
 use anyhow::{Context as _, ensure};
 
 use crate::tools::k6::Summary;
 use crate::tools::procfs::Trace;
 
-/// What one block sends, in order: `D` is a slice to the upstream itself, `P` one through the
-/// proxy.
+/// The calls of one block, in order: `D` is a slice to the upstream itself, `P` one through the proxy.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     /// Calls per second.
     pub(super) rate: u32,
-    /// Calls before the first slice, to both in turn.
+    /// Calls before the first slice, alternately to both arms.
     pub(super) warm_calls: u32,
-    /// Calls of each slice.
     pub(super) slice_calls: u32,
     /// One letter per slice.
     pub(super) arms: String,
 }
 
-/// What the proxy adds to a call.
+/// Time that the proxy adds to a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Overhead {
     /// Mean over the pairs of slices of the difference between their medians.
@@ -30,8 +28,8 @@ pub(super) struct Overhead {
 }
 
 /// The order of `count` slices in block `number`: groups of four, each `DPPD` or its mirror, so
-/// that a drift of the machine meets both arms alike. The bits of the seed choose the groups of
-/// an even block; the odd one after it has the mirrors of them.
+/// that a drift of the machine affects both arms alike. The bits of the seed choose the groups of
+/// an even block; the odd one after it has their mirrors.
 pub(super) fn arms(seed: u64, number: usize, count: usize) -> String {
     let groups = count / 4;
     let group = |group: usize| {
@@ -47,7 +45,7 @@ pub(super) fn arms(seed: u64, number: usize, count: usize) -> String {
 }
 
 impl Schedule {
-    /// How long k6 sends.
+    /// Duration of the load.
     pub(super) fn seconds(&self) -> f64 {
         f64::from(self.calls_until(self.arms.len())) / f64::from(self.rate)
     }
@@ -87,7 +85,7 @@ impl Schedule {
         mean(&cores.collect::<Option<Vec<f64>>>()?)
     }
 
-    /// Works out what the proxy added.
+    /// Calculates the overhead from the medians of the slices.
     ///
     /// # Errors
     /// When the summary lacks a slice, or a slice lacks calls.
@@ -103,7 +101,7 @@ impl Schedule {
             );
             medians.push((arm, trend.median()?));
         }
-        // Neighbours are of different arms by the order of the groups.
+        // By the order of the groups, each pair of neighbours has a slice of either arm.
         let pairs: Vec<(f64, f64)> = medians
             .chunks_exact(2)
             .map(|pair| {
@@ -116,7 +114,7 @@ impl Schedule {
             .collect();
         let over = |difference: fn(&(f64, f64)) -> f64| {
             let differences: Vec<f64> = pairs.iter().map(difference).collect();
-            mean(&differences).context("a block without a pair of slices")
+            mean(&differences).context("the block has no pair of slices")
         };
         Ok(Overhead {
             ms: over(|(direct, proxied)| proxied - direct)?,

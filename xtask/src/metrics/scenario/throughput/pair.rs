@@ -1,5 +1,5 @@
-//! The proxy and nginx under the same load by the light driver, in mirrored slices: what drifts meets
-//! both alike. Both are warmed before, by the same load, and their answers are checked alike.
+//! The proxy and nginx under the same load by the light driver, in mirrored slices, so that a drift of
+//! the machine affects both alike. Both are warmed up by that load, and their answers checked alike.
 
 use anyhow::anyhow;
 
@@ -14,19 +14,18 @@ use crate::tools::procfs::{CpuReading, spent_us};
 /// Slices of each program in a block.
 const SLICES: u64 = 2;
 
-/// What the driver saw of one program, and what the program needed.
+/// Results of the driver for one program.
 #[derive(Debug)]
 pub struct Driven {
     /// Calls of all slices, the warm-up included: what the upstream must have seen.
     pub sent: u64,
     /// The slices after the warm-up.
     pub slices: Vec<Outcome>,
-    /// CPU time in those slices.
+    /// CPU time of the program in those slices, in microseconds.
     pub cpu_us: anyhow::Result<f64>,
     fault: Option<String>,
 }
 
-/// Which program is driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Program {
     Proxy,
@@ -43,8 +42,8 @@ fn order(number: usize) -> [Program; 4] {
     [first, second, second, first]
 }
 
-/// Drives both. nginx may fail without harm to what it is only compared with: its error is returned
-/// beside. Without nginx the proxy is driven alone.
+/// Drives both. nginx is only a reference: its error is returned beside the results of the proxy.
+/// Without nginx the proxy is driven alone.
 ///
 /// # Errors
 /// Those of the proxy and its upstream, and an interruption.
@@ -95,17 +94,17 @@ impl Driven {
         }
     }
 
-    /// Why its figures do not count; none when every call was answered well.
+    /// The reason why its figures are void; none when all answers were right.
     pub fn fault(&self) -> Option<String> {
         self.fault.clone()
     }
 
-    /// Calls of the slices.
+    /// Calls of the slices, the warm-up excluded.
     pub fn calls(&self) -> u64 {
         self.slices.iter().map(|slice| slice.requests).sum()
     }
 
-    /// Calls per second in them, on average.
+    /// Mean of the slices' calls per second.
     pub fn rate(&self) -> f64 {
         let rates = self.slices.iter().map(|slice| slice.rate_achieved);
         rates.sum::<f64>() / self.slices.len().max(1) as f64
@@ -149,8 +148,8 @@ impl Driven {
         self.fault = self.fault.take().or_else(|| outcome.fault());
     }
 
-    /// Does something, and checks that the upstream saw its calls: where they went through nginx, no
-    /// counter of the proxy shows.
+    /// Does `work`, and checks that the upstream received its calls: no counter of the proxy shows
+    /// those that went through nginx.
     fn counted(
         &mut self,
         bench: &mut Bench,
@@ -165,7 +164,7 @@ impl Driven {
             return Err(anyhow!(fault));
         }
         if sent != seen {
-            return Err(anyhow!("the upstream saw {seen} calls of {sent}"));
+            return Err(anyhow!("the upstream received {seen} of {sent} calls"));
         }
         Ok(())
     }

@@ -1,0 +1,34 @@
+//! A cargo command: the cargo that runs this process, without flags from a configuration file, and with the
+//! target directory that the environment chose.
+//!
+//! Does not choose where a checkout is built, see `place`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::tools::process::Launch;
+
+/// Time limit of a query, such as for a version.
+pub(super) const ASK: Duration = Duration::from_secs(30);
+/// Variable with the flags of the compiler, separated by the control character 0x1f.
+pub(super) const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+
+pub(super) fn cargo() -> Launch {
+    // `cargo xtask` sets CARGO to the cargo that runs it; another one may be first on PATH.
+    let launch = Launch::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        // Set, though empty: else flags of a configuration file apply, such as `target-cpu=native`.
+        .env(FLAGS, "");
+    let keys = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
+    keys.into_iter()
+        .fold(launch, |launch, key| match chosen(key) {
+            Some(path) => launch.env(key, path),
+            None => launch,
+        })
+}
+
+/// The path in the environment variable `key`, made absolute. It is relative to the directory of this
+/// process, as for the cargo that started it, and not to the one in which this process runs cargo.
+pub(super) fn chosen(key: &str) -> Option<PathBuf> {
+    let chosen = std::env::var_os(key).filter(|path| !path.is_empty())?;
+    Some(std::env::current_dir().ok()?.join(chosen))
+}
