@@ -163,7 +163,7 @@ fn named(name: &str) -> anyhow::Result<&'static Target> {
     TARGETS
         .iter()
         .find(|target| target.name == name)
-        .with_context(|| format!("there is no target `{name}`; there are {}", names()))
+        .with_context(|| format!("unknown target `{name}`, expected one of {}", names()))
 }
 
 /// The files of `seeds/NAME`: inputs that matter, those that once failed among them.

@@ -8,7 +8,7 @@ mod strangers;
 
 use serde_json::{Value as Json, json};
 
-use super::{data, ends, stderr};
+use super::{ends, stderr};
 use scene::{HEAD, Scene, comparison, pull_request, push, run_text, usual};
 
 const MARKER: &str = "<!-- thoughtgate-metrics -->";
@@ -353,12 +353,8 @@ fn an_image_that_is_not_as_required_is_an_alert_on_the_pull_request() {
     run["metrics"][1] = json!({"name": "binary/docker_base", "unit": "string",
                      "outcome": {"measured": {"value": "debian", "interval": null}}});
     let scene = of_pull_request("a/gate").left("metrics-container", "run.json", &run.to_string());
-    let same = std::fs::read_to_string(data("comparisons/same_program.json")).unwrap();
-    let mut same: Json = serde_json::from_str(&same).unwrap();
-    for arm in same["arms"].as_array_mut().unwrap() {
-        arm["revision"] = json!(HEAD);
-    }
-    let scene = scene.left("metrics-compare", "compare.json", &same.to_string());
+    let same = scene::session("same_program");
+    let scene = scene.left("metrics-compare", "compare.json", &same);
     let output = scene.run("report");
     ends(&output, 0, "ALERT");
     let comments = scene.github.comments();

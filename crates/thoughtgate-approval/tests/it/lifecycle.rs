@@ -43,7 +43,7 @@ async fn an_approved_call_runs_once_and_everyone_learns_of_it() {
     let again = approvals.claim(id, AGENT, &digest).await.unwrap_err();
     assert_eq!(again, ClaimError::AlreadyExecuted);
 
-    eventually("the message tells the outcome", || {
+    eventually("the message shows the outcome", || {
         slack.text(id).contains("Approved by")
     })
     .await;

@@ -25,7 +25,7 @@ async fn nothing_is_read_while_nothing_is_pending() {
     // An approval that can still be withdrawn is polled like one that is pending.
     let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
     claim.unwrap().complete(None).await;
-    eventually("the message tells the outcome", || {
+    eventually("the message shows the outcome", || {
         slack.text(id).contains("used for the call")
     })
     .await;
@@ -121,7 +121,7 @@ async fn failing_updates_are_tried_again() {
     );
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
-    eventually("the message tells the outcome", || {
+    eventually("the message shows the outcome", || {
         slack.text(id).contains("Approved by")
     })
     .await;

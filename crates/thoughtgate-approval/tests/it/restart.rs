@@ -153,7 +153,7 @@ async fn an_outcome_that_was_not_shown_yet_is_shown_afterwards() {
     eventually("the update failed", || slack.count("chat.update") == 1).await;
     approvals.close().await;
     let approvals = open(&settings).await;
-    eventually("the message tells the outcome", || {
+    eventually("the message shows the outcome", || {
         slack.text(id).contains("Approved by")
     })
     .await;

@@ -307,8 +307,13 @@ pub fn pull_request(from: &str) -> Json {
 
 /// A comparison of `HEAD` with a smaller program.
 pub fn comparison() -> String {
-    let text =
-        std::fs::read_to_string(super::super::data("comparisons/larger_binary.json")).unwrap();
+    session("larger_binary")
+}
+
+/// A recorded session, as one of `HEAD`.
+pub fn session(name: &str) -> String {
+    let path = super::super::data(&format!("comparisons/{name}.json"));
+    let text = std::fs::read_to_string(path).unwrap();
     let mut run: Json = serde_json::from_str(&text).unwrap();
     for arm in run["arms"].as_array_mut().unwrap() {
         if arm["name"] == "head" {
