@@ -35,6 +35,7 @@ fn call() -> Call<'static> {
         body: None,
         policies: &[],
         generation: 1,
+        cancelled_on_drop: false,
     }
 }
 
@@ -69,6 +70,25 @@ async fn a_caller_that_leaves_before_the_disk_is_done_is_asked_for_all_the_same(
     assert!(gone.is_err());
     drop(slow_disk);
     slack.accept().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_that_cancels_by_leaving_does_so_before_the_disk_is_done_too() {
+    let approvals = open(1).await;
+    let slow_disk = approvals.stall();
+    let leaves = Call {
+        cancelled_on_drop: true,
+        ..call()
+    };
+    let gone = tokio::time::timeout(MEANWHILE, approvals.request(leaves)).await;
+    assert!(gone.is_err());
+    drop(slow_disk);
+    let states: Vec<State> = approvals
+        .list("agent")
+        .iter()
+        .map(|view| view.state)
+        .collect();
+    assert_eq!(states, [State::Cancelled]);
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ mod store;
 mod table;
 mod text;
 mod vote;
+mod withdrawal;
 
 pub use approvals::Approvals;
 pub use channel::ChannelSettings;
@@ -62,3 +63,4 @@ pub use secret::Secret;
 pub use settings::{Settings, StoreLocation};
 pub use slack::{Interaction, InteractionError, InteractionOutcome, SlackSettings};
 pub use state::State;
+pub use withdrawal::Withdrawal;

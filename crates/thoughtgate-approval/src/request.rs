@@ -45,6 +45,8 @@ pub struct Call<'a> {
     pub policies: &'a [Arc<str>],
     /// Generation of those policies.
     pub generation: u64,
+    /// Whether the request is cancelled if its caller goes away before it is stored.
+    pub cancelled_on_drop: bool,
 }
 
 /// A kept call, to be made once it is approved.
@@ -89,7 +91,7 @@ impl Approvals {
     /// Requests approval, or joins the approval that an equal call waits for or has not used yet.
     /// The request is on disk when this returns; approvers are asked in the background. Cancel safe:
     /// if the caller goes away meanwhile, approvers are asked all the same, and the approval can be
-    /// joined.
+    /// joined, unless the call says [`Call::cancelled_on_drop`].
     pub async fn request(&self, call: Call<'_>) -> Result<Id, RequestError> {
         let ledger = &self.ledger;
         if *ledger.closed.borrow() {
@@ -110,7 +112,15 @@ impl Approvals {
         ledger.keeper.notify_one();
         // The channel waits until the approval is on disk before it asks anybody.
         self.channel.ask(&queued.channel);
-        match queued.flush.done().await {
+        // The caller can go away while the disk is slow, and then nobody else knows of the request.
+        let withdrawal = call
+            .cancelled_on_drop
+            .then(|| self.withdrawn_on_drop(id, call.principal));
+        let stored = queued.flush.done().await;
+        if let Some(withdrawal) = withdrawal {
+            withdrawal.keep();
+        }
+        match stored {
             Ok(()) => Ok(id),
             Err(error) => {
                 if queued.is_new {

@@ -241,6 +241,7 @@ async fn requested(
     decision: &Decision,
 ) -> Result<Id, Problem<'static>> {
     let (parts, bytes, call) = (&request.parts, &request.bytes, &request.call);
+    let cancelled_on_drop = call.era == Era::Modern && delivery != Delivery::Task;
     let kept = (delivery == Delivery::Task).then(|| deferred::keep(parts, bytes, call.era));
     let call = thoughtgate_approval::Call {
         principal: &call.principal,
@@ -250,6 +251,7 @@ async fn requested(
         body: kept.as_deref(),
         policies: &decision.policies,
         generation: snapshot.generation,
+        cancelled_on_drop,
     };
     approvals.request(call).await.map_err(Problem::Unrequested)
 }

@@ -96,6 +96,7 @@ pub(crate) fn call(tool: &str) -> Call<'_> {
         body: None,
         policies: &[],
         generation: 1,
+        cancelled_on_drop: false,
     }
 }
 

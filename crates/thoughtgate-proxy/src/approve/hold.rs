@@ -26,7 +26,9 @@ pub async fn until_retry(waiting: Waiting) -> Response<Body> {
         Some(_) => waiting.worker.shared.settings.approval_hold,
         None => Duration::ZERO,
     };
-    let withdrawal = waiting.withdrawn_on_drop();
+    let withdrawal = waiting
+        .approvals
+        .withdrawn_on_drop(waiting.id, &waiting.call.principal);
     let view = waiting.decided(hold).await;
     withdrawal.keep();
     match view {
@@ -46,7 +48,11 @@ pub fn streamed(waiting: Waiting) -> Response<Body> {
 pub async fn silent(waiting: Waiting) -> Response<Body> {
     // Up to 2025-11-25 neither a disconnect nor a cancellation withdraws the approval: most clients
     // give up after a minute, and the same call sent again joins it.
-    let withdrawal = (waiting.call.era == Era::Modern).then(|| waiting.withdrawn_on_drop());
+    let withdrawal = (waiting.call.era == Era::Modern).then(|| {
+        waiting
+            .approvals
+            .withdrawn_on_drop(waiting.id, &waiting.call.principal)
+    });
     let (principal, headers) = (&waiting.call.principal, &waiting.parts.headers);
     let shared = &waiting.worker.shared;
     let entry = shared.held.enter(principal, headers, &waiting.bytes);

@@ -76,38 +76,6 @@ impl Waiting {
             }
         }
     }
-
-    /// Cancels the approval when dropped: from 2026-07-28 a client cancels by disconnecting.
-    pub fn withdrawn_on_drop(&self) -> Withdrawal {
-        Withdrawal {
-            approvals: self.approvals.clone(),
-            id: self.id,
-            principal: self.call.principal.clone(),
-            armed: true,
-        }
-    }
-}
-
-/// Cancels an approval when dropped, unless [`Withdrawal::keep`] was called.
-pub struct Withdrawal {
-    approvals: Approvals,
-    id: Id,
-    principal: String,
-    armed: bool,
-}
-
-impl Withdrawal {
-    pub fn keep(mut self) {
-        self.armed = false;
-    }
-}
-
-impl Drop for Withdrawal {
-    fn drop(&mut self) {
-        if self.armed {
-            self.approvals.cancel(self.id, &self.principal);
-        }
-    }
 }
 
 /// Claims the right to make an approved call, if the policies in force still permit it. The call is to
