@@ -8,6 +8,7 @@
 mod body;
 pub mod client;
 pub mod clients;
+mod knobs;
 pub mod listening;
 pub mod load;
 pub mod mock_mcp;

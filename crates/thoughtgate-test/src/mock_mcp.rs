@@ -60,11 +60,9 @@ pub async fn run(
     config: Config,
     listening: impl FnOnce(SocketAddr) -> io::Result<()>,
 ) -> io::Result<()> {
-    let listener = server::bind(config.listen)?;
-    let shared = Shared::new(config)?;
-    let endpoint = Endpoint::new(shared)?;
-    listening(listener.local_addr()?)?;
-    server::serve(listener, endpoint).await
+    let listen = config.listen;
+    let make = || Endpoint::new(Shared::new(config)?);
+    server::run(listen, make, listening).await
 }
 
 impl MockMcp {
@@ -159,8 +157,7 @@ impl MockMcp {
     }
 
     /// Stops, closes open connections, and returns when the port is closed.
-    pub async fn shutdown(mut self) {
-        // The thread ends within one turn of its loop. A join error is a panic, already printed.
-        let _ = tokio::task::spawn_blocking(move || self.running.stop()).await;
+    pub async fn shutdown(self) {
+        self.running.shutdown().await;
     }
 }

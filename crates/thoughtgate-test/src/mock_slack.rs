@@ -55,10 +55,8 @@ pub async fn run(
     config: Config,
     listening: impl FnOnce(SocketAddr) -> io::Result<()>,
 ) -> io::Result<()> {
-    let listener = server::bind(config.listen)?;
-    let endpoint = Endpoint::new(Shared::new(config))?;
-    listening(listener.local_addr()?)?;
-    server::serve(listener, endpoint).await
+    let listen = config.listen;
+    server::run(listen, || Endpoint::new(Shared::new(config)), listening).await
 }
 
 impl MockSlack {
@@ -141,9 +139,8 @@ impl MockSlack {
     }
 
     /// Stops, closes open connections, and returns when the port is closed.
-    pub async fn shutdown(mut self) {
-        // The thread ends within one turn of its loop. A join error is a panic, already printed.
-        let _ = tokio::task::spawn_blocking(move || self.running.stop()).await;
+    pub async fn shutdown(self) {
+        self.running.shutdown().await;
     }
 
     fn wait<T>(&self, what: &str, there: impl Fn() -> Option<T>) -> impl Future<Output = T> {

@@ -74,8 +74,14 @@ impl Running {
         self.address
     }
 
+    /// Stops and returns when the port is closed, without blocking the caller's runtime.
+    pub(crate) async fn shutdown(mut self) {
+        // The thread ends within one turn of its loop. A join error is a panic, already printed.
+        let _ = tokio::task::spawn_blocking(move || self.stop()).await;
+    }
+
     /// Stops and waits until the port is closed.
-    pub(crate) fn stop(&mut self) {
+    fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // A panic of the thread was printed already. Another panic in a drop would abort the tests.
@@ -90,15 +96,28 @@ impl Drop for Running {
     }
 }
 
+/// Serves on the caller's runtime, until dropped, the handler that `make` builds. Calls `listening`
+/// with the address first.
+pub(crate) async fn run<H: Handler>(
+    listen: SocketAddr,
+    make: impl FnOnce() -> io::Result<Arc<H>>,
+    listening: impl FnOnce(SocketAddr) -> io::Result<()>,
+) -> io::Result<()> {
+    let listener = bind(listen)?;
+    let handler = make()?;
+    listening(listener.local_addr()?)?;
+    serve(listener, handler).await
+}
+
 /// Binds a non-blocking listener for [`serve`].
-pub(crate) fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(listen)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
 /// Serves until dropped. The only error is a listener that tokio does not accept.
-pub(crate) async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) -> io::Result<()> {
+async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut http = http1::Builder::new();
     http.auto_date_header(false);

@@ -5,6 +5,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use crate::client;
+use crate::client::sse::is_event_stream;
 
 #[derive(Debug, Clone)]
 pub(super) struct Message {
@@ -58,11 +59,7 @@ impl Message {
     /// Sends it and reads up to its answer, streamed or not.
     pub(super) async fn answer(&self, url: &str) -> io::Result<Value> {
         let mut stream = client::post_stream(url, &self.headers(), self.body.to_string()).await?;
-        let streamed = stream
-            .headers
-            .get("content-type")
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-        if !streamed {
+        if !is_event_stream(&stream.headers) {
             let body = stream.rest().await?;
             return Ok(serde_json::from_slice(&body).unwrap_or(Value::Null));
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -14,6 +13,7 @@ use tokio::net::TcpStream;
 
 use super::check::{Expect, Failure};
 use super::template::Template;
+use crate::client::sse::is_event_stream;
 use crate::timer::Timer;
 
 /// A connection that is opened when it is needed.
@@ -113,10 +113,7 @@ impl Link {
         };
         let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(|error| closed(&error))?;
-        let is_event_stream = head
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/event-stream"));
+        let is_event_stream = is_event_stream(&head.headers);
         let id = self.template.has_id().then_some(id.as_str());
         expect.check(head.status.as_u16(), is_event_stream, &body.to_bytes(), id)
     }

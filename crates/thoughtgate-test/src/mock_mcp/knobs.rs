@@ -8,6 +8,8 @@ use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::knobs;
+
 /// All knobs; by default every request is answered at once and correctly. In JSON every field is
 /// optional, and an unknown field is refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -89,15 +91,8 @@ impl Knobs {
     ///
     /// # Errors
     /// A message with the reason: not an object, an unknown field, a value of the wrong type or range.
-    pub fn changed(&self, changes: &[u8]) -> Result<Self, String> {
-        let changes: serde_json::Map<String, Value> = serde_json::from_slice(changes)
-            .map_err(|error| format!("the knobs are not a JSON object: {error}"))?;
-        let mut all = serde_json::to_value(self).map_err(|error| error.to_string())?;
-        for (name, value) in changes {
-            all[name] = value;
-        }
-        let knobs: Self =
-            serde_json::from_value(all).map_err(|error| format!("invalid knob: {error}"))?;
+    pub(super) fn changed(&self, changes: &[u8]) -> Result<Self, String> {
+        let knobs: Self = knobs::changed(self, changes)?;
         knobs.check()?;
         Ok(knobs)
     }

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+
+use crate::knobs;
 
 /// All knobs; by default every call is answered at once and correctly. In JSON every field is
 /// optional, and an unknown field is refused.
@@ -68,15 +69,8 @@ impl Knobs {
     ///
     /// # Errors
     /// A message with the reason: not an object, an unknown field, a value of the wrong type or range.
-    pub fn changed(&self, changes: &[u8]) -> Result<Self, String> {
-        let changes: Map<String, Value> = serde_json::from_slice(changes)
-            .map_err(|error| format!("the knobs are not a JSON object: {error}"))?;
-        let mut all = serde_json::to_value(self).map_err(|error| error.to_string())?;
-        for (name, value) in changes {
-            all[name] = value;
-        }
-        let knobs: Self =
-            serde_json::from_value(all).map_err(|error| format!("invalid knob: {error}"))?;
+    pub(super) fn changed(&self, changes: &[u8]) -> Result<Self, String> {
+        let knobs: Self = knobs::changed(self, changes)?;
         if !matches!(knobs.server_error_status, 0 | 500..=599) {
             return Err("invalid knob: `server_error_status` must be 500 to 599".to_owned());
         }
