@@ -2,7 +2,7 @@
 //! reactions.
 //!
 //! It keeps posted messages with their time of arrival, reacts on demand or automatically, and fails
-//! according to the knobs. It models neither scopes nor Slack's own rate limits.
+//! according to the knobs, or as a test demands of one method. It models neither scopes nor Slack's own rate limits.
 
 use std::future::Future;
 use std::io;
@@ -12,11 +12,14 @@ use std::time::Duration;
 
 mod arguments;
 mod endpoint;
+mod fault;
 mod knobs;
 mod methods;
+mod response;
 mod shared;
 mod store;
 
+pub use fault::Fault;
 pub use knobs::{Decision, Knobs};
 pub use shared::{Config, Stats};
 pub use store::{Content, Message, Reaction, Update};
@@ -101,13 +104,32 @@ impl MockSlack {
         change(&mut self.shared.state().knobs);
     }
 
+    /// Makes the next calls of `method` meet these faults, in order, after those of it that are left
+    /// and before those that a knob counts. `/control/reset` removes them.
+    pub fn fail(&self, method: &str, faults: impl IntoIterator<Item = Fault>) {
+        let mut state = self.shared.state();
+        let queue = state.faults.entry(method.to_owned()).or_default();
+        queue.extend(faults);
+    }
+
     /// Adds the reaction `name` by `user` to the message with this `ts`.
     ///
     /// # Panics
     /// There is no such message, or the user has added this reaction before.
     pub fn react(&self, ts: &str, user: &str, name: &str) {
-        let result = self.shared.state().store.react(ts, user, name);
-        result.unwrap_or_else(|error| panic!("{error}: `{name}` by `{user}` on `{ts}`"));
+        self.react_at_once(ts, &[(user, name)]);
+    }
+
+    /// Adds reactions, each a user and a name, of which a call sees all or none.
+    ///
+    /// # Panics
+    /// As for [`react`](Self::react).
+    pub fn react_at_once(&self, ts: &str, reactions: &[(&str, &str)]) {
+        let mut state = self.shared.state();
+        for (user, name) in reactions {
+            let result = state.store.react(ts, user, name);
+            result.unwrap_or_else(|error| panic!("{error}: `{name}` by `{user}` on `{ts}`"));
+        }
     }
 
     /// Removes the reaction `name` by `user` from the message with this `ts`.
@@ -117,6 +139,15 @@ impl MockSlack {
     pub fn unreact(&self, ts: &str, user: &str, name: &str) {
         let result = self.shared.state().store.unreact(ts, user, name);
         result.unwrap_or_else(|error| panic!("{error}: `{name}` by `{user}` on `{ts}`"));
+    }
+
+    /// Deletes the message with this `ts`, as a person would in Slack.
+    ///
+    /// # Panics
+    /// There is no such message.
+    pub fn delete(&self, ts: &str) {
+        let result = self.shared.state().store.delete(ts);
+        result.unwrap_or_else(|error| panic!("{error}: `{ts}`"));
     }
 
     /// Waits until there are `count` messages, and returns all.

@@ -1,14 +1,12 @@
 //! The routes of the Slack double: `/api/{method}` with token and failures, and `/control` for tests.
 //! The methods themselves are in `methods`.
 //!
-//! The order for a call: count, fail without effect, check the token, take effect, lose the answer,
+//! The order for a call: count, fail without effect, check the token, take effect, fail after it,
 //! wait, answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
@@ -18,8 +16,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
-use super::knobs::Failure;
-use super::methods::Call;
+use super::fault::Outcome;
+use super::methods::{Call, POST_MESSAGE};
+use super::response::{refused, respond};
 use super::shared::{Shared, State, Stats};
 use crate::body::{Aborted, Answer};
 use crate::server::Handler;
@@ -49,39 +48,23 @@ impl Endpoint {
         Ok(Arc::new(Self { shared, timer }))
     }
 
-    /// Executes one call of `method` and returns its answer; `Err` loses the answer.
-    fn call(
-        &self,
-        state: &mut State,
-        method: &str,
-        head: &Parts,
-        body: &[u8],
-    ) -> Result<Response<Answer>, Aborted> {
+    /// Counts one call of `method` and executes it, or not, as its fault demands.
+    fn call(&self, state: &mut State, method: &str, head: &Parts, body: &[u8]) -> Outcome {
         *state.calls.entry(method.to_owned()).or_default() += 1;
-        let failure = state.knobs.take_failure(method);
-        match &failure {
-            Some(Failure::TooManyRequests { retry_after_s }) => {
-                let mut response = refused(StatusCode::TOO_MANY_REQUESTS, "ratelimited");
-                let seconds = HeaderValue::from(*retry_after_s);
-                response.headers_mut().insert(RETRY_AFTER, seconds);
-                return Ok(response);
-            }
-            Some(Failure::Ratelimited) => return Ok(refused(StatusCode::OK, "ratelimited")),
-            Some(Failure::Server { status }) => {
-                let status = StatusCode::from_u16(*status);
-                let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-                return Ok(refused(status, "service_unavailable"));
-            }
-            Some(Failure::Refused { error }) => return Ok(refused(StatusCode::OK, error)),
-            Some(Failure::Lost) | None => {}
+        if is_stuck(state, method, head, body) {
+            return Outcome::Hang;
         }
-        let answer = self.answer_to(state, method, head, body);
-        if failure == Some(Failure::Lost) {
-            return Err(Aborted);
+        let Some(fault) = state.take_fault(method) else {
+            let answer = self.answer_to(state, method, head, body);
+            return Outcome::Answer(respond(StatusCode::OK, &answer));
+        };
+        if fault.has_effect() {
+            self.answer_to(state, method, head, body);
         }
-        Ok(respond(StatusCode::OK, &answer))
+        fault.outcome()
     }
 
+    /// Executes one call of `method`, and returns the answer to it.
     fn answer_to(&self, state: &mut State, method: &str, head: &Parts, body: &[u8]) -> Value {
         let query = head.uri.query().unwrap_or_default();
         let mut missing_charset = false;
@@ -160,18 +143,33 @@ impl Handler for Endpoint {
         let Some(method) = path.strip_prefix("/api/") else {
             return Ok(refused(StatusCode::NOT_FOUND, "unknown_method"));
         };
-        let (response, latency_ms) = {
+        let (outcome, latency_ms) = {
             let mut state = self.shared.state();
-            let response = self.call(&mut state, method, &head, &body);
-            (response, state.knobs.latency_ms)
+            let outcome = self.call(&mut state, method, &head, &body);
+            (outcome, state.knobs.latency_ms)
         };
         self.shared.changed.notify_waiters();
         if latency_ms > 0 {
             let answer_at = received_at + Duration::from_millis(latency_ms);
             self.timer.sleep_until(answer_at).await;
         }
-        response
+        match outcome {
+            Outcome::Answer(response) => Ok(response),
+            Outcome::Close => Err(Aborted),
+            Outcome::Hang => std::future::pending().await,
+        }
     }
+}
+
+/// Whether the call posts to the channel in which no post is answered.
+fn is_stuck(state: &State, method: &str, head: &Parts, body: &[u8]) -> bool {
+    let Some(stuck) = &state.knobs.stuck_channel else {
+        return false;
+    };
+    let query = head.uri.query().unwrap_or_default();
+    let arguments = Arguments::read(query, &head.headers, body);
+    method == POST_MESSAGE
+        && arguments.is_ok_and(|arguments| arguments.text("channel").as_ref() == Some(stuck))
 }
 
 fn react(state: &mut State, body: &[u8]) -> (StatusCode, Value) {
@@ -191,17 +189,4 @@ fn react(state: &mut State, body: &[u8]) -> (StatusCode, Value) {
         Ok(()) => (StatusCode::OK, json!({})),
         Err(error) => (StatusCode::NOT_FOUND, json!({ "error": error })),
     }
-}
-
-fn refused(status: StatusCode, error: &str) -> Response<Answer> {
-    respond(status, &json!({ "ok": false, "error": error }))
-}
-
-fn respond(status: StatusCode, answer: &Value) -> Response<Answer> {
-    let body = Bytes::from(answer.to_string());
-    let mut response = Response::new(Answer::whole(body));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    response
 }

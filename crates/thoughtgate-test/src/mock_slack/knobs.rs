@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use super::fault::Fault;
 use crate::knobs;
 
 /// All knobs; by default every call is answered at once and correctly. In JSON every field is
@@ -35,6 +37,11 @@ pub struct Knobs {
     pub refusal: String,
     /// Number of calls that take effect but whose answer is lost: the connection is closed instead.
     pub next_lost: u32,
+    /// Channel, as the call names it, in which a `chat.postMessage` is never answered and has no effect.
+    pub stuck_channel: Option<String>,
+    /// Most messages on a page of `conversations.history`, even if the call asks for more (0: as many
+    /// as it asks for).
+    pub page_size: usize,
     /// Reaction to each message that is posted from now on.
     pub decision: Option<Decision>,
     /// Members of user groups, by group id.
@@ -54,16 +61,6 @@ pub struct Decision {
     pub reaction: String,
 }
 
-/// The failure of one call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
-    TooManyRequests { retry_after_s: u64 },
-    Ratelimited,
-    Server { status: u16 },
-    Refused { error: String },
-    Lost,
-}
-
 impl Knobs {
     /// These knobs with the fields of the JSON object `changes` replaced.
     ///
@@ -77,8 +74,8 @@ impl Knobs {
         Ok(knobs)
     }
 
-    /// The failure of this call of `method`, if it fails. Counts the knob down.
-    pub(super) fn take_failure(&mut self, method: &str) -> Option<Failure> {
+    /// The fault of this call of `method`, if it meets one. Counts the knob down.
+    pub(super) fn take_fault(&mut self, method: &str) -> Option<Fault> {
         if self
             .only_method
             .as_deref()
@@ -94,25 +91,22 @@ impl Knobs {
         };
         if take(|knobs| &mut knobs.next_too_many_requests) {
             let retry_after_s = self.retry_after_s;
-            Some(Failure::TooManyRequests { retry_after_s })
+            Some(Fault::TooManyRequests { retry_after_s })
         } else if take(|knobs| &mut knobs.next_ratelimited) {
-            Some(Failure::Ratelimited)
+            let retry_after_s = None;
+            Some(Fault::Ratelimited { retry_after_s })
         } else if take(|knobs| &mut knobs.next_server_errors) {
-            let status = match self.server_error_status {
-                0 => 503,
-                status => status,
-            };
-            Some(Failure::Server { status })
+            let status = StatusCode::from_u16(self.server_error_status);
+            let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            Some(Fault::ServerError(status))
         } else if take(|knobs| &mut knobs.next_refused) {
             let error = match self.refusal.as_str() {
                 "" => "internal_error",
                 refusal => refusal,
             };
-            Some(Failure::Refused {
-                error: error.to_owned(),
-            })
+            Some(Fault::Refused(error.to_owned()))
         } else if take(|knobs| &mut knobs.next_lost) {
-            Some(Failure::Lost)
+            Some(Fault::CloseAfterEffect)
         } else {
             None
         }

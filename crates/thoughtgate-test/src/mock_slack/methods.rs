@@ -9,6 +9,9 @@ use super::arguments::Arguments;
 use super::knobs::Knobs;
 use super::store::{Content, Message, Store, is_channel_id, parse_ts};
 
+/// The method that posts a message.
+pub(super) const POST_MESSAGE: &str = "chat.postMessage";
+
 const MAX_BLOCKS: usize = 50;
 const MAX_SECTION_TEXT_CHARS: usize = 3_000;
 const MAX_HEADER_TEXT_CHARS: usize = 150;
@@ -33,9 +36,10 @@ impl Call<'_> {
         match method {
             "api.test" => Ok(Map::new()),
             "auth.test" => Ok(self.auth_test()),
-            "chat.postMessage" => self.post_message(),
+            POST_MESSAGE => self.post_message(),
             "chat.update" => self.update(),
             "conversations.history" => self.history(),
+            "conversations.list" => Ok(self.channels()),
             "reactions.get" => self.reactions(),
             "reactions.add" => self.react(Store::react),
             "reactions.remove" => self.react(Store::unreact),
@@ -98,6 +102,10 @@ impl Call<'_> {
             Some(limit) => limit.parse().map_err(|_| "invalid_limit")?,
         };
         let limit = limit.clamp(1, MAX_HISTORY_LIMIT);
+        let limit = match self.knobs.page_size {
+            0 => limit,
+            size => limit.min(size),
+        };
         let inclusive = self.arguments.is_true("inclusive");
         let in_range = |message: &Message| {
             let ts = parse_ts(&message.ts).unwrap_or(0);
@@ -126,6 +134,19 @@ impl Call<'_> {
             answer.insert("response_metadata".to_owned(), next);
         }
         Ok(answer)
+    }
+
+    /// The channels that have a name, all on one page.
+    fn channels(&self) -> Map<String, Value> {
+        let channels: Vec<_> = self
+            .store
+            .channels()
+            .map(|(name, id)| json!({ "id": id, "name": name, "is_channel": true }))
+            .collect();
+        fields(json!({
+            "channels": channels,
+            "response_metadata": { "next_cursor": "" },
+        }))
     }
 
     fn reactions(&mut self) -> Answer {

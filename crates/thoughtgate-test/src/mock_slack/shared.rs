@@ -2,13 +2,14 @@
 //!
 //! Knows no method of Slack's API and no HTTP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use super::fault::Fault;
 use super::knobs::Knobs;
 use super::store::Store;
 
@@ -52,6 +53,8 @@ pub(super) struct State {
     pub(super) knobs: Knobs,
     pub(super) store: Store,
     pub(super) calls: BTreeMap<String, u64>,
+    /// Faults that the next calls of a method meet, in order.
+    pub(super) faults: BTreeMap<String, VecDeque<Fault>>,
 }
 
 impl Default for Config {
@@ -73,6 +76,15 @@ impl Stats {
             total_calls: state.calls.values().sum(),
             messages: state.store.messages().len(),
         }
+    }
+}
+
+impl State {
+    /// The fault of this call of `method`, if it meets one: the next of the method's own, else one
+    /// that a knob counts.
+    pub(super) fn take_fault(&mut self, method: &str) -> Option<Fault> {
+        let own = self.faults.get_mut(method).and_then(VecDeque::pop_front);
+        own.or_else(|| self.knobs.take_fault(method))
     }
 }
 

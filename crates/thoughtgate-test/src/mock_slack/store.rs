@@ -107,9 +107,10 @@ impl Message {
 }
 
 /// All messages and channel names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Store {
     messages: Vec<Stored>,
+    /// Ids of channels by name.
     channels: BTreeMap<String, String>,
     last_ts_us: u64,
 }
@@ -126,6 +127,17 @@ struct Reacted {
     from: Instant,
     user: String,
     name: String,
+}
+
+impl Default for Store {
+    /// No message, and the channel that every workspace has.
+    fn default() -> Self {
+        Self {
+            messages: Vec::new(),
+            channels: BTreeMap::from([("general".to_owned(), "C0GENERAL".to_owned())]),
+            last_ts_us: 0,
+        }
+    }
 }
 
 impl Store {
@@ -187,6 +199,21 @@ impl Store {
     /// All messages, in order of arrival.
     pub(super) fn messages(&self) -> Vec<Message> {
         self.messages.iter().map(Stored::shown_now).collect()
+    }
+
+    /// Names and ids of the channels that have a name, sorted by name.
+    pub(super) fn channels(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.channels.iter()
+    }
+
+    /// Deletes a message of any channel. An error is one of Slack's error codes.
+    pub(super) fn delete(&mut self, ts: &str) -> Result<(), &'static str> {
+        let before = self.messages.len();
+        self.messages.retain(|stored| stored.message.ts != ts);
+        if self.messages.len() == before {
+            return Err("message_not_found");
+        }
+        Ok(())
     }
 
     /// Adds a reaction to a message of any channel. An error is one of Slack's error codes.
