@@ -4,16 +4,16 @@ use std::time::{Duration, SystemTime};
 
 use thoughtgate_approval::{InteractionError, InteractionOutcome, Secret, State};
 
-use crate::slack::{BOT_USER, Slack};
 use crate::support::{
-    APPROVER, POLL, decision, eventually, interaction, open, request, settings, view,
+    APPROVER, BOT_USER, POLL, Slack, UNAVAILABLE, decision, eventually, interaction, open, request,
+    settings, view,
 };
 
 const NON_APPROVER: &str = "U0MALLORY";
 
 #[tokio::test]
 async fn a_denial_is_a_clear_no() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = request(&approvals, "tool").await;
     slack.react_to(id, &[(APPROVER, "x")]).await;
@@ -31,7 +31,7 @@ async fn a_denial_is_a_clear_no() {
 
 #[tokio::test]
 async fn deny_beats_approve() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.slack.approvers.push("U0BOB".to_owned());
     let approvals = open(&settings).await;
@@ -48,7 +48,7 @@ async fn deny_beats_approve() {
 
 #[tokio::test]
 async fn people_who_may_not_approve_are_told_once_and_do_not_count() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = request(&approvals, "tool").await;
     slack
@@ -59,7 +59,7 @@ async fn people_who_may_not_approve_are_told_once_and_do_not_count() {
     })
     .await;
     tokio::time::sleep(POLL * 5).await;
-    assert_eq!(slack.count("chat.update"), 1);
+    assert_eq!(slack.calls("chat.update"), 1);
     let pending = view(&approvals, id);
     assert_eq!((pending.state, pending.refused_voters), (State::Pending, 1));
     assert!(
@@ -74,7 +74,7 @@ async fn people_who_may_not_approve_are_told_once_and_do_not_count() {
 
 #[tokio::test]
 async fn the_bot_cannot_approve_for_itself() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.slack.approvers.push(BOT_USER.to_owned());
     let approvals = open(&settings).await;
@@ -87,7 +87,7 @@ async fn the_bot_cannot_approve_for_itself() {
 
 #[tokio::test]
 async fn members_of_a_group_may_approve() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     slack.set_group(&["U0CAROL"]);
     let mut settings = settings(&slack);
     settings.slack.approvers = vec!["S0OPS".to_owned()];
@@ -99,17 +99,14 @@ async fn members_of_a_group_may_approve() {
             .await;
         assert_eq!(decision(&approvals, id).await.state, State::Approved);
     }
-    assert_eq!(slack.count("usergroups.users.list"), 1);
+    assert_eq!(slack.calls("usergroups.users.list"), 1);
 }
 
 #[tokio::test]
 async fn while_it_is_unknown_whether_a_denial_counts_nothing_is_approved() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     slack.set_group(&["U0CAROL"]);
-    slack.fail(
-        "usergroups.users.list",
-        vec![crate::slack::Fault::ErrorBefore; 3],
-    );
+    slack.fail("usergroups.users.list", vec![UNAVAILABLE; 3]);
     let mut settings = settings(&slack);
     settings.slack.approvers.push("S0OPS".to_owned());
     let approvals = open(&settings).await;
@@ -122,7 +119,7 @@ async fn while_it_is_unknown_whether_a_denial_counts_nothing_is_approved() {
 
 #[tokio::test]
 async fn buttons_follow_the_same_rules() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.slack.signing_secret = Some(Secret::new("signing"));
     settings.slack.poll_interval = Duration::from_secs(3600);
@@ -176,7 +173,7 @@ async fn buttons_follow_the_same_rules() {
 
 #[tokio::test]
 async fn without_a_secret_no_button_counts() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let result = approvals.verify(|_| Some("0"), b"", SystemTime::now());
     assert_eq!(result, Err(InteractionError::Disabled));

@@ -3,17 +3,18 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use thoughtgate_approval::{ClaimError, Id, State};
+use thoughtgate_test::mock_slack::Fault;
 use tokio::net::TcpListener;
 
-use crate::slack::{Fault, Slack};
 use crate::support::{
-    AGENT, APPROVER, approved, decision, digest_of, eventually, is_healthy, open, request,
-    settings, view,
+    AGENT, APPROVER, Slack, UNAVAILABLE, approved, decision, digest_of, eventually, is_healthy,
+    open, request, settings, view,
 };
 
 fn say(body: &str) -> Fault {
-    Fault::Say(200, body.to_owned())
+    Fault::Answer(StatusCode::OK, body.to_owned())
 }
 
 /// Responses that are invalid for every method.
@@ -25,10 +26,10 @@ fn nonsense() -> Vec<Fault> {
         say(r#"{"ok":true,"ok":false}"#),
         say(r#"{"ok":false,"error":"internal_error"}"#),
         say(&"[".repeat(100_000)),
-        Fault::Say(500, "x".repeat(1 << 20)),
+        Fault::Answer(StatusCode::INTERNAL_SERVER_ERROR, "x".repeat(1 << 20)),
         Fault::Drip,
         Fault::Flood,
-        Fault::BreakAfter,
+        Fault::CloseAfterEffect,
     ]
 }
 
@@ -44,16 +45,16 @@ fn misshapen() -> Vec<Fault> {
 
 #[tokio::test]
 async fn reading_outlives_every_answer_and_believes_none() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
     for fault in nonsense().into_iter().chain(misshapen()) {
-        let before = slack.count("conversations.history");
+        let before = slack.calls("conversations.history");
         slack.fail("conversations.history", [fault]);
         eventually("it is read again", || {
             let health = approvals.health().approvers.unwrap_or_default();
             assert!(!health.contains("xoxb") && health.len() < 500, "{health}");
-            slack.count("conversations.history") > before + 1
+            slack.calls("conversations.history") > before + 1
         })
         .await;
     }
@@ -68,7 +69,7 @@ async fn reading_outlives_every_answer_and_believes_none() {
 
 #[tokio::test]
 async fn a_message_is_asked_for_until_slack_says_which_it_is() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     slack.fail(
         "chat.postMessage",
         [
@@ -81,12 +82,12 @@ async fn a_message_is_asked_for_until_slack_says_which_it_is() {
     let id = request(&approvals, "tool").await;
     slack.react_to(id, &[(APPROVER, "+1")]).await;
     assert_eq!(decision(&approvals, id).await.state, State::Approved);
-    assert_eq!(slack.messages(id).len(), 1);
+    assert_eq!(slack.messages_about(id).len(), 1);
 }
 
 #[tokio::test]
 async fn endless_pages_and_huge_cursors_end() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = request(&approvals, "tool").await;
     eventually("it is asked", || approvals.counters().posted == 1).await;
@@ -106,8 +107,8 @@ async fn endless_pages_and_huge_cursors_end() {
 async fn the_token_goes_to_no_redirect_and_into_no_error() {
     let elsewhere = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let to = format!("http://{}/", elsewhere.local_addr().unwrap());
-    let slack = Slack::start().await;
-    slack.fail("chat.postMessage", [Fault::Redirect(to)]);
+    let slack = Slack::start();
+    slack.fail("chat.postMessage", [Fault::Redirect(to.parse().unwrap())]);
     let approvals = open(&settings(&slack)).await;
     let given_up = async |id: Id| decision(&approvals, id).await.explain();
     let redirected = given_up(request(&approvals, "one").await).await;
@@ -125,13 +126,13 @@ async fn the_token_goes_to_no_redirect_and_into_no_error() {
 
 #[tokio::test]
 async fn an_answer_about_another_message_confirms_nothing() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.slack.poll_interval = Duration::from_millis(10);
     let approvals = open(&settings).await;
     let id = approved(&approvals, &slack, "tool").await;
     // Neither polls nor the reading before the claim say anything about this message.
-    slack.fail("conversations.history", vec![Fault::ErrorBefore; 1000]);
+    slack.fail("conversations.history", vec![UNAVAILABLE; 1000]);
     let other = r#"{"ok":true,"message":{"ts":"1.0","reactions":[]}}"#;
     slack.fail("reactions.get", vec![say(other); 1000]);
     tokio::time::sleep(Duration::from_millis(50)).await;

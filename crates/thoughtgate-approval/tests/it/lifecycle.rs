@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use thoughtgate_approval::{Approvals, Call, ChannelSettings, ClaimError, State, View, digest};
 
-use crate::slack::Slack;
 use crate::support::{
-    AGENT, APPROVER, Setup, approved, call, decision, digest_of, eventually, is_healthy, open,
-    policies, raw, request, request_later, settings, view,
+    AGENT, APPROVER, Setup, Slack, approved, call, decision, digest_of, eventually, is_healthy,
+    open, policies, raw, request, request_later, settings, view,
 };
 
 #[tokio::test]
 async fn an_approved_call_runs_once_and_everyone_learns_of_it() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let arguments = raw(r#"{"id":7,"password":"hunter2"}"#);
     let policies = policies(&["ask-before-delete"]);
@@ -47,7 +46,7 @@ async fn an_approved_call_runs_once_and_everyone_learns_of_it() {
         slack.text(id).contains("Approved by")
     })
     .await;
-    assert_eq!(slack.messages(id).len(), 1);
+    assert_eq!(slack.messages_about(id).len(), 1);
     let counters = approvals.counters();
     assert_eq!(
         (
@@ -64,7 +63,7 @@ async fn an_approved_call_runs_once_and_everyone_learns_of_it() {
 
 #[tokio::test]
 async fn only_one_of_many_claims_wins() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
     let digest = digest_of("tool");
@@ -86,7 +85,7 @@ async fn only_one_of_many_claims_wins() {
 
 #[tokio::test]
 async fn a_claim_must_fit_the_caller_and_the_call() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = request(&approvals, "tool").await;
     let claim = |principal, tool| {
@@ -109,7 +108,7 @@ async fn a_claim_must_fit_the_caller_and_the_call() {
 
 #[tokio::test]
 async fn a_dropped_claim_is_an_unknown_outcome() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
     drop(
@@ -129,7 +128,7 @@ async fn a_dropped_claim_is_an_unknown_outcome() {
 
 #[tokio::test]
 async fn the_same_call_joins_and_another_does_not() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let first = request(&approvals, "tool").await;
     assert_eq!(request(&approvals, "tool").await, first);
@@ -149,13 +148,13 @@ async fn the_same_call_joins_and_another_does_not() {
         .complete(None)
         .await;
     assert_ne!(request(&approvals, "tool").await, first);
-    assert_eq!(slack.messages(first).len(), 1);
+    assert_eq!(slack.messages_about(first).len(), 1);
     assert_eq!(approvals.counters().joined, 2);
 }
 
 #[tokio::test]
 async fn a_body_that_a_joining_call_brings_is_kept() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let held = request(&approvals, "tool").await;
     let body = b"later";
@@ -178,7 +177,7 @@ async fn a_body_that_a_joining_call_brings_is_kept() {
 
 #[tokio::test]
 async fn nobody_answering_in_time_is_a_clear_no() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.timeout = Duration::from_secs(1);
     let approvals = open(&settings).await;
@@ -202,7 +201,7 @@ async fn nobody_answering_in_time_is_a_clear_no() {
 
 #[tokio::test]
 async fn an_approval_that_nobody_uses_expires_too() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.approved_for = Duration::from_millis(50);
     let approvals = open(&settings).await;
@@ -222,7 +221,7 @@ async fn an_approval_that_nobody_uses_expires_too() {
 
 #[tokio::test]
 async fn agents_cancel_and_policies_revoke() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = request(&approvals, "one").await;
     approvals.cancel(id, AGENT);
@@ -247,7 +246,7 @@ async fn agents_cancel_and_policies_revoke() {
 
 #[tokio::test]
 async fn waiting_works_on_another_runtime() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = request(&approvals, "tool").await;
     let elsewhere = approvals.clone();
@@ -265,7 +264,7 @@ async fn waiting_works_on_another_runtime() {
 
 #[tokio::test]
 async fn calls_with_a_kept_body_are_announced_when_approved() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let mut ready = approvals.ready();
     let held = approved(&approvals, &slack, "held").await;
@@ -300,7 +299,7 @@ async fn calls_with_a_kept_body_are_announced_when_approved() {
 
 #[tokio::test]
 async fn every_state_is_told_with_whose_approval_it_is() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let (told, heard) = std::sync::mpsc::channel();
     let observer = Box::new(move |view: &View, principal: &str| {
         told.send((view.state, view.decided_by.clone(), principal.to_owned()))

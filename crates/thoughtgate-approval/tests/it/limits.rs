@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use thoughtgate_approval::{Call, RequestError, State, UnsealError};
 
-use crate::slack::Slack;
 use crate::support::{
-    AGENT, approved, call, digest_of, eventually, filed, open, raw, request, settings, view,
+    AGENT, Slack, approved, call, digest_of, eventually, filed, open, raw, request, settings, view,
 };
 
 #[tokio::test]
 async fn too_many_open_approvals_are_refused() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.open_per_principal_max = 1;
     settings.open_max = 2;
@@ -41,7 +40,7 @@ async fn too_many_open_approvals_are_refused() {
 
 #[tokio::test]
 async fn long_names_are_refused_before_anything_is_kept() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let long = "x".repeat(2000);
     let by_tool = call(&long);
@@ -95,7 +94,7 @@ async fn what_is_kept_has_a_limit_in_bytes_and_in_the_file() {
 
 #[tokio::test]
 async fn arguments_that_say_two_things_are_refused() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let arguments = raw(r#"{"a":{"id":1,"id":2}}"#);
     let call = Call {
@@ -115,7 +114,7 @@ async fn arguments_that_say_two_things_are_refused() {
 
 #[tokio::test]
 async fn what_is_kept_for_later_is_limited() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.body_bytes_max = 4;
     settings.result_bytes_max = 4;
@@ -141,7 +140,7 @@ async fn what_is_kept_for_later_is_limited() {
 
 #[tokio::test]
 async fn ended_approvals_are_forgotten_after_a_while() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.retention = Duration::from_millis(50);
     let approvals = open(&settings).await;
@@ -153,7 +152,7 @@ async fn ended_approvals_are_forgotten_after_a_while() {
 
 #[tokio::test]
 async fn request_state_is_for_its_owner_alone() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = request(&approvals, "tool").await;
     assert_eq!(approvals.seal(id, "somebody"), None);

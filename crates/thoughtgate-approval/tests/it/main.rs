@@ -9,6 +9,5 @@ mod polling;
 mod posting;
 mod restart;
 mod revoking;
-mod slack;
 mod store;
 mod support;

@@ -1,25 +1,25 @@
 //! Polling Slack: only while something is open, in one batch, and to the last message.
 
 use thoughtgate_approval::State;
+use thoughtgate_test::mock_slack::Fault;
 
-use crate::slack::{Fault, Slack};
 use crate::support::{
-    AGENT, APPROVER, POLL, approved, decision, digest_of, eventually, is_healthy, open, request,
-    settings,
+    AGENT, APPROVER, LIMITED, LIMITED_IN_BODY, POLL, Slack, UNAVAILABLE, approved, decision,
+    digest_of, eventually, is_healthy, open, request, settings,
 };
 
 #[tokio::test]
 async fn nothing_is_called_before_somebody_must_be_asked() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     tokio::time::sleep(POLL * 5).await;
-    assert_eq!(slack.count_all(), 0);
+    assert_eq!(slack.stats().total_calls, 0);
     drop(approvals);
 }
 
 #[tokio::test]
 async fn nothing_is_read_while_nothing_is_pending() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
     // An approval that can still be withdrawn is polled like one that is pending.
@@ -30,16 +30,16 @@ async fn nothing_is_read_while_nothing_is_pending() {
     })
     .await;
     tokio::time::sleep(POLL * 3).await;
-    let before = slack.count_all();
+    let before = slack.stats().total_calls;
     tokio::time::sleep(POLL * 10).await;
-    assert_eq!(slack.count_all(), before);
+    assert_eq!(slack.stats().total_calls, before);
     // And it wakes up again.
     approved(&approvals, &slack, "other").await;
 }
 
 #[tokio::test]
 async fn many_pending_approvals_share_one_call() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let mut ids = Vec::new();
     for index in 0..6 {
@@ -48,7 +48,7 @@ async fn many_pending_approvals_share_one_call() {
     eventually("all are asked", || approvals.counters().posted == 6).await;
     let before = (
         approvals.counters().polls,
-        slack.count("conversations.history"),
+        slack.calls("conversations.history"),
     );
     eventually("it is read", || approvals.counters().polls >= before.0 + 10).await;
     for id in &ids {
@@ -58,15 +58,15 @@ async fn many_pending_approvals_share_one_call() {
         assert_eq!(decision(&approvals, id).await.state, State::Approved);
     }
     let polls = approvals.counters().polls - before.0;
-    let calls = slack.count("conversations.history") - before.1;
-    assert!(calls as u64 <= polls + 1, "{calls} calls in {polls} polls");
-    assert_eq!(slack.count("reactions.get"), 0);
+    let calls = slack.calls("conversations.history") - before.1;
+    assert!(calls <= polls + 1, "{calls} calls in {polls} polls");
+    assert_eq!(slack.calls("reactions.get"), 0);
 }
 
 #[tokio::test]
 async fn messages_beyond_the_pages_are_read_too() {
-    let slack = Slack::start().await;
-    slack.set_page_size(1);
+    let slack = Slack::start();
+    slack.turn(|knobs| knobs.page_size = 1);
     let approvals = open(&settings(&slack)).await;
     let mut ids = Vec::new();
     for index in 0..12 {
@@ -78,16 +78,16 @@ async fn messages_beyond_the_pages_are_read_too() {
         slack.react_to(id, &[(APPROVER, "+1")]).await;
         assert_eq!(decision(&approvals, id).await.state, State::Approved);
     }
-    assert!(slack.count("reactions.get") > 0);
+    assert!(slack.calls("reactions.get") > 0);
 }
 
 #[tokio::test]
 async fn a_deleted_message_ends_the_approval() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = request(&approvals, "tool").await;
     eventually("it is asked", || approvals.counters().posted == 1).await;
-    slack.delete(id);
+    slack.delete_about(id);
     let view = decision(&approvals, id).await;
     assert_eq!(view.state, State::Unavailable);
     assert!(view.explain().contains("deleted"), "{}", view.explain());
@@ -95,14 +95,14 @@ async fn a_deleted_message_ends_the_approval() {
 
 #[tokio::test]
 async fn failing_reads_are_tried_again() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     slack.fail(
         "conversations.history",
         [
-            Fault::ErrorBefore,
-            Fault::LimitedInBody,
-            Fault::BreakAfter,
-            Fault::Refuse("missing_scope"),
+            UNAVAILABLE,
+            LIMITED_IN_BODY,
+            Fault::CloseAfterEffect,
+            Fault::Refused("missing_scope".to_owned()),
         ],
     );
     let approvals = open(&settings(&slack)).await;
@@ -114,10 +114,10 @@ async fn failing_reads_are_tried_again() {
 
 #[tokio::test]
 async fn failing_updates_are_tried_again() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     slack.fail(
         "chat.update",
-        [Fault::ErrorBefore, Fault::Limited, Fault::BreakAfter],
+        [UNAVAILABLE, LIMITED, Fault::CloseAfterEffect],
     );
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
@@ -125,5 +125,5 @@ async fn failing_updates_are_tried_again() {
         slack.text(id).contains("Approved by")
     })
     .await;
-    eventually("it is updated", || slack.count("chat.update") == 4).await;
+    eventually("it is updated", || slack.calls("chat.update") == 4).await;
 }

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use thoughtgate_approval::{ClaimError, State, StoreLocation};
+use thoughtgate_test::mock_slack::Fault;
 
-use crate::slack::{Fault, Slack};
 use crate::support::{
-    AGENT, APPROVER, Setup, approved, call, decision, digest_of, eventually, filed, open, request,
-    request_later, settings, view,
+    AGENT, APPROVER, CHANNEL, LIMITED, Setup, Slack, approved, call, decision, digest_of,
+    eventually, filed, open, request, request_later, settings, view,
 };
 
 /// The settings for a copy of the store as it is on disk now: what a crash would leave.
@@ -34,7 +34,7 @@ async fn a_pending_approval_goes_on_without_asking_again() {
 
     let approvals = open(&settings).await;
     assert_eq!(decision(&approvals, id).await.state, State::Approved);
-    assert_eq!(slack.messages(id).len(), 1);
+    assert_eq!(slack.messages_about(id).len(), 1);
     assert_eq!(approvals.unseal(&state, AGENT).unwrap().id, id);
     approvals.close().await;
 }
@@ -42,11 +42,11 @@ async fn a_pending_approval_goes_on_without_asking_again() {
 #[tokio::test]
 async fn an_approval_that_was_not_asked_yet_is_asked_once() {
     let (_directory, slack, settings) = filed().await;
-    slack.fail("chat.postMessage", [Fault::Limited]);
+    slack.fail("chat.postMessage", [LIMITED]);
     let approvals = open(&settings).await;
     let id = request(&approvals, "tool").await;
     eventually("the attempt failed", || {
-        slack.count("chat.postMessage") == 1
+        slack.calls("chat.postMessage") == 1
     })
     .await;
     approvals.close().await;
@@ -54,23 +54,23 @@ async fn an_approval_that_was_not_asked_yet_is_asked_once() {
     let approvals = open(&settings).await;
     slack.react_to(id, &[(APPROVER, "+1")]).await;
     assert_eq!(decision(&approvals, id).await.state, State::Approved);
-    assert_eq!(slack.messages(id).len(), 1);
+    assert_eq!(slack.messages_about(id).len(), 1);
     approvals.close().await;
 }
 
 #[tokio::test]
 async fn an_approval_that_may_have_been_asked_is_not_asked_again() {
     let (_directory, slack, settings) = filed().await;
-    slack.fail("chat.postMessage", [Fault::HangAfter]);
+    slack.fail("chat.postMessage", [Fault::HangAfterEffect]);
     let approvals = open(&settings).await;
     let id = request(&approvals, "tool").await;
-    eventually("Slack has it", || slack.messages(id).len() == 1).await;
+    eventually("Slack has it", || slack.messages_about(id).len() == 1).await;
     approvals.close().await;
 
     let approvals = open(&settings).await;
     slack.react_to(id, &[(APPROVER, "x")]).await;
     assert_eq!(decision(&approvals, id).await.state, State::Rejected);
-    assert_eq!(slack.count("chat.postMessage"), 1);
+    assert_eq!(slack.calls("chat.postMessage"), 1);
     assert_eq!(approvals.counters().found_posted, 1);
     approvals.close().await;
 }
@@ -98,7 +98,7 @@ async fn a_claim_is_on_disk_before_the_call_can_run() {
 #[tokio::test]
 async fn a_request_is_on_disk_when_it_is_answered() {
     let (directory, slack, settings) = filed().await;
-    slack.stick(crate::support::CHANNEL);
+    slack.turn(|knobs| knobs.stuck_channel = Some(CHANNEL.to_owned()));
     let approvals = open(&settings).await;
     let body = b"the call";
     let id = request_later(&approvals, "tool", body).await;
@@ -147,10 +147,10 @@ async fn an_unused_approval_can_be_used_once_afterwards() {
 #[tokio::test]
 async fn an_outcome_that_was_not_shown_yet_is_shown_afterwards() {
     let (_directory, slack, settings) = filed().await;
-    slack.fail("chat.update", [Fault::Limited]);
+    slack.fail("chat.update", [LIMITED]);
     let approvals = open(&settings).await;
     let id = approved(&approvals, &slack, "tool").await;
-    eventually("the update failed", || slack.count("chat.update") == 1).await;
+    eventually("the update failed", || slack.calls("chat.update") == 1).await;
     approvals.close().await;
     let approvals = open(&settings).await;
     eventually("the message shows the outcome", || {
@@ -168,12 +168,12 @@ async fn after_the_close_nothing_is_accepted_or_asked() {
     approvals.close().await;
     let refused = approvals.request(call("tool")).await;
     assert_eq!(refused, Err(thoughtgate_approval::RequestError::Closed));
-    assert_eq!(slack.count_all(), 0);
+    assert_eq!(slack.stats().total_calls, 0);
 }
 
 #[tokio::test]
 async fn a_claim_that_cannot_be_written_down_is_none() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
     approvals.close().await;

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use thoughtgate_approval::{Approvals, ClaimError, Id, InteractionOutcome, Secret, State, View};
+use thoughtgate_test::mock_slack::Fault;
 
-use crate::slack::{Fault, Slack};
 use crate::support::{
-    AGENT, APPROVER, approved, decision, digest_of, eventually, filed, interaction, open, request,
-    settings, view,
+    AGENT, APPROVER, Slack, UNAVAILABLE, approved, decision, digest_of, eventually, filed,
+    interaction, open, request, settings, view,
 };
 
 const BOB: &str = "U0BOB";
@@ -31,7 +31,7 @@ async fn rejected(approvals: &Approvals, slack: &Slack, id: Id) -> View {
 
 #[tokio::test]
 async fn a_no_after_a_yes_takes_it_back() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.slack.approvers.push(BOB.to_owned());
     let approvals = open(&settings).await;
@@ -48,7 +48,7 @@ async fn a_no_after_a_yes_takes_it_back() {
 
 #[tokio::test]
 async fn a_non_approver_takes_nothing_back() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
     slack.react_to(id, &[("U0MALLORY", "x")]).await;
@@ -59,24 +59,24 @@ async fn a_non_approver_takes_nothing_back() {
 
 #[tokio::test]
 async fn the_removal_of_the_last_yes_takes_it_back() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.slack.approvers.push(BOB.to_owned());
     let approvals = open(&settings).await;
     let id = approved(&approvals, &slack, "tool").await;
     slack.react_to(id, &[(BOB, "+1")]).await;
-    slack.unreact(id, APPROVER);
+    slack.unreact_all(id, APPROVER);
     let polls = approvals.counters().polls;
     eventually("it is read", || approvals.counters().polls > polls + 2).await;
     assert_eq!(view(&approvals, id).state, State::Approved);
-    slack.unreact(id, BOB);
+    slack.unreact_all(id, BOB);
     let view = rejected(&approvals, &slack, id).await;
     assert_eq!(view.decided_by.as_deref(), Some(APPROVER));
 }
 
 #[tokio::test]
 async fn a_no_by_button_takes_a_yes_by_reaction_back() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.slack.signing_secret = Some(Secret::new("signing"));
     let approvals = open(&settings).await;
@@ -89,7 +89,7 @@ async fn a_no_by_button_takes_a_yes_by_reaction_back() {
 
 #[tokio::test]
 async fn a_yes_by_button_needs_no_reaction_and_a_no_by_reaction_takes_it_back() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.slack.signing_secret = Some(Secret::new("signing"));
     let approvals = open(&settings).await;
@@ -106,10 +106,10 @@ async fn a_yes_by_button_needs_no_reaction_and_a_no_by_reaction_takes_it_back() 
 
 #[tokio::test]
 async fn a_deleted_message_takes_it_back() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = approved(&approvals, &slack, "tool").await;
-    slack.delete(id);
+    slack.delete_about(id);
     eventually("it is withdrawn", || {
         view(&approvals, id).state == State::Rejected
     })
@@ -152,7 +152,10 @@ async fn nothing_is_claimed_while_the_votes_cannot_be_read() {
     let id = approved(&approvals, &slack, "tool").await;
     approvals.close().await;
     settings.slack.poll_interval = AN_HOUR;
-    slack.fail("reactions.get", [Fault::Refuse("not_in_channel")]);
+    slack.fail(
+        "reactions.get",
+        [Fault::Refused("not_in_channel".to_owned())],
+    );
     let approvals = open(&settings).await;
     let digest = digest_of("tool");
     let claim = approvals.claim(id, AGENT, &digest).await.map(drop);
@@ -162,7 +165,7 @@ async fn nothing_is_claimed_while_the_votes_cannot_be_read() {
     );
     assert_eq!(view(&approvals, id).state, State::Approved);
     // A failure that passes is waited out.
-    slack.fail("reactions.get", [Fault::ErrorBefore]);
+    slack.fail("reactions.get", [UNAVAILABLE]);
     let claim = approvals.claim(id, AGENT, &digest).await;
     claim.unwrap().complete(None).await;
     approvals.close().await;
@@ -170,7 +173,7 @@ async fn nothing_is_claimed_while_the_votes_cannot_be_read() {
 
 #[tokio::test]
 async fn a_no_after_the_claim_comes_too_late_and_that_is_told() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.slack.signing_secret = Some(Secret::new("signing"));
     let approvals = open(&settings).await;

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 use thoughtgate_approval::{Call, ClaimError, OpenError, Settings, State, StoreLocation};
 
-use crate::slack::Slack;
 use crate::support::{
-    AGENT, Setup, approved, call, digest_of, eventually, filed, is_healthy, open, raw, request,
-    request_later, settings, try_open, view,
+    AGENT, Setup, Slack, approved, call, digest_of, eventually, filed, is_healthy, open, raw,
+    request, request_later, settings, try_open, view,
 };
 
 fn path(settings: &Settings) -> PathBuf {
@@ -154,7 +153,7 @@ async fn a_body_is_removed_with_the_end_of_its_approval() {
 
 #[tokio::test]
 async fn an_impossible_place_is_named() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let mut settings = settings(&slack);
     settings.store = StoreLocation::File(PathBuf::from("/nonexistent/approvals.redb"));
     let error = try_open(&settings).await.unwrap_err();
@@ -164,7 +163,7 @@ async fn an_impossible_place_is_named() {
 
 #[tokio::test]
 async fn memory_forgets() {
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let settings = settings(&slack);
     let approvals = open(&settings).await;
     let id = request(&approvals, "tool").await;

@@ -1,4 +1,5 @@
-//! Helpers that most tests share: settings with short waits, calls, and waiting for conditions.
+//! Helpers that most tests share: settings with short waits, calls, the Slack double by approval, and
+//! waiting for conditions.
 
 use std::fmt::Write as _;
 use std::ops::{Deref, DerefMut};
@@ -6,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::StatusCode;
 use ring::hmac;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
@@ -13,13 +15,23 @@ use thoughtgate_approval::{
     Approvals, Call, ChannelSettings, Digest, Health, Id, Interaction, InteractionError, OpenError,
     Secret, Settings, SlackSettings, State, StoreLocation, View, digest,
 };
-
-use crate::slack::Slack;
+use thoughtgate_test::mock_slack::{self, Config, Fault, Message, MockSlack};
 
 pub(crate) const AGENT: &str = "agent-7";
 pub(crate) const CHANNEL: &str = "C0APPROVALS";
 pub(crate) const APPROVER: &str = "U0ALICE";
+/// User id of the bot of the double.
+pub(crate) const BOT_USER: &str = "U0BOT";
 pub(crate) const POLL: Duration = Duration::from_millis(20);
+
+/// A rate limit, which says for how long.
+pub(crate) const LIMITED: Fault = Fault::TooManyRequests { retry_after_s: 1 };
+/// The same, reported with status 200.
+pub(crate) const LIMITED_IN_BODY: Fault = Fault::Ratelimited {
+    retry_after_s: Some(1),
+};
+/// A server error of a call that had no effect.
+pub(crate) const UNAVAILABLE: Fault = Fault::ServerError(StatusCode::SERVICE_UNAVAILABLE);
 
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,9 +57,81 @@ impl DerefMut for Setup {
     }
 }
 
+/// The Slack double, whose messages are found by the approval that they ask for.
+pub(crate) struct Slack(MockSlack);
+
+impl Deref for Slack {
+    type Target = MockSlack;
+
+    fn deref(&self) -> &MockSlack {
+        &self.0
+    }
+}
+
+impl Slack {
+    pub(crate) fn start() -> Self {
+        let config = Config {
+            bot_user: BOT_USER.to_owned(),
+            ..Config::default()
+        };
+        Self(mock_slack::spawn(config).expect("the double starts"))
+    }
+
+    /// The messages about an approval: more than one is a bug.
+    pub(crate) fn messages_about(&self, id: Id) -> Vec<Message> {
+        let id = id.to_string();
+        let mut messages = self.messages();
+        messages.retain(|message| {
+            message.posted.metadata["event_payload"]["approval_id"] == id.as_str()
+        });
+        messages
+    }
+
+    /// The whole text of the one message about an approval.
+    pub(crate) fn text(&self, id: Id) -> String {
+        let messages = self.messages_about(id);
+        let message = messages.first();
+        message.map_or_else(String::new, |message| message.content().blocks.to_string())
+    }
+
+    /// Waits for the message about an approval, then adds reactions to it, all at once.
+    pub(crate) async fn react_to(&self, id: Id, reactions: &[(&str, &str)]) {
+        eventually("approvers are asked", || {
+            !self.messages_about(id).is_empty()
+        })
+        .await;
+        for message in self.messages_about(id) {
+            self.react_at_once(&message.ts, reactions);
+        }
+    }
+
+    /// Removes every reaction of `user` from the message about an approval.
+    pub(crate) fn unreact_all(&self, id: Id, user: &str) {
+        for message in self.messages_about(id) {
+            let mut reactions = message.reactions;
+            reactions.retain(|reaction| reaction.users.iter().any(|given| given == user));
+            for reaction in reactions {
+                self.unreact(&message.ts, user, &reaction.name);
+            }
+        }
+    }
+
+    pub(crate) fn delete_about(&self, id: Id) {
+        for message in self.messages_about(id) {
+            self.delete(&message.ts);
+        }
+    }
+
+    /// Members of the group `S0OPS` from now on.
+    pub(crate) fn set_group(&self, users: &[&str]) {
+        let users = users.iter().map(ToString::to_string).collect();
+        self.turn(|knobs| drop(knobs.usergroups.insert("S0OPS".to_owned(), users)));
+    }
+}
+
 pub(crate) fn settings(slack: &Slack) -> Setup {
     let mut to = SlackSettings::new(Secret::new("xoxb-test"), CHANNEL);
-    to.base_url = slack.base_url();
+    to.base_url = slack.url();
     to.approvers = vec![APPROVER.to_owned()];
     to.poll_interval = POLL;
     to.post_interval = Duration::from_millis(1);
@@ -67,7 +151,7 @@ pub(crate) fn in_file(mut settings: Setup, directory: &Path) -> Setup {
 /// A Slack, and settings that keep approvals in a file of the folder.
 pub(crate) async fn filed() -> (TempDir, Slack, Setup) {
     let directory = tempfile::tempdir().unwrap();
-    let slack = Slack::start().await;
+    let slack = Slack::start();
     let settings = in_file(settings(&slack), directory.path());
     (directory, slack, settings)
 }
@@ -165,11 +249,11 @@ pub(crate) fn interaction(
     user: &str,
     action: &str,
 ) -> Result<Interaction, InteractionError> {
-    let message = &slack.messages(id)[0];
+    let message = &slack.messages_about(id)[0];
     let payload = serde_json::json!({
         "type": "block_actions",
         "user": {"id": user},
-        "container": {"channel_id": message["channel"], "message_ts": message["ts"]},
+        "container": {"channel_id": message.channel, "message_ts": message.ts},
         "actions": [{"action_id": action, "value": id.to_string()}],
     });
     let body = format!(
