@@ -2,10 +2,10 @@
 //! change are in `table.rs`, the bytes on disk in `store.rs`.
 
 use serde::{Deserialize, Serialize};
+use thoughtgate_mcp::cut;
 
 use crate::ids::{Digest, Id};
 use crate::state::State;
-use crate::text::cut;
 
 /// The message that asks approvers: ids of its channel, and of the message there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,11 @@
 mod cursor;
 
 use serde_json::value::RawValue;
+use thoughtgate_mcp::cut;
 
 use cursor::Cursor;
 
-use crate::text::{cut, visible};
+use crate::text::visible;
 
 /// Keys whose values are nearly always secret; the default of [`Redaction`].
 const SECRET_NAMES: &[&str] = &[

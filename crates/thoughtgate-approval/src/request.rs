@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use thoughtgate_mcp::Ambiguous;
+use thoughtgate_mcp::{Ambiguous, cut};
 
 use crate::approvals::Approvals;
 use crate::clock::{millis, now_ms};
@@ -14,7 +14,6 @@ use crate::record::Record;
 use crate::redact;
 use crate::store::{Flush, Write};
 use crate::table::ApprovalTable;
-use crate::text::cut;
 
 /// Bytes of the arguments that are kept for approvers to read: a message shows slightly less.
 const ARGUMENTS_BYTES_MAX: usize = 12_000;

@@ -2,42 +2,21 @@
 //! nothing of where the text is shown, except which three characters need escaping.
 
 use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
 
-/// Characters that change how their neighbours look, or that are invisible: controls, bidi marks and
-/// overrides, zero-width and filler characters, variation selectors, tags. They are shown by their
-/// code points, so that an approver sees them.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{00AD}'
-                | '\u{034F}'
-                | '\u{061C}'
-                | '\u{115F}'
-                | '\u{1160}'
-                | '\u{17B4}'
-                | '\u{17B5}'
-                | '\u{180B}'..='\u{180F}'
-                | '\u{200B}'..='\u{200F}'
-                | '\u{2028}'..='\u{202E}'
-                | '\u{2060}'..='\u{206F}'
-                | '\u{3164}'
-                | '\u{FE00}'..='\u{FE0F}'
-                | '\u{FEFF}'
-                | '\u{FFA0}'
-                | '\u{FFF9}'..='\u{FFFB}'
-                | '\u{E0000}'..='\u{E0FFF}'
-        )
-}
+use thoughtgate_mcp::is_misleading;
 
-/// `text` with hidden characters spelled out and backticks replaced by the look-alike `ˋ`, so that
-/// it cannot leave the code span it is put in.
+/// Last second that is written with four digits for the year.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// `text` with characters that mislead a reader spelled out by their code points, and backticks
+/// replaced by the look-alike `ˋ`, so that it cannot leave the code span it is put in.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '`' => out.push('ˋ'),
-            hidden if is_hidden(hidden) => {
+            hidden if is_misleading(hidden) => {
                 // Writing to a String cannot fail.
                 let _ = write!(out, "\\u{{{:x}}}", u32::from(hidden));
             }
@@ -71,15 +50,6 @@ pub(crate) fn inline(text: &str, max: usize) -> String {
     out
 }
 
-/// Longest prefix of `text` that has at most `bytes_max` bytes.
-pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
-    let mut end = bytes_max.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
 /// Escapes `text` into at most `blocks_max` pieces of at most `units_max` UTF-16 units each, never
 /// splitting an escape. The flag is true if all of it fitted.
 pub(crate) fn escaped_blocks(
@@ -109,26 +79,12 @@ pub(crate) fn escaped_blocks(
     (blocks, true)
 }
 
-/// Formats milliseconds since the Unix epoch as `2026-07-28 09:05:00 UTC`.
+/// Formats milliseconds since the Unix epoch as `2026-07-28 09:05:00 UTC`. Times after the year 9999
+/// become its last second.
 pub(crate) fn utc(ms: u64) -> String {
-    let seconds = ms / 1000;
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days to a civil date over 400-year eras that start on 1 March, so that a leap day comes last.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+    let at = UNIX_EPOCH + Duration::from_secs((ms / 1000).min(LAST_SECOND));
+    let text = humantime::format_rfc3339_seconds(at).to_string();
+    text.replace('T', " ").replace('Z', " UTC")
 }
 
 #[cfg(test)]
@@ -139,6 +95,10 @@ mod tests {
     fn hidden_characters_are_spelled_out() {
         assert_eq!(visible("a\u{202e}b\u{0}c\nd"), "a\\u{202e}b\\u{0}c\\u{a}d");
         assert_eq!(visible("x\u{200b}\u{e0041}y"), "x\\u{200b}\\u{e0041}y");
+        assert_eq!(
+            visible("\u{fff0}\u{1bca0}\u{1d173}"),
+            "\\u{fff0}\\u{1bca0}\\u{1d173}"
+        );
         assert_eq!(visible("naïve 日本 🙂"), "naïve 日本 🙂");
     }
 
@@ -177,5 +137,6 @@ mod tests {
         assert_eq!(utc(951_782_399_000), "2000-02-28 23:59:59 UTC");
         assert_eq!(utc(951_782_400_000), "2000-02-29 00:00:00 UTC");
         assert_eq!(utc(1_785_229_500_000), "2026-07-28 09:05:00 UTC");
+        assert_eq!(utc(u64::MAX), "9999-12-31 23:59:59 UTC");
     }
 }

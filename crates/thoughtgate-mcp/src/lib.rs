@@ -19,6 +19,7 @@ mod params;
 mod refusal;
 mod rewrite;
 mod scan;
+mod shown;
 mod unique;
 
 pub use canonical::canonical;
@@ -30,4 +31,5 @@ pub use params::Params;
 pub use refusal::Refusal;
 pub use rewrite::without;
 pub use scan::Limits;
+pub use shown::{cut, is_misleading};
 pub use unique::{Ambiguous, unique_keys};

@@ -5,12 +5,13 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use thoughtgate_mcp::cut;
 
 use super::ids::is_person_or_group;
 use super::settings::SlackSettings;
 use crate::record::{Record, Rendered};
 use crate::state::State;
-use crate::text::{cut, escaped_blocks, inline, utc};
+use crate::text::{escaped_blocks, inline, utc};
 
 /// Slack takes 3000 characters per block; the rest is for the fence and the title.
 const BLOCK_UNITS_MAX: usize = 2900;

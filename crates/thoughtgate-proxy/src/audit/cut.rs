@@ -12,9 +12,8 @@ pub fn cut(text: &str, bytes_max: usize) -> Cow<'_, str> {
     if text.len() <= bytes_max {
         return Cow::Borrowed(text);
     }
-    let mut ends = (0..=bytes_max).rev();
-    let end = ends.find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    Cow::Owned(format!("{}… ({} bytes)", &text[..end], text.len()))
+    let start = thoughtgate_mcp::cut(text, bytes_max);
+    Cow::Owned(format!("{start}… ({} bytes)", text.len()))
 }
 
 #[cfg(test)]

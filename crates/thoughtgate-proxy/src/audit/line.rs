@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
+use thoughtgate_mcp::is_misleading;
 use thoughtgate_policy::{Outcome, rfc3339};
 
 use super::cut::{NAME_BYTES, cut};
@@ -186,7 +187,7 @@ impl Formatter for Harmless {
             return writer.write_all(fragment.as_bytes());
         }
         let mut plain = 0;
-        for (at, character) in fragment.char_indices().filter(|(_, c)| is_harmful(*c)) {
+        for (at, character) in fragment.char_indices().filter(|(_, c)| is_misleading(*c)) {
             writer.write_all(&fragment.as_bytes()[plain..at])?;
             for unit in character.encode_utf16(&mut [0; 2]) {
                 write!(writer, "\\u{unit:04x}")?;
@@ -195,23 +196,6 @@ impl Formatter for Harmless {
         }
         writer.write_all(&fragment.as_bytes()[plain..])
     }
-}
-
-/// Control characters (JSON itself escapes C0), invisible ones, and those that change text direction.
-fn is_harmful(character: char) -> bool {
-    matches!(
-        character,
-        '\u{7f}'..='\u{9f}'
-            | '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
 }
 
 fn named<'a>(policies: impl ExactSizeIterator<Item = &'a str>) -> Vec<Cow<'a, str>> {
@@ -248,12 +232,12 @@ mod tests {
     #[test]
     fn names_stay_text() {
         let mut text = Vec::new();
-        let name = "a\u{1b}[2J\u{9b}2J\n\u{2028}\u{202e}\u{2066}\u{7f}\u{e0041}é";
+        let name = "a\u{1b}[2J\u{9b}2J\n\u{2028}\u{202e}\u{2066}\u{7f}\u{e0041}\u{3164}\u{fe0f}é";
         push(&mut text, &name);
         let text = String::from_utf8(text).unwrap();
         assert_eq!(
             text,
-            "\"a\\u001b[2J\\u009b2J\\n\\u2028\\u202e\\u2066\\u007f\\udb40\\udc41é\"\n"
+            "\"a\\u001b[2J\\u009b2J\\n\\u2028\\u202e\\u2066\\u007f\\udb40\\udc41\\u3164\\ufe0fé\"\n"
         );
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), name);
     }
