@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER;
 use ring::digest::{Context, SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
@@ -36,17 +37,19 @@ impl Id {
         self.0
     }
 
-    /// Parses an id; `None` when `text` is not the id of an approval.
+    /// Parses an id; `None` when `text` is not the id of an approval, or is one in upper case: an id
+    /// has one spelling.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes = unhex(text.strip_prefix(ID_PREFIX)?)?;
+        let digits = text.strip_prefix(ID_PREFIX)?.as_bytes();
+        let bytes = HEXLOWER.decode(digits).ok()?;
         Some(Self(bytes.try_into().ok()?))
     }
 }
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{ID_PREFIX}{}", hex(&self.0))
+        write!(f, "{ID_PREFIX}{}", HEXLOWER.encode(&self.0))
     }
 }
 
@@ -95,7 +98,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&HEXLOWER.encode(&self.0))
     }
 }
 
@@ -110,7 +113,7 @@ impl TryFrom<String> for Digest {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let wrong = "not a digest (expected 64 lower-case hex digits)";
-        let bytes = unhex(&text).ok_or(wrong)?;
+        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| wrong)?;
         Ok(Self(bytes.try_into().map_err(|_| wrong)?))
     }
 }
@@ -137,33 +140,6 @@ pub fn digest(principal: &str, tool: &str, arguments: Option<&RawValue>) -> Dige
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
     Digest(bytes)
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|nibble| char::from(DIGITS[usize::from(nibble)]))
-        .collect()
-}
-
-/// Decodes lower-case hex; `None` for anything else, upper case included, so that one value has one
-/// spelling.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let nibble = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs
-        .iter()
-        .map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?))
-        .collect()
 }
 
 #[cfg(test)]

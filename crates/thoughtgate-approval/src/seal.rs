@@ -2,11 +2,12 @@
 //! authenticated, bound to a principal, with its own expiry. Attackers can hold one, so nothing in it
 //! is used before it is authenticated.
 
+use data_encoding::HEXLOWER;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::error::UnsealError;
-use crate::ids::{Digest, Id, hex, unhex};
+use crate::ids::{Digest, Id};
 
 /// Bound into every seal with the principal, so that nothing else that might be encrypted with the
 /// same key passes for a request state.
@@ -63,7 +64,8 @@ impl Sealer {
                 &mut bytes,
             )
             .ok()?;
-        Some(format!("{PREFIX}{}{}", hex(&nonce), hex(&bytes)))
+        let (nonce, bytes) = (HEXLOWER.encode(&nonce), HEXLOWER.encode(&bytes));
+        Some(format!("{PREFIX}{nonce}{bytes}"))
     }
 
     /// Opens a request state that was sealed for `principal` and has not expired at `now_ms`,
@@ -81,7 +83,7 @@ impl Sealer {
         if text.len() != 2 * (NONCE_LEN + PLAIN_BYTES + 16) {
             return None;
         }
-        let mut bytes = unhex(text)?;
+        let mut bytes = HEXLOWER.decode(text.as_bytes()).ok()?;
         let (nonce, rest) = bytes.split_at_mut(NONCE_LEN);
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let plain = self.0.open_in_place(nonce, aad(principal), rest).ok()?;

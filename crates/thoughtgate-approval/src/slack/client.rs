@@ -91,13 +91,7 @@ impl Client {
         method: &str,
         parameters: &[(&str, &str)],
     ) -> Result<Answer, CallError> {
-        let mut url = format!("{}/{method}", self.base_url);
-        for (index, (name, value)) in parameters.iter().enumerate() {
-            url.push(if index == 0 { '?' } else { '&' });
-            url.push_str(name);
-            url.push('=');
-            percent_encode_into(value, &mut url);
-        }
+        let url = format!("{}/{method}?{}", self.base_url, query(parameters));
         self.call(method, Request::get(url), Bytes::new()).await
     }
 
@@ -159,6 +153,11 @@ impl Client {
         })?)
         .await
     }
+}
+
+fn query(parameters: &[(&str, &str)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(parameters).finish()
 }
 
 async fn read_answer(answer: Response<Incoming>) -> Result<Answer, CallError> {
@@ -282,17 +281,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn percent_encode_into(value: &str, out: &mut String) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push_str(&crate::ids::hex(&[byte]));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,8 +322,7 @@ mod tests {
 
     #[test]
     fn parameters_are_encoded() {
-        let mut out = String::new();
-        percent_encode_into("a b&c=é", &mut out);
-        assert_eq!(out, "a%20b%26c%3d%c3%a9");
+        let query = query(&[("channel", "C1"), ("cursor", "a b&c=é#")]);
+        assert_eq!(query, "channel=C1&cursor=a+b%26c%3D%C3%A9%23");
     }
 }

@@ -4,10 +4,10 @@
 //! names are cut.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use data_encoding::HEXLOWER;
 use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
 use thoughtgate_mcp::is_misleading;
@@ -44,7 +44,10 @@ pub fn decision(line: &Line, text: &mut Vec<u8>) {
             agent: &record.principal,
             method: &subject.method,
             subject: subject.name.as_deref(),
-            arguments_sha256: subject.digest.as_ref().map(hexadecimal),
+            arguments_sha256: subject
+                .digest
+                .as_ref()
+                .map(|digest| HEXLOWER.encode(digest)),
             decision: outcome,
             approval: line.approval.map(|id| id.to_string()),
             error: record.decision.error.as_deref(),
@@ -208,17 +211,6 @@ fn named<'a>(policies: impl ExactSizeIterator<Item = &'a str>) -> Vec<Cow<'a, st
         named.push(format!("… ({more} more)").into());
     }
     named
-}
-
-/// Lower-case hexadecimal digits, as `sha256sum` prints them.
-fn hexadecimal(digest: &[u8; 32]) -> String {
-    digest
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 fn microseconds(duration: Duration) -> u64 {
