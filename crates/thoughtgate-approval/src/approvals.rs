@@ -8,6 +8,7 @@ use bytes::Bytes;
 use thoughtgate_panic::lock;
 use tokio::sync::mpsc;
 
+use crate::cause::chain;
 use crate::channel::{Channel, ChannelSettings};
 use crate::claim::Claim;
 use crate::clock::{millis, now_ms};
@@ -56,7 +57,7 @@ impl Approvals {
         let location = settings.store.clone();
         let (store, loaded) = tokio::task::spawn_blocking(move || Store::open(&location))
             .await
-            .map_err(|error| OpenError::Settings(format!("failed to open the store: {error}")))??;
+            .map_err(OpenError::Aborted)??;
         let sealer = Sealer::new(&loaded.seal_key).ok_or(OpenError::Random)?;
         let ledger = Arc::new(Ledger::new(settings, store, sealer, counts, observer));
         ledger.restore(loaded.records);
@@ -128,7 +129,7 @@ impl Approvals {
             return Err(ClaimError::Unknown);
         }
         let confirmed = self.channel.confirm(id).await;
-        confirmed.map_err(ClaimError::Unconfirmed)
+        confirmed.map_err(|error| ClaimError::Unconfirmed(Box::new(error)))
     }
 
     /// Takes the right to make the approved call. At most one caller ever gets it, restarts
@@ -263,7 +264,7 @@ impl Approvals {
     #[must_use]
     pub fn health(&self) -> Health {
         Health {
-            store: self.ledger.store.failure(),
+            store: self.ledger.store.failure().map(|failure| chain(&failure)),
             approvers: self.channel.failure(),
         }
     }

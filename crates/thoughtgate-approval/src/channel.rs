@@ -9,7 +9,8 @@ use crate::error::OpenError;
 use crate::ids::Id;
 use crate::ledger::Ledger;
 use crate::slack::{
-    Client, Interaction, InteractionError, InteractionOutcome, SlackSettings, Workspace,
+    Client, ConfirmError, Interaction, InteractionError, InteractionOutcome, SlackSettings,
+    Workspace,
 };
 
 /// Settings of the channel in which approvers are asked.
@@ -23,7 +24,7 @@ impl ChannelSettings {
     /// Checks all settings without opening anything; the error describes the first fault.
     pub fn check(&self) -> Result<(), OpenError> {
         match self {
-            Self::Slack(settings) => settings.check(),
+            Self::Slack(settings) => Ok(settings.check()?),
         }
     }
 
@@ -90,8 +91,8 @@ impl Channel {
         }
     }
 
-    /// Reads the votes again unless they are fresh; the error is the reason why that failed.
-    pub(crate) async fn confirm(&self, id: Id) -> Result<(), String> {
+    /// Reads the votes again unless they are fresh.
+    pub(crate) async fn confirm(&self, id: Id) -> Result<(), ConfirmError> {
         match self {
             Self::Slack(workspace) => workspace.confirm(id).await,
         }

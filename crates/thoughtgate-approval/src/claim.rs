@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::cause::chain;
 use crate::clock::now_ms;
 use crate::error::ClaimError;
 use crate::ids::{Digest, Id};
@@ -81,13 +82,12 @@ impl Claim {
             ran: false,
         };
         if let Err(error) = stored {
+            let error = ClaimError::Store(error);
             // The write may have reached the disk, so the approval counts as used.
             claim.settle(State::Failed, |reason| {
-                *reason = Some(format!(
-                    "failed to record the approval as used: {error}; the call was not made"
-                ));
+                *reason = Some(format!("{}; the call was not made", chain(&error)));
             });
-            return Err(ClaimError::Store(error));
+            return Err(error);
         }
         Ok(claim)
     }

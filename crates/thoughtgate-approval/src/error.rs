@@ -1,15 +1,21 @@
 //! Errors of this crate, with one variant per case that a caller can act on. The texts of
-//! [`RequestError`], [`ClaimError`] and [`UnsealError`] reach agents.
+//! [`RequestError`], [`ClaimError`] and [`UnsealError`] reach agents, with their causes: each error
+//! prints its own level alone, and [`crate::chain`] prints all.
 
 use std::path::PathBuf;
+
+use tokio::task::JoinError;
+
+use crate::cause::Cause;
+use crate::slack::{ConfirmError, SettingsError};
 
 /// Approvals cannot be opened; the proxy must not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// A setting is missing or invalid.
-    #[error("approvals are misconfigured: {0}")]
-    Settings(String),
+    #[error("approvals are misconfigured")]
+    Settings(#[from] SettingsError),
     /// The store's file cannot be created, read or given mode 0600.
     #[error("failed to open the approval store `{path}`")]
     Io {
@@ -41,25 +47,40 @@ pub enum OpenError {
     },
     /// The file is damaged, or is not an approval store.
     #[error(
-        "`{path}` is damaged or not an approval store ({detail}); move it away to start with an empty store (open approvals are then lost)"
+        "`{path}` is damaged or not an approval store; move it away to start with an empty store (open approvals are then lost)"
     )]
     Corrupted {
         /// Path of the store's file.
         path: PathBuf,
         /// The fault that was found.
-        detail: String,
+        source: Cause,
     },
+    /// The thread that opens the store panicked, or the runtime is stopping.
+    #[error("the approval store was not opened")]
+    Aborted(#[source] JoinError),
     /// The system's random source failed.
     #[error("the system's random source failed")]
     Random,
     /// The address is `https://`, and TLS cannot be set up.
-    #[error("failed to set up TLS for `{host}`: {detail}")]
+    #[error("failed to set up TLS for `{host}`")]
     Tls {
         /// Host of the address.
         host: String,
         /// Reason, and what to do.
-        detail: String,
+        source: Cause,
     },
+}
+
+/// A change of approvals is not on disk.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The store was closed before the change was written.
+    #[error("the approval store is closed")]
+    Closed,
+    /// The disk did not take the change; it is written once it does.
+    #[error(transparent)]
+    Write(Cause),
 }
 
 /// No approval can be requested; the call must be refused.
@@ -111,8 +132,11 @@ pub enum RequestError {
         limit: usize,
     },
     /// The approval could not be written to disk.
-    #[error("failed to store the approval request: {0}")]
-    Store(String),
+    #[error("failed to store the approval request")]
+    Store(#[source] StoreError),
+    /// The system's random source failed.
+    #[error("failed to make an approval id: the system's random source failed")]
+    Random,
     /// The proxy is stopping.
     #[error("the proxy is stopping")]
     Closed,
@@ -147,20 +171,18 @@ pub enum ClaimError {
     #[error("the approval has already been used; an approval is good for one call")]
     AlreadyExecuted,
     /// The votes could not be read again; the approval remains, and may be claimed later.
-    #[error("failed to check whether the approval still holds ({0}); try again")]
-    Unconfirmed(String),
+    #[error("failed to check whether the approval still holds")]
+    Unconfirmed(#[source] Box<ConfirmError>),
     /// The claim could not be written to disk, so the call must not be made.
-    #[error("failed to record the approval as used: {0}")]
-    Store(String),
+    #[error("failed to record the approval as used")]
+    Store(#[source] StoreError),
 }
 
 /// Sealed request state that cannot be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnsealError {
-    /// Without the mark of this program's request states: it belongs to the server behind the proxy.
-    #[error("requestState was not issued by this proxy")]
-    Foreign,
-    /// Altered, invented, sealed by another proxy, or sealed for another principal.
+    /// Altered, invented, sealed by another proxy, sealed for another principal, or of the server
+    /// behind the proxy.
     #[error(
         "invalid requestState: modified, or not issued by this proxy to this agent; send the call again without it"
     )]

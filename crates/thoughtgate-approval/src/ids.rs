@@ -2,7 +2,6 @@
 //! nothing of states, stores or people.
 
 use std::fmt;
-use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
 use ring::digest::{Context, SHA256};
@@ -59,19 +58,16 @@ impl fmt::Debug for Id {
     }
 }
 
-impl FromStr for Id {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text).ok_or("not an approval id (expected `tg-` and 32 lower-case hex digits)")
-    }
-}
+/// Text that is not the id of an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an approval id (expected `tg-` and 32 lower-case hex digits)")]
+pub struct NotAnId;
 
 impl TryFrom<String> for Id {
-    type Error = &'static str;
+    type Error = NotAnId;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+        Self::parse(&text).ok_or(NotAnId)
     }
 }
 
@@ -108,13 +104,17 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// Text that is not a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a digest (expected 64 lower-case hex digits)")]
+pub struct NotADigest;
+
 impl TryFrom<String> for Digest {
-    type Error = &'static str;
+    type Error = NotADigest;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let wrong = "not a digest (expected 64 lower-case hex digits)";
-        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| wrong)?;
-        Ok(Self(bytes.try_into().map_err(|_| wrong)?))
+        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| NotADigest)?;
+        Ok(Self(bytes.try_into().map_err(|_| NotADigest)?))
     }
 }
 

@@ -23,6 +23,7 @@
 
 mod approvals;
 mod backoff;
+mod cause;
 mod channel;
 mod claim;
 mod clock;
@@ -49,11 +50,12 @@ mod vote;
 mod withdrawal;
 
 pub use approvals::Approvals;
+pub use cause::{Cause, chain};
 pub use channel::ChannelSettings;
 pub use claim::Claim;
 pub use counters::{Counters, Health};
-pub use error::{ClaimError, OpenError, RequestError, UnsealError};
-pub use ids::{Digest, Id, digest};
+pub use error::{ClaimError, OpenError, RequestError, StoreError, UnsealError};
+pub use ids::{Digest, Id, NotADigest, NotAnId, digest};
 pub use ledger::Observer;
 pub use record::View;
 pub use redact::Redaction;
@@ -61,6 +63,8 @@ pub use request::{Call, Kept};
 pub use seal::{Sealed, Sealer, is_ours};
 pub use secret::Secret;
 pub use settings::{Settings, StoreLocation};
-pub use slack::{Interaction, InteractionError, InteractionOutcome, SlackSettings};
+pub use slack::{
+    ConfirmError, Interaction, InteractionError, InteractionOutcome, SettingsError, SlackSettings,
+};
 pub use state::State;
 pub use withdrawal::Withdrawal;

@@ -151,8 +151,7 @@ impl Approvals {
             ledger.counts.joined.add(1);
             id
         } else {
-            let id = Id::random()
-                .ok_or_else(|| RequestError::Store("the random source failed".to_owned()))?;
+            let id = Id::random().ok_or(RequestError::Random)?;
             let record = self.record(id, digest, call, shown);
             self.make_room(&mut table, call.principal, 1, record.bytes() + body_bytes)?;
             ledger.counts.requested.add(1);

@@ -71,7 +71,7 @@ impl Sealer {
     /// Opens a request state that was sealed for `principal` and has not expired at `now_ms`,
     /// in milliseconds since the Unix epoch.
     pub fn unseal(&self, text: &str, principal: &str, now_ms: u64) -> Result<Sealed, UnsealError> {
-        let text = text.strip_prefix(PREFIX).ok_or(UnsealError::Foreign)?;
+        let text = text.strip_prefix(PREFIX).ok_or(UnsealError::Invalid)?;
         let sealed = self.open(text, principal).ok_or(UnsealError::Invalid)?;
         if sealed.expires_ms <= now_ms {
             return Err(UnsealError::Expired);
@@ -146,7 +146,8 @@ mod tests {
             assert_eq!(sealer.unseal(text, "agent", 0), Err(UnsealError::Invalid));
         }
         for text in ["", "00", &text[PREFIX.len()..]] {
-            assert_eq!(sealer.unseal(text, "agent", 0), Err(UnsealError::Foreign));
+            assert!(!is_ours(text));
+            assert_eq!(sealer.unseal(text, "agent", 0), Err(UnsealError::Invalid));
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::ids::Id;
 use crate::state::State;
 
 pub(crate) use client::Client;
+pub use error::{ConfirmError, SettingsError};
 use interactivity::verify_and_parse;
 pub use interactivity::{Interaction, InteractionError, InteractionOutcome};
 pub use settings::SlackSettings;
@@ -73,8 +74,8 @@ impl Workspace {
         });
     }
 
-    /// Reads the votes again unless they are fresh; the error is the reason why that failed.
-    pub(crate) async fn confirm(&self, id: Id) -> Result<(), String> {
+    /// Reads the votes again unless they are fresh.
+    pub(crate) async fn confirm(&self, id: Id) -> Result<(), ConfirmError> {
         confirm::confirm(self, id).await
     }
 

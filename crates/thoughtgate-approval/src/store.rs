@@ -26,12 +26,13 @@ mod write;
 mod writer;
 
 use std::path::PathBuf;
+#[cfg(test)]
 use std::sync::Arc;
 
 use redb::{ReadableDatabase, TableDefinition};
 use tokio::sync::oneshot;
 
-use crate::error::OpenError;
+use crate::error::{OpenError, StoreError};
 use crate::ids::Id;
 use crate::settings::StoreLocation;
 
@@ -39,14 +40,11 @@ use tables::{BODIES, Loaded, RESULTS};
 pub(crate) use write::Write;
 
 /// Resolves when the writes are on disk. Dropping it does not cancel them.
-pub(crate) struct Flush(oneshot::Receiver<Result<(), Arc<str>>>);
+pub(crate) struct Flush(oneshot::Receiver<Result<(), StoreError>>);
 
 impl Flush {
-    pub(crate) async fn done(self) -> Result<(), String> {
-        match self.0.await {
-            Ok(result) => result.map_err(|error| error.to_string()),
-            Err(_) => Err("the store is closed".to_owned()),
-        }
+    pub(crate) async fn done(self) -> Result<(), StoreError> {
+        self.0.await.unwrap_or(Err(StoreError::Closed))
     }
 }
 
@@ -59,17 +57,13 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn open(location: &StoreLocation) -> Result<(Self, Loaded), OpenError> {
-        let base = base::Base::open(location)?;
+        let (base, database) = base::Base::open(location)?;
         let handle = base.handle();
         #[cfg(test)]
         let fails = base.fails();
         let path = match location {
             StoreLocation::File(path) => path.clone(),
             StoreLocation::Memory => PathBuf::from("memory"),
-        };
-        let database = handle.lock().clone();
-        let Some(database) = database else {
-            return Err(OpenError::Settings("the store is closed".to_owned()));
         };
         let loaded = file::load(&path, &database)?;
         drop(database);
@@ -92,7 +86,7 @@ impl Store {
     }
 
     /// Error of the latest attempt to write, if it failed.
-    pub(crate) fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<StoreError> {
         self.writer.failure()
     }
 

@@ -10,7 +10,7 @@ mod row;
 use http::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use thoughtgate_approval::{Id, RequestError, UnsealError};
+use thoughtgate_approval::{Id, RequestError, UnsealError, chain};
 use thoughtgate_mcp::{Refusal, codes, reply};
 use thoughtgate_policy::Decision;
 
@@ -80,7 +80,7 @@ pub enum Problem<'p> {
     #[error("requestState belongs to another call; send this call again without it")]
     OtherCall,
     /// Approval could not be requested.
-    #[error("{0}")]
+    #[error("{}", chain(.0))]
     Unrequested(RequestError),
     /// The call of an approval is not made.
     #[error("{}", .1.text)]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::CallError;
+use super::error::{CallError, Loss};
 use super::ids::is_channel_id;
 use crate::record::MessageRef;
 
@@ -28,11 +28,8 @@ impl Answer {
 
 pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, CallError> {
     serde_json::from_slice(json).map_err(|error| {
-        CallError::Lost(format!(
-            "unexpected JSON in the response (line {}, column {})",
-            error.line(),
-            error.column()
-        ))
+        let (line, column) = (error.line(), error.column());
+        CallError::Lost(Loss::Json { line, column })
     })
 }
 
@@ -181,9 +178,7 @@ fn next(metadata: Option<&Metadata<'_>>) -> Result<Option<String>, CallError> {
     let cursor = metadata.and_then(|metadata| metadata.next_cursor.as_ref());
     let cursor = cursor.map(|cursor| cursor.0.as_ref()).unwrap_or_default();
     if cursor.len() > CURSOR_BYTES_MAX {
-        return Err(CallError::Lost(
-            "the cursor in the response is too long".to_owned(),
-        ));
+        return Err(CallError::Lost(Loss::Cursor));
     }
     Ok((!cursor.is_empty()).then(|| cursor.to_owned()))
 }

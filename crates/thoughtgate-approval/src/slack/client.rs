@@ -20,8 +20,9 @@ use serde_json::Value;
 use thoughtgate_panic::{lock, say};
 
 use super::answers::{Answer, Status, read};
-use super::error::CallError;
+use super::error::{CallError, Code, Loss, Refusal};
 use super::settings::SlackSettings;
+use crate::cause::{Cause, chain};
 use crate::counters::Counts;
 use crate::error::OpenError;
 
@@ -33,6 +34,9 @@ const LIMITED_DEFAULT: Duration = Duration::from_secs(5);
 
 /// Longest wait that a `Retry-After` can cause.
 const LIMITED_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// Error codes of a rate limit.
+const LIMIT_ERRORS: &[&str] = &["ratelimited", "rate_limited"];
 
 /// Error codes that are not about the request: it may have taken effect, and may be repeated.
 const TRANSIENT_ERRORS: &[&str] = &[
@@ -104,17 +108,14 @@ impl Client {
         self.counts.calls.add(1);
         let result = match tokio::time::timeout(self.timeout, self.attempt(request, body)).await {
             Ok(result) => result,
-            Err(_) => Err(CallError::Lost(format!(
-                "no response within {:?}",
-                self.timeout
-            ))),
+            Err(_) => Err(CallError::Lost(Loss::Late(self.timeout))),
         };
         match &result {
             Ok(_) => self.note(None),
             Err(CallError::Limited(_)) => self.counts.call_limited.add(1),
             Err(error) => {
                 self.counts.call_errors.add(1);
-                self.note(Some(format!("{method}: {error}")));
+                self.note(Some(format!("{method}: {}", chain(error))));
             }
         }
         result
@@ -141,14 +142,13 @@ impl Client {
             .header(AUTHORIZATION, self.authorization.clone())
             .header(USER_AGENT, "thoughtgate")
             .body(Full::new(body))
-            .map_err(|error| CallError::Refused(error.to_string()))?;
+            .map_err(|error| CallError::Refused(Refusal::Request(Cause::new(error))))?;
         let answer = self.http.request(request).await;
         read_answer(answer.map_err(|error| {
-            let detail = chain(&error);
             if error.is_connect() {
-                CallError::Unreachable(detail)
+                CallError::Unreachable(Cause::new(error))
             } else {
-                CallError::Lost(detail)
+                CallError::Lost(Loss::Broken(Cause::new(error)))
             }
         })?)
         .await
@@ -172,15 +172,15 @@ async fn read_answer(answer: Response<Incoming>) -> Result<Answer, CallError> {
         return Err(CallError::Limited(retry_after));
     }
     if status.is_server_error() {
-        return Err(CallError::Lost(format!("HTTP status {status}")));
+        return Err(CallError::Lost(Loss::Status(status)));
     }
     if status != StatusCode::OK {
-        return Err(CallError::Refused(format!("HTTP status {status}")));
+        return Err(CallError::Refused(Refusal::Status(status)));
     }
     let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
         .collect()
         .await
-        .map_err(|error| CallError::Lost(error.to_string()))?
+        .map_err(|error| CallError::Lost(Loss::Broken(Cause::new(error))))?
         .to_bytes();
     judge(bytes, retry_after)
 }
@@ -192,29 +192,18 @@ fn judge(bytes: Bytes, retry_after: Duration) -> Result<Answer, CallError> {
         return Ok(Answer(bytes));
     }
     let Some(error) = status.error else {
-        let text = "the response has neither `ok: true` nor an error";
-        return Err(CallError::Lost(text.to_owned()));
+        return Err(CallError::Lost(Loss::NoVerdict));
     };
-    match code(&error.0) {
-        "ratelimited" | "rate_limited" => Err(CallError::Limited(retry_after)),
-        error if TRANSIENT_ERRORS.contains(&error) => Err(CallError::Lost(error.to_owned())),
-        error => {
-            let needed = status.needed.filter(|scope| is_scope(&scope.0));
-            let needed = needed.map_or(String::new(), |scope| format!(" (needs {})", scope.0));
-            Err(CallError::Refused(format!("{error}{needed}")))
-        }
-    }
-}
-
-/// `text`, if it has the form of a Slack error code. Nothing else is quoted: a server in Slack's
-/// place may echo the token.
-fn code(text: &str) -> &str {
-    let is_code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    if text.len() <= 64 && text.bytes().all(is_code) {
-        text
+    let code = Code::new(&error.0);
+    Err(if code.is_one_of(LIMIT_ERRORS) {
+        CallError::Limited(retry_after)
+    } else if code.is_one_of(TRANSIENT_ERRORS) {
+        CallError::Lost(Loss::Code(code))
     } else {
-        "unknown error, not a Slack error code"
-    }
+        let needed = status.needed.filter(|scopes| is_scope(&scopes.0));
+        let needed = needed.map(|scopes| scopes.0.into_owned());
+        CallError::Refused(Refusal::Code { code, needed })
+    })
 }
 
 fn is_scope(text: &str) -> bool {
@@ -258,28 +247,18 @@ fn native_roots(address: &Uri) -> Result<RootCertStore, OpenError> {
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        let why = found.errors.first().map(ToString::to_string);
+        let why = found.errors.into_iter().next().map(Cause::new);
         return Err(OpenError::Tls {
             host: address.host().unwrap_or_default().to_owned(),
-            detail: why.unwrap_or_else(|| {
-                "no CA certificates on this system; set SSL_CERT_FILE to a CA bundle".to_owned()
-            }),
+            source: why.unwrap_or_else(|| Cause::new(NoRoots)),
         });
     }
     Ok(roots)
 }
 
-/// An error with its causes, since hyper's own text stops at "client error (Connect)".
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
+#[derive(Debug, thiserror::Error)]
+#[error("no CA certificates on this system; set SSL_CERT_FILE to a CA bundle")]
+struct NoRoots;
 
 #[cfg(test)]
 mod tests {
@@ -296,9 +275,10 @@ mod tests {
         );
         assert_eq!(
             judge(r#"{"ok":false,"error":"missing_scope","needed":"chat:write"}"#),
-            Err(CallError::Refused(
-                "missing_scope (needs chat:write)".to_owned()
-            ))
+            Err(CallError::Refused(Refusal::Code {
+                code: Code::new("missing_scope"),
+                needed: Some("chat:write".to_owned()),
+            }))
         );
         for lost in [
             r#"{"ok":false,"error":"internal_error"}"#,
@@ -310,14 +290,22 @@ mod tests {
             r#"{"ok":true,"ok":false}"#,
             r#"{"ok":false}"#,
         ] {
-            let Err(CallError::Lost(text)) = judge(lost) else {
-                panic!("{lost}");
-            };
-            assert!(!text.contains("echoed"), "{text}");
+            let error = judge(lost).unwrap_err();
+            assert!(matches!(error, CallError::Lost(_)), "{lost}: {error:?}");
+            assert!(!format!("{error:?}").contains("echoed"), "{error:?}");
         }
         let echoed = r#"{"ok":false,"error":"xoxb-echoed","needed":"xoxb-echoed"}"#;
-        let unknown = "unknown error, not a Slack error code".to_owned();
-        assert_eq!(judge(echoed), Err(CallError::Refused(unknown)));
+        let error = judge(echoed).unwrap_err();
+        assert_eq!(
+            chain(&error),
+            "Slack refused: unknown error, not a Slack error code"
+        );
+        assert!(!format!("{error:?}").contains("echoed"), "{error:?}");
+        let scope = r#"{"ok":false,"error":"missing_scope","needed":"chat:write"}"#;
+        assert_eq!(
+            chain(&judge(scope).unwrap_err()),
+            "Slack refused: missing_scope (needs chat:write)"
+        );
     }
 
     #[test]

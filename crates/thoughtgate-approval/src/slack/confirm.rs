@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use super::error::CallError;
+use super::error::{CallError, ConfirmError};
 use super::poll::straggler;
 use super::workspace::Workspace;
 use crate::backoff::{Backoff, RETRY_MAX};
@@ -12,14 +12,13 @@ use crate::ids::Id;
 use crate::record::MessageRef;
 use crate::state::State;
 
-/// Reads the votes unless they are fresh; the error says why that failed within the deadline of one
-/// call.
-pub(super) async fn confirm(workspace: &Workspace, id: Id) -> Result<(), String> {
+/// Reads the votes unless they are fresh, within the deadline of one call.
+pub(super) async fn confirm(workspace: &Workspace, id: Id) -> Result<(), ConfirmError> {
     let Some(message) = due(workspace, id) else {
         return Ok(());
     };
     let settings = &workspace.settings;
-    let mut last = None;
+    let mut latest = None;
     let reading = async {
         let mut backoff = Backoff::new(settings.retry_first, RETRY_MAX);
         loop {
@@ -27,21 +26,17 @@ pub(super) async fn confirm(workspace: &Workspace, id: Id) -> Result<(), String>
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            last = Some(error.to_string());
-            match error {
-                CallError::Refused(_) => return Err(error.to_string()),
-                CallError::Limited(wait) => tokio::time::sleep(wait).await,
-                CallError::Lost(_) | CallError::Unreachable(_) => {
-                    tokio::time::sleep(backoff.next()).await;
-                }
-            }
+            let wait = match error {
+                CallError::Refused(_) => return Err(ConfirmError::refused(error)),
+                CallError::Limited(wait) => wait,
+                CallError::Lost(_) | CallError::Unreachable(_) => backoff.next(),
+            };
+            latest = Some(error);
+            tokio::time::sleep(wait).await;
         }
     };
     let read = tokio::time::timeout(settings.call_timeout, reading).await;
-    read.unwrap_or_else(|_| {
-        Err(last
-            .unwrap_or_else(|| format!("Slack did not answer within {:?}", settings.call_timeout)))
-    })
+    read.unwrap_or_else(|_| Err(ConfirmError::late(settings.call_timeout, latest)))
 }
 
 /// Message of an approval that can be claimed and whose votes were read too long ago.

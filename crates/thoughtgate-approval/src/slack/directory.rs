@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::answers::{AuthTest, Channel, Channels, Members, Text};
 use super::client::Client;
-use super::error::CallError;
+use super::error::{CallError, Loss, Refusal};
 use super::ids::{is_channel_id, is_id, is_person_or_group};
 
 /// Life of the cached members of user groups: short, so that somebody who is removed from a group
@@ -60,7 +60,7 @@ impl Directory {
                     .await?;
                 let me: AuthTest<'_> = answer.read()?;
                 if !is_person_or_group(&me.user_id.0) {
-                    return Err(CallError::Lost("auth.test returned no user id".to_owned()));
+                    return Err(CallError::Lost(Loss::NoUser));
                 }
                 let id = |text: Text<'_>| is_id(&text.0, &['B', 'T', 'E']).then(|| text.0.into());
                 Ok(Me {
@@ -123,9 +123,9 @@ impl Directory {
         ];
         let mut pages = client.pages("conversations.list", &parameters, CHANNEL_PAGES_MAX);
         let needs_id = |error: CallError| match error {
-            CallError::Refused(why) => CallError::Refused(format!(
-                "{why}; use the id of channel `{name}` instead of its name, or grant the app channels:read"
-            )),
+            CallError::Refused(why) => {
+                CallError::Refused(Refusal::Lookup(name.to_owned(), Box::new(why)))
+            }
             other => other,
         };
         while let Some(answer) = pages.next().await.map_err(needs_id)? {
@@ -140,8 +140,6 @@ impl Directory {
             }
             pages.follow(page.next()?);
         }
-        Err(CallError::Refused(format!(
-            "found no channel named `{name}`; use its id"
-        )))
+        Err(CallError::Refused(Refusal::NoChannel(name.to_owned())))
     }
 }

@@ -1,6 +1,85 @@
-//! Why a call of Slack has no result, and whether it may have taken effect. Retries nothing.
+//! Errors of Slack: settings that cannot work, calls without a result and whether these may have
+//! taken effect, and votes that could not be read again. Retries nothing, and quotes no setting and no
+//! text of a response: a token may be in either.
 
+use std::fmt;
 use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::cause::Cause;
+
+/// A setting of Slack that is missing or invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// No token.
+    #[error("the Slack token is empty")]
+    NoToken,
+    /// A token that HTTP cannot carry.
+    #[error("the Slack token contains a character that HTTP headers do not allow")]
+    Token,
+    /// No channel.
+    #[error("no Slack channel is set; expected an id (C…) or a name (#approvals)")]
+    NoChannel,
+    /// No approvers.
+    #[error("nobody may approve; list ids of Slack users (U…) or user groups (S…)")]
+    NoApprovers,
+    /// An approver that is not an id, by its place in the list, counted from 1.
+    #[error(
+        "approver {number} of {count} is not a valid id of a Slack user (U…, W…) or user group (S…)"
+    )]
+    Approver {
+        /// Place in the list.
+        number: usize,
+        /// Length of the list.
+        count: usize,
+    },
+    /// No reaction that approves, or none that denies.
+    #[error("at least one reaction that approves and one that denies are required")]
+    NoReactions,
+    /// One reaction with two meanings.
+    #[error("a reaction cannot both approve and deny")]
+    Reactions,
+    /// A poll interval that is too short.
+    #[error("the poll interval must be at least 10 ms")]
+    PollInterval,
+    /// A base URL that is no URL.
+    #[error("the Slack base URL is not a valid URL (expected the form https://slack.com/api)")]
+    Url,
+    /// A base URL of another scheme.
+    #[error("the Slack base URL must start with https:// or http://")]
+    Scheme,
+    /// A base URL without a host, or with parts that are not used.
+    #[error(
+        "the Slack base URL must have a host, and may have a path, but no user, password or query"
+    )]
+    UrlParts,
+}
+
+/// The votes for an approval could not be read again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct ConfirmError(Unconfirmed);
+
+impl ConfirmError {
+    pub(super) fn refused(error: CallError) -> Self {
+        Self(Unconfirmed::Refused(error))
+    }
+
+    pub(super) fn late(within: Duration, latest: Option<CallError>) -> Self {
+        Self(Unconfirmed::Late(within, latest))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Unconfirmed {
+    #[error(transparent)]
+    Refused(CallError),
+    /// With the error of the latest call, if one was made in time.
+    #[error("Slack did not report the votes within {0:?}")]
+    Late(Duration, #[source] Option<CallError>),
+}
 
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,12 +88,129 @@ pub(super) enum CallError {
     #[error("rate limited by Slack for {0:?}")]
     Limited(Duration),
     /// The connection was never made; the call had no effect.
-    #[error("Slack cannot be reached: {0}")]
-    Unreachable(String),
+    #[error("Slack cannot be reached")]
+    Unreachable(#[source] Cause),
     /// No response, or a broken one: the call may or may not have taken effect.
-    #[error("Slack call failed: {0}")]
-    Lost(String),
+    #[error("Slack call failed")]
+    Lost(#[source] Loss),
     /// Refused; repeating the call would not help.
-    #[error("Slack refused: {0}")]
-    Refused(String),
+    #[error("Slack refused")]
+    Refused(#[source] Refusal),
+}
+
+/// Why a response is missing or of no use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Loss {
+    #[error("no response within {0:?}")]
+    Late(Duration),
+    #[error(transparent)]
+    Broken(Cause),
+    #[error("HTTP status {0}")]
+    Status(StatusCode),
+    /// An error of Slack's own, which is not about the request.
+    #[error("{0}")]
+    Code(Code),
+    #[error("unexpected JSON in the response (line {line}, column {column})")]
+    Json { line: usize, column: usize },
+    #[error("the response has neither `ok: true` nor an error")]
+    NoVerdict,
+    #[error("the cursor in the response is too long")]
+    Cursor,
+    #[error("no valid message in the response")]
+    NoMessage,
+    #[error("the response is about another message")]
+    OtherMessage,
+    #[error("auth.test returned no user id")]
+    NoUser,
+}
+
+/// Why repeating a call would not help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// With the scopes that the token lacks, if that is the reason.
+    #[error("{code}{}", .needed.as_deref().map_or(String::new(), |scopes| format!(" (needs {scopes})")))]
+    Code { code: Code, needed: Option<String> },
+    #[error("HTTP status {0}")]
+    Status(StatusCode),
+    /// The request cannot be written as HTTP.
+    #[error(transparent)]
+    Request(Cause),
+    /// Posting without having searched could ask twice.
+    #[error("too many new messages in the channel to find an earlier request")]
+    Search,
+    #[error("found no channel named `{0}`; use its id")]
+    NoChannel(String),
+    #[error(
+        "cannot look up channel `{0}`; use its id instead of its name, or grant the app channels:read"
+    )]
+    Lookup(String, #[source] Box<Refusal>),
+}
+
+/// Longest error code that is quoted; Slack's have at most about forty characters.
+const CODE_BYTES_MAX: usize = 64;
+
+/// An error code of Slack, such as `channel_not_found`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Code(Option<String>);
+
+impl Code {
+    /// Text of another form than Slack's codes is not kept: a server in Slack's place may echo the
+    /// token.
+    pub(super) fn new(text: &str) -> Self {
+        let is_code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let is_quoted = text.len() <= CODE_BYTES_MAX && text.bytes().all(is_code);
+        Self(is_quoted.then(|| text.to_owned()))
+    }
+
+    pub(super) fn is_one_of(&self, codes: &[&str]) -> bool {
+        let known = self.0.as_deref();
+        known.is_some_and(|known| codes.contains(&known))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = self.0.as_deref();
+        f.write_str(known.unwrap_or("unknown error, not a Slack error code"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::chain;
+    use crate::error::ClaimError;
+
+    #[test]
+    fn an_unconfirmed_claim_says_why_once() {
+        let text = |error| chain(&ClaimError::Unconfirmed(Box::new(error)));
+        let late = |latest| text(ConfirmError::late(Duration::from_secs(10), latest));
+        let scope = Refusal::Code {
+            code: Code::new("missing_scope"),
+            needed: Some("reactions:read".to_owned()),
+        };
+        assert_eq!(
+            text(ConfirmError::refused(CallError::Refused(scope))),
+            "failed to check whether the approval still holds: Slack refused: missing_scope (needs reactions:read)"
+        );
+        assert_eq!(
+            late(None),
+            "failed to check whether the approval still holds: Slack did not report the votes within 10s"
+        );
+        assert_eq!(
+            late(Some(CallError::Limited(Duration::from_secs(30)))),
+            "failed to check whether the approval still holds: Slack did not report the votes within 10s: rate limited by Slack for 30s"
+        );
+    }
+
+    #[test]
+    fn a_refused_lookup_tells_what_to_do_and_why() {
+        let code = Code::new("missing_scope");
+        let refusal = Refusal::Code { code, needed: None };
+        let lookup = Refusal::Lookup("#approvals".to_owned(), Box::new(refusal));
+        assert_eq!(
+            chain(&CallError::Refused(lookup)),
+            "Slack refused: cannot look up channel `#approvals`; use its id instead of its name, or grant the app channels:read: missing_scope"
+        );
+    }
 }

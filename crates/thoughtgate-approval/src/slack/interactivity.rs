@@ -11,6 +11,8 @@ use serde::Deserialize;
 use super::ids::is_person_or_group;
 use super::message::{APPROVE_ACTION, DENY_ACTION};
 use super::workspace::Workspace;
+use crate::cause::Cause;
+use crate::error::StoreError;
 use crate::ids::Id;
 use crate::record::{Means, View};
 use crate::secret::Secret;
@@ -67,8 +69,10 @@ pub enum InteractionOutcome {
     NotAllowed,
     /// No such approval, or the button belongs to another message or workspace.
     Unknown,
-    /// Whether the user is an approver cannot be read, or the decision cannot be stored; press again.
-    Unavailable(String),
+    /// Whether the user is an approver cannot be read; press again.
+    Unread(Cause),
+    /// The decision cannot be stored; press again.
+    Unstored(StoreError),
 }
 
 /// Verifies signature and age, then parses the interaction. `timestamp` and `signature` are the
@@ -199,14 +203,14 @@ pub(super) async fn act(workspace: &Workspace, interaction: Interaction) -> Inte
     let (client, directory) = (&workspace.client, &workspace.directory);
     let me = match directory.me(client).await {
         Ok(me) => me,
-        Err(error) => return InteractionOutcome::Unavailable(error.to_string()),
+        Err(error) => return InteractionOutcome::Unread(Cause::new(error)),
     };
     let both = interaction.team.as_ref().zip(me.team.as_ref());
     if both.is_some_and(|(theirs, own)| theirs != own) {
         return InteractionOutcome::Unknown;
     }
     match directory.allows(client, &interaction.user).await {
-        Err(error) => return InteractionOutcome::Unavailable(error.to_string()),
+        Err(error) => return InteractionOutcome::Unread(Cause::new(error)),
         Ok(false) => {
             let is_undecided = |view: View| matches!(view.state, State::Pending | State::Approved);
             if view().is_some_and(is_undecided) {
@@ -227,7 +231,7 @@ pub(super) async fn act(workspace: &Workspace, interaction: Interaction) -> Inte
     if let Some(flush) = decided
         && let Err(error) = flush.done().await
     {
-        return InteractionOutcome::Unavailable(format!("failed to store the decision: {error}"));
+        return InteractionOutcome::Unstored(error);
     }
     match view() {
         Some(view) if is_decided => InteractionOutcome::Decided(view),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::answers::{History, One, Reaction, reactions};
-use super::error::CallError;
+use super::error::{CallError, Loss, Refusal};
 use super::judge::judge;
 use super::pages::PAGE_LIMIT;
 use super::workspace::Workspace;
@@ -168,13 +168,13 @@ pub(super) async fn straggler(
         Ok(answer) => {
             let One { message: said } = answer.read()?;
             if said.ts.0 != message.id {
-                return Err(CallError::Lost(
-                    "the response is about another message".to_owned(),
-                ));
+                return Err(CallError::Lost(Loss::OtherMessage));
             }
             judge(workspace, id, &reactions(said.reactions)?, began).await
         }
-        Err(CallError::Refused(reason)) if reason == "message_not_found" => {
+        Err(CallError::Refused(Refusal::Code { code, .. }))
+            if code.is_one_of(&["message_not_found"]) =>
+        {
             let reason = "the Slack message that asked for approval was deleted";
             workspace.ledger.retract(id, None, reason);
             workspace.ledger.give_up(id, reason);

@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use super::answers::{History, Mark, Posted, Said, Text, is_ts, read};
 use super::directory::Me;
-use super::error::CallError;
+use super::error::{CallError, Loss, Refusal};
 use super::message;
 use super::pages::PAGE_LIMIT;
 use super::workspace::Workspace;
 use crate::backoff::{Backoff, RETRY_MAX};
+use crate::cause::chain;
 use crate::ids::Id;
 use crate::lanes::Lane;
 use crate::ledger::Ledger;
@@ -55,9 +56,7 @@ pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
                 ledger.set_message(record.id, sent, FRESH, unread);
                 tokio::time::sleep(settings.post_interval).await;
             }
-            Err(CallError::Refused(reason)) => {
-                ledger.give_up(record.id, &format!("Slack refused: {reason}"));
-            }
+            Err(refused @ CallError::Refused(_)) => ledger.give_up(record.id, &chain(&refused)),
             Err(CallError::Limited(wait)) => tokio::time::sleep(wait).await,
             Err(CallError::Unreachable(_) | CallError::Lost(_)) => {
                 tokio::time::sleep(backoff.next()).await;
@@ -103,7 +102,7 @@ async fn ask(
         .await
         .and_then(|answer| {
             let named = answer.read::<Posted<'_>>()?.message();
-            named.ok_or_else(|| CallError::Lost("no valid message in the response".to_owned()))
+            named.ok_or(CallError::Lost(Loss::NoMessage))
         });
     match &result {
         Ok(_) => ledger.counts.posted.add(1),
@@ -146,10 +145,7 @@ async fn find(workspace: &Workspace, record: &Record) -> Result<Option<MessageRe
     if !pages.is_cut_off() {
         return Ok(None);
     }
-    // Posting without knowing could ask twice, so a channel that is too busy to search is an error.
-    Err(CallError::Refused(
-        "too many new messages in the channel to find an earlier request".to_owned(),
-    ))
+    Err(CallError::Refused(Refusal::Search))
 }
 
 /// Whether a message is the bot's and about this approval. Anyone can attach the same metadata to a

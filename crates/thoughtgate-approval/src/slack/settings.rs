@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::Uri;
 use http::header::HeaderValue;
 
+use super::error::SettingsError;
 use super::ids::is_person_or_group;
-use crate::error::OpenError;
 use crate::secret::Secret;
 
 /// Access to Slack, the approvers, and the pace of the calls.
@@ -73,67 +73,53 @@ impl SlackSettings {
     }
 
     /// Checks all settings without opening anything; the error describes the first fault.
-    pub fn check(&self) -> Result<(), OpenError> {
-        let wrong = |what: &str| Err(OpenError::Settings(what.to_owned()));
+    pub fn check(&self) -> Result<(), SettingsError> {
         if self.token.expose().trim().is_empty() {
-            return wrong("the Slack token is empty");
+            return Err(SettingsError::NoToken);
         }
         if self.channel.trim().is_empty() {
-            return wrong("no Slack channel is set; expected an id (C…) or a name (#approvals)");
+            return Err(SettingsError::NoChannel);
         }
         if self.approvers.is_empty() {
-            return wrong("nobody may approve; list ids of Slack users (U…) or user groups (S…)");
+            return Err(SettingsError::NoApprovers);
         }
-        // Errors leave values out: a token may have been put in the wrong place.
         if let Some(odd) = self.approvers.iter().position(|id| !is_person_or_group(id)) {
-            return Err(OpenError::Settings(format!(
-                "approver {} of {} is not a valid id of a Slack user (U…, W…) or user group (S…)",
-                odd + 1,
-                self.approvers.len()
-            )));
+            let (number, count) = (odd + 1, self.approvers.len());
+            return Err(SettingsError::Approver { number, count });
         }
         if self.approve_reactions.is_empty() || self.deny_reactions.is_empty() {
-            return wrong("at least one reaction that approves and one that denies are required");
+            return Err(SettingsError::NoReactions);
         }
         let mut approving = self.approve_reactions.iter();
         if approving.any(|name| self.deny_reactions.contains(name)) {
-            return wrong("a reaction cannot both approve and deny");
+            return Err(SettingsError::Reactions);
         }
         if self.poll_interval < Duration::from_millis(10) {
-            return wrong("the poll interval must be at least 10 ms");
+            return Err(SettingsError::PollInterval);
         }
         self.address()?;
         self.bearer()?;
         Ok(())
     }
 
-    /// Parses the base URL of the Web API. Errors do not quote it: it may contain a password.
-    pub(super) fn address(&self) -> Result<Uri, OpenError> {
-        let wrong = |detail: &str| OpenError::Settings(format!("the Slack base URL {detail}"));
-        let uri: Uri =
-            self.base_url.trim_end_matches('/').parse().map_err(|_| {
-                wrong("is not a valid URL (expected the form https://slack.com/api)")
-            })?;
+    /// Parses the base URL of the Web API.
+    pub(super) fn address(&self) -> Result<Uri, SettingsError> {
+        let url = self.base_url.trim_end_matches('/');
+        let uri: Uri = url.parse().map_err(|_| SettingsError::Url)?;
         if !matches!(uri.scheme_str(), Some("https" | "http")) {
-            return Err(wrong("must start with https:// or http://"));
+            return Err(SettingsError::Scheme);
         }
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         if authority.is_empty() || authority.contains('@') || uri.query().is_some() {
-            return Err(wrong(
-                "must have a host, and may have a path, but no user, password or query",
-            ));
+            return Err(SettingsError::UrlParts);
         }
         Ok(uri)
     }
 
     /// The token as a header that is kept out of debug output.
-    pub(super) fn bearer(&self) -> Result<HeaderValue, OpenError> {
+    pub(super) fn bearer(&self) -> Result<HeaderValue, SettingsError> {
         let header = format!("Bearer {}", self.token.expose());
-        let mut value = HeaderValue::from_str(&header).map_err(|_| {
-            OpenError::Settings(
-                "the Slack token contains a character that HTTP headers do not allow".to_owned(),
-            )
-        })?;
+        let mut value = HeaderValue::from_str(&header).map_err(|_| SettingsError::Token)?;
         value.set_sensitive(true);
         Ok(value)
     }

@@ -1,6 +1,7 @@
 //! The database, and its recovery after a failure: redb refuses all further writes once one failed,
 //! so the database is closed and opened again over the same locked file.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,7 +12,8 @@ use super::commit::commit;
 use super::disk::Disk;
 use super::file;
 use super::write::Write;
-use crate::error::OpenError;
+use crate::cause::Cause;
+use crate::error::{OpenError, StoreError};
 use crate::settings::StoreLocation;
 
 /// The database as readers see it: `None` once it is closed, and while it cannot be opened again.
@@ -33,7 +35,8 @@ pub(super) struct Base {
 }
 
 impl Base {
-    pub(super) fn open(location: &StoreLocation) -> Result<Self, OpenError> {
+    /// Opens the database, and returns it too, to be read before it is in use.
+    pub(super) fn open(location: &StoreLocation) -> Result<(Self, Arc<Database>), OpenError> {
         let (disk, database) = match location {
             StoreLocation::File(path) => {
                 let disk = Disk::open(path)?;
@@ -45,11 +48,12 @@ impl Base {
         let database = Arc::new(database);
         let handle = Handle::default();
         *handle.lock() = Some(Arc::clone(&database));
-        Ok(Self {
+        let base = Self {
             disk,
-            database: Some(database),
+            database: Some(Arc::clone(&database)),
             handle,
-        })
+        };
+        Ok((base, database))
     }
 
     pub(super) fn handle(&self) -> Handle {
@@ -68,8 +72,8 @@ impl Base {
         self.disk.as_ref().map_or(Path::new("memory"), Disk::path)
     }
 
-    /// Writes all of `writes` in one commit, or returns the reason.
-    pub(super) fn write(&mut self, writes: &[Write]) -> Result<(), String> {
+    /// Writes all of `writes` in one commit.
+    pub(super) fn write(&mut self, writes: &[Write]) -> Result<(), StoreError> {
         let written = self.try_write(writes);
         if written.is_err() {
             self.close();
@@ -79,15 +83,15 @@ impl Base {
         written
     }
 
-    fn try_write(&mut self, writes: &[Write]) -> Result<(), String> {
+    fn try_write(&mut self, writes: &[Write]) -> Result<(), StoreError> {
         if let Some(disk) = &self.disk
-            && let Some(new) = disk.in_place().map_err(|error| error.to_string())?
+            && let Some(new) = disk.in_place().map_err(failed)?
         {
             self.close();
             self.disk = Some(new);
         }
         let database = self.reopen()?;
-        commit(&database, writes).map_err(|error| error.to_string())
+        commit(&database, writes).map_err(failed)
     }
 
     fn close(&mut self) {
@@ -99,15 +103,15 @@ impl Base {
     }
 
     /// The database, which is opened first if it is closed.
-    fn reopen(&mut self) -> Result<Arc<Database>, String> {
+    fn reopen(&mut self) -> Result<Arc<Database>, StoreError> {
         if let Some(database) = &self.database {
             return Ok(Arc::clone(database));
         }
         let Some(disk) = &self.disk else {
-            return Err("the store is closed".to_owned());
+            return Err(StoreError::Closed);
         };
         let mut handle = self.handle.lock();
-        let database = Arc::new(file::open(disk).map_err(|error| error.to_string())?);
+        let database = Arc::new(file::open(disk).map_err(failed)?);
         *handle = Some(Arc::clone(&database));
         drop(handle);
         self.database = Some(Arc::clone(&database));
@@ -120,4 +124,8 @@ impl Drop for Base {
         // redb releases the file with its last handle.
         *self.handle.lock() = None;
     }
+}
+
+fn failed(error: impl Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Write(Cause::new(error))
 }

@@ -8,9 +8,9 @@ use super::write::Write;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CommitError {
-    #[error("{0}")]
+    #[error(transparent)]
     Database(#[from] Box<redb::Error>),
-    #[error("{0}")]
+    #[error(transparent)]
     Encode(#[from] serde_json::Error),
 }
 

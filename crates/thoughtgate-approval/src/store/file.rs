@@ -1,6 +1,7 @@
 //! Opens and reads the store's file, with an error of its own for each way in which it can be
 //! unusable.
 
+use std::error::Error;
 use std::path::Path;
 
 use redb::backends::InMemoryBackend;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 
 use super::disk::Disk;
 use super::tables::{BODIES, FORMAT, Loaded, META, RECORDS, RESULTS};
+use crate::cause::Cause;
 use crate::error::OpenError;
 use crate::record::Record;
 
@@ -34,31 +36,42 @@ pub(super) fn memory() -> Result<Database, OpenError> {
 }
 
 fn explain(path: &Path, error: DatabaseError) -> OpenError {
-    let path = path.to_owned();
+    let at = path.to_owned();
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            OpenError::Locked { path }
+            OpenError::Locked { path: at }
         }
         DatabaseError::Storage(StorageError::Io(source))
             if source.kind() != std::io::ErrorKind::InvalidData
                 && source.kind() != std::io::ErrorKind::UnexpectedEof =>
         {
-            OpenError::Io { path, source }
+            OpenError::Io { path: at, source }
         }
-        other => OpenError::Corrupted {
-            path,
-            detail: other.to_string(),
-        },
+        other => corrupted(path, other),
+    }
+}
+
+/// Contents that this program does not write.
+#[derive(Debug, thiserror::Error)]
+enum Damage {
+    #[error("its format number is not 8 bytes")]
+    Format,
+    #[error("its seal key is not 32 bytes")]
+    SealKey,
+    #[error("failed to decode an approval")]
+    Record(#[source] serde_json::Error),
+}
+
+fn corrupted(path: &Path, fault: impl Error + Send + Sync + 'static) -> OpenError {
+    OpenError::Corrupted {
+        path: path.to_owned(),
+        source: Cause::new(fault),
     }
 }
 
 /// Reads all records and the seal key; creates the tables and the key when the store is new.
 pub(super) fn load(path: &Path, database: &Database) -> Result<Loaded, OpenError> {
-    let corrupted = |detail: String| OpenError::Corrupted {
-        path: path.to_owned(),
-        detail,
-    };
-    let failed = |error: redb::Error| corrupted(error.to_string());
+    let failed = |error: redb::Error| corrupted(path, error);
     let transaction = database
         .begin_write()
         .map_err(|error| failed(error.into()))?;
@@ -91,22 +104,18 @@ pub(super) fn load(path: &Path, database: &Database) -> Result<Loaded, OpenError
 type Meta<'a> = redb::Table<'a, &'static str, &'static [u8]>;
 
 fn check_format(path: &Path, meta: &mut Meta<'_>) -> Result<(), OpenError> {
-    let corrupted = |detail: &str| OpenError::Corrupted {
-        path: path.to_owned(),
-        detail: detail.to_owned(),
-    };
     let found = meta
         .get("format")
-        .map_err(|error| corrupted(&error.to_string()))?
+        .map_err(|error| corrupted(path, error))?
         .map(|bytes| bytes.value().to_vec());
     let Some(bytes) = found else {
         meta.insert("format", FORMAT.to_be_bytes().as_slice())
-            .map_err(|error| corrupted(&error.to_string()))?;
+            .map_err(|error| corrupted(path, error))?;
         return Ok(());
     };
     let bytes = bytes
         .try_into()
-        .map_err(|_| corrupted("its format number is not 8 bytes"))?;
+        .map_err(|_| corrupted(path, Damage::Format))?;
     newer(path, u64::from_be_bytes(bytes))
 }
 
@@ -122,25 +131,21 @@ fn newer(path: &Path, found: u64) -> Result<(), OpenError> {
 }
 
 fn seal_key(path: &Path, meta: &mut Meta<'_>) -> Result<[u8; 32], OpenError> {
-    let corrupted = |detail: String| OpenError::Corrupted {
-        path: path.to_owned(),
-        detail,
-    };
     let found = meta
         .get("seal_key")
-        .map_err(|error| corrupted(error.to_string()))?
+        .map_err(|error| corrupted(path, error))?
         .map(|bytes| bytes.value().to_vec());
     if let Some(bytes) = found {
         return bytes
             .try_into()
-            .map_err(|_| corrupted("its seal key is not 32 bytes".to_owned()));
+            .map_err(|_| corrupted(path, Damage::SealKey));
     }
     let mut key = [0; 32];
     SystemRandom::new()
         .fill(&mut key)
         .map_err(|_| OpenError::Random)?;
     meta.insert("seal_key", key.as_slice())
-        .map_err(|error| corrupted(error.to_string()))?;
+        .map_err(|error| corrupted(path, error))?;
     Ok(key)
 }
 
@@ -152,11 +157,8 @@ pub(super) fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
 fn decode(path: &Path, bytes: &[u8]) -> Result<Record, OpenError> {
     #[derive(Deserialize)]
     struct Versioned(u64, serde_json::Value);
-    let corrupted = |error: serde_json::Error| OpenError::Corrupted {
-        path: path.to_owned(),
-        detail: format!("failed to decode an approval: {error}"),
-    };
-    let Versioned(format, fields) = serde_json::from_slice(bytes).map_err(corrupted)?;
+    let odd = |error| corrupted(path, Damage::Record(error));
+    let Versioned(format, fields) = serde_json::from_slice(bytes).map_err(odd)?;
     newer(path, format)?;
-    serde_json::from_value(fields).map_err(corrupted)
+    serde_json::from_value(fields).map_err(odd)
 }

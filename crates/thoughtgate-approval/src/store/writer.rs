@@ -14,6 +14,8 @@ use tokio::sync::oneshot;
 use super::base::Base;
 use super::lost::Lost;
 use super::write::Write;
+use crate::cause::chain;
+use crate::error::StoreError;
 
 /// Most jobs that share one commit, so that a flood cannot delay an fsync for ever.
 const COMMIT_JOBS_MAX: usize = 256;
@@ -22,7 +24,7 @@ const COMMIT_JOBS_MAX: usize = 256;
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
-type Done = oneshot::Sender<Result<(), Arc<str>>>;
+type Done = oneshot::Sender<Result<(), StoreError>>;
 
 pub(super) enum Job {
     Write(Vec<Write>, Done),
@@ -31,7 +33,7 @@ pub(super) enum Job {
 
 pub(super) struct Writer {
     jobs: Sender<Job>,
-    failure: Arc<Mutex<Option<Arc<str>>>>,
+    failure: Arc<Mutex<Option<StoreError>>>,
 }
 
 impl Writer {
@@ -55,16 +57,15 @@ impl Writer {
         let _ = self.jobs.send(job);
     }
 
-    pub(super) fn failure(&self) -> Option<String> {
-        let failure = lock(&self.failure);
-        failure.as_ref().map(ToString::to_string)
+    pub(super) fn failure(&self) -> Option<StoreError> {
+        lock(&self.failure).clone()
     }
 }
 
 struct Worker {
     base: Base,
     lost: Lost,
-    failure: Arc<Mutex<Option<Arc<str>>>>,
+    failure: Arc<Mutex<Option<StoreError>>>,
     /// Time of the next attempt after a failure, and the wait before it.
     retry: Option<(Instant, Duration)>,
 }
@@ -127,7 +128,7 @@ impl Worker {
     }
 
     /// Writes the changes that failed before, then `writes`. After an error some are not on disk.
-    fn write(&mut self, writes: Vec<Write>) -> Result<(), Arc<str>> {
+    fn write(&mut self, writes: Vec<Write>) -> Result<(), StoreError> {
         if let Some((at, _)) = self.retry
             && Instant::now() < at
             && let Some(failure) = self.current()
@@ -151,32 +152,32 @@ impl Worker {
                 self.note(None);
                 Ok(())
             }
-            Err(error) => {
+            Err(failure) => {
                 for write in all {
                     self.lost.add(write);
                 }
-                let failure: Arc<str> = Arc::from(error);
                 if self.retry.is_none() {
                     say!(
-                        "warning: failed to write the approval store `{}`: {failure}; calls that need approval are refused until a write succeeds",
-                        self.base.path().display()
+                        "warning: failed to write the approval store `{}`: {}; calls that need approval are refused until a write succeeds",
+                        self.base.path().display(),
+                        chain(&failure)
                     );
                 }
                 let wait = self
                     .retry
                     .map_or(RETRY_FIRST, |(_, wait)| (wait * 2).min(RETRY_MAX));
                 self.retry = Some((Instant::now() + wait, wait));
-                self.note(Some(Arc::clone(&failure)));
+                self.note(Some(failure.clone()));
                 Err(failure)
             }
         }
     }
 
-    fn current(&self) -> Option<Arc<str>> {
+    fn current(&self) -> Option<StoreError> {
         lock(&self.failure).clone()
     }
 
-    fn note(&self, failure: Option<Arc<str>>) {
+    fn note(&self, failure: Option<StoreError>) {
         *lock(&self.failure) = failure;
     }
 }

@@ -205,7 +205,7 @@ async fn settings_that_cannot_work_are_refused() {
     ] {
         let error = try_open(&settings).await.unwrap_err();
         assert!(
-            matches!(&error, OpenError::Settings(text) if text.contains(names)),
+            matches!(&error, OpenError::Settings(why) if why.to_string().contains(names)),
             "{error}"
         );
     }

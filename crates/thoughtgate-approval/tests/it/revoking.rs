@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use thoughtgate_approval::{Approvals, ClaimError, Id, InteractionOutcome, Secret, State, View};
+use thoughtgate_approval::{
+    Approvals, ClaimError, Id, InteractionOutcome, Secret, State, View, chain,
+};
 use thoughtgate_test::mock_slack::Fault;
 
 use crate::support::{
@@ -159,9 +161,12 @@ async fn nothing_is_claimed_while_the_votes_cannot_be_read() {
     let approvals = open(&settings).await;
     let digest = digest_of("tool");
     let claim = approvals.claim(id, AGENT, &digest).await.map(drop);
-    assert!(
-        matches!(claim, Err(ClaimError::Unconfirmed(_))),
-        "{claim:?}"
+    let Err(error @ ClaimError::Unconfirmed(_)) = claim else {
+        panic!("{claim:?}");
+    };
+    assert_eq!(
+        chain(&error),
+        "failed to check whether the approval still holds: Slack refused: not_in_channel"
     );
     assert_eq!(view(&approvals, id).state, State::Approved);
     // A failure that passes is waited out.

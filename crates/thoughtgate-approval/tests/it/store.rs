@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
-use thoughtgate_approval::{Call, ClaimError, OpenError, Settings, State, StoreLocation};
+use thoughtgate_approval::{Call, ClaimError, OpenError, Settings, State, StoreLocation, chain};
 
 use crate::support::{
     AGENT, Setup, Slack, approved, call, digest_of, eventually, filed, is_healthy, open, raw,
@@ -99,6 +99,8 @@ async fn damage_is_told_and_leaves_the_file_alone() {
             error.to_string().contains("move it away"),
             "{what}: {error}"
         );
+        // The chain adds the fault that was found.
+        assert!(chain(&error).len() > error.to_string().len() + 2);
     }
     std::fs::write(&path, &good).unwrap();
     open(&settings).await.close().await;
@@ -194,7 +196,8 @@ async fn a_store_that_is_replaced_lets_nothing_through_until_it_is_gone() {
     std::fs::copy(path(&settings), &old).unwrap();
     std::fs::rename(&old, path(&settings)).unwrap();
     let refused = approvals.request(call("other")).await.unwrap_err();
-    assert!(refused.to_string().contains("another file"), "{refused}");
+    let refused = chain(&refused);
+    assert!(refused.contains("another file"), "{refused}");
     let claim = approvals.claim(id, AGENT, &digest_of("tool")).await;
     assert!(matches!(claim, Err(ClaimError::Store(_))), "{claim:?}");
     std::fs::remove_file(path(&settings)).unwrap();

@@ -3,7 +3,7 @@
 //! Only data for the answer to its agent; [`super::waiting`] finds them.
 
 use serde_json::{Value, json};
-use thoughtgate_approval::{ClaimError, Id, State, View};
+use thoughtgate_approval::{ClaimError, Id, State, View, chain};
 use thoughtgate_mcp::codes;
 
 /// Reason why a call was not made, for its agent.
@@ -80,14 +80,30 @@ impl Denial {
             }
             _ => codes::APPROVAL_EXPIRED,
         };
+        let passes = matches!(error, ClaimError::Unconfirmed(_));
+        let advice = if passes { "; try again" } else { "" };
         Denial {
-            passes: matches!(error, ClaimError::Unconfirmed(_)),
-            ..Denial::new(code, &error.to_string())
+            passes,
+            ..Denial::new(code, &format!("{}{advice}", chain(error)))
         }
     }
 
     /// Data for programs: the approval's id and state.
     pub fn data(&self, id: Id) -> Value {
         json!({ "approval": id.to_string(), "state": self.state.map(State::name) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use thoughtgate_approval::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_that_fails_tells_its_cause() {
+        let denial = Denial::unclaimed(&ClaimError::Store(StoreError::Closed));
+        let text = "failed to record the approval as used: the approval store is closed";
+        assert_eq!((denial.text.as_str(), denial.passes), (text, false));
     }
 }
