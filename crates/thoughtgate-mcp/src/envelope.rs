@@ -79,10 +79,7 @@ fn unreadable(text: &str) -> Refusal {
             codes::INVALID_REQUEST,
             "batches are not supported; send one message per request".to_owned(),
         ),
-        Ok(_) => {
-            let (code, message) = invalid("the message", &Unclear::NotAnObject);
-            refuse(code, message)
-        }
+        Ok(_) => invalid("the message", &Unclear::NotAnObject).refusal(None),
     }
 }
 
@@ -101,10 +98,9 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn of(object: Object<'a>) -> Result<Parts<'a>, Refusal> {
-        object.check(GOVERNED).map_err(|unclear| {
-            let (code, message) = invalid("the message", &unclear);
-            Refusal::bad_request(code, message, None)
-        })?;
+        object
+            .check(GOVERNED)
+            .map_err(|unclear| invalid("the message", &unclear).refusal(None))?;
         let mut parts = Parts {
             inner: object.inner,
             ..Parts::default()
@@ -159,7 +155,7 @@ impl<'a> Parts<'a> {
         }
         let params = match self.params {
             Some(params) => {
-                Params::read(params, self.inner).map_err(|(code, message)| refuse(code, message))?
+                Params::read(params, self.inner).map_err(|invalid| invalid.refusal(id))?
             }
             None => Params::default(),
         };

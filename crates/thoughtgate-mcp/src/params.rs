@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::codes;
 use crate::members::{Object, Unclear, has_nul, string};
+use crate::refusal::Invalid;
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -45,7 +46,7 @@ pub struct Params<'a> {
     /// Protocol revision in `_meta`.
     pub protocol_version: Option<Cow<'a, str>>,
     /// Capabilities of the client in `_meta`.
-    pub client_capabilities: Option<&'a RawValue>,
+    pub(crate) client_capabilities: Option<&'a RawValue>,
     /// Token for progress notifications in `_meta`: a string or a number, as raw JSON.
     pub progress_token: Option<&'a RawValue>,
 }
@@ -69,7 +70,7 @@ impl<'a> Params<'a> {
     pub(crate) fn read(
         raw: &'a RawValue,
         known: Option<Box<Object<'a>>>,
-    ) -> Result<Params<'a>, (i64, String)> {
+    ) -> Result<Params<'a>, Invalid> {
         let object =
             checked(raw, known, &GOVERNED).map_err(|unclear| invalid("params", &unclear))?;
         let mut params = Params::default();
@@ -94,7 +95,7 @@ impl<'a> Params<'a> {
         &mut self,
         raw: &'a RawValue,
         known: Option<Box<Object<'a>>>,
-    ) -> Result<(), (i64, String)> {
+    ) -> Result<(), Invalid> {
         let object = checked(raw, known, &GOVERNED_META)
             .map_err(|unclear| invalid("params._meta", &unclear))?;
         for (key, value) in object.members {
@@ -125,32 +126,34 @@ fn checked<'a>(
     Ok(object)
 }
 
-fn text<'a>(raw: &'a RawValue, place: &str) -> Result<Cow<'a, str>, (i64, String)> {
-    let text =
-        string(raw).ok_or_else(|| (codes::INVALID_PARAMS, format!("{place} must be a string")))?;
+fn text<'a>(raw: &'a RawValue, place: &str) -> Result<Cow<'a, str>, Invalid> {
+    let invalid = |problem: &str| Invalid {
+        code: codes::INVALID_PARAMS,
+        message: format!("{place} {problem}"),
+    };
+    let text = string(raw).ok_or_else(|| invalid("must be a string"))?;
     if has_nul(&text) {
-        let message = format!("{place} contains U+0000, where some servers end a string");
-        return Err((codes::INVALID_PARAMS, message));
+        return Err(invalid("contains U+0000, where some servers end a string"));
     }
     Ok(text)
 }
 
 /// The token as raw JSON. A number may have any size, since it is sent back in its original spelling; a
 /// string must be valid Unicode.
-fn progress_token(raw: &RawValue) -> Result<Option<&RawValue>, (i64, String)> {
+fn progress_token(raw: &RawValue) -> Result<Option<&RawValue>, Invalid> {
     match raw.get().as_bytes().first() {
         Some(b'n') => Ok(None),
         Some(b'-' | b'0'..=b'9') => Ok(Some(raw)),
         Some(b'"') if string(raw).is_some() => Ok(Some(raw)),
-        _ => Err((
-            codes::INVALID_PARAMS,
-            "params._meta.progressToken must be a string or a number".to_owned(),
-        )),
+        _ => Err(Invalid {
+            code: codes::INVALID_PARAMS,
+            message: "params._meta.progressToken must be a string or a number".to_owned(),
+        }),
     }
 }
 
-/// The error code and message for an object that is refused.
-pub(crate) fn invalid(place: &str, unclear: &Unclear) -> (i64, String) {
+/// The reason for refusing the object at `place`.
+pub(crate) fn invalid(place: &str, unclear: &Unclear) -> Invalid {
     let message = match unclear {
         Unclear::NotAnObject => format!("{place} must be an object"),
         Unclear::Duplicate(key) => format!("{place} has the duplicate key `{}`", shown(key)),
@@ -163,7 +166,10 @@ pub(crate) fn invalid(place: &str, unclear: &Unclear) -> (i64, String) {
             shown(key)
         ),
     };
-    (codes::INVALID_REQUEST, message)
+    Invalid {
+        code: codes::INVALID_REQUEST,
+        message,
+    }
 }
 
 /// The first 64 characters of a key, with invisible ones escaped.

@@ -21,6 +21,21 @@ pub struct Refusal {
     pub id: Option<Box<RawValue>>,
 }
 
+/// The reason why a message is not valid, without the id of the request that is refused.
+#[derive(Debug)]
+pub(crate) struct Invalid {
+    /// One of [`crate::codes`].
+    pub(crate) code: i64,
+    pub(crate) message: String,
+}
+
+impl Invalid {
+    /// The refusal of the request with this id.
+    pub(crate) fn refusal(self, id: Option<&RawValue>) -> Refusal {
+        Refusal::bad_request(self.code, self.message, id)
+    }
+}
+
 impl Refusal {
     /// A refusal with HTTP status 400.
     pub(crate) fn bad_request(
