@@ -21,10 +21,31 @@ pub enum Refused {
     /// An event exceeds the size limit.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    /// The data of an event cannot be filtered.
+    /// The data of an event cannot be filtered. The message has the reason, so it is not a source, too.
     #[error("failed to read an event: {0}")]
-    Data(#[from] Unreadable),
+    Data(Unreadable),
     /// A line that only some clients take for `data`.
     #[error("an event has a line that only some clients read as data")]
     Lines,
+}
+
+impl From<Unreadable> for Refused {
+    fn from(unreadable: Unreadable) -> Refused {
+        Refused::Data(unreadable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn the_reason_is_printed_once() {
+        let refused = Refused::from(Unreadable::NotJson);
+        let expected = "failed to read an event: not valid JSON in UTF-8";
+        assert_eq!(refused.to_string(), expected);
+        assert!(refused.source().is_none());
+    }
 }
