@@ -218,7 +218,7 @@ impl<'a> Event<'a> {
 
     /// Writes the event with new data, one `data` line for each line of it, with the line ending of the
     /// first old one. All other lines stay.
-    pub fn write_with_data(self, data: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn write_with_data(self, data: &[u8], out: &mut Vec<u8>) {
         let mut written = false;
         for field in self.fields() {
             if field.name != b"data" {
@@ -260,7 +260,7 @@ impl<'a> Field<'a> {
     /// Whether a client that ignores case or invisible characters takes the field for `data`, although
     /// it is not.
     #[must_use]
-    pub fn resembles_data(&self) -> bool {
+    pub(crate) fn resembles_data(&self) -> bool {
         let visible = self.name.iter().filter(|byte| byte.is_ascii_graphic());
         self.name != b"data" && visible.map(u8::to_ascii_lowercase).eq(*b"data")
     }
