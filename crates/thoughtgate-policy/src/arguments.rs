@@ -2,14 +2,14 @@
 //!
 //! An argument of another type than policies use, one that Cedar cannot represent, or one that a
 //! server could read differently is an error, and so a refusal: otherwise it could slip past a
-//! `forbid`. Errors name arguments as the policies do and never quote what the agent sent, since they
-//! are returned to agents and written to the audit.
+//! `forbid`.
 
 use std::time::SystemTime;
 
 use cedar_policy::{Context, RestrictedExpression};
 use serde_json::value::RawValue;
 
+use crate::fault::ContextError;
 use crate::reader;
 use crate::reads::Reads;
 use crate::time::rfc3339;
@@ -19,19 +19,17 @@ pub fn context(
     reads: &Reads,
     arguments: Option<&RawValue>,
     now: SystemTime,
-) -> Result<Context, String> {
-    // Cedar's own errors are dropped: they quote values.
-    let failed = |_| "the arguments cannot be represented in Cedar".to_owned();
+) -> Result<Context, ContextError> {
     let mut pairs = Vec::with_capacity(2);
     let record = match arguments {
         Some(raw) if !reads.arguments.is_empty() => reader::read(raw, &reads.arguments)?,
-        _ => RestrictedExpression::new_record([]).map_err(failed)?,
+        _ => RestrictedExpression::new_record([]).map_err(|_| ContextError::Unrepresentable)?,
     };
     pairs.push(("arguments".to_owned(), record));
     if reads.now {
-        let text = rfc3339(now).ok_or("the system clock is before 1970 or after 9999")?;
+        let text = rfc3339(now).ok_or(ContextError::Clock)?;
         pairs.push(("now".to_owned(), RestrictedExpression::new_datetime(text)));
     }
-    Context::from_pairs(pairs)
-        .map_err(|_| "the arguments cannot be represented in Cedar".to_owned())
+    // Cedar's own error is dropped: it quotes values.
+    Context::from_pairs(pairs).map_err(|_| ContextError::Unrepresentable)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::cache::{DecisionCache, Lookup};
 use crate::decision::Decision;
 use crate::error::LoadError;
+use crate::fault::ResidualError;
 use crate::index::Index;
 use crate::options::{Options, Source};
 use crate::policy::{self, BASELINE_FILE, LoadedPolicy};
@@ -51,7 +52,7 @@ impl Engine {
     pub fn decide(&self, query: &Query<'_>) -> Decision {
         match self.residual(query.principal, &query.target) {
             Ok(residual) => residual.decide(query.arguments, query.now),
-            Err(error) => Decision::error(&error),
+            Err(error) => Decision::error(&error.to_string()),
         }
     }
 
@@ -79,12 +80,12 @@ impl Engine {
         schema::TEXT
     }
 
-    fn residual(&self, principal: &str, target: &Target<'_>) -> Result<Arc<Residual>, String> {
-        let named = |method| {
-            self.actions.name(method).ok_or_else(|| {
-                "the method differs from a known one only in case or white space".to_owned()
-            })
-        };
+    fn residual(
+        &self,
+        principal: &str,
+        target: &Target<'_>,
+    ) -> Result<Arc<Residual>, ResidualError> {
+        let named = |method| self.actions.name(method).ok_or(ResidualError::Lookalike);
         let (action, resource) = match *target {
             Target::Tool(name) => ("tools/call", name),
             Target::Resource { method, uri } => (named(method)?, uri),
@@ -100,7 +101,8 @@ impl Engine {
         if let Some(residual) = self.cache.get(&lookup) {
             return Ok(residual);
         }
-        let scope = Scope::new(&self.options, &self.actions, principal, action, target)?;
+        let scope = Scope::new(&self.options, &self.actions, principal, action, target)
+            .map_err(ResidualError::Entities)?;
         let positions = self.index.candidates(&scope.principal, &scope.resource);
         let candidates = positions.filter_map(|position| self.policies.get(position));
         let shared = |numbers: &[u32]| self.cache.shared(numbers);

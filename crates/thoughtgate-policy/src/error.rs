@@ -1,5 +1,7 @@
 //! Reasons for not accepting a set of policies. Each message names the place and a remedy.
 
+use std::error::Error;
+
 /// The reason why a set of policies was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -144,6 +146,6 @@ pub enum LoadError {
         second: &'static str,
     },
     /// An error of Cedar on input that this crate generated; a bug.
-    #[error("internal error while loading policies: {0}")]
-    Internal(String),
+    #[error("internal error while loading policies")]
+    Internal(#[source] Box<dyn Error + Send + Sync>),
 }

@@ -11,6 +11,7 @@ mod decision;
 mod depth;
 mod engine;
 mod error;
+mod fault;
 mod index;
 mod options;
 mod paths;

@@ -14,6 +14,7 @@ use miette::Diagnostic;
 use crate::annotations::{self, Approve};
 use crate::depth;
 use crate::error::LoadError;
+use crate::fault::EvaluationFault;
 use crate::options::{Options, Source};
 use crate::place;
 use crate::reads::{Reads, Unreadable};
@@ -48,14 +49,14 @@ impl LoadedPolicy {
 
     /// The message for a failed evaluation. It names the arguments that the policy reads and quotes
     /// nothing of the call.
-    pub fn error(&self, failure: &str) -> String {
+    pub fn error(&self, fault: EvaluationFault) -> String {
         let id = &self.id;
         let read = paths(&self.reads.arguments);
         if read.is_empty() {
-            return format!("error while evaluating policy `{id}`: {failure}");
+            return format!("error while evaluating policy `{id}`: {fault}");
         }
         let read = read.join("`, `");
-        format!("error while evaluating policy `{id}`, which reads `{read}`: {failure}")
+        format!("error while evaluating policy `{id}`, which reads `{read}`: {fault}")
     }
 }
 
@@ -127,7 +128,7 @@ fn load(
     // Without its text: from a policy with text, Cedar would make JSON by parsing the text again.
     let json = Policy::from(policy.as_ref().clone())
         .to_json()
-        .map_err(|error| LoadError::Internal(error.to_string()))?;
+        .map_err(|error| LoadError::Internal(error.into()))?;
     let reads = Reads::of(&json).map_err(|unreadable| load_error(unreadable, &place, &id))?;
     let policy = policy.new_id(PolicyId::new(&*id));
     Ok(LoadedPolicy {
@@ -179,7 +180,7 @@ pub fn validate(
     schema: Schema,
 ) -> Result<(), LoadError> {
     let set = PolicySet::from_policies(policies.iter().map(|loaded| loaded.policy.clone()))
-        .map_err(|error| LoadError::Internal(error.to_string()))?;
+        .map_err(|error| LoadError::Internal(error.into()))?;
     let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
     if let Some(error) = result.validation_errors().next() {
         return Err(invalid(policies, sources, error.policy_id(), error));

@@ -3,8 +3,7 @@
 //!
 //! Builds no JSON tree in between, so that a large argument costs no more than its scan. Scanned
 //! arguments must have unique keys too: an object that can be read in two ways is refused wherever it
-//! is. Errors name arguments as the policies do and never quote what the agent sent, since they are
-//! returned to agents and written to the audit.
+//! is.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +13,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Se
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{Key, duplicate, folds_to_one_of, has_nul, unique_keys};
 
+use crate::fault::{ArgumentError, Problem};
 use crate::paths::ambiguity;
 use crate::types::{Extent, Fields, Text, Type, name_of};
 
@@ -25,8 +25,8 @@ const ELEMENTS_MAX: usize = 10_000;
 const MATCHED_BYTES_MAX: usize = 128 * 1024;
 
 /// The Cedar record of the arguments in `raw` that `fields` name.
-pub fn read(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, String> {
-    let mut problem = None;
+pub fn read(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, ArgumentError> {
+    let mut refused = None;
     let mut elements = 0;
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
     let members = Members {
@@ -34,18 +34,18 @@ pub fn read(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, Str
         at: At {
             place: Place::Arguments,
             elements: &mut elements,
-            problem: &mut problem,
+            refused: &mut refused,
         },
     };
     deserializer.deserialize_map(members).map_err(|_| {
         // The parser's error is dropped: it may quote a value.
-        problem.unwrap_or_else(|| {
-            let shape = if raw.get().starts_with('{') {
-                "cannot be read"
+        refused.unwrap_or_else(|| {
+            let problem = if raw.get().starts_with('{') {
+                Problem::Unreadable
             } else {
-                "is not an object"
+                Problem::NotAnObject
             };
-            format!("{} {shape}", Place::Arguments)
+            Place::Arguments.error(problem)
         })
     })
 }
@@ -57,24 +57,19 @@ enum Place<'p> {
     Member(&'p Place<'p>, &'p str),
 }
 
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn path(place: &Place<'_>, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            match place {
-                Place::Arguments => Ok(()),
-                Place::Member(Place::Arguments, name) => formatter.write_str(name),
-                Place::Member(parent, name) => {
-                    path(parent, formatter)?;
-                    write!(formatter, ".{name}")
-                }
-            }
+impl Place<'_> {
+    fn error(self, problem: Problem) -> ArgumentError {
+        let mut names = Vec::new();
+        let mut place = &self;
+        while let Place::Member(parent, name) = place {
+            names.push(*name);
+            place = parent;
         }
-        if matches!(self, Place::Arguments) {
-            return formatter.write_str("`arguments`");
+        names.reverse();
+        ArgumentError {
+            path: names.join("."),
+            problem,
         }
-        formatter.write_str("argument `")?;
-        path(self, formatter)?;
-        formatter.write_str("`")
     }
 }
 
@@ -84,25 +79,21 @@ struct At<'r> {
     /// Elements and members read so far.
     elements: &'r mut usize,
     /// Kept here because the parser would add its position to its own error.
-    problem: &'r mut Option<String>,
+    refused: &'r mut Option<ArgumentError>,
 }
 
 impl At<'_> {
     /// Records a problem, unless there is one already: the first is reported.
-    fn refuse<E: Error>(&mut self, problem: impl fmt::Display) -> E {
+    fn refuse<E: Error>(&mut self, problem: Problem) -> E {
         let place = self.place;
-        self.problem
-            .get_or_insert_with(|| format!("{place} {problem}"));
+        self.refused.get_or_insert_with(|| place.error(problem));
         E::custom("")
     }
 
     fn count<E: Error>(&mut self) -> Result<(), E> {
         *self.elements += 1;
         if *self.elements > ELEMENTS_MAX {
-            return Err(self.refuse(format_args!(
-                "has too many elements: the arguments that policies read may have at most \
-                 {ELEMENTS_MAX} elements in all, nested ones included"
-            )));
+            return Err(self.refuse(Problem::TooManyElements { max: ELEMENTS_MAX }));
         }
         Ok(())
     }
@@ -110,7 +101,7 @@ impl At<'_> {
     /// Scans a value that no policy reads: its objects must not have duplicate keys.
     fn look_over<E: Error>(&mut self, raw: &RawValue) -> Result<(), E> {
         if raw.get().contains('{') && unique_keys(raw).is_err() {
-            return Err(self.refuse("contains an object with a duplicate key"));
+            return Err(self.refuse(Problem::DuplicateKeyInside));
         }
         Ok(())
     }
@@ -140,14 +131,14 @@ impl<'de> Visitor<'de> for Members<'_> {
                 let mut at = At {
                     place: Place::Member(&place, name),
                     elements: at.elements,
-                    problem: at.problem,
+                    refused: at.refused,
                 };
                 let seed = Reader {
                     wanted,
                     at: &mut at,
                 };
                 let Ok(value) = map.next_value_seed(seed) else {
-                    return Err(at.refuse("contains an invalid number or escape sequence"));
+                    return Err(at.refuse(Problem::Invalid));
                 };
                 pairs.push((name.clone(), value));
             } else {
@@ -159,27 +150,21 @@ impl<'de> Visitor<'de> for Members<'_> {
             keys.push(key);
         }
         if let Some(twice) = duplicate(keys.iter().map(AsRef::as_ref)) {
-            return Err(at.refuse(match fields.get_key_value(twice) {
-                Some((name, _)) => format!("has the duplicate key `{name}`"),
-                None => "has a duplicate key".to_owned(),
-            }));
+            let read = fields.get_key_value(twice).map(|(name, _)| name.clone());
+            return Err(at.refuse(Problem::DuplicateKey(read)));
         }
-        RestrictedExpression::new_record(pairs)
-            .map_err(|_| at.refuse("cannot be represented in Cedar"))
+        RestrictedExpression::new_record(pairs).map_err(|_| at.refuse(Problem::Unrepresentable))
     }
 }
 
 /// The problem with a key that no policy reads, if a server could take it for one that policies read.
-fn unclear(key: &str, fields: &Fields) -> Option<String> {
+fn unclear(key: &str, fields: &Fields) -> Option<Problem> {
     if has_nul(key) {
-        return Some("has a key that contains U+0000, where some servers end a string".to_owned());
+        return Some(Problem::KeyWithNul);
     }
     // A server that ignores case would take it for the one that policies read.
     let name = folds_to_one_of(key, fields.keys().map(String::as_str))?;
-    Some(format!(
-        "has a key that differs from `{name}`, which policies read, only in case, width or \
-         invisible characters"
-    ))
+    Some(Problem::Lookalike(name.to_owned()))
 }
 
 /// The first `length` characters of `text`.
@@ -223,11 +208,9 @@ impl<'de> DeserializeSeed<'de> for Reader<'_, '_> {
 }
 
 impl Reader<'_, '_> {
-    fn mismatch<T, E: Error>(self, found: &str) -> Result<T, E> {
+    fn mismatch<T, E: Error>(self, found: &'static str) -> Result<T, E> {
         let wanted = name_of(self.wanted);
-        Err(self
-            .at
-            .refuse(format_args!("is {found}, but policies read it as {wanted}")))
+        Err(self.at.refuse(Problem::Type { found, wanted }))
     }
 
     /// Checks a string against the limits that follow from its use in policies.
@@ -241,14 +224,10 @@ impl Reader<'_, '_> {
             return self.mismatch("a string");
         };
         if has_nul(text) {
-            let problem = "contains U+0000, where some servers end a string";
-            return Err(self.at.refuse(problem));
+            return Err(self.at.refuse(Problem::Nul));
         }
         if path && let Some(found) = ambiguity(text) {
-            return Err(self.at.refuse(format_args!(
-                "is read as a path by policies and contains {found}, so that a server could read it \
-                 as a different path; send the plain path"
-            )));
+            return Err(self.at.refuse(Problem::Path(found)));
         }
         // Cedar copies each string that it evaluates, so it gets no more than can affect the result.
         let seen = match extent {
@@ -256,10 +235,10 @@ impl Reader<'_, '_> {
             Extent::Whole => text,
         };
         if matched && seen.len() > MATCHED_BYTES_MAX {
-            return Err(self.at.refuse(format_args!(
-                "has {} bytes, but policies match at most {MATCHED_BYTES_MAX} bytes with `like`",
-                seen.len()
-            )));
+            return Err(self.at.refuse(Problem::TooLong {
+                bytes: seen.len(),
+                bytes_max: MATCHED_BYTES_MAX,
+            }));
         }
         Ok(RestrictedExpression::new_string(seen.to_owned()))
     }
@@ -334,7 +313,7 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
         let at = At {
             place: self.at.place,
             elements: &mut *self.at.elements,
-            problem: &mut *self.at.problem,
+            refused: &mut *self.at.refused,
         };
         Members { fields, at }.visit_map(map)
     }

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use crate::annotations::Approve;
 use crate::arguments;
 use crate::decision::{Decision, Outcome};
+use crate::fault::{EvaluationFault, ResidualError};
 use crate::policy::LoadedPolicy;
 use crate::reads::Reads;
 use crate::scope::Scope;
@@ -65,11 +66,12 @@ impl Residual {
         scope: Scope,
         candidates: impl Iterator<Item = &'a Arc<LoadedPolicy>>,
         cached: impl FnOnce(&[u32]) -> Option<Arc<SharedResidual>>,
-    ) -> Result<Residual, String> {
+    ) -> Result<Residual, ResidualError> {
         let request = scope.request(Context::empty());
         let (mut tally, mut reading) = (Tally::default(), Vec::new());
         for policy in candidates {
-            if !policy.rule.applies(&request, &scope.entities)? {
+            let applies = policy.rule.applies(&request, &scope.entities);
+            if !applies.map_err(ResidualError::Scope)? {
                 continue;
             }
             if policy.reads.is_nothing() {
@@ -78,7 +80,7 @@ impl Residual {
                 reading.push(policy);
             }
         }
-        let is_decided = reading.is_empty() || tally.error.is_some() || !tally.forbids.is_empty();
+        let is_decided = reading.is_empty() || tally.failed.is_some() || !tally.forbids.is_empty();
         if is_decided {
             reading.clear();
         }
@@ -134,7 +136,11 @@ fn numbers(reading: &[&Arc<LoadedPolicy>], tally: &Tally<'_>) -> Vec<u32> {
         numbers(reading),
         vec![u32::MAX],
         holding.concat(),
-        tally.failed.into_iter().collect(),
+        tally
+            .failed
+            .iter()
+            .map(|(policy, _)| policy.number)
+            .collect(),
     ]
     .concat()
 }
@@ -144,7 +150,7 @@ impl SharedResidual {
         numbers: Vec<u32>,
         reading: &[&Arc<LoadedPolicy>],
         tally: Tally<'_>,
-    ) -> Result<SharedResidual, String> {
+    ) -> Result<SharedResidual, ResidualError> {
         /// Estimated memory of an argument in [`Reads`]: its name, its type, its node in a map.
         const READ_BYTES: usize = 160;
         /// Estimated memory of a policy: its number, a pointer in a list, and one in a decision.
@@ -157,7 +163,7 @@ impl SharedResidual {
             for policy in reading {
                 reads
                     .join(&policy.reads)
-                    .map_err(|_| "policies disagree on the type of an argument".to_owned())?;
+                    .map_err(|_| ResidualError::Types)?;
             }
             let names = paths(&reads.arguments);
             bytes += names
@@ -182,7 +188,7 @@ impl Undecided {
     fn decide(&self, scope: &Scope, arguments: Option<&RawValue>, now: SystemTime) -> Decision {
         let context = match arguments::context(&self.reads, arguments, now) {
             Ok(context) => context,
-            Err(reason) => return Decision::error(&reason),
+            Err(error) => return Decision::error(&error.to_string()),
         };
         let request = scope.request(context);
         let mut tally = Tally {
@@ -201,9 +207,7 @@ impl Undecided {
 struct Tally<'a> {
     permits: Vec<&'a Arc<LoadedPolicy>>,
     forbids: Vec<&'a Arc<LoadedPolicy>>,
-    error: Option<String>,
-    /// Number of the policy with the error.
-    failed: Option<u32>,
+    failed: Option<(&'a Arc<LoadedPolicy>, EvaluationFault)>,
 }
 
 impl<'a> Tally<'a> {
@@ -213,9 +217,8 @@ impl<'a> Tally<'a> {
             Ok(true) if policy.effect() == Effect::Permit => self.permits.push(policy),
             Ok(true) => self.forbids.push(policy),
             Ok(false) => {}
-            Err(failure) => {
-                self.failed.get_or_insert(policy.number);
-                self.error.get_or_insert_with(|| policy.error(failure));
+            Err(fault) => {
+                self.failed.get_or_insert((policy, fault));
             }
         }
     }
@@ -223,8 +226,8 @@ impl<'a> Tally<'a> {
     /// One forbid outweighs all permits, and `@approve` outweighs plain permits. An error in any policy
     /// is a refusal: Cedar would skip that policy, even if it is a forbid.
     fn decision(self) -> Decision {
-        if let Some(error) = self.error {
-            return Decision::error(&error);
+        if let Some((policy, fault)) = self.failed {
+            return Decision::error(&policy.error(fault));
         }
         let forbidden = !self.forbids.is_empty();
         let mut determining = if forbidden {

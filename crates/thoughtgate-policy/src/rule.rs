@@ -8,6 +8,8 @@ use cedar_policy::{
     Entities, EvalResult, EvaluationError, Expression, Policy, Request, eval_expression,
 };
 
+use crate::fault::EvaluationFault;
+
 /// The two parts of one policy.
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -33,7 +35,7 @@ impl Rule {
 
     /// Whether the scope matches, for every call that has the principal, action and resource of
     /// `request`.
-    pub fn applies(&self, request: &Request, entities: &Entities) -> Result<bool, &'static str> {
+    pub fn applies(&self, request: &Request, entities: &Entities) -> Result<bool, EvaluationFault> {
         for part in &self.scope {
             if !truth(request, entities, part)? {
                 return Ok(false);
@@ -43,7 +45,7 @@ impl Rule {
     }
 
     /// Whether all of `when` and none of `unless` hold.
-    pub fn holds(&self, request: &Request, entities: &Entities) -> Result<bool, &'static str> {
+    pub fn holds(&self, request: &Request, entities: &Entities) -> Result<bool, EvaluationFault> {
         match &self.condition {
             Some(condition) => truth(request, entities, condition),
             None => Ok(true),
@@ -55,29 +57,25 @@ fn truth(
     request: &Request,
     entities: &Entities,
     expression: &Expression,
-) -> Result<bool, &'static str> {
+) -> Result<bool, EvaluationFault> {
     match eval_expression(request, entities, expression) {
         Ok(EvalResult::Bool(truth)) => Ok(truth),
-        Ok(_) => Err("a condition is not a boolean"),
+        Ok(_) => Err(EvaluationFault::NotABoolean),
         Err(error) => Err(kind(&error)),
     }
 }
 
-/// A message for the kind of error. Cedar's own message is not used: it quotes values that the agent
-/// sent.
-fn kind(error: &EvaluationError) -> &'static str {
+fn kind(error: &EvaluationError) -> EvaluationFault {
     use EvaluationError as Error;
     match error {
-        Error::IntegerOverflow(_) => "a calculation overflows",
-        Error::TypeError(_) => "a value has the wrong type",
+        Error::IntegerOverflow(_) => EvaluationFault::Overflow,
+        Error::TypeError(_) => EvaluationFault::Type,
         Error::RecordAttrDoesNotExist(_) | Error::EntityAttrDoesNotExist(_) => {
-            "a condition reads an attribute that does not exist"
+            EvaluationFault::Attribute
         }
-        Error::EntityDoesNotExist(_) => "a condition reads an entity that does not exist",
-        Error::FailedExtensionFunctionExecution(_) => {
-            "an extension function was called with an invalid value"
-        }
-        Error::RecursionLimit(_) => "a condition is nested too deeply",
-        _ => "a condition cannot be evaluated",
+        Error::EntityDoesNotExist(_) => EvaluationFault::Entity,
+        Error::FailedExtensionFunctionExecution(_) => EvaluationFault::Extension,
+        Error::RecursionLimit(_) => EvaluationFault::Depth,
+        _ => EvaluationFault::Other,
     }
 }

@@ -24,8 +24,8 @@ const OTHER: &str = "other";
 /// The schema with the type of `arguments` filled in.
 pub fn with_arguments(arguments: &Fields) -> Result<Schema, LoadError> {
     let text = TEXT.replace("ARGUMENTS", &record_type(arguments));
-    let (schema, _) = Schema::from_cedarschema_str(&text)
-        .map_err(|error| LoadError::Internal(error.to_string()))?;
+    let (schema, _) =
+        Schema::from_cedarschema_str(&text).map_err(|error| LoadError::Internal(error.into()))?;
     Ok(schema)
 }
 
@@ -41,7 +41,7 @@ impl Actions {
     pub fn of(schema: &Schema) -> Result<Actions, LoadError> {
         let entities = schema
             .action_entities()
-            .map_err(|error| LoadError::Internal(error.to_string()))?;
+            .map_err(|error| LoadError::Internal(error.into()))?;
         let plain = Plain::ALL.map(Plain::action);
         let names = entities
             .iter()

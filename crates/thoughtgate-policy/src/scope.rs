@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use cedar_policy::entities_errors::EntitiesError;
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request};
 
 use crate::options::Options;
@@ -35,7 +36,7 @@ impl Scope {
         principal: &str,
         action: &str,
         target: &Target<'_>,
-    ) -> Result<Scope, String> {
+    ) -> Result<Scope, Box<EntitiesError>> {
         let upstream = schema::upstream(&options.upstream);
         let (resource, groups) = match *target {
             Target::Tool(name) => (
@@ -69,7 +70,7 @@ impl Scope {
             Entity::new_no_attrs(agent.clone(), agent_groups),
             Entity::new_no_attrs(resource.clone(), parents),
         ]);
-        let entities = Entities::from_entities(all, None).map_err(|error| error.to_string())?;
+        let entities = Entities::from_entities(all, None)?;
         Ok(Scope {
             principal: agent,
             action,
