@@ -95,6 +95,9 @@ pub enum Problem {
         found: &'static str,
         wanted: &'static str,
     },
+    /// An array has `null` where policies read elements; `null` is only an absent member of an object.
+    #[error("has an element that is null, but policies read each as {wanted}; leave it out")]
+    NullElement { wanted: &'static str },
     /// The name of the key, if policies read it.
     #[error("has {}", duplicate(.0.as_deref()))]
     DuplicateKey(Option<String>),

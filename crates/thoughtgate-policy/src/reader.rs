@@ -137,10 +137,11 @@ impl<'de> Visitor<'de> for Members<'_> {
                     wanted,
                     at: &mut at,
                 };
-                let Ok(value) = map.next_value_seed(seed) else {
-                    return Err(at.refuse(Problem::Invalid));
-                };
-                pairs.push((name.clone(), value));
+                match map.next_value_seed(seed) {
+                    Ok(Some(value)) => pairs.push((name.clone(), value)),
+                    Ok(None) => {}
+                    Err(_) => return Err(at.refuse(Problem::Invalid)),
+                }
             } else {
                 if let Some(problem) = unclear(&key, fields) {
                     return Err(at.refuse(problem));
@@ -175,32 +176,38 @@ fn start(text: &str, length: usize) -> &str {
     }
 }
 
-/// Reads one value as the type that policies use.
+/// Reads one value as the type that policies use. `null` is no value: clients with strict schemas send
+/// it for each optional argument that they leave out.
 struct Reader<'r, 'a> {
     wanted: &'r Type,
     at: &'r mut At<'a>,
 }
 
 impl<'de> DeserializeSeed<'de> for Reader<'_, '_> {
-    type Value = RestrictedExpression;
+    type Value = Option<RestrictedExpression>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         match self.wanted {
             // Policies only ask for its presence, so any Cedar value will do.
             Type::Any => {
-                self.at.look_over(<&RawValue>::deserialize(deserializer)?)?;
-                Ok(RestrictedExpression::new_string(String::new()))
+                let raw = <&RawValue>::deserialize(deserializer)?;
+                self.at.look_over(raw)?;
+                let some = || RestrictedExpression::new_string(String::new());
+                Ok((!is_null(raw)).then(some))
             }
             // Policies only ask whether it is empty, so one element stands for all.
             Type::Set(element) if **element == Type::Any => {
                 let raw = <&RawValue>::deserialize(deserializer)?;
                 self.at.look_over(raw)?;
+                if is_null(raw) {
+                    return Ok(None);
+                }
                 let Some(rest) = raw.get().strip_prefix('[') else {
                     return self.mismatch("not an array");
                 };
                 let some = !rest.trim_start().starts_with(']');
                 let element = || RestrictedExpression::new_string(String::new());
-                Ok(RestrictedExpression::new_set(some.then(element)))
+                Ok(Some(RestrictedExpression::new_set(some.then(element))))
             }
             _ => deserializer.deserialize_any(self),
         }
@@ -214,7 +221,7 @@ impl Reader<'_, '_> {
     }
 
     /// Checks a string against the limits that follow from its use in policies.
-    fn text<E: Error>(self, text: &str) -> Result<RestrictedExpression, E> {
+    fn text<E: Error>(self, text: &str) -> Result<Option<RestrictedExpression>, E> {
         let Type::Text(Text {
             extent,
             matched,
@@ -240,31 +247,31 @@ impl Reader<'_, '_> {
                 bytes_max: MATCHED_BYTES_MAX,
             }));
         }
-        Ok(RestrictedExpression::new_string(seen.to_owned()))
+        Ok(Some(RestrictedExpression::new_string(seen.to_owned())))
     }
 }
 
 impl<'de> Visitor<'de> for Reader<'_, '_> {
-    type Value = RestrictedExpression;
+    type Value = Option<RestrictedExpression>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON value")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        self.mismatch("null")
+        Ok(None)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
         match self.wanted {
-            Type::Bool => Ok(RestrictedExpression::new_bool(value)),
+            Type::Bool => Ok(Some(RestrictedExpression::new_bool(value))),
             _ => self.mismatch("a boolean"),
         }
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
         match self.wanted {
-            Type::Long => Ok(RestrictedExpression::new_long(value)),
+            Type::Long => Ok(Some(RestrictedExpression::new_long(value))),
             _ => self.mismatch("a number"),
         }
     }
@@ -299,7 +306,11 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
                 at: &mut *self.at,
             };
             let Some(item) = seq.next_element_seed(reader)? else {
-                return Ok(RestrictedExpression::new_set(items));
+                return Ok(Some(RestrictedExpression::new_set(items)));
+            };
+            let Some(item) = item else {
+                let wanted = name_of(element);
+                return Err(self.at.refuse(Problem::NullElement { wanted }));
             };
             self.at.count()?;
             items.push(item);
@@ -315,6 +326,10 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
             elements: &mut *self.at.elements,
             refused: &mut *self.at.refused,
         };
-        Members { fields, at }.visit_map(map)
+        Members { fields, at }.visit_map(map).map(Some)
     }
+}
+
+fn is_null(raw: &RawValue) -> bool {
+    raw.get() == "null"
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod decide;
 mod differential;
 mod load;
+mod null;
 mod paths;
 
 use std::time::{Duration, SystemTime};

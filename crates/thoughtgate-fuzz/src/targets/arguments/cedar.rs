@@ -112,7 +112,9 @@ fn record(
     path: fn(&str) -> String,
 ) -> Result<RestrictedExpression, String> {
     let pairs = call.names.iter().filter_map(|name| {
-        let value = call.reader.get(object, name)?;
+        // Strict schemas send `null` for an optional argument that is left out.
+        let value = call.reader.get(object, name);
+        let value = value.filter(|value| !matches!(value.value, Value::Null))?;
         Some(expression(call, name, value, path).map(|value| (name.clone(), value)))
     });
     let pairs: Result<Vec<_>, String> = pairs.collect();
