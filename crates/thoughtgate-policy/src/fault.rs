@@ -95,6 +95,10 @@ pub enum Problem {
         found: &'static str,
         wanted: &'static str,
     },
+    #[error(
+        "is a number outside the range of 64-bit integers (-2^63 to 2^63 - 1), with which policies compare"
+    )]
+    OutOfRange,
     /// An array has `null` where policies read elements; `null` is only an absent member of an object.
     #[error("has an element that is null, but policies read each as {wanted}; leave it out")]
     NullElement { wanted: &'static str },

@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod fault;
 mod index;
+mod number;
 mod options;
 mod paths;
 mod place;

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use thoughtgate_mcp::{Key, duplicate, folds_to_one_of, has_nul, unique_keys};
 
 use crate::fault::{ArgumentError, Problem};
+use crate::number::{Inexact, scaled};
 use crate::paths::ambiguity;
 use crate::types::{Extent, Fields, Text, Type, name_of};
 
@@ -209,6 +210,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_, '_> {
                 let element = || RestrictedExpression::new_string(String::new());
                 Ok(Some(RestrictedExpression::new_set(some.then(element))))
             }
+            Type::Long => self.number(<&RawValue>::deserialize(deserializer)?),
             _ => deserializer.deserialize_any(self),
         }
     }
@@ -218,6 +220,21 @@ impl Reader<'_, '_> {
     fn mismatch<T, E: Error>(self, found: &'static str) -> Result<T, E> {
         let wanted = name_of(self.wanted);
         Err(self.at.refuse(Problem::Type { found, wanted }))
+    }
+
+    /// Reads a number from its text, since a float would round it.
+    fn number<E: Error>(self, raw: &RawValue) -> Result<Option<RestrictedExpression>, E> {
+        let text = raw.get();
+        match text.as_bytes().first() {
+            Some(b'-' | b'0'..=b'9') => {}
+            Some(b'n') => return Ok(None),
+            _ => return self.mismatch(kind(text)),
+        }
+        match scaled(text, 0) {
+            Ok(value) => Ok(Some(RestrictedExpression::new_long(value))),
+            Err(Inexact::Fraction) => self.mismatch("a number with a fraction"),
+            Err(Inexact::OutOfRange) => Err(self.at.refuse(Problem::OutOfRange)),
+        }
     }
 
     /// Checks a string against the limits that follow from its use in policies.
@@ -269,22 +286,16 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
         }
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        match self.wanted {
-            Type::Long => Ok(Some(RestrictedExpression::new_long(value))),
-            _ => self.mismatch("a number"),
-        }
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        self.mismatch("a number")
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        match i64::try_from(value) {
-            Ok(value) => self.visit_i64(value),
-            Err(_) => self.mismatch("a number of 2^63 or more"),
-        }
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        self.mismatch("a number")
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        self.mismatch("a number with a fraction or outside the range of 64-bit integers")
+        self.mismatch("a number")
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
@@ -332,4 +343,14 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
 
 fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
+}
+
+/// The type of a JSON value that is not a number, with its article.
+fn kind(text: &str) -> &'static str {
+    match text.as_bytes().first() {
+        Some(b'"') => "a string",
+        Some(b'[') => "an array",
+        Some(b'{') => "an object",
+        _ => "a boolean",
+    }
 }

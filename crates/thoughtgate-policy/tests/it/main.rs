@@ -5,6 +5,7 @@ mod decide;
 mod differential;
 mod load;
 mod null;
+mod numbers;
 mod paths;
 
 use std::time::{Duration, SystemTime};

@@ -92,7 +92,8 @@ fn null_is_no_element() {
         let decision = ask(&engine, "alice", Target::Tool("t"), arguments);
         assert_eq!(word(&decision), "error", "{arguments}");
         let error = decision.error.unwrap();
-        let start = format!("argument `{path}` has an element that is null, but policies read each");
+        let start =
+            format!("argument `{path}` has an element that is null, but policies read each");
         assert!(error.starts_with(&start), "{error}");
     }
     // Only counted, whatever they are.

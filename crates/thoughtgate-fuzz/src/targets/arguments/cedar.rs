@@ -132,9 +132,9 @@ fn expression(
     Ok(match &json.value {
         Value::Null => other("null"),
         Value::Bool(value) => RestrictedExpression::new_bool(*value),
-        Value::Number(text) => match text.parse() {
-            Ok(number) => RestrictedExpression::new_long(number),
-            Err(_) => other(text),
+        Value::Number(text) => match whole(text) {
+            Some(number) => RestrictedExpression::new_long(number),
+            None => other(text),
         },
         Value::Text(_) => {
             let units = call.reader.text(json).unwrap_or_default();
@@ -153,6 +153,25 @@ fn expression(
         }
         Value::Object(_) => record(call, json, path)?,
     })
+}
+
+/// The 64-bit integer that a number is, however it is written.
+fn whole(text: &str) -> Option<i64> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits = format!("{integer}{fraction}");
+    if digits.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
+        return Some(0);
+    }
+    let shift = exponent.parse::<i64>().ok()? - i64::try_from(fraction.len()).ok()?;
+    for _ in shift..0 {
+        digits = digits.strip_suffix('0')?.to_owned();
+    }
+    // More zeros than 64 bits hold would still be too many.
+    for _ in 0..shift.min(40) {
+        digits.push('0');
+    }
+    digits.parse().ok()
 }
 
 /// The file that a server opens which decodes percent signs, takes a backslash for a slash and ends
@@ -236,6 +255,21 @@ mod tests {
             ("/srv/a\0/b", "/srv/a"),
         ] {
             assert_eq!(real_path(path), real);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_have_many_spellings() {
+        for (text, expected) in [
+            ("50.0", Some(50)),
+            ("-5e1", Some(-50)),
+            ("0.5e+2", Some(50)),
+            ("-0.0e9", Some(0)),
+            ("5.5", None),
+            ("1e19", None),
+            ("1e-2", None),
+        ] {
+            assert_eq!(whole(text), expected, "{text}");
         }
     }
 

@@ -117,6 +117,8 @@ pub fn arguments(writer: &mut Writer<'_>) -> String {
         }
         let value = if writer.faulty() {
             writer.value(2)
+        } else if writer.random.one_in(12) {
+            "null".to_owned()
         } else {
             value(writer, name)
         };
@@ -151,7 +153,11 @@ fn value(writer: &mut Writer<'_>, name: &str) -> String {
             ]);
             writer.text(path)
         }
-        "n" => number,
+        "n" => match writer.random.below(4) {
+            0 => format!("{number}.0"),
+            1 => format!("{number}.0E0"),
+            _ => number,
+        },
         "b" | "force" => writer.random.pick(&["true", "false"]).to_owned(),
         "tags" => {
             let items: Vec<String> = (0..writer.random.below(4))
