@@ -129,6 +129,24 @@ pub enum LoadError {
         /// `context` or `context.arguments`.
         expression: String,
     },
+    /// A constructor that is applied to an argument: Cedar validates only those of literals.
+    #[error(
+        "{place}: policy `{policy}` calls `{function}(context.arguments.{argument})`, but `{function}` takes only a string literal; compare the argument itself, as in `{instead}`, and it is read as {wanted}"
+    )]
+    Constructed {
+        /// `file:line:column` of the argument.
+        place: String,
+        /// The policy's id.
+        policy: String,
+        /// The constructor.
+        function: String,
+        /// The argument's path below `context.arguments`, such as `a.b`.
+        argument: String,
+        /// An expression without the constructor.
+        instead: String,
+        /// The type, as the message words it.
+        wanted: &'static str,
+    },
     /// An argument that policies use as two different types.
     #[error(
         "{place}: policy `{policy}` uses `context.arguments.{argument}` as {second}, but it is used elsewhere as {first}; all policies must agree on the type of an argument, even for different tools"

@@ -99,6 +99,12 @@ pub enum Problem {
         "is a number outside the range of 64-bit integers (-2^63 to 2^63 - 1), with which policies compare"
     )]
     OutOfRange,
+    /// `wanted` is a type with its article, `form` what is expected.
+    #[error("is not {wanted}, as which policies read it; expected {form}")]
+    Extension {
+        wanted: &'static str,
+        form: &'static str,
+    },
     /// An array has `null` where policies read elements; `null` is only an absent member of an object.
     #[error("has an element that is null, but policies read each as {wanted}; leave it out")]
     NullElement { wanted: &'static str },

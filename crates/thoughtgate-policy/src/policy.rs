@@ -15,13 +15,14 @@ use crate::annotations::{self, Approve};
 use crate::depth;
 use crate::error::LoadError;
 use crate::fault::EvaluationFault;
+use crate::infer::{self, Unreadable};
 use crate::options::{Options, Source};
 use crate::place;
-use crate::reads::{Reads, Unreadable};
+use crate::reads::Reads;
 use crate::references;
 use crate::rule::Rule;
 use crate::schema;
-use crate::types::paths;
+use crate::types::{Conflict, paths};
 
 /// A loaded policy.
 #[derive(Debug)]
@@ -129,7 +130,8 @@ fn load(
     let json = Policy::from(policy.as_ref().clone())
         .to_json()
         .map_err(|error| LoadError::Internal(error.into()))?;
-    let reads = Reads::of(&json).map_err(|unreadable| load_error(unreadable, &place, &id))?;
+    let reads =
+        infer::reads(&json).map_err(|unreadable| load_error(unreadable, source, policy, &id))?;
     let policy = policy.new_id(PolicyId::new(&*id));
     Ok(LoadedPolicy {
         rule: Rule::of(&policy),
@@ -149,26 +151,42 @@ pub fn joined_reads(policies: &[Arc<LoadedPolicy>]) -> Result<Reads, LoadError> 
     for loaded in policies {
         reads
             .join(&loaded.reads)
-            .map_err(|unreadable| load_error(unreadable, &loaded.place, &loaded.id))?;
+            .map_err(|conflict| type_conflict(conflict, &loaded.place, &loaded.id))?;
     }
     Ok(reads)
 }
 
-fn load_error(unreadable: Unreadable, place: &str, policy: &str) -> LoadError {
-    let (place, policy) = (place.to_owned(), policy.to_owned());
+fn load_error(unreadable: Unreadable, source: &Source, policy: &Policy, id: &str) -> LoadError {
+    let place = place::of_policy(source, policy);
     match unreadable {
         Unreadable::Whole(expression) => LoadError::WholeRecord {
             place,
-            policy,
+            policy: id.to_owned(),
             expression,
         },
-        Unreadable::Conflict(conflict) => LoadError::TypeConflict {
-            place,
-            policy,
-            argument: conflict.argument,
-            first: conflict.first,
-            second: conflict.second,
+        Unreadable::Conflict(conflict) => type_conflict(conflict, &place, id),
+        Unreadable::Constructed {
+            function,
+            extension,
+            argument,
+        } => LoadError::Constructed {
+            place: place::of_argument(source, policy, &argument, 0).unwrap_or(place),
+            policy: id.to_owned(),
+            instead: extension.example(&format!("context.arguments.{argument}")),
+            function,
+            argument,
+            wanted: extension.name(),
         },
+    }
+}
+
+fn type_conflict(conflict: Conflict, place: &str, policy: &str) -> LoadError {
+    LoadError::TypeConflict {
+        place: place.to_owned(),
+        policy: policy.to_owned(),
+        argument: conflict.argument,
+        first: conflict.first,
+        second: conflict.second,
     }
 }
 

@@ -211,6 +211,12 @@ impl<'de> DeserializeSeed<'de> for Reader<'_, '_> {
                 Ok(Some(RestrictedExpression::new_set(some.then(element))))
             }
             Type::Long => self.number(<&RawValue>::deserialize(deserializer)?),
+            Type::Extension(extension) => {
+                let raw = <&RawValue>::deserialize(deserializer)?;
+                extension
+                    .read(raw)
+                    .map_err(|problem| self.at.refuse(problem))
+            }
             _ => deserializer.deserialize_any(self),
         }
     }

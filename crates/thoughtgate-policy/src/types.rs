@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::extension::Extension;
+
 /// The type that policies need an argument to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Type {
@@ -13,6 +15,7 @@ pub enum Type {
     Bool,
     Long,
     Text(Text),
+    Extension(Extension),
     Set(Box<Type>),
     Record(Fields),
 }
@@ -114,6 +117,7 @@ pub fn name_of(found: &Type) -> &'static str {
         Type::Bool => "a boolean",
         Type::Long => "a whole number",
         Type::Text(_) => "a string",
+        Type::Extension(extension) => extension.name(),
         Type::Set(_) => "an array",
         Type::Record(_) => "an object",
     }
@@ -150,6 +154,7 @@ fn type_text(found: &Type) -> String {
         Type::Any | Type::Text(_) => "String".to_owned(),
         Type::Bool => "Bool".to_owned(),
         Type::Long => "Long".to_owned(),
+        Type::Extension(extension) => extension.schema_name().to_owned(),
         Type::Set(element) => format!("Set<{}>", type_text(element)),
         Type::Record(fields) => record_type(fields),
     }

@@ -3,6 +3,7 @@
 mod arguments;
 mod decide;
 mod differential;
+mod extension;
 mod load;
 mod null;
 mod numbers;

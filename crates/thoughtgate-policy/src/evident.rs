@@ -1,0 +1,103 @@
+//! The type of an expression as far as it is evident from the expression alone: from literals,
+//! operators and methods.
+//!
+//! Expressions are in Cedar's JSON form. Does not look at the use of an expression: `infer.rs` does.
+
+use serde_json::Value;
+
+use crate::extension::{Extension, Function, Operand};
+use crate::paths::is_path;
+use crate::types::{Extent, Text, Type, join_type};
+
+/// The type of an expression as far as it is evident without its context.
+pub fn evident_type(expression: &Value) -> Type {
+    if let Some(value) = expression.get("Value") {
+        return match value {
+            Value::Bool(_) => Type::Bool,
+            Value::Number(_) => Type::Long,
+            Value::String(text) => Type::Text(Text {
+                path: is_path(text),
+                ..Text::PLAIN
+            }),
+            _ => Type::Any,
+        };
+    }
+    if let Some(items) = expression.get("Set").and_then(Value::as_array) {
+        return Type::Set(Box::new(joined(items)));
+    }
+    if let Some(choice) = expression.get("if-then-else") {
+        return joined([&choice["then"], &choice["else"]]);
+    }
+    if context_path(expression).is_some_and(|path| path == ["now"]) {
+        return Type::Extension(Extension::Datetime);
+    }
+    let fields = expression.as_object();
+    match fields.and_then(|fields| fields.keys().next()) {
+        Some(operator) => result_type(operator),
+        None => Type::Any,
+    }
+}
+
+/// The type of what an operator or a method results in, as far as the name alone says it.
+fn result_type(operator: &str) -> Type {
+    match operator {
+        "<" | "<=" | ">" | ">=" | "==" | "!=" | "&&" | "||" | "!" | "has" | "like" | "contains"
+        | "is" => Type::Bool,
+        "+" | "-" | "*" | "neg" => Type::Long,
+        _ => match Function::named(operator) {
+            Some(Function::Constructor(extension)) => Type::Extension(extension),
+            Some(Function::Method { result, .. }) => match result {
+                Operand::Bool => Type::Bool,
+                Operand::Long => Type::Long,
+                Operand::Of(extension) => Type::Extension(extension),
+            },
+            None => Type::Any,
+        },
+    }
+}
+
+/// The type that all these expressions share, as far as it is evident.
+fn joined<'e>(expressions: impl IntoIterator<Item = &'e Value>) -> Type {
+    let mut all = Type::Any;
+    for expression in expressions {
+        // If types differ, the validator refuses the policy.
+        let _ = join_type(&mut all, &evident_type(expression), "");
+    }
+    all
+}
+
+/// The type that `like` with this pattern needs.
+pub fn matched(pattern: &Value) -> Type {
+    let elements = pattern.as_array().map_or(&[][..], Vec::as_slice);
+    let literals = elements
+        .iter()
+        .map_while(|element| element["Literal"].as_str());
+    let start: String = literals.clone().collect();
+    // Whether `start*` matches depends on the string's start alone.
+    let rest = elements.get(literals.count()..).unwrap_or_default();
+    let extent = if !rest.is_empty() && rest.iter().all(|element| element == "Wildcard") {
+        Extent::Start(start.chars().count())
+    } else {
+        Extent::Whole
+    };
+    Type::Text(Text {
+        extent,
+        matched: true,
+        path: is_path(&start),
+    })
+}
+
+/// The attribute names after `context`, in source order, if `expression` is such a path.
+pub fn context_path(expression: &Value) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut current = expression;
+    loop {
+        if current["Var"] == "context" {
+            names.reverse();
+            return Some(names);
+        }
+        let access = current.get(".")?;
+        names.push(access["attr"].as_str()?.to_owned());
+        current = &access["left"];
+    }
+}

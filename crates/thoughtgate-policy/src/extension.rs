@@ -1,0 +1,220 @@
+//! Cedar's extension types: the functions that take and return them, and arguments as their values.
+//!
+//! Cedar parses and compares the values. This file only decides which JSON values are given to it.
+
+use std::borrow::Cow;
+
+use cedar_policy::{Context, RestrictedExpression};
+use serde_json::value::RawValue;
+use thoughtgate_mcp::Key;
+
+use crate::fault::Problem;
+use crate::number::scaled;
+
+/// An extension type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extension {
+    Decimal,
+    Ip,
+    Datetime,
+    Duration,
+}
+
+/// The type of an operand or of a result of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operand {
+    Bool,
+    Long,
+    Of(Extension),
+}
+
+/// A function of an extension type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// Makes a value from a string literal.
+    Constructor(Extension),
+    Method {
+        receiver: Extension,
+        /// The type of the argument, if the method has one.
+        argument: Option<Extension>,
+        result: Operand,
+    },
+}
+
+impl Function {
+    /// The function with this name.
+    pub fn named(name: &str) -> Option<Function> {
+        use Extension::{Datetime, Decimal, Duration, Ip};
+        let method = |receiver, argument, result| Function::Method {
+            receiver,
+            argument,
+            result,
+        };
+        Some(match name {
+            "decimal" => Function::Constructor(Decimal),
+            "ip" => Function::Constructor(Ip),
+            "datetime" => Function::Constructor(Datetime),
+            "duration" => Function::Constructor(Duration),
+            "lessThan" | "lessThanOrEqual" | "greaterThan" | "greaterThanOrEqual" => {
+                method(Decimal, Some(Decimal), Operand::Bool)
+            }
+            "isIpv4" | "isIpv6" | "isLoopback" | "isMulticast" => method(Ip, None, Operand::Bool),
+            "isInRange" => method(Ip, Some(Ip), Operand::Bool),
+            "offset" => method(Datetime, Some(Duration), Operand::Of(Datetime)),
+            "durationSince" => method(Datetime, Some(Datetime), Operand::Of(Duration)),
+            "toDate" => method(Datetime, None, Operand::Of(Datetime)),
+            "toTime" => method(Datetime, None, Operand::Of(Duration)),
+            "toMilliseconds" | "toSeconds" | "toMinutes" | "toHours" | "toDays" => {
+                method(Duration, None, Operand::Long)
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Extension {
+    /// The type's name in a schema.
+    pub fn schema_name(self) -> &'static str {
+        match self {
+            Extension::Decimal => "decimal",
+            Extension::Ip => "ipaddr",
+            Extension::Datetime => "datetime",
+            Extension::Duration => "duration",
+        }
+    }
+
+    /// The type's name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Extension::Decimal => "a decimal number",
+            Extension::Ip => "an IP address",
+            Extension::Datetime => "a date or time",
+            Extension::Duration => "a duration",
+        }
+    }
+
+    /// A test of `argument` that Cedar can check, for messages.
+    pub fn example(self, argument: &str) -> String {
+        match self {
+            Extension::Decimal => format!("{argument}.lessThan(decimal(\"100.0\"))"),
+            Extension::Ip => format!("{argument}.isInRange(ip(\"10.0.0.0/8\"))"),
+            Extension::Datetime => format!("{argument} < datetime(\"2026-12-31\")"),
+            Extension::Duration => format!("{argument} < duration(\"1h30m\")"),
+        }
+    }
+
+    /// The form that is expected of an argument, for messages.
+    fn form(self) -> &'static str {
+        match self {
+            Extension::Decimal => {
+                "a number between -922337203685477.5808 and 922337203685477.5807 with at most four \
+                 decimal places, or such a number as a string with a decimal point, as in \"12.50\""
+            }
+            Extension::Ip => {
+                "a string such as \"10.0.0.1\", \"10.0.0.0/8\" or \"2001:db8::1\", with IPv4 addresses \
+                 not written as IPv6"
+            }
+            Extension::Datetime => {
+                "a string such as \"2026-12-31\", \"2026-12-31T23:59:59Z\" or \
+                 \"2026-12-31T23:59:59.000+0100\""
+            }
+            Extension::Duration => "a string such as \"1d2h3m4s5ms\"",
+        }
+    }
+
+    /// The JSON value `raw` as a value of this type; `None` for `null`.
+    pub fn read(self, raw: &RawValue) -> Result<Option<RestrictedExpression>, Problem> {
+        let refused = || Problem::Extension {
+            wanted: self.name(),
+            form: self.form(),
+        };
+        let text = raw.get();
+        let found = match text.as_bytes().first() {
+            Some(b'n') => return Ok(None),
+            Some(b'"') => {
+                let Ok(Key(text)) = serde_json::from_str::<Key<'_>>(text) else {
+                    return Err(Problem::Invalid);
+                };
+                text
+            }
+            Some(b'-' | b'0'..=b'9') if self == Extension::Decimal => {
+                Cow::Owned(decimal(text).ok_or_else(refused)?)
+            }
+            _ => return Err(refused()),
+        };
+        if self == Extension::Ip && is_mapped(&found) {
+            return Err(refused());
+        }
+        let value = match self {
+            Extension::Decimal => RestrictedExpression::new_decimal(found),
+            Extension::Ip => RestrictedExpression::new_ip(found),
+            Extension::Datetime => RestrictedExpression::new_datetime(found),
+            Extension::Duration => RestrictedExpression::new_duration(found),
+        };
+        // Cedar parses the string only when it makes a context, and its error names no argument.
+        match Context::from_pairs([(String::new(), value.clone())]) {
+            Ok(_) => Ok(Some(value)),
+            Err(_) => Err(refused()),
+        }
+    }
+}
+
+/// Decimal places of Cedar's decimals.
+const PLACES: usize = 4;
+/// The number of smallest steps in 1: 10 to the power of `PLACES`.
+const UNIT: u64 = 10_000;
+
+/// A JSON number as Cedar writes decimals; `None` if a decimal cannot hold it.
+fn decimal(number: &str) -> Option<String> {
+    let scaled = scaled(number, PLACES).ok()?;
+    let sign = if scaled < 0 { "-" } else { "" };
+    let steps = scaled.unsigned_abs();
+    let (whole, fraction) = (steps / UNIT, steps % UNIT);
+    Some(format!("{sign}{whole}.{fraction:0PLACES$}"))
+}
+
+/// Whether an address is an IPv4 address in the form of IPv6. Cedar takes it for another address, and
+/// systems connect to the same one.
+fn is_mapped(text: &str) -> bool {
+    let address = text.split('/').next().unwrap_or_default();
+    let parsed = address.parse::<std::net::Ipv6Addr>();
+    parsed.is_ok_and(|address| address.to_ipv4_mapped().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_has_the_digits_of_the_number() {
+        for (number, expected) in [
+            ("0", Some("0.0000")),
+            ("-0.0", Some("0.0000")),
+            ("9.99", Some("9.9900")),
+            ("-0.5", Some("-0.5000")),
+            ("1e2", Some("100.0000")),
+            ("12.34567e2", Some("1234.5670")),
+            // As a float this would be 922337203685477.625.
+            ("922337203685477.5807", Some("922337203685477.5807")),
+            ("-922337203685477.5808", Some("-922337203685477.5808")),
+            ("922337203685477.5808", None),
+            ("0.00001", None),
+        ] {
+            assert_eq!(decimal(number).as_deref(), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_one_form() {
+        for text in [
+            "::ffff:10.0.0.1",
+            "::ffff:a00:1",
+            "0:0:0:0:0:ffff:a00:1/128",
+        ] {
+            assert!(is_mapped(text), "{text}");
+        }
+        for text in ["10.0.0.1", "::1", "2001:db8::1/64", "", "x"] {
+            assert!(!is_mapped(text), "{text}");
+        }
+    }
+}

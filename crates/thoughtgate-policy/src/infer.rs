@@ -1,0 +1,273 @@
+//! Infers the arguments that a policy reads, and the type that each must have.
+//!
+//! Cedar requires declared types, but MCP tools declare theirs elsewhere, and an agent may send
+//! anything. So types are inferred from the policies' use of an argument (`<` needs a number, `like` a
+//! string), and a call whose argument has another type is refused rather than compared. Does not check
+//! policies otherwise: Cedar's validator does.
+
+use serde_json::Value;
+
+use crate::evident::{context_path, evident_type, matched};
+use crate::extension::{Extension, Function};
+use crate::reads::Reads;
+use crate::types::{Conflict, Fields, Text, Type, join_fields};
+
+/// The reason why the types that a policy needs cannot be inferred.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreadable {
+    /// `context` or `context.arguments` is used as one value.
+    Whole(String),
+    /// An argument is used as two types.
+    Conflict(Conflict),
+    /// A constructor such as `ip` is applied to an argument, which Cedar cannot validate.
+    Constructed {
+        function: String,
+        extension: Extension,
+        /// Path below `context.arguments`.
+        argument: String,
+    },
+}
+
+impl From<Conflict> for Unreadable {
+    fn from(conflict: Conflict) -> Unreadable {
+        Unreadable::Conflict(conflict)
+    }
+}
+
+/// The reads of a policy in its JSON form (Cedar's EST).
+pub fn reads(policy: &Value) -> Result<Reads, Unreadable> {
+    let mut inference = Inference::default();
+    for condition in policy["conditions"].as_array().into_iter().flatten() {
+        inference.expression(&condition["body"], &Type::Bool)?;
+    }
+    Ok(inference.reads)
+}
+
+#[derive(Default)]
+struct Inference {
+    reads: Reads,
+}
+
+impl Inference {
+    /// Collects the reads of one expression, of which its context needs the type `wanted`.
+    fn expression(&mut self, expression: &Value, wanted: &Type) -> Result<(), Unreadable> {
+        if let Some(path) = context_path(expression) {
+            return self.read(&path, valued(wanted));
+        }
+        let Some((operator, operands)) = expression
+            .as_object()
+            .and_then(|fields| fields.iter().next())
+        else {
+            return Ok(());
+        };
+        let (left, right) = (&operands["left"], &operands["right"]);
+        match operator.as_str() {
+            "Value" | "Var" => Ok(()),
+            "has" => self.presence(left, &operands["attr"]),
+            // A member of a record literal is one of the literal's expressions.
+            "." => match operands["attr"].as_str() {
+                Some(name) => {
+                    let record = Fields::from([(name.to_owned(), wanted.clone())]);
+                    self.expression(left, &Type::Record(record))
+                }
+                None => self.expression(left, &Type::Any),
+            },
+            "is" => self.expression(left, &Type::Any),
+            "like" => self.expression(left, &matched(&operands["pattern"])),
+            "&&" | "||" => self.both(left, right, &Type::Bool),
+            "!" => self.expression(&operands["arg"], &Type::Bool),
+            "neg" => self.expression(&operands["arg"], &Type::Long),
+            "<" | "<=" | ">" | ">=" => match (evident_type(left), evident_type(right)) {
+                (wanted @ Type::Extension(_), _) | (_, wanted @ Type::Extension(_)) => {
+                    self.both(left, right, &wanted)
+                }
+                _ => self.both(left, right, &Type::Long),
+            },
+            "+" | "-" | "*" => self.both(left, right, &Type::Long),
+            "==" | "!=" => {
+                self.expression(left, &evident_type(right))?;
+                self.expression(right, &evident_type(left))
+            }
+            "if-then-else" => {
+                self.expression(&operands["if"], &Type::Bool)?;
+                self.expression(&operands["then"], wanted)?;
+                self.expression(&operands["else"], wanted)
+            }
+            _ => self.collection(operator, operands, wanted),
+        }
+    }
+
+    /// The same for what reads or makes sets and records, and for extension functions.
+    fn collection(
+        &mut self,
+        operator: &str,
+        operands: &Value,
+        wanted: &Type,
+    ) -> Result<(), Unreadable> {
+        let (left, right) = (&operands["left"], &operands["right"]);
+        match operator {
+            "contains" => {
+                self.expression(left, &Type::Set(Box::new(evident_type(right))))?;
+                let element = match evident_type(left) {
+                    Type::Set(element) => *element,
+                    _ => Type::Any,
+                };
+                self.expression(right, &element)
+            }
+            "containsAll" | "containsAny" => {
+                let set = |other: &Value| match evident_type(other) {
+                    set @ Type::Set(_) => set,
+                    _ => Type::Set(Box::new(Type::Any)),
+                };
+                self.expression(left, &set(right))?;
+                self.expression(right, &set(left))
+            }
+            "isEmpty" => {
+                // Elements are counted and not compared, so they may have any type.
+                let list = Type::Set(Box::new(Type::Any));
+                match context_path(&operands["arg"]) {
+                    Some(path) => self.read(&path, list),
+                    None => self.expression(&operands["arg"], &list),
+                }
+            }
+            "Set" => {
+                let element = match wanted {
+                    Type::Set(element) => element.as_ref().clone(),
+                    _ => Type::Any,
+                };
+                self.each(operands, &element)
+            }
+            "Record" => {
+                let nothing = Fields::new();
+                let fields = match wanted {
+                    Type::Record(fields) => fields,
+                    _ => &nothing,
+                };
+                let members = operands.as_object().into_iter().flatten();
+                members.into_iter().try_for_each(|(name, member)| {
+                    self.expression(member, fields.get(name).unwrap_or(&Type::Any))
+                })
+            }
+            _ => match Function::named(operator) {
+                Some(function) => self.function(operator, function, operands),
+                None => self.each(operands, &Type::Any),
+            },
+        }
+    }
+
+    /// The same for functions of extension types, whose operands have the types that they take.
+    fn function(
+        &mut self,
+        name: &str,
+        function: Function,
+        operands: &Value,
+    ) -> Result<(), Unreadable> {
+        let (receiver, argument) = match function {
+            Function::Constructor(extension) => {
+                let arguments = operands.as_array().into_iter().flatten();
+                return match arguments.into_iter().find_map(argument_path) {
+                    Some(argument) => Err(Unreadable::Constructed {
+                        function: name.to_owned(),
+                        extension,
+                        argument,
+                    }),
+                    None => self.each(operands, &Type::Text(Text::PLAIN)),
+                };
+            }
+            Function::Method {
+                receiver, argument, ..
+            } => (receiver, argument),
+        };
+        self.expression(&operands[0], &Type::Extension(receiver))?;
+        match argument {
+            Some(argument) => self.expression(&operands[1], &Type::Extension(argument)),
+            None => Ok(()),
+        }
+    }
+
+    fn both(&mut self, left: &Value, right: &Value, wanted: &Type) -> Result<(), Unreadable> {
+        self.expression(left, wanted)?;
+        self.expression(right, wanted)
+    }
+
+    fn each(&mut self, operands: &Value, wanted: &Type) -> Result<(), Unreadable> {
+        match operands {
+            Value::Array(items) => items
+                .iter()
+                .try_for_each(|item| self.expression(item, wanted)),
+            Value::Object(fields) => fields
+                .values()
+                .try_for_each(|item| self.expression(item, wanted)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Collects the reads of `left has attr`, which reads the attribute's presence and not its value.
+    fn presence(&mut self, left: &Value, attribute: &Value) -> Result<(), Unreadable> {
+        // `has a.b` names several at once.
+        let names: Vec<&str> = match attribute {
+            Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+            name => name.as_str().into_iter().collect(),
+        };
+        match context_path(left) {
+            Some(mut path) => {
+                path.extend(names.into_iter().map(str::to_owned));
+                if path.len() == 1 {
+                    Ok(())
+                } else {
+                    self.read(&path, Type::Any)
+                }
+            }
+            None => self.expression(left, &Type::Any),
+        }
+    }
+
+    fn read(&mut self, path: &[String], wanted: Type) -> Result<(), Unreadable> {
+        match path {
+            [first] if first == "now" => {
+                self.reads.now = true;
+                Ok(())
+            }
+            [first, rest @ ..] if first == "arguments" && !rest.is_empty() => {
+                let leaf = rest.iter().skip(1).rev().fold(wanted, |inner, name| {
+                    Type::Record(Fields::from([(name.clone(), inner)]))
+                });
+                let found = Fields::from([(rest[0].clone(), leaf)]);
+                Ok(join_fields(&mut self.reads.arguments, &found, "")?)
+            }
+            [] => Err(Unreadable::Whole("context".to_owned())),
+            [first, ..] if first == "arguments" => {
+                Err(Unreadable::Whole("context.arguments".to_owned()))
+            }
+            // Not a field of the context: the validator has a better message for this.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The type of an argument whose value is used: a string unless its use implies another type.
+///
+/// [`Type::Any`] has no value at evaluation, so a comparison would be meaningless and a `forbid` on it
+/// would never hold. As a string, any other value is an error, and so a refusal.
+fn valued(wanted: &Type) -> Type {
+    match wanted {
+        Type::Any => Type::Text(Text::PLAIN),
+        Type::Set(element) => Type::Set(Box::new(valued(element))),
+        Type::Record(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, wanted)| (name.clone(), valued(wanted)));
+            Type::Record(fields.collect())
+        }
+        known => known.clone(),
+    }
+}
+
+/// The path of an argument below `context.arguments`, if `expression` is one.
+fn argument_path(expression: &Value) -> Option<String> {
+    let path = context_path(expression)?;
+    match path.as_slice() {
+        [first, rest @ ..] if first == "arguments" && !rest.is_empty() => Some(rest.join(".")),
+        _ => None,
+    }
+}
