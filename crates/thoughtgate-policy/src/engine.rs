@@ -4,6 +4,9 @@
 
 use std::sync::Arc;
 
+use cedar_policy::Schema;
+
+use crate::agreement;
 use crate::cache::{DecisionCache, Lookup};
 use crate::decision::Decision;
 use crate::error::LoadError;
@@ -32,10 +35,16 @@ impl Engine {
     pub fn load(sources: &[Source], options: &Options) -> Result<Engine, LoadError> {
         references::check_groups(options)?;
         let policies = policy::parse_all(sources, options)?;
-        let reads = policy::joined_reads(&policies)?;
-        let schema = schema::with_arguments(&reads.arguments)?;
-        let actions = Actions::of(&schema)?;
-        policy::validate(&policies, sources, schema)?;
+        let groups = agreement::groups(&policies, sources)?;
+        let schemas = groups
+            .iter()
+            .map(|group| schema::with_arguments(&group.arguments));
+        let schemas: Vec<Schema> = schemas.collect::<Result<_, _>>()?;
+        // The schemas differ only in the types of arguments.
+        let actions = Actions::of(&schemas[0])?;
+        for (group, schema) in groups.iter().zip(schemas) {
+            policy::validate(&group.policies, sources, schema)?;
+        }
         let index = Index::new(policies.iter().map(|policy| &**policy));
         let options = options.clone();
         Ok(Engine {

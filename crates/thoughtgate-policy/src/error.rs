@@ -1,6 +1,7 @@
 //! Reasons for not accepting a set of policies. Each message names the place and a remedy.
 
 use std::error::Error;
+use std::fmt;
 
 /// The reason why a set of policies was refused.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +132,7 @@ pub enum LoadError {
     },
     /// A constructor that is applied to an argument: Cedar validates only those of literals.
     #[error(
-        "{place}: policy `{policy}` calls `{function}(context.arguments.{argument})`, but `{function}` takes only a string literal; compare the argument itself, as in `{instead}`, and it is read as {wanted}"
+        "{place}: policy `{policy}` calls `{function}(context.arguments.{argument})`, but `{function}` takes only a string literal; compare the argument itself, {instead}"
     )]
     Constructed {
         /// `file:line:column` of the argument.
@@ -139,31 +140,67 @@ pub enum LoadError {
         /// The policy's id.
         policy: String,
         /// The constructor.
-        function: String,
+        function: &'static str,
         /// The argument's path below `context.arguments`, such as `a.b`.
         argument: String,
-        /// An expression without the constructor.
+        /// An expression without the constructor, and the type that it gives the argument.
         instead: String,
-        /// The type, as the message words it.
-        wanted: &'static str,
     },
-    /// An argument that policies use as two different types.
-    #[error(
-        "{place}: policy `{policy}` uses `context.arguments.{argument}` as {second}, but it is used elsewhere as {first}; all policies must agree on the type of an argument, even for different tools"
-    )]
-    TypeConflict {
-        /// `file:line:column`.
-        place: String,
-        /// The policy's id.
-        policy: String,
-        /// The argument's path below `context.arguments`, such as `a.b`.
-        argument: String,
-        /// The type in an earlier use, as the message words it.
-        first: &'static str,
-        /// The type in this policy.
-        second: &'static str,
-    },
+    /// An argument that is used as two types.
+    #[error(transparent)]
+    TypeConflict(Box<TypeConflict>),
     /// An error of Cedar on input that this crate generated; a bug.
     #[error("internal error while loading policies")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
 }
+
+/// An argument that one policy, or two that may apply to one tool, use as two types.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TypeConflict {
+    /// `file:line:column` of the second use.
+    pub place: String,
+    /// The id of the policy with the second use.
+    pub policy: String,
+    /// The argument's path below `context.arguments`, such as `a.b`.
+    pub argument: String,
+    /// The type in the second use, as the message words it.
+    pub used_as: &'static str,
+    /// The id of the policy with the first use; `None` if it is the same one.
+    pub other: Option<String>,
+    /// `file:line:column` of the first use.
+    pub other_place: String,
+    /// The type in the first use.
+    pub other_used_as: &'static str,
+}
+
+impl fmt::Display for TypeConflict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TypeConflict {
+            place,
+            policy,
+            argument,
+            used_as,
+            other,
+            other_place,
+            other_used_as,
+        } = self;
+        write!(
+            formatter,
+            "{place}: policy `{policy}` uses `context.arguments.{argument}` as {used_as}, but "
+        )?;
+        match other {
+            None => write!(
+                formatter,
+                "at {other_place} as {other_used_as}; use it as one type"
+            ),
+            Some(other) => write!(
+                formatter,
+                "policy `{other}` at {other_place} uses it as {other_used_as}, and both may apply to one \
+                 tool; use it as one type, or name one tool with `resource == Tool::\"…\"` in the scope of \
+                 each policy"
+            ),
+        }
+    }
+}
+
+impl Error for TypeConflict {}

@@ -61,7 +61,7 @@ fn joined<'e>(expressions: impl IntoIterator<Item = &'e Value>) -> Type {
     let mut all = Type::Any;
     for expression in expressions {
         // If types differ, the validator refuses the policy.
-        let _ = join_type(&mut all, &evident_type(expression), "");
+        let _ = join_type(&mut all, &evident_type(expression));
     }
     all
 }

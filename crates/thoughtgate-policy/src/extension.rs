@@ -93,14 +93,24 @@ impl Extension {
         }
     }
 
-    /// A test of `argument` that Cedar can check, for messages.
-    pub fn example(self, argument: &str) -> String {
+    /// The function that makes a value of a string.
+    pub fn constructor(self) -> &'static str {
         match self {
-            Extension::Decimal => format!("{argument}.lessThan(decimal(\"100.0\"))"),
-            Extension::Ip => format!("{argument}.isInRange(ip(\"10.0.0.0/8\"))"),
-            Extension::Datetime => format!("{argument} < datetime(\"2026-12-31\")"),
-            Extension::Duration => format!("{argument} < duration(\"1h30m\")"),
+            Extension::Ip => "ip",
+            Extension::Decimal | Extension::Datetime | Extension::Duration => self.schema_name(),
         }
+    }
+
+    /// A test of `argument` that Cedar can validate, for messages.
+    pub fn instead(self, argument: &str) -> String {
+        let test = match self {
+            Extension::Decimal => ".lessThan(decimal(\"100.0\"))",
+            Extension::Ip => ".isInRange(ip(\"10.0.0.0/8\"))",
+            Extension::Datetime => " < datetime(\"2026-12-31\")",
+            Extension::Duration => " < duration(\"1h30m\")",
+        };
+        let name = self.name();
+        format!("as in `{argument}{test}`, and it is read as {name}")
     }
 
     /// The form that is expected of an argument, for messages.

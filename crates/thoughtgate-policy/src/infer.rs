@@ -10,28 +10,26 @@ use serde_json::Value;
 use crate::evident::{context_path, evident_type, matched};
 use crate::extension::{Extension, Function};
 use crate::reads::Reads;
-use crate::types::{Conflict, Fields, Text, Type, join_fields};
+use crate::types::{Conflict, Fields, Text, Type, conflict, join_fields};
 
 /// The reason why the types that a policy needs cannot be inferred.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unreadable {
     /// `context` or `context.arguments` is used as one value.
     Whole(String),
-    /// An argument is used as two types.
-    Conflict(Conflict),
+    /// An argument is used as two types. `first` and `second` count the expressions with its path in
+    /// source order, from 0, and are `None` if a use is not one.
+    Mixed {
+        conflict: Conflict,
+        first: Option<usize>,
+        second: Option<usize>,
+    },
     /// A constructor such as `ip` is applied to an argument, which Cedar cannot validate.
     Constructed {
-        function: String,
         extension: Extension,
         /// Path below `context.arguments`.
         argument: String,
     },
-}
-
-impl From<Conflict> for Unreadable {
-    fn from(conflict: Conflict) -> Unreadable {
-        Unreadable::Conflict(conflict)
-    }
 }
 
 /// The reads of a policy in its JSON form (Cedar's EST).
@@ -46,13 +44,22 @@ pub fn reads(policy: &Value) -> Result<Reads, Unreadable> {
 #[derive(Default)]
 struct Inference {
     reads: Reads,
+    /// All uses so far, in source order.
+    uses: Vec<Use>,
+}
+
+/// One use of an argument.
+struct Use {
+    /// The path below `context.arguments` as far as it is an expression: `a` in `context.arguments.a has b`.
+    written: String,
+    found: Fields,
 }
 
 impl Inference {
     /// Collects the reads of one expression, of which its context needs the type `wanted`.
     fn expression(&mut self, expression: &Value, wanted: &Type) -> Result<(), Unreadable> {
         if let Some(path) = context_path(expression) {
-            return self.read(&path, valued(wanted));
+            return self.read(&path, path.len(), valued(wanted));
         }
         let Some((operator, operands)) = expression
             .as_object()
@@ -126,7 +133,7 @@ impl Inference {
                 // Elements are counted and not compared, so they may have any type.
                 let list = Type::Set(Box::new(Type::Any));
                 match context_path(&operands["arg"]) {
-                    Some(path) => self.read(&path, list),
+                    Some(path) => self.read(&path, path.len(), list),
                     None => self.expression(&operands["arg"], &list),
                 }
             }
@@ -149,25 +156,19 @@ impl Inference {
                 })
             }
             _ => match Function::named(operator) {
-                Some(function) => self.function(operator, function, operands),
+                Some(function) => self.function(function, operands),
                 None => self.each(operands, &Type::Any),
             },
         }
     }
 
     /// The same for functions of extension types, whose operands have the types that they take.
-    fn function(
-        &mut self,
-        name: &str,
-        function: Function,
-        operands: &Value,
-    ) -> Result<(), Unreadable> {
+    fn function(&mut self, function: Function, operands: &Value) -> Result<(), Unreadable> {
         let (receiver, argument) = match function {
             Function::Constructor(extension) => {
                 let arguments = operands.as_array().into_iter().flatten();
                 return match arguments.into_iter().find_map(argument_path) {
                     Some(argument) => Err(Unreadable::Constructed {
-                        function: name.to_owned(),
                         extension,
                         argument,
                     }),
@@ -211,18 +212,21 @@ impl Inference {
         };
         match context_path(left) {
             Some(mut path) => {
+                let written = path.len();
                 path.extend(names.into_iter().map(str::to_owned));
                 if path.len() == 1 {
                     Ok(())
                 } else {
-                    self.read(&path, Type::Any)
+                    self.read(&path, written, Type::Any)
                 }
             }
             None => self.expression(left, &Type::Any),
         }
     }
 
-    fn read(&mut self, path: &[String], wanted: Type) -> Result<(), Unreadable> {
+    /// Collects a read of what `path` below `context` leads to; the first `written` names of it are one
+    /// expression.
+    fn read(&mut self, path: &[String], written: usize, wanted: Type) -> Result<(), Unreadable> {
         match path {
             [first] if first == "now" => {
                 self.reads.now = true;
@@ -233,7 +237,8 @@ impl Inference {
                     Type::Record(Fields::from([(name.clone(), inner)]))
                 });
                 let found = Fields::from([(rest[0].clone(), leaf)]);
-                Ok(join_fields(&mut self.reads.arguments, &found, "")?)
+                let written = path.get(1..written).unwrap_or_default().join(".");
+                self.add(Use { written, found })
             }
             [] => Err(Unreadable::Whole("context".to_owned())),
             [first, ..] if first == "arguments" => {
@@ -242,6 +247,30 @@ impl Inference {
             // Not a field of the context: the validator has a better message for this.
             _ => Ok(()),
         }
+    }
+}
+
+impl Inference {
+    fn add(&mut self, latest: Use) -> Result<(), Unreadable> {
+        let joined = join_fields(&mut self.reads.arguments, &latest.found);
+        let Err(found) = joined else {
+            self.uses.push(latest);
+            return Ok(());
+        };
+        let mut uses = self.uses.iter().filter(|used| used.has(&found.argument));
+        Err(Unreadable::Mixed {
+            second: latest.has(&found.argument).then(|| uses.clone().count()),
+            first: uses.position(|used| conflict(&used.found, &latest.found).is_some()),
+            conflict: found,
+        })
+    }
+}
+
+impl Use {
+    /// Whether `argument`, a path below `context.arguments`, is an expression in this use.
+    fn has(&self, argument: &str) -> bool {
+        let rest = self.written.strip_prefix(argument);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 }
 

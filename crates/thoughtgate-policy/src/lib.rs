@@ -4,6 +4,7 @@
 //! second. It does no IO, neither when loading nor when deciding. It fails closed: without a policy, on
 //! an error, and for an argument that Cedar cannot represent, the decision is a refusal.
 
+mod agreement;
 mod annotations;
 mod arguments;
 mod cache;
@@ -36,7 +37,7 @@ mod types;
 pub use decision::{Decision, Outcome};
 pub use depth::LOAD_STACK_BYTES;
 pub use engine::Engine;
-pub use error::LoadError;
+pub use error::{LoadError, TypeConflict};
 pub use options::{Options, Source};
 pub use query::{Plain, Query, Target};
 pub use time::rfc3339;

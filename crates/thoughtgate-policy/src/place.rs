@@ -28,14 +28,15 @@ pub fn of_error(source: &Source, error: &dyn Diagnostic) -> Option<String> {
 /// The place of the use with this number, from 0 and in source order, of the argument with this path
 /// below `context.arguments`. `None` if the text does not have it in a usual form.
 pub fn of_argument(source: &Source, policy: &Policy, path: &str, number: usize) -> Option<String> {
-    let wanted = format!("context.arguments.{path}");
+    let path = format!("context.arguments.{path}");
     let condition = policy.as_ref().non_scope_constraints()?;
+    // Cedar gives `a` in `a.b` the span of the whole, so beginnings are compared.
     let mut offsets: Vec<usize> = condition
         .subexpressions()
-        .filter_map(|expression| {
-            let span = expression.source_loc()?.span;
-            let text = source.text.get(span.offset()..)?.get(..span.len())?;
-            (plain(text) == wanted).then_some(span.offset())
+        .filter_map(|expression| Some(expression.source_loc()?.span.offset()))
+        .filter(|offset| {
+            let text = source.text.get(*offset..);
+            text.is_some_and(|text| begins_with(text, &path))
         })
         .collect();
     offsets.sort_unstable();
@@ -43,15 +44,46 @@ pub fn of_argument(source: &Source, policy: &Policy, path: &str, number: usize) 
     Some(at(source, Some(*offsets.get(number)?)))
 }
 
-/// A path of attributes with dots alone: `a["b"]` as `a.b`.
-fn plain(text: &str) -> String {
-    text.replace("[\"", ".")
-        .replace("\"]", "")
-        .split_whitespace()
-        .collect()
+/// Whether `text` begins with this path of attributes, each written as `.name` or `["name"]`.
+fn begins_with(text: &str, path: &str) -> bool {
+    let mut rest = text.chars();
+    plain(path.chars()).all(|letter| plain(rest.by_ref()).next() == Some(letter))
+        && !rest
+            .next()
+            .is_some_and(|next| next.is_alphanumeric() || next == '_')
+}
+
+/// The letters of a path with `["name"]` as `.name`, and without white space.
+fn plain(path: impl Iterator<Item = char>) -> impl Iterator<Item = char> {
+    path.filter_map(|letter| match letter {
+        '[' => Some('.'),
+        ']' | '"' => None,
+        letter => (!letter.is_whitespace()).then_some(letter),
+    })
 }
 
 /// The place of a policy's first character, its annotations included.
 pub fn of_policy(source: &Source, policy: &Policy) -> String {
     at(source, policy.as_ref().loc().map(|loc| loc.span.offset()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_found_however_they_are_written() {
+        let path = "context.arguments.a.b";
+        for text in [
+            "context.arguments.a.b",
+            "context.arguments.a.b like \"x\"",
+            "context.arguments[\"a\"][\"b\"].contains(1)",
+            "context .arguments\n  .a.b.c",
+        ] {
+            assert!(begins_with(text, path), "{text}");
+        }
+        for text in ["context.arguments.a", "context.arguments.a.bc", "x", ""] {
+            assert!(!begins_with(text, path), "{text}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use miette::Diagnostic;
 
 use crate::annotations::{self, Approve};
 use crate::depth;
-use crate::error::LoadError;
+use crate::error::{LoadError, TypeConflict};
 use crate::fault::EvaluationFault;
 use crate::infer::{self, Unreadable};
 use crate::options::{Options, Source};
@@ -22,7 +22,7 @@ use crate::reads::Reads;
 use crate::references;
 use crate::rule::Rule;
 use crate::schema;
-use crate::types::{Conflict, paths};
+use crate::types::paths;
 
 /// A loaded policy.
 #[derive(Debug)]
@@ -145,17 +145,6 @@ fn load(
     })
 }
 
-/// The union of the reads of all policies. Fails if two disagree on the type of an argument.
-pub fn joined_reads(policies: &[Arc<LoadedPolicy>]) -> Result<Reads, LoadError> {
-    let mut reads = Reads::default();
-    for loaded in policies {
-        reads
-            .join(&loaded.reads)
-            .map_err(|conflict| type_conflict(conflict, &loaded.place, &loaded.id))?;
-    }
-    Ok(reads)
-}
-
 fn load_error(unreadable: Unreadable, source: &Source, policy: &Policy, id: &str) -> LoadError {
     let place = place::of_policy(source, policy);
     match unreadable {
@@ -164,29 +153,38 @@ fn load_error(unreadable: Unreadable, source: &Source, policy: &Policy, id: &str
             policy: id.to_owned(),
             expression,
         },
-        Unreadable::Conflict(conflict) => type_conflict(conflict, &place, id),
+        Unreadable::Mixed {
+            conflict,
+            first,
+            second,
+        } => {
+            let use_of = |number: Option<usize>| {
+                number
+                    .and_then(|number| {
+                        place::of_argument(source, policy, &conflict.argument, number)
+                    })
+                    .unwrap_or_else(|| place.clone())
+            };
+            LoadError::TypeConflict(Box::new(TypeConflict {
+                place: use_of(second),
+                policy: id.to_owned(),
+                used_as: conflict.second,
+                other: None,
+                other_place: use_of(first),
+                other_used_as: conflict.first,
+                argument: conflict.argument,
+            }))
+        }
         Unreadable::Constructed {
-            function,
             extension,
             argument,
         } => LoadError::Constructed {
             place: place::of_argument(source, policy, &argument, 0).unwrap_or(place),
             policy: id.to_owned(),
-            instead: extension.example(&format!("context.arguments.{argument}")),
-            function,
+            function: extension.constructor(),
+            instead: extension.instead(&format!("context.arguments.{argument}")),
             argument,
-            wanted: extension.name(),
         },
-    }
-}
-
-fn type_conflict(conflict: Conflict, place: &str, policy: &str) -> LoadError {
-    LoadError::TypeConflict {
-        place: place.to_owned(),
-        policy: policy.to_owned(),
-        argument: conflict.argument,
-        first: conflict.first,
-        second: conflict.second,
     }
 }
 

@@ -22,6 +22,6 @@ impl Reads {
     /// Adds what `other` reads.
     pub fn join(&mut self, other: &Reads) -> Result<(), Conflict> {
         self.now |= other.now;
-        join_fields(&mut self.arguments, &other.arguments, "")
+        join_fields(&mut self.arguments, &other.arguments)
     }
 }

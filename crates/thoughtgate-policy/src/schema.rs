@@ -79,6 +79,11 @@ macro_rules! entity {
     };
 }
 
+/// Whether `entity` is a tool.
+pub fn is_tool(entity: &EntityUid) -> bool {
+    entity.type_name().basename() == "Tool"
+}
+
 entity!(action, "Action");
 entity!(agent, "Agent");
 entity!(group, "Group");

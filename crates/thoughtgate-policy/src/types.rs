@@ -46,7 +46,7 @@ pub type Fields = BTreeMap<String, Type>;
 /// An argument that is used as two types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    /// Path below `context.arguments`.
+    /// Path below `context.arguments`, such as `a.b`.
     pub argument: String,
     pub first: &'static str,
     pub second: &'static str,
@@ -69,44 +69,70 @@ impl Text {
     }
 }
 
-/// Adds `from` to `into`; `path` is the path of both, for errors.
-pub fn join_fields(into: &mut Fields, from: &Fields, path: &str) -> Result<(), Conflict> {
-    for (name, found) in from {
-        let path = if path.is_empty() {
+/// The first argument that `known` and `found` use as different types.
+pub fn conflict(known: &Fields, found: &Fields) -> Option<Conflict> {
+    found.iter().find_map(|(name, found)| {
+        let mut conflict = conflict_of(known.get(name)?, found)?;
+        conflict.argument = if conflict.argument.is_empty() {
             name.clone()
         } else {
-            format!("{path}.{name}")
+            format!("{name}.{}", conflict.argument)
         };
-        match into.get_mut(name) {
-            None => {
-                into.insert(name.clone(), found.clone());
-            }
-            Some(known) => join_type(known, found, &path)?,
-        }
-    }
-    Ok(())
+        Some(conflict)
+    })
 }
 
-/// Widens `known` to a type that also satisfies `found`.
-pub fn join_type(known: &mut Type, found: &Type, path: &str) -> Result<(), Conflict> {
-    match (&mut *known, found) {
-        (_, Type::Any) => Ok(()),
-        (Type::Any, _) => {
-            *known = found.clone();
-            Ok(())
-        }
-        (Type::Text(known), Type::Text(found)) => {
-            *known = known.join(*found);
-            Ok(())
-        }
-        (Type::Set(known), Type::Set(found)) => join_type(known, found, path),
-        (Type::Record(known), Type::Record(found)) => join_fields(known, found, path),
-        (known, found) if known == found => Ok(()),
-        (known, found) => Err(Conflict {
-            argument: path.to_owned(),
+fn conflict_of(known: &Type, found: &Type) -> Option<Conflict> {
+    match (known, found) {
+        (_, Type::Any) | (Type::Any, _) | (Type::Text(_), Type::Text(_)) => None,
+        (Type::Set(known), Type::Set(found)) => conflict_of(known, found),
+        (Type::Record(known), Type::Record(found)) => conflict(known, found),
+        (known, found) if known == found => None,
+        (known, found) => Some(Conflict {
+            argument: String::new(),
             first: name_of(known),
             second: name_of(found),
         }),
+    }
+}
+
+/// Adds `from` to `into`, unless they have a conflict.
+pub fn join_fields(into: &mut Fields, from: &Fields) -> Result<(), Conflict> {
+    if let Some(conflict) = conflict(into, from) {
+        return Err(conflict);
+    }
+    merge_fields(into, from);
+    Ok(())
+}
+
+/// Widens `known` to a type that also satisfies `found`, unless they have a conflict.
+pub fn join_type(known: &mut Type, found: &Type) -> Result<(), Conflict> {
+    if let Some(conflict) = conflict_of(known, found) {
+        return Err(conflict);
+    }
+    merge(known, found);
+    Ok(())
+}
+
+fn merge_fields(into: &mut Fields, from: &Fields) {
+    for (name, found) in from {
+        match into.get_mut(name) {
+            Some(known) => merge(known, found),
+            None => {
+                into.insert(name.clone(), found.clone());
+            }
+        }
+    }
+}
+
+fn merge(known: &mut Type, found: &Type) {
+    match (&mut *known, found) {
+        (Type::Any, _) => *known = found.clone(),
+        (Type::Text(known), Type::Text(found)) => *known = known.join(*found),
+        (Type::Set(known), Type::Set(found)) => merge(known, found),
+        (Type::Record(known), Type::Record(found)) => merge_fields(known, found),
+        // Equal, or `found` is `Any`.
+        _ => {}
     }
 }
 

@@ -45,12 +45,26 @@ fn an_argument_that_may_be_absent_must_be_asked_for() {
 }
 
 #[test]
-fn one_argument_has_one_type() {
+fn one_argument_of_one_tool_has_one_type() {
     refused(
         r#"@id("a") permit (principal, action, resource) when { context.arguments has n && context.arguments.n > 5 };
            @id("b") permit (principal, action, resource) when { context.arguments has n && context.arguments.n like "x*" };"#,
+        &expect![[
+            r#"test.cedar:2:92: policy `b` uses `context.arguments.n` as a string, but policy `a` at test.cedar:1:81 uses it as a whole number, and both may apply to one tool; use it as one type, or name one tool with `resource == Tool::"…"` in the scope of each policy"#
+        ]],
+    );
+    refused(
+        r#"@id("a") permit (principal, action, resource)
+             when { context.arguments has n && context.arguments.n > 5 && context.arguments.n like "x*" };"#,
         &expect![
-            "test.cedar:2:12: policy `b` uses `context.arguments.n` as a string, but it is used elsewhere as a whole number; all policies must agree on the type of an argument, even for different tools"
+            "test.cedar:2:75: policy `a` uses `context.arguments.n` as a string, but at test.cedar:2:48 as a whole number; use it as one type"
+        ],
+    );
+    refused(
+        r#"@id("a") permit (principal, action, resource) when {
+             context.arguments has a.b && context.arguments.a["b"] > 5 && context.arguments.a like "x*" };"#,
+        &expect![
+            "test.cedar:2:75: policy `a` uses `context.arguments.a` as a string, but at test.cedar:2:43 as an object; use it as one type"
         ],
     );
 }
