@@ -26,6 +26,8 @@ pub struct Engine {
     index: Index,
     actions: Actions,
     options: Options,
+    /// Whether a policy reads the name or URI of the resource.
+    named: bool,
     cache: DecisionCache,
 }
 
@@ -46,12 +48,14 @@ impl Engine {
             policy::validate(&group.policies, sources, schema)?;
         }
         let index = Index::new(policies.iter().map(|policy| &**policy));
+        let named = policies.iter().any(|policy| policy.reads.name.is_some());
         let options = options.clone();
         Ok(Engine {
             policies,
             index,
             actions,
             options,
+            named,
             cache: DecisionCache::default(),
         })
     }
@@ -110,8 +114,8 @@ impl Engine {
         if let Some(residual) = self.cache.get(&lookup) {
             return Ok(residual);
         }
-        let scope = Scope::new(&self.options, &self.actions, principal, action, target)
-            .map_err(ResidualError::Entities)?;
+        let (options, actions) = (&self.options, &self.actions);
+        let scope = Scope::new(options, actions, principal, action, target, self.named)?;
         let positions = self.index.candidates(&scope.principal, &scope.resource);
         let candidates = positions.filter_map(|position| self.policies.get(position));
         let shared = |numbers: &[u32]| self.cache.shared(numbers);

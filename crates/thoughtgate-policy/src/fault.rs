@@ -3,9 +3,8 @@
 //! They are returned to agents and written to the audit, so they name arguments as the policies do and
 //! never quote what the agent sent. The reasons for not accepting policies are in `error.rs`.
 
+use std::error::Error;
 use std::fmt;
-
-use cedar_policy::entities_errors::EntitiesError;
 
 /// The reason why the policies for a principal, action and resource cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -16,12 +15,20 @@ pub enum ResidualError {
     /// A scope cannot be evaluated.
     #[error(transparent)]
     Scope(EvaluationFault),
+    /// The name or URI of the resource, with its article, and the property that makes it ambiguous.
+    #[error(
+        "{name} is read as a path by policies and contains {problem}, so that a server could read it as a different path; send the plain path"
+    )]
+    Path {
+        name: &'static str,
+        problem: &'static str,
+    },
     /// Policies that were loaded together need different types of an argument; a bug.
     #[error("policies disagree on the type of an argument")]
     Types,
     /// Cedar refused entities that this crate built; a bug.
     #[error("internal error: the entities of the request are inconsistent")]
-    Entities(#[source] Box<EntitiesError>),
+    Entities(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// The reason why Cedar cannot evaluate a scope or a condition. Cedar's own message is not used: it
@@ -76,7 +83,7 @@ impl fmt::Display for ArgumentError {
     }
 }
 
-impl std::error::Error for ArgumentError {}
+impl Error for ArgumentError {}
 
 /// The problem with an argument, worded to follow its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

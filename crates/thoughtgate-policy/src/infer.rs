@@ -48,6 +48,9 @@ struct Inference {
     uses: Vec<Use>,
 }
 
+/// The attributes of entities.
+const NAMES: [&str; 2] = ["name", "uri"];
+
 /// One use of an argument.
 struct Use {
     /// The path below `context.arguments` as far as it is an expression: `a` in `context.arguments.a has b`.
@@ -69,7 +72,10 @@ impl Inference {
         };
         let (left, right) = (&operands["left"], &operands["right"]);
         match operator.as_str() {
-            "Value" | "Var" => Ok(()),
+            "Value" | "Var" => {
+                self.attributes(wanted);
+                Ok(())
+            }
             "has" => self.presence(left, &operands["attr"]),
             // A member of a record literal is one of the literal's expressions.
             "." => match operands["attr"].as_str() {
@@ -210,17 +216,31 @@ impl Inference {
             Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
             name => name.as_str().into_iter().collect(),
         };
-        match context_path(left) {
-            Some(mut path) => {
-                let written = path.len();
-                path.extend(names.into_iter().map(str::to_owned));
-                if path.len() == 1 {
-                    Ok(())
-                } else {
-                    self.read(&path, written, Type::Any)
-                }
-            }
-            None => self.expression(left, &Type::Any),
+        let Some(mut path) = context_path(left) else {
+            let fields = names.first().map(|name| ((*name).to_owned(), Type::Any));
+            return self.expression(left, &Type::Record(fields.into_iter().collect()));
+        };
+        let written = path.len();
+        path.extend(names.into_iter().map(str::to_owned));
+        if path.len() == 1 {
+            return Ok(());
+        }
+        self.read(&path, written, Type::Any)
+    }
+
+    /// Collects the attributes that are read of a variable or an entity. Only those of tools, resources
+    /// and prompts exist.
+    fn attributes(&mut self, wanted: &Type) {
+        let Type::Record(fields) = wanted else {
+            return;
+        };
+        for wanted in NAMES.iter().filter_map(|name| fields.get(*name)) {
+            let found = match wanted {
+                Type::Text(text) => *text,
+                _ => Text::PLAIN,
+            };
+            let known = self.reads.name.get_or_insert(found);
+            *known = known.join(found);
         }
     }
 

@@ -20,6 +20,19 @@ pub fn is_path(text: &str) -> bool {
 
 const SCHEME: &str = "file:";
 
+/// Whether `text` is a URI that does not name a file: it has another scheme, of two letters or more since
+/// one is a drive of Windows.
+pub fn is_other_uri(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.len() > 1
+            && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+            && !scheme.eq_ignore_ascii_case("file")
+    })
+}
+
 /// The property of `text`, if it has one, that lets a server read it as a different path. Worded to
 /// follow "contains".
 pub fn ambiguity(text: &str) -> Option<&'static str> {
@@ -118,6 +131,26 @@ mod tests {
         }
         for text in ["", "srv/", "http://x/", "profile:", "*", "é"] {
             assert!(!is_path(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn uris_that_name_no_file() {
+        for text in ["http://x/../y", "db:x", "svn+ssh://x//y", "urn:a%2fb"] {
+            assert!(is_other_uri(text), "{text}");
+        }
+        for text in [
+            "file:///x",
+            "FILE:/x",
+            "/x",
+            "x",
+            "c:/x",
+            " http://x",
+            "fil%65:///x",
+            ":x",
+            "../x:y",
+        ] {
+            assert!(!is_other_uri(text), "{text}");
         }
     }
 

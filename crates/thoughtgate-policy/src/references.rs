@@ -105,7 +105,10 @@ fn problem(entity: &EntityUid, options: &Options) -> Option<String> {
             "which is not the configured `upstream.name`; did you mean `Upstream::{:?}`?",
             options.upstream
         )),
-        "Tool" | "Agent" if id.contains('*') => Some(format!("which {NO_PATTERN}")),
+        "Agent" if id.contains('*') => Some(format!("which {NO_PATTERN}")),
+        "Tool" if id.contains('*') => Some(format!(
+            "which {NO_PATTERN}, or compare with a pattern in a condition: `resource.name like {id:?}`"
+        )),
         _ => None,
     }
 }

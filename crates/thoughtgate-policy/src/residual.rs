@@ -16,9 +16,10 @@ use crate::annotations::Approve;
 use crate::arguments;
 use crate::decision::{Decision, Outcome};
 use crate::fault::{EvaluationFault, ResidualError};
+use crate::paths::{ambiguity, is_other_uri};
 use crate::policy::LoadedPolicy;
 use crate::reads::Reads;
-use crate::scope::Scope;
+use crate::scope::{Attribute, Scope};
 use crate::types::paths;
 
 /// The partly evaluated policies for one principal, action and resource.
@@ -74,6 +75,7 @@ impl Residual {
             if !applies.map_err(ResidualError::Scope)? {
                 continue;
             }
+            check_name(&scope, policy)?;
             if policy.reads.is_nothing() {
                 tally.add(policy, &request, &scope.entities);
             } else {
@@ -118,6 +120,26 @@ impl Residual {
     /// Estimated memory of this value without the `shared` part.
     pub fn own_bytes(&self) -> usize {
         size_of::<Residual>() + self.scope.as_ref().map_or(0, |scope| scope.bytes)
+    }
+}
+
+/// Refuses a resource that `policy` compares with a path, if a server could read it as a different path.
+fn check_name(scope: &Scope, policy: &LoadedPolicy) -> Result<(), ResidualError> {
+    let Some(attribute) = scope.attribute else {
+        return Ok(());
+    };
+    let id = scope.resource.id().unescaped();
+    if !policy.reads.name.is_some_and(|text| text.path)
+        || (attribute == Attribute::Uri && is_other_uri(id))
+    {
+        return Ok(());
+    }
+    match ambiguity(id) {
+        Some(problem) => Err(ResidualError::Path {
+            name: attribute.shown(),
+            problem,
+        }),
+        None => Ok(()),
     }
 }
 

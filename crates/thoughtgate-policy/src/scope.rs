@@ -3,11 +3,11 @@
 //! Contains nothing of the call's arguments, so that one value serves all calls of the same kind. Does
 //! not decide which policies apply: Cedar matches their scopes against this one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use cedar_policy::entities_errors::EntitiesError;
-use cedar_policy::{Context, Entities, Entity, EntityUid, Request};
+use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
 
+use crate::fault::ResidualError;
 use crate::options::Options;
 use crate::query::Target;
 use crate::schema::{self, Actions};
@@ -16,6 +16,8 @@ use crate::schema::{self, Actions};
 const ENTITY_BYTES: usize = 640;
 /// Estimated memory of a parent of an entity, without its name.
 const PARENT_BYTES: usize = 160;
+/// Estimated memory of an attribute, without its value.
+const ATTRIBUTE_BYTES: usize = 240;
 
 /// One principal, action and resource, and the entities that policies can ask about.
 #[derive(Debug)]
@@ -24,21 +26,25 @@ pub struct Scope {
     pub action: EntityUid,
     pub resource: EntityUid,
     pub entities: Entities,
+    /// The resource's attribute; `None` for the upstream, which has none.
+    pub attribute: Option<Attribute>,
     /// Estimated memory of this value.
     pub bytes: usize,
 }
 
 impl Scope {
-    /// Looks up the groups of `principal` and `target`; `action` is the name of the target's action.
+    /// Looks up the groups of `principal` and `target`; `action` is the name of the target's action. The
+    /// resource has its attribute only if `named`: most policies read none.
     pub fn new(
         options: &Options,
         actions: &Actions,
         principal: &str,
         action: &str,
         target: &Target<'_>,
-    ) -> Result<Scope, Box<EntitiesError>> {
+        named: bool,
+    ) -> Result<Scope, ResidualError> {
         let upstream = schema::upstream(&options.upstream);
-        let (resource, groups) = match *target {
+        let (resource, mut parents) = match *target {
             Target::Tool(name) => (
                 schema::tool(name),
                 groups_of(&options.tool_groups, name, schema::tool_group),
@@ -47,17 +53,17 @@ impl Scope {
             Target::Prompt(name) => (schema::prompt(name), HashSet::new()),
             Target::Method(_) | Target::Plain(_) => (upstream.clone(), HashSet::new()),
         };
-        let mut parents = groups;
-        if resource != upstream {
+        let attribute = Attribute::of(target);
+        if attribute.is_some() {
             parents.insert(upstream);
         }
         let agent = schema::agent(principal);
         let agent_groups = groups_of(&options.agent_groups, principal, schema::group);
         let action = schema::action(action);
-        let names = parents.iter().chain(&agent_groups);
-        let bytes = size_of::<Scope>()
+        let containing = parents.iter().chain(&agent_groups);
+        let mut bytes = size_of::<Scope>()
             + 3 * ENTITY_BYTES
-            + names
+            + containing
                 .map(|name| PARENT_BYTES + name.id().unescaped().len())
                 .sum::<usize>()
             + 2 * (principal.len() + resource.id().unescaped().len());
@@ -66,16 +72,24 @@ impl Scope {
         let own = groups
             .is_some_and(|mut groups| groups.next().is_some())
             .then(|| actions.entities().get(&action).cloned());
-        let all = own.flatten().into_iter().chain([
-            Entity::new_no_attrs(agent.clone(), agent_groups),
-            Entity::new_no_attrs(resource.clone(), parents),
-        ]);
-        let entities = Entities::from_entities(all, None)?;
+        let agent_entity = Entity::new_no_attrs(agent.clone(), agent_groups);
+        let resource_entity = match attribute {
+            Some(attribute) if named => {
+                bytes += ATTRIBUTE_BYTES + resource.id().unescaped().len();
+                attribute.entity(&resource, parents)?
+            }
+            _ => Entity::new_no_attrs(resource.clone(), parents),
+        };
+        let all = own.flatten().into_iter();
+        let all = all.chain([agent_entity, resource_entity]);
+        let entities = Entities::from_entities(all, None)
+            .map_err(|error| ResidualError::Entities(error.into()))?;
         Ok(Scope {
             principal: agent,
             action,
             resource,
             entities,
+            attribute,
             bytes,
         })
     }
@@ -90,6 +104,50 @@ impl Scope {
         // Without a schema nothing is checked and nothing can fail. Policies were validated at load.
         Request::new(principal, action, resource, context, None)
             .expect("only a check against a schema can fail")
+    }
+}
+
+/// The attribute of a tool, prompt or resource: its id, as a string that policies can compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attribute {
+    ToolName,
+    PromptName,
+    Uri,
+}
+
+impl Attribute {
+    fn of(target: &Target<'_>) -> Option<Attribute> {
+        match target {
+            Target::Tool(_) => Some(Attribute::ToolName),
+            Target::Prompt(_) => Some(Attribute::PromptName),
+            Target::Resource { .. } => Some(Attribute::Uri),
+            Target::Method(_) | Target::Plain(_) => None,
+        }
+    }
+
+    /// The attribute in messages.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Attribute::ToolName => "the tool's name",
+            Attribute::PromptName => "the prompt's name",
+            Attribute::Uri => "the resource's URI",
+        }
+    }
+
+    /// The entity with this attribute.
+    fn entity(
+        self,
+        entity: &EntityUid,
+        parents: HashSet<EntityUid>,
+    ) -> Result<Entity, ResidualError> {
+        let key = match self {
+            Attribute::ToolName | Attribute::PromptName => "name",
+            Attribute::Uri => "uri",
+        };
+        let value = RestrictedExpression::new_string(entity.id().unescaped().to_owned());
+        let attributes = HashMap::from([(key.to_owned(), value)]);
+        Entity::new(entity.clone(), attributes, parents)
+            .map_err(|error| ResidualError::Entities(error.into()))
     }
 }
 

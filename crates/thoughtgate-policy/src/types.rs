@@ -60,7 +60,8 @@ impl Text {
         path: false,
     };
 
-    fn join(self, other: Text) -> Text {
+    /// The limits of both uses.
+    pub fn join(self, other: Text) -> Text {
         Text {
             extent: self.extent.max(other.extent),
             matched: self.matched || other.matched,

@@ -6,6 +6,7 @@ mod decide;
 mod differential;
 mod extension;
 mod load;
+mod names;
 mod null;
 mod numbers;
 mod paths;
