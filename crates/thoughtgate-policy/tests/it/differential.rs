@@ -1,7 +1,7 @@
-//! The engine compared with Cedar's own authorizer on random policies: index, slices, split policies
-//! and cache must not change a decision or its reasons.
+//! The engine compared with Cedar's own authorizer on random policies: index, residuals, split policies,
+//! cache, and the reading of arguments from JSON must not change a decision or its reasons.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use cedar_policy::{
@@ -11,6 +11,9 @@ use cedar_policy::{
 use thoughtgate_policy::{Decision as Ours, Target};
 
 use crate::{ask, engine, word};
+
+/// Arguments as Cedar has them.
+type Values = Vec<(String, RestrictedExpression)>;
 
 /// `SplitMix64` with a seed that is fixed in the test, so that a failure can be repeated.
 struct Random(u64);
@@ -58,7 +61,10 @@ fn policies(random: &mut Random, count: u64) -> String {
         } else {
             "permit"
         };
-        let when = condition(random);
+        let when = match resource.strip_prefix("resource == Tool::\"tool-") {
+            Some(number) if random.below(4) == 0 => of_tool(number.trim_end_matches('"')),
+            _ => condition(random),
+        };
         writeln!(
             text,
             "@id(\"p{number}\") {effect} ({principal}, {action}, {resource}){when};"
@@ -68,10 +74,39 @@ fn policies(random: &mut Random, count: u64) -> String {
     text
 }
 
-/// A random condition on the call or on the principal, or none. One in fourteen overflows for some `n`.
+/// A condition on `id`, a number to tools with even numbers and a string to the others.
+fn of_tool(tool: &str) -> String {
+    let test = if is_even(tool) { "> 2" } else { "== \"id2\"" };
+    format!(" when {{ context.arguments has id && context.arguments.id {test} }}")
+}
+
+fn is_even(tool: &str) -> bool {
+    tool.ends_with(['0', '2', '4', '6', '8'])
+}
+
+/// A random condition on the call, the principal or the resource, or none. Some overflow for some `n`.
 fn condition(random: &mut Random) -> String {
     let number = random.below(10);
-    match random.below(14) {
+    match random.below(20) {
+        14 => format!(
+            " when {{ context.arguments has price && \
+             context.arguments.price.lessThan(decimal(\"{number}.05\")) }}"
+        ),
+        15 => format!(
+            " unless {{ context.arguments has host && \
+             context.arguments.host.isInRange(ip(\"10.{number}.0.0/15\")) }}"
+        ),
+        16 => format!(
+            " when {{ context.arguments has due && \
+             context.arguments.due <= datetime(\"2026-01-0{number}\") }}",
+            number = number.max(1)
+        ),
+        17 => format!(
+            " when {{ context.arguments has prices && \
+             context.arguments.prices.contains(decimal(\"{number}.5\")) }}"
+        ),
+        18 => format!(" when {{ resource.name like \"tool-{number}*\" }}"),
+        19 => " unless { context.arguments has n }".to_owned(),
         12 => format!(
             " when {{ context.arguments has s && context.arguments.s like \"s{}*\" }}",
             ["", "0", "1x", "2*x"][usize::try_from(number % 4).unwrap()]
@@ -113,23 +148,15 @@ fn every_decision_is_cedars_own() {
                 [usize::try_from(random.below(4)).unwrap()];
             let tool = match random.below(10) {
                 0 => "list".to_owned(),
-                index => format!("tool-{}", index * 4),
+                index => format!("tool-{}", index * 4 + index % 2),
             };
-            let (n, s) = (
-                i64::try_from(random.below(12)).unwrap(),
-                format!(
-                    "s{}{}",
-                    random.below(4),
-                    ["", "x", "xx"][usize::try_from(random.below(3)).unwrap()]
-                ),
-            );
             let target = match random.below(5) {
                 0 => Target::Prompt(&tool),
                 _ => Target::Tool(&tool),
             };
-            let arguments = format!("{{\"n\": {n}, \"s\": \"{s}\"}}");
+            let (arguments, values) = arguments(&mut random, &tool);
             let decision = ask(&engine, agent, target, &arguments);
-            let expected = naive(&all, agent, &target, n, &s);
+            let expected = naive(&all, agent, &target, values);
             assert!(
                 agree(&decision, &expected),
                 "seed {seed}: {agent} asks for {target:?} with {arguments}: {decision:?}, {expected:?}"
@@ -140,6 +167,96 @@ fn every_decision_is_cedars_own() {
             seen.len() == 3 || count == 10,
             "seed {seed} shows all outcomes: {seen:?}"
         );
+    }
+}
+
+/// Random arguments as an agent may write them, and as Cedar has them.
+fn arguments(random: &mut Random, tool: &str) -> (String, Values) {
+    let mut members = Vec::new();
+    let mut values = Vec::new();
+    let mut add = |name: &str, json: String, value: RestrictedExpression| {
+        members.push(format!("\"{name}\": {json}"));
+        values.push((name.to_owned(), value));
+    };
+    let n = i64::try_from(random.below(12)).unwrap();
+    let json = match random.below(4) {
+        0 => format!("{n}.0"),
+        1 => format!("{}E-1", n * 10),
+        _ => n.to_string(),
+    };
+    add("n", json, RestrictedExpression::new_long(n));
+    let s = format!(
+        "s{}{}",
+        random.below(4),
+        ["", "x", "xx"][usize::try_from(random.below(3)).unwrap()]
+    );
+    add(
+        "s",
+        format!("\"{s}\""),
+        RestrictedExpression::new_string(s.clone()),
+    );
+    let id = i64::try_from(random.below(5)).unwrap();
+    if is_even(tool) {
+        add("id", id.to_string(), RestrictedExpression::new_long(id));
+    } else {
+        let text = format!("id{id}");
+        let json = format!("\"{text}\"");
+        add("id", json, RestrictedExpression::new_string(text));
+    }
+    let (one, other) = (price(random), price(random));
+    add("price", one.0.clone(), one.1.clone());
+    add(
+        "prices",
+        format!("[{}, {}]", one.0, other.0),
+        RestrictedExpression::new_set([one.1, other.1]),
+    );
+    let host = format!("10.{}.{}.1", random.below(12), random.below(3));
+    add(
+        "host",
+        format!("\"{host}\""),
+        RestrictedExpression::new_ip(host.clone()),
+    );
+    let due = format!(
+        "2026-01-0{}T0{}:00:00Z",
+        random.below(9) + 1,
+        random.below(3)
+    );
+    add(
+        "due",
+        format!("\"{due}\""),
+        RestrictedExpression::new_datetime(due.clone()),
+    );
+    leave_out(random, &mut members, &mut values);
+    (format!("{{{}}}", members.join(", ")), values)
+}
+
+/// A decimal in one of its spellings.
+fn price(random: &mut Random) -> (String, RestrictedExpression) {
+    let (whole, tenth) = (random.below(10), random.below(10));
+    let json = match random.below(4) {
+        0 => format!("\"{whole}.{tenth}\""),
+        1 => format!("{}e-1", whole * 10 + tenth),
+        2 => format!("{whole}.{tenth}000000"),
+        _ => format!("{whole}.{tenth}"),
+    };
+    let value = RestrictedExpression::new_decimal(format!("{whole}.{tenth}"));
+    (json, value)
+}
+
+/// Makes some members `null`, and so absent, and leaves some out.
+fn leave_out(random: &mut Random, members: &mut Vec<String>, values: &mut Values) {
+    for number in (0..members.len()).rev() {
+        match random.below(12) {
+            0 => {
+                let (name, _) = values.remove(number);
+                members[number] = format!("\"{name}\": null");
+            }
+            1 => {
+                values.remove(number);
+                members.remove(number);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -162,8 +279,7 @@ fn naive(
     policies: &PolicySet,
     agent: &str,
     target: &Target<'_>,
-    n: i64,
-    s: &str,
+    values: Values,
 ) -> (&'static str, Vec<String>) {
     let (action, resource) = match target {
         Target::Tool(name) => ("tools/call", format!("Tool::\"{name}\"")),
@@ -172,14 +288,7 @@ fn naive(
     };
     let (principal, resource) = (uid(&format!("Agent::\"{agent}\"")), uid(&resource));
     let entities = entities(&principal, &resource);
-    let arguments = RestrictedExpression::new_record([
-        ("n".to_owned(), RestrictedExpression::new_long(n)),
-        (
-            "s".to_owned(),
-            RestrictedExpression::new_string(s.to_owned()),
-        ),
-    ])
-    .unwrap();
+    let arguments = RestrictedExpression::new_record(values).unwrap();
     let context = Context::from_pairs([("arguments".to_owned(), arguments)]).unwrap();
     let action = uid(&format!("Action::\"{action}\""));
     let request = Request::new(principal, action, resource, context, None).unwrap();
@@ -206,10 +315,12 @@ fn entities(principal: &EntityUid, resource: &EntityUid) -> Entities {
     if *resource == uid("Tool::\"list\"") {
         parents.insert(uid("ToolGroup::\"read-only\""));
     }
+    let name = RestrictedExpression::new_string(resource.id().unescaped().to_owned());
+    let attributes = HashMap::from([("name".to_owned(), name)]);
     Entities::from_entities(
         [
             Entity::new_no_attrs(principal.clone(), groups),
-            Entity::new_no_attrs(resource.clone(), parents),
+            Entity::new(resource.clone(), attributes, parents).unwrap(),
         ],
         None,
     )

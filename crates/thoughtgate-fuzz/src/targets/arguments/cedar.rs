@@ -1,6 +1,6 @@
 //! The oracle: Cedar's authorizer over all policies, with all arguments as one reader sees them.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request,
@@ -88,10 +88,13 @@ fn request(call: &Call<'_>, path: fn(&str) -> String) -> Result<(Request, Entiti
     if READ_ONLY.contains(&call.tool) {
         parents.insert(uid("ToolGroup", "read-only")?);
     }
+    let name = RestrictedExpression::new_string(call.tool.to_owned());
+    let attributes = HashMap::from([("name".to_owned(), name)]);
+    let tool = Entity::new(resource.clone(), attributes, parents);
     let entities = Entities::from_entities(
         [
             Entity::new_no_attrs(principal.clone(), groups),
-            Entity::new_no_attrs(resource.clone(), parents),
+            tool.map_err(|error| error.to_string())?,
         ],
         None,
     );
