@@ -35,6 +35,8 @@ pub struct Params<'a> {
     pub uri: Option<Cow<'a, str>>,
     /// Id of the task, for `tasks/*`.
     pub task_id: Option<Cow<'a, str>>,
+    /// Id of the request that `notifications/cancelled` names, as raw JSON.
+    pub request_id: Option<&'a RawValue>,
     /// Arguments of a call, as raw JSON.
     pub arguments: Option<&'a RawValue>,
     /// Request to run the call as a task (2025-11-25).
@@ -81,6 +83,7 @@ impl<'a> Params<'a> {
                 "uri" => params.uri = Some(text(value, "params.uri")?),
                 "taskId" => params.task_id = Some(text(value, "params.taskId")?),
                 "requestState" => params.request_state = Some(text(value, "params.requestState")?),
+                "requestId" => params.request_id = Some(value),
                 "arguments" => params.arguments = Some(value),
                 "task" => params.task = Some(value),
                 "inputResponses" => params.input_responses = Some(value),

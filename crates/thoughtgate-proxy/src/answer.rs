@@ -4,11 +4,11 @@
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::value::RawValue;
-use thoughtgate_panic::{Panicked, contain};
+use thoughtgate_panic::contain;
 use thoughtgate_policy::Decision;
 
 use crate::body::Body;
-use crate::message::{Call, id_of};
+use crate::message::{Message, id_of};
 use crate::problem::Problem;
 use crate::state::Shared;
 
@@ -31,21 +31,21 @@ pub fn problem(shared: &Shared, problem: &Problem<'_>, id: Option<&RawValue>) ->
 }
 
 /// The answer to `message`, which the policies refuse.
-pub fn rejected(
-    shared: &Shared,
-    call: &Call,
-    message: &[u8],
-    decision: &Decision,
-) -> Response<Body> {
-    let id = call.id(message);
-    problem(shared, &Problem::Rejected(decision), id.as_deref())
+pub fn rejected(shared: &Shared, message: &Message, decision: &Decision) -> Response<Body> {
+    problem(shared, &Problem::Rejected(decision), message.id())
 }
 
-/// The answer to a request that panicked, with the id of `message` if that can be read.
-pub fn broken(message: &[u8]) -> Response<Body> {
-    let answer = |message: &[u8]| response(&Problem::Panicked, id_of(message).as_deref());
-    // Parsing the message may be what panicked.
-    contain(|| answer(message)).unwrap_or_else(|Panicked| answer(&[]))
+/// The answer to a request that panicked, wherever that was; its id is read from `body` if that has been
+/// read, and has an id.
+pub fn broken(body: &[u8]) -> Response<Body> {
+    // Parsing the body may be what panicked.
+    let id = contain(|| id_of(body)).ok().flatten();
+    panicked(id.as_deref())
+}
+
+/// The answer to a request that panicked.
+pub fn panicked(id: Option<&RawValue>) -> Response<Body> {
+    response(&Problem::Panicked, id)
 }
 
 /// Marks an answer as the last on its connection: bytes that follow may be the rest of an unread body.

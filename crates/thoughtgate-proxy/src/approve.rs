@@ -1,11 +1,12 @@
 //! Calls that a human must approve first.
 //!
 //! Chooses how the client gets its answer, by the protocol features that it supports: as a task, by a
-//! retry with a sealed request state, or by holding the request open. Also recognises messages that
-//! concern approvals. Decides nothing: a human does, and the policies are evaluated again afterwards.
+//! retry with a sealed request state, or by holding the request open. Also answers messages that concern
+//! approvals. Decides nothing: a human does, and the policies are evaluated again afterwards.
 
 mod deferred;
 mod denial;
+mod fields;
 mod hold;
 mod holds;
 mod press;
@@ -17,16 +18,15 @@ mod waiting;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{Response, header};
-use thoughtgate_approval::{Approvals, Digest, Id, digest, is_ours};
-use thoughtgate_mcp::{Envelope, Era, Kind, Params, without};
+use thoughtgate_approval::{Approvals, Digest, Id};
+use thoughtgate_mcp::{Era, without};
 use thoughtgate_policy::{Decision, Outcome};
 
 use crate::audit::Trail;
 use crate::body::Body;
 use crate::headers::takes_stream;
-use crate::message::{Request, read};
+use crate::message::{Message, Raw};
 use crate::problem::Problem;
 use crate::state::Snapshot;
 use crate::worker::Worker;
@@ -34,6 +34,8 @@ use crate::{answer, forward};
 
 pub use deferred::run as run_deferred;
 pub use denial::Denial;
+use fields::Addressed;
+pub use fields::Fields;
 use holds::Hold;
 pub use holds::{Holds, TooMany};
 pub use press::{PATH as PRESS_PATH, serve as serve_press};
@@ -41,21 +43,6 @@ use waiting::Waiting;
 
 /// Path of the request state in a message.
 const STATE: [&str; 2] = ["params", "requestState"];
-
-/// The part of a message that concerns approvals, and not the upstream alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Addressed {
-    /// None: the message is for the upstream alone.
-    Upstream,
-    /// A request state with this proxy's prefix, which the upstream could not read.
-    State,
-    /// A task id in this proxy's format.
-    Task(Id),
-    /// A request for all tasks: the answer has this proxy's and the upstream's.
-    TaskList,
-    /// A cancellation of a call, which this proxy may be holding.
-    Cancellation,
-}
 
 /// Delivery of the decision on a call to its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,134 +55,127 @@ enum Delivery {
     Hold { stream: bool },
 }
 
-/// Finds whether a message concerns approvals. Cheap: compares the method, and a prefix of the state.
-pub fn addressed(envelope: &Envelope<'_>) -> Addressed {
-    let params = &envelope.params;
-    if params.request_state.as_deref().is_some_and(is_ours) {
-        return Addressed::State;
-    }
-    match envelope.method.as_ref() {
-        "tasks/list" => Addressed::TaskList,
-        "notifications/cancelled" => Addressed::Cancellation,
-        method if method.starts_with("tasks/") => params
-            .task_id
-            .as_deref()
-            .and_then(Id::parse)
-            .map_or(Addressed::Upstream, Addressed::Task),
-        _ => Addressed::Upstream,
-    }
-}
-
 /// Answers a permitted message that concerns approvals.
 pub async fn serve_permitted(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
-    request: Request,
-    addressed: Addressed,
+    mut message: Message,
+    fields: &Fields,
 ) -> Response<Body> {
     let Some(approvals) = worker.shared.approvals() else {
-        let Request { parts, bytes, call } = request;
-        return forward::send(worker, &snapshot.rules, parts, bytes, &call).await;
+        return forward::send(worker, &snapshot.rules, &mut message).await;
     };
-    match addressed {
-        Addressed::Task(id) => tasks::serve(worker, approvals, request, id).await,
-        Addressed::TaskList => tasks::list(worker, snapshot, approvals, request).await,
+    match fields.addressed {
+        Addressed::Task(id) => {
+            return tasks::serve(worker, approvals, &message, fields, id).await;
+        }
+        Addressed::TaskList => return tasks::list(worker, snapshot, approvals, message).await,
         Addressed::Cancellation => {
-            worker.shared.held.cancel(&request);
+            if let Some(id) = &fields.cancelled {
+                let (principal, headers) = (&message.principal, &message.parts.headers);
+                worker.shared.held.cancel(principal, headers, id.get());
+            }
             // The call may have been forwarded already; then the upstream has to cancel it.
-            let Request { parts, bytes, call } = request;
-            forward::send(worker, &snapshot.rules, parts, bytes, &call).await
         }
-        Addressed::State | Addressed::Upstream => {
-            // The policies now permit without approval what needed one when the state was sealed.
-            let mut request = request;
-            let bytes = without_state(&mut request.parts, request.bytes);
-            forward::send(worker, &snapshot.rules, request.parts, bytes, &request.call).await
-        }
+        // The policies now permit without approval what needed one when the state was sealed.
+        Addressed::State | Addressed::Upstream => take_state_out(&mut message),
     }
+    forward::send(worker, &snapshot.rules, &mut message).await
 }
 
 /// Answers a call that needs approval.
 pub async fn respond(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
-    request: Request,
+    mut message: Message,
+    fields: Box<Fields>,
     decision: &Decision,
     trail: Option<&mut Trail<'_>>,
 ) -> Response<Body> {
-    match ask(worker, snapshot, &request, decision).await {
-        Ok((delivery, waiting)) => {
-            if let Some(trail) = trail {
-                trail.approval(waiting.id);
-            }
-            match delivery {
-                Delivery::Task => tasks::created(&waiting),
-                Delivery::Retry => hold::until_retry(waiting).await,
-                Delivery::Hold { stream: true } => hold::streamed(waiting),
-                Delivery::Hold { stream: false } => hold::silent(waiting).await,
-            }
-        }
+    let asked = match ask(worker, snapshot, &message, &fields, decision).await {
+        Ok(asked) => asked,
         Err(problem) => {
             if let Some(trail) = trail {
                 trail.refused(&problem.reason());
             }
-            let id = request.call.id(&request.bytes);
-            answer::problem(&worker.shared, &problem, id.as_deref())
+            return answer::problem(&worker.shared, &problem, message.id());
         }
+    };
+    if let Some(trail) = trail {
+        trail.approval(asked.id);
+    }
+    if fields.own_state().is_some() {
+        take_state_out(&mut message);
+    }
+    let waiting = Waiting {
+        worker: Arc::clone(worker),
+        approvals: asked.approvals,
+        message,
+        fields,
+        id: asked.id,
+        digest: asked.digest,
+        hold: asked.hold,
+    };
+    match asked.delivery {
+        Delivery::Task => tasks::created(&waiting),
+        Delivery::Retry => hold::until_retry(waiting).await,
+        Delivery::Hold { stream: true } => hold::streamed(waiting),
+        Delivery::Hold { stream: false } => hold::silent(waiting).await,
     }
 }
 
 /// Revokes the approval of a retried call that the policies now refuse.
-pub fn withdraw(worker: &Worker, request: &Request, decision: &Decision) {
+pub fn withdraw(worker: &Worker, message: &Message, fields: &Fields, decision: &Decision) {
     let Some(approvals) = worker.shared.approvals() else {
         return;
     };
-    let principal = &request.call.principal;
-    if let Some(envelope) = read(&request.bytes)
-        && let Some(state) = envelope.params.request_state.as_deref()
+    let principal = &message.principal;
+    if let Some(state) = fields.request_state.as_deref()
         && let Ok(sealed) = approvals.unseal(state, principal)
-        && sealed.digest == digest_of(&envelope, principal)
+        && sealed.digest == fields.digest(principal)
     {
         approvals.revoke(sealed.id, principal, &waiting::refusal(decision));
     }
 }
 
+/// The approval that a call waits for.
+struct Asked {
+    delivery: Delivery,
+    approvals: Approvals,
+    id: Id,
+    digest: Digest,
+    hold: Option<Hold>,
+}
+
 /// Requests approval, or finds the approval that the call already waits for.
 async fn ask(
-    worker: &Arc<Worker>,
+    worker: &Worker,
     snapshot: &Snapshot,
-    request: &Request,
+    message: &Message,
+    fields: &Fields,
     decision: &Decision,
-) -> Result<(Delivery, Waiting), Problem<'static>> {
+) -> Result<Asked, Problem<'static>> {
     // A safeguard: without a channel, policies that ask for approval are refused at load.
     let approvals = worker.shared.approvals().ok_or(Problem::NoChannel)?;
-    let envelope = read(&request.bytes)
-        .filter(|envelope| envelope.kind == Kind::Request && envelope.method == "tools/call")
-        .ok_or(Problem::NotACall)?;
-    let params = &envelope.params;
-    let principal = request.call.principal.as_str();
-    let digest = digest_of(&envelope, principal);
-    let delivery = Delivery::of(request, &envelope);
-    let hold = hold_for(worker, delivery, principal, params).map_err(Problem::TooManyHeld)?;
-    let (mut parts, mut bytes) = (request.parts.clone(), request.bytes.clone());
-    let state = params.request_state.as_deref();
-    let id = if let Some(state) = state.filter(|state| is_ours(state)) {
-        bytes = without_state(&mut parts, bytes);
+    if message.id.is_none() || &*fields.method != "tools/call" {
+        return Err(Problem::NotACall);
+    }
+    let principal = message.principal.as_str();
+    let digest = fields.digest(principal);
+    let delivery = Delivery::of(message, fields);
+    let hold = hold_for(worker, delivery, principal, fields).map_err(Problem::TooManyHeld)?;
+    let id = if let Some(state) = fields.own_state() {
         sealed(approvals, state, principal, &digest)?
     } else {
-        requested(approvals, snapshot, request, params, delivery, decision).await?
+        requested(approvals, snapshot, message, fields, delivery, decision).await?
     };
-    let waiting = Waiting {
-        worker: Arc::clone(worker),
+    Ok(Asked {
+        delivery,
         approvals: approvals.clone(),
-        parts,
-        bytes,
-        call: request.call.clone(),
         id,
         digest,
         hold,
-    };
-    Ok((delivery, waiting))
+    })
 }
 
 /// A place among the held calls, for a call that may be held.
@@ -203,13 +183,13 @@ fn hold_for(
     worker: &Worker,
     delivery: Delivery,
     principal: &str,
-    params: &Params<'_>,
+    fields: &Fields,
 ) -> Result<Option<Hold>, TooMany> {
     let place = || worker.shared.holds.enter(principal);
     match delivery {
         Delivery::Task => Ok(None),
         // A retry without a place is answered at once, not refused: its approval may be decided by now.
-        Delivery::Retry if params.request_state.is_some() => Ok(place().ok()),
+        Delivery::Retry if fields.request_state.is_some() => Ok(place().ok()),
         Delivery::Retry | Delivery::Hold { .. } => place().map(Some),
     }
 }
@@ -235,18 +215,17 @@ fn sealed(
 async fn requested(
     approvals: &Approvals,
     snapshot: &Snapshot,
-    request: &Request,
-    params: &Params<'_>,
+    message: &Message,
+    fields: &Fields,
     delivery: Delivery,
     decision: &Decision,
 ) -> Result<Id, Problem<'static>> {
-    let (parts, bytes, call) = (&request.parts, &request.bytes, &request.call);
-    let cancelled_on_drop = call.era == Era::Modern && delivery != Delivery::Task;
-    let kept = (delivery == Delivery::Task).then(|| deferred::keep(parts, bytes, call.era));
+    let cancelled_on_drop = message.era == Era::Modern && delivery != Delivery::Task;
+    let kept = (delivery == Delivery::Task).then(|| deferred::keep(message));
     let call = thoughtgate_approval::Call {
-        principal: &call.principal,
-        tool: params.name.as_deref().unwrap_or_default(),
-        arguments: params.arguments,
+        principal: &message.principal,
+        tool: &fields.tool,
+        arguments: fields.arguments.as_ref().map(Raw::get),
         channel: channel(decision),
         body: kept.as_deref(),
         policies: &decision.policies,
@@ -256,20 +235,13 @@ async fn requested(
     approvals.request(call).await.map_err(Problem::Unrequested)
 }
 
-fn digest_of(envelope: &Envelope<'_>, principal: &str) -> Digest {
-    let params = &envelope.params;
-    let tool = params.name.as_deref().unwrap_or_default();
-    digest(principal, tool, params.arguments)
-}
-
-/// The call without its request state, as the upstream expects it.
-fn without_state(parts: &mut Parts, bytes: Bytes) -> Bytes {
-    let Some(shorter) = without(&bytes, &STATE) else {
-        return bytes;
-    };
-    // The client's Content-Length is that of the longer body; hyper sets the new one.
-    parts.headers.remove(header::CONTENT_LENGTH);
-    Bytes::from(shorter)
+/// Takes the request state out of a call, which is then as the upstream expects it.
+fn take_state_out(message: &mut Message) {
+    if let Some(shorter) = without(&message.bytes, &STATE) {
+        // The client's Content-Length is that of the longer body; hyper sets the new one.
+        message.parts.headers.remove(header::CONTENT_LENGTH);
+        message.bytes = Bytes::from(shorter);
+    }
 }
 
 fn channel(decision: &Decision) -> Option<&str> {
@@ -280,22 +252,17 @@ fn channel(decision: &Decision) -> Option<&str> {
 }
 
 impl Delivery {
-    fn of(request: &Request, envelope: &Envelope<'_>) -> Delivery {
-        let params = &envelope.params;
+    fn of(message: &Message, fields: &Fields) -> Delivery {
+        let returns = fields.own_state().is_some();
         // A client that carries the upstream's request state cannot carry a second one.
-        let foreign = params.input_responses.is_some()
-            || params
-                .request_state
-                .as_deref()
-                .is_some_and(|state| !is_ours(state));
-        let returns = params.request_state.as_deref().is_some_and(is_ours);
-        match request.call.era {
+        let foreign = fields.has_input_responses || (fields.request_state.is_some() && !returns);
+        match message.era {
             Era::Modern if returns => Delivery::Retry,
-            Era::Modern if params.declares_tasks() => Delivery::Task,
+            Era::Modern if fields.declares_tasks => Delivery::Task,
             Era::Modern if !foreign => Delivery::Retry,
-            Era::Legacy if params.task.is_some() => Delivery::Task,
+            Era::Legacy if fields.asks_for_task => Delivery::Task,
             Era::Modern | Era::Legacy => Delivery::Hold {
-                stream: takes_stream(&request.parts.headers),
+                stream: takes_stream(&message.parts.headers),
             },
         }
     }

@@ -11,28 +11,29 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, Uri};
 use hyper::body::Incoming;
-use thoughtgate_mcp::{Era, Kind, Refusal, check_headers, parse};
+use serde_json::value::RawValue;
+use thoughtgate_mcp::{Refusal, check_headers, parse};
 use thoughtgate_policy::{Decision, Outcome, Plain, Target};
 
-use crate::approve::{self, Addressed};
+use crate::approve::{self, Fields};
 use crate::audit::{Asked, Place, Record, Subject, Trail};
 use crate::body::Body;
 use crate::decide::{decide, label, target, verdict};
 use crate::headers::{governed, is_encoded, is_media_type};
 use crate::identity::Unidentified;
-use crate::message::{Call, Request, id_of};
+use crate::message::{Message, id_of};
 use crate::problem::Problem;
 use crate::slots::Busy;
 use crate::state::{Shared, Snapshot};
 use crate::worker::Worker;
 use crate::{answer, forward, inbound};
 
-/// Answers one request to the MCP endpoint. `message` is set to its body once that has been read.
+/// Answers one request to the MCP endpoint. `seen` is set to its body once that has been read.
 pub async fn serve(
     worker: &Arc<Worker>,
     request: http::Request<Incoming>,
     busy: &Busy,
-    message: &mut Bytes,
+    seen: &mut Bytes,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
     // Boxed, because it is moved half a dozen times until it is sent.
@@ -43,7 +44,7 @@ pub async fn serve(
     }
     parts.uri = Uri::from(worker.shared.settings.upstream.path(parts.uri.query()));
     match parts.method {
-        Method::POST => post(worker, snapshot, parts, (body, busy), message).await,
+        Method::POST => post(worker, snapshot, parts, (body, busy), seen).await,
         Method::GET => Box::pin(bodiless(worker, snapshot, parts, &body, Plain::Stream)).await,
         Method::DELETE => {
             Box::pin(bodiless(
@@ -64,7 +65,7 @@ async fn post(
     mut snapshot: Arc<Snapshot>,
     parts: Box<Parts>,
     (body, busy): (Incoming, &Busy),
-    message: &mut Bytes,
+    seen: &mut Bytes,
 ) -> Response<Body> {
     let shared = &worker.shared;
     let in_flight = shared.drain.enter();
@@ -83,9 +84,9 @@ async fn post(
         Ok(inbound) => inbound,
         Err(unread) => return answer::problem(shared, &Problem::Unread(unread), None),
     };
-    message.clone_from(&inbound.bytes);
+    seen.clone_from(&inbound.bytes);
     #[cfg(test)]
-    assert!(!message.ends_with(b"\"panic\"}"), "a test asked for this");
+    assert!(!seen.ends_with(b"\"panic\"}"), "a test asked for this");
     let bytes = &inbound.bytes;
     let place = match admit(shared, &mut snapshot, &parts, bytes).await {
         Ok(place) => place,
@@ -94,26 +95,24 @@ async fn post(
     #[cfg(feature = "slowdown")]
     crate::slowdown::at_call().await;
     let snapshot = &*snapshot;
-    let (call, decision, addressed) = match understand(shared, snapshot, &parts, bytes) {
+    let (mut message, decision, fields) = match understand(shared, snapshot, parts, bytes) {
         Ok(understood) => understood,
         Err(response) => return *response,
     };
     let mut trail = place.map(|place| {
         let asked = Asked::Message(bytes.clone());
         let since = in_flight.since();
-        begin_trail(place, snapshot, asked, &call.principal, &decision, since)
+        begin_trail(place, snapshot, asked, &message.principal, &decision, since)
     });
-    let listens = call.listens;
-    let response = match (&decision.outcome, addressed) {
-        (Outcome::Forward, Addressed::Upstream) => {
-            forward::send(worker, &snapshot.rules, parts, bytes.clone(), &call).await
+    let listens = message.listens;
+    let response = match fields {
+        None if decision.outcome == Outcome::Forward => {
+            forward::send(worker, &snapshot.rules, &mut message).await
         }
-        (Outcome::Reject, Addressed::Upstream) => answer::rejected(shared, &call, bytes, &decision),
-        (_, addressed) => {
-            let bytes = bytes.clone();
-            let request = Request { parts, bytes, call };
+        None => answer::rejected(shared, &message, &decision),
+        Some(fields) => {
             let trail = trail.as_mut();
-            let carried_out = approval(worker, snapshot, request, addressed, &decision, trail);
+            let carried_out = approval(worker, snapshot, message, fields, &decision, trail);
             Box::pin(carried_out).await
         }
     };
@@ -143,19 +142,19 @@ fn check_content(headers: &HeaderMap) -> Result<(), Problem<'static>> {
 async fn approval(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
-    request: Request,
-    addressed: Addressed,
+    message: Message,
+    fields: Box<Fields>,
     decision: &Decision,
     trail: Option<&mut Trail<'_>>,
 ) -> Response<Body> {
     match decision.outcome {
-        Outcome::Forward => approve::serve_permitted(worker, snapshot, request, addressed).await,
+        Outcome::Forward => approve::serve_permitted(worker, snapshot, message, &fields).await,
         Outcome::Reject => {
-            approve::withdraw(worker, &request, decision);
-            answer::rejected(&worker.shared, &request.call, &request.bytes, decision)
+            approve::withdraw(worker, &message, &fields, decision);
+            answer::rejected(&worker.shared, &message, decision)
         }
         Outcome::Approve { .. } => {
-            approve::respond(worker, snapshot, request, decision, trail).await
+            approve::respond(worker, snapshot, message, fields, decision, trail).await
         }
     }
 }
@@ -183,13 +182,18 @@ async fn admit<'a>(
     Ok(place)
 }
 
+/// A message, the decision on it, and the members that approvals read, if it needs or concerns one.
+type Understood = (Message, Decision, Option<Box<Fields>>);
+
 /// Parses and checks a message and gets the decision on it. `Err` is the answer to a refused message.
+///
+/// Only the audit's writer parses the message again: all else that is needed of it later is taken here.
 fn understand(
     shared: &Shared,
     snapshot: &Snapshot,
-    parts: &Parts,
+    parts: Box<Parts>,
     bytes: &Bytes,
-) -> Result<(Call, Decision, Addressed), Box<Response<Body>>> {
+) -> Result<Understood, Box<Response<Body>>> {
     let limits = thoughtgate_mcp::Limits {
         depth: snapshot.rules.limits.depth,
     };
@@ -202,20 +206,15 @@ fn understand(
     let identity = &snapshot.rules.identity;
     let principal = identity
         .of(&parts.headers)
-        .map_err(|why| Box::new(unidentified(shared, bytes, &why)))?;
+        .map_err(|why| Box::new(unidentified(shared, bytes, envelope.id, &why)))?;
     let target = target(&envelope);
     shared.metrics.request(label(&target));
     let decision = decide(snapshot, &principal, &target, envelope.params.arguments);
     shared.metrics.decision(verdict(&decision));
-    let listens = envelope.method == "subscriptions/listen";
-    let call = Call {
-        era,
-        tool_list: listens || envelope.method == "tools/list",
-        listens,
-        expects_answer: envelope.kind == Kind::Request,
-        principal: principal.into_owned(),
-    };
-    Ok((call, decision, approve::addressed(&envelope)))
+    let fields = Fields::of(&envelope, bytes, &decision.outcome);
+    let principal = principal.into_owned();
+    let message = Message::of(parts, bytes, &envelope, era, principal, &shared.abandoned);
+    Ok((message, decision, fields))
 }
 
 /// Handles GET, which opens a stream, and DELETE, which ends a session. Neither may have a body, so that
@@ -239,29 +238,20 @@ async fn bodiless(
     let snapshot = &*snapshot;
     let principal = match snapshot.rules.identity.of(&parts.headers) {
         Ok(principal) => principal.into_owned(),
-        Err(why) => return unidentified(shared, &[], &why),
+        Err(why) => return unidentified(shared, &[], None, &why),
     };
     shared.metrics.request(asks.action());
     let decision = decide(snapshot, &principal, &Target::Plain(asks), None);
     shared.metrics.decision(verdict(&decision));
-    let call = Call {
-        era: Era::Modern,
-        tool_list: asks == Plain::Stream,
-        listens: asks == Plain::Stream,
-        expects_answer: false,
-        principal,
-    };
+    let mut message = Message::bodiless(parts, principal, asks == Plain::Stream);
     let trail = place.map(|place| {
         let asked = Asked::Known(Subject::bodiless(asks.action()));
-        begin_trail(place, snapshot, asked, &call.principal, &decision, started)
+        let principal = &message.principal;
+        begin_trail(place, snapshot, asked, principal, &decision, started)
     });
     let response = match decision.outcome {
-        Outcome::Forward => {
-            forward::send(worker, &snapshot.rules, parts, Bytes::new(), &call).await
-        }
-        Outcome::Reject | Outcome::Approve { .. } => {
-            answer::rejected(shared, &call, &[], &decision)
-        }
+        Outcome::Forward => forward::send(worker, &snapshot.rules, &mut message).await,
+        Outcome::Reject | Outcome::Approve { .. } => answer::rejected(shared, &message, &decision),
     };
     if let Some(trail) = trail {
         trail.answered(response.status().as_u16());
@@ -288,9 +278,13 @@ fn begin_trail<'a>(
     place.trail(record, started)
 }
 
-/// The answer to `message`, which names no valid agent.
-fn unidentified(shared: &Shared, message: &[u8], why: &Unidentified) -> Response<Body> {
-    let id = id_of(message);
-    let problem = Problem::Unidentified { why, message };
-    answer::problem(shared, &problem, id.as_deref())
+/// The answer to a request that names no valid agent; `body` is its body, `id` the message's in it.
+fn unidentified(
+    shared: &Shared,
+    body: &[u8],
+    id: Option<&RawValue>,
+    why: &Unidentified,
+) -> Response<Body> {
+    let problem = Problem::Unidentified { why, message: body };
+    answer::problem(shared, &problem, id)
 }

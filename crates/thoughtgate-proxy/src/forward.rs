@@ -1,28 +1,26 @@
 //! Sends a decided request to the upstream and passes the answer on as it arrives.
 //!
-//! Decides nothing about permission. The effect of a client's disconnect is chosen here, by the era of
-//! the request.
+//! Decides nothing about permission. When the client disconnects, the exchange ends or goes on, as the
+//! message says.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use thoughtgate_mcp::Era;
 use tokio::time::Instant;
 
-use crate::abandoned::Abandoned;
+use crate::abandoned::{Abandoned, Agent};
 use crate::answer;
 use crate::body::Body;
 use crate::failed::Failed;
 use crate::headers::{ask_for_identity, strip_request, strip_response};
 use crate::identity::Identity;
 use crate::listing::{self, Filter};
-use crate::message::Call;
+use crate::message::Message;
 use crate::problem::Problem;
 use crate::relay::{OnDisconnect, Relay};
 use crate::settings::Rules;
@@ -32,39 +30,31 @@ use crate::worker::Worker;
 /// An upstream response whose body has not been read.
 pub type Head = (Response<Incoming>, Lease);
 
-/// Forwards one request, whose URI is already the upstream's. Returns the upstream's answer, or an error
-/// with the reason why there is none.
-pub async fn send(
-    worker: &Arc<Worker>,
-    rules: &Rules,
-    parts: Box<Parts>,
-    bytes: Bytes,
-    call: &Call,
-) -> Response<Body> {
-    let message = bytes.clone();
-    let sent = match exchange(worker, rules, parts, bytes, call).await {
-        Ok(head) => pass_on(worker, rules, head, call, &message).await,
+/// Forwards one message. Returns the upstream's answer, or an error with the reason why there is none.
+pub async fn send(worker: &Arc<Worker>, rules: &Rules, message: &mut Message) -> Response<Body> {
+    let sent = match exchange(worker, rules, message).await {
+        Ok(head) => pass_on(worker, rules, head, message).await,
         Err(failed) => Err(failed),
     };
-    sent.unwrap_or_else(|failed| failure(worker, &message, call, &failed))
+    sent.unwrap_or_else(|failed| failure(worker, message, &failed))
 }
 
-/// Sends the request and waits for the response head.
+/// Sends the message and waits for the response head. Takes its head and its body, of which the answer
+/// needs nothing.
 pub async fn exchange(
     worker: &Arc<Worker>,
     rules: &Rules,
-    parts: Box<Parts>,
-    bytes: Bytes,
-    call: &Call,
+    message: &mut Message,
 ) -> Result<Head, Failed> {
-    let request = outgoing(worker, rules, parts, bytes, call.tool_list);
+    let request = outgoing(worker, rules, message);
     let started = Instant::now();
     let deadline = started + rules.response_timeout;
-    let head = if goes_on(call) {
-        let sending = send_by(deadline, Arc::clone(&worker.pool), request);
-        Finishing::new(sending, &worker.shared.abandoned, &call.principal).await?
-    } else {
-        send_by(deadline, Arc::clone(&worker.pool), request).await?
+    let head = match message.on_disconnect {
+        OnDisconnect::Finish(agent) => {
+            let sending = send_by(deadline, Arc::clone(&worker.pool), request);
+            Finishing::new(sending, &worker.shared.abandoned, agent).await?
+        }
+        OnDisconnect::Cancel => send_by(deadline, Arc::clone(&worker.pool), request).await?,
     };
     worker.shared.metrics.upstream_latency(started.elapsed());
     Ok(head)
@@ -81,20 +71,9 @@ async fn send_by(
     }
 }
 
-/// Whether the call continues when its client disconnects.
-fn goes_on(call: &Call) -> bool {
-    call.era == Era::Legacy && !call.listens
-}
-
-fn outgoing(
-    worker: &Worker,
-    rules: &Rules,
-    parts: Box<Parts>,
-    bytes: Bytes,
-    tool_list: bool,
-) -> Box<Request<Full<Bytes>>> {
+fn outgoing(worker: &Worker, rules: &Rules, message: &mut Message) -> Box<Request<Full<Bytes>>> {
     let target = &worker.shared.settings.upstream;
-    let mut headers = parts.headers;
+    let mut headers = std::mem::take(&mut message.parts.headers);
     let identity = match &rules.identity {
         Identity::Header(name) => Some(name),
         Identity::Fixed(_) | Identity::Jwt(_) => None,
@@ -103,12 +82,13 @@ fn outgoing(
     // The body has been read, so there is nothing left for `100-continue` to announce.
     headers.remove(header::EXPECT);
     headers.insert(header::HOST, target.host_header());
-    if tool_list {
+    if message.tool_list {
         ask_for_identity(&mut headers);
     }
-    let mut request = Box::new(Request::new(Full::new(bytes)));
-    *request.method_mut() = parts.method;
-    *request.uri_mut() = parts.uri;
+    let body = std::mem::take(&mut message.bytes);
+    let mut request = Box::new(Request::new(Full::new(body)));
+    *request.method_mut() = std::mem::take(&mut message.parts.method);
+    *request.uri_mut() = std::mem::take(&mut message.parts.uri);
     *request.headers_mut() = headers;
     request
 }
@@ -118,29 +98,22 @@ pub async fn pass_on(
     worker: &Arc<Worker>,
     rules: &Rules,
     head: Head,
-    call: &Call,
-    message: &[u8],
+    message: &Message,
 ) -> Result<Response<Body>, Failed> {
     let (response, lease) = head;
     let (mut parts, incoming) = response.into_parts();
     strip_response(&mut parts.headers);
-    let on_disconnect = if goes_on(call) {
-        OnDisconnect::Finish(worker.shared.abandoned.agent(&call.principal))
-    } else {
-        OnDisconnect::Cancel
-    };
-    let relay = Relay::new(incoming, lease, on_disconnect);
-    if !call.tool_list {
+    let relay = Relay::new(incoming, lease, message.on_disconnect);
+    if !message.tool_list {
         return Ok(Response::from_parts(parts, Body::relay(relay)));
     }
-    let filter = Filter::new(Arc::clone(&worker.shared), call, message);
+    let filter = Filter::new(Arc::clone(&worker.shared), message);
     Box::pin(listing::pass_on(filter, rules, parts, relay)).await
 }
 
-/// The answer to a request whose upstream failed.
-pub fn failure(worker: &Worker, message: &[u8], call: &Call, failed: &Failed) -> Response<Body> {
-    let id = call.id(message);
-    answer::problem(&worker.shared, &Problem::Failed(failed), id.as_deref())
+/// The answer to a message whose upstream failed.
+pub fn failure(worker: &Worker, message: &Message, failed: &Failed) -> Response<Body> {
+    answer::problem(&worker.shared, &Problem::Failed(failed), message.id())
 }
 
 /// A legacy exchange, which a client's disconnect does not end: dropped early, it continues as a task,
@@ -148,15 +121,15 @@ pub fn failure(worker: &Worker, message: &[u8], call: &Call, failed: &Failed) ->
 struct Finishing<'a, F: Future<Output = Result<Head, Failed>> + Send + 'static> {
     exchange: Option<Pin<Box<F>>>,
     abandoned: &'a Arc<Abandoned>,
-    principal: &'a str,
+    agent: Agent,
 }
 
 impl<'a, F: Future<Output = Result<Head, Failed>> + Send + 'static> Finishing<'a, F> {
-    fn new(exchange: F, abandoned: &'a Arc<Abandoned>, principal: &'a str) -> Self {
+    fn new(exchange: F, abandoned: &'a Arc<Abandoned>, agent: Agent) -> Self {
         Finishing {
             exchange: Some(Box::pin(exchange)),
             abandoned,
-            principal,
+            agent,
         }
     }
 }
@@ -179,8 +152,7 @@ impl<F: Future<Output = Result<Head, Failed>> + Send + 'static> Future for Finis
 impl<F: Future<Output = Result<Head, Failed>> + Send + 'static> Drop for Finishing<'_, F> {
     fn drop(&mut self) {
         if let Some(exchange) = self.exchange.take() {
-            let agent = self.abandoned.agent(self.principal);
-            self.abandoned.finish(agent, async move {
+            self.abandoned.finish(self.agent, async move {
                 if let Ok((response, lease)) = exchange.await {
                     Relay::new(response.into_body(), lease, OnDisconnect::Cancel)
                         .finish()

@@ -11,12 +11,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::{HeaderMap, HeaderName};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use thoughtgate_panic::lock;
 use tokio::sync::Notify;
-
-use crate::message::{Request, read};
 
 static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -43,26 +40,12 @@ pub struct Entry {
     cancelled: Arc<Notify>,
 }
 
-#[derive(Deserialize)]
-struct Cancellation<'a> {
-    #[serde(borrow)]
-    params: Cancelled<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Cancelled<'a> {
-    #[serde(borrow)]
-    request_id: &'a RawValue,
-}
-
 impl Held {
-    /// Adds a call with these headers; `message` is its body.
-    pub fn enter(&self, principal: &str, headers: &HeaderMap, message: &[u8]) -> Entry {
-        let request = read(message).and_then(|envelope| envelope.id.map(RawValue::get));
+    /// Adds the call of this id with these headers.
+    pub fn enter(&self, principal: &str, headers: &HeaderMap, id: Option<&RawValue>) -> Entry {
         // A longer id is not kept, and the call cannot be cancelled by it.
-        let request = request.filter(|id| id.len() <= ID_BYTES_MAX);
-        let key = key(principal, headers, request.unwrap_or_default());
+        let id = id.map(RawValue::get).filter(|id| id.len() <= ID_BYTES_MAX);
+        let key = key(principal, headers, id.unwrap_or_default());
         let cancelled = Arc::new(Notify::new());
         let held = &mut *self.book();
         held.entry(key.clone())
@@ -75,13 +58,9 @@ impl Held {
         }
     }
 
-    /// Cancels the call that the notification names, if it is held.
-    pub fn cancel(&self, cancellation: &Request) {
-        let Ok(message) = serde_json::from_slice::<Cancellation<'_>>(&cancellation.bytes) else {
-            return;
-        };
-        let (principal, headers) = (&cancellation.call.principal, &cancellation.parts.headers);
-        let key = key(principal, headers, message.params.request_id.get());
+    /// Cancels the call of this id, as a notification with these headers asks, if it is held.
+    pub fn cancel(&self, principal: &str, headers: &HeaderMap, id: &RawValue) {
+        let key = key(principal, headers, id.get());
         // With several matches it is unknown which one is meant, and whether all are of one client.
         if let Some([only]) = self.book().get(&key).map(Vec::as_slice) {
             only.notify_one();

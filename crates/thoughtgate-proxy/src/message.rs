@@ -1,54 +1,159 @@
-//! A decided message of a client, and the facts about it that forwarding and approvals need.
+//! A client's message on its way through the proxy: its bytes, and the facts about it that were found when
+//! it was parsed, once.
 //!
-//! Only data; it is checked and decided in [`crate::endpoint`].
+//! Only data; it is checked and decided in [`crate::endpoint`]. What approvals read besides is in
+//! [`crate::approve`].
 
 use bytes::Bytes;
 use http::request::Parts;
 use serde_json::value::RawValue;
-use thoughtgate_mcp::{Envelope, Era, Limits, parse};
+use thoughtgate_mcp::{Envelope, Era, Kind, Limits, parse};
 
-/// A decided message, as it was received.
-pub struct Request {
+use crate::abandoned::Abandoned;
+use crate::relay::OnDisconnect;
+
+/// A decided message.
+pub struct Message {
     /// Head of the request; its URI is already the upstream's.
     pub parts: Box<Parts>,
+    /// Body for the upstream; empty once it has been sent.
     pub bytes: Bytes,
-    pub call: Call,
-}
-
-/// Facts about a decided request that forwarding needs.
-#[derive(Debug, Clone)]
-pub struct Call {
-    /// Determines the effect of a disconnect.
+    /// The id of a request; `None` if no JSON-RPC answer is expected.
+    pub id: Option<Raw>,
+    /// Id of the calling agent.
+    pub principal: String,
     pub era: Era,
+    pub on_disconnect: OnDisconnect,
     /// The answer may contain a tool list, which is filtered.
     pub tool_list: bool,
     /// The answer is a stream that only listens.
     pub listens: bool,
-    /// The client waits for a JSON-RPC answer with its id.
-    pub expects_answer: bool,
-    /// Id of the calling agent.
-    pub principal: String,
 }
 
-impl Call {
-    /// The id that the answer to `message` must have; `None` if no JSON-RPC answer is expected.
+/// A JSON value in a body, as a slice of its bytes, which it keeps.
+#[derive(Debug, Clone)]
+pub struct Raw(Bytes);
+
+impl Message {
+    /// The message that `envelope` was parsed from, whose body is `bytes`.
     #[must_use]
-    pub fn id(&self, message: &[u8]) -> Option<Box<RawValue>> {
-        if self.expects_answer {
-            id_of(message)
+    pub fn of(
+        parts: Box<Parts>,
+        bytes: &Bytes,
+        envelope: &Envelope<'_>,
+        era: Era,
+        principal: String,
+        abandoned: &Abandoned,
+    ) -> Message {
+        let listens = envelope.method == "subscriptions/listen";
+        let id = envelope.id.filter(|_| envelope.kind == Kind::Request);
+        let on_disconnect = if era == Era::Legacy && !listens {
+            OnDisconnect::Finish(abandoned.agent(&principal))
         } else {
-            None
+            OnDisconnect::Cancel
+        };
+        Message {
+            parts,
+            bytes: bytes.clone(),
+            id: id.map(|id| Raw::of(bytes, id)),
+            principal,
+            era,
+            on_disconnect,
+            tool_list: listens || envelope.method == "tools/list",
+            listens,
         }
+    }
+
+    /// A request without a body, in which nothing is asked of JSON-RPC. `listens`: it opens a stream, on
+    /// which a server may send any answer.
+    #[must_use]
+    pub fn bodiless(parts: Box<Parts>, principal: String, listens: bool) -> Message {
+        Message {
+            parts,
+            bytes: Bytes::new(),
+            id: None,
+            principal,
+            era: Era::Modern,
+            on_disconnect: OnDisconnect::Cancel,
+            tool_list: listens,
+            listens,
+        }
+    }
+
+    /// The id that an answer to it must have; `None` if no JSON-RPC answer is expected.
+    #[must_use]
+    pub fn id(&self) -> Option<&RawValue> {
+        self.id.as_ref().map(Raw::get)
     }
 }
 
-/// The id of a message. Parsed again instead of kept, because only refusals need it.
-#[must_use]
-pub fn id_of(message: &[u8]) -> Option<Box<RawValue>> {
-    read(message)?.id.map(ToOwned::to_owned)
+impl Raw {
+    /// `value` as a part of `body`, which it was parsed from.
+    #[must_use]
+    pub fn of(body: &Bytes, value: &RawValue) -> Raw {
+        Raw(body.slice_ref(value.get().as_bytes()))
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn get(&self) -> &RawValue {
+        // Only looks for the end of the value. Its bytes were one before, so that it is never replaced.
+        serde_json::from_slice(&self.0).unwrap_or(RawValue::NULL)
+    }
 }
 
-/// Parses a message again that was parsed before: only few need it a second time, so it is not kept.
-pub fn read(bytes: &[u8]) -> Option<Envelope<'_>> {
-    parse(bytes, &Limits { depth: usize::MAX }).ok()
+/// The id in `body`, for the answers to which there is no [`Message`]: a request that finds no room in the
+/// audit is refused before it is parsed, and the parser may be what panicked.
+#[must_use]
+pub fn id_of(body: &[u8]) -> Option<Box<RawValue>> {
+    let limits = Limits { depth: usize::MAX };
+    parse(body, &limits).ok()?.id.map(ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+
+    use super::*;
+
+    #[test]
+    fn a_value_keeps_its_spelling_and_copies_nothing() {
+        let body = Bytes::from_static(
+            br#"{"jsonrpc":"2.0","id": "\u0037" ,"method":"tools/call","params":{"name":"a","arguments":{"n": 1e999 }}}"#,
+        );
+        let envelope = parse(&body, &Limits::default()).unwrap();
+        for (value, expected) in [
+            (envelope.id, r#""\u0037""#),
+            (envelope.params.arguments, r#"{"n": 1e999 }"#),
+        ] {
+            let value = value.unwrap();
+            let raw = Raw::of(&body, value);
+            assert_eq!(raw.get().get(), expected);
+            assert_eq!(raw.get().get().as_ptr(), value.get().as_ptr());
+        }
+    }
+
+    #[test]
+    fn only_a_request_is_answered_with_its_id() {
+        let abandoned = Abandoned::new(1, Gauge::default(), Counter::default());
+        let of = |body: &'static str, era| {
+            let body = Bytes::from_static(body.as_bytes());
+            let parts = Box::new(http::Request::new(()).into_parts().0);
+            let envelope = parse(&body, &Limits::default()).unwrap();
+            let message = Message::of(parts, &body, &envelope, era, "a".to_owned(), &abandoned);
+            let id = message.id().map(|id| id.get().to_owned());
+            let finishes = message.on_disconnect != OnDisconnect::Cancel;
+            (id, message.tool_list, message.listens, finishes)
+        };
+        let id = || Some("7".to_owned());
+        let list = r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#;
+        assert_eq!(of(list, Era::Legacy), (id(), true, false, true));
+        assert_eq!(of(list, Era::Modern), (id(), true, false, false));
+        let listen = r#"{"jsonrpc":"2.0","id":7,"method":"subscriptions/listen"}"#;
+        assert_eq!(of(listen, Era::Legacy), (id(), true, true, false));
+        let response = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
+        assert_eq!(of(response, Era::Legacy), (None, false, false, true));
+        let notification = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}"#;
+        assert_eq!(of(notification, Era::Modern), (None, false, false, false));
+    }
 }

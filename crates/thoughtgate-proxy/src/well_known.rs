@@ -5,15 +5,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
-use thoughtgate_mcp::Era;
 
 use crate::answer;
 use crate::body::Body;
 use crate::forward;
-use crate::message::Call;
+use crate::message::Message;
 use crate::problem::{Elsewhere, Problem};
 use crate::worker::Worker;
 
@@ -47,21 +45,8 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
         return refused(Elsewhere::NoPath);
     };
     parts.uri = uri;
-    let call = Call {
-        era: Era::Modern,
-        tool_list: false,
-        listens: false,
-        expects_answer: false,
-        principal: String::new(),
-    };
-    forward::send(
-        worker,
-        &snapshot.rules,
-        Box::new(parts),
-        Bytes::new(),
-        &call,
-    )
-    .await
+    let mut message = Message::bodiless(Box::new(parts), String::new(), false);
+    forward::send(worker, &snapshot.rules, &mut message).await
 }
 
 /// Replaces this proxy's endpoint path, `/mcp`, by that of the upstream, which may differ: RFC 9728 §3.1

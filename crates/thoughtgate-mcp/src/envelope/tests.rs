@@ -184,6 +184,17 @@ fn a_progress_token_keeps_its_spelling() {
 }
 
 #[test]
+fn a_cancelled_request_id_keeps_its_spelling() {
+    for id in ["7", "\"7\"", r#""\u0037""#, "[1]"] {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId": {id} }}}}"#
+        );
+        let envelope = parse(body.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(envelope.params.request_id.map(RawValue::get), Some(id));
+    }
+}
+
+#[test]
 fn what_a_reader_in_c_or_one_that_ignores_case_takes_for_another_is_refused() {
     let nul = "contains U+0000";
     for (body, expected) in [

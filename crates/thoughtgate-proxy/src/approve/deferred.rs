@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -16,14 +15,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thoughtgate_approval::{Approvals, Id};
 use thoughtgate_mcp::reply::{self, Answer};
-use thoughtgate_mcp::{Era, sse, tasks, without};
+use thoughtgate_mcp::{Era, Limits, parse, sse, tasks, without};
 
+use super::fields::Fields;
 use super::waiting;
+use crate::abandoned::Abandoned;
 use crate::budget::{Budget, Reserved};
 use crate::contained;
 use crate::forward::{self, Head};
 use crate::headers::{ask_for_identity, is_encoded, is_media_type};
-use crate::message::Call;
+use crate::message::Message;
 use crate::problem::Problem;
 use crate::worker::Worker;
 
@@ -63,16 +64,17 @@ pub enum Outcome {
 }
 
 /// Serialises a call, so that it can be made later.
-pub fn keep(parts: &Parts, message: &Bytes, era: Era) -> Vec<u8> {
-    let path = match era {
+pub fn keep(message: &Message) -> Vec<u8> {
+    let path = match message.era {
         Era::Legacy => &TASK[..],
         Era::Modern => &TASKS_EXTENSION,
     };
-    let plain = without(message, path).unwrap_or_else(|| message.to_vec());
+    let (head, body) = (&message.parts, &message.bytes);
+    let plain = without(body, path).unwrap_or_else(|| body.to_vec());
     let kept = Kept {
-        uri: parts.uri.to_string(),
-        modern: era == Era::Modern,
-        headers: parts
+        uri: head.uri.to_string(),
+        modern: message.era == Era::Modern,
+        headers: head
             .headers
             .iter()
             .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
@@ -111,12 +113,13 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
         }
         tokio::time::sleep(TRY_AGAIN).await;
     }
-    let Some((parts, message, era)) = restore(&kept.body) else {
-        approvals.revoke(id, &kept.principal, "the stored call cannot be read");
+    let principal = &kept.principal;
+    let Some((mut message, fields)) = restore(&kept.body, principal, &shared.abandoned) else {
+        approvals.revoke(id, principal, "the stored call cannot be read");
         return;
     };
     let (snapshot, claim) = loop {
-        match waiting::settle(worker, &message, id, &kept.principal, &kept.digest).await {
+        match waiting::settle(worker, principal, &fields, id, &kept.digest).await {
             Ok(settled) => break settled,
             // Repeated until the approval expires; at a stop it is left to the next process.
             Err(denial) if denial.passes && !worker.shared.drain.has_started() => {
@@ -126,16 +129,9 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
             Err(_) => return,
         }
     };
-    let call = Call {
-        era,
-        tool_list: false,
-        listens: false,
-        expects_answer: true,
-        principal: kept.principal,
-    };
     let rules = &snapshot.rules;
     let read = async {
-        let head = forward::exchange(worker, rules, parts, message, &call)
+        let head = forward::exchange(worker, rules, &mut message)
             .await
             .map_err(|failed| failed.to_string())?;
         let outcome = outcome(head, approvals.result_bytes_max(), &mut room);
@@ -165,7 +161,9 @@ fn too_slow(deadline: Duration) -> String {
     format!("the upstream's answer took longer than `timeouts.response` ({deadline:?})")
 }
 
-fn restore(kept: &[u8]) -> Option<(Box<Parts>, Bytes, Era)> {
+/// Reads the call of `principal` that [`keep`] has stored, and parses its body: the only time in this
+/// process, which may be another than the one that stored it.
+fn restore(kept: &[u8], principal: &str, abandoned: &Abandoned) -> Option<(Message, Fields)> {
     let kept: Kept = serde_json::from_slice(kept).ok()?;
     let mut request = http::Request::new(());
     *request.method_mut() = Method::POST;
@@ -183,11 +181,18 @@ fn restore(kept: &[u8]) -> Option<(Box<Parts>, Bytes, Era)> {
     } else {
         Era::Legacy
     };
-    Some((
-        Box::new(request.into_parts().0),
-        Bytes::from(kept.message),
-        era,
-    ))
+    let parts = Box::new(request.into_parts().0);
+    let body = Bytes::from(kept.message);
+    // The limit of nesting in force when it was stored has let it pass.
+    let envelope = parse(&body, &Limits { depth: usize::MAX }).ok()?;
+    // Nothing else is stored, and policies decide about it as a call of a tool.
+    if envelope.method != "tools/call" {
+        return None;
+    }
+    let fields = Fields::stored(&envelope, &body);
+    let principal = principal.to_owned();
+    let message = Message::of(parts, &body, &envelope, era, principal, abandoned);
+    Some((message, fields))
 }
 
 /// Reads the outcome of a call from the upstream's answer, JSON or a stream; `Err` is the reason why
@@ -273,5 +278,68 @@ fn told(message: &[u8]) -> Option<Result<Outcome, String>> {
         Answer::Result(_) => Some(Err(
             "the server asked for input or created a task of its own, which is not supported for a call that was made as a task; send the call again without asking for a task".to_owned(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, header};
+    use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+
+    use super::*;
+
+    #[test]
+    fn a_stored_call_is_the_same_call_without_the_request_for_a_task() {
+        let abandoned = Abandoned::new(1, Gauge::default(), Counter::default());
+        let body = Bytes::from_static(
+            br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{"n": 1.0},"task":{}}}"#,
+        );
+        let envelope = parse(&body, &Limits::default()).unwrap();
+        let request = Request::post("/mcp")
+            .header("x-key", &b"\xff"[..])
+            .header(header::CONTENT_LENGTH, body.len());
+        let parts = Box::new(request.body(()).unwrap().into_parts().0);
+        let message = Message::of(
+            parts,
+            &body,
+            &envelope,
+            Era::Legacy,
+            "a".to_owned(),
+            &abandoned,
+        );
+        let (restored, fields) = restore(&keep(&message), "a", &abandoned).unwrap();
+        assert_eq!(
+            restored.bytes,
+            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{"n": 1.0}}}"#
+        );
+        assert_eq!(restored.parts.uri, "/mcp");
+        assert_eq!(restored.parts.headers["x-key"], &b"\xff"[..]);
+        assert!(!restored.parts.headers.contains_key(header::CONTENT_LENGTH));
+        assert_eq!(restored.era, Era::Legacy);
+        assert_eq!(restored.on_disconnect, message.on_disconnect);
+        assert_eq!(&*fields.tool, "t");
+        let before = Fields::stored(&envelope, &body).digest("a");
+        assert!(
+            fields.digest("a") == before,
+            "the approval is for this call"
+        );
+    }
+
+    #[test]
+    fn a_stored_body_that_is_not_a_call_is_not_sent() {
+        let abandoned = Abandoned::new(1, Gauge::default(), Counter::default());
+        let with = |message: &str| {
+            let kept = Kept {
+                uri: "/mcp".to_owned(),
+                modern: true,
+                headers: Vec::new(),
+                message: message.to_owned(),
+            };
+            restore(&serde_json::to_vec(&kept).unwrap(), "a", &abandoned).is_some()
+        };
+        let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t"}}"#;
+        assert!(with(call));
+        assert!(!with(&call.replace("tools/call", "prompts/get")));
+        assert!(!with("{}"));
     }
 }

@@ -10,10 +10,9 @@ use thoughtgate_mcp::{Era, reply};
 
 use super::denial::Denial;
 use super::stream;
-use super::waiting::{Waiting, ended};
+use super::waiting::Waiting;
 use crate::answer;
 use crate::body::Body;
-use crate::message::read;
 use crate::problem::Problem;
 
 /// Waits up to `approval.hold` for the decision, then answers `input_required`: the client retries with
@@ -28,7 +27,7 @@ pub async fn until_retry(waiting: Waiting) -> Response<Body> {
     };
     let withdrawal = waiting
         .approvals
-        .withdrawn_on_drop(waiting.id, &waiting.call.principal);
+        .withdrawn_on_drop(waiting.id, &waiting.message.principal);
     let view = waiting.decided(hold).await;
     withdrawal.keep();
     match view {
@@ -40,26 +39,30 @@ pub async fn until_retry(waiting: Waiting) -> Response<Body> {
 /// Holds the call as a stream: keep-alive events until the decision, then the answer.
 pub fn streamed(waiting: Waiting) -> Response<Body> {
     let every = waiting.worker.shared.settings.approval_keep_alive;
-    let message = waiting.bytes.clone();
-    stream::respond(every, message, silent(waiting))
+    let (id, token) = (
+        waiting.message.id.clone(),
+        waiting.fields.progress_token.clone(),
+    );
+    stream::respond(every, id, token, silent(waiting))
 }
 
 /// Holds the call and sends nothing before its answer.
 pub async fn silent(waiting: Waiting) -> Response<Body> {
     // Up to 2025-11-25 neither a disconnect nor a cancellation withdraws the approval: most clients
     // give up after a minute, and the same call sent again joins it.
-    let withdrawal = (waiting.call.era == Era::Modern).then(|| {
+    let message = &waiting.message;
+    let withdrawal = (message.era == Era::Modern).then(|| {
         waiting
             .approvals
-            .withdrawn_on_drop(waiting.id, &waiting.call.principal)
+            .withdrawn_on_drop(waiting.id, &message.principal)
     });
-    let (principal, headers) = (&waiting.call.principal, &waiting.parts.headers);
-    let shared = &waiting.worker.shared;
-    let entry = shared.held.enter(principal, headers, &waiting.bytes);
+    let (principal, headers) = (&message.principal, &message.parts.headers);
+    let held = &waiting.worker.shared.held;
+    let entry = held.enter(principal, headers, message.id());
     let view = tokio::select! {
         view = waiting.decided(waiting.approvals.life()) => view,
         () = entry.cancelled() => {
-            return ended(shared, &waiting.bytes, waiting.id, &Denial::taken_back());
+            return waiting.ended(&Denial::taken_back());
         }
     };
     drop(entry);
@@ -67,16 +70,16 @@ pub async fn silent(waiting: Waiting) -> Response<Body> {
         withdrawal.keep();
     }
     match view {
-        Some(view) if view.state == State::Pending => {
-            ended(shared, &waiting.bytes, waiting.id, &Denial::of(&view))
-        }
+        Some(view) if view.state == State::Pending => waiting.ended(&Denial::of(&view)),
         _ => waiting.carry_out().await,
     }
 }
 
 fn come_back(waiting: &Waiting, view: &View) -> Response<Body> {
-    let sealed = waiting.approvals.seal(waiting.id, &waiting.call.principal);
-    let own = read(&waiting.bytes).and_then(|envelope| envelope.id);
+    let own = waiting.message.id();
+    let sealed = waiting
+        .approvals
+        .seal(waiting.id, &waiting.message.principal);
     let Some(state) = sealed else {
         return answer::problem(&waiting.worker.shared, &Problem::NotSealed, own);
     };

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{self, Sender};
 use crate::answer;
 use crate::body::Body;
 use crate::headers::{is_encoded, is_media_type};
-use crate::message::read;
+use crate::message::Raw;
 use crate::problem::Problem;
 use crate::relay::BodyError;
 
@@ -34,17 +34,20 @@ type Piece = Result<Bytes, BodyError>;
 /// End of the answer: it was passed on, or the reason why not.
 type Ended = Result<(), Problem<'static>>;
 
-/// Answers `message` with a stream at once: a keep-alive event per interval `every`, then `answer`.
+/// Answers the request `id` with a stream at once: a keep-alive event per interval `every`, then `answer`.
+/// `token` is the request's progress token.
 pub fn respond(
     every: Duration,
-    message: Bytes,
+    id: Option<Raw>,
+    token: Option<Raw>,
     answer: impl Future<Output = Response<Body>> + Send + 'static,
 ) -> Response<Body> {
     let (pieces, fed) = mpsc::channel(1);
     tokio::spawn(async move {
         let answer = contained(Box::pin(answer));
-        let answer = async { (answer.await).unwrap_or_else(|Panicked| answer::broken(&message)) };
-        let fed = contained(pin!(feed(every, &message, &pieces, answer))).await;
+        let (id, token) = (id.as_ref().map(Raw::get), token.as_ref().map(Raw::get));
+        let answer = async { (answer.await).unwrap_or_else(|Panicked| answer::panicked(id)) };
+        let fed = contained(pin!(feed(every, (id, token), &pieces, answer))).await;
         // The only other failure is a client that has disconnected, which gets no answer.
         if fed == Err(Panicked) {
             let _ = pieces.send(Err("a bug broke the answer off".into())).await;
@@ -68,12 +71,11 @@ struct Gone;
 
 async fn feed(
     every: Duration,
-    message: &[u8],
+    (id, token): (Option<&RawValue>, Option<&RawValue>),
     pieces: &Sender<Piece>,
     answer: impl Future<Output = Response<Body>>,
 ) -> Result<(), Gone> {
     let mut answer = pin!(answer);
-    let token = read(message).and_then(|envelope| envelope.params.progress_token);
     let mut signs = 0_u32;
     let response = loop {
         signs += 1;
@@ -98,8 +100,7 @@ async fn feed(
     let Err(problem) = ended else {
         return Ok(());
     };
-    let own = read(message).and_then(|envelope| envelope.id);
-    let error = problem.body(own);
+    let error = problem.body(id);
     send(pieces, Bytes::from(sse::encode(&error))).await
 }
 
@@ -286,9 +287,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_while_the_call_is_held_is_the_answer_to_it() {
-        let message = Bytes::from_static(br#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#);
+        let body = Bytes::from_static(b"7");
+        let id = Raw::of(&body, serde_json::from_slice(&body).unwrap());
         let answer = async { panic!("a test asked for this") };
-        let response = respond(Duration::from_secs(1), message, answer);
+        let response = respond(Duration::from_secs(1), Some(id), None, answer);
         let text = response.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8(text.to_vec()).unwrap();
         assert!(text.contains(r#""id":7,"error":{"code":-32603"#), "{text}");

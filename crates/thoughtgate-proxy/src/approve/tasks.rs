@@ -10,17 +10,18 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use thoughtgate_approval::{Approvals, Id, State, View};
-use thoughtgate_mcp::{Envelope, Era, reply, tasks, without};
+use thoughtgate_mcp::{Era, reply, tasks, without};
 
 use super::deferred::{self, Outcome};
 use super::denial::Denial;
+use super::fields::Fields;
 use super::holds::Hold;
 use super::stream;
 use super::task::{Task, end};
 use super::waiting::{Waiting, ended};
 use crate::body::Body;
 use crate::headers::{ask_for_identity, takes_stream};
-use crate::message::{Request, read};
+use crate::message::{Message, Raw};
 use crate::problem::Problem;
 use crate::state::{Shared, Snapshot};
 use crate::worker::Worker;
@@ -36,15 +37,15 @@ struct Created {
 
 /// The answer to a call that became a task.
 pub fn created(waiting: &Waiting) -> Response<Body> {
-    let own = read(&waiting.bytes).and_then(|envelope| envelope.id);
-    let Some(view) = waiting.approvals.find(waiting.id, &waiting.call.principal) else {
+    let Waiting {
+        approvals, message, ..
+    } = waiting;
+    let own = message.id();
+    let Some(view) = approvals.find(waiting.id, &message.principal) else {
         return answer::problem(&waiting.worker.shared, &Problem::NoTask, own);
     };
-    let Waiting {
-        approvals, call, ..
-    } = waiting;
-    let task = Task::of(approvals, &view, &call.principal, call.era).bare();
-    let body = match call.era {
+    let task = Task::of(approvals, &view, &message.principal, message.era).bare();
+    let body = match message.era {
         Era::Modern => reply::result(own, &task.created()),
         Era::Legacy => {
             // Shown to the model at once, because the result comes later.
@@ -60,48 +61,43 @@ pub fn created(waiting: &Waiting) -> Response<Body> {
 pub async fn serve(
     worker: &Arc<Worker>,
     approvals: &Approvals,
-    request: Request,
+    message: &Message,
+    fields: &Fields,
     id: Id,
 ) -> Response<Body> {
     let shared = &worker.shared;
-    let Some(envelope) = read(&request.bytes) else {
-        return answer::problem(shared, &Problem::NoTask, None);
-    };
-    let refused = |problem| answer::problem(shared, &problem, envelope.id);
-    let call = &request.call;
-    if call.era == Era::Modern && !envelope.params.declares_tasks() {
+    let (own, principal) = (message.id(), &message.principal);
+    let refused = |problem| answer::problem(shared, &problem, own);
+    if message.era == Era::Modern && !fields.declares_tasks {
         return refused(Problem::TasksUndeclared);
     }
-    let Some(view) = approvals.find(id, &call.principal) else {
+    let Some(view) = approvals.find(id, principal) else {
         return refused(Problem::NoTask);
     };
-    match (call.era, envelope.method.as_ref()) {
+    match (message.era, &*fields.method) {
         (era, "tasks/get") => {
-            let task = Task::of(approvals, &view, &call.principal, era);
+            let task = Task::of(approvals, &view, principal, era);
             let task = if era == Era::Legacy {
                 task.bare()
             } else {
                 task
             };
-            answer::json(StatusCode::OK, reply::result(envelope.id, &task))
+            answer::json(StatusCode::OK, reply::result(own, &task))
         }
         (era, "tasks/cancel") => {
-            approvals.cancel(id, &call.principal);
+            approvals.cancel(id, principal);
             match era {
-                Era::Modern => acknowledged(&envelope),
-                Era::Legacy => cancelled(shared, approvals, &view, &envelope, &call.principal),
+                Era::Modern => acknowledged(own),
+                Era::Legacy => cancelled(shared, approvals, &view, message),
             }
         }
         // A task of this proxy never asks its client for input, so there is nothing to update.
-        (Era::Modern, "tasks/update") => acknowledged(&envelope),
+        (Era::Modern, "tasks/update") => acknowledged(own),
         (Era::Legacy, "tasks/result") => {
             // The request is held like a call until its task has ended.
-            let hold = view
-                .state
-                .is_open()
-                .then(|| shared.holds.enter(&call.principal));
+            let hold = view.state.is_open().then(|| shared.holds.enter(principal));
             match hold.transpose() {
-                Ok(hold) => result(worker, approvals, &request, id, hold).await,
+                Ok(hold) => result(worker, approvals, message, fields, id, hold).await,
                 Err(too_many) => refused(Problem::TooManyHeld(too_many)),
             }
         }
@@ -114,27 +110,22 @@ pub async fn list(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
     approvals: &Approvals,
-    request: Request,
+    mut message: Message,
 ) -> Response<Body> {
-    let Request {
-        mut parts,
-        bytes,
-        call,
-    } = request;
-    let first_page = without(&bytes, &["params", "cursor"]).is_none();
-    let kept = approvals.list(&call.principal).into_iter();
+    let first_page = without(&message.bytes, &["params", "cursor"]).is_none();
+    let (principal, era) = (&message.principal, message.era);
+    let kept = approvals.list(principal).into_iter();
     let ours: Vec<Box<RawValue>> = kept
         .filter(|view| view.is_deferred)
-        .map(|view| Task::of(approvals, &view, &call.principal, call.era).bare())
+        .map(|view| Task::of(approvals, &view, principal, era).bare())
         .filter_map(|task| to_raw_value(&task).ok())
         .collect();
-    if ours.is_empty() || !first_page || call.era == Era::Modern {
-        return forward::send(worker, &snapshot.rules, parts, bytes, &call).await;
+    if ours.is_empty() || !first_page || era == Era::Modern {
+        return forward::send(worker, &snapshot.rules, &mut message).await;
     }
-    let own = read(&bytes).and_then(|envelope| envelope.id.map(ToOwned::to_owned));
     let bytes_max = snapshot.rules.limits.list_bytes;
-    ask_for_identity(&mut parts.headers);
-    let theirs = match forward::exchange(worker, &snapshot.rules, parts, bytes, &call).await {
+    ask_for_identity(&mut message.parts.headers);
+    let theirs = match forward::exchange(worker, &snapshot.rules, &mut message).await {
         Ok(head) => {
             let mut room = worker.shared.budget.lend();
             let outcome = deferred::outcome(head, bytes_max, &mut room);
@@ -144,10 +135,11 @@ pub async fn list(
         }
         Err(_) => None,
     };
+    let own = message.id();
     let theirs = match &theirs {
-        Some(Outcome::Result(result)) => reply::result(own.as_deref(), result),
+        Some(Outcome::Result(result)) => reply::result(own, result),
         // An upstream without tasks answers with an error; this proxy's are listed all the same.
-        Some(Outcome::Error(_)) | None => reply::result(own.as_deref(), &json!({ "tasks": [] })),
+        Some(Outcome::Error(_)) | None => reply::result(own, &json!({ "tasks": [] })),
     };
     let both = tasks::prepend(&theirs, &ours);
     answer::json(StatusCode::OK, both.unwrap_or(theirs))
@@ -157,14 +149,15 @@ pub async fn list(
 async fn result(
     worker: &Arc<Worker>,
     approvals: &Approvals,
-    request: &Request,
+    message: &Message,
+    fields: &Fields,
     id: Id,
     hold: Option<Hold>,
 ) -> Response<Body> {
     let shared = Arc::clone(&worker.shared);
     let every = shared.settings.approval_keep_alive;
-    let (approvals, message) = (approvals.clone(), request.bytes.clone());
-    let principal = request.call.principal.clone();
+    let (approvals, principal) = (approvals.clone(), message.principal.clone());
+    let own = message.id.clone();
     let mut draining = shared.drain.watch();
     let answer = async move {
         let _hold = hold;
@@ -172,15 +165,15 @@ async fn result(
             view = approvals.wait_end(id, &principal, approvals.life()) => view,
             _ = draining.wait_for(|draining| *draining) => approvals.find(id, &principal),
         };
-        if let Some(view) = view {
-            told(&shared, &approvals, &view, &principal, &message)
-        } else {
-            let own = read(&message).and_then(|envelope| envelope.id);
-            answer::problem(&shared, &Problem::NoTask, own)
+        let own = own.as_ref().map(Raw::get);
+        match view {
+            Some(view) => told(&shared, &approvals, &view, &principal, own),
+            None => answer::problem(&shared, &Problem::NoTask, own),
         }
     };
-    if takes_stream(&request.parts.headers) {
-        stream::respond(every, request.bytes.clone(), answer)
+    if takes_stream(&message.parts.headers) {
+        let token = fields.progress_token.clone();
+        stream::respond(every, message.id.clone(), token, answer)
     } else {
         answer.await
     }
@@ -192,16 +185,15 @@ fn told(
     approvals: &Approvals,
     view: &View,
     principal: &str,
-    message: &[u8],
+    own: Option<&RawValue>,
 ) -> Response<Body> {
-    let own = read(message).and_then(|envelope| envelope.id);
     let body = match end(approvals, view, principal) {
         Some(Outcome::Result(result)) => {
             let marked = tasks::related(&result, &view.id.to_string());
             reply::result(own, &marked.unwrap_or(result))
         }
         Some(Outcome::Error(error)) => reply::failed(own, &error),
-        None => return ended(shared, message, view.id, &Denial::stopping(view)),
+        None => return ended(shared, own, view.id, &Denial::stopping(view)),
     };
     answer::json(StatusCode::OK, body)
 }
@@ -211,22 +203,22 @@ fn cancelled(
     shared: &Shared,
     approvals: &Approvals,
     before: &View,
-    envelope: &Envelope<'_>,
-    principal: &str,
+    message: &Message,
 ) -> Response<Body> {
+    let principal = &message.principal;
     let now = approvals.find(before.id, principal);
     if let Some(now) = now.filter(|now| now.state == State::Cancelled)
         && before.state.is_open()
     {
         let task = Task::of(approvals, &now, principal, Era::Legacy);
-        let body = reply::result(envelope.id, &task.bare());
+        let body = reply::result(message.id(), &task.bare());
         return answer::json(StatusCode::OK, body);
     }
     let problem = Problem::NotCancellable(before.explain());
-    answer::problem(shared, &problem, envelope.id)
+    answer::problem(shared, &problem, message.id())
 }
 
-fn acknowledged(envelope: &Envelope<'_>) -> Response<Body> {
-    let body = reply::result(envelope.id, &json!({ "resultType": "complete" }));
+fn acknowledged(own: Option<&RawValue>) -> Response<Body> {
+    let body = reply::result(own, &json!({ "resultType": "complete" }));
     answer::json(StatusCode::OK, body)
 }

@@ -6,19 +6,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Response;
-use http::request::Parts;
+use serde_json::value::RawValue;
 use thoughtgate_approval::{Approvals, Claim, Digest, Id, State, View};
 use thoughtgate_mcp::codes;
-use thoughtgate_policy::{Decision, Outcome};
+use thoughtgate_policy::{Decision, Outcome, Target};
 
 use super::denial::Denial;
+use super::fields::Fields;
 use super::holds::Hold;
 use crate::body::Body;
-use crate::decide::{decide, target};
+use crate::decide::decide;
 use crate::headers::ask_for_identity;
-use crate::message::{Call, read};
+use crate::message::{Message, Raw};
 use crate::problem::Problem;
 use crate::state::{Shared, Snapshot};
 use crate::worker::Worker;
@@ -28,10 +28,9 @@ use crate::{answer, forward};
 pub struct Waiting {
     pub worker: Arc<Worker>,
     pub approvals: Approvals,
-    pub parts: Box<Parts>,
-    /// Body for the upstream, without this proxy's request state.
-    pub bytes: Bytes,
-    pub call: Call,
+    /// The call, without this proxy's request state.
+    pub message: Message,
+    pub fields: Box<Fields>,
     pub id: Id,
     pub digest: Digest,
     /// Its place among the held calls, if it is held.
@@ -42,7 +41,7 @@ impl Waiting {
     /// The approval once it is decided, `at_most` has passed or the process is stopping. `None` if it is
     /// no longer kept. Cancel safe.
     pub async fn decided(&self, at_most: Duration) -> Option<View> {
-        let principal = &self.call.principal;
+        let principal = &self.message.principal;
         let mut draining = self.worker.shared.drain.watch();
         tokio::select! {
             view = self.approvals.wait(self.id, principal, at_most) => view,
@@ -54,27 +53,33 @@ impl Waiting {
     pub async fn carry_out(mut self) -> Response<Body> {
         // From here on it waits for the upstream like any other call, not for a human.
         self.hold = None;
-        let principal = &self.call.principal;
-        let settled = settle(&self.worker, &self.bytes, self.id, principal, &self.digest).await;
+        let (worker, message) = (&self.worker, &mut self.message);
+        let principal = &message.principal;
+        let settled = settle(worker, principal, &self.fields, self.id, &self.digest).await;
         let (snapshot, claim) = match settled {
             Ok(settled) => settled,
-            Err(denial) => return ended(&self.worker.shared, &self.bytes, self.id, &denial),
+            Err(denial) => return self.ended(&denial),
         };
         // The answer may have to be wrapped in an event, so it must not be compressed.
-        ask_for_identity(&mut self.parts.headers);
-        let (worker, rules, call) = (&self.worker, &snapshot.rules, &self.call);
-        match forward::exchange(worker, rules, self.parts, self.bytes.clone(), call).await {
+        ask_for_identity(&mut message.parts.headers);
+        let rules = &snapshot.rules;
+        match forward::exchange(worker, rules, message).await {
             Ok(head) => {
                 claim.complete(None).await;
-                forward::pass_on(worker, rules, head, call, &self.bytes)
+                forward::pass_on(worker, rules, head, message)
                     .await
-                    .unwrap_or_else(|failed| forward::failure(worker, &self.bytes, call, &failed))
+                    .unwrap_or_else(|failed| forward::failure(worker, message, &failed))
             }
             Err(failed) => {
                 claim.fail(&failed.to_string());
-                forward::failure(worker, &self.bytes, call, &failed)
+                forward::failure(worker, message, &failed)
             }
         }
+    }
+
+    /// The error that answers the call when it is not made.
+    pub fn ended(&self, denial: &Denial) -> Response<Body> {
+        ended(&self.worker.shared, self.message.id(), self.id, denial)
     }
 }
 
@@ -82,9 +87,9 @@ impl Waiting {
 /// be made under the returned snapshot.
 pub async fn settle(
     worker: &Worker,
-    message: &[u8],
-    id: Id,
     principal: &str,
+    fields: &Fields,
+    id: Id,
     digest: &Digest,
 ) -> Result<(Arc<Snapshot>, Claim), Denial> {
     let forgotten = || {
@@ -102,9 +107,8 @@ pub async fn settle(
     }
     confirmed.map_err(|error| Denial::unclaimed(&error))?;
     let snapshot = worker.shared.snapshot();
-    let envelope = read(message).ok_or_else(forgotten)?;
-    let target = target(&envelope);
-    let decision = decide(&snapshot, principal, &target, envelope.params.arguments);
+    let arguments = fields.arguments.as_ref().map(Raw::get);
+    let decision = decide(&snapshot, principal, &Target::Tool(&fields.tool), arguments);
     if decision.outcome == Outcome::Reject {
         approvals.revoke(id, principal, &refusal(&decision));
         return Err(approvals
@@ -125,8 +129,13 @@ pub fn refusal(decision: &Decision) -> String {
     }
 }
 
-/// The error that answers `message` when its call is not made; its data has the approval's id and state.
-pub fn ended(shared: &Shared, message: &[u8], id: Id, denial: &Denial) -> Response<Body> {
-    let own = read(message).and_then(|envelope| envelope.id);
-    answer::problem(shared, &Problem::Denied(id, denial), own)
+/// The error that answers a request whose call is not made, and which has the id `own`. Its data has the
+/// approval's id and state.
+pub fn ended(
+    shared: &Shared,
+    own: Option<&RawValue>,
+    approval: Id,
+    denial: &Denial,
+) -> Response<Body> {
+    answer::problem(shared, &Problem::Denied(approval, denial), own)
 }

@@ -119,7 +119,8 @@ impl Subject {
         }
     }
 
-    /// Parses the subject from a body that was parsed before; linear in its size.
+    /// Parses the subject from a body that was parsed before; linear in its size. Most bodies are parsed
+    /// here a second time, but on the writer's thread: no call waits for the digest of its arguments.
     pub fn of(message: &[u8]) -> Subject {
         // A body that makes this panic still has its line: the writer serves all requests, and a trail
         // may be dropped while a panic over the same body unwinds.
@@ -161,7 +162,8 @@ impl Step {
 }
 
 impl Refused {
-    /// `message` is the request's body as far as it is known.
+    /// `message` is the request's body as far as it is known. Parses it again, if that was done before,
+    /// because few refusals get a line.
     pub fn new(status: u16, reason: &str, message: &[u8]) -> Refused {
         let subject = Some(message)
             .filter(|message| (1..=LATER_BYTES).contains(&message.len()))

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use thoughtgate_mcp::Era;
 use thoughtgate_mcp::tools::{Refused, Unreadable};
 
-use crate::message::{Call, read};
+use crate::message::Message;
 use crate::state::Shared;
 
 /// Longest id that is kept for the error that ends a stream, in bytes.
@@ -45,17 +45,17 @@ pub enum Unfiltered {
 }
 
 impl Filter {
-    /// A filter for the answer to `message`, or for a stream where it is empty.
+    /// A filter for the answer to `message`.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, call: &Call, message: &[u8]) -> Filter {
-        let id = read(message).and_then(|envelope| envelope.id);
+    pub fn new(shared: Arc<Shared>, message: &Message) -> Filter {
+        let id = message.id();
+        let id = id.filter(|id| id.get().len() <= ID_BYTES_MAX);
         Filter {
             shared,
-            principal: call.principal.clone(),
-            era: call.era,
-            id: id
-                .filter(|id| id.get().len() <= ID_BYTES_MAX)
-                .map(ToOwned::to_owned),
+            principal: message.principal.clone(),
+            era: message.era,
+            // Copied, because a slice of the body would keep all of it for as long as the stream lasts.
+            id: id.map(ToOwned::to_owned),
         }
     }
 

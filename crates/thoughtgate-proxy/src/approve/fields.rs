@@ -1,0 +1,106 @@
+//! The members of a message that approvals read, kept from the one time that it is parsed.
+//!
+//! Made only for a message that needs an approval or concerns one, so that all others pay nothing for it.
+
+use bytes::Bytes;
+use thoughtgate_approval::{Digest, Id, digest, is_ours};
+use thoughtgate_mcp::Envelope;
+use thoughtgate_policy::Outcome;
+
+use crate::message::Raw;
+
+/// The members of a message that approvals read.
+pub struct Fields {
+    pub addressed: Addressed,
+    pub method: Box<str>,
+    /// Name of the tool that is called; empty in other messages.
+    pub tool: Box<str>,
+    pub arguments: Option<Raw>,
+    pub progress_token: Option<Raw>,
+    pub request_state: Option<Box<str>>,
+    /// The id of the request that a cancellation names.
+    pub cancelled: Option<Raw>,
+    /// The call answers an `input_required` of the upstream.
+    pub has_input_responses: bool,
+    /// The call is to run as a task (2025-11-25).
+    pub asks_for_task: bool,
+    /// The client accepts a task as the answer (2026-07-28).
+    pub declares_tasks: bool,
+}
+
+/// The part of a message that concerns approvals, and not the upstream alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressed {
+    /// None: the message is for the upstream alone.
+    Upstream,
+    /// A request state with this proxy's prefix, which the upstream could not read.
+    State,
+    /// A task id in this proxy's format.
+    Task(Id),
+    /// A request for all tasks: the answer has this proxy's and the upstream's.
+    TaskList,
+    /// A cancellation of a call, which this proxy may be holding.
+    Cancellation,
+}
+
+impl Fields {
+    /// The members of the message in `body`; `None` if it neither needs an approval nor concerns one.
+    pub fn of(envelope: &Envelope<'_>, body: &Bytes, outcome: &Outcome) -> Option<Box<Fields>> {
+        let addressed = Addressed::of(envelope);
+        let needs_approval = matches!(outcome, Outcome::Approve { .. });
+        (needs_approval || addressed != Addressed::Upstream)
+            .then(|| Box::new(Fields::read(envelope, body, addressed)))
+    }
+
+    /// The members of a call in `body` that was stored until its approval.
+    pub fn stored(envelope: &Envelope<'_>, body: &Bytes) -> Fields {
+        Fields::read(envelope, body, Addressed::Upstream)
+    }
+
+    fn read(envelope: &Envelope<'_>, body: &Bytes, addressed: Addressed) -> Fields {
+        let params = &envelope.params;
+        Fields {
+            addressed,
+            method: envelope.method.as_ref().into(),
+            tool: params.name.as_deref().unwrap_or_default().into(),
+            arguments: params.arguments.map(|raw| Raw::of(body, raw)),
+            progress_token: params.progress_token.map(|raw| Raw::of(body, raw)),
+            request_state: params.request_state.as_deref().map(Into::into),
+            cancelled: params.request_id.map(|raw| Raw::of(body, raw)),
+            has_input_responses: params.input_responses.is_some(),
+            asks_for_task: params.task.is_some(),
+            declares_tasks: params.declares_tasks(),
+        }
+    }
+
+    /// The request state, if this proxy issued it.
+    pub fn own_state(&self) -> Option<&str> {
+        self.request_state.as_deref().filter(|state| is_ours(state))
+    }
+
+    /// Identifies the call of `principal`, for its approval.
+    pub fn digest(&self, principal: &str) -> Digest {
+        let arguments = self.arguments.as_ref().map(Raw::get);
+        digest(principal, &self.tool, arguments)
+    }
+}
+
+impl Addressed {
+    /// Cheap: compares the method, and a prefix of the state.
+    fn of(envelope: &Envelope<'_>) -> Addressed {
+        let params = &envelope.params;
+        if params.request_state.as_deref().is_some_and(is_ours) {
+            return Addressed::State;
+        }
+        match envelope.method.as_ref() {
+            "tasks/list" => Addressed::TaskList,
+            "notifications/cancelled" => Addressed::Cancellation,
+            method if method.starts_with("tasks/") => params
+                .task_id
+                .as_deref()
+                .and_then(Id::parse)
+                .map_or(Addressed::Upstream, Addressed::Task),
+            _ => Addressed::Upstream,
+        }
+    }
+}
