@@ -9,6 +9,7 @@ mod denial;
 mod fields;
 mod hold;
 mod holds;
+mod no_answer;
 mod press;
 mod stream;
 mod task;

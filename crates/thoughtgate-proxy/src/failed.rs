@@ -14,9 +14,58 @@ pub enum Failed {
     #[error("the upstream did not answer within `timeouts.response`")]
     Timeout,
     /// A list that cannot be filtered is not passed on.
-    #[error("the upstream's answer to tools/list cannot be filtered: {0}")]
-    List(Unfiltered),
+    #[error("the upstream's answer to tools/list cannot be filtered")]
+    List(#[source] Unfiltered),
     /// No room to hold a list.
     #[error(transparent)]
     Spent(#[from] Spent),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::io;
+    use std::time::Duration;
+
+    use thoughtgate_approval::chain;
+    use thoughtgate_mcp::tools::{Refused, Unreadable};
+
+    use super::*;
+    use crate::identity::{TokenFault, Unidentified};
+    use crate::upstream::{BadTarget, UpstreamError};
+
+    #[test]
+    fn each_cause_is_printed_once() {
+        let io = || io::Error::other("connection refused");
+        let tls = rustls::Error::General("no cipher suite".to_owned());
+        let errors: [(&dyn Error, &str); 6] = [
+            (
+                &Failed::Upstream(UpstreamError::Connect(io())),
+                "cannot connect to the upstream: connection refused",
+            ),
+            (
+                &UpstreamError::ConnectTimeout(Duration::from_secs(5)),
+                "connecting to the upstream took longer than 5s",
+            ),
+            (
+                &BadTarget::Tls(tls),
+                "TLS could not be set up: unexpected error: no cipher suite",
+            ),
+            (
+                &Failed::List(Unreadable::NotJson.into()),
+                "the upstream's answer to tools/list cannot be filtered: not valid JSON in UTF-8",
+            ),
+            (
+                &Failed::List(Refused::Data(Unreadable::NotJson).into()),
+                "the upstream's answer to tools/list cannot be filtered: failed to read an event: not valid JSON in UTF-8",
+            ),
+            (
+                &Unidentified::BadToken(TokenFault::Expired),
+                "the bearer token was not accepted: it has expired",
+            ),
+        ];
+        for (error, expected) in errors {
+            assert_eq!(chain(error), expected);
+        }
+    }
 }

@@ -13,7 +13,7 @@ mod crypto;
 mod error;
 mod jwt;
 
-pub use error::Unidentified;
+pub use error::{TokenFault, Unidentified};
 pub use jwt::{BadKey, Expected, Jwt};
 
 /// Source of the agent's id.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use thoughtgate_panic::say;
 
+use thoughtgate_approval::chain;
 use crate::state::{Reachability, Shared};
 
 /// First pause after a failed probe. Short, so that an upstream that starts together with the sidecar is
@@ -33,7 +34,7 @@ pub async fn run(shared: Arc<Shared>) {
             }
             Err(error) => {
                 shared.set_upstream(Reachability::Down);
-                upstream.report(Some(error.to_string()));
+                upstream.report(Some(chain(&error)));
                 retry = (retry * 2).min(interval);
                 retry
             }

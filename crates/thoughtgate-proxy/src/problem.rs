@@ -52,7 +52,7 @@ pub enum Problem<'p> {
     #[error("{}", .0.message)]
     Invalid(&'p Refusal),
     /// No valid agent id; `message` is the request's body.
-    #[error("{why}")]
+    #[error("{}", chain(.why))]
     Unidentified {
         why: &'p Unidentified,
         message: &'p [u8],
@@ -64,7 +64,7 @@ pub enum Problem<'p> {
     #[error("{}", rejection(.0))]
     Rejected(&'p Decision),
 
-    #[error("{0}")]
+    #[error("{}", chain(.0))]
     Failed(&'p Failed),
 
     #[error("this call needs approval, but no approval channel is configured")]
@@ -186,7 +186,9 @@ impl<'p> Problem<'p> {
             Problem::Unrequested(error) if code_of(error) == codes::INVALID_PARAMS => {
                 unquoted.to_owned()
             }
-            Problem::Elsewhere(Elsewhere::Press(error)) => format!("approval press: {error}"),
+            Problem::Elsewhere(Elsewhere::Press(error)) => {
+                format!("approval press: {}", chain(error))
+            }
             _ => self.to_string(),
         }
     }

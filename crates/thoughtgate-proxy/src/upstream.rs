@@ -60,7 +60,7 @@ pub enum BadTarget {
     #[error("no usable CA certificates on this system (set SSL_CERT_FILE to a CA bundle)")]
     Certificates,
     /// The TLS library refused its own configuration.
-    #[error("TLS could not be set up: {0}")]
+    #[error("TLS could not be set up")]
     Tls(#[source] rustls::Error),
 }
 
@@ -68,13 +68,13 @@ pub enum BadTarget {
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// Nothing listens at the address, or TLS failed.
-    #[error("cannot connect to the upstream: {0}")]
+    #[error("cannot connect to the upstream")]
     Connect(#[source] std::io::Error),
     /// No connection within the deadline.
     #[error("connecting to the upstream took longer than {0:?}")]
     ConnectTimeout(Duration),
     /// The exchange broke after bytes were written; it is not repeated.
-    #[error("the exchange with the upstream failed: {0}")]
+    #[error("the exchange with the upstream failed")]
     Exchange(#[source] hyper::Error),
     /// The request was sent, but it is ambiguous where the body of its answer ends.
     #[error("the upstream's answer cannot be passed on: {0}")]

@@ -21,9 +21,9 @@ pub enum Refused {
     /// An event exceeds the size limit.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    /// The data of an event cannot be filtered. The message has the reason, so it is not a source, too.
-    #[error("failed to read an event: {0}")]
-    Data(Unreadable),
+    /// The data of an event cannot be filtered.
+    #[error("failed to read an event")]
+    Data(#[from] Unreadable),
     /// A line that only some clients take for `data`.
     #[error("an event has a line that only some clients read as data")]
     Lines,

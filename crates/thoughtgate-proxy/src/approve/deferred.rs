@@ -18,14 +18,15 @@ use thoughtgate_mcp::reply::{self, Answer};
 use thoughtgate_mcp::{Era, Limits, parse, sse, tasks, without};
 
 use super::fields::Fields;
+use super::no_answer::NoAnswer;
 use super::waiting;
 use crate::abandoned::Abandoned;
 use crate::budget::{Budget, Reserved};
+use thoughtgate_approval::chain;
 use crate::contained;
 use crate::forward::{self, Head};
 use crate::headers::{ask_for_identity, is_encoded, is_media_type};
 use crate::message::Message;
-use crate::problem::Problem;
 use crate::worker::Worker;
 
 /// Members that ask for a task. They are taken out of the call: this proxy has made the task, and the
@@ -133,12 +134,12 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
     let read = async {
         let head = forward::exchange(worker, rules, &mut message)
             .await
-            .map_err(|failed| failed.to_string())?;
+            .map_err(|failed| chain(&failed))?;
+        let deadline = rules.response_timeout;
         let outcome = outcome(head, approvals.result_bytes_max(), &mut room);
-        match tokio::time::timeout(rules.response_timeout, outcome).await {
-            Ok(outcome) => outcome.map_err(|error| lost(&error)),
-            Err(_) => Err(lost(&too_slow(rules.response_timeout))),
-        }
+        let read = tokio::time::timeout(deadline, outcome).await;
+        read.unwrap_or(Err(NoAnswer::Slow(deadline)))
+            .map_err(|error| error.reason())
     };
     match read.await {
         Ok(outcome) => {
@@ -147,18 +148,6 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
         }
         Err(reason) => claim.fail(&reason),
     }
-}
-
-/// Error of a call that was made, but whose result could not be read.
-fn lost(error: &str) -> String {
-    if error == Problem::Encoded.to_string() {
-        return error.to_owned();
-    }
-    format!("the call was made, but its answer was lost: {error}")
-}
-
-fn too_slow(deadline: Duration) -> String {
-    format!("the upstream's answer took longer than `timeouts.response` ({deadline:?})")
 }
 
 /// Reads the call of `principal` that [`keep`] has stored, and parses its body: the only time in this
@@ -195,17 +184,17 @@ fn restore(kept: &[u8], principal: &str, abandoned: &Abandoned) -> Option<(Messa
     Some((message, fields))
 }
 
-/// Reads the outcome of a call from the upstream's answer, JSON or a stream; `Err` is the reason why
-/// there is none. Gathered bytes are counted in `room`; while there is no room, the upstream waits.
+/// Reads the outcome of a call from the upstream's answer, JSON or a stream. Gathered bytes are counted in
+/// `room`; while there is no room, the upstream waits.
 pub async fn outcome(
     head: Head,
     bytes_max: usize,
     room: &mut Reserved<&Budget>,
-) -> Result<Outcome, String> {
+) -> Result<Outcome, NoAnswer> {
     let (response, lease) = head;
     let (parts, mut body) = response.into_parts();
     if is_encoded(&parts.headers) {
-        return Err(Problem::Encoded.to_string());
+        return Err(NoAnswer::Encoded);
     }
     if is_media_type(&parts.headers, "text/event-stream") {
         return in_events(body, bytes_max, room).await;
@@ -213,15 +202,13 @@ pub async fn outcome(
     let mut message = Vec::new();
     while let Some(data) = next(&mut body).await? {
         if message.len().saturating_add(data.len()) > bytes_max {
-            return Err(format!(
-                "the upstream's answer has more than {bytes_max} bytes"
-            ));
+            return Err(NoAnswer::TooLarge(bytes_max));
         }
         grow(room, data.len()).await;
         message.extend_from_slice(&data);
     }
     lease.release();
-    told(&message).unwrap_or_else(|| Err(Problem::NoMessage(parts.status).to_string()))
+    told(&message).unwrap_or(Err(NoAnswer::NoMessage(parts.status)))
 }
 
 /// The first answer in a stream of events. Other messages (progress, requests to the client) are
@@ -230,24 +217,24 @@ async fn in_events(
     mut body: Incoming,
     bytes_max: usize,
     room: &mut Reserved<&Budget>,
-) -> Result<Outcome, String> {
+) -> Result<Outcome, NoAnswer> {
     let mut splitter = sse::Splitter::new(bytes_max);
     let before = room.bytes();
     while let Some(data) = next(&mut body).await? {
         room.shrink_to(before.saturating_add(splitter.held()));
         grow(room, data.len()).await;
         splitter.push(&data);
-        while let Some(event) = splitter.event().map_err(|error| error.to_string())? {
+        while let Some(event) = splitter.event()? {
             if let Some(outcome) = in_event(event) {
                 return outcome;
             }
         }
     }
     let last = splitter.rest().and_then(in_event);
-    last.unwrap_or_else(|| Err("the upstream's stream ended without an answer".to_owned()))
+    last.unwrap_or(Err(NoAnswer::StreamEnded))
 }
 
-fn in_event(event: sse::Event<'_>) -> Option<Result<Outcome, String>> {
+fn in_event(event: sse::Event<'_>) -> Option<Result<Outcome, NoAnswer>> {
     told(event.data()?.as_ref())
 }
 
@@ -259,9 +246,9 @@ async fn grow(room: &mut Reserved<&Budget>, more: usize) {
     }
 }
 
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, String> {
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, NoAnswer> {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| format!("the upstream connection failed: {error}"))?;
+        let frame = frame.map_err(NoAnswer::Broken)?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
@@ -269,15 +256,13 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, String> {
     Ok(None)
 }
 
-fn told(message: &[u8]) -> Option<Result<Outcome, String>> {
+fn told(message: &[u8]) -> Option<Result<Outcome, NoAnswer>> {
     match reply::answer(message)? {
         Answer::Error(error) => Some(Ok(Outcome::Error(error.to_owned()))),
         Answer::Result(result) if tasks::is_complete(result) => {
             Some(Ok(Outcome::Result(result.to_owned())))
         }
-        Answer::Result(_) => Some(Err(
-            "the server asked for input or created a task of its own, which is not supported for a call that was made as a task; send the call again without asking for a task".to_owned(),
-        )),
+        Answer::Result(_) => Some(Err(NoAnswer::Unfinished)),
     }
 }
 

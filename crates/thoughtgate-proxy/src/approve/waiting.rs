@@ -16,6 +16,7 @@ use super::denial::Denial;
 use super::fields::Fields;
 use super::holds::Hold;
 use crate::body::Body;
+use thoughtgate_approval::chain;
 use crate::decide::decide;
 use crate::headers::ask_for_identity;
 use crate::message::{Message, Raw};
@@ -71,7 +72,7 @@ impl Waiting {
                     .unwrap_or_else(|failed| forward::failure(worker, message, &failed))
             }
             Err(failed) => {
-                claim.fail(&failed.to_string());
+                claim.fail(&chain(&failed));
                 forward::failure(worker, message, &failed)
             }
         }

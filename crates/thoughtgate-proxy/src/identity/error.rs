@@ -13,9 +13,39 @@ pub enum Unidentified {
     #[error("the request has no bearer token in its Authorization header")]
     NoToken,
     /// The token's form, signature, lifetime, audience or issuer is wrong.
-    #[error("the bearer token was not accepted: {0}")]
-    BadToken(&'static str),
+    #[error("the bearer token was not accepted")]
+    BadToken(#[source] TokenFault),
     /// The token is valid but lacks the claim.
     #[error("the bearer token has no claim `{0}` that is a non-empty string")]
     NoClaim(String),
+}
+
+/// Reason why a bearer token is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    #[error("it is not a valid JWT")]
+    Malformed,
+    #[error("its algorithm does not fit the configured key")]
+    Algorithm,
+    #[error("its signature is invalid")]
+    Signature,
+    #[error("its header has `crit`, but no extension is supported")]
+    Extension,
+    #[error("its claims have a duplicate key")]
+    DuplicateKey,
+    #[error("its claims are not a JSON object")]
+    NotAnObject,
+    #[error("`exp`, `nbf` or `iat` is not a number")]
+    TimeType,
+    /// The library's check of the times, which does not say which of these it was.
+    #[error("`exp` is missing, or `exp` or `nbf` is not a number")]
+    Times,
+    #[error("it has expired")]
+    Expired,
+    #[error("it is not valid yet")]
+    TooEarly,
+    #[error("`iss` is not `agent.jwt.issuer`")]
+    Issuer,
+    #[error("`aud` does not name `agent.jwt.audience`")]
+    Audience,
 }

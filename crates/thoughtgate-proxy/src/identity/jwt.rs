@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use thoughtgate_mcp::unique_keys;
 
-use super::{Unidentified, crypto};
+use super::{TokenFault, Unidentified, crypto};
 use crate::headers::sole;
 
 /// Bytes of the shortest RSA key that ring verifies with, 2048 bits, in DER.
@@ -81,16 +81,14 @@ impl Jwt {
             .map(|(_, token)| token.trim())
             .ok_or(Unidentified::NoToken)?;
         let decoded = jsonwebtoken::decode::<Box<RawValue>>(token, &self.key, &self.validation)
-            .map_err(|error| Unidentified::BadToken(reason(&error)))?;
+            .map_err(|error| Unidentified::BadToken(fault(&error)))?;
         if decoded.header.crit.is_some() {
-            return Err(Unidentified::BadToken(
-                "its header has `crit`, but no extension is supported",
-            ));
+            return Err(Unidentified::BadToken(TokenFault::Extension));
         }
         unique_keys(&decoded.claims)
-            .map_err(|_| Unidentified::BadToken("its claims have a duplicate key"))?;
+            .map_err(|_| Unidentified::BadToken(TokenFault::DuplicateKey))?;
         let claims: Map<String, Value> = serde_json::from_str(decoded.claims.get())
-            .map_err(|_| Unidentified::BadToken("its claims are not a JSON object"))?;
+            .map_err(|_| Unidentified::BadToken(TokenFault::NotAnObject))?;
         self.expected
             .check(&claims)
             .map_err(Unidentified::BadToken)?;
@@ -102,21 +100,21 @@ impl Jwt {
 }
 
 impl Expected {
-    fn check(&self, claims: &Map<String, Value>) -> Result<(), &'static str> {
+    fn check(&self, claims: &Map<String, Value>) -> Result<(), TokenFault> {
         for time in ["exp", "nbf", "iat"] {
             if claims.get(time).is_some_and(|value| !value.is_number()) {
-                return Err("`exp`, `nbf` or `iat` is not a number");
+                return Err(TokenFault::TimeType);
             }
         }
         if let Some(issuer) = &self.issuer
             && claims.get("iss").and_then(Value::as_str) != Some(issuer)
         {
-            return Err("`iss` is not `agent.jwt.issuer`");
+            return Err(TokenFault::Issuer);
         }
         if let Some(audience) = &self.audience
             && !claims.get("aud").is_some_and(|aud| names(aud, audience))
         {
-            return Err("`aud` does not name `agent.jwt.audience`");
+            return Err(TokenFault::Audience);
         }
         Ok(())
     }
@@ -160,16 +158,15 @@ fn key(pem: &[u8]) -> Option<(DecodingKey, &'static [Algorithm])> {
     Some((key, &[Algorithm::EdDSA]))
 }
 
-fn reason(error: &Error) -> &'static str {
+/// The library's own text is not used: it can quote the token.
+fn fault(error: &Error) -> TokenFault {
     match error.kind() {
-        ErrorKind::ExpiredSignature => "it has expired",
-        ErrorKind::ImmatureSignature => "it is not valid yet",
-        ErrorKind::InvalidSignature => "its signature is invalid",
-        ErrorKind::InvalidAlgorithm => "its algorithm does not fit the configured key",
-        ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) => {
-            "`exp` is missing, or `exp` or `nbf` is not a number"
-        }
-        _ => "it is not a valid JWT",
+        ErrorKind::ExpiredSignature => TokenFault::Expired,
+        ErrorKind::ImmatureSignature => TokenFault::TooEarly,
+        ErrorKind::InvalidSignature => TokenFault::Signature,
+        ErrorKind::InvalidAlgorithm => TokenFault::Algorithm,
+        ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) => TokenFault::Times,
+        _ => TokenFault::Malformed,
     }
 }
 

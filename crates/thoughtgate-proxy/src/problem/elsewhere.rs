@@ -6,6 +6,7 @@ use http::StatusCode;
 use thoughtgate_approval::InteractionError;
 
 use super::row::{Count, Form, Row};
+use thoughtgate_approval::chain;
 
 /// A refusal on another path than the MCP endpoint's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +29,7 @@ pub enum Elsewhere {
     /// Approvals are configured, but not the secret that presses need.
     #[error("no such path")]
     PressDisabled,
-    #[error("{0}")]
+    #[error("{}", chain(.0))]
     Press(InteractionError),
 }
 

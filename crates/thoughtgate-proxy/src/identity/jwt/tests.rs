@@ -7,6 +7,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use super::*;
+use thoughtgate_approval::chain;
 
 /// Base64 with padding as in PEM, or base64url without padding as in JWT (`url`).
 fn base64(bytes: &[u8], url: bool) -> String {
@@ -74,7 +75,7 @@ fn agent(jwt: &Jwt, token: &str) -> Result<String, String> {
         header::AUTHORIZATION,
         format!("Bearer {token}").parse().unwrap(),
     );
-    jwt.agent(&headers).map_err(|error| error.to_string())
+    jwt.agent(&headers).map_err(|error| chain(&error))
 }
 
 fn now() -> u64 {
