@@ -28,24 +28,3 @@ pub enum Refused {
     #[error("an event has a line that only some clients read as data")]
     Lines,
 }
-
-impl From<Unreadable> for Refused {
-    fn from(unreadable: Unreadable) -> Refused {
-        Refused::Data(unreadable)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::error::Error as _;
-
-    use super::*;
-
-    #[test]
-    fn the_reason_is_printed_once() {
-        let refused = Refused::from(Unreadable::NotJson);
-        let expected = "failed to read an event: not valid JSON in UTF-8";
-        assert_eq!(refused.to_string(), expected);
-        assert!(refused.source().is_none());
-    }
-}
