@@ -1,6 +1,9 @@
 //! Child processes with a limit on everything: a deadline, a cap on what is kept
 //! of their output, and a whole process group that dies with its owner.
 //!
+//! `duct` starts and waits for them, and `wait-timeout` limits what the reaper runs; the rest of what they lack
+//! is here: bounded output, the list of what must not outlive this process, and interruptions.
+//!
 //! Knows nothing of what it runs. Does not interpret output, retry, or choose
 //! deadlines for its callers.
 

@@ -1,12 +1,11 @@
 //! A running child: waited for with a deadline, watched, stopped, and killed with all it started.
 
-use std::io::Write as _;
+use std::io::{PipeWriter, Write as _};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
-use wait_timeout::ChildExt as _;
 
 use super::output::last_words;
 use super::{Capture, Leftover, Output};
@@ -20,40 +19,41 @@ const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 /// A running child. Dropping it kills its whole process group.
 #[derive(Debug)]
 pub struct Child {
-    pub(super) process: std::process::Child,
+    pub(super) pid: u32,
+    pub(super) started: Instant,
+    pub(super) handle: duct::Handle,
     pub(super) name: String,
+    pub(super) input: Option<PipeWriter>,
     pub(super) stdout: Capture,
     pub(super) stderr: Capture,
-    pub(super) status: Option<ExitStatus>,
 }
 
 impl Child {
     /// The process id, which is also the id of its group.
     pub fn pid(&self) -> u32 {
-        self.process.id()
+        self.pid
+    }
+
+    /// The moment before the process was created.
+    pub fn started(&self) -> Instant {
+        self.started
     }
 
     /// The exit status, if it has ended.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        if self.status.is_none() {
-            self.status = self
-                .process
-                .try_wait()
-                .with_context(|| format!("failed to wait for `{}`", self.name))?;
-        }
-        Ok(self.status)
+        let ended = self.handle.try_wait();
+        let ended = ended.with_context(|| format!("failed to wait for `{}`", self.name))?;
+        Ok(ended.map(|output| output.status))
     }
 
     /// The exit status, if it ends within `limit`: peers of a dying process see closed connections a
     /// moment before it can be waited for.
     pub fn ended_within(&mut self, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
-        if self.ended()?.is_none() {
-            self.status = self
-                .process
-                .wait_timeout(limit)
-                .with_context(|| format!("failed to wait for `{}`", self.name))?;
-        }
-        Ok(self.status)
+        // A child that reads its input to the end would never end.
+        self.input = None;
+        let ended = self.handle.wait_timeout(limit);
+        let ended = ended.with_context(|| format!("failed to wait for `{}`", self.name))?;
+        Ok(ended.map(|output| output.status))
     }
 
     /// An error with the exit status and the last lines of standard error, if it has ended.
@@ -71,7 +71,7 @@ impl Child {
 
     /// Writes a line to its input, which needs a start with [`super::Launch::hold_input`].
     pub fn tell(&mut self, line: &str) -> anyhow::Result<()> {
-        let input = self.process.stdin.as_mut();
+        let input = self.input.as_mut();
         let input = input.with_context(|| format!("`{}` has no input pipe", self.name))?;
         let written = input.write_all(format!("{line}\n").as_bytes());
         if written.is_err() {
@@ -120,16 +120,9 @@ impl Child {
     ) -> anyhow::Result<ExitStatus> {
         let started = Instant::now();
         loop {
-            if let Some(status) = self.status {
-                return Ok(status);
-            }
             let left = deadline.saturating_sub(started.elapsed());
-            self.status = self
-                .process
-                .wait_timeout(left.min(LOOK_EVERY))
-                .with_context(|| format!("failed to wait for `{}`", self.name))?;
-            if self.status.is_some() {
-                continue;
+            if let Some(status) = self.ended_within(left.min(LOOK_EVERY))? {
+                return Ok(status);
             }
             if let Err(error) = look() {
                 self.kill();
@@ -189,16 +182,13 @@ impl Child {
     /// Returns the exit status, or none when it had to be killed.
     pub fn stop(mut self, grace: Duration) -> Option<ExitStatus> {
         self.signal(Signal::TERM);
-        let ended = self
-            .status
-            .or_else(|| self.process.wait_timeout(grace).ok().flatten());
-        self.status = ended;
+        let ended = self.ended_within(grace).ok().flatten();
         self.kill();
         ended
     }
 
     /// The whole output, once it has ended.
-    pub fn output(mut self, status: ExitStatus) -> Output {
+    pub fn output(self, status: ExitStatus) -> Output {
         // Processes that it left running may hold the pipes open, so they are killed first.
         self.kill();
         self.stdout.settle(OUTPUT_GRACE);
@@ -217,27 +207,23 @@ impl Child {
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(group) = i32::try_from(self.process.id())
-            .ok()
-            .and_then(Pid::from_raw)
-        {
+        if let Some(group) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
             // Fails only when nothing of the group is left, which is what is wanted.
             let _ = kill_process_group(group, signal);
         }
     }
 
-    fn kill(&mut self) {
+    fn kill(&self) {
         self.signal(Signal::KILL);
-        if self.status.is_none() {
-            self.status = self.process.wait().ok();
-        }
+        // Collects it; an error means that there is nothing to collect.
+        let _ = self.handle.wait();
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
         self.kill();
-        Leftover::Group(self.process.id()).is_gone();
+        Leftover::Group(self.pid).is_gone();
     }
 }
 

@@ -4,9 +4,9 @@
 //!
 //! Deliberately absent: variables that a single tool is given on purpose; its own file sets them.
 
-use std::ffi::OsStr;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::LazyLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -103,30 +103,23 @@ pub fn raise_open_files() -> Option<u64> {
     current.filter(|files| *files < ENOUGH_FILES)
 }
 
-/// Removes the variables that would change the results of a tool.
-pub(super) fn clean(command: &mut Command) {
-    for (key, _) in std::env::vars_os() {
-        if is_removed(&key) {
-            command.env_remove(key);
-        }
-    }
-    settle(command);
+/// The variables of this process without those that would change the results of a tool.
+pub(super) fn clean() -> HashMap<OsString, OsString> {
+    settled(std::env::vars_os().filter(|(key, _)| !is_removed(key)))
 }
 
-fn settle(command: &mut Command) {
-    command.env("LC_ALL", "C");
-    command.env("TMPDIR", temporary_folder());
+/// Only the variables in [`TO_START`].
+pub(super) fn clear() -> HashMap<OsString, OsString> {
+    let set = |key: &&str| Some((OsString::from(key), std::env::var_os(key)?));
+    settled(TO_START.iter().filter_map(set))
 }
 
-/// Removes all variables but those in [`TO_START`].
-pub(super) fn clear(command: &mut Command) {
-    command.env_clear();
-    settle(command);
-    for key in TO_START {
-        if let Some(value) = std::env::var_os(key) {
-            command.env(key, value);
-        }
-    }
+fn settled(variables: impl Iterator<Item = (OsString, OsString)>) -> HashMap<OsString, OsString> {
+    let own = [
+        ("LC_ALL".into(), "C".into()),
+        ("TMPDIR".into(), temporary_folder().into()),
+    ];
+    variables.chain(own).collect()
 }
 
 fn is_removed(key: &OsStr) -> bool {

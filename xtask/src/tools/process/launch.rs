@@ -1,20 +1,33 @@
-//! A command line being put together, and its start in a process group of its own.
+//! A command line being put together, and its start in a process group of its own: of a program that runs
+//! beside this one, or of a script's command, which runs to its end.
+//!
+//! `duct` starts it, with pipes whose other ends are read here: its own captures have no limit, and wait for
+//! whoever else holds them.
 
-use std::ffi::OsStr;
-use std::io::IsTerminal as _;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io::{IsTerminal as _, pipe};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use xshell::Cmd;
 
 use super::{Capture, Child, Leftover, Output, environment};
 
 /// A command that has not been started yet.
 #[derive(Debug)]
 pub struct Launch {
-    command: Command,
+    program: OsString,
+    arguments: Vec<OsString>,
+    /// All variables of the child.
+    environment: HashMap<OsString, OsString>,
+    /// None for the directory of this process.
+    directory: Option<PathBuf>,
+    holds_input: bool,
     passes_stderr: bool,
 }
 
@@ -22,27 +35,46 @@ impl Launch {
     /// A tool: in the current directory, without input, and with the environment of this process except
     /// for variables that would change its results.
     pub fn new(program: impl AsRef<OsStr>) -> Launch {
-        Launch::with(program, environment::clean)
+        Launch::with(program.as_ref(), environment::clean())
     }
 
     /// A program that is measured or makes load: as [`Launch::new`], with hardly any environment.
     pub fn bare(program: impl AsRef<OsStr>) -> Launch {
-        Launch::with(program, environment::clear)
+        Launch::with(program.as_ref(), environment::clear())
     }
 
-    fn with(program: impl AsRef<OsStr>, environment: fn(&mut Command)) -> Launch {
-        let mut command = Command::new(program);
-        command.stdin(Stdio::null());
-        environment(&mut command);
+    /// A command of a script with hardly any environment, but with the variables that the script sets.
+    pub fn bare_script(command: Cmd<'_>) -> Launch {
+        Launch::script(command, environment::clear())
+    }
+
+    fn with(program: &OsStr, environment: HashMap<OsString, OsString>) -> Launch {
         Launch {
-            command,
+            program: program.to_owned(),
+            arguments: Vec::new(),
+            environment,
+            directory: None,
+            holds_input: false,
             passes_stderr: false,
         }
     }
 
+    fn script(command: Cmd<'_>, environment: HashMap<OsString, OsString>) -> Launch {
+        let command = Command::from(command);
+        let mut launch = Launch::with(command.get_program(), environment).args(command.get_args());
+        launch.directory = command.get_current_dir().map(Path::to_path_buf);
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => launch.environment.insert(key.to_owned(), value.to_owned()),
+                None => launch.environment.remove(key),
+            };
+        }
+        launch
+    }
+
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Launch {
-        self.command.arg(argument);
+        self.arguments.push(argument.as_ref().to_owned());
         self
     }
 
@@ -52,27 +84,30 @@ impl Launch {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        self.command.args(arguments);
+        let arguments = arguments.into_iter();
+        self.arguments
+            .extend(arguments.map(|argument| argument.as_ref().to_owned()));
         self
     }
 
     #[must_use]
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Launch {
-        self.command.env(key, value);
+        let (key, value) = (key.as_ref().to_owned(), value.as_ref().to_owned());
+        self.environment.insert(key, value);
         self
     }
 
     #[must_use]
     pub fn directory(mut self, directory: &Path) -> Launch {
-        self.command.current_dir(directory);
+        self.directory = Some(directory.to_path_buf());
         self
     }
 
-    /// Gives the child an input pipe, which is empty unless [`Child::tell`] writes to it, and is closed
-    /// when this process ends.
+    /// Gives the child an input pipe, which is empty unless [`Child::tell`] writes to it. It is closed
+    /// when the child is waited for, and when this process ends.
     #[must_use]
     pub fn hold_input(mut self) -> Launch {
-        self.command.stdin(Stdio::piped());
+        self.holds_input = true;
         self
     }
 
@@ -85,39 +120,10 @@ impl Launch {
     }
 
     /// Starts the child in a process group of its own.
-    pub fn start(mut self) -> anyhow::Result<Child> {
-        let name = describe(&self.command);
-        self.command.process_group(0).stdout(Stdio::piped());
-        let inherits = self.passes_stderr && std::io::stderr().is_terminal();
-        self.command.stderr(if inherits {
-            Stdio::inherit()
-        } else {
-            Stdio::piped()
-        });
-        let mut process = self
-            .command
-            .spawn()
-            .with_context(|| format!("failed to start `{name}`"))?;
-        Leftover::Group(process.id()).begins();
-        let stdout = process
-            .stdout
-            .take()
-            .map_or_else(Capture::empty, Capture::of);
-        let stderr = process.stderr.take();
-        let stderr = stderr.map_or_else(Capture::empty, |pipe| {
-            if self.passes_stderr {
-                Capture::passing(pipe)
-            } else {
-                Capture::of(pipe)
-            }
-        });
-        Ok(Child {
-            process,
-            name,
-            stdout,
-            stderr,
-            status: None,
-        })
+    pub fn start(self) -> anyhow::Result<Child> {
+        let name = self.describe();
+        self.spawn(&name)
+            .with_context(|| format!("failed to start `{name}`"))
     }
 
     /// Runs the child to its end and returns its output, whatever its exit status.
@@ -140,19 +146,81 @@ impl Launch {
         let status = child.wait_through(deadline)?;
         Ok(child.output(status))
     }
+
+    fn spawn(self, name: &str) -> std::io::Result<Child> {
+        let (stdout, childs_stdout) = pipe()?;
+        // Unchecked: an exit status other than 0 is no error of a wait.
+        let mut expression = duct::cmd(self.program, self.arguments)
+            .full_env(self.environment)
+            .stdout_file(childs_stdout)
+            .unchecked();
+        if let Some(directory) = self.directory {
+            expression = expression.dir(directory);
+        }
+        let mut input = None;
+        if self.holds_input {
+            let (childs_input, held) = pipe()?;
+            input = Some(held);
+            expression = expression.stdin_file(childs_input);
+        } else {
+            expression = expression.stdin_null();
+        }
+        let mut stderr = None;
+        if !(self.passes_stderr && std::io::stderr().is_terminal()) {
+            let (read, childs_stderr) = pipe()?;
+            stderr = Some(read);
+            expression = expression.stderr_file(childs_stderr);
+        }
+        let clock = Arc::new(OnceLock::new());
+        let hooked = Arc::clone(&clock);
+        expression = expression.before_spawn(move |command| {
+            command.process_group(0);
+            // Last, so that no work of this process is part of a measured start.
+            hooked.get_or_init(Instant::now);
+            Ok(())
+        });
+        let handle = expression.start()?;
+        let pid = handle.pids()[0];
+        Leftover::Group(pid).begins();
+        // It holds the child's ends of the pipes: with them here, no output would ever end.
+        drop(expression);
+        let stderr = stderr.map_or_else(Capture::empty, |pipe| {
+            if self.passes_stderr {
+                Capture::passing(pipe)
+            } else {
+                Capture::of(pipe)
+            }
+        });
+        Ok(Child {
+            pid,
+            started: *clock.get_or_init(Instant::now),
+            handle,
+            name: name.to_owned(),
+            input,
+            stdout: Capture::of(stdout),
+            stderr,
+        })
+    }
+
+    /// The command line for messages, cut to a line or two.
+    fn describe(&self) -> String {
+        const LONGEST: usize = 160;
+        let mut text = self.program.to_string_lossy().into_owned();
+        for argument in &self.arguments {
+            text.push(' ');
+            text.push_str(&argument.to_string_lossy());
+        }
+        if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+            text.truncate(end);
+            text.push('…');
+        }
+        text
+    }
 }
 
-/// The command line for messages, cut to a line or two.
-fn describe(command: &Command) -> String {
-    const LONGEST: usize = 160;
-    let mut text = command.get_program().to_string_lossy().into_owned();
-    for argument in command.get_args() {
-        text.push(' ');
-        text.push_str(&argument.to_string_lossy());
+/// A command of a script: a tool, as [`Launch::new`], with the directory and the variables of the script.
+impl From<Cmd<'_>> for Launch {
+    fn from(command: Cmd<'_>) -> Launch {
+        Launch::script(command, environment::clean())
     }
-    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }

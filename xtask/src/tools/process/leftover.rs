@@ -3,9 +3,8 @@
 //!
 //! Removes nothing itself: its owner does, or else the reaper.
 
-use std::io::Write as _;
+use std::io::{PipeWriter, Write as _, pipe};
 use std::os::unix::process::CommandExt as _;
-use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::journal;
@@ -18,7 +17,7 @@ const MARK: &str = "XTASK_REAPER";
 
 /// The pipe to the reaper; none when it could not be started. Without it, children
 /// still die with their owners, only not when this process is killed by force.
-static REAPER: LazyLock<Option<Mutex<ChildStdin>>> = LazyLock::new(start);
+static REAPER: LazyLock<Option<Mutex<PipeWriter>>> = LazyLock::new(start);
 
 /// Something that must not outlive this process, in the order of removal: what is removed later may be
 /// in use by what is removed first, as an image by its container.
@@ -68,23 +67,26 @@ impl Leftover<'_> {
     }
 }
 
-fn start() -> Option<Mutex<ChildStdin>> {
+fn start() -> Option<Mutex<PipeWriter>> {
     // The executable of a unit test is not `xtask` and would run all tests again.
     if cfg!(test) || std::env::var_os(MARK).is_some() {
         return None;
     }
     let executable = std::env::current_exe().ok()?;
-    let mut reaper = Command::new(executable)
-        .arg(ARGUMENT)
+    let (read, write) = pipe().ok()?;
+    duct::cmd(executable, [ARGUMENT])
         .env(MARK, "1")
+        .stdin_file(read)
+        .stdout_null()
+        .stderr_null()
         // A group of its own, so that an interrupt from the terminal does not end it first.
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
+        .before_spawn(|command| {
+            command.process_group(0);
+            Ok(())
+        })
+        .start()
         .ok()?;
-    reaper.stdin.take().map(Mutex::new)
+    Some(Mutex::new(write))
 }
 
 fn tell(line: &str) {

@@ -1,8 +1,10 @@
 //! Children are killed with all they started, output is bounded, deadlines hold.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, test_kill_process};
+use xshell::{Shell, cmd};
 
 use super::capture::HEAD_BYTES;
 use super::{Launch, Stream};
@@ -62,6 +64,76 @@ fn a_missing_program_is_named() {
         .run(LONG)
         .unwrap_err();
     assert_eq!(error.to_string(), "failed to start `/nowhere/tool version`");
+}
+
+#[test]
+fn a_command_of_a_script_keeps_its_folder_and_variables_and_no_others_that_change_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let sh = Shell::new().unwrap();
+    sh.change_dir(folder.path());
+    // Cargo sets the last one for tests, and no child gets it.
+    let script = r#"pwd -P; echo "$0 $ONE $TWO $THREE $LC_ALL $CARGO_MANIFEST_DIR""#;
+    let command = || {
+        let command = cmd!(sh, "sh -c {script} 'two words'");
+        command.env("ONE", "1").env("TWO", "2").env_remove("TWO")
+    };
+    let printed = |launch: Launch| {
+        let output = launch.env("THREE", "3").run(LONG).unwrap();
+        output.success().unwrap().stdout.text()
+    };
+    let place = folder.path().canonicalize().unwrap();
+    let expected = format!("{}\ntwo words 1  3 C \n", place.display());
+    assert_eq!(printed(Launch::from(command())), expected);
+    assert_eq!(printed(Launch::bare_script(command())), expected);
+    let elsewhere = Launch::from(command()).directory(Path::new("/"));
+    assert_eq!(printed(elsewhere), "/\ntwo words 1  3 C \n");
+}
+
+#[test]
+fn a_program_is_found_from_the_directory_of_this_process() {
+    let depth = std::env::current_dir().unwrap().components().count() - 1;
+    // Deeper, so that the path leads nowhere from there.
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("d/".repeat(depth));
+    std::fs::create_dir_all(&deep).unwrap();
+    let launch = Launch::new(format!("{}bin/pwd", "../".repeat(depth))).directory(&deep);
+    let output = launch.arg("-P").run(LONG).unwrap().success().unwrap();
+    let printed = output.stdout.text();
+    assert_eq!(Path::new(printed.trim()), deep.canonicalize().unwrap());
+}
+
+#[test]
+fn the_end_of_an_output_is_seen_and_the_moment_of_the_start_is_known() {
+    let before = Instant::now();
+    let child = shell("exit 0").start().unwrap();
+    let after = Instant::now();
+    assert!(before <= child.started() && child.started() <= after);
+    // Here would be the end of the deadline if this process held the pipes, too.
+    child.stdout.settle(LONG);
+    child.stderr.settle(LONG);
+    assert!(after.elapsed() < LONG);
+}
+
+#[test]
+fn an_input_ends_with_the_wait_for_its_reader() {
+    let mut child = Launch::new("cat").hold_input().start().unwrap();
+    child.tell("a line").unwrap();
+    let status = child.wait(LONG).unwrap();
+    let output = child.output(status).success().unwrap();
+    assert_eq!(output.stdout.text(), "a line\n");
+}
+
+#[test]
+fn a_line_that_nobody_reads_is_told_with_the_exit_status() {
+    let mut child = shell("exit 3").hold_input().start().unwrap();
+    while child.ended().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let message = child.tell("a line").unwrap_err().to_string();
+    assert!(
+        message.contains("ended unexpectedly (exit status: 3)"),
+        "{message}"
+    );
 }
 
 #[test]
