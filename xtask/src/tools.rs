@@ -7,6 +7,7 @@ pub mod criterion;
 pub mod docker;
 pub mod git;
 pub mod github;
+pub mod http;
 pub mod image;
 pub mod k6;
 pub mod load;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
+use crate::tools::http;
 use crate::tools::process::{Child, Launch, Stream};
 
 /// Time limit from the start of a process to the line with its address.
@@ -42,17 +43,12 @@ impl Server {
         let address = child
             .wait_for(stream, LISTEN_DEADLINE, address)
             .with_context(|| format!("failed to start {name}"))?;
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWER_DEADLINE))
-            .http_status_as_error(false)
-            // Proxy variables of the environment are not meant for the loopback.
-            .proxy(None)
-            .build();
+        let config = http::loopback(ANSWER_DEADLINE).http_status_as_error(false);
         Ok(Server {
             name,
             child,
             address,
-            agent: config.into(),
+            agent: config.build().new_agent(),
         })
     }
 

@@ -1,11 +1,14 @@
 //! Images that were really pushed: the figures are those of the registry.
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::metrics::catalog::Metric;
 use crate::metrics::model::Value;
 use crate::tools::docker::tests::{daemon, pushed};
+use crate::tools::http;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -30,9 +33,8 @@ fn value(shipped: &Shipped, metric: &Metric) -> Value {
     figure.1(shipped).unwrap().value
 }
 
-/// An HTTP client that uses no proxy of the environment.
 fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().proxy(None).build().into()
+    http::loopback(Duration::from_secs(20)).build().new_agent()
 }
 
 /// A manifest as the registry stores it, read without docker.
