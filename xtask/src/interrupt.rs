@@ -81,6 +81,41 @@ pub fn rest(time: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Calls `poll` until it finds something, with a pause of `interval` between two calls. Returns none when
+/// `limit` has passed: only the caller can say what was waited for.
+///
+/// # Errors
+/// That of `poll`, or a signal that has arrived.
+pub fn until<T>(
+    limit: Duration,
+    interval: Duration,
+    poll: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<Option<T>> {
+    until_received(&RECEIVED, limit, interval, poll)
+}
+
+fn until_received<T>(
+    received: &AtomicI32,
+    limit: Duration,
+    interval: Duration,
+    mut poll: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<Option<T>> {
+    let started = Instant::now();
+    loop {
+        let polled = poll();
+        if let Ok(Some(found)) = polled {
+            return Ok(Some(found));
+        }
+        // Before an error of `poll`: the signal may have ended what is waited for, too.
+        read(received)?;
+        polled?;
+        if started.elapsed() > limit {
+            return Ok(None);
+        }
+        thread::sleep(interval);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +128,48 @@ mod tests {
         let wrapped = anyhow::Error::new(interrupted).context("failed to measure `latency/p50`");
         assert_eq!(cause(&wrapped), Some(interrupted));
         assert_eq!(cause(&anyhow::anyhow!("no")), None);
+    }
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_wait_ends_with_what_is_found_with_an_error_and_with_its_limit() {
+        let mut left = 3;
+        let found = until(LONG, Duration::ZERO, || {
+            left -= 1;
+            Ok((left == 0).then_some("it"))
+        });
+        assert_eq!((found.unwrap(), left), (Some("it"), 0));
+        let broken: anyhow::Result<Option<()>> =
+            until(LONG, Duration::ZERO, || anyhow::bail!("broken"));
+        assert_eq!(broken.unwrap_err().to_string(), "broken");
+        let mut polls = 0;
+        let nothing: Option<()> = until(Duration::ZERO, Duration::from_millis(1), || {
+            polls += 1;
+            Ok(None)
+        })
+        .unwrap();
+        assert!(nothing.is_none() && polls > 0);
+    }
+
+    #[test]
+    fn a_signal_ends_a_wait_and_comes_before_what_it_caused() {
+        let received = AtomicI32::new(0);
+        let waits = |polled: fn() -> anyhow::Result<Option<()>>| {
+            received.store(0, Ordering::SeqCst);
+            let mut polls = 0;
+            let ended = until_received(&received, LONG, Duration::ZERO, || {
+                polls += 1;
+                received.store(SIGINT, Ordering::SeqCst);
+                polled()
+            });
+            assert_eq!(polls, 1);
+            ended
+        };
+        for polled in [|| Ok(None), || anyhow::bail!("the proxy died")] {
+            let ended = waits(polled).unwrap_err();
+            assert_eq!(cause(&ended), Some(Interrupted { signal: SIGINT }));
+        }
+        assert!(waits(|| Ok(Some(()))).unwrap().is_some());
     }
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::growth::Sample;
 use super::records::{Life, Records};
 use super::schedule::{Event, Upstream as Manner, Word};
+use crate::interrupt;
 use crate::tools::process::{Child, Launch};
 use crate::tools::procfs;
 use crate::tools::subject::{self, Proxy, SLACK_TOKEN, Setup, Slack, Upstream};
@@ -100,7 +101,7 @@ impl Scene {
             Event::Upstream(manner) => self.upstream()?.turn(&knobs(manner)),
             Event::UpstreamDies => {
                 self.upstream = None;
-                std::thread::sleep(DOWN);
+                interrupt::rest(DOWN)?;
                 let folder = &self.surroundings.folder;
                 let programs = &self.surroundings.programs;
                 let started =
@@ -172,7 +173,7 @@ impl Scene {
         let until = Instant::now() + SETTLE;
         let mut calm = 0;
         while calm < 4 && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(500));
+            interrupt::rest(Duration::from_millis(500))?;
             let proxy = self.proxy.as_mut().context("the proxy has ended")?;
             let text = proxy.metrics()?;
             let life = self.lives.last_mut().context("the proxy never started")?;

@@ -3,9 +3,9 @@
 //! Configured for speed, as its users would: one worker, connections to the upstream kept alive, no
 //! access log, nothing buffered. Knows nothing of metrics.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
@@ -13,11 +13,13 @@ use super::process::{Child, Launch};
 use super::procfs;
 use super::scratch::Scratch;
 use super::subject::free_address;
+use crate::interrupt;
 
 /// Name of the configuration file, in its folder.
 const CONFIG: &str = "nginx.conf";
 /// Time limit of a start, and of `nginx -v`.
 const START: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(5);
 
 /// A running nginx; dropping it kills it.
 #[derive(Debug)]
@@ -80,17 +82,14 @@ impl Nginx {
             port: setup.port,
             _folder: setup.folder,
         };
-        let until = Instant::now() + START;
-        while std::net::TcpStream::connect(("127.0.0.1", nginx.port)).is_err() {
-            nginx
-                .child
-                .check_running()
-                .context("failed to start nginx")?;
-            if Instant::now() > until {
-                bail!("nginx did not listen within {START:?}");
+        let listens = interrupt::until(START, POLL, || {
+            if TcpStream::connect(("127.0.0.1", nginx.port)).is_ok() {
+                return Ok(Some(()));
             }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            let running = nginx.child.check_running();
+            running.context("failed to start nginx").map(|()| None)
+        });
+        listens?.with_context(|| format!("nginx did not listen within {START:?}"))?;
         let address = SocketAddr::from(([127, 0, 0, 1], nginx.port));
         procfs::check_program(nginx.pid(), binary, address)?;
         Ok(nginx)

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::json;
 
 use super::super::catalog::{APPROVAL_OVERHEAD, Metric};
@@ -102,7 +102,7 @@ fn measure(
             Ok(taken) => times.push(taken.as_secs_f64() * 1000.0),
             Err(fault) => return Ok(Block::Void(fault)),
         }
-        std::thread::sleep(SPACING);
+        interrupt::rest(SPACING)?;
     }
     let forwarded = upstream.counts()?.tool_calls;
     if forwarded > 0 {
@@ -127,17 +127,15 @@ fn one(
     let mut call = proxy.call(TOOL, &json!({ "order": marker }))?;
     let (sent, started) = (SystemTime::now(), Instant::now());
     call.send()?;
-    let message = loop {
+    let message = interrupt::until(DEADLINE, POLL, || {
         if let Some(message) = slack.messages()?.into_iter().nth(messages_before) {
-            break message;
+            return Ok(Some(message));
         }
-        interrupt::check()?;
-        proxy.check_running()?;
-        if started.elapsed() > DEADLINE {
-            bail!("no message reached Slack within {DEADLINE:?} of a call that needs approval");
-        }
-        std::thread::sleep(POLL);
-    };
+        proxy.check_running().map(|()| None)
+    })?;
+    let message = message.with_context(|| {
+        format!("no message reached Slack within {DEADLINE:?} of a call that needs approval")
+    })?;
     let by_wall_clock = sent.elapsed().unwrap_or_default();
     if by_wall_clock.abs_diff(started.elapsed()) > CLOCK_DRIFT_MAX {
         return Ok(Err("the system clock was changed during a call".to_owned()));

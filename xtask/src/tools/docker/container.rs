@@ -89,17 +89,16 @@ impl Container {
         options.extend(mounts.iter().map(String::as_str));
         let client = client().hold_input();
         let mut guard = Container::attached(client, image.tag(), &options, &[])?;
-        let until = Instant::now() + DEADLINE;
-        while guard.pid().is_err() {
-            interrupt::check()?;
-            guard.check_running()?;
-            ensure!(
-                Instant::now() < until,
-                "the container `{}` did not start within {DEADLINE:?}",
-                guard.name
-            );
-            std::thread::sleep(POLL);
-        }
+        let running = interrupt::until(DEADLINE, POLL, || {
+            if guard.pid().is_ok() {
+                return Ok(Some(()));
+            }
+            guard.check_running().map(|()| None)
+        })?;
+        running.with_context(|| {
+            let name = &guard.name;
+            format!("the container `{name}` did not start within {DEADLINE:?}")
+        })?;
         Ok(guard)
     }
 

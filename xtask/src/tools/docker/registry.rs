@@ -3,13 +3,14 @@
 //! Runs Debian's `docker-registry` where it is installed, else the `registry` image. The stored images
 //! are removed with it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::json;
 
 use super::{Container, Docker};
 use crate::interrupt;
+use crate::tools::http;
 use crate::tools::process::{self, Child, Launch};
 use crate::tools::scratch::Scratch;
 use crate::tools::subject::free_address;
@@ -69,27 +70,25 @@ impl Registry {
     }
 
     fn wait(&mut self) -> anyhow::Result<()> {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWER))
-            // Proxy variables of the environment are not meant for the loopback.
-            .proxy(None)
-            .build()
-            .into();
-        let until = Instant::now() + START;
+        let agent = http::loopback(ANSWER).build().new_agent();
         let url = format!("http://{}/v2/", self.address);
-        while let Err(error) = agent.get(&url).call() {
+        let mut last = None;
+        let answered = interrupt::until(START, POLL, || {
+            let Err(error) = agent.get(&url).call() else {
+                return Ok(Some(()));
+            };
+            last = Some(error);
             match &mut self.server {
                 Server::Given => {}
                 Server::Process(child, _) => child.check_running()?,
                 Server::Container(container) => container.check_running()?,
             }
-            if Instant::now() > until {
-                bail!("`{url}` did not answer within {START:?}: {error}");
-            }
-            interrupt::check()?;
-            std::thread::sleep(POLL);
-        }
-        Ok(())
+            Ok(None)
+        })?;
+        answered.with_context(|| {
+            let error = last.map(|error| format!(": {error}")).unwrap_or_default();
+            format!("`{url}` did not answer within {START:?}{error}")
+        })
     }
 }
 

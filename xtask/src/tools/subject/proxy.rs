@@ -4,9 +4,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use super::call::OpenCall;
@@ -176,18 +176,15 @@ impl Proxy {
     }
 
     fn wait_ready(&mut self) -> anyhow::Result<()> {
-        let started = Instant::now();
-        loop {
+        let mut last = String::new();
+        let ready = interrupt::until(READY_DEADLINE, POLL, || {
             let (status, body) = self.server.get("/ready")?;
-            if status == 200 {
-                return Ok(());
-            }
-            if started.elapsed() > READY_DEADLINE {
-                bail!("the proxy was not ready within {READY_DEADLINE:?} (`/ready`: {body})");
-            }
-            interrupt::check()?;
-            std::thread::sleep(POLL);
-        }
+            last = body;
+            Ok((status == 200).then_some(()))
+        })?;
+        ready.with_context(|| {
+            format!("the proxy was not ready within {READY_DEADLINE:?} (`/ready`: {last})")
+        })
     }
 }
 

@@ -4,12 +4,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::proxy::Setup;
 use super::server::{ANSWER_DEADLINE, STOP_GRACE};
+use crate::interrupt;
 
 /// Time between two requests; adds at most this much to a measured time, half of it on average.
 const POLL: Duration = Duration::from_micros(500);
@@ -32,22 +33,22 @@ pub struct Startup {
 /// Starts the proxy, polls it until it is ready, and stops it.
 pub fn startup(setup: &Setup) -> anyhow::Result<Startup> {
     let address = free_address()?;
-    let launch = setup.launch(&address.to_string());
-    let started = Instant::now();
-    let mut child = launch.start()?;
+    let mut child = setup.launch(&address.to_string()).start()?;
+    let started = child.started();
     let mut until = |path: &str| {
-        loop {
+        let limit = DEADLINE.saturating_sub(started.elapsed());
+        let answered = interrupt::until(limit, POLL, || {
             if status(address, path) == Some(200) {
-                return Ok(started.elapsed());
+                return Ok(Some(started.elapsed()));
             }
-            child
-                .check_running()
-                .context("the proxy died while starting")?;
-            if started.elapsed() > DEADLINE {
-                bail!("the proxy did not answer `{path}` with 200 within {DEADLINE:?}");
-            }
-            std::thread::sleep(POLL);
-        }
+            let running = child.check_running();
+            running
+                .context("the proxy died while starting")
+                .map(|()| None)
+        });
+        answered?.with_context(|| {
+            format!("the proxy did not answer `{path}` with 200 within {DEADLINE:?}")
+        })
     };
     let healthy = until("/health")?;
     let ready = until("/ready")?;

@@ -3,9 +3,9 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::super::SubjectFiles;
 use crate::interrupt;
@@ -102,15 +102,15 @@ fn answering(
     address: SocketAddr,
     is_there: impl Fn(SocketAddr) -> bool,
 ) -> anyhow::Result<Caged> {
-    let until = Instant::now() + READY_DEADLINE;
-    while !is_there(address) {
-        interrupt::check()?;
-        container.check_running()?;
-        if Instant::now() > until {
-            bail!("the container did not answer at {address} within {READY_DEADLINE:?}");
+    let answers = interrupt::until(READY_DEADLINE, POLL, || {
+        if is_there(address) {
+            return Ok(Some(()));
         }
-        std::thread::sleep(POLL);
-    }
+        container.check_running().map(|()| None)
+    })?;
+    answers.with_context(|| {
+        format!("the container did not answer at {address} within {READY_DEADLINE:?}")
+    })?;
     let url = format!("http://{address}/mcp");
     Ok(Caged { container, url })
 }
