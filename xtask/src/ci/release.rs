@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use xshell::{Cmd, Shell, cmd};
 
 use super::artifacts::{fetch_history, left};
 use super::command::{Commands, Tells};
@@ -210,30 +211,27 @@ fn checksums(files: &[PathBuf]) -> anyhow::Result<String> {
 /// release exists already: it is completed.
 fn publish(tag: &str, notes: &Path, files: &[PathBuf]) -> anyhow::Result<()> {
     let token = std::env::var("GITHUB_TOKEN").context("GITHUB_TOKEN is not set")?;
-    let gh = |arguments: &[&str]| {
-        let launch = Launch::new("gh").env("GH_TOKEN", &token);
-        launch.arg("release").args(arguments)
+    let sh = Shell::new()?;
+    let done = |command: Cmd<'_>| {
+        let launch = Launch::from(command.env("GH_TOKEN", &token));
+        launch.run(UPLOAD).and_then(Output::success)
     };
-    let done = |launch: Launch| launch.run(UPLOAD).and_then(Output::success);
-    let view = done(gh(&["view", tag]));
-    match view {
+    match done(cmd!(sh, "gh release view {tag}")) {
         Ok(_) => {
-            done(gh(&["edit", tag, "--notes-file"]).arg(notes))
+            done(cmd!(sh, "gh release edit {tag} --notes-file {notes}"))
                 .context("failed to replace the notes of the release")?;
-            done(gh(&["upload", tag, "--clobber"]).args(files))
+            done(cmd!(sh, "gh release upload {tag} --clobber {files...}"))
                 .context("failed to upload the files of the release")?;
         }
         Err(error) if interrupt::cause(&error).is_some() => return Err(error),
         Err(_) => {
             // `v1.0.0-rc.1` comes before `v1.0.0`: a hyphen marks a pre-release.
-            let kind: &[&str] = if tag.contains('-') {
-                &["--prerelease"]
-            } else {
-                &[]
-            };
-            let create = gh(&["create", tag, "--verify-tag"]).args(kind);
-            done(create.arg("--notes-file").arg(notes).args(files))
-                .context("failed to create the release")?;
+            let kind = tag.contains('-').then_some("--prerelease");
+            done(cmd!(
+                sh,
+                "gh release create {tag} --verify-tag {kind...} --notes-file {notes} {files...}"
+            ))
+            .context("failed to create the release")?;
         }
     }
     Ok(())

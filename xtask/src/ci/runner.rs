@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use xshell::{Shell, cmd};
+
 use crate::flags::JobFlag;
 use crate::interrupt;
 use crate::metrics::report::annotate;
@@ -36,19 +38,23 @@ const NEEDS: &[(JobFlag, &[&str], &[&str])] = &[
 pub fn prepare(job: JobFlag) -> anyhow::Result<()> {
     let hosted = std::env::var("RUNNER_ENVIRONMENT").is_ok_and(|kind| kind == "github-hosted");
     let needs = NEEDS.iter().find(|needs| needs.0 == job);
-    let Some((_, packages, targets)) = needs.filter(|_| hosted) else {
+    let Some(&(_, packages, targets)) = needs.filter(|_| hosted) else {
         return Ok(());
     };
-    let apt = |arguments: &[&str]| Launch::new("sudo").arg("apt-get").args(arguments);
+    let sh = Shell::new()?;
     let mut commands = vec![
-        apt(&["update", "--quiet"]),
-        apt(&["install", "--yes", "--quiet", "--no-install-recommends"]).args(*packages),
+        cmd!(sh, "sudo apt-get update --quiet"),
+        cmd!(
+            sh,
+            "sudo apt-get install --yes --quiet --no-install-recommends {packages...}"
+        ),
     ];
-    for target in *targets {
-        commands.push(Launch::new("rustup").args(["target", "add", target]));
+    for target in targets {
+        commands.push(cmd!(sh, "rustup target add {target}"));
     }
     for command in commands {
-        let run = command.run(INSTALL).and_then(Output::success);
+        let run = Launch::from(command).run(INSTALL);
+        let run = run.and_then(Output::success);
         let Err(error) = run else {
             continue;
         };

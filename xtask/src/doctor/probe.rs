@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use xshell::{Cmd, Shell, cmd};
 
 use crate::tools::cargo::{self, TOOLS};
 use crate::tools::docker::Docker;
@@ -16,31 +17,27 @@ use crate::tools::scratch::Scratch;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) fn cargo(workspace: &Path) -> anyhow::Result<String> {
-    says(
-        Launch::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())),
-        workspace,
-    )
+    let (sh, cargo) = (Shell::new()?, cargo::program());
+    says(cmd!(sh, "{cargo} --version"), workspace)
 }
 
 pub(super) fn cargo_deny(workspace: &Path) -> anyhow::Result<String> {
-    says(Launch::new("cargo").arg("deny"), workspace)
+    let sh = Shell::new()?;
+    says(cmd!(sh, "cargo deny --version"), workspace)
 }
 
 pub(super) fn rustc(workspace: &Path) -> anyhow::Result<String> {
-    says(Launch::new("rustc"), workspace)
+    let sh = Shell::new()?;
+    says(cmd!(sh, "rustc --version"), workspace)
 }
 
 /// Links a minimal program: that proves more than the presence of a `cc`.
 pub(super) fn linker(workspace: &Path) -> anyhow::Result<String> {
     let scratch = Scratch::new("a test program")?;
     let source = scratch.write("main.rs", "fn main() {}\n")?;
-    Launch::new("rustc")
-        .arg(&source)
-        .arg("-o")
-        .arg(scratch.path().join("program"))
-        .directory(workspace)
-        .run(DEADLINE)
-        .and_then(Output::success)?;
+    let program = scratch.path().join("program");
+    let sh = Shell::new()?;
+    done(cmd!(sh, "rustc {source} -o {program}"), workspace)?;
     Ok("links a program".to_owned())
 }
 
@@ -50,7 +47,8 @@ pub(super) fn procfs(_workspace: &Path) -> anyhow::Result<String> {
 }
 
 pub(super) fn pip(workspace: &Path) -> anyhow::Result<String> {
-    says(Launch::new("python3").args(["-m", "pip"]), workspace)
+    let sh = Shell::new()?;
+    says(cmd!(sh, "python3 -m pip --version"), workspace)
 }
 
 /// Looks for k6 before it calls `K6::find`, which would install a missing one.
@@ -74,7 +72,8 @@ pub(super) fn docker(_workspace: &Path) -> anyhow::Result<String> {
 }
 
 pub(super) fn registry(workspace: &Path) -> anyhow::Result<String> {
-    says(Launch::new("docker-registry"), workspace)
+    let sh = Shell::new()?;
+    says(cmd!(sh, "docker-registry --version"), workspace)
 }
 
 pub(super) fn architectures(workspace: &Path) -> anyhow::Result<String> {
@@ -90,11 +89,13 @@ pub(super) fn architectures(workspace: &Path) -> anyhow::Result<String> {
 }
 
 pub(super) fn valgrind(workspace: &Path) -> anyhow::Result<String> {
-    says(Launch::new("valgrind"), workspace)
+    let sh = Shell::new()?;
+    says(cmd!(sh, "valgrind --version"), workspace)
 }
 
 pub(super) fn node(workspace: &Path) -> anyhow::Result<String> {
-    let version = says(Launch::new("node"), workspace)?;
+    let sh = Shell::new()?;
+    let version = says(cmd!(sh, "node --version"), workspace)?;
     let major = major(&version)
         .with_context(|| format!("unexpected output of `node --version`: `{version}`"))?;
     if major < 22 {
@@ -105,25 +106,25 @@ pub(super) fn node(workspace: &Path) -> anyhow::Result<String> {
 
 /// nginx prints its version on standard error, and has no long option for it.
 pub(super) fn nginx(workspace: &Path) -> anyhow::Result<String> {
-    let output = Launch::new("nginx")
-        .arg("-v")
-        .directory(workspace)
-        .run(DEADLINE)?
-        .success()?;
+    let sh = Shell::new()?;
+    let output = done(cmd!(sh, "nginx -v"), workspace)?;
     Ok(output.stderr.text().trim().to_owned())
 }
 
 pub(super) fn bencher(workspace: &Path) -> anyhow::Result<String> {
-    says(Launch::new("bencher"), workspace)
+    let sh = Shell::new()?;
+    says(cmd!(sh, "bencher --version"), workspace)
 }
 
-fn says(program: Launch, workspace: &Path) -> anyhow::Result<String> {
-    let output = program
-        .arg("--version")
-        .directory(workspace)
-        .run(DEADLINE)
-        .and_then(Output::success)?;
+/// The line that a command prints.
+fn says(command: Cmd<'_>, workspace: &Path) -> anyhow::Result<String> {
+    let output = done(command, workspace)?;
     Ok(output.stdout.text().trim().to_owned())
+}
+
+fn done(command: Cmd<'_>, workspace: &Path) -> anyhow::Result<Output> {
+    let output = Launch::from(command).directory(workspace).run(DEADLINE)?;
+    output.success()
 }
 
 fn installed(tools_dir: &Path) -> bool {

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use xshell::{Cmd, Shell, cmd};
 
 use super::process::{self, Launch, Output};
 use sent::{Failure, KEY, TOKEN};
@@ -103,8 +104,8 @@ pub fn send(
     credential: &Credential,
     deadline: Duration,
 ) -> anyhow::Result<Sent> {
-    let launch = cli(credential).args(arguments(report));
-    match run(launch, deadline)? {
+    let sh = Shell::new()?;
+    match run(cli(sending(&sh, report), credential), deadline)? {
         Ok(output) => Ok(answer::classify(
             output.status.code(),
             &output.stdout.text(),
@@ -119,8 +120,9 @@ pub fn send(
 /// # Errors
 /// The message of the CLI, also if something to be created exists already.
 pub fn ask(arguments: &[&str], credential: &Credential) -> anyhow::Result<String> {
-    let launch = cli(credential).args(arguments).args(PATIENCE);
-    let output = launch.run(REQUEST)?;
+    let sh = Shell::new()?;
+    let command = cmd!(sh, "bencher {arguments...} {PATIENCE...}");
+    let output = cli(command, credential).run(REQUEST)?;
     let printed = output.stdout.text();
     output
         .success()
@@ -128,8 +130,9 @@ pub fn ask(arguments: &[&str], credential: &Credential) -> anyhow::Result<String
         .map_err(|error| anyhow!(credential.hidden_in(&format!("{error:#}"))))
 }
 
-fn cli(credential: &Credential) -> Launch {
-    let launch = Launch::new("bencher").env(credential.variable, &credential.secret);
+/// A command of the CLI, which gets the credential in its environment.
+fn cli(command: Cmd<'_>, credential: &Credential) -> Launch {
+    let launch = Launch::from(command).env(credential.variable, &credential.secret);
     match std::env::var(HOST) {
         Ok(host) if !host.is_empty() => launch.env(HOST, host),
         _ => launch,
@@ -149,42 +152,33 @@ fn run(launch: Launch, deadline: Duration) -> anyhow::Result<Result<Output, Sent
     }
 }
 
-fn arguments(report: &Report<'_>) -> Vec<String> {
-    let file = report.file.to_string_lossy();
-    let mut arguments = vec![
-        "run",
-        "--project",
-        report.project,
-        "--branch",
-        report.branch,
-        "--hash",
-        report.hash,
-        "--testbed",
-        report.testbed,
-        "--adapter",
-        "json",
-        "--file",
-        &file,
-        "--format",
-        "json",
-        "--quiet",
-    ];
-    match report.start {
-        Start::Continued => {}
-        Start::Reset => arguments.push("--start-point-reset"),
-        Start::From(branch, hash) => arguments.extend([
+fn sending<'s>(sh: &'s Shell, report: &Report<'_>) -> Cmd<'s> {
+    let Report {
+        project,
+        branch,
+        hash,
+        testbed,
+        file,
+        ..
+    } = report;
+    let start = match report.start {
+        Start::Continued => vec![],
+        Start::Reset => vec!["--start-point-reset"],
+        Start::From(branch, hash) => vec![
             "--start-point",
             branch,
             "--start-point-hash",
             hash,
             "--start-point-reset",
-        ]),
-    }
-    arguments.extend(PATIENCE);
-    let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
-    arguments.push("--thresholds-reset".to_owned());
-    arguments.extend(report.thresholds.iter().flat_map(threshold));
-    arguments
+        ],
+    };
+    let thresholds = report.thresholds.iter().flat_map(threshold);
+    cmd!(
+        sh,
+        "bencher run --project {project} --branch {branch} --hash {hash} --testbed {testbed}
+            --adapter json --file {file} --format json --quiet {start...} {PATIENCE...}
+            --thresholds-reset {thresholds...}"
+    )
 }
 
 /// The CLI matches its lists by position: `_` stands for a value that a threshold does not have.
@@ -211,7 +205,8 @@ fn threshold(threshold: &Threshold) -> [String; 12] {
 
 /// The version of the CLI; `None` if it is not installed.
 pub fn version() -> Option<String> {
-    let output = Launch::new("bencher").arg("--version").run(REQUEST);
+    let sh = Shell::new().ok()?;
+    let output = Launch::from(cmd!(sh, "bencher --version")).run(REQUEST);
     let output = output.and_then(Output::success).ok()?;
     Some(output.stdout.text().trim().to_owned())
 }

@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Deserialize;
+use xshell::{Shell, cmd};
 
 use super::process::{Launch, Output};
-use command::{ASK, FLAGS};
-use place::builder;
+use command::FLAGS;
+use place::building;
 
 mod command;
 mod compiler;
 mod place;
 
+pub use command::program;
 pub use compiler::Compiler;
 pub use place::{TOOLS, target_dir};
 
@@ -25,10 +27,7 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(45 * 60);
 
 /// Output of `rustc --version` in `workspace`, whose toolchain file may choose the compiler.
 pub fn rustc_version(workspace: &Path) -> Option<String> {
-    let asked = Launch::new(compiler::own()).arg("--version");
-    let asked = asked.directory(workspace);
-    let output = asked.run(ASK).and_then(Output::success).ok()?;
-    Some(output.stdout.text().trim().to_owned())
+    compiler::version(&compiler::own(), workspace)
 }
 
 /// Builds `packages` with the release profile and returns the directory of their executables,
@@ -43,10 +42,13 @@ pub fn build_profile(
     profile: &str,
     packages: &[&str],
 ) -> anyhow::Result<PathBuf> {
-    let command = builder(workspace)
-        .args(["build", "--profile", profile, "--locked", "--bins"])
-        .args(packages.iter().flat_map(|name| ["--package", name]));
-    let executable = build(command, &packages.join(", "))?;
+    let (sh, cargo) = (Shell::new()?, program());
+    let named = packages.iter().flat_map(|name| ["--package", name]);
+    let command = cmd!(
+        sh,
+        "{cargo} build --profile {profile} --locked --bins {named...}"
+    );
+    let executable = build(building(command, workspace), &packages.join(", "))?;
     let folder = executable.parent().map(Path::to_path_buf);
     folder.with_context(|| format!("`{}` has no parent folder", executable.display()))
 }
@@ -58,10 +60,13 @@ pub fn build_comparable(
     target: &Path,
     features: &[&str],
 ) -> anyhow::Result<PathBuf> {
-    let command = builder(checkout)
-        .args(["build", "--release", "--locked", "--bins"])
-        .args(["--package", "thoughtgate"])
-        .args(features.iter().flat_map(|feature| ["--features", feature]));
+    let (sh, cargo) = (Shell::new()?, program());
+    let chosen = features.iter().flat_map(|feature| ["--features", feature]);
+    let command = cmd!(
+        sh,
+        "{cargo} build --release --locked --bins --package thoughtgate {chosen...}"
+    );
+    let command = building(command, checkout);
     build(apart(command, checkout, target), "thoughtgate")
 }
 
@@ -71,7 +76,7 @@ pub fn build_comparable_benchmark(
     target: &Path,
     name: &str,
 ) -> anyhow::Result<PathBuf> {
-    let command = benchmark(checkout, name);
+    let command = benchmark(checkout, name)?;
     build(
         apart(command, checkout, target),
         &format!("the benchmark {name}"),
@@ -117,10 +122,13 @@ pub fn build_static(
     // With an explicit target, the flag does not apply to build scripts and procedural macros, so that
     // what other builds have made of those stays valid.
     let target = compiler::target(architecture);
-    let mut command = builder(workspace)
-        .args(["build", "--profile", effort.profile(), "--locked", "--bins"])
-        .args(["--package", package, "--target", &target])
-        .env(FLAGS, "-C\x1ftarget-feature=+crt-static");
+    let (sh, cargo, profile) = (Shell::new()?, program(), effort.profile());
+    let command = cmd!(
+        sh,
+        "{cargo} build --profile {profile} --locked --bins --package {package} --target {target}"
+    );
+    let command = building(command, workspace);
+    let mut command = command.env(FLAGS, "-C\x1ftarget-feature=+crt-static");
     if !compiler::is_own(architecture) {
         let (linker, key) = (compiler::linker(architecture), target.replace('-', "_"));
         let variable = format!("CARGO_TARGET_{}_LINKER", key.to_uppercase());
@@ -144,13 +152,17 @@ pub fn build_static(
 
 /// Builds a benchmark and returns its executable.
 pub fn build_benchmark(workspace: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    build(benchmark(workspace, name), &format!("the benchmark {name}"))
+    let command = benchmark(workspace, name)?;
+    build(command, &format!("the benchmark {name}"))
 }
 
-fn benchmark(checkout: &Path, name: &str) -> Launch {
-    builder(checkout)
-        .args(["bench", "--no-run", "--locked"])
-        .args(["--package", "benches", "--bench", name])
+fn benchmark(checkout: &Path, name: &str) -> anyhow::Result<Launch> {
+    let (sh, cargo) = (Shell::new()?, program());
+    let command = cmd!(
+        sh,
+        "{cargo} bench --no-run --locked --package benches --bench {name}"
+    );
+    Ok(building(command, checkout))
 }
 
 /// Runs a build, and returns the first executable that it made; `what` is its name in errors.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use xshell::{Cmd, Shell, cmd};
 
 use super::process::{self, Launch, Output};
 use super::scratch::Scratch;
@@ -95,27 +96,25 @@ impl Docker {
         platform: &str,
     ) -> anyhow::Result<Image> {
         let mut image = Image::named(tag);
-        let mut command = client()
-            .args(["build", "--quiet", "--force-rm"])
-            // The classic builder would reuse cached layers of another platform.
-            .arg("--no-cache")
-            .args(["--platform", platform, "--tag", tag, "--file"])
-            .arg(dockerfile)
-            // With attestations, the image of one platform is a manifest list itself, and cannot be an
-            // entry of another list.
-            .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
-        if docker(&["buildx", "version"], ASK).is_ok() {
-            // The default builder may run in a container, and would not load the image by itself.
-            command = command.arg("--load");
-            if let Some(context) = context() {
-                // The builder with the name of the context is the daemon itself.
-                command = command.env("BUILDX_BUILDER", context);
-            }
+        let sh = Shell::new()?;
+        let has_buildx = docker(cmd!(sh, "docker buildx version"), ASK).is_ok();
+        // The default builder may run in a container, and would not load the image by itself.
+        let load = has_buildx.then_some("--load");
+        // The classic builder would reuse cached layers of another platform, hence `--no-cache`.
+        let mut command = cmd!(
+            sh,
+            "docker build --quiet --force-rm --no-cache --platform {platform}
+                --tag {tag} --file {dockerfile} {load...} {folder}"
+        )
+        // With attestations, the image of one platform is a manifest list itself, and cannot be an entry
+        // of another list.
+        .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
+        if has_buildx && let Some(context) = context(&sh) {
+            // The builder with the name of the context is the daemon itself.
+            command = command.env("BUILDX_BUILDER", context);
         }
-        let built = command
-            .arg(folder)
-            .run_through(MOVE)
-            .and_then(Output::success);
+        let built = Launch::from(command).run_through(MOVE);
+        let built = built.and_then(Output::success);
         let built = built.with_context(|| format!("failed to build the image `{tag}`"))?;
         image.id = Some(built.stdout.text().trim().to_owned());
         Ok(image)
@@ -123,7 +122,8 @@ impl Docker {
 
     /// Gives an image another tag, which is not removed on drop.
     pub fn name(&self, image: &Image, name: &str) -> anyhow::Result<()> {
-        let named = docker(&["tag", &image.tag, name], ASK);
+        let (sh, tag) = (Shell::new()?, &image.tag);
+        let named = docker(cmd!(sh, "docker tag {tag} {name}"), ASK);
         named
             .map(drop)
             .with_context(|| format!("failed to tag the image as `{name}`"))
@@ -131,9 +131,9 @@ impl Docker {
 
     /// Pushes an image to the registry that its tag names.
     pub fn push(&self, image: &Image) -> anyhow::Result<()> {
-        let pushed = docker(&["push", "--quiet", &image.tag], MOVE);
+        let (sh, tag) = (Shell::new()?, &image.tag);
+        let pushed = docker(cmd!(sh, "docker push --quiet {tag}"), MOVE);
         pushed.map(drop).with_context(|| {
-            let tag = &image.tag;
             format!(
                 "failed to push `{tag}` (run `docker login` for that registry, or measure without \
                  --registry to use a local one)"
@@ -146,29 +146,35 @@ impl Docker {
         // The client stores an unpushed list beside its configuration, in a folder that may not be
         // writable. A local registry needs no configuration, so the client gets a folder of its own.
         let own = Scratch::new("a manifest list")?;
-        let run = |command: &[&str], rest: &[&str]| {
-            let (client, insecure): (_, &[&str]) = if is_local(reference) {
-                (
-                    client()
-                        .env("DOCKER_CONFIG", own.path())
-                        .env("DOCKER_CONTEXT", "default"),
-                    &["--insecure"],
-                )
-            } else {
-                (client(), &[])
-            };
-            let arguments = [&["manifest"], command, insecure, rest].concat();
+        let sh = Shell::new()?;
+        let insecure = insecure(reference);
+        let run = |mut command: Cmd<'_>| {
+            if insecure.is_some() {
+                command = command.env("DOCKER_CONFIG", own.path());
+                command = command.env("DOCKER_CONTEXT", "default");
+            }
             // Cannot be interrupted: half a list would stay in the client's folder.
-            client.args(arguments).run_through(MOVE)
+            Launch::from(command).run_through(MOVE)
         };
-        let tags = images.iter().map(|image| image.tag.as_str());
-        let listed: Vec<&str> = [reference].into_iter().chain(tags).collect();
-        let pushed = run(&["create"], &listed)
-            .and_then(Output::success)
-            .and_then(|_| run(&["push", "--purge"], &[reference])?.success());
+        let tags = images.iter().map(|image| &image.tag);
+        let pushed = run(cmd!(
+            sh,
+            "docker manifest create {insecure...} {reference} {tags...}"
+        ))
+        .and_then(Output::success)
+        .and_then(|_| {
+            run(cmd!(
+                sh,
+                "docker manifest push --purge {insecure...} {reference}"
+            ))?
+            .success()
+        });
         if pushed.is_err() {
             // The list may never have been created, so the error of the push is the one to return.
-            drop(run(&["rm"], &[reference]));
+            drop(run(cmd!(
+                sh,
+                "docker manifest rm {insecure...} {reference}"
+            )));
         }
         pushed
             .map(drop)
@@ -177,11 +183,12 @@ impl Docker {
 
     /// The platforms of `reference` in its registry. A local registry is read without TLS.
     pub fn manifest(&self, reference: &str) -> anyhow::Result<Vec<manifest::Platform>> {
-        let mut command = client().args(["manifest", "inspect", "--verbose"]);
-        if is_local(reference) {
-            command = command.arg("--insecure");
-        }
-        let output = command.arg(reference).run(ASK).and_then(Output::success);
+        let (sh, insecure) = (Shell::new()?, insecure(reference));
+        let command = cmd!(
+            sh,
+            "docker manifest inspect --verbose {insecure...} {reference}"
+        );
+        let output = docker(command, ASK);
         let output =
             output.with_context(|| format!("failed to inspect `{reference}` in its registry"))?;
         manifest::parse(&output.stdout.text())
@@ -189,8 +196,12 @@ impl Docker {
 
     /// The instruction that made each layer, newest first.
     pub fn history(&self, reference: &str) -> anyhow::Result<Vec<String>> {
-        let format = ["history", "--no-trunc", "--format", "{{.CreatedBy}}"];
-        let output = docker(&[&format[..], &[reference]].concat(), ASK)?;
+        let (sh, format) = (Shell::new()?, "{{.CreatedBy}}");
+        let command = cmd!(
+            sh,
+            "docker history --no-trunc --format {format} {reference}"
+        );
+        let output = docker(command, ASK)?;
         Ok(output.stdout.text().lines().map(str::to_owned).collect())
     }
 
@@ -206,16 +217,18 @@ impl Docker {
 }
 
 /// The current context of the docker CLI, which selects its daemon.
-fn context() -> Option<String> {
-    let output = docker(&["context", "inspect", "--format", "{{.Name}}"], ASK).ok()?;
+fn context(sh: &Shell) -> Option<String> {
+    let format = "{{.Name}}";
+    let output = docker(cmd!(sh, "docker context inspect --format {format}"), ASK).ok()?;
     let name = output.stdout.text().trim().to_owned();
     (!name.is_empty()).then_some(name)
 }
 
-fn is_local(reference: &str) -> bool {
-    ["localhost:", "127.0.0.1:", "[::1]:"]
-        .iter()
-        .any(|host| reference.starts_with(host))
+/// The option for a registry without TLS, which a local one is.
+fn insecure(reference: &str) -> Option<&'static str> {
+    let mut local = ["localhost:", "127.0.0.1:", "[::1]:"].iter();
+    let is_local = local.any(|host| reference.starts_with(host));
+    is_local.then_some("--insecure")
 }
 
 #[cfg(test)]

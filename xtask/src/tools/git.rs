@@ -77,7 +77,7 @@ pub fn resolve(workspace: &Path, revision: &str) -> anyhow::Result<String> {
     let told = command(
         workspace,
         &["rev-parse", "--verify", "--end-of-options", &named],
-    )
+    )?
     .run(ASK)?;
     ensure!(
         told.status.success(),
@@ -110,7 +110,7 @@ pub fn check_out(workspace: &Path, commit: &str, folder: &Path) -> anyhow::Resul
     }
     // An interrupted checkout may have left a part of it.
     let _ = std::fs::remove_dir_all(folder);
-    let _ = command(workspace, &["worktree", "prune"]).run(ASK);
+    let _ = ask(workspace, &["worktree", "prune"]);
     let folder_text = folder.to_string_lossy();
     command(
         workspace,
@@ -122,7 +122,7 @@ pub fn check_out(workspace: &Path, commit: &str, folder: &Path) -> anyhow::Resul
             &folder_text,
             commit,
         ],
-    )
+    )?
     .run(CHECK_OUT)
     .and_then(Output::success)
     .with_context(|| format!("failed to check out {commit}"))?;

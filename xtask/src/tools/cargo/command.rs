@@ -1,10 +1,13 @@
-//! A cargo command: the cargo that runs this process, without flags from a configuration file, and with the
-//! target directory that the environment chose.
+//! A cargo command: of the cargo that runs this process, without flags from a configuration file, and with
+//! the target directory that the environment chose.
 //!
 //! Does not choose where a checkout is built, see `place`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use xshell::Cmd;
 
 use crate::tools::process::Launch;
 
@@ -13,11 +16,16 @@ pub(super) const ASK: Duration = Duration::from_secs(30);
 /// Variable with the flags of the compiler, separated by the control character 0x1f.
 pub(super) const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 
-pub(super) fn cargo() -> Launch {
-    // `cargo xtask` sets CARGO to the cargo that runs it; another one may be first on PATH.
-    let launch = Launch::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        // Set, though empty: else flags of a configuration file apply, such as `target-cpu=native`.
-        .env(FLAGS, "");
+/// The program of the command. `cargo xtask` sets CARGO to the cargo that runs it; another one may be first
+/// on PATH.
+pub fn program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// A command of [`program`] with its environment.
+pub(super) fn launch(command: Cmd<'_>) -> Launch {
+    // Set, though empty: else flags of a configuration file apply, such as `target-cpu=native`.
+    let launch = Launch::from(command.env(FLAGS, ""));
     let keys = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
     keys.into_iter()
         .fold(launch, |launch, key| match chosen(key) {

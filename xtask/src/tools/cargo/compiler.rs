@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use xshell::{Shell, cmd};
+
 use super::super::process::{Launch, Output};
 use super::command::ASK;
 
@@ -24,23 +26,17 @@ impl Compiler {
     /// The command that installs what is missing.
     pub fn find(workspace: &Path, architecture: &'static str) -> Result<Compiler, String> {
         let target = target(architecture);
-        if !is_own(architecture) {
-            let linker = Launch::new(linker(architecture)).arg("--version").run(ASK);
-            if linker.is_err() {
-                let debian = architecture.replace('_', "-");
-                return Err(format!("apt-get install gcc-{debian}-linux-gnu"));
-            }
+        let linker = linker(architecture);
+        if !is_own(architecture) && ask(linker.as_ref(), &["--version"], workspace).is_none() {
+            let debian = architecture.replace('_', "-");
+            return Err(format!("apt-get install gcc-{debian}-linux-gnu"));
         }
         let candidates = [None].into_iter().chain(others().into_iter().map(Some));
         let mut able = candidates.filter_map(|rustc| {
-            let ask = |arguments: &[&str]| {
-                let launch = Launch::new(rustc.as_deref().unwrap_or(&own()));
-                let output = launch.args(arguments).directory(workspace).run(ASK);
-                let output = output.and_then(Output::success).ok()?;
-                Some(output.stdout.text().trim().to_owned())
-            };
-            let library = ask(&["--print", "target-libdir", "--target", &target])?;
-            let version = ask(&["--version"])?;
+            let program = rustc.clone().unwrap_or_else(own);
+            let library = ["--print", "target-libdir", "--target", &target];
+            let library = ask(&program, &library, workspace)?;
+            let version = version(&program, workspace)?;
             Path::new(&library).is_dir().then_some((rustc, version))
         });
         let found = able.next();
@@ -51,6 +47,20 @@ impl Compiler {
             version,
         })
     }
+}
+
+/// Output of `--version` of a compiler in `workspace`, whose toolchain file may choose the compiler.
+pub(super) fn version(rustc: &Path, workspace: &Path) -> Option<String> {
+    ask(rustc, &["--version"], workspace)
+}
+
+/// What `program` prints in `workspace`; none if it is missing or fails.
+fn ask(program: &Path, arguments: &[&str], workspace: &Path) -> Option<String> {
+    let sh = Shell::new().ok()?;
+    let launch = Launch::from(cmd!(sh, "{program} {arguments...}"));
+    let output = launch.directory(workspace).run(ASK);
+    let output = output.and_then(Output::success).ok()?;
+    Some(output.stdout.text().trim().to_owned())
 }
 
 /// The toolchain's compiler: `RUSTC`, else `rustc` on `PATH`.

@@ -5,9 +5,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
+use xshell::{Cmd, Shell, cmd};
 
 use super::super::process::{Launch, Output};
-use super::command::{ASK, cargo, chosen};
+use super::command::{ASK, chosen, launch, program};
 
 /// Folder of installed tools, below cargo's target directory.
 pub const TOOLS: &str = "xtask/tools";
@@ -26,14 +27,14 @@ pub fn target_dir(workspace: &Path) -> PathBuf {
     places(workspace).target_directory
 }
 
-/// A cargo command that builds in `workspace`, and reuses nothing that was built of another checkout.
+/// A cargo command that builds `workspace`, and reuses nothing that was built of another checkout.
 ///
 /// When two checkouts build into the same directory, cargo takes what it built of one for up to date
 /// in the other, if the files of the other are older.
-pub fn builder(workspace: &Path) -> Launch {
+pub fn building(command: Cmd<'_>, workspace: &Path) -> Launch {
     let places = places(workspace);
     let shared = |place: &PathBuf| !place.starts_with(workspace);
-    let launch = cargo().directory(workspace);
+    let launch = launch(command).directory(workspace);
     if !shared(&places.target_directory) && !places.build_directory.as_ref().is_some_and(shared) {
         return launch;
     }
@@ -51,13 +52,8 @@ fn own_part(target: &Path, workspace: &Path) -> PathBuf {
 }
 
 fn places(workspace: &Path) -> Places {
-    let asked = cargo()
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .directory(workspace)
-        .run(ASK)
-        .and_then(Output::success);
-    let told = asked.ok().map(|output| output.stdout.text());
-    let told = told.and_then(|text| serde_json::from_str(&text).ok());
+    let told = metadata(workspace).ok();
+    let told = told.and_then(|output| serde_json::from_str(&output.stdout.text()).ok());
     // A cargo that fails here fails in the build too, which reports the error.
     let places = told.unwrap_or_else(|| Places {
         target_directory: chosen("CARGO_TARGET_DIR").unwrap_or_else(|| workspace.join("target")),
@@ -67,6 +63,12 @@ fn places(workspace: &Path) -> Places {
         target_directory: real(&places.target_directory),
         build_directory: places.build_directory.as_deref().map(real),
     }
+}
+
+fn metadata(workspace: &Path) -> anyhow::Result<Output> {
+    let (sh, cargo) = (Shell::new()?, program());
+    let command = cmd!(sh, "{cargo} metadata --no-deps --format-version 1");
+    launch(command).directory(workspace).run(ASK)?.success()
 }
 
 /// `path` without symbolic links, as far as it exists, and without `..`.
@@ -95,10 +97,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let build = |name: &str| {
             let root = folder.path().join(name).canonicalize().unwrap();
-            let launch = builder(&root);
-            let output = launch
-                .args(["build", "--message-format", "json"])
-                .run(BUILD_DEADLINE);
+            let (sh, cargo) = (Shell::new().unwrap(), program());
+            let command = cmd!(sh, "{cargo} build --message-format json");
+            let output = building(command, &root).run(BUILD_DEADLINE);
             let output = output.unwrap().success().unwrap();
             let program = super::super::executables(&output.stdout.text()).remove(0);
             let said = Launch::bare(program).run(ASK).unwrap();

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use xshell::Cmd;
 
 use crate::tools::process::{Launch, Output};
 
@@ -37,10 +38,15 @@ pub fn mounted(path: &Path, writable: bool) -> anyhow::Result<String> {
     ))
 }
 
-pub(super) fn docker(arguments: &[&str], deadline: Duration) -> anyhow::Result<Output> {
-    client().args(arguments).run(deadline)?.success()
+/// Runs a command of the client to its end.
+///
+/// # Errors
+/// It fails, or does not end within `deadline`.
+pub(super) fn docker(command: Cmd<'_>, deadline: Duration) -> anyhow::Result<Output> {
+    Launch::from(command).run(deadline)?.success()
 }
 
+/// The client, for a command that runs beside this process.
 pub(super) fn client() -> Launch {
     Launch::new("docker")
 }

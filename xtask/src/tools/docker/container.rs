@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use xshell::{Shell, cmd};
 
 use super::client::{ASK, client, docker, mounted, unique_name};
 use super::image::Image;
@@ -150,7 +151,8 @@ impl Container {
     /// pid namespace of its own.
     pub fn pid(&mut self) -> anyhow::Result<u32> {
         self.check_running()?;
-        let output = docker(&["inspect", "--format", "{{.State.Pid}}", &self.name], ASK)?;
+        let (sh, format, name) = (Shell::new()?, "{{.State.Pid}}", &self.name);
+        let output = docker(cmd!(sh, "docker inspect --format {format} {name}"), ASK)?;
         let text = output.stdout.text();
         let pid = text.trim().parse().ok().filter(|pid| *pid > 0);
         let pid = pid.with_context(|| format!("invalid pid `{}` from docker", text.trim()))?;
@@ -181,9 +183,12 @@ impl Container {
 
     /// Tries to remove the container, and returns whether it is gone for good.
     fn remove(&self, client_ended: bool) -> bool {
-        let removal = client()
-            .args(["rm", "--force", "--volumes", &self.name])
-            .run_through(ASK);
+        let Ok(sh) = Shell::new() else {
+            return false;
+        };
+        let name = &self.name;
+        let removal = cmd!(sh, "docker rm --force --volumes {name}");
+        let removal = Launch::from(removal).run_through(ASK);
         // With --force, docker succeeds also when there is no such container; and a client that still
         // runs may be about to create it.
         removal.is_ok_and(|output| {

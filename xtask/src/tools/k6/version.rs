@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use xshell::{Shell, cmd};
 
 use crate::tools::process::{Launch, Output};
 
@@ -23,7 +24,8 @@ pub struct K6 {
 
 /// Runs `k6 version` and checks its output.
 pub(super) fn check(path: &Path) -> anyhow::Result<K6> {
-    let output = Launch::new(path).arg("version").run(VERSION_DEADLINE);
+    let sh = Shell::new()?;
+    let output = Launch::from(cmd!(sh, "{path} version")).run(VERSION_DEADLINE);
     let output = output
         .and_then(Output::success)
         .with_context(|| format!("failed to get the version of `{}`", path.display()))?;
