@@ -18,9 +18,19 @@ mod metric;
 mod table;
 pub mod threshold;
 
+/// A name that no row of the catalogue has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown metric `{0}`: `cargo xtask metrics list` prints all of them")]
+pub struct UnknownMetric(String);
+
 /// The row called `name`, for names that come from a file.
 pub fn find(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.name == name)
+}
+
+/// The same, for a name that must be known.
+pub fn known(name: &str) -> Result<&'static Metric, UnknownMetric> {
+    find(name).ok_or_else(|| UnknownMetric(name.to_owned()))
 }
 
 /// The rows of one tier, in the order of the catalogue.

@@ -122,9 +122,7 @@ fn accept(path: &Path, flags: &flags::HistoryAccept) -> anyhow::Result<Exit> {
 /// # Errors
 /// An unknown metric, a commit that the history at `path` lacks, an empty reason.
 pub fn accepted(path: &Path, metric: &str, commit: &str, reason: &str) -> anyhow::Result<Accept> {
-    let metric = catalog::find(metric).with_context(|| {
-        format!("unknown metric `{metric}`: `cargo xtask metrics list` prints all of them")
-    })?;
+    let metric = catalog::known(metric)?;
     ensure!(
         !reason.trim().is_empty(),
         "--reason is empty: give the reason for accepting the new level"

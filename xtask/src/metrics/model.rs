@@ -3,7 +3,7 @@
 //!
 //! Deliberately absent: files, clocks, statistics and judgement.
 
-pub use read::{check_kind, check_sample, describe, known};
+pub use read::{WrongValue, check_kind, check_sample, describe};
 pub use run::{Arm, Binary, Git, Host, Note, Outcome, Part, Pooled, Record, Run, SCHEMA};
 pub use table::{Distribution, RawData, Sample, State, Tally};
 pub use value::Value;

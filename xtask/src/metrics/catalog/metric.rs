@@ -80,14 +80,19 @@ impl From<Tier> for u8 {
     }
 }
 
-impl TryFrom<u8> for Tier {
-    type Error = String;
+/// A number that no tier has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("invalid tier {0}: expected 1, 2 or 3")]
+pub struct UnknownTier(u8);
 
-    fn try_from(number: u8) -> Result<Self, String> {
+impl TryFrom<u8> for Tier {
+    type Error = UnknownTier;
+
+    fn try_from(number: u8) -> Result<Self, UnknownTier> {
         Self::ALL
             .into_iter()
             .find(|tier| tier.number() == number)
-            .ok_or_else(|| format!("invalid tier {number}: expected 1, 2 or 3"))
+            .ok_or(UnknownTier(number))
     }
 }
 

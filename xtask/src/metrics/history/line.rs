@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::metrics::catalog::threshold::Change;
 use crate::metrics::catalog::{self, Metric};
 use crate::metrics::digest::{self, sha256};
-use crate::metrics::model::{Host, Run, State, Value, check_kind, check_sample};
+use crate::metrics::model::{Host, Run, State, Value, WrongValue, check_kind, check_sample};
 
 /// The schema that this program writes. It leaves entries of newer schemas unread.
 pub const SCHEMA: u32 = 1;
@@ -72,6 +72,19 @@ pub struct Accept {
     pub accepted: u64,
 }
 
+/// A figure that its metric cannot have.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Impossible {
+    #[error("the unit of `{metric}` is {found}, but must be {expected}")]
+    Unit {
+        metric: &'static str,
+        found: String,
+        expected: &'static str,
+    },
+    #[error(transparent)]
+    Value(#[from] WrongValue),
+}
+
 impl Job {
     /// The entry of a run.
     pub fn of(run: &Run, branch: &str) -> Job {
@@ -116,16 +129,18 @@ impl Job {
 
     /// Refuses a value that its metric cannot have, or that is in another unit. Unknown metrics are
     /// accepted: they are of a newer version.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), Impossible> {
         for (name, figure) in &self.metrics {
             let Some(metric) = catalog::find(name) else {
                 continue;
             };
-            let (unit, expected) = (&figure.unit, metric.unit.name());
-            if unit != expected {
-                return Err(format!(
-                    "the unit of `{name}` is {unit}, but must be {expected}"
-                ));
+            let expected = metric.unit.name();
+            if figure.unit != expected {
+                return Err(Impossible::Unit {
+                    metric: metric.name,
+                    found: figure.unit.clone(),
+                    expected,
+                });
             }
             check_kind(metric, &figure.value)?;
             for sample in &figure.samples {

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Error, bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::metrics::catalog::{Kind, Metric};
-use crate::metrics::model::{Run, Value, check_kind, describe, known};
+use crate::metrics::catalog::{self, Kind, Metric};
+use crate::metrics::model::{Run, Value, check_kind, describe};
 use crate::metrics::store;
 
 /// A file to merge.
@@ -53,7 +53,7 @@ fn parse_array(text: &str) -> anyhow::Result<Vec<(&'static Metric, Value)>> {
 }
 
 fn parse_entry(entry: &Entry) -> anyhow::Result<(&'static Metric, Value)> {
-    let metric = known(&entry.name).map_err(Error::msg)?;
+    let metric = catalog::known(&entry.name)?;
     let unit = metric.unit.name();
     ensure!(
         entry.unit == unit,
@@ -74,6 +74,6 @@ fn parse_entry(entry: &Entry) -> anyhow::Result<(&'static Metric, Value)> {
             describe(metric.kind())
         );
     };
-    check_kind(metric, &value).map_err(Error::msg)?;
+    check_kind(metric, &value)?;
     Ok((metric, value))
 }

@@ -4,34 +4,36 @@
 use serde::Deserialize;
 
 use super::{Outcome, Run, SCHEMA, Value, schema1};
-use crate::metrics::catalog::{self, Kind, Metric};
+use crate::metrics::catalog::{self, Kind, Metric, UnknownMetric};
 
 /// The error of a text that is not a run.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// Not JSON, cut short, or of another shape; the message has line and column.
-    Shape(serde_json::Error),
+    /// Not JSON, cut short, or of another shape; the cause has line and column.
+    #[error("not a run")]
+    Shape(#[from] serde_json::Error),
     /// Written by another version of this program.
+    #[error(
+        "run schema {0}, but this program reads 1 to {SCHEMA}: \
+         measure again with `cargo xtask metrics`"
+    )]
     Schema(u64),
-    /// Of the right shape, with a content that is impossible.
-    Content(String),
+    #[error(transparent)]
+    Unknown(#[from] UnknownMetric),
+    #[error("duplicate metric `{0}`")]
+    Duplicate(&'static str),
+    #[error(transparent)]
+    Value(#[from] WrongValue),
 }
 
-impl std::fmt::Display for ReadError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Shape(error) => write!(formatter, "not a run: {error}"),
-            Self::Schema(found) => write!(
-                formatter,
-                "run schema {found}, but this program reads 1 to {SCHEMA}: \
-                 measure again with `cargo xtask metrics`"
-            ),
-            Self::Content(fault) => formatter.write_str(fault),
-        }
-    }
+/// A value that its metric cannot have.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("the value of `{metric}` is {value:?}, but must be {}", describe(*.kind))]
+pub struct WrongValue {
+    metric: &'static str,
+    kind: Kind,
+    value: Value,
 }
-
-impl std::error::Error for ReadError {}
 
 impl Run {
     /// Reads the text of a `run.json`, of this schema or of schema 1.
@@ -40,35 +42,33 @@ impl Run {
         struct Probe {
             schema: u64,
         }
-        let probe: Probe = serde_json::from_str(text).map_err(ReadError::Shape)?;
+        let probe: Probe = serde_json::from_str(text)?;
         let run = match probe.schema {
-            1 => schema1::parse(text).map_err(ReadError::Shape)?,
-            schema if schema == u64::from(SCHEMA) => {
-                serde_json::from_str(text).map_err(ReadError::Shape)?
-            }
+            1 => schema1::parse(text)?,
+            schema if schema == u64::from(SCHEMA) => serde_json::from_str(text)?,
             other => return Err(ReadError::Schema(other)),
         };
-        check(&run).map_err(ReadError::Content)?;
+        check(&run)?;
         Ok(run)
     }
 }
 
 /// Checks the rules that the types of the fields do not express.
-fn check(run: &Run) -> Result<(), String> {
+fn check(run: &Run) -> Result<(), ReadError> {
     for (index, record) in run.metrics.iter().enumerate() {
-        let metric = known(&record.name)?;
+        let metric = catalog::known(&record.name)?;
         if run.metrics[..index]
             .iter()
             .any(|other| other.name == record.name)
         {
-            return Err(format!("duplicate metric `{}`", record.name));
+            return Err(ReadError::Duplicate(metric.name));
         }
         if let Outcome::Measured { value, .. } = &record.outcome {
             check_kind(metric, value)?;
         }
     }
     for row in &run.samples {
-        let metric = known(&row.metric)?;
+        let metric = catalog::known(&row.metric)?;
         if let Some(value) = &row.value {
             check_sample(metric, value)?;
         }
@@ -76,15 +76,8 @@ fn check(run: &Run) -> Result<(), String> {
     Ok(())
 }
 
-/// The row of the catalogue with this name.
-pub fn known(name: &str) -> Result<&'static Metric, String> {
-    catalog::find(name).ok_or_else(|| {
-        format!("unknown metric `{name}`: `cargo xtask metrics list` prints all of them")
-    })
-}
-
 /// Refuses a value that the metric cannot have.
-pub fn check_kind(metric: &Metric, value: &Value) -> Result<(), String> {
+pub fn check_kind(metric: &Metric, value: &Value) -> Result<(), WrongValue> {
     let fits = match value {
         // Other programs that write JSON may leave out the `.0`.
         Value::Integer(_) => matches!(metric.kind(), Kind::Integer | Kind::Float),
@@ -96,7 +89,7 @@ pub fn check_kind(metric: &Metric, value: &Value) -> Result<(), String> {
 }
 
 /// The same for one block's value, which is not rounded yet.
-pub fn check_sample(metric: &Metric, value: &Value) -> Result<(), String> {
+pub fn check_sample(metric: &Metric, value: &Value) -> Result<(), WrongValue> {
     match value.number() {
         Some(number) => {
             let numeric = matches!(metric.kind(), Kind::Integer | Kind::Float);
@@ -110,15 +103,15 @@ fn in_range(metric: &Metric, number: f64) -> bool {
     number.is_finite() && (number >= 0.0 || metric.may_be_negative())
 }
 
-fn refuse_unless(fits: bool, metric: &Metric, value: &Value) -> Result<(), String> {
+fn refuse_unless(fits: bool, metric: &Metric, value: &Value) -> Result<(), WrongValue> {
     if fits {
         return Ok(());
     }
-    let expected = describe(metric.kind());
-    Err(format!(
-        "the value of `{}` is {value:?}, but must be {expected}",
-        metric.name
-    ))
+    Err(WrongValue {
+        metric: metric.name,
+        kind: metric.kind(),
+        value: value.clone(),
+    })
 }
 
 pub fn describe(kind: Kind) -> &'static str {

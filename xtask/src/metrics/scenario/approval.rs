@@ -31,6 +31,17 @@ const POLL: Duration = Duration::from_millis(5);
 /// Largest accepted difference between wall clock and monotonic clock over one call.
 const CLOCK_DRIFT_MAX: Duration = Duration::from_millis(1);
 
+/// The reason why a block is void.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("the system clock was changed during a call")]
+    ClockChanged,
+    #[error("the message does not show the call: {0}")]
+    OtherMessage(String),
+    #[error("{0} calls reached the upstream before anybody approved")]
+    Forwarded(u64),
+}
+
 pub fn metrics() -> Vec<&'static Metric> {
     block::metrics(FIGURES)
 }
@@ -100,14 +111,13 @@ fn measure(
         let marker = format!("order-{block}-{number}");
         match one(&mut proxy, &mut slack, &marker, number)? {
             Ok(taken) => times.push(taken.as_secs_f64() * 1000.0),
-            Err(fault) => return Ok(Block::Void(fault)),
+            Err(fault) => return Ok(Block::Void(fault.to_string())),
         }
         interrupt::rest(SPACING)?;
     }
     let forwarded = upstream.counts()?.tool_calls;
     if forwarded > 0 {
-        let fault = format!("{forwarded} calls reached the upstream before anybody approved");
-        return Ok(Block::Void(fault));
+        return Ok(Block::Void(Fault::Forwarded(forwarded).to_string()));
     }
     let messages = slack.messages()?.len();
     let raw = json!({ "calls_ms": times, "messages": messages });
@@ -123,7 +133,7 @@ fn one(
     slack: &mut Slack,
     marker: &str,
     messages_before: usize,
-) -> anyhow::Result<Result<Duration, String>> {
+) -> anyhow::Result<Result<Duration, Fault>> {
     let mut call = proxy.call(TOOL, &json!({ "order": marker }))?;
     let (sent, started) = (SystemTime::now(), Instant::now());
     call.send()?;
@@ -138,11 +148,10 @@ fn one(
     })?;
     let by_wall_clock = sent.elapsed().unwrap_or_default();
     if by_wall_clock.abs_diff(started.elapsed()) > CLOCK_DRIFT_MAX {
-        return Ok(Err("the system clock was changed during a call".to_owned()));
+        return Ok(Err(Fault::ClockChanged));
     }
     if !message.text().contains(TOOL) || !message.shows(marker) {
-        let text = message.text();
-        return Ok(Err(format!("the message does not show the call: {text}")));
+        return Ok(Err(Fault::OtherMessage(message.text().to_owned())));
     }
     let taken = message.received().duration_since(sent);
     taken

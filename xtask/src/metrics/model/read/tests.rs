@@ -12,7 +12,7 @@ use crate::metrics::{estimate, judge};
 const SCHEMA_1: &str = include_str!("../../../../test_data/run_schema_1.json");
 
 fn message(text: &str) -> String {
-    Run::parse(text).unwrap_err().to_string()
+    format!("{:#}", anyhow::Error::new(Run::parse(text).unwrap_err()))
 }
 
 /// A run with rows in all tables.
