@@ -20,16 +20,5 @@ pub mod page;
 pub mod table;
 pub mod warnings;
 
-use super::catalog::{self, Metric};
-use super::model::{Record, Run};
-
-/// The records of a run with their rows of the catalogue. An unknown record is left out: `Run::parse`
-/// refuses unknown metrics.
-fn rows(run: &Run) -> impl Iterator<Item = (&'static Metric, &Record)> {
-    run.metrics
-        .iter()
-        .filter_map(|record| Some((catalog::find(&record.name)?, record)))
-}
-
 #[cfg(test)]
 mod tests;

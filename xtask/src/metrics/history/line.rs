@@ -89,9 +89,8 @@ impl Job {
     /// The entry of a run.
     pub fn of(run: &Run, branch: &str) -> Job {
         let key = self::key(run);
-        let metrics = run.metrics.iter().filter_map(|record| {
+        let metrics = run.rows().filter_map(|(metric, record)| {
             let value = record.value()?;
-            let metric = catalog::find(&record.name)?;
             let counted = run
                 .samples_of(metric)
                 .filter(|row| row.state == State::Counted);

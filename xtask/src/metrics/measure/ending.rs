@@ -1,7 +1,7 @@
 //! The exit of a finished run. Pure.
 
 use crate::exit::Exit;
-use crate::metrics::catalog::{self, Metric};
+use crate::metrics::catalog::Metric;
 use crate::metrics::judge::{self, TargetVerdict};
 use crate::metrics::model::{Outcome, Record, Run};
 
@@ -9,11 +9,7 @@ use crate::metrics::model::{Outcome, Record, Run};
 /// Under `strict` a metric that was asked for must have a value; an extra may be skipped, since
 /// it needs a tool that not every machine has.
 pub fn of(run: &Run, strict: bool, enforce_targets: bool) -> Exit {
-    let rows: Vec<(&Metric, &Record)> = run
-        .metrics
-        .iter()
-        .filter_map(|record| Some((catalog::find(&record.name)?, record)))
-        .collect();
+    let rows: Vec<(&Metric, &Record)> = run.rows().collect();
     let names = |keep: &dyn Fn(&Metric, &Record) -> bool| -> Vec<&str> {
         rows.iter()
             .filter(|(row, record)| keep(row, record))

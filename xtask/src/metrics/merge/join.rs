@@ -23,8 +23,9 @@ pub struct Found<'a> {
 pub fn values(inputs: &[(String, Input)]) -> anyhow::Result<Vec<Found<'_>>> {
     let mut found: Vec<Found<'_>> = Vec::new();
     for (file, input) in inputs {
-        for (name, value) in measured(input) {
-            if let Some(other) = found.iter().find(|found| found.metric.name == name) {
+        for (metric, value) in measured(input) {
+            if let Some(other) = found.iter().find(|found| found.metric == metric) {
+                let name = metric.name;
                 bail!(
                     "`{name}` has two values: {} in `{}` and {} in `{file}`: \
                      leave out one of the files",
@@ -33,8 +34,6 @@ pub fn values(inputs: &[(String, Input)]) -> anyhow::Result<Vec<Found<'_>>> {
                     show(value)
                 );
             }
-            let metric = METRICS.iter().find(|metric| metric.name == name);
-            let metric = metric.expect("reading refused unknown names");
             found.push(Found {
                 metric,
                 value: value.clone(),
@@ -258,19 +257,15 @@ fn agreed<'a, V: Clone + PartialEq + 'a>(
         .collect()
 }
 
-fn measured(input: &Input) -> Vec<(&str, &Value)> {
+fn measured(input: &Input) -> Vec<(&'static Metric, &Value)> {
     match input {
         Input::Array(values) => values
             .iter()
-            .map(|(metric, value)| (metric.name, value))
+            .map(|(metric, value)| (*metric, value))
             .collect(),
         Input::Run(run) => run
-            .metrics
-            .iter()
-            .filter_map(|record| match &record.outcome {
-                Outcome::Measured { value, .. } => Some((record.name.as_str(), value)),
-                _ => None,
-            })
+            .rows()
+            .filter_map(|(metric, record)| Some((metric, record.value()?)))
             .collect(),
     }
 }

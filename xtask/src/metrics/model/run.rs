@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::table::{self, Distribution, RawData, Sample, Tally};
 use super::value::Value;
-use crate::metrics::catalog::{Metric, Tier};
+use crate::metrics::catalog::{self, Metric, Tier};
 
 /// The schema that this program writes. It also reads schema 1, see `schema1`.
 pub const SCHEMA: u32 = 2;
@@ -76,6 +76,13 @@ impl Run {
         self.metrics
             .iter()
             .find(|record| record.name == metric.name)
+    }
+
+    /// The records with their rows of the catalogue. An unknown record is left out: [`Run::parse`] refuses
+    /// unknown metrics.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static Metric, &Record)> {
+        let records = self.metrics.iter();
+        records.filter_map(|record| Some((catalog::find(&record.name)?, record)))
     }
 
     /// The rows of a metric, in the order of measuring.

@@ -6,9 +6,8 @@
 
 use serde::Serialize;
 
-use super::rows;
 use crate::metrics::catalog::Metric;
-use crate::metrics::model::{Outcome, Run, Value};
+use crate::metrics::model::{Run, Value};
 
 #[derive(Serialize)]
 struct Entry<'a> {
@@ -19,11 +18,10 @@ struct Entry<'a> {
 
 /// The array of the measured values of a run.
 pub fn render(run: &Run) -> String {
-    let measured = rows(run).filter_map(|(metric, record)| match &record.outcome {
-        Outcome::Measured { value, .. } => Some((metric, value)),
-        _ => None,
-    });
-    render_values(measured)
+    render_values(
+        run.rows()
+            .filter_map(|(metric, record)| Some((metric, record.value()?))),
+    )
 }
 
 /// The array of these values, one entry per line as in the requirement, ending in a newline.

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::rows;
 use crate::metrics::catalog::{Kind, Metric, Unit};
 use crate::metrics::judge;
 use crate::metrics::model::{Outcome, Run, Value};
@@ -43,13 +42,15 @@ pub fn units(metric: &Metric) -> &'static str {
 
 /// The metrics with a value that can be sent.
 pub fn sent(run: &Run) -> Vec<&'static Metric> {
-    let rows = rows(run).filter(|(metric, record)| figure(metric, &record.outcome).is_some());
+    let rows = run
+        .rows()
+        .filter(|(metric, record)| figure(metric, &record.outcome).is_some());
     rows.map(|(metric, _)| metric).collect()
 }
 
 /// The measured metrics of a run; `None` without any, since Bencher would store an empty report.
 pub fn render(run: &Run) -> Option<String> {
-    let figures = rows(run).filter_map(|(metric, record)| {
+    let figures = run.rows().filter_map(|(metric, record)| {
         let figure = figure(metric, &record.outcome)?;
         Some((metric.name, BTreeMap::from([(measure(metric), figure)])))
     });

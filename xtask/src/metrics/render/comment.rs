@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::{check, comparison, markdown, number, rows, table};
+use super::{check, comparison, markdown, number, table};
 use crate::metrics::catalog::METRICS;
 use crate::metrics::digest;
 use crate::metrics::history::line::Job;
@@ -223,7 +223,7 @@ pub(super) fn machines(run: &Run) -> String {
 fn every_metric(run: &Run) -> String {
     let mut body = markdown::head(&["Metric", "Value", "95 % interval", "Target", ""], 1);
     let (mut met, mut missed, mut unknown) = (0, 0, 0);
-    for (metric, record) in rows(run) {
+    for (metric, record) in run.rows() {
         let (value, interval) = table::figures(metric, record);
         let target = number::target(metric.unit, metric.target);
         match judge::target(metric, record) {

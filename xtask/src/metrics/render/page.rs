@@ -10,7 +10,7 @@ mod trends;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{comparison, number, rows};
+use super::{comparison, number};
 use crate::metrics::catalog::threshold::{Change, Scale};
 use crate::metrics::catalog::{LATENCY_P50, METRICS, Metric, TTFB_P95, Unit};
 use crate::metrics::digest;
@@ -62,7 +62,7 @@ fn targets(view: &View<'_>) -> String {
         return String::new();
     };
     let mut body = String::new();
-    for (metric, record) in rows(run) {
+    for (metric, record) in run.rows() {
         let class = match judge::target(metric, record) {
             TargetVerdict::Missed => " class=\"missed\"",
             _ => "",

@@ -4,7 +4,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{number, rows};
+use super::number;
 use crate::metrics::catalog::{Metric, Tier};
 use crate::metrics::digest;
 use crate::metrics::judge::{self, TargetVerdict};
@@ -24,7 +24,7 @@ const HEADER: [&str; 7] = [
 pub fn render(run: &Run) -> String {
     let mut table = empty(&HEADER);
     for tier in Tier::ALL {
-        for (metric, record) in rows(run).filter(|(metric, _)| metric.tier == tier) {
+        for (metric, record) in run.rows().filter(|(metric, _)| metric.tier == tier) {
             table.add_row(line(run, metric, record));
         }
     }

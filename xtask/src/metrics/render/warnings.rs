@@ -1,13 +1,12 @@
 //! The warnings that are printed below the table, on stderr: what happened, why, and what to do.
 
-use super::rows;
 use crate::metrics::catalog::Metric;
 use crate::metrics::model::{Note, Outcome, Record, Run, State};
 
 /// One warning per reason, with all metrics that it concerns. Empty when all went well.
 pub fn render(run: &Run) -> String {
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
-    for (metric, record) in rows(run) {
+    for (metric, record) in run.rows() {
         for text in of_metric(run, metric, record) {
             match groups.iter_mut().find(|group| group.0 == text) {
                 Some(group) => group.1.push(metric.name),
