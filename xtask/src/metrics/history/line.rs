@@ -166,10 +166,10 @@ pub fn key(run: &Run) -> String {
 /// depends on the compiler and not on the machine, so that it is compared across runners; instructions
 /// depend on both.
 fn own_key(run: &Run, metric: &Metric) -> String {
-    let mut parts = run.parts.iter();
-    let part = parts.find(|part| part.metrics.iter().any(|name| name == metric.name));
-    let (host, settings, tools) = part.map_or((&run.host, &run.settings, &run.tools), |part| {
-        (&part.host, &part.settings, &part.tools)
+    let pieces = run.pieces();
+    let piece = pieces.iter().find(|piece| piece.has(metric.name));
+    let (host, settings, tools) = piece.map_or((&run.host, &run.settings, &run.tools), |piece| {
+        (piece.host, piece.settings, piece.tools)
     });
     let compiler = tools
         .get("rustc")

@@ -91,9 +91,61 @@ impl Run {
         self.samples.iter().filter(move |row| row.metric == name)
     }
 
+    /// The parts of a joined run; any other run is its only piece.
+    pub fn pieces(&self) -> Vec<Piece<'_>> {
+        if self.parts.is_empty() {
+            return vec![Piece {
+                host: &self.host,
+                tools: &self.tools,
+                subject: &self.subject,
+                settings: &self.settings,
+                metrics: None,
+            }];
+        }
+        let pieces = self.parts.iter().map(|part| Piece {
+            host: &part.host,
+            tools: &part.tools,
+            subject: &part.subject,
+            settings: &part.settings,
+            metrics: Some(&part.metrics),
+        });
+        pieces.collect()
+    }
+
+    /// The machines of the pieces in the words of `describe`, each once.
+    pub fn machines(&self, describe: impl Fn(&Host) -> String) -> Vec<String> {
+        let mut machines: Vec<String> = Vec::new();
+        for piece in self.pieces() {
+            let machine = describe(piece.host);
+            if !machines.contains(&machine) {
+                machines.push(machine);
+            }
+        }
+        machines
+    }
+
     /// The number of samples of a metric in each state.
     pub fn tally(&self, metric: &Metric) -> Tally {
         Tally::of(self.samples_of(metric))
+    }
+}
+
+/// What one machine measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece<'r> {
+    pub host: &'r Host,
+    pub tools: &'r BTreeMap<String, String>,
+    pub subject: &'r Binary,
+    pub settings: &'r BTreeMap<String, Json>,
+    /// The metrics that came from it; `None` for all.
+    pub metrics: Option<&'r [String]>,
+}
+
+impl Piece<'_> {
+    /// Whether the metric called `name` came from it.
+    pub fn has(&self, name: &str) -> bool {
+        let metrics = self.metrics;
+        metrics.is_none_or(|metrics| metrics.iter().any(|metric| metric == name))
     }
 }
 

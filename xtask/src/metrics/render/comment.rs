@@ -197,26 +197,16 @@ fn repeat(run: &Run) -> String {
 
 /// The machines that measured a run, one per line. A merged run may have several.
 pub(super) fn machines(run: &Run) -> String {
-    let parts: Vec<&Host> = run.parts.iter().map(|part| &part.host).collect();
-    let hosts = if parts.is_empty() {
-        vec![&run.host]
-    } else {
-        parts
-    };
-    let mut lines: Vec<String> = Vec::new();
-    for host in hosts {
-        let line = format!(
+    let line = |host: &Host| {
+        format!(
             "Machine: {}, {} cores, {} {}.\n",
             markdown::code(host.cpu_model.as_deref().unwrap_or("unknown CPU")),
             host.logical_cores,
             markdown::code(&host.os),
             markdown::code(host.kernel.as_deref().unwrap_or("unknown kernel")),
-        );
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines.join("\n")
+        )
+    };
+    run.machines(line).join("\n")
 }
 
 /// All metrics of a run with their targets, folded.
@@ -361,20 +351,9 @@ mod tests {
     #[test]
     fn a_run_of_several_machines_names_each_once() {
         let mut run = fixture::mixed();
-        let part = |model: &str| crate::metrics::model::Part {
-            file: "run.json".to_owned(),
-            started: 0,
-            finished: 1,
-            host: Host {
-                cpu_model: Some(model.to_owned()),
-                ..run.host.clone()
-            },
-            tools: run.tools.clone(),
-            subject: run.subject.clone(),
-            settings: run.settings.clone(),
-            metrics: Vec::new(),
-        };
-        run.parts = vec![part("EPYC"), part("Xeon"), part("EPYC")];
+        run.parts = ["EPYC", "Xeon", "EPYC"]
+            .map(|model| fixture::part(&run, model, &[]))
+            .to_vec();
         let text = machines(&run);
         assert_eq!(text.matches("Machine: ").count(), 2, "{text}");
         assert!(text.contains("`Xeon`"), "{text}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::metrics::catalog::*;
 use crate::metrics::history::line::Job;
 use crate::metrics::model::{
-    Arm, Binary, Git, Host, Note, Outcome, Record, Run, SCHEMA, Sample, State, Value,
+    Arm, Binary, Git, Host, Note, Outcome, Part, Record, Run, SCHEMA, Sample, State, Value,
 };
 use crate::metrics::recorder::Start;
 
@@ -144,6 +144,23 @@ pub(crate) fn job(number: usize, p50_ms: f64) -> Job {
     run.git.revision = Some(format!("{number:040}"));
     set(&mut run, &LATENCY_P50, Value::Float(p50_ms), None);
     Job::of(&run, "main")
+}
+
+/// A part of a joined run: `metrics` of `run`, measured on a machine with another CPU.
+pub(crate) fn part(run: &Run, cpu_model: &str, metrics: &[&str]) -> Part {
+    Part {
+        file: "run.json".to_owned(),
+        started: 0,
+        finished: 1,
+        host: Host {
+            cpu_model: Some(cpu_model.to_owned()),
+            ..run.host.clone()
+        },
+        tools: run.tools.clone(),
+        subject: run.subject.clone(),
+        settings: run.settings.clone(),
+        metrics: metrics.iter().map(|name| (*name).to_owned()).collect(),
+    }
 }
 
 /// A row of a metric.

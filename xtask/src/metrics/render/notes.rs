@@ -96,17 +96,14 @@ fn measured_on(run: &Run) -> String {
         let model = host.cpu_model.as_deref().unwrap_or("unknown CPU");
         format!("{} ({} cores)", markdown::code(model), host.logical_cores)
     };
-    if run.parts.is_empty() {
-        let machine = name(&run.host);
-        return format!("`cargo xtask metrics` on {machine};");
-    }
-    let mut machines: Vec<String> = run.parts.iter().map(|part| name(&part.host)).collect();
+    let mut machines = run.machines(name);
     machines.sort();
-    machines.dedup();
-    format!(
-        "`cargo xtask ci --job NAME` in CI jobs on {};",
-        machines.join(", ")
-    )
+    let command = if run.parts.is_empty() {
+        "`cargo xtask metrics`"
+    } else {
+        "`cargo xtask ci --job NAME` in CI jobs"
+    };
+    format!("{command} on {};", machines.join(", "))
 }
 
 /// The change in percent, with its sign.

@@ -7,7 +7,6 @@ mod chart;
 mod html;
 mod trends;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{comparison, number};
@@ -16,7 +15,7 @@ use crate::metrics::catalog::{LATENCY_P50, METRICS, Metric, TTFB_P95, Unit};
 use crate::metrics::digest;
 use crate::metrics::estimate;
 use crate::metrics::judge::{self, TargetVerdict, paired};
-use crate::metrics::model::Host;
+use crate::metrics::model::Piece;
 use html::{anchor, escape, folded, table};
 
 pub use html::View;
@@ -246,30 +245,29 @@ fn machine(view: &View<'_>) -> String {
     } else {
         format!("<p>Not measured: {}.</p>\n", missing.join(", "))
     };
-    if run.parts.is_empty() {
-        return text + &facts("Machine", &run.host, &run.subject.sha256, &run.tools);
-    }
-    for part in &run.parts {
-        let names: Vec<String> = part
-            .metrics
-            .iter()
-            .map(|name| format!("<code>{}</code>", escape(name)))
-            .collect();
-        let model = part.host.cpu_model.as_deref().unwrap_or("unknown CPU");
-        let title = format!("Machine with {model}");
-        let _ = writeln!(
-            text,
-            "<h3>{}</h3>\n<p>{}</p>",
-            escape(&title),
-            names.join(", ")
-        );
-        text += &facts(&title, &part.host, &part.subject.sha256, &part.tools);
+    for piece in run.pieces() {
+        let mut title = "Machine".to_owned();
+        if let Some(metrics) = piece.metrics {
+            let names = metrics.iter();
+            let names = names.map(|name| format!("<code>{}</code>", escape(name)));
+            let names: Vec<String> = names.collect();
+            let model = piece.host.cpu_model.as_deref().unwrap_or("unknown CPU");
+            title = format!("Machine with {model}");
+            let _ = writeln!(
+                text,
+                "<h3>{}</h3>\n<p>{}</p>",
+                escape(&title),
+                names.join(", ")
+            );
+        }
+        text += &facts(&title, &piece);
     }
     text
 }
 
 /// The table of a machine, its tools and the program.
-fn facts(title: &str, host: &Host, sha256: &str, tools: &BTreeMap<String, String>) -> String {
+fn facts(title: &str, piece: &Piece<'_>) -> String {
+    let host = piece.host;
     let unknown = || "unknown".to_owned();
     let memory = host.memory_gib;
     let facts = [
@@ -285,11 +283,10 @@ fn facts(title: &str, host: &Host, sha256: &str, tools: &BTreeMap<String, String
             "Virtualisation",
             host.virtualisation.clone().unwrap_or_else(unknown),
         ),
-        ("SHA-256 of the binary", sha256.to_owned()),
+        ("SHA-256 of the binary", piece.subject.sha256.clone()),
     ];
-    let tools = tools
-        .iter()
-        .map(|(name, version)| (name.as_str(), version.clone()));
+    let tools = piece.tools.iter();
+    let tools = tools.map(|(name, version)| (name.as_str(), version.clone()));
     let mut body = String::new();
     for (name, value) in facts.into_iter().chain(tools) {
         let _ = writeln!(

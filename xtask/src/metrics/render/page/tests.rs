@@ -116,20 +116,10 @@ fn what_a_chart_leaves_out_is_told() {
 #[test]
 fn a_run_of_several_machines_shows_each_with_its_metrics() {
     let mut run = fixture::mixed();
-    let part = |model: &str, metric: &str| crate::metrics::model::Part {
-        file: "run.json".to_owned(),
-        started: 0,
-        finished: 1,
-        host: Host {
-            cpu_model: Some(model.to_owned()),
-            ..run.host.clone()
-        },
-        tools: run.tools.clone(),
-        subject: run.subject.clone(),
-        settings: run.settings.clone(),
-        metrics: vec![metric.to_owned()],
-    };
-    run.parts = vec![part("EPYC", "latency/p50"), part("Xeon", "binary/size")];
+    run.parts = vec![
+        fixture::part(&run, "EPYC", &["latency/p50"]),
+        fixture::part(&run, "Xeon", &["binary/size"]),
+    ];
     run.git.dirty = true;
     let page = page(&History::default(), Some(&run));
     assert!(page.contains("with uncommitted changes"), "{page}");
