@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::metrics::stats::Random;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// The policies change, or are invalid until the next change.
@@ -43,7 +45,7 @@ pub enum Upstream {
 
 /// The events of a run, each kind at its own pace.
 pub struct Schedule {
-    random: u64,
+    random: Random,
     next: Vec<(Duration, Kind)>,
 }
 
@@ -82,7 +84,7 @@ impl Schedule {
             Kind::Kill,
         ];
         let mut schedule = Schedule {
-            random: seed,
+            random: Random::new(seed),
             next: Vec::new(),
         };
         for kind in kinds {
@@ -108,14 +110,14 @@ impl Schedule {
     fn event(&mut self, kind: Kind) -> Event {
         match kind {
             Kind::Reload => Event::Reload {
-                broken: self.below(5) == 0,
+                broken: self.random.below(5) == 0,
             },
-            Kind::Approvers => Event::Approvers(match self.below(6) {
+            Kind::Approvers => Event::Approvers(match self.random.below(6) {
                 0 => Word::No,
                 1 => Word::Nothing,
                 _ => Word::Yes,
             }),
-            Kind::Upstream => Event::Upstream(match self.below(12) {
+            Kind::Upstream => Event::Upstream(match self.random.below(12) {
                 0 => Upstream::Slowly,
                 1 => Upstream::WithErrors,
                 2 => Upstream::NotAtAll,
@@ -131,16 +133,7 @@ impl Schedule {
 
     fn pause(&mut self, kind: Kind) -> Duration {
         let least = kind.pause_ms();
-        Duration::from_millis(least + self.below(2 * least))
-    }
-
-    /// The next number of `SplitMix64`, below `end`.
-    fn below(&mut self, end: u64) -> u64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % end
+        Duration::from_millis(least + self.random.below(2 * least))
     }
 }
 
