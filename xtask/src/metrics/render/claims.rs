@@ -1,7 +1,7 @@
 //! The requirement's one-line claims (§10.3), checked against a run: a claim is supported only if the
 //! worse end of the interval supports it; all others are listed as failing or unknown.
 
-use super::number;
+use super::number::{self, Rounding};
 use crate::metrics::catalog::threshold::Change;
 use crate::metrics::catalog::{
     BINARY_SIZE, MEMORY_IDLE_RSS, Metric, OVERHEAD_LATENCY_P50, POLICY_EVAL_P50,
@@ -159,17 +159,22 @@ fn metric_of(run: &Run, metric: &'static Metric) -> (Support, String) {
         _ if is_limited => Support::Unknown,
         _ => Support::Failing,
     };
-    let bounded = match (worse, metric.more_is_better()) {
-        (None, _) => "",
-        (Some(_), true) => "at least ",
-        (Some(_), false) => "at most ",
+    let (bounded, rounding) = match (worse, metric.more_is_better()) {
+        (None, _) => ("", Rounding::Nearest),
+        (Some(_), true) => ("at least ", Rounding::Down),
+        (Some(_), false) => ("at most ", Rounding::Up),
     };
     let limited = if is_limited {
         "; the load generator was the limit, the true value is at least this good"
     } else {
         ""
     };
-    let shown = number::value(metric.unit, &bound);
+    // What is printed is what people quote: it meets the target if, and only if, the figure does.
+    let meets = |number| judge::meets(metric, &Value::Float(number)) == Some(true);
+    let shown = bound.number().map_or_else(
+        || number::value(metric.unit, &bound),
+        |bound| number::keeping(metric.unit, bound, rounding, meets),
+    );
     (support, format!("`{name}`: {bounded}{shown}{limited}"))
 }
 
@@ -228,6 +233,37 @@ mod tests {
             judge(&run)
                 .iter()
                 .all(|judged| judged.support == Support::Unknown)
+        );
+    }
+
+    #[test]
+    fn a_printed_bound_states_no_more_than_the_run_supports() {
+        let told = |metric: &Metric, interval: [f64; 2]| {
+            let mut run = fixture::run(&Tier::ALL);
+            fixture::set(&mut run, metric, Value::Float(1.0), Some(interval));
+            let mut judged = judge(&run).into_iter();
+            let judged = judged.find(|judged| judged.evidence.contains(metric.name));
+            let judged = judged.unwrap();
+            (judged.support, judged.evidence)
+        };
+        let (support, evidence) = told(&OVERHEAD_LATENCY_P50, [1.0, 1.9996]);
+        assert_eq!(support, Support::Supported);
+        assert_eq!(evidence, "`overhead/latency_p50`: at most 1.9996 ms");
+        let (support, evidence) = told(&OVERHEAD_LATENCY_P50, [1.0, 2.0004]);
+        assert_eq!(support, Support::Failing);
+        assert_eq!(evidence, "`overhead/latency_p50`: at most 2.01 ms");
+        let (support, evidence) = told(&OVERHEAD_LATENCY_P50, [1.0, 1.0449]);
+        assert_eq!(support, Support::Supported);
+        assert_eq!(evidence, "`overhead/latency_p50`: at most 1.05 ms");
+        let (support, evidence) = told(&THROUGHPUT_RPS_10VU, [10_000.4, 12_000.0]);
+        assert_eq!(support, Support::Supported);
+        assert_eq!(evidence, "`throughput/rps_10vu`: at least 10,000.4 req/s");
+        let mut run = fixture::run(&Tier::ALL);
+        fixture::set(&mut run, &BINARY_SIZE, Value::Integer(14_999_900), None);
+        assert!(
+            judge(&run)[0]
+                .evidence
+                .contains("`binary/size`: 14.9999 MB")
         );
     }
 

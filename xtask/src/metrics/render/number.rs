@@ -4,6 +4,21 @@
 use crate::metrics::catalog::{Target, Unit};
 use crate::metrics::model::Value;
 
+/// More decimals than three significant digits take, at most: an `f64` has 16 digits.
+pub const EXTRA_MAX: usize = 12;
+/// Relative error of a number that was divided by the size of its unit.
+const SCALING_ERROR: f64 = 1e-12;
+
+/// The direction in which a number is rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rounding {
+    Nearest,
+    /// For an upper bound: the printed one is not below it.
+    Up,
+    /// For a lower bound: the printed one is not above it.
+    Down,
+}
+
 /// A unit to print in, with its size in base units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
@@ -45,14 +60,42 @@ impl Scale {
 
     /// A number in this scale, without the unit.
     pub fn number(self, base: f64) -> String {
-        let number = base / self.base_units;
-        grouped(number, if self.whole { 0 } else { decimals(number) })
+        self.rounded(base, Rounding::Nearest, 0).0
     }
 
     /// A number in this scale, with the unit.
     pub fn with_unit(self, base: f64) -> String {
-        join(&self.number(base), self.name)
+        self.finer(base, 0)
     }
+
+    /// The same with `extra` more decimals.
+    pub fn finer(self, base: f64, extra: usize) -> String {
+        join(&self.rounded(base, Rounding::Nearest, extra).0, self.name)
+    }
+
+    /// A number in this scale, and what it reads as, in base units.
+    fn rounded(self, base: f64, rounding: Rounding, extra: usize) -> (String, f64) {
+        let number = base / self.base_units;
+        let decimals = extra + if self.whole { 0 } else { decimals(number) };
+        let nearest = format!("{number:.decimals$}").parse().unwrap_or(number);
+        let step = 10f64.powi(-i32::try_from(decimals).unwrap_or_default());
+        let error = number.abs() * SCALING_ERROR;
+        let rounded = match rounding {
+            Rounding::Up if nearest < number - error => nearest + step,
+            Rounding::Down if nearest > number + error => nearest - step,
+            _ => nearest,
+        };
+        (grouped(rounded, decimals), rounded * self.base_units)
+    }
+}
+
+/// A number in its legible scale, with as many digits as it takes to keep what `holds` says of it.
+pub fn keeping(unit: Unit, base: f64, rounding: Rounding, holds: impl Fn(f64) -> bool) -> String {
+    let scale = Scale::of(unit, base);
+    let mut rounded = (0..=EXTRA_MAX).map(|extra| scale.rounded(base, rounding, extra));
+    let kept = rounded.find(|(_, read)| holds(*read) == holds(base));
+    let text = kept.map_or_else(|| (base / scale.base_units).to_string(), |(text, _)| text);
+    join(&text, scale.name)
 }
 
 /// A value in its legible scale, with the unit.
@@ -160,6 +203,31 @@ mod tests {
             value(Unit::String, &Value::Text("scratch".to_owned())),
             "scratch"
         );
+    }
+
+    #[test]
+    fn a_bound_is_rounded_outwards_and_stays_on_its_side_of_a_limit() {
+        use Rounding::{Down, Nearest, Up};
+        let below = |limit: f64| move |number: f64| number < limit;
+        let ms =
+            |number, rounding, limit| keeping(Unit::Milliseconds, number, rounding, below(limit));
+        assert_eq!(ms(1.0449, Up, 1.05), "1.045 ms");
+        assert_eq!(ms(1.0449, Up, 2.0), "1.05 ms");
+        assert_eq!(ms(4.96, Up, 5.0), "4.96 ms");
+        assert_eq!(ms(4.9996, Up, 5.0), "4.9996 ms");
+        assert_eq!(ms(5.0004, Up, 5.0), "5.01 ms");
+        assert_eq!(ms(5.0, Up, 5.0), "5.00 ms");
+        assert_eq!(ms(1.1, Up, 2.0), "1.10 ms", "no error of the scaling");
+        assert_eq!(ms(-0.020_01, Up, 2.0), "-20.0 µs");
+        let above = |number: f64| number > 10_000.0;
+        let rate = |number| keeping(Unit::RequestsPerSecond, number, Down, above);
+        assert_eq!(rate(12_345.6), "12,345 req/s");
+        assert_eq!(rate(10_000.4), "10,000.4 req/s");
+        assert_eq!(rate(9_999.6), "9,999 req/s");
+        let size = |number| keeping(Unit::Bytes, number, Nearest, below(15e6));
+        assert_eq!(size(10_912_000.0), "10.9 MB");
+        assert_eq!(size(14_999_900.0), "14.9999 MB");
+        assert_eq!(size(15_000_000.0), "15.0 MB");
     }
 
     #[test]
