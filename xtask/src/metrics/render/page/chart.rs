@@ -1,10 +1,14 @@
 //! The charts of the page, as SVG. Each colour here is a placeholder for a role: the style sheet of the
 //! page replaces it, in light and in dark mode.
 
+use std::ops::Range;
+
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::html::escape;
+use crate::metrics::render::number;
 
 /// The placeholders. `style.css` matches them by these values.
 const LINE: RGBColor = RGBColor(1, 1, 1);
@@ -15,6 +19,13 @@ const CHANGE: RGBColor = RGBColor(5, 5, 5);
 const RELEASE: RGBColor = RGBColor(6, 6, 6);
 const SIZE: (u32, u32) = (720, 220);
 const LABELS: u32 = 13;
+/// Width of a letter of that size, at most, and of the labels left of a chart, at least.
+const LETTER: u32 = 8;
+const LEFT: u32 = 84;
+/// Labels of an axis of values, at most.
+const VALUES: usize = 4;
+/// The same for an axis of differences.
+const DIFFERENCES: usize = 7;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
@@ -29,8 +40,8 @@ pub struct Trend<'a> {
     pub changes: &'a [usize],
     /// Indices of the jobs of releases.
     pub releases: &'a [usize],
-    /// Formats a value with its unit.
-    pub shown: &'a dyn Fn(f64) -> String,
+    /// Formats a value with its unit, and with so many more digits than usual.
+    pub shown: &'a dyn Fn(f64, usize) -> String,
 }
 
 /// A line over the jobs.
@@ -41,19 +52,28 @@ pub fn trend(trend: &Trend<'_>) -> String {
         .collect();
     let last = trend.values.len().saturating_sub(1).max(1) as f64;
     let [bottom, top] = range(points.iter().map(|(_, value)| *value));
+    let labels = Labels::of(bottom..top, VALUES, trend.shown);
     drawn(trend.label, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(6)
             .x_label_area_size(24)
-            .y_label_area_size(84)
+            .y_label_area_size(labels.width)
             .build_cartesian_2d(0.0..last, bottom..top)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
             .x_labels(6)
-            .y_labels(4)
-            .x_label_formatter(&|job| format!("{:.0}", job + 1.0))
-            .y_label_formatter(&|value| (trend.shown)(*value))
+            .y_labels(VALUES)
+            // With few jobs, some places are between two of them.
+            .x_label_formatter(&|job| {
+                let is_job = (job - job.round()).abs() < 1e-6;
+                if is_job {
+                    format!("{:.0}", job + 1.0)
+                } else {
+                    String::new()
+                }
+            })
+            .y_label_formatter(&|value| (trend.shown)(*value, labels.extra))
             .bold_line_style(GRID)
             .light_line_style(TRANSPARENT)
             .axis_style(GRID)
@@ -86,22 +106,20 @@ pub fn differences(label: &str, head: &[f64], control: &[f64]) -> String {
     let all = head.iter().chain(control).copied();
     // Zero, which means no difference, is always visible.
     let [left, right] = range(all.chain([0.0]));
+    let labels = Labels::of(left..right, DIFFERENCES, &percent);
     drawn(label, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(6)
             .x_label_area_size(24)
-            .y_label_area_size(84)
+            .y_label_area_size(LEFT)
             .build_cartesian_2d(left..right, 0.0..3.0)?;
         chart
             .configure_mesh()
             .disable_y_mesh()
-            .x_labels(7)
+            .x_labels(DIFFERENCES)
             // One at each whole number, of which two have a name.
             .y_labels(4)
-            .x_label_formatter(&|share: &f64| match 100.0 * share {
-                -0.05..0.05 => "0 %".to_owned(),
-                percent => format!("{percent:+.1} %"),
-            })
+            .x_label_formatter(&|share| percent(*share, labels.extra))
             .y_label_formatter(&|row: &f64| match row {
                 0.9..1.1 => "control".to_owned(),
                 1.9..2.1 => "head".to_owned(),
@@ -144,12 +162,12 @@ pub fn percentiles(
         let mut chart = ChartBuilder::on(area)
             .margin(6)
             .x_label_area_size(24)
-            .y_label_area_size(84)
+            .y_label_area_size(LEFT)
             .build_cartesian_2d(0.0..most, 0.0..(top * 1.05).max(f64::MIN_POSITIVE))?;
         chart
             .configure_mesh()
             .x_labels(5)
-            .y_labels(4)
+            .y_labels(VALUES)
             .x_label_formatter(&|nines| format!("p{}", short(100.0 * (1.0 - 10f64.powf(-nines)))))
             .y_label_formatter(&|value| shown(*value))
             .bold_line_style(GRID)
@@ -163,6 +181,48 @@ pub fn percentiles(
         }
         Ok(())
     })
+}
+
+/// The digits and the width of the labels of an axis.
+#[derive(Debug, Clone, Copy)]
+struct Labels {
+    /// Digits beyond the usual ones, without which two labels would be the same.
+    extra: usize,
+    width: u32,
+}
+
+impl Labels {
+    /// The labels of an axis over `range` that has `most` of them at most.
+    fn of(range: Range<f64>, most: usize, shown: &dyn Fn(f64, usize) -> String) -> Labels {
+        let places = RangedCoordf64::from(range).key_points(most);
+        let texts = |extra: usize| -> Vec<String> {
+            places.iter().map(|place| shown(*place, extra)).collect()
+        };
+        let differ = |extra: &usize| {
+            let mut texts = texts(*extra);
+            texts.sort_unstable();
+            texts.windows(2).all(|pair| pair[0] != pair[1])
+        };
+        let extra = (0..=number::EXTRA_MAX).find(differ).unwrap_or(0);
+        let longest = texts(extra).iter().map(|text| text.chars().count()).max();
+        let longest = u32::try_from(longest.unwrap_or(0)).unwrap_or(0);
+        Labels {
+            extra,
+            width: LEFT.max(LETTER * longest),
+        }
+    }
+}
+
+/// A share as a signed number of percent, with one decimal and `extra` more.
+fn percent(share: f64, extra: usize) -> String {
+    let decimals = 1 + extra;
+    let text = format!("{:+.decimals$}", 100.0 * share);
+    let is_zero = text.parse().is_ok_and(|percent: f64| percent == 0.0);
+    if is_zero {
+        "0 %".to_owned()
+    } else {
+        format!("{text} %")
+    }
 }
 
 /// A percentile without trailing zeros: 50, 99.9.
@@ -211,6 +271,7 @@ fn drawn(label: &str, draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::catalog::Unit;
 
     #[test]
     fn a_chart_fits_any_width_and_has_a_name() {
@@ -220,7 +281,7 @@ mod tests {
             values: &values,
             changes: &[2],
             releases: &[0],
-            shown: &|value| format!("{value} ms"),
+            shown: &|value, _| format!("{value} ms"),
         });
         assert!(
             svg.contains("<svg role=\"img\" aria-label=\"p50 &lt;over&gt; jobs\""),
@@ -239,13 +300,54 @@ mod tests {
                 values,
                 changes: &[],
                 releases: &[],
-                shown: &|value| value.to_string(),
+                shown: &|value, _| value.to_string(),
             });
             assert!(svg.contains("<svg"), "{values:?}");
             assert!(!svg.contains("NaN"), "{values:?}");
         }
         assert!(differences("x", &[], &[]).contains("<svg"));
         assert!(percentiles("x", &[], &|value| value.to_string()).contains("<svg"));
+    }
+
+    /// The texts of a chart, in the order of drawing.
+    fn texts(svg: &str) -> Vec<&str> {
+        let texts = svg.split("</text>").filter(|text| text.contains("<text"));
+        let texts = texts.filter_map(|text| text.rsplit('>').next());
+        texts.map(str::trim).collect()
+    }
+
+    #[test]
+    fn no_axis_has_the_same_label_twice() {
+        let of = |values: &[f64], unit: Unit| {
+            let scale = number::Scale::of(unit, values[0]);
+            let values: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
+            trend(&Trend {
+                label: "x",
+                values: &values,
+                changes: &[],
+                releases: &[],
+                shown: &|value, extra| scale.finer(value, extra),
+            })
+        };
+        let close = of(&[9_000_000.0, 9_000_400.0, 9_000_200.0], Unit::Bytes);
+        let rates = of(&[15_420.0, 15_421.0], Unit::RequestsPerSecond);
+        let same = of(&[3.0, 3.0], Unit::Count);
+        let far = of(&[2.0, 9.0], Unit::Milliseconds);
+        let shares = differences("x", &[0.000_1, 0.000_2], &[0.000_05]);
+        let expected = [
+            (&close, "9.0002 MB"),
+            (&rates, "15,420.5 req/s"),
+            (&same, "2.8"),
+            (&far, "4.00 ms"),
+            (&shares, "+0.015 %"),
+        ];
+        for (svg, label) in expected {
+            let mut texts = texts(svg);
+            assert!(texts.contains(&label), "{label} is not in {texts:?}");
+            texts.retain(|text| !text.is_empty());
+            texts.sort_unstable();
+            assert!(texts.windows(2).all(|pair| pair[0] != pair[1]), "{texts:?}");
+        }
     }
 
     #[test]

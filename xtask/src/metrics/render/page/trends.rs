@@ -91,7 +91,7 @@ fn trend(view: &View<'_>, metric: &'static Metric, jobs: &[&Job]) -> String {
         values: &values,
         changes: &changes,
         releases: &releases,
-        shown: &|value| scale.with_unit(value),
+        shown: &|value, extra| scale.finer(value, extra),
     });
     let events = events(metric, scale, &moved, (&releases, jobs));
     let others = others(view, metric, jobs.len());
