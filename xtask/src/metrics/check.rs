@@ -84,17 +84,9 @@ fn comparable<'h>(past: &'h History, job: &Job) -> Vec<&'h Job> {
         other.branch == job.branch
             && (other.started, &other.sha256) != (job.started, &job.sha256)
             && other.started <= job.started
-            && job
-                .metrics
-                .keys()
-                .any(|metric| is_comparable(other, job, metric))
+            && job.is_comparable_with(other)
     })
     .collect()
-}
-
-/// Whether a metric of two jobs was measured in the same way, on the same kind of machine.
-fn is_comparable(other: &Job, job: &Job, metric: &str) -> bool {
-    other.key_of(metric) == job.key_of(metric)
 }
 
 /// The values of each metric: the baseline, and the latest jobs including `job`.
@@ -104,7 +96,7 @@ fn series(past: &History, comparable: &[&Job], job: &Job) -> Vec<Series> {
         let value = judged(job, metric)?;
         let from = accepted_from(past, comparable, job, metric);
         let jobs = comparable[from..].iter();
-        let jobs = jobs.filter(|other| is_comparable(other, job, metric.name));
+        let jobs = jobs.filter(|other| job.shares(other, metric.name));
         let jobs: Vec<(&Job, f64)> = jobs
             // The same commit once more is no baseline of what does not vary.
             .filter(|other| {

@@ -3,12 +3,14 @@
 pub mod file;
 pub mod line;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::model::Run;
-use super::{catalog, measure, render, store};
+use super::catalog::Metric;
+use super::model::{Run, is_future};
+use super::{catalog, digest, measure, render, store};
 use crate::clock;
 use crate::exit::{self, Exit};
 use crate::flags::{self, HistoryCommand};
@@ -50,10 +52,10 @@ pub fn path(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(target.join(measure::RESULTS).join(FILE))
 }
 
-/// Reads a history, and warns of lines that could not be read.
+/// Reads a history, and warns of entries that are left out.
 pub fn read(path: &Path) -> anyhow::Result<History> {
     let history = History::read(path)?;
-    for why in &history.unread {
+    for why in history.left_out() {
         say!("warning: `{}`: {why}", workspace::shown(path));
     }
     Ok(history)
@@ -71,7 +73,14 @@ pub fn last_run(named: Option<&Path>) -> anyhow::Result<Run> {
     let text = store::read(&path).with_context(|| {
         format!("there is no run in `{shown}`: measure with `cargo xtask metrics`")
     })?;
-    Run::parse(&text).with_context(|| format!("failed to read `{shown}`"))
+    let run = Run::parse(&text).with_context(|| format!("failed to read `{shown}`"))?;
+    if is_future(run.started, clock::seconds()) {
+        say!(
+            "warning: the run in `{shown}` began in the future, by the clock of this machine: when it was \
+             measured is not known"
+        );
+    }
+    Ok(run)
 }
 
 /// The branch that was named, or the one that is checked out.
@@ -99,7 +108,7 @@ fn add(path: &Path, flags: &flags::HistoryAdd) -> anyhow::Result<Exit> {
         !past.is_foreign(),
         "`{shown}` is not a history: name another file with --file"
     );
-    if past.jobs.contains(&job) {
+    if past.has(&job) {
         return Ok(Exit::Fine(format!("`{shown}` has this run already")));
     }
     file::append(path, &Line::Job(Box::new(job)))?;
@@ -117,7 +126,8 @@ fn accept(path: &Path, flags: &flags::HistoryAccept) -> anyhow::Result<Exit> {
     )))
 }
 
-/// The entry that accepts a change of level as a new baseline.
+/// The entry that accepts a change of level as a new baseline. Warns if it would change nothing for the
+/// last job.
 ///
 /// # Errors
 /// An unknown metric, a commit that the history at `path` lacks, an empty reason.
@@ -144,6 +154,15 @@ pub fn accepted(path: &Path, metric: &str, commit: &str, reason: &str) -> anyhow
         [] => bail!("no job in `{shown}` is of commit `{commit}`: `history show` lists all jobs"),
         _ => bail!("`{commit}` fits several commits in `{shown}`: give more digits"),
     };
+    for branch in unmoved(&history, metric, revision) {
+        let (name, short) = (metric.name, digest::short(revision));
+        say!(
+            "warning: the last job of `{branch}` is not compared with the job of {short}, which ran on another \
+             kind of machine or with other settings: the baseline of `{name}` stays as it was for it\n  \
+             hint: accept the first commit with the new level that has a job of the same kind: `cargo xtask \
+             metrics history show` lists the machine of each job"
+        );
+    }
     Ok(Accept {
         schema: SCHEMA,
         metric: metric.name.to_owned(),
@@ -151,4 +170,20 @@ pub fn accepted(path: &Path, metric: &str, commit: &str, reason: &str) -> anyhow
         reason: reason.to_owned(),
         accepted: clock::seconds(),
     })
+}
+
+/// The branches with a job of `revision` for whose last job nothing changes if it is accepted: it is
+/// compared with no such job.
+fn unmoved<'h>(history: &'h History, metric: &Metric, revision: &str) -> BTreeSet<&'h str> {
+    let is_accepted = |job: &Job| job.revision.as_deref() == Some(revision);
+    let accepted = history.jobs.iter().filter(|job| is_accepted(job));
+    let branches: BTreeSet<&str> = accepted.map(|job| job.branch.as_str()).collect();
+    let is_unmoved = |branch: &&str| {
+        let jobs = history.jobs.iter().filter(|job| job.branch == *branch);
+        let mut measured = jobs.clone();
+        let last = measured.rfind(|job| job.metrics.contains_key(metric.name));
+        let mut accepted = jobs.filter(|job| is_accepted(job));
+        last.is_some_and(|last| !accepted.any(|job| last.is_comparable_with(job)))
+    };
+    branches.into_iter().filter(is_unmoved).collect()
 }

@@ -4,7 +4,9 @@
 //! Deliberately absent: files, clocks, statistics and judgement.
 
 pub use read::{WrongValue, check_kind, check_sample, describe};
-pub use run::{Arm, Binary, Git, Host, Note, Outcome, Part, Piece, Pooled, Record, Run, SCHEMA};
+pub use run::{
+    Arm, Binary, Git, Host, Note, Outcome, Part, Piece, Pooled, Record, Run, SCHEMA, is_future,
+};
 pub use table::{Distribution, RawData, Sample, State, Tally};
 pub use value::Value;
 

@@ -47,7 +47,8 @@ pub fn write(
     output: &Path,
 ) -> anyhow::Result<()> {
     let judged = comparison.map(|run| (run, paired::judge_all(run)));
-    let made = i64::try_from(clock::seconds()).ok();
+    let now = clock::seconds();
+    let made = i64::try_from(now).ok();
     let made = made.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     let made = made.map_or("at an unknown time".to_owned(), |made| made.to_string());
     let text = page::render(&View {
@@ -57,6 +58,7 @@ pub fn write(
         run,
         comparison: judged.as_ref().map(|(run, judged)| (*run, judged)),
         made: &made,
+        now,
     });
     store::save(output, &text)
 }

@@ -11,9 +11,10 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::history::file::{self, History};
 use super::history::line::{Job, Line};
-use super::model::Run;
+use super::model::{Run, is_future};
 use super::report::annotate;
 use super::{badges, history, page, store};
+use crate::clock;
 use crate::exit::Exit;
 use crate::flags;
 use crate::interrupt;
@@ -169,19 +170,21 @@ impl Change {
 fn add(folder: &Path, run: &Run, job: &Job) -> anyhow::Result<bool> {
     let path = folder.join(history::FILE);
     let past = History::read(&path)?;
-    if past.jobs.contains(job) {
+    if past.has(job) {
         return Ok(false);
     }
     file::append(&path, &Line::Job(Box::new(job.clone()))).context("failed to add the run")?;
-    if job.branch == MAIN && replaces(run, last(folder, RUN)?.as_ref()) {
+    let last = last(folder, RUN)?;
+    if job.branch == MAIN && replaces(run, last.as_ref(), clock::seconds()) {
         store::save(&folder.join(RUN), &shown(run).to_text())?;
     }
     Ok(true)
 }
 
 /// Whether badges and page show `run` from now on: not if it is older than the run that they show (a job
-/// was started again), nor if it lacks a metric that they show. Old figures are marked as stale.
-fn replaces(run: &Run, last: Option<&Run>) -> bool {
+/// was started again), nor if it lacks a metric that they show. Old figures are marked as stale. A run of
+/// the future, by a wrong clock, is not newer than others.
+fn replaces(run: &Run, last: Option<&Run>, now: u64) -> bool {
     last.is_none_or(|last| {
         let lacks = |name: &String| {
             let mut records = run.metrics.iter();
@@ -191,7 +194,8 @@ fn replaces(run: &Run, last: Option<&Run>) -> bool {
             .metrics
             .iter()
             .filter(|record| record.value().is_some());
-        run.started >= last.started && !measured.map(|record| &record.name).any(lacks)
+        let is_newer = run.started >= last.started || is_future(last.started, now);
+        is_newer && !measured.map(|record| &record.name).any(lacks)
     })
 }
 
@@ -244,6 +248,7 @@ mod tests {
             run
         };
         let last = run(10, &[&LATENCY_P50]);
+        let replaces = |run: &Run, last| replaces(run, last, 100);
         assert!(replaces(&run(1, &[]), None));
         assert!(replaces(
             &run(11, &[&LATENCY_P50, &BINARY_SIZE]),
@@ -251,5 +256,7 @@ mod tests {
         ));
         assert!(!replaces(&run(11, &[&BINARY_SIZE]), Some(&last)));
         assert!(!replaces(&run(9, &[&LATENCY_P50]), Some(&last)));
+        let of_the_future = run(1_000_000, &[&LATENCY_P50]);
+        assert!(replaces(&run(11, &[&LATENCY_P50]), Some(&of_the_future)));
     }
 }

@@ -85,9 +85,11 @@ pub fn run(flags: &flags::Report) -> anyhow::Result<Exit> {
         warning(&format!("not measured: {}", missing.join(", ")));
     }
     let mut found = Found::of(&place, &files, run.as_ref())?;
-    if found.unread > 0 {
-        let lines = found.unread;
-        warning(&format!("{lines} lines of the history cannot be read"));
+    if found.left_out > 0 {
+        let entries = found.left_out;
+        warning(&format!(
+            "{entries} entries of the history are left out: they cannot be read, or are of the future"
+        ));
     }
     if has_rights {
         found.text += "\nMeasured by the jobs of the fork.\n";

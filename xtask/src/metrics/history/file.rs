@@ -9,6 +9,9 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::line::{Accept, Job, Line, SCHEMA};
+use crate::clock;
+use crate::metrics::digest;
+use crate::metrics::model::is_future;
 use crate::metrics::store;
 
 /// The entries of a file.
@@ -20,6 +23,9 @@ pub struct History {
     pub accepted: Vec<Accept>,
     /// The lines that were not read, by number, and why.
     pub unread: Vec<String>,
+    /// The jobs that began in the future, by the clock of this machine: their place among the others is not
+    /// known, and they would be the last ones for a long time.
+    pub undated: Vec<Job>,
 }
 
 impl History {
@@ -32,12 +38,44 @@ impl History {
         let bytes = store::read_bytes(path)?;
         // Some editors begin a file with a byte order mark.
         let text = String::from_utf8_lossy(&bytes);
-        Ok(History::parse(text.trim_start_matches('\u{feff}')))
+        let history = History::parse(text.trim_start_matches('\u{feff}'));
+        Ok(history.known_at(clock::seconds()))
+    }
+
+    /// Sets the jobs aside that began after `now`, in seconds since the epoch.
+    pub fn known_at(self, now: u64) -> History {
+        let jobs = self.jobs.into_iter();
+        let (undated, jobs) = jobs.partition(|job| is_future(job.started, now));
+        History {
+            jobs,
+            undated,
+            ..self
+        }
+    }
+
+    /// Whether the file has this job.
+    pub fn has(&self, job: &Job) -> bool {
+        self.jobs.contains(job) || self.undated.contains(job)
+    }
+
+    /// The entries that are left out, and why.
+    pub fn left_out(&self) -> Vec<String> {
+        let undated = self.undated.iter().map(|job| {
+            let commit = job.revision.as_deref();
+            let commit = commit.map_or("an unknown commit", digest::short);
+            format!(
+                "the job of {commit} is left out: it began in the future, at {} seconds since the epoch, by \
+                 the clock of this machine",
+                job.started
+            )
+        });
+        self.unread.iter().cloned().chain(undated).collect()
     }
 
     /// Whether the file is something else than a history: it has lines, and none is an entry.
     pub fn is_foreign(&self) -> bool {
-        self.jobs.is_empty() && self.accepted.is_empty() && !self.unread.is_empty()
+        let is_empty = self.jobs.is_empty() && self.undated.is_empty() && self.accepted.is_empty();
+        is_empty && !self.unread.is_empty()
     }
 
     /// Reads the text of a file.
@@ -177,6 +215,29 @@ mod tests {
             job.metrics.insert("latency/p9999".to_owned(), figure);
         });
         assert_eq!(unknown, "");
+    }
+
+    #[test]
+    fn a_job_of_the_future_is_kept_and_not_judged_by() {
+        const NOW: u64 = 1_800_000_000;
+        let lines = [job(NOW - 1), job(NOW + 600), job(NOW + 100_000)];
+        let lines = lines.map(|line| serde_json::to_string(&line).unwrap());
+        let history = History::parse(&lines.join("\n")).known_at(NOW);
+        assert_eq!(starts(&history), [NOW - 1, NOW + 600], "clocks differ");
+        let Line::Job(future) = job(NOW + 100_000) else {
+            unreachable!("it is one")
+        };
+        assert!(history.has(&future), "it is not added again");
+        let told = history.left_out();
+        let told: Vec<&str> = told.iter().map(String::as_str).collect();
+        let expected = "the job of 0123456789ab is left out: it began in the future, at 1800100000 seconds \
+                        since the epoch, by the clock of this machine";
+        assert_eq!(told, [expected]);
+        // The file has nothing else, and is a history all the same.
+        let alone = History::parse(&lines[2]).known_at(NOW);
+        assert!(alone.jobs.is_empty() && !alone.is_foreign());
+        let later = History::parse(&lines[2]).known_at(NOW + 100_000);
+        assert_eq!(later.jobs.len(), 1);
     }
 
     #[test]

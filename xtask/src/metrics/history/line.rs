@@ -126,6 +126,17 @@ impl Job {
         own.unwrap_or(&self.key)
     }
 
+    /// Whether the metric was measured in the same way, on the same kind of machine, in both.
+    pub fn shares(&self, other: &Job, metric: &str) -> bool {
+        self.key_of(metric) == other.key_of(metric)
+    }
+
+    /// Whether some metric of this job can be compared with the other's.
+    pub fn is_comparable_with(&self, other: &Job) -> bool {
+        let mut metrics = self.metrics.keys();
+        metrics.any(|metric| self.shares(other, metric))
+    }
+
     /// Refuses a value that its metric cannot have, or that is in another unit. Unknown metrics are
     /// accepted: they are of a newer version.
     pub fn check(&self) -> Result<(), Impossible> {

@@ -14,6 +14,15 @@ use crate::metrics::catalog::{self, Metric, Tier};
 /// The schema that this program writes. It also reads schema 1, see `schema1`.
 pub const SCHEMA: u32 = 2;
 
+/// The clocks of two machines differ by no more than this, in seconds, unless one of them is wrong.
+const SKEW_MAX: u64 = 60 * 60;
+
+/// Whether a time is in the future, so that some clock was wrong, and the time is not known. Both are in
+/// seconds since the epoch.
+pub fn is_future(time: u64, now: u64) -> bool {
+    time > now.saturating_add(SKEW_MAX)
+}
+
 /// One run of `cargo xtask metrics`, or several joined by `metrics merge`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

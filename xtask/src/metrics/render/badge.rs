@@ -7,7 +7,7 @@ use crate::metrics::catalog::{
     BINARY_SIZE, LATENCY_P95, MEMORY_IDLE_RSS, Metric, OVERHEAD_LATENCY_P50, THROUGHPUT_RPS_10VU,
 };
 use crate::metrics::judge::{self, TargetVerdict};
-use crate::metrics::model::{Record, Run};
+use crate::metrics::model::{Record, Run, is_future};
 
 /// Age from which a figure is marked as stale.
 pub const STALE_DAYS: u64 = 30;
@@ -63,7 +63,13 @@ impl Colour {
 
 /// The badges of a run. `now` is in seconds since the epoch.
 pub fn all(run: &Run, now: u64) -> Vec<Badge> {
-    let is_stale = now.saturating_sub(run.finished) >= STALE_DAYS * DAY_SECONDS;
+    let doubt = if is_future(run.finished, now) {
+        // It would never become stale.
+        Some("time unknown")
+    } else {
+        let age = now.saturating_sub(run.finished);
+        (age >= STALE_DAYS * DAY_SECONDS).then_some("stale")
+    };
     let badges = BADGES.iter();
     badges
         .map(|(file, title, metric)| {
@@ -71,12 +77,16 @@ pub fn all(run: &Run, now: u64) -> Vec<Badge> {
             let value = record.and_then(Record::value);
             let value = value.map(|value| number::value(metric.unit, value));
             let verdict = record.map(|record| judge::target(metric, record));
+            let measured = value.is_some();
             let (message, colour) = match (value, verdict) {
-                (Some(value), _) if is_stale => (format!("{value} (stale)"), Colour::Unknown),
                 (Some(value), Some(TargetVerdict::Met)) => (value, Colour::Met),
                 (Some(value), Some(TargetVerdict::Missed)) => (value, Colour::Missed),
                 (Some(value), _) => (value, Colour::Plain),
                 (None, _) => ("not measured".to_owned(), Colour::Unknown),
+            };
+            let (message, colour) = match doubt {
+                Some(doubt) if measured => (format!("{message} ({doubt})"), Colour::Unknown),
+                _ => (message, colour),
             };
             Badge {
                 file,
@@ -160,11 +170,17 @@ mod tests {
             "{}",
             stale[0]
         );
+        let future = shown(1_600_000_000);
+        assert!(
+            future[0].contains("\"8.43 MB (time unknown)\",\"color\":\"lightgrey\""),
+            "{}",
+            future[0]
+        );
     }
 
     #[test]
     fn the_picture_says_it_in_words_too() {
-        let svg = all(&fixture::mixed(), 0)[0].svg();
+        let svg = all(&fixture::mixed(), LATER - 1)[0].svg();
         assert!(svg.contains("aria-label=\"binary size: 8.43 MB\""), "{svg}");
         assert!(svg.contains("<title>binary size: 8.43 MB</title>"), "{svg}");
     }

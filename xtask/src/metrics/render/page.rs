@@ -15,7 +15,7 @@ use crate::metrics::catalog::{LATENCY_P50, METRICS, Metric, TTFB_P95, Unit};
 use crate::metrics::digest;
 use crate::metrics::estimate;
 use crate::metrics::judge::{self, TargetVerdict, paired};
-use crate::metrics::model::Piece;
+use crate::metrics::model::{Piece, is_future};
 use html::{anchor, escape, folded, table};
 
 pub use html::View;
@@ -78,7 +78,8 @@ fn targets(view: &View<'_>) -> String {
             escape(&number::target(metric.unit, metric.target)),
         );
     }
-    let revision = run.git.revision.as_deref().unwrap_or("an unknown commit");
+    let revision = run.git.revision.as_deref();
+    let revision = revision.map_or("an unknown commit", digest::short);
     let marks = [
         (run.git.dirty, " with uncommitted changes"),
         (run.quick, ", by a quick run (not to be quoted)"),
@@ -88,9 +89,9 @@ fn targets(view: &View<'_>) -> String {
     format!(
         "<p>Commit <code>{}</code>{}, measured {}: medians over blocks of fresh processes, with 95 % \
          intervals.</p>\n{}",
-        escape(digest::short(revision)),
+        escape(revision),
         marks.collect::<String>(),
-        date(run.started),
+        date(run.started, view.now),
         table(
             "Targets",
             &["Metric", "Value", "95 % interval", "Target", "Result"],
@@ -99,9 +100,10 @@ fn targets(view: &View<'_>) -> String {
     )
 }
 
-/// The day of a time in seconds since the epoch.
-fn date(seconds: u64) -> String {
+/// The day of a time in seconds since the epoch, which is not known if it is in the future.
+fn date(seconds: u64, now: u64) -> String {
     let time = i64::try_from(seconds).ok();
+    let time = time.filter(|_| !is_future(seconds, now));
     let time = time.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or("at an unknown time".to_owned(), |time| {
         format!("on {}", time.strftime("%Y-%m-%d"))
@@ -167,7 +169,7 @@ fn compared(view: &View<'_>) -> String {
          {charts}",
         arm(paired::HEAD),
         arm(paired::BASE),
-        date(run.started),
+        date(run.started, view.now),
         judged.overall.word(),
         run.seed,
         table("Comparison", &titles, &body),

@@ -30,8 +30,8 @@ pub struct Found {
     pub named: Vec<Named>,
     /// The text of the summary and the comment, in Markdown.
     pub text: String,
-    /// Number of lines of the history that cannot be read.
-    pub unread: usize,
+    /// Number of entries of the history that are left out.
+    pub left_out: usize,
 }
 
 /// A metric with a verdict above PASS.
@@ -86,7 +86,7 @@ impl Found {
             why: why.to_owned(),
             named: Vec::new(),
             text: comment::without_verdict(why, run),
-            unread: 0,
+            left_out: 0,
         }
     }
 }
@@ -113,7 +113,7 @@ fn compared(comparison: &Run, run: Option<&Run>) -> Found {
         overall: Some(overall),
         why: String::new(),
         text: comment::of_comparison(comparison, &judged, (head.0, &head.1), &missed, run),
-        unread: 0,
+        left_out: 0,
         named,
     }
 }
@@ -156,7 +156,7 @@ fn on_main(files: &Files, run: &Run, revision: &str) -> anyhow::Result<Found> {
             &lost,
             run,
         ),
-        unread: past.unread.len(),
+        left_out: past.left_out().len(),
         named,
     })
 }

@@ -20,6 +20,8 @@ pub struct View<'a> {
     pub comparison: Option<(&'a Run, &'a Judged)>,
     /// The time at which the page is generated, in words.
     pub made: &'a str,
+    /// The same in seconds since the epoch.
+    pub now: u64,
 }
 
 /// Escapes a text for HTML, attributes included.

@@ -6,6 +6,9 @@ use crate::metrics::history::line::Line;
 use crate::metrics::model::Run;
 use crate::metrics::render::fixture;
 
+/// After all jobs and runs.
+const NOW: u64 = 1_767_312_000;
+
 fn history(jobs: usize) -> History {
     let jobs = (0..jobs).map(|number| fixture::job(number, if number < 30 { 2.0 } else { 2.6 }));
     History {
@@ -22,6 +25,7 @@ fn page(history: &History, run: Option<&Run>) -> String {
         run,
         comparison: None,
         made: "2026-01-02",
+        now: NOW,
     })
 }
 
@@ -47,6 +51,17 @@ fn it_shows_targets_trends_and_the_machine_without_any_network() {
 }
 
 #[test]
+fn what_is_not_known_of_a_run_is_told() {
+    let mut run = fixture::mixed();
+    let measured = |run: &Run| page(&History::default(), Some(run));
+    assert!(measured(&run).contains(", measured on 2023-11-14:"));
+    run.started = NOW + 100_000;
+    run.git.revision = None;
+    let expected = "<code>an unknown commit</code>, measured at an unknown time:";
+    assert!(measured(&run).contains(expected));
+}
+
+#[test]
 fn a_comparison_is_shown_block_by_block() {
     let text = include_str!("../../../../test_data/comparisons/larger_binary.json");
     let run = Run::parse(text).unwrap();
@@ -58,6 +73,7 @@ fn a_comparison_is_shown_block_by_block() {
         run: None,
         comparison: Some((&run, &judged)),
         made: "2026-01-02",
+        now: NOW,
     });
     assert!(page.contains("<strong>BLOCK</strong>. Seed"), "{page}");
     assert!(
@@ -86,6 +102,7 @@ fn nothing_of_a_file_is_markup() {
         run: Some(&run),
         comparison: None,
         made: hostile,
+        now: NOW,
     });
     assert!(page.contains("&lt;script&gt;"), "it is shown");
     assert_eq!(escape("a\u{202e}b"), "a b", "it would turn the text around");
