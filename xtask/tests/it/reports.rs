@@ -80,7 +80,10 @@ fn tc_obs_002_a_regression_on_main_alerts_at_the_commit_and_its_pull_request() {
         "{comments:?}"
     );
     assert!(
-        comments[0].contains("`main` is worse since this pull request was merged: `latency/p50`."),
+        comments[0].contains(&format!(
+            "`main` is worse since this pull request was merged: `latency/p50`. This was measured at commit \
+             `{HEAD}`; when a later commit mends it, this comment stays as it is."
+        )),
         "{comments:?}"
     );
     assert!(

@@ -66,6 +66,10 @@ pub fn annotations(place: &Place, found: &Found) {
 
 /// Comments on the pull request, or on those that brought the commits which made `main` slower. The jobs
 /// of a fork have no right to comment: the workflow that runs after them does it.
+///
+/// A comment on `main` is updated by each job that still alerts. One that does not alert leaves it as it is:
+/// the comment says of which commit it speaks. To take it back, all merged pull requests would have to be
+/// searched for such a comment after each push.
 pub fn comment(place: &Place, found: &Found, has_rights: bool) -> anyhow::Result<()> {
     let marker = match place {
         Place::PullRequest(request) if request.is_fork && !has_rights => return Ok(()),
@@ -89,7 +93,7 @@ pub fn comment(place: &Place, found: &Found, has_rights: bool) -> anyhow::Result
             }
             vec![(request.number, found.text.clone())]
         }
-        _ => to_blame(&github, found)?,
+        _ => to_blame(&github, found, place.revision().unwrap_or_default())?,
     };
     let mut failed = None;
     for (number, text) in texts {
@@ -108,8 +112,8 @@ pub fn comment(place: &Place, found: &Found, has_rights: bool) -> anyhow::Result
 }
 
 /// The pull requests that brought the commits which made metrics worse, each with the text of its comment:
-/// the headline, the reason for a comment after the merge, and the rest.
-fn to_blame(github: &GitHub, found: &Found) -> anyhow::Result<Vec<(u64, String)>> {
+/// the headline, the reason for a comment after the merge, and the rest. `judged` is the last commit.
+fn to_blame(github: &GitHub, found: &Found, judged: &str) -> anyhow::Result<Vec<(u64, String)>> {
     let mut brought: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
     for named in &found.named {
         let Some(commit) = named
@@ -136,7 +140,10 @@ fn to_blame(github: &GitHub, found: &Found) -> anyhow::Result<Vec<(u64, String)>
     let (headline, rest) = found.text.split_once('\n').unwrap_or((&found.text, ""));
     let texts = brought.into_iter().map(|(number, metrics)| {
         let metrics = metrics.join("`, `");
-        let why = format!("`main` is worse since this pull request was merged: `{metrics}`.");
+        let why = format!(
+            "`main` is worse since this pull request was merged: `{metrics}`. This was measured at commit \
+             `{judged}`; when a later commit mends it, this comment stays as it is."
+        );
         (number, format!("{headline}\n\n{why}\n{rest}"))
     });
     Ok(texts.collect())
