@@ -49,7 +49,9 @@ impl Exit {
 /// Prints the closing line of a result. An error is exit 2, unless an interruption caused it.
 pub fn close(result: anyhow::Result<Exit>) -> ExitCode {
     let exit = result.unwrap_or_else(|error| match interrupt::cause(&error) {
-        Some(interrupted) => Exit::Interrupted(interrupted, "nothing was saved".to_owned()),
+        Some(interrupted) => {
+            Exit::Interrupted(interrupted, "the command did not finish".to_owned())
+        }
         None => Exit::Unusable(format!("{error:#}")),
     });
     say!("{}", exit.line());

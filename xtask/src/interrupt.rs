@@ -43,7 +43,7 @@ pub fn install() -> anyhow::Result<()> {
             // The first signal determines the exit code; later ones change nothing.
             let first = RECEIVED.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
             if first.is_ok() {
-                say!("stopping: saving the results so far");
+                say!("stopping");
             }
         }
     });

@@ -11,7 +11,8 @@ against the history, all else by a comparison. GITHUB_TOKEN is needed for the co
 request, BENCHER_API_KEY (or the older BENCHER_API_TOKEN) for the report to Bencher. A service that
 cannot be reached is a warning and does not change the exit code.
 
-Exit codes: 0 fine, or nothing could be judged; 1 BLOCK; 2 misuse, or no verdict with --strict.")]
+Exit codes: 0 fine, or nothing could be judged; 1 BLOCK; 2 misuse, or no verdict with --strict; 130
+or 143 interrupted: what was not sent yet is not sent.")]
 pub struct Report {
     /// Run to report [default: target/metrics/run.json]
     #[arg(long, value_name = "FILE")]

@@ -10,6 +10,7 @@ use super::place::pull_request_branch;
 use crate::clock;
 use crate::exit::Exit;
 use crate::flags;
+use crate::interrupt;
 use crate::metrics::catalog::{METRICS, Metric};
 use crate::metrics::render::bmf;
 use crate::say::say;
@@ -234,6 +235,7 @@ pub fn archive_old(project: &str) -> anyhow::Result<String> {
     for branch in &old {
         match put_away(project, branch, &credential) {
             Ok(()) => archived += 1,
+            Err(error) if interrupt::cause(&error).is_some() => return Err(error),
             Err(error) => super::annotate::warning(&format!("{error:#}")),
         }
     }

@@ -1,10 +1,15 @@
 //! Jobs and Bencher, also when Bencher is down, rejects a report or returns nonsense.
 
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::super::ends;
 use super::scene::{HEAD, Scene, comparison, pull_request, push, run_text, usual};
 use super::{of_pull_request, on_main};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn tc_obs_007_without_bencher_the_job_goes_on_and_keeps_its_files() {
@@ -54,6 +59,38 @@ fn a_server_that_never_answers_holds_the_job_no_longer_than_its_deadline() {
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(printed.contains("Bencher cannot be reached"), "{printed}");
     assert_eq!(scene.github.comments().len(), 1);
+}
+
+#[test]
+fn an_interrupted_report_ends_as_other_commands_do() {
+    let scene = of_pull_request("a/gate").with("DOUBLE_MODE", "hang");
+    let folder = scene.path("target/metrics");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("run.json"), run_text(9_000, 2.0, HEAD)).unwrap();
+    let mut report = scene.command(&["metrics", "report"]);
+    report.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let report = report.spawn().unwrap();
+    let started = Instant::now();
+    while scene.calls().is_empty() {
+        assert!(started.elapsed() < PATIENCE, "Bencher was not called");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let stop = ["-INT", &report.id().to_string()];
+    assert!(Command::new("kill").args(stop).status().unwrap().success());
+    let output = report.wait_with_output().unwrap();
+    assert!(started.elapsed() < PATIENCE, "it hung");
+    ends(
+        &output,
+        130,
+        "interrupted by SIGINT; the command did not finish",
+    );
+    let told = super::stderr(&output);
+    let lines: Vec<&str> = told.lines().rev().take(2).collect();
+    assert_eq!(lines[1], "stopping", "{told}");
+    assert!(
+        folder.join("comment.md").exists(),
+        "it is saved all the same"
+    );
 }
 
 #[test]

@@ -115,10 +115,18 @@ impl Scene {
 
     /// Runs a command with the event of this job.
     pub fn xtask(&self, arguments: &[&str]) -> Output {
+        let started = Instant::now();
+        let output = self.command(arguments).output().unwrap();
+        assert!(started.elapsed() < Duration::from_secs(60), "it hung");
+        self.keeps_secrets(&output);
+        output
+    }
+
+    /// A command with the event of this job.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let event = self.path("event.json");
         std::fs::write(&event, self.event.to_string()).unwrap();
         let path = std::env::var("PATH").unwrap_or_default();
-        let started = Instant::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         for name in [
             "BENCHER_API_KEY",
@@ -129,7 +137,7 @@ impl Scene {
         ] {
             command.env_remove(name);
         }
-        let output = command
+        command
             .args(arguments)
             .arg("--event")
             .arg(&event)
@@ -142,12 +150,8 @@ impl Scene {
             .env("DOUBLE_LOG", self.path("bencher.log"))
             .env("DOUBLE_MADE", self.path("bencher.made"))
             .envs(self.environment.iter().cloned())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(started.elapsed() < Duration::from_secs(60), "it hung");
-        self.keeps_secrets(&output);
-        output
+            .stdin(Stdio::null());
+        command
     }
 
     /// Checks that no secret was printed, saved, or passed as an argument.
