@@ -3,12 +3,20 @@
 //!
 //! Knows no job.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::exit::Exit;
 use crate::flags::{self, Command, Flags};
+use crate::metrics::measure::RESULTS;
 use crate::say::say;
+use crate::tools::cargo;
+use crate::workspace;
+
+/// Folder of the results of a job that a contributor tries out, below the results.
+const TRIAL: &str = "trial";
 
 /// Runs a command line that was parsed. It is passed down from `main`: one of the commands is `ci` itself.
 pub type Dispatch = fn(&Command) -> anyhow::Result<Exit>;
@@ -67,5 +75,14 @@ impl Tells {
         } else {
             Tells::Nobody
         }
+    }
+
+    /// The folder of the files that a job makes. A contributor's own results are not overwritten.
+    pub fn results(self) -> anyhow::Result<PathBuf> {
+        let results = cargo::target_dir(&workspace::root()?).join(RESULTS);
+        Ok(match self {
+            Tells::Others => results,
+            Tells::Nobody => results.join(TRIAL),
+        })
     }
 }

@@ -22,9 +22,6 @@ use crate::tools::git;
 use crate::tools::scratch::Scratch;
 use crate::workspace;
 
-/// Folder of the results of a job that a contributor tries out, below the results.
-const TRIAL: &str = "trial";
-
 /// The metrics of each measuring job: single ones, or whole categories if one job measures all of them.
 const MEASURED: &[(JobFlag, &[&str])] = &[
     (JobFlag::Build, &["binary/size"]),
@@ -65,6 +62,15 @@ pub fn run(job: JobFlag, flags: &flags::Ci, dispatch: Dispatch) -> anyhow::Resul
     say!("running the job for {}", place.describe());
     runner::prepare(job)?;
     let commands = Commands::of(flags, dispatch);
+    let measures = matches!(
+        job,
+        JobFlag::Build | JobFlag::Container | JobFlag::Load | JobFlag::Bench | JobFlag::Compare
+    );
+    if measures && commands.tells == Tells::Nobody {
+        let results = cargo::target_dir(&workspace::root()?).join(RESULTS);
+        let shown = workspace::shown(&results);
+        say!("note: this job measures, and replaces the results in `{shown}`");
+    }
     match job {
         JobFlag::Build | JobFlag::Container | JobFlag::Load | JobFlag::Bench => {
             measure(job, commands)
@@ -147,12 +153,7 @@ fn sides(place: &Place) -> anyhow::Result<Option<(String, String)>> {
 
 /// Merges the runs of the measuring jobs, and judges and reports them with `metrics report`.
 fn report(place: &Place, flags: &flags::Ci, commands: Commands) -> anyhow::Result<Exit> {
-    let results = cargo::target_dir(&workspace::root()?).join(RESULTS);
-    let results = match commands.tells {
-        Tells::Others => results,
-        // A contributor's own results are not overwritten.
-        Tells::Nobody => results.join(TRIAL),
-    };
+    let results = commands.tells.results()?;
     let runs = whole(left(&flags.artifacts, "run.json"));
     // Without results of a job this file does not exist: those of an earlier run on this machine must not
     // be reported instead.

@@ -15,7 +15,6 @@ use crate::flags;
 use crate::interrupt;
 use crate::metrics::digest;
 use crate::metrics::history::{self, file::History, line::Job};
-use crate::metrics::measure::RESULTS;
 use crate::metrics::model::Run;
 use crate::metrics::render::claims;
 use crate::metrics::render::notes::Previous;
@@ -88,13 +87,13 @@ pub fn release(place: &Place, flags: &flags::Ci, tells: Tells) -> anyhow::Result
     let Some(tag) = tag(place) else {
         return Ok(Exit::Fine("nothing to release for this event".to_owned()));
     };
-    let results = cargo::target_dir(&workspace::root()?).join(RESULTS);
+    let results = tells.results()?;
     let folder = Scratch::new("the history")?;
     fetch_history(&flags.remote, folder.path())?;
     let past = History::read(&folder.path().join(history::FILE))?;
     let run = left(&flags.artifacts, "run.json").pop();
     let run = run.context("no job has left any metrics");
-    let told = run.and_then(|path| told(tag, &path, &past, flags));
+    let told = run.and_then(|path| told(tag, &path, &past, flags, &results));
     let told = annotate::soft(told, |error| {
         format!("the release has no metrics: {error:#}")
     })?;
@@ -113,8 +112,11 @@ pub fn release(place: &Place, flags: &flags::Ci, tells: Tells) -> anyhow::Result
     files.extend(binaries);
     files.push(sums);
     if tells == Tells::Nobody {
-        let would = format!("would release {tag} with {} files", files.len());
-        return Ok(Exit::Fine(format!("{would} (--really does it)")));
+        let shown = workspace::shown(&results);
+        return Ok(Exit::Fine(format!(
+            "would release {tag} with {} files, see `{shown}` (--really does it)",
+            files.len()
+        )));
     }
     publish(tag, &notes_file, &files)?;
     Ok(Exit::Fine(format!(
@@ -123,14 +125,14 @@ pub fn release(place: &Place, flags: &flags::Ci, tells: Tells) -> anyhow::Result
     )))
 }
 
-/// The release notes, and the paths of badges and page.
+/// The release notes, and the paths of badges and page in `results`.
 fn told(
     tag: &str,
     run: &Path,
     past: &History,
     flags: &flags::Ci,
+    results: &Path,
 ) -> anyhow::Result<(String, Vec<PathBuf>)> {
-    let results = cargo::target_dir(&workspace::root()?).join(RESULTS);
     let run = history::last_run(Some(run))?;
     let notes = notes_of(tag, &run, past)?;
     let folder = results.join("badges");

@@ -316,6 +316,34 @@ fn a_job_that_is_tried_elsewhere_tells_nobody() {
 }
 
 #[test]
+fn a_release_that_is_tried_elsewhere_keeps_the_results_of_its_own_runs() {
+    let scene = Scene::of(push("refs/tags/v1.2.0"))
+        .left("report", "run.json", &run_text(9_000, 2.0, HEAD))
+        .left("binaries-amd64", "thoughtgate-v1.2.0-linux-amd64", "abc")
+        .history("main", usual())
+        .with("GITHUB_ACTIONS", "");
+    let results = scene.path("target/metrics");
+    std::fs::create_dir_all(results.join("badges")).unwrap();
+    let own = [
+        "index.html",
+        "notes.md",
+        "SHA256SUMS",
+        "badges/binary-size.svg",
+    ];
+    for file in own {
+        std::fs::write(results.join(file), "mine").unwrap();
+    }
+    let output = scene.run("release");
+    ends(&output, 0, "would release v1.2.0 with 8 files, see `");
+    ends(&output, 0, "target/metrics/trial` (--really does it)");
+    for file in own {
+        let kept = std::fs::read_to_string(results.join(file)).unwrap();
+        assert_eq!(kept, "mine", "{file}");
+        assert!(results.join("trial").join(file).exists(), "{file}");
+    }
+}
+
+#[test]
 fn what_could_not_be_compared_stops_nothing_and_is_told_with_its_reason() {
     let mut event = pull_request("a/gate");
     event["pull_request"]["base"]["sha"] = json!(scene::BASE);
@@ -404,7 +432,14 @@ fn to_accept_what_the_last_job_is_not_compared_with_is_told() {
         stderr(&output)
     };
     let accept = |commit: &str| {
-        let flags = ["--metric", "latency/p50", "--commit", commit, "--reason", "meant"];
+        let flags = [
+            "--metric",
+            "latency/p50",
+            "--commit",
+            commit,
+            "--reason",
+            "meant",
+        ];
         let output = history(&[&["accept"][..], &flags].concat());
         ends(&output, 0, "has a new baseline");
         stderr(&output)
@@ -425,11 +460,17 @@ fn to_accept_what_the_last_job_is_not_compared_with_is_told() {
     assert!(!told.contains("warning"), "{told}");
     // A job of a machine whose clock was wrong.
     let told = add(&run_text(9_000_000_000, 2.0, scene::BASE));
-    assert!(told.contains("began in the future, by the clock of this machine"), "{told}");
+    assert!(
+        told.contains("began in the future, by the clock of this machine"),
+        "{told}"
+    );
     let output = history(&["show"]);
     ends(&output, 0, "3 jobs");
     let told = stderr(&output);
-    assert!(told.contains("the job of 89abcdef0123 is left out: it began in the future"), "{told}");
+    assert!(
+        told.contains("the job of 89abcdef0123 is left out: it began in the future"),
+        "{told}"
+    );
     let run = path("run.json");
     let again = history(&["add", "--run", &run, "--branch", "main"]);
     ends(&again, 0, "has this run already");
