@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use thoughtgate_panic::say;
-use thoughtgate_proxy::{Part, Shared};
+use thoughtgate_proxy::Shared;
 
 use crate::config::Config;
 
@@ -87,21 +87,20 @@ impl Reloader {
         match read.and_then(|read| self.install(read, started, asked)) {
             Ok(Some(line)) => say!("{line}"),
             Ok(None) => {}
-            Err((part, error)) => {
-                say!("warning: reload refused, the previous policies stay in force: {error:#}");
+            Err(Refused { part, reason }) => {
+                say!("warning: reload refused, the previous policies stay in force: {reason:#}");
                 self.shared.refuse_reload(part);
             }
         }
     }
 
     fn read(&self, watch: &mut Watch) -> Result<Inputs, Refused> {
-        let refused = |error| (Part::Configuration, error);
-        let config = (self.source)().map_err(refused)?;
+        let config = (self.source)().map_err(Refused::configuration)?;
         // Before the files are read, so that no change is missed. The old files are followed too: they
         // matter again if this configuration is refused.
         watch.follow(&[&self.in_force.config, &config]);
         if let Some(name) = fixed_difference(&self.in_force.config, &config) {
-            return Err(refused(anyhow!(
+            return Err(Refused::configuration(anyhow!(
                 "`{name}` cannot change while running; restart to use the new value"
             )));
         }

@@ -88,9 +88,9 @@ fn prepare(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Pr
     let fixed = settings::fixed(&config)?;
     let approval = approvals::settings(&config.approval)?;
     let started = Instant::now();
-    let inputs = Inputs::read(config).map_err(|(_, error)| error)?;
-    let rules = inputs.rules().map_err(|(_, error)| error)?;
-    let engine = inputs.engine().map_err(|(_, error)| error)?;
+    let inputs = Inputs::read(config)?;
+    let rules = inputs.rules()?;
+    let engine = inputs.engine()?;
     Ok(Prepared {
         inputs,
         fixed,

@@ -3,8 +3,6 @@
 //! A value may be in the wrong place, so any value, and any key that is not a setting, may be a
 //! secret: messages of the YAML library and of serde are not passed on.
 
-use std::fmt;
-
 use serde::de::DeserializeOwned;
 use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::localizer::ExternalMessageSource;
@@ -18,16 +16,8 @@ const KEY_BYTES_MAX: usize = 24;
 /// Message for a value when nothing more precise is known.
 const NOT_VALID: &str = "not a valid value";
 
-/// An error in a YAML text: place, setting and problem.
-#[derive(Debug)]
-pub struct Fault {
-    location: Location,
-    setting: String,
-    problem: String,
-}
-
 /// Deserializes `text`, which must be one YAML document.
-pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+pub fn parse<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
     let mut setting = String::new();
     serde_saphyr::with_deserializer_from_str(text, |deserializer| {
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
@@ -35,39 +25,28 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
             error.into_inner()
         })
     })
-    .map_err(|error| Fault::new(&error, setting))
+    .map_err(|error| anyhow::Error::msg(fault(&error, &setting)))
 }
 
-impl Fault {
-    fn new(error: &Error, setting: String) -> Fault {
-        let mut problem = problem(error);
-        if problem == NOT_VALID
-            && let Some(setting) = find(&setting)
-        {
-            problem = format!("{NOT_VALID}; expected: {}", setting.expected());
-        }
-        Fault {
-            location: error.location().unwrap_or(Location::UNKNOWN),
-            setting,
-            problem,
-        }
+/// The place, the setting and the problem.
+fn fault(error: &Error, setting: &str) -> String {
+    let known = |location: &Location| *location != Location::UNKNOWN;
+    let place = error
+        .location()
+        .filter(known)
+        .map_or_else(String::new, |at| {
+            format!("line {}, column {}: ", at.line(), at.column())
+        });
+    let mut problem = problem(error);
+    if let Some(setting) = find(setting).filter(|_| problem == NOT_VALID) {
+        problem = format!("{NOT_VALID}; expected: {}", setting.expected());
+    }
+    if setting.is_empty() {
+        format!("{place}{problem}")
+    } else {
+        format!("{place}`{setting}`: {problem}")
     }
 }
-
-impl fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.location != Location::UNKNOWN {
-            let (line, column) = (self.location.line(), self.location.column());
-            write!(formatter, "line {line}, column {column}: ")?;
-        }
-        if !self.setting.is_empty() {
-            write!(formatter, "`{}`: ", self.setting)?;
-        }
-        formatter.write_str(&self.problem)
-    }
-}
-
-impl std::error::Error for Fault {}
 
 fn problem(error: &Error) -> String {
     match error {

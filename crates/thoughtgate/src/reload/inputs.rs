@@ -9,8 +9,13 @@ use thoughtgate_proxy::{Part, Rules};
 use crate::config::Config;
 use crate::{policies, settings};
 
-/// The part that cannot be used, and the reason.
-pub type Refused = (Part, anyhow::Error);
+/// A set that cannot be used.
+#[derive(Debug)]
+pub struct Refused {
+    /// What is wrong.
+    pub part: Part,
+    pub reason: anyhow::Error,
+}
 
 /// The configuration and the contents of the files that it names.
 #[derive(PartialEq)]
@@ -24,8 +29,8 @@ pub struct Inputs {
 impl Inputs {
     /// Reads the files that `config` names.
     pub fn read(config: Config) -> Result<Inputs, Refused> {
-        let key = settings::key(&config).map_err(|error| (Part::Configuration, error))?;
-        let sources = policies::read(&config).map_err(|error| (Part::Policies, error))?;
+        let key = settings::key(&config).map_err(Refused::configuration)?;
+        let sources = policies::read(&config).map_err(Refused::policies)?;
         Ok(Inputs {
             config,
             key,
@@ -35,8 +40,7 @@ impl Inputs {
 
     /// The reloadable rules besides the policies: identity, guard, limits, timeouts.
     pub fn rules(&self) -> Result<Rules, Refused> {
-        settings::rules(&self.config, self.key.as_deref())
-            .map_err(|error| (Part::Configuration, error))
+        settings::rules(&self.config, self.key.as_deref()).map_err(Refused::configuration)
     }
 
     /// The policies; `None` when none are configured.
@@ -45,7 +49,7 @@ impl Inputs {
             return Ok(None);
         };
         let engine = policies::engine(&self.config, sources);
-        Ok(Some(engine.map_err(|error| (Part::Policies, error))?))
+        Ok(Some(engine.map_err(Refused::policies)?))
     }
 
     /// The policies for a reload. Unlike at the start, a set without any policy is an error.
@@ -57,9 +61,9 @@ impl Inputs {
                 "the policy files contain no policy; to refuse everything, write `forbid (principal, action, resource);`"
             ),
             Ok(Some(engine)) => Ok(engine),
-            Err((_, error)) => Err(error),
+            Err(refused) => Err(refused.reason),
         };
-        some().map_err(|error| (Part::Policies, error))
+        some().map_err(Refused::policies)
     }
 
     /// Whether a file of these inputs is missing or shorter in `newer`: an editor may be about to write
@@ -73,5 +77,24 @@ impl Inputs {
                 .any(|new| new.name == old.name && new.text.len() >= old.text.len())
         };
         length(&newer.key) < length(&self.key) || !self.sources.iter().flatten().all(is_there)
+    }
+}
+
+impl Refused {
+    pub fn configuration(reason: anyhow::Error) -> Refused {
+        let part = Part::Configuration;
+        Refused { part, reason }
+    }
+
+    fn policies(reason: anyhow::Error) -> Refused {
+        let part = Part::Policies;
+        Refused { part, reason }
+    }
+}
+
+/// At the start, the reason alone counts.
+impl From<Refused> for anyhow::Error {
+    fn from(refused: Refused) -> anyhow::Error {
+        refused.reason
     }
 }
