@@ -6,9 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::config::{Config, MEMORY, STDOUT, yaml};
+use crate::config::{Config, Form, MEMORY, STDOUT, Setting, yaml};
 use crate::flags::Flags;
-use crate::overlay::{self, Setting};
+use crate::overlay::{self, SETTINGS};
+
+/// Values that are no paths, of settings whose other values are.
+const NO_FILES: [(&str, &str); 2] = [("audit.file", STDOUT), ("approval.store", MEMORY)];
 
 /// Merges the file (if any), the environment and the flags; each overrides the ones before it.
 pub fn config(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Config> {
@@ -31,7 +34,7 @@ fn with(config: &Config, setting: &Setting, text: &str, source: &str) -> anyhow:
     let Setting { path, .. } = setting;
     let value = overlay::value(setting, text)
         .with_context(|| format!("failed to parse `{source}` (setting `{path}`)"))?;
-    let mut tree = serde_json::to_value(config).context("failed to merge the settings")?;
+    let mut tree = overlay::tree(config)?;
     if let Some(place) = tree.pointer_mut(&setting.pointer()) {
         *place = value;
     }
@@ -39,7 +42,7 @@ fn with(config: &Config, setting: &Setting, text: &str, source: &str) -> anyhow:
     serde_json::from_value(tree).map_err(|_| {
         anyhow!(
             "invalid value of `{source}` (setting `{path}`); expected: {}",
-            setting.expected()
+            overlay::expected(setting)
         )
     })
 }
@@ -54,29 +57,63 @@ fn from_file(path: &Path) -> anyhow::Result<Config> {
             "configuration `{shown}` is empty; it needs at least `upstream: {{url: …}}` and `policy: …`"
         );
     }
-    let mut config: Config =
+    let config: Config =
         yaml::parse(&text).with_context(|| format!("failed to parse configuration `{shown}`"))?;
     // Checked before paths are joined below: an empty path would become the directory's.
     overlay::check_filled(&config)
         .with_context(|| format!("failed to use configuration `{shown}`"))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let slack = &mut config.approval.slack;
-    let audit = config
-        .audit
-        .file
-        .as_mut()
-        .filter(|path| **path != Path::new(STDOUT));
-    let store = Some(&mut config.approval.store).filter(|path| **path != Path::new(MEMORY));
-    let files = [
-        config.policy.as_mut(),
-        audit,
-        store,
-        config.agent.jwt.key_file.as_mut(),
-        slack.token_file.as_mut(),
-        slack.signing_secret_file.as_mut(),
-    ];
-    for file in files.into_iter().flatten() {
-        *file = folder.join(&*file);
+    below(path.parent().unwrap_or(Path::new("")), &config)
+}
+
+/// `config` with its paths relative to `folder`.
+fn below(folder: &Path, config: &Config) -> anyhow::Result<Config> {
+    let mut tree = overlay::tree(config)?;
+    for setting in SETTINGS.iter().filter(|row| row.form == Form::File) {
+        let Some(place) = tree.pointer_mut(&setting.pointer()) else {
+            continue;
+        };
+        if let Some(file) = place.as_str()
+            && !NO_FILES.contains(&(setting.path.as_str(), file))
+        {
+            *place = overlay::tree(&folder.join(file))?;
+        }
     }
-    Ok(config)
+    // serde's error is dropped, as in `with`.
+    serde_json::from_value(tree).map_err(|_| anyhow!("failed to merge the settings"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_in_a_file_are_relative_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("thoughtgate.yaml");
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            from_file(&path).unwrap()
+        };
+        let words = read("policy: /p.cedar\naudit: stdout\napproval: {store: memory}\n");
+        assert_eq!(words.policy.as_deref(), Some(Path::new("/p.cedar")));
+        assert_eq!(words.audit.file.as_deref(), Some(Path::new(STDOUT)));
+        assert_eq!(words.approval.store, Path::new(MEMORY));
+        let files = read(
+            "policy: p\naudit: memory\nagent: {jwt: {key_file: k}}\n\
+             approval: {store: stdout, slack: {token: file, token_file: t, signing_secret_file: s}}\n",
+        );
+        let slack = files.approval.slack;
+        let below = |name: &str| Some(folder.path().join(name));
+        for (found, name) in [
+            (files.policy, "p"),
+            (files.audit.file, "memory"),
+            (files.agent.jwt.key_file, "k"),
+            (Some(files.approval.store), "stdout"),
+            (slack.token_file, "t"),
+            (slack.signing_secret_file, "s"),
+        ] {
+            assert_eq!(found, below(name));
+        }
+        assert_eq!(slack.token.as_deref(), Some("file"));
+    }
 }

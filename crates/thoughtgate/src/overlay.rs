@@ -1,24 +1,19 @@
 //! Settings given as text, in environment variables and flags: their names, the conversion of their
 //! text to values, and their help.
 //!
-//! Everything is derived from the rows in `overlay/table.rs`. Defaults and types are in `config.rs`.
+//! Everything is derived from the rows in `overlay/table.rs`; the settings are in `config.rs`.
 
 use std::fmt::Write as _;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use serde_json::Value;
 use thoughtgate_panic::say;
 
-use crate::config::{Config, yaml};
+use crate::config::{Config, Form, Setting, yaml};
 
-mod setting;
 mod table;
 
-pub use setting::Setting;
-pub use table::{find, known_part, setting};
-
-use setting::Form;
-use table::SETTINGS;
+pub use table::{SETTINGS, expected, find, known_part, setting, tree};
 
 /// Warns on stderr about `THOUGHTGATE_…` variables that match no setting: a misspelt one would
 /// otherwise be ignored silently. It is not an error, since Kubernetes adds such variables for a
@@ -48,7 +43,7 @@ pub fn from_environment(environment: &[(String, String)]) -> Vec<(&'static Setti
 /// Converts `text` to a value of the setting. Errors leave `text` out: it may be a secret.
 pub fn value(setting: &Setting, text: &str) -> anyhow::Result<Value> {
     Ok(match setting.form {
-        Form::Text => Value::String(text.to_owned()),
+        Form::Text | Form::Duration | Form::File => Value::String(text.to_owned()),
         Form::Number => Value::from(
             text.trim()
                 .parse::<u64>()
@@ -68,9 +63,8 @@ pub fn value(setting: &Setting, text: &str) -> anyhow::Result<Value> {
 /// empty name or host. Groups are checked with the policies that name them.
 pub fn check_filled(config: &Config) -> anyhow::Result<()> {
     let blank = |value: &Value| value.as_str().is_some_and(|text| text.trim().is_empty());
-    let tree = serde_json::to_value(config)
-        .context("failed to combine the settings of file, environment and command line")?;
-    for setting in SETTINGS {
+    let tree = tree(config)?;
+    for setting in SETTINGS.iter() {
         let Setting { path, help, .. } = setting;
         match tree.pointer(&setting.pointer()) {
             Some(Value::Array(items)) => {
@@ -95,7 +89,7 @@ pub fn help() -> String {
     );
     let variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
     let width = variables.iter().map(String::len).max().unwrap_or(0);
-    for (variable, setting) in variables.iter().zip(SETTINGS) {
+    for (variable, setting) in variables.iter().zip(SETTINGS.iter()) {
         writeln!(help, "  {variable:width$}  {}", setting.help).expect("a String takes any text");
     }
     help.push_str("\nFlags override environment variables, which override the configuration file.\nExit codes: 0 normal stop; 1 internal error (panic); 2 any other failure, such as an invalid command line or configuration; 130 or 143 second SIGINT or SIGTERM.");
@@ -105,7 +99,6 @@ pub fn help() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
 
     /// Leaves of the default configuration; a mapping with keys of the user's choice is one leaf.
     fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
@@ -126,17 +119,10 @@ mod tests {
     #[test]
     fn the_table_and_the_configuration_have_the_same_settings() {
         let mut in_config = Vec::new();
-        leaves(
-            &serde_json::to_value(Config::default()).unwrap(),
-            "",
-            &mut in_config,
-        );
-        let mut in_table: Vec<String> = SETTINGS
-            .iter()
-            .map(|setting| setting.path.to_owned())
-            .collect();
+        leaves(&tree(&Config::default()).unwrap(), "", &mut in_config);
+        let mut in_table: Vec<&str> = SETTINGS.iter().map(|row| row.path.as_str()).collect();
         in_config.sort();
-        in_table.sort();
+        in_table.sort_unstable();
         assert_eq!(in_config, in_table);
     }
 

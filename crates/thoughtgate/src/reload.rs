@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Instant;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, bail};
 use thoughtgate_panic::say;
 use thoughtgate_proxy::Shared;
 
-use crate::config::Config;
+use crate::config::{Config, Setting};
+use crate::overlay::{self, SETTINGS};
 
 mod inputs;
 mod settling;
@@ -99,11 +100,7 @@ impl Reloader {
         // Before the files are read, so that no change is missed. The old files are followed too: they
         // matter again if this configuration is refused.
         watch.follow(&[&self.in_force.config, &config]);
-        if let Some(name) = fixed_difference(&self.in_force.config, &config) {
-            return Err(Refused::configuration(anyhow!(
-                "`{name}` cannot change while running; restart to use the new value"
-            )));
-        }
+        check_fixed(&self.in_force.config, &config).map_err(Refused::configuration)?;
         Inputs::read(config)
     }
 
@@ -131,36 +128,23 @@ impl Reloader {
     }
 }
 
-/// The first setting that differs and cannot change while running. Groups are compared as a whole.
-fn fixed_difference(old: &Config, new: &Config) -> Option<&'static str> {
-    let (before, after) = (&old.timeouts, &new.timeouts);
-    let differs = [
-        ("listen", old.listen != new.listen),
-        ("admin_listen", old.admin_listen != new.admin_listen),
-        ("workers", old.workers != new.workers),
-        ("upstream.url", old.upstream.url != new.upstream.url),
-        (
-            "limits.connections",
-            old.limits.connections != new.limits.connections,
-        ),
-        (
-            "limits.buffered_bytes",
-            old.limits.buffered_bytes != new.limits.buffered_bytes,
-        ),
-        ("audit", old.audit != new.audit),
-        ("approval", old.approval != new.approval),
-        ("timeouts.head", before.head != after.head),
-        ("timeouts.connect", before.connect != after.connect),
-        (
-            "timeouts.probe_interval",
-            before.probe_interval != after.probe_interval,
-        ),
-        ("timeouts.drain", before.drain != after.drain),
-    ];
-    differs
-        .into_iter()
-        .find(|(_, differs)| *differs)
-        .map(|(name, _)| name)
+/// Refuses a change of a setting that takes a restart. A section without a setting that can be reloaded
+/// is named as a whole.
+fn check_fixed(old: &Config, new: &Config) -> anyhow::Result<()> {
+    let (old, new) = (overlay::tree(old)?, overlay::tree(new)?);
+    let differs = |place: &str| old.pointer(place) != new.pointer(place);
+    let changed = |row: &&Setting| !row.reloads && differs(&row.pointer());
+    let Some(changed) = SETTINGS.iter().find(changed) else {
+        return Ok(());
+    };
+    let section = changed.section();
+    let part = |row: &Setting| row.reloads && row.section() == section;
+    let name = if SETTINGS.iter().any(part) {
+        changed.path.as_str()
+    } else {
+        section
+    };
+    bail!("`{name}` cannot change while running; restart to use the new value")
 }
 
 /// Starts the reload thread. It reloads on file changes and on each message to the returned sender.
@@ -173,4 +157,44 @@ pub fn start(reloader: Reloader, file: Option<&Path>) -> anyhow::Result<Sender<C
         .spawn(move || reloader.run(watch, &changes))
         .context("failed to start the reload thread")?;
     Ok(ask)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::yaml;
+
+    #[test]
+    fn a_setting_that_takes_a_restart_is_refused_by_its_name() {
+        for (text, refused) in [
+            ("policy: p", None),
+            ("agent: {jwt: {leeway: 5s}, groups: {a: [b]}}", None),
+            ("upstream: {name: other}", None),
+            ("upstream: {url: 'http://a/'}", Some("upstream.url")),
+            ("listen: 127.0.0.1:1", Some("listen")),
+            ("admin_listen: 127.0.0.1:1", Some("admin_listen")),
+            ("limits: {body_bytes: 1, depth: 2, list_bytes: 3}", None),
+            (
+                "limits: {depth: 1, connections: 1}",
+                Some("limits.connections"),
+            ),
+            ("timeouts: {body: 1s, response: 1s}", None),
+            ("timeouts: {drain: 1s}", Some("timeouts.drain")),
+            ("audit: a.jsonl", Some("audit")),
+            ("audit: {when_full: drop}", Some("audit")),
+            ("approval: {slack: {token: x}}", Some("approval")),
+        ] {
+            let changed = yaml::parse(text).unwrap();
+            let found = check_fixed(&Config::default(), &changed);
+            let expected = refused.map(|name| {
+                format!("`{name}` cannot change while running; restart to use the new value")
+            });
+            assert_eq!(
+                found.err().map(|error| error.to_string()),
+                expected,
+                "{text}"
+            );
+            check_fixed(&changed, &changed).unwrap();
+        }
+    }
 }

@@ -19,44 +19,6 @@ fn commands_in_documents_exist() {
     check(&documents, |file| unknown_commands(&file.text));
 }
 
-/// Prefixes of the settings that are limits; SECURITY.md must name each, and what it is for.
-const BOUNDS: &[&str] = &["limits.", "timeouts.", "audit.w", "approval."];
-/// Settings with such a prefix that limit nothing.
-const NO_BOUNDS: &[&str] = &[
-    "approval.store",
-    "approval.redact",
-    "approval.slack.token",
-    "approval.slack.token_file",
-    "approval.slack.base_url",
-    "approval.slack.channel",
-    "approval.slack.approvers",
-    "approval.slack.approve_reactions",
-    "approval.slack.deny_reactions",
-    "approval.slack.signing_secret",
-    "approval.slack.signing_secret_file",
-];
-
-#[test]
-fn every_setting_that_is_a_limit_is_told_with_what_it_is_for() {
-    let table = file("crates/thoughtgate/src/overlay/table.rs").expect("there is a table");
-    let told = file(".github/SECURITY.md").expect("there is a SECURITY.md");
-    assert_eq!(untold(&table.text, &told.text), Vec::<String>::new());
-    assert_eq!(
-        untold("path: \"limits.new\",", "`limits.old`"),
-        ["limits.new"]
-    );
-}
-
-fn untold(table: &str, told: &str) -> Vec<String> {
-    let settings = table.split("path: \"").skip(1);
-    let settings = settings.filter_map(|rest| rest.split('"').next());
-    settings
-        .filter(|path| BOUNDS.iter().any(|prefix| path.starts_with(prefix)))
-        .filter(|path| !NO_BOUNDS.contains(path) && !told.contains(&format!("`{path}`")))
-        .map(str::to_owned)
-        .collect()
-}
-
 #[test]
 fn scripts_in_documents_exist() {
     let documents: Vec<File> = DOCUMENTS.iter().filter_map(|path| file(path)).collect();

@@ -1,5 +1,4 @@
-//! The configuration's `audit` section: structure and defaults. `audit: FILE` is short for
-//! `audit: {file: FILE}`.
+//! The configuration's `audit` section. `audit: FILE` is short for `audit: {file: FILE}`.
 //!
 //! Opens no file; `thoughtgate-proxy` does.
 
@@ -11,20 +10,24 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::setting::{Form, Typed, section};
+
 /// Value of `audit.file` for standard output.
 pub const STDOUT: &str = "stdout";
 
-/// Destination of the audit lines, and the handling of calls when no line can be queued.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Audit {
-    /// A file, or `stdout`; no audit lines are written when absent.
-    pub file: Option<PathBuf>,
-    /// How long a call waits for room in the queue of audit lines.
-    #[serde(with = "super::duration")]
-    pub wait: Duration,
-    /// Applied to a call that found no room within `wait`.
-    pub when_full: WhenFull,
+section! {
+    /// Destination of the audit lines, and the handling of calls when no line can be queued.
+    #[derive(Debug)]
+    pub struct Audit {
+        // No audit lines are written when absent.
+        /// audit log with one JSON line per decision: a file, or stdout
+        restart file: Option<PathBuf> = None,
+        /// how long a call waits for room in the audit queue while lines cannot be written
+        #[serde(with = "super::duration")]
+        restart wait: Duration = Duration::from_secs(1),
+        /// for a call that finds no room in the audit queue: refuse (the call) or drop (its line)
+        restart when_full: WhenFull = WhenFull::Refuse,
+    }
 }
 
 /// Handling of a call whose audit line finds no room.
@@ -37,14 +40,8 @@ pub enum WhenFull {
     Drop,
 }
 
-impl Default for Audit {
-    fn default() -> Audit {
-        Audit {
-            file: None,
-            wait: Duration::from_secs(1),
-            when_full: WhenFull::Refuse,
-        }
-    }
+impl Typed for WhenFull {
+    const FORM: Form = Form::Text;
 }
 
 /// Deserializes a file name alone, or a mapping.

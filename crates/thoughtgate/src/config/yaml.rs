@@ -8,7 +8,7 @@ use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::localizer::ExternalMessageSource;
 use serde_saphyr::{Error, Location};
 
-use crate::overlay::{find, known_part};
+use crate::overlay::{expected, find, known_part};
 
 /// An unknown key of at most this length, in lower-case letters, is taken for a misspelt setting.
 const KEY_BYTES_MAX: usize = 24;
@@ -39,7 +39,7 @@ fn fault(error: &Error, setting: &str) -> String {
         });
     let mut problem = problem(error);
     if let Some(setting) = find(setting).filter(|_| problem == NOT_VALID) {
-        problem = format!("{NOT_VALID}; expected: {}", setting.expected());
+        problem = format!("{NOT_VALID}; expected: {}", expected(setting));
     }
     if setting.is_empty() {
         format!("{place}{problem}")
