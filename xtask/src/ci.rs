@@ -1,7 +1,8 @@
-//! `cargo xtask ci`: all checks of CI, in the order in which a failure is found soonest.
+//! `cargo xtask ci`: all checks of CI but the tests, in the order in which a failure is found soonest.
 //!
-//! Deliberately absent: installing tools, and anything that a contributor could not run. A missing tool
-//! fails its step: a check that is skipped silently checks nothing.
+//! Deliberately absent: the tests, which `cargo xtask test` runs, so that CI runs each once; installing
+//! tools, and anything that a contributor could not run. A missing tool fails its step: a check that is
+//! skipped silently checks nothing.
 
 mod artifacts;
 mod command;
@@ -48,9 +49,6 @@ impl Step {
     }
 }
 
-/// The step that `--skip-tests` leaves out, for scripts that end with `cargo xtask test`.
-const TESTS: &str = "tests";
-
 /// The command that installs cargo-deny; `doctor` prints it too.
 pub const GET_CARGO_DENY: &str = "cargo install --locked cargo-deny";
 
@@ -95,7 +93,6 @@ const STEPS: &[Step] = &[
             ],
         )
     },
-    Step::cargo(TESTS, &["test", "--workspace", "--locked"]),
     Step::cargo("metrics smoke run", &["xtask", "metrics", "--quick"]),
     // With the profile of the tests, which saves building all dependencies again; and with a fixed seed, so
     // that a new failure is caused by the change and not by new inputs.
@@ -123,10 +120,7 @@ pub fn run(flags: &flags::Ci, dispatch: Dispatch) -> anyhow::Result<Exit> {
     }
     let shell = Shell::new()?;
     shell.change_dir(workspace::root()?);
-    let steps = STEPS
-        .iter()
-        .filter(|step| !(flags.skip_tests && step.name == TESTS));
-    Ok(run_steps(&steps.collect::<Vec<_>>(), |step| {
+    Ok(run_steps(|step| {
         if let Some(tool) = &step.needs {
             let name = tool.name;
             let version = cmd!(shell, "cargo {name} --version")
@@ -150,13 +144,13 @@ pub fn run(flags: &flags::Ci, dispatch: Dispatch) -> anyhow::Result<Exit> {
     }))
 }
 
-fn run_steps(steps: &[&Step], mut run: impl FnMut(&Step) -> anyhow::Result<()>) -> Exit {
+fn run_steps(mut run: impl FnMut(&Step) -> anyhow::Result<()>) -> Exit {
     let mut times: Vec<String> = Vec::new();
-    for (index, step) in steps.iter().enumerate() {
+    for (index, step) in STEPS.iter().enumerate() {
         say!(
             "ci {}/{}: {} (cargo {})",
             index + 1,
-            steps.len(),
+            STEPS.len(),
             step.name,
             step.args.join(" ")
         );
@@ -175,7 +169,7 @@ fn run_steps(steps: &[&Step], mut run: impl FnMut(&Step) -> anyhow::Result<()>) 
     }
     Exit::Fine(format!(
         "all {} checks passed: {}",
-        steps.len(),
+        STEPS.len(),
         times.join(", ")
     ))
 }
@@ -188,14 +182,10 @@ fn describe(elapsed: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn all() -> Vec<&'static Step> {
-        STEPS.iter().collect()
-    }
-
     #[test]
     fn the_first_failing_step_ends_it_and_is_named() {
         let mut ran = Vec::new();
-        let exit = run_steps(&all(), |step| {
+        let exit = run_steps(|step| {
             ran.push(step.name);
             anyhow::ensure!(step.name != "documentation", "a broken link");
             Ok(())
@@ -217,7 +207,21 @@ mod tests {
     }
 
     #[test]
+    fn ci_runs_the_checks_once_and_the_tests_once() {
+        for (place, text) in [
+            (".ci/run", include_str!("../../.ci/run")),
+            ("ci.yml", include_str!("../../.github/workflows/ci.yml")),
+        ] {
+            for command in ["cargo xtask ci", "cargo xtask test"] {
+                let calls = text.lines().filter(|line| line.ends_with(command));
+                assert_eq!(calls.count(), 1, "{place}: {command}");
+            }
+        }
+        assert!(STEPS.iter().all(|step| !step.args.contains(&"test")));
+    }
+
+    #[test]
     fn all_steps_passing_is_fine() {
-        assert_eq!(run_steps(&all(), |_| Ok(())).code(), 0);
+        assert_eq!(run_steps(|_| Ok(())).code(), 0);
     }
 }

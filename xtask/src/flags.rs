@@ -34,7 +34,7 @@ pub enum Command {
     Fuzz(Fuzz),
     /// Run the proxy under mixed load with faults and kills, then check that all records add up
     Soak(Soak),
-    /// Run all checks of CI, or one job of its workflows
+    /// Run all checks of CI but the tests, or one job of its workflows
     Ci(Ci),
     /// Remove what a killed run left behind; started by xtask itself, never by hand.
     #[command(name = "__reap", hide = true)]
@@ -68,11 +68,8 @@ pub struct Test {
 
 #[derive(Debug, Args)]
 pub struct Ci {
-    /// Skip the tests (for scripts that run `cargo xtask test` themselves)
-    #[arg(long)]
-    pub skip_tests: bool,
     /// Run this job of the CI workflows instead of the checks
-    #[arg(long, value_name = "NAME", value_enum, conflicts_with = "skip_tests")]
+    #[arg(long, value_name = "NAME", value_enum)]
     pub job: Option<JobFlag>,
     /// GitHub event file (JSON) to run the job for [default: the event of the current workflow run]
     #[arg(long, value_name = "FILE", requires = "job")]
