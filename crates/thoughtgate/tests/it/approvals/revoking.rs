@@ -98,3 +98,27 @@ async fn a_task_waits_until_it_can_be_read_whether_its_approval_holds() {
     assert_eq!(end["status"], "completed", "{end}");
     assert_eq!((scene.calls(), scene.slack.knobs().next_refused), (1, 0));
 }
+
+#[tokio::test]
+async fn an_agent_is_told_why_its_approval_could_not_be_confirmed() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let call = retried_call();
+    let first = call.send(&proxy).await.json();
+    scene.slack.wait_for_messages(1).await;
+    // Each reading takes longer than the interval in which it counts.
+    scene.slack.turn(|knobs| {
+        knobs.latency_ms = 50;
+        knobs.only_method = Some("reactions.get".to_owned());
+        knobs.next_refused = 1;
+        knobs.refusal = "not_in_channel".to_owned();
+    });
+    scene.approve().await;
+    let end = come_back(&proxy, &call, first).await;
+    assert_eq!(
+        end["error"]["message"],
+        "failed to check whether the approval still holds: Slack refused: not_in_channel; try again",
+        "{end}"
+    );
+    assert_eq!(scene.calls(), 0);
+}
