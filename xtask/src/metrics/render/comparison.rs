@@ -171,14 +171,20 @@ fn headline(run: &Run, judged: &Judged, shown: fn(&str) -> String) -> String {
 
 /// The version of an arm, if the run has it.
 pub(super) fn arm(run: &Run, name: &str) -> Option<String> {
-    run.arms.iter().find(|arm| arm.name == name).map(version)
+    let arm = run.arms.iter().find(|arm| arm.name == name)?;
+    Some(version(arm, run.git.revision.as_deref()))
 }
 
-/// The commit, or the hash of the executable if the commit is not known.
-fn version(arm: &Arm) -> String {
-    match &arm.revision {
-        Some(revision) => digest::short(revision).to_owned(),
-        None => format!("binary {}", digest::short(&arm.sha256)),
+/// The commit, or the hash of the executable if the commit is not known; `checkout` is the commit of the
+/// checkout that compared.
+fn version(arm: &Arm, checkout: Option<&str>) -> String {
+    match (&arm.revision, checkout) {
+        (Some(revision), _) => digest::short(revision).to_owned(),
+        // Built here, as its compiler is known, but of files that are no commit's.
+        (None, Some(commit)) if arm.rustc.is_some() => {
+            format!("{} with uncommitted changes", digest::short(commit))
+        }
+        (None, _) => format!("binary {}", digest::short(&arm.sha256)),
     }
 }
 
@@ -306,4 +312,25 @@ fn inconclusive(judged: &Judged) -> String {
         String::new()
     };
     format!("What to do: repeat the comparison on an idle machine{blocks}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::render::fixture;
+
+    #[test]
+    fn a_modified_checkout_is_marked() {
+        let mut run = fixture::run(&[]);
+        run.git.revision = Some("0a4076cfce8ca192".to_owned());
+        run.arms[0].revision = None;
+        run.arms[0].rustc = Some("rustc 1.90.0".to_owned());
+        assert_eq!(
+            arm(&run, "head").as_deref(),
+            Some("0a4076cfce8c with uncommitted changes")
+        );
+        run.arms[0].rustc = None;
+        let given = arm(&run, "head").unwrap();
+        assert!(given.starts_with("binary "), "{given}");
+    }
 }
