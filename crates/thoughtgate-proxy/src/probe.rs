@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use thoughtgate_approval::chain;
 use thoughtgate_panic::say;
 
-use thoughtgate_approval::chain;
 use crate::state::{Reachability, Shared};
 
 /// First pause after a failed probe. Short, so that an upstream that starts together with the sidecar is

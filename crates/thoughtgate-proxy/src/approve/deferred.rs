@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use thoughtgate_approval::{Approvals, Id};
+use thoughtgate_approval::{Approvals, Id, chain};
 use thoughtgate_mcp::reply::{self, Answer};
 use thoughtgate_mcp::{Era, Limits, parse, sse, tasks, without};
 
@@ -22,7 +22,6 @@ use super::no_answer::NoAnswer;
 use super::waiting;
 use crate::abandoned::Abandoned;
 use crate::budget::{Budget, Reserved};
-use thoughtgate_approval::chain;
 use crate::contained;
 use crate::forward::{self, Head};
 use crate::headers::{ask_for_identity, is_encoded, is_media_type};

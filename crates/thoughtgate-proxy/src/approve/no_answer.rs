@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use thoughtgate_approval::chain;
 use thoughtgate_mcp::sse;
 
-use thoughtgate_approval::chain;
 use crate::problem::Problem;
 
 /// Reason why a call that was made has no outcome to store.

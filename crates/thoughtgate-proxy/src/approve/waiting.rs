@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::Response;
 use serde_json::value::RawValue;
-use thoughtgate_approval::{Approvals, Claim, Digest, Id, State, View};
+use thoughtgate_approval::{Approvals, Claim, Digest, Id, State, View, chain};
 use thoughtgate_mcp::codes;
 use thoughtgate_policy::{Decision, Outcome, Target};
 
@@ -16,7 +16,6 @@ use super::denial::Denial;
 use super::fields::Fields;
 use super::holds::Hold;
 use crate::body::Body;
-use thoughtgate_approval::chain;
 use crate::decide::decide;
 use crate::headers::ask_for_identity;
 use crate::message::{Message, Raw};

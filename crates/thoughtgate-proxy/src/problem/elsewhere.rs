@@ -3,10 +3,9 @@
 //! A part of the table in [`super::Problem`], apart because no JSON-RPC code and no id belongs to these.
 
 use http::StatusCode;
-use thoughtgate_approval::InteractionError;
+use thoughtgate_approval::{InteractionError, chain};
 
 use super::row::{Count, Form, Row};
-use thoughtgate_approval::chain;
 
 /// A refusal on another path than the MCP endpoint's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair};
+use thoughtgate_approval::chain;
 
 use super::*;
-use thoughtgate_approval::chain;
 
 /// Base64 with padding as in PEM, or base64url without padding as in JWT (`url`).
 fn base64(bytes: &[u8], url: bool) -> String {
