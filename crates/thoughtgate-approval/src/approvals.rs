@@ -283,7 +283,7 @@ impl Approvals {
         self.ledger.store.stall()
     }
 
-    /// Makes every write to the store's file fail from now on, or no longer.
+    /// Sets whether writes to the store's file fail.
     pub(crate) fn fail_writes(&self, fails: bool) {
         self.ledger.store.fail(fails);
     }

@@ -61,7 +61,7 @@ pub enum OpenError {
     /// The system's random source failed.
     #[error("the system's random source failed")]
     Random,
-    /// The address is `https://`, and TLS cannot be set up.
+    /// The channel's API has an `https://` URL, and TLS cannot be set up.
     #[error("failed to set up TLS for `{host}`")]
     Tls {
         /// Host of the address.

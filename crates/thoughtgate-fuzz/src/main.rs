@@ -23,7 +23,8 @@ use clap::{Parser, Subcommand};
 
 use crate::targets::{TARGETS, Target};
 
-/// Address space: what takes more memory than this for inputs of 64 KiB fails.
+/// Limit of the address space. Inputs have at most 64 KiB: a target that takes more than this for one
+/// fails.
 const MEMORY_BYTES_MAX: u64 = 2 << 30;
 /// The stack of a worker thread of the product.
 const STACK_BYTES: usize = 2 << 20;

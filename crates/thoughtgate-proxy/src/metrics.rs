@@ -86,7 +86,7 @@ impl Default for Metrics {
         let connections_evicted = counter(
             &mut registry,
             "connections_evicted",
-            "Client connections closed for new ones because limits.connections was reached",
+            "Client connections closed to make room for new ones",
         );
         let abandoned_cut_off = counter(
             &mut registry,

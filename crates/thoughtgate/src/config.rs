@@ -80,17 +80,17 @@ section! {
 }
 
 section! {
-    /// Verification of bearer tokens. No field has a default: a token is required as soon as any of them
-    /// is configured.
+    /// Verification of bearer tokens. No field is set by default: a token is required as soon as any of
+    /// them is configured.
     #[derive(Debug)]
     pub struct Jwt {
         /// claim of the bearer token that holds the agent's id (default: sub)
         reload claim: Option<String> = None,
         /// PEM file with the public key that verifies bearer tokens
         reload key_file: Option<PathBuf> = None,
-        /// required aud of bearer tokens
+        /// audience that bearer tokens must name (claim aud)
         reload audience: Option<String> = None,
-        /// required iss of bearer tokens
+        /// issuer that bearer tokens must have (claim iss)
         reload issuer: Option<String> = None,
         /// clock difference tolerated at a token's exp and nbf, at most 10m (default: 60s)
         #[serde(with = "humantime_serde::option")]

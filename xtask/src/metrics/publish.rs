@@ -97,7 +97,7 @@ fn check_branch(folder: &Path, branch: &str) -> anyhow::Result<()> {
     let is_history = path.exists() && !History::read(&path)?.is_foreign();
     ensure!(
         is_empty || is_history,
-        "the branch `{branch}` has files and no history: give the branch of the history with --branch"
+        "the branch `{branch}` has files, but no valid history.jsonl; name the branch that holds the history with --branch"
     );
     Ok(())
 }

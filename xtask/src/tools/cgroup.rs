@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Counters of a CPU quota, from `cpu.stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Throttling {
-    /// Periods in which the group ran.
+    /// Periods of the CPU quota that have passed while the group could run (`nr_periods`).
     pub periods: u64,
     /// Periods in which it had used up its quota and was stopped.
     pub periods_throttled: u64,

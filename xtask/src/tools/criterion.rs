@@ -17,7 +17,7 @@ const BENCHMARK: &str = "policy_eval";
 /// Time limit of a run, which takes some seconds.
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// Output of the benchmark.
+/// Percentiles of single policy evaluations, as the benchmark prints them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Percentiles {
     /// Median cost of reading the clock twice, in ns: part of every figure.

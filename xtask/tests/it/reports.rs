@@ -492,7 +492,7 @@ fn a_branch_of_sources_is_not_published_to() {
     );
     let publish = ["metrics", "publish", "--branch", "main", "--refresh"];
     let output = super::xtask(&[&publish[..], &["--remote", &remote]].concat());
-    ends(&output, 2, "has files and no history");
+    ends(&output, 2, "has files, but no valid history.jsonl");
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn counts(counters: &Counters) -> [(&'static str, &'static str, u64); 10] {
         ("requested", "Approvals requested", counters.requested),
         (
             "joined",
-            "Calls that share the pending approval of an identical call",
+            "Calls that joined an open approval of an identical call, pending or approved",
             counters.joined,
         ),
         (

@@ -134,7 +134,7 @@ macro_rules! section {
 pub(super) use section;
 
 impl Setting {
-    /// The first name of the path.
+    /// First part of the path: `agent` of `agent.jwt.claim`.
     pub fn section(&self) -> &str {
         self.path.split('.').next().unwrap_or_default()
     }

@@ -253,7 +253,7 @@ impl Sides {
         let checkout = self.base.checkout("the configuration of the base")?;
         ensure!(
             checkout != workspace,
-            "the base has no configuration of its own"
+            "the base is built from the same checkout as the head, so there is no other configuration to try"
         );
         SubjectFiles::copy(&checkout.join("xtask/subject"))
     }

@@ -29,7 +29,7 @@ pub struct Before {
     pub is_comparable: Option<bool>,
 }
 
-/// The section, as Markdown.
+/// The section "Performance" of the release notes of `version`, as Markdown.
 pub fn render(version: &str, run: &Run, previous: &Previous) -> String {
     let mut text = format!("## Performance (v{version})\n\n");
     text += &markdown::head(&["Metric", "Value", "vs Previous"], 1);

@@ -29,7 +29,12 @@ pub fn unique_name() -> String {
 /// The option that mounts `path` into a container, at the same path.
 pub fn mounted(path: &Path, writable: bool) -> anyhow::Result<String> {
     let text = path.to_str();
-    let text = text.with_context(|| format!("`{}` is not UTF-8", path.display()))?;
+    let text = text.with_context(|| {
+        format!(
+            "the path `{}` is not UTF-8, so docker cannot mount it",
+            path.display()
+        )
+    })?;
     // The value is a line of CSV: quoted fields may contain any character.
     let quoted = text.replace('"', "\"\"");
     let readonly = if writable { "" } else { ",readonly" };

@@ -64,7 +64,7 @@ impl Trend {
 
     pub fn median(&self) -> anyhow::Result<f64> {
         let median = self.statistics.get("med").copied();
-        median.context("failed to find the median `med` in the summary of k6")
+        median.context("k6 reported no median (`med`), which its summary should have")
     }
 
     /// All times, ascending. The script asks k6 for as many percentiles as there are times; since k6
@@ -153,7 +153,7 @@ impl Summary {
     pub fn trend(&self, name: &str) -> anyhow::Result<&Trend> {
         self.trends_ms
             .get(name)
-            .with_context(|| format!("failed to find `{name}` in the summary of k6"))
+            .with_context(|| format!("k6 reported no `{name}`, which its summary should have"))
     }
 
     /// The count of a metric and tag, such as `http_reqs{arm:P}`.
@@ -161,7 +161,7 @@ impl Summary {
         self.counts
             .get(name)
             .copied()
-            .with_context(|| format!("failed to find `{name}` in the summary of k6"))
+            .with_context(|| format!("k6 reported no `{name}`, which its summary should have"))
     }
 }
 
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!((slice.count(), slice.median().unwrap()), (40, 2.891_479_5));
         assert_eq!(summary.count("http_reqs{arm:P}").unwrap(), 80);
         let error = summary.trend("http_req_duration{slice:4}").unwrap_err();
-        expect!["failed to find `http_req_duration{slice:4}` in the summary of k6"]
+        expect!["k6 reported no `http_req_duration{slice:4}`, which its summary should have"]
             .assert_eq(&error.to_string());
     }
 
