@@ -207,8 +207,10 @@ pub fn calls(count: usize) -> Vec<Call> {
         .map(|_| {
             let agent = AGENTS[random.below(AGENTS.len())].to_owned();
             let tool = tools[random.below(tools.len())].clone();
+            // The rules permit the first folder, pass over the second and forbid the third.
             let folder = ["/workspace/src", "/etc", "/workspace/.git"][random.below(3)];
             let path = format!("{folder}/file_{}.rs", random.below(1000));
+            // On both sides of the limits in the rules, 100 and 500.
             let limit = [20, 80, 200, 900][random.below(4)];
             let text = format!(
                 "{{\"path\":\"{path}\",\"limit\":{limit},\"recursive\":true,\

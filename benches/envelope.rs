@@ -21,6 +21,7 @@ fn main() {
         ("1MB_text", text(1_000_000)),
     ] {
         let body = body(&arguments);
+        // A message that is refused fails here, before anything is timed.
         read(&body);
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(BenchmarkId::new("parse", name), |bencher| {

@@ -63,6 +63,7 @@ pub fn measure(effort: Effort) -> Value {
         for kind in Kind::ALL {
             let calls = corpus::calls(policies);
             let naive = Naive::new(policies, kind);
+            // An engine of its own, so that the check fills no cache of a measured one.
             check(&corpus::engine(policies, kind), &naive, &calls);
             let mut add = |state: &str, engine: &str, figures: Figures| {
                 cases.push(figures.case(policies, kind, state, engine));
@@ -81,6 +82,7 @@ pub fn measure(effort: Effort) -> Value {
             );
 
             let strangers = strangers(effort.evaluations, &calls);
+            // A new engine: the one above remembers the calls of the case before.
             let engine = corpus::engine(policies, kind);
             // A cache of decisions does not help with an agent that never called before. Each agent is
             // good for one evaluation only, so there is no warm-up and no grouping.
@@ -126,6 +128,7 @@ pub fn decide(engine: &Engine, call: &Call) -> Decision {
         principal: &call.agent,
         target: Target::Tool(&call.tool),
         arguments: Some(&call.arguments),
+        // A fixed time: reading the clock is not part of a decision.
         now: SystemTime::UNIX_EPOCH,
     })
 }
@@ -143,6 +146,7 @@ pub fn check(engine: &Engine, naive: &Naive, calls: &[Call]) {
             call.agent,
             call.tool
         );
+        // The second decision comes from the engine's cache.
         for _ in ["first", "remembered"] {
             let decision = decide(engine, call);
             assert_eq!(decision.error, None, "{} calls {}", call.agent, call.tool);
@@ -175,6 +179,7 @@ fn run(
     evaluate: impl Fn(usize) -> bool,
 ) -> Figures {
     let warm_up = WARM_UP.min(evaluations);
+    // The first half only warms up; the second half shows how long one evaluation takes.
     let pilot = record(1, warm_up, time_max / 4, warm_up / 2, &evaluate);
     let median = pilot.histogram.value_at_quantile(0.5).max(1);
     let group = (CLOCK_READINGS_MIN * timer_ns).div_ceil(median).max(1);
@@ -203,6 +208,7 @@ fn record(
     while done < evaluations && begin.elapsed() <= time_max {
         let start = Instant::now();
         for _ in 0..size {
+            // Judged after the loop, so that no assertion is part of the time.
             failed |= !evaluate(done);
             done += 1;
         }

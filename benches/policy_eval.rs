@@ -37,6 +37,7 @@ fn main() {
     }
     if !flag("--bench") {
         let figures = measure(Effort::SMOKE);
+        // Two kinds of policies, two states and two engines, for the one size.
         assert_eq!(figures["cases"].as_array().map(Vec::len), Some(8));
         evaluate(50);
     }

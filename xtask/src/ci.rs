@@ -121,6 +121,7 @@ pub fn run(flags: &flags::Ci, dispatch: Dispatch) -> anyhow::Result<Exit> {
     let shell = Shell::new()?;
     shell.change_dir(workspace::root()?);
     Ok(run_steps(|step| {
+        // Checked first: cargo's own error about a missing subcommand does not say how to install it.
         if let Some(tool) = &step.needs {
             let name = tool.name;
             let version = cmd!(shell, "cargo {name} --version")

@@ -133,6 +133,7 @@ const NEEDS: &[Need] = &[
 /// Probes every need and prints the findings. Exit 2 when a core one is missing.
 pub fn run() -> anyhow::Result<Exit> {
     let workspace = workspace::root()?;
+    // All are probed, even when a core one is missing, so that one run lists all that is to be installed.
     let findings: Vec<Finding> = NEEDS
         .iter()
         .map(|need| Finding {

@@ -79,6 +79,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 
 fn write(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
+    // Flushed here, since a write that fails while the process ends goes unnoticed.
     match stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())

@@ -96,6 +96,7 @@ impl Job<'_> {
             .directory(self.root)
             .start()?;
         let status = child.wait(deadline);
+        // Checked before the result: a target that was interrupted has not failed.
         interrupt::check()?;
         let output = match status {
             Ok(status) => child.output(status),
@@ -156,6 +157,7 @@ fn replay(binary: &Path, names: &[String], file: &Path) -> anyhow::Result<Exit> 
     Ok(match output.status.code() {
         Some(0) => Exit::Fine(format!("`{}` passes target `{name}`", file.display())),
         Some(2) => Exit::Unusable(output.stderr.text().trim().to_owned()),
+        // Also without an exit code: an input that crashes the target is a failure.
         _ => Exit::Blocked(format!(
             "`{}` fails target `{name}` ({})",
             file.display(),
@@ -197,6 +199,7 @@ fn at_once<T: Send>(names: &[String], work: impl Fn(&str) -> T + Sync) -> Vec<(S
         for _ in 0..cores.min(names.len()) {
             scope.spawn(|| {
                 loop {
+                    // `Relaxed` suffices: each thread gets another number, and no data depends on it.
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(name) = names.get(index) else { return };
                     let result = work(name);

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+// The number of the first signal that arrived; no signal has the number 0.
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 
 /// Error of a step that stopped because SIGINT or SIGTERM had arrived.
@@ -38,6 +39,7 @@ impl std::error::Error for Interrupted {}
 pub fn install() -> anyhow::Result<()> {
     let mut signals =
         Signals::new([SIGINT, SIGTERM]).context("failed to listen for SIGINT and SIGTERM")?;
+    // A thread instead of a signal handler, which could not safely print.
     thread::spawn(move || {
         for signal in signals.forever() {
             // The first signal determines the exit code; later ones change nothing.
@@ -76,6 +78,7 @@ pub fn rest(time: Duration) -> anyhow::Result<()> {
         && !left.is_zero()
     {
         check()?;
+        // In short steps, so that a signal is noticed soon.
         std::thread::sleep(left.min(Duration::from_millis(100)));
     }
     Ok(())
@@ -103,12 +106,14 @@ fn until_received<T>(
     let started = Instant::now();
     loop {
         let polled = poll();
+        // What was found is returned even after a signal, which the caller's next check reports.
         if let Ok(Some(found)) = polled {
             return Ok(Some(found));
         }
         // Before an error of `poll`: the signal may have ended what is waited for, too.
         read(received)?;
         polled?;
+        // Checked after a poll, so that a limit of zero still polls once.
         if started.elapsed() > limit {
             return Ok(None);
         }

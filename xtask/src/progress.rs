@@ -54,6 +54,7 @@ impl Progress {
     /// Begins a step that should take `planned_seconds`; it ends when the result is dropped.
     pub fn step(&self, label: &str, planned_seconds: f64) -> Step<'_> {
         let left = self.planned_seconds.get() - self.done_seconds.get();
+        // A plan may have been too short; at least this step is left.
         let left = describe_left(left.max(planned_seconds));
         let elapsed = self.started.elapsed().as_secs();
         match &self.bar {

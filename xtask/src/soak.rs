@@ -88,6 +88,7 @@ fn drive(scene: &mut Scene, seed: u64, time: Duration) -> anyhow::Result<Growth>
         }
         if sampled.elapsed() >= SAMPLE_EVERY {
             sampled = Instant::now();
+            // Also while the proxy is still being killed: a sample updates the counts of its process.
             let sample = scene.sample()?;
             if share > KILLING + WARM_UP {
                 growth.add(sample);

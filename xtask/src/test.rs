@@ -25,6 +25,7 @@ pub fn run(flags: &flags::Test) -> anyhow::Result<Exit> {
 
 /// Adds `--workspace` unless a package is named: cargo would ignore the name beside it.
 fn arguments(passed: &[String]) -> Vec<String> {
+    // Arguments after `--` are for the test programs, and name no package.
     let for_cargo = passed.iter().take_while(|argument| *argument != "--");
     let mut named = for_cargo.filter(|argument| {
         let long = argument.starts_with("--package") || argument.starts_with("--manifest-path");

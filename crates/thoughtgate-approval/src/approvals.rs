@@ -60,6 +60,7 @@ impl Approvals {
             .map_err(OpenError::Aborted)??;
         let sealer = Sealer::new(&loaded.seal_key).ok_or(OpenError::Random)?;
         let ledger = Arc::new(Ledger::new(settings, store, sealer, counts, observer));
+        // Before any worker starts, so that none sees a call of the previous process as running.
         ledger.restore(loaded.records);
         tokio::spawn(keep(Arc::clone(&ledger)));
         let channel = prepared.open(Arc::clone(&ledger));
@@ -125,6 +126,7 @@ impl Approvals {
     /// call is made, such as the policies': the claim then finds fresh votes and need not wait.
     /// Returns within [`crate::SlackSettings::call_timeout`].
     pub async fn confirm(&self, id: Id, principal: &str) -> Result<(), ClaimError> {
+        // Checked first, so that an agent that guesses ids causes no calls to Slack.
         if self.ledger.table().owned(id, principal).is_none() {
             return Err(ClaimError::Unknown);
         }
@@ -141,6 +143,7 @@ impl Approvals {
         digest: &Digest,
     ) -> Result<Claim, ClaimError> {
         self.confirm(id, principal).await?;
+        // Checks the state once more, since it can change between the confirmation and the claim.
         Claim::take(&self.ledger, id, principal, digest).await
     }
 
@@ -156,6 +159,7 @@ impl Approvals {
             }
             entry.result.clone()
         };
+        // Without the lock, since this reads the disk. A result leaves memory only once it is on disk.
         held.or_else(|| self.ledger.store.result(id).map(Bytes::from))
     }
 
@@ -187,6 +191,7 @@ impl Approvals {
     #[must_use]
     pub fn ready(&self) -> mpsc::UnboundedReceiver<Id> {
         let (sender, receiver) = mpsc::unbounded_channel();
+        // Locked until the sender is in place, so that an approval decided meanwhile is sent exactly once.
         let table = self.ledger.table();
         for record in table
             .records()

@@ -61,6 +61,7 @@ impl Claim {
                 return Err(ClaimError::DigestMismatch);
             }
             let state = record.state;
+            // The sweep may be late, for example after the clock was set, so the deadline is checked again.
             if matches!(state, State::Pending | State::Approved) && record.expires_ms <= now_ms() {
                 ledger.change(&mut table, id, State::Expired, |_| {});
                 return Err(ClaimError::Expired);
@@ -68,6 +69,7 @@ impl Claim {
             let flush = ledger.change(&mut table, id, State::Executing, |_| {});
             flush.ok_or_else(|| refusal(state))?
         };
+        // Armed only across the wait: it runs if the caller is dropped there, before it could make the call.
         let mut undo = Undo {
             ledger,
             id,
@@ -118,11 +120,14 @@ impl Claim {
             if let Some(entry) = table.get_mut(self.id) {
                 entry.record.result_bytes = bytes;
                 entry.result = Some(Bytes::from(result));
+                // Done on disk first, in memory after the flush: a crash in between does not
+                // turn the result into a failure.
                 let mut done = entry.record.clone();
                 done.state = State::Done;
                 writes.push(Write::Record(Box::new(done)));
             }
             table.weigh(self.id);
+            // A result is not refused for want of room, since the call ran: older ended approvals make room.
             ledger.prune(&mut table, 0);
             ledger.store.submit(writes)
         };
@@ -151,6 +156,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        // Writes are queued and not waited for, so this may run in a drop.
         if self.ran && !self.settled {
             self.settle(State::Done, |_| {});
         } else if !self.settled {

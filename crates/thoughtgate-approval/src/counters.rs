@@ -102,6 +102,7 @@ pub(crate) struct Count(AtomicU64);
 
 impl Count {
     pub(crate) fn add(&self, more: u64) {
+        // `Relaxed` suffices: a count is read by itself, and nothing else depends on it.
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 

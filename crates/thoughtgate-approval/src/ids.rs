@@ -128,6 +128,7 @@ impl From<Digest> for String {
 /// concatenate to the same bytes; absent arguments differ from `null` and from `{}`.
 #[must_use]
 pub fn digest(principal: &str, tool: &str, arguments: Option<&RawValue>) -> Digest {
+    // A repeated call may sort keys or escape text differently, and must find the same approval.
     let canonical = arguments.map(|raw| thoughtgate_mcp::canonical(Some(raw)));
     let mut context = Context::new(&SHA256);
     context.update(DIGEST_DOMAIN);

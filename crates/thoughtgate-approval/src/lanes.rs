@@ -29,6 +29,8 @@ impl Lanes {
             lane.post.notify_one();
             return None;
         }
+        // A new lane needs no wake-up: workers look for work before they sleep. Lanes are never removed,
+        // and few: only policies and the configuration name channels.
         let lane = Arc::new(Lane {
             channel: channel.to_owned(),
             post: Notify::new(),
@@ -42,6 +44,7 @@ impl Lanes {
     /// Wakes the workers of `channel` after a change of one of its approvals.
     pub(crate) fn wake(&self, channel: &str) {
         let lanes = lock(&self.0);
+        // `notify_one` also reaches a worker that is not waiting yet, so no change is missed.
         if let Some(lane) = lanes.get(channel) {
             lane.poll.notify_one();
             lane.update.notify_one();

@@ -109,8 +109,10 @@ impl Ledger {
         if record.state == State::Approved && record.has_body {
             self.announce(id);
         }
+        // `notify_one` also wakes a worker that is not waiting yet, so a change during a sweep is not missed.
         self.keeper.notify_one();
         self.lanes.wake(&record.channel);
+        // Under the lock of the table, so that the store writes changes in the order in which they were made.
         self.store.submit(writes)
     }
 

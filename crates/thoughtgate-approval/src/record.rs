@@ -57,6 +57,7 @@ pub(crate) struct Record {
     pub(crate) expires_ms: u64,
     pub(crate) state: State,
     pub(crate) decided_by: Option<String>,
+    // Fields with `default` were added later: records of earlier versions lack them.
     /// Way in which it was approved; `None` while it is not.
     #[serde(default)]
     pub(crate) means: Option<Means>,
@@ -244,6 +245,7 @@ impl View {
             State::Pending => format!("the call to `{tool}` is waiting for approval{ignored}"),
             State::Approved => format!("the call to `{tool}` was approved{by}"),
             State::Rejected => format!("the call to `{tool}` was rejected{by}{why}"),
+            // Of the approvals that can expire, only approved ones have a decider.
             State::Expired if self.decided_by.is_some() => {
                 format!("the call to `{tool}` was approved{by}, but not made in time")
             }

@@ -60,6 +60,7 @@ impl Redaction {
             if rule == "all" {
                 redaction.all = true;
             } else if let Some(pointer) = rule.strip_prefix('/') {
+                // `~1` is replaced first, as RFC 6901 section 4 requires: `~01` means `~1` and not `/`.
                 let segments = pointer.split('/');
                 redaction.pointers.push(
                     segments
@@ -151,6 +152,7 @@ impl Printer<'_> {
         match self.cursor.peek() {
             Some(b'{' | b'[') if depth >= DEPTH_MAX => {
                 self.push("[nested too deeply to show]");
+                // Counts as cut off, so that approvers learn that something is missing.
                 self.full = true;
             }
             Some(b'{') => self.items(depth, true),
@@ -189,6 +191,7 @@ impl Printer<'_> {
             };
             self.path
                 .push(name.clone().unwrap_or_else(|| count.to_string()));
+            // The key is printed in any case, so that approvers see that something is left out.
             if self.redaction.hides(&self.path, name.as_deref()) {
                 self.cursor.skip();
                 self.push(REDACTED);
@@ -229,6 +232,7 @@ impl Printer<'_> {
     }
 
     fn push(&mut self, text: &str) {
+        // Cannot underflow: the output never exceeds its limit.
         let room = self.bytes_max - self.out.len();
         if self.full || text.len() <= room {
             if !self.full {

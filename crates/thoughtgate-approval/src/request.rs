@@ -115,6 +115,7 @@ impl Approvals {
         let withdrawal = call
             .cancelled_on_drop
             .then(|| self.withdrawn_on_drop(id, call.principal));
+        // A call that joins waits too: the approval that it joins may not be on disk yet.
         let stored = queued.flush.done().await;
         if let Some(withdrawal) = withdrawal {
             withdrawal.keep();
@@ -125,6 +126,7 @@ impl Approvals {
                 if queued.is_new {
                     ledger.give_up(id, "the approval could not be stored");
                 } else if queued.brings_body {
+                    // The store drops a body whose write failed (`lost.rs`); the record must not promise it.
                     ledger.edit(id, |record| {
                         record.body_bytes = 0;
                         std::mem::take(&mut record.has_body)
@@ -144,6 +146,7 @@ impl Approvals {
     ) -> Result<Queued, RequestError> {
         let ledger = &self.ledger;
         let body_bytes = call.body.map_or(0, <[u8]>::len);
+        // Held from the search to the insertion, so that two equal calls cannot both ask.
         let mut table = ledger.table();
         let mut writes = Vec::new();
         let joined = table.joinable(&digest, now_ms());
@@ -160,6 +163,7 @@ impl Approvals {
             id
         };
         let has_body = table.get(id).is_some_and(|entry| entry.record.has_body);
+        // Calls that join have the same digest; the first body is kept and a later one is not needed.
         let body = call.body.filter(|_| !has_body);
         if body.is_some() && joined.is_some() {
             self.make_room(&mut table, call.principal, 0, body_bytes)?;
@@ -178,6 +182,7 @@ impl Approvals {
             writes.push(Write::Record(Box::new(entry.record.clone())));
         }
         let channel = entry.record.channel.clone();
+        // Under the lock of the table, so that the store writes changes in the order in which they were made.
         let flush = ledger.store.submit(writes);
         table.weigh(id);
         Ok(Queued {
@@ -201,6 +206,7 @@ impl Approvals {
                 return Err(RequestError::NameTooLong { what, bytes, limit });
             }
         }
+        // An approver would see both values of a duplicate key, and could not know which one the tool takes.
         if let Some(arguments) = call.arguments {
             thoughtgate_mcp::unique_keys(arguments).map_err(|ambiguous| match ambiguous {
                 Ambiguous::DuplicateKey(key) => {

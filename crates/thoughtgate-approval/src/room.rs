@@ -63,6 +63,7 @@ impl ApprovalTable {
             let until = entry.record.updated_ms.saturating_add(retention_ms);
             !entry.record.state.is_open() && until <= now_ms
         };
+        // Old ones first: they go in any case, and may leave room enough.
         let old = self.entries().filter(|entry| is_old(entry));
         let mut gone: Vec<Id> = old.map(|entry| entry.record.id).collect();
         for id in &gone {
@@ -102,6 +103,7 @@ impl ApprovalTable {
         for entry in &ended {
             *sums.entry(&entry.record.principal).or_default() += weight(entry);
         }
+        // The sum shrinks with each one that is taken, so an agent keeps its newest up to its share.
         let (first, last): (Vec<&Entry>, Vec<&Entry>) = ended.into_iter().partition(|entry| {
             let sum = sums.entry(&entry.record.principal).or_default();
             let is_over = *sum > share;

@@ -51,6 +51,7 @@ impl Sealer {
     /// Encrypts `sealed` for `principal`. `None` when the system's random source fails.
     #[must_use]
     pub fn seal(&self, sealed: &Sealed, principal: &str) -> Option<String> {
+        // Random and not counted: a counter would have to survive restarts, as the key does.
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).ok()?;
         let mut bytes = Vec::with_capacity(PLAIN_BYTES + 16);
@@ -80,6 +81,7 @@ impl Sealer {
     }
 
     fn open(&self, text: &str, principal: &str) -> Option<Sealed> {
+        // Before decoding, so that a long text of a client costs nothing.
         if text.len() != 2 * (NONCE_LEN + PLAIN_BYTES + 16) {
             return None;
         }

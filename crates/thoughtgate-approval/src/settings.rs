@@ -48,6 +48,7 @@ impl Settings {
             open_per_principal_max: 32,
             kept_max: 4096,
             kept_bytes_max: 16 << 20,
+            // Below an agent's share, an eighth of `kept_bytes_max`, or a large call would never find room.
             body_bytes_max: 1 << 20,
             result_bytes_max: 1 << 20,
             redaction: Redaction::default(),

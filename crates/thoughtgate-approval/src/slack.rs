@@ -40,9 +40,11 @@ impl Workspace {
     pub(crate) fn resume(self: &Arc<Self>) {
         let mut channels = BTreeSet::new();
         for record in self.ledger.table().records() {
+            // Finding the id by its name would take calls, and the permission to list channels.
             if let Some(message) = &record.message {
                 self.directory.learn(&record.channel, &message.channel);
             }
+            // Ended approvals count too while their message shows an earlier state.
             let is_read = matches!(record.state, State::Pending | State::Approved);
             if is_read || record.is_stale() {
                 channels.insert(record.channel.clone());

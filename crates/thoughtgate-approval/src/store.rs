@@ -107,6 +107,8 @@ impl Store {
     }
 
     fn read(&self, table: TableDefinition<'_, [u8; 16], &[u8]>, id: Id) -> Option<Vec<u8>> {
+        // Locked for the whole read: a reader with its own handle would keep the old database open over
+        // the file while the writer opens it again.
         let handle = self.handle.lock();
         let table = handle.as_ref()?.begin_read().ok()?.open_table(table).ok()?;
         let value = table.get(id.bytes()).ok()??;

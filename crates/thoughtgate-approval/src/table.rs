@@ -61,6 +61,7 @@ impl ApprovalTable {
         for record in records {
             let (id, state) = (record.id, record.state);
             self.insert(record);
+            // The previous process may have posted the message and stopped before it recorded that.
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.maybe_asked = true;
             }
@@ -160,6 +161,7 @@ impl ApprovalTable {
         } else if self.joinable.get(&record.digest) == Some(&id) {
             self.joinable.remove(&record.digest);
         }
+        // `send` would keep the old state while nobody waits.
         entry.changed.send_replace(next);
         self.weigh(id);
         true
@@ -179,6 +181,7 @@ impl ApprovalTable {
     }
 
     pub(crate) fn remove(&mut self, id: Id) {
+        // The index by digest needs no update: only ended approvals are removed, and those are not in it.
         if let Some(entry) = self.entries.remove(&id) {
             self.bytes = self.bytes.saturating_sub(entry.bytes);
         }

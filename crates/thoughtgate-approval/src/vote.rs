@@ -37,6 +37,7 @@ impl Ledger {
         let record = &table.get(id)?.record;
         let state = record.state;
         let is_undecided = matches!(state, State::Pending | State::Approved);
+        // The sweep may be late, for example after the clock was set: a late vote must not count.
         if is_undecided && record.expires_ms <= now_ms() {
             self.change(table, id, State::Expired, |_| {});
             return None;
@@ -68,6 +69,7 @@ impl Ledger {
                 });
                 None
             }
+            // A second approval adds nothing, and an approval that ended without a call does not change.
             _ => None,
         }
     }
@@ -98,6 +100,7 @@ impl Ledger {
         let note = |record: &mut Record| {
             let known = record.non_approvers.len();
             for voter in voters {
+                // Anyone in the channel can react, so the list has a limit.
                 if record.non_approvers.len() < NON_APPROVERS_MAX
                     && !record.non_approvers.contains(voter)
                 {

@@ -35,6 +35,7 @@ impl Withdrawal {
 impl Drop for Withdrawal {
     fn drop(&mut self) {
         if self.armed {
+            // Queues its write and waits for nothing, so it may run in a drop.
             self.approvals.cancel(self.id, &self.principal);
         }
     }

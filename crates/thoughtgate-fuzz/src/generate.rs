@@ -64,7 +64,9 @@ impl Writer<'_> {
     fn twin(&mut self, key: &str) -> String {
         match self.random.below(7) {
             0 => key.to_uppercase(),
+            // With Unicode's case folding, the Kelvin sign is a `k` and the long s an `s`.
             1 => key.replace('k', "\u{212a}").replace('s', "\u{17f}"),
+            // Readers written in C end a key at U+0000.
             2 => format!("{key}\0"),
             3 => format!("{key}\0x"),
             4 => {
@@ -122,6 +124,7 @@ impl Writer<'_> {
             0 => "1".to_owned(),
             1 => format!("-{}", self.random.below(1000)),
             2 => self.random.pick(&["true", "false", "null"]).to_owned(),
+            // Numbers that readers round or refuse: beyond a double, beyond 64 bits, beyond 2^53.
             3 if self.faults > 0 => self
                 .random
                 .pick(&[
@@ -155,6 +158,7 @@ impl Writer<'_> {
                 let name = self
                     .random
                     .pick(&["a", "b", "name", "path", "Path", "k", "x y", "\u{e4}"]);
+                // The index keeps keys apart: only `faulty` makes a key twice.
                 (format!("{name}{index}"), self.value(depth - 1))
             })
             .collect();

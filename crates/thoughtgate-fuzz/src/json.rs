@@ -136,6 +136,7 @@ impl Reader<'_> {
     fn number(&mut self) -> Option<Value> {
         let start = self.at;
         let _ = self.eat(b'-');
+        // RFC 8259, section 6: no digit follows a leading zero.
         if self.eat(b'0').is_none() {
             self.digits()?;
         }
@@ -161,6 +162,7 @@ impl Reader<'_> {
             match letter {
                 '"' => return Some(out),
                 '\\' => out.push(self.escape()?),
+                // RFC 8259, section 7: control characters have to be escaped.
                 '\0'..='\x1f' => return None,
                 letter => out.extend_from_slice(letter.encode_utf16(&mut [0; 2])),
             }
@@ -180,6 +182,7 @@ impl Reader<'_> {
             b'u' => {
                 let digits = self.text.get(self.at..self.at + 4)?;
                 self.at += 4;
+                // `from_str_radix` alone would accept a sign, too.
                 let hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
                 u16::from_str_radix(hex.then_some(digits)?, 16).ok()?
             }

@@ -149,6 +149,7 @@ fn report(target: &Target, found: &runner::Found) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     println!("{name}: failed after {inputs} inputs: {}", failure.reason);
+    // `cargo xtask fuzz` takes the last text in backquotes for the path of the input.
     println!("{name}: the input is in `{}`", failure.file.display());
     ExitCode::FAILURE
 }
@@ -176,6 +177,7 @@ fn seeds(name: &str) -> anyhow::Result<Vec<Vec<u8>>> {
     let entries =
         std::fs::read_dir(&folder).with_context(|| format!("failed to read `{shown}`"))?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    // The order of a folder differs between machines, and a run has to repeat with its seed.
     paths.sort();
     paths
         .iter()

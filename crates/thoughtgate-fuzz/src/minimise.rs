@@ -17,6 +17,7 @@ pub fn minimise(input: &[u8], time: Duration, mut fails: impl FnMut(&[u8]) -> bo
             let end = (at + piece).min(small.len());
             let candidate = [&small[..at], &small[end..]].concat();
             if fails(&candidate) {
+                // `at` stays: the piece that followed has moved there.
                 small = candidate;
             } else {
                 at = end;

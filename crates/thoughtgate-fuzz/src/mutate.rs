@@ -133,6 +133,7 @@ pub fn mutate(random: &mut Random, input: &[u8], other: &[u8]) -> Vec<u8> {
     for _ in 0..=random.below(4) {
         change(random, &mut bytes, other);
     }
+    // A word that was written over the end may be longer than what it replaced.
     bytes.truncate(BYTES_MAX);
     bytes
 }

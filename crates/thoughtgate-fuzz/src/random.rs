@@ -6,6 +6,7 @@ pub struct Random(u64);
 impl Random {
     /// The same seed and number give the same choices, whatever was chosen before.
     pub fn new(seed: u64, number: u64) -> Random {
+        // Multiplication by an odd number is one-to-one, so that no two numbers share a state.
         let mut random = Random(seed ^ number.wrapping_mul(0xD134_2543_DE82_EF95));
         random.next();
         random
@@ -22,6 +23,7 @@ impl Random {
     /// A number below `end`; 0 where `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         let end = end.max(1) as u64;
+        // The bias of the remainder is far too small to matter for the choice of an input.
         usize::try_from(self.next() % end).unwrap_or(0)
     }
 

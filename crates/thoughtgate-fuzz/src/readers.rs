@@ -56,6 +56,7 @@ impl Reader {
         match self {
             Reader::FirstWins | Reader::LastWins => key == name,
             Reader::Folding => {
+                // The lengths agree: each letter that folds to one of ASCII is a single unit of UTF-16.
                 key.len() == name.len() && key.iter().zip(name).all(|(l, r)| fold(*l) == fold(*r))
             }
             Reader::CStrings => {

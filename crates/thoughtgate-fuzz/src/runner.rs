@@ -59,16 +59,19 @@ pub fn run(target: &Target, seeds: Vec<Vec<u8>>, plan: &Plan) -> anyhow::Result<
     let started = Instant::now();
     let mut inputs = 0;
     let mut queue = seeds.into_iter();
+    // At least one input, however short the time: a run that checked nothing must not pass.
     while started.elapsed() < plan.time || inputs == 0 {
         let input = queue.next().unwrap_or_else(|| {
             let mut random = Random::new(plan.seed, inputs);
             kept.next(&mut random, target)
         });
         inputs += 1;
+        // On disk before the check, which may end this process.
         current.write(&input)?;
         match one(&mut *check, &input, plan.cpu_max) {
             Ok(kind) => kept.add(kind, input),
             Err(reason) => {
+                // Only the same kind of failure counts, or else another one could take its place.
                 let small = minimise(&input, MINIMISE, |candidate| {
                     one(&mut *check, candidate, plan.cpu_max)
                         .is_err_and(|other| kind_of(&other) == kind_of(&reason))
@@ -108,6 +111,7 @@ pub fn one(
     let spent = cpu().saturating_sub(before);
     match outcome {
         Err(panic) => Err(format!("panic: {}", said(panic.as_ref()))),
+        // Only for an input that passed otherwise: another error says more than the time.
         Ok(Ok(_)) if spent > cpu_max => Err(format!(
             "slow: {} bytes took {} ms of CPU time, more than {} ms",
             input.len(),

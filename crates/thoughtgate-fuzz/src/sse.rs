@@ -79,6 +79,7 @@ impl Client {
     /// The messages that this client gets from a stream.
     pub fn messages(self, stream: &[u8]) -> Vec<String> {
         let text = String::from_utf8_lossy(stream);
+        // The specification ignores one byte order mark at the start.
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let (mut messages, mut data) = (Vec::new(), Vec::new());
         let lines = self.split(text);
@@ -109,12 +110,14 @@ impl Client {
             name == "data"
         };
         if is_data {
+            // The specification takes off one space, and no more.
             data.push(value.strip_prefix(' ').unwrap_or(value).to_owned());
         }
     }
 
     fn dispatch(self, data: &mut Vec<String>, messages: &mut Vec<String>) {
         let data = std::mem::take(data);
+        // By the specification, an event without data is no message.
         if data.is_empty() {
             return;
         }

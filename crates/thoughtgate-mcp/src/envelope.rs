@@ -119,12 +119,14 @@ impl<'a> Parts<'a> {
     }
 
     fn envelope(self) -> Result<Envelope<'a>, Refusal> {
+        // Read first, so that a refusal can name the request.
         let id = self.id.filter(|id| is_id(id));
         let refuse = |code: i64, message: String| Refusal::bad_request(code, message, id);
         let invalid = |message: &str| refuse(codes::INVALID_REQUEST, message.to_owned());
         if self.jsonrpc.and_then(string).as_deref() != Some("2.0") {
             return Err(invalid("`jsonrpc` must be \"2.0\""));
         }
+        // JSON-RPC 2.0 (section 5) lets an error have the id `null`, if the id of its request was unreadable.
         if self.id.is_some()
             && id.is_none()
             && !(self.answer && self.id.is_some_and(|id| id.get() == "null"))

@@ -60,6 +60,7 @@ fn folded(text: &str) -> String {
 
 /// The folded letters of a text, one by one, so that a long text needs no buffer.
 fn letters(text: &str) -> impl Iterator<Item = char> {
+    // Through upper case, where variants of a letter meet: `Σ` is that of both `σ` and `ς`.
     shown_forms(text)
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)

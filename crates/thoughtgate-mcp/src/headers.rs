@@ -47,6 +47,7 @@ pub fn check_headers(envelope: &Envelope<'_>, headers: &Headers<'_>) -> Result<E
         |message: String| Refusal::bad_request(codes::HEADER_MISMATCH, message, envelope.id);
     let in_header = match headers.protocol_version {
         HeaderField::Absent => None,
+        // Text that is not UTF-8 becomes empty, which is no modern revision.
         HeaderField::One(value) => Some(std::str::from_utf8(value).unwrap_or_default()),
         HeaderField::Many => {
             return Err(mismatch(
@@ -68,6 +69,7 @@ pub fn check_headers(envelope: &Envelope<'_>, headers: &Headers<'_>) -> Result<E
             "MCP-Protocol-Version differs from the version in params._meta".to_owned(),
         ));
     }
+    // A response has no method and no name to repeat.
     if envelope.kind == Kind::Response {
         return Ok(Era::Modern);
     }
@@ -83,6 +85,7 @@ pub fn check_headers(envelope: &Envelope<'_>, headers: &Headers<'_>) -> Result<E
 fn is_modern(version: &str) -> bool {
     // A suffix of the date (`-draft`) does not make a revision older.
     let date = version.get(..MODERN_VERSION.len());
+    // The dash is checked, since letters sort after digits: `draft-2025` would be the later text.
     date.is_some_and(|date| date.as_bytes()[4] == b'-' && date >= MODERN_VERSION)
 }
 

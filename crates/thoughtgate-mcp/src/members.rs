@@ -57,6 +57,7 @@ impl<'a> Object<'a> {
         let object = Along(path)
             .deserialize(&mut deserializer)
             .map_err(|_| Unclear::NotAnObject)?;
+        // The deserializer stops after the object, so text behind it would pass unseen.
         deserializer.end().map_err(|_| Unclear::NotAnObject)?;
         Ok(object)
     }
@@ -135,6 +136,7 @@ impl<'de> Visitor<'de> for Along<'_> {
         while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
             let value = match self.0 {
                 [inner, path @ ..] if key == *inner => {
+                    // A second member of this name replaces the first; `check` then finds the duplicate key.
                     object.inner = Some(Box::new(map.next_value_seed(Along(path))?));
                     RawValue::NULL
                 }

@@ -71,6 +71,7 @@ impl<'t> Edits<'t> {
     }
 
     fn offset(&self, part: &str) -> usize {
+        // Parts come from parsing this very text without copying, so their addresses lie in it.
         part.as_ptr().addr() - self.text.as_ptr().addr()
     }
 }

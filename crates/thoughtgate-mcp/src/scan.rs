@@ -23,6 +23,7 @@ impl Default for Limits {
 
 /// The body as text, if it is UTF-8 and within `limits`.
 pub(crate) fn text(body: &[u8], limits: Limits) -> Result<&str, Refusal> {
+    // RFC 8259 section 8.1 lets a parser ignore the mark or refuse it, so servers differ.
     if body.starts_with(b"\xEF\xBB\xBF") {
         return Err(Refusal::bad_request(
             codes::PARSE_ERROR,

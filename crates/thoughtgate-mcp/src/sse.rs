@@ -77,6 +77,7 @@ impl Splitter {
     /// The next complete event; `None` until more of the stream has arrived.
     pub fn event(&mut self) -> Result<Option<Event<'_>>, TooLarge> {
         let end = self.end();
+        // Also for an unfinished event, or a stream without blank lines would grow without limit.
         if end.unwrap_or(self.held.len()) - self.start > self.bytes_max {
             return Err(TooLarge(self.bytes_max));
         }
@@ -132,6 +133,7 @@ impl Splitter {
                 self.at_stream_start = false;
                 return Some(BYTE_ORDER_MARK.len());
             }
+            // The mark may arrive in pieces.
             if BYTE_ORDER_MARK.starts_with(&self.held) {
                 return None;
             }
@@ -139,6 +141,7 @@ impl Splitter {
         }
         loop {
             let first = *self.held.get(self.line)?;
+            // The CR has ended the line already: this LF belongs to it and ends no further line.
             if std::mem::take(&mut self.half_crlf) && first == b'\n' {
                 self.line += 1;
                 self.scanned = self.line;
@@ -157,6 +160,7 @@ impl Splitter {
                 match self.held.get(after) {
                     Some(b'\n') => after += 1,
                     Some(_) => {}
+                    // The event is not held back for an LF that may never come.
                     None => self.half_crlf = true,
                 }
             }

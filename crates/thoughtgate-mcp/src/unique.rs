@@ -60,6 +60,7 @@ impl<'de> Visitor<'de> for Unique<'_> {
         match duplicate(keys.iter().map(AsRef::as_ref)) {
             None => Ok(()),
             Some(key) => {
+                // Kept outside of the error, which can carry the key only as text with a position.
                 *self.0 = Some(key.to_owned());
                 Err(serde::de::Error::custom("duplicate key"))
             }

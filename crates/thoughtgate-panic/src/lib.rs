@@ -34,6 +34,7 @@ pub fn install() {
 /// Number of contained panics since the process started.
 #[must_use]
 pub fn count() -> u64 {
+    // `Relaxed` suffices: the count is for metrics alone, and nothing is ordered by it.
     COUNT.load(Ordering::Relaxed)
 }
 
@@ -55,6 +56,7 @@ pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
 /// Awaits `future`; a panic in one of its polls ends `future` alone. Takes a `pin!(…)` or a
 /// `Box::pin(…)`.
 pub async fn contained<F: Future + Unpin>(mut future: F) -> Result<F::Output, Panicked> {
+    // Marked for each poll and not once: the next poll may be on another thread.
     std::future::poll_fn(
         |context| match contain(|| Pin::new(&mut future).poll(context)) {
             Ok(polled) => polled.map(Ok),
@@ -102,6 +104,8 @@ fn poisoned<T>() -> ! {
 }
 
 fn report(panic: &PanicHookInfo<'_>) {
+    // The hook runs before the stack unwinds, on the thread that panicked, so the mark is still that of
+    // the work.
     let contained = CONTAINED.get();
     let end = if contained {
         "a request failed"

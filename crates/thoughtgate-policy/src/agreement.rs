@@ -40,6 +40,7 @@ pub fn groups(policies: &[Arc<LoadedPolicy>], sources: &[Source]) -> Result<Vec<
         numbers.insert(tool, number);
     }
     for policy in policies {
+        // Policies for any tool are validated once, in the first group: all groups begin with their types.
         let number = tool_of(policy).map_or(0, |tool| numbers[&tool]);
         groups[number].policies.push(Arc::clone(policy));
     }
@@ -82,6 +83,7 @@ fn types(policies: &[Arc<LoadedPolicy>], sources: &[Source]) -> Result<Types, Lo
             Some(tool) => types.of_tools.entry(tool).or_default(),
             None => &mut types.general,
         };
+        // Cannot fail: the types have just been found to agree.
         let _ = join_fields(into, arguments);
     }
     Ok(types)

@@ -98,6 +98,7 @@ pub fn approve(
         return Ok(None);
     };
     let (place, policy_id) = (place::of_policy(source, policy), id.to_owned());
+    // A forbid refuses whatever a human says, so there is nothing to ask.
     if policy.effect() == Effect::Forbid {
         return Err(LoadError::ApproveOnForbid {
             place,

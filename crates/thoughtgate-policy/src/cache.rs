@@ -77,6 +77,7 @@ impl DecisionCache {
     pub fn put(&self, lookup: &Lookup<'_>, residual: &Arc<Residual>) {
         let ids = lookup.principal.len() + lookup.resource.len();
         let state = &mut *write(&self.0);
+        // Another thread may have cached it meanwhile: a second entry would be counted but never freed.
         if ids > ID_BYTES_MAX || state.entries.contains_key(lookup) {
             return;
         }
@@ -110,6 +111,7 @@ impl State {
     /// Evicts entries that were not used since they were last considered (the CLOCK algorithm), so that
     /// names that come once do not evict those that come often.
     fn make_room(&mut self) {
+        // Ends, since the write lock keeps readers from marking entries again.
         while self.bytes > BYTES_MAX {
             let Some(key) = self.queue.pop_front() else {
                 return;
@@ -165,6 +167,7 @@ impl Key {
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // Hashed as a `Lookup`, or none would find its key.
         self.lookup().hash(state);
     }
 }

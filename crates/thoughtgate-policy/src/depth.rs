@@ -42,6 +42,7 @@ fn first_too_deep(text: &[u8]) -> Option<usize> {
             }
             b'/' if text.get(at) == Some(&b'/') => {
                 let line = text.get(at..).unwrap_or_default();
+                // Without a line feed, the comment is the end of the text.
                 at += line.iter().position(|byte| *byte == b'\n')?;
                 false
             }
@@ -70,6 +71,7 @@ fn first_too_deep(text: &[u8]) -> Option<usize> {
                 let length = word.iter().position(|byte| !is_word(*byte));
                 let length = length.unwrap_or(word.len());
                 at = start + length;
+                // A chain of `else if` nests as deeply as it is long.
                 word.get(..length) == Some(b"if")
             }
             _ => false,

@@ -114,6 +114,7 @@ impl Engine {
         if let Some(residual) = self.cache.get(&lookup) {
             return Ok(residual);
         }
+        // Computed without a lock: two threads may do this for one request, and the cache keeps one result.
         let (options, actions) = (&self.options, &self.actions);
         let scope = Scope::new(options, actions, principal, action, target, self.named)?;
         let positions = self.index.candidates(&scope.principal, &scope.resource);

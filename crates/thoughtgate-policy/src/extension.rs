@@ -142,6 +142,7 @@ impl Extension {
         let found = match text.as_bytes().first() {
             Some(b'n') => return Ok(None),
             Some(b'"') => {
+                // Fails for half of a surrogate pair, which is valid JSON and no text.
                 let Ok(Key(text)) = serde_json::from_str::<Key<'_>>(text) else {
                     return Err(Problem::Invalid);
                 };

@@ -90,6 +90,7 @@ impl Inference {
             "&&" | "||" => self.both(left, right, &Type::Bool),
             "!" => self.expression(&operands["arg"], &Type::Bool),
             "neg" => self.expression(&operands["arg"], &Type::Long),
+            // Cedar orders whole numbers, dates and durations: numbers, unless a side shows otherwise.
             "<" | "<=" | ">" | ">=" => match (evident_type(left), evident_type(right)) {
                 (wanted @ Type::Extension(_), _) | (_, wanted @ Type::Extension(_)) => {
                     self.both(left, right, &wanted)
@@ -98,6 +99,7 @@ impl Inference {
             },
             "+" | "-" | "*" => self.both(left, right, &Type::Long),
             "==" | "!=" => {
+                // A literal on one side gives the type of an argument on the other.
                 self.expression(left, &evident_type(right))?;
                 self.expression(right, &evident_type(left))
             }

@@ -33,6 +33,7 @@ pub fn scaled(text: &str, places: usize) -> Result<i64, Inexact> {
             .chain(fraction.bytes())
             .map(|byte| byte - b'0')
     };
+    // Zero has no digit that an exponent could move out of range.
     if digits().all(|digit| digit == 0) {
         return Ok(0);
     }
@@ -45,6 +46,7 @@ pub fn scaled(text: &str, places: usize) -> Result<i64, Inexact> {
         return Err(Inexact::Fraction);
     }
     let leading = digits().take_while(|digit| *digit == 0).count();
+    // Before the digits are added up, since `1e999999999` would take as many steps.
     if kept.saturating_sub(leading) > DIGITS_MAX {
         return Err(Inexact::OutOfRange);
     }

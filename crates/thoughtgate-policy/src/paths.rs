@@ -37,6 +37,7 @@ pub fn is_other_uri(text: &str) -> bool {
 /// follow "contains".
 pub fn ambiguity(text: &str) -> Option<&'static str> {
     let bytes = text.as_bytes();
+    // First, since it bounds the checks below.
     if bytes.len() > PATH_BYTES_MAX {
         return Some("more than 32768 bytes");
     }
@@ -58,6 +59,7 @@ pub fn ambiguity(text: &str) -> Option<&'static str> {
     {
         return Some("percent-encoding");
     }
+    // A scheme in upper case keeps its `//`, and is refused for it.
     let path = without_scheme(text);
     if path.contains("//") {
         return Some("`//`");

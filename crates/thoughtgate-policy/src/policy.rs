@@ -91,6 +91,7 @@ pub fn parse_all(
 }
 
 fn parse(source: &Source, options: &Options) -> Result<Vec<LoadedPolicy>, LoadError> {
+    // Before Cedar parses the text, since its parser recurses.
     depth::check(source)?;
     let file: Arc<str> = Arc::from(source.name.as_str());
     let set: PolicySet = source
@@ -100,6 +101,7 @@ fn parse(source: &Source, options: &Options) -> Result<Vec<LoadedPolicy>, LoadEr
             place: place::of_error(source, &error).unwrap_or_else(|| source.name.clone()),
             message: with_help(&error),
         })?;
+    // Nothing links templates, so one would never apply.
     if set.num_of_templates() > 0 {
         return Err(LoadError::Template {
             place: source.name.clone(),
@@ -132,6 +134,7 @@ fn load(
         .map_err(|error| LoadError::Internal(error.into()))?;
     let reads =
         infer::reads(&json).map_err(|unreadable| load_error(unreadable, source, policy, &id))?;
+    // The ids that Cedar gives are unique in one file only.
     let policy = policy.new_id(PolicyId::new(&*id));
     Ok(LoadedPolicy {
         rule: Rule::of(&policy),
@@ -139,6 +142,7 @@ fn load(
         id,
         file: Arc::clone(file),
         place,
+        // Set by `parse_all`, which counts across files.
         number: 0,
         reads,
         approve,

@@ -29,6 +29,7 @@ const MATCHED_BYTES_MAX: usize = 128 * 1024;
 pub fn read(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, ArgumentError> {
     let mut refused = None;
     let mut elements = 0;
+    // Text after the object needs no check: a `RawValue` is exactly one value.
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
     let members = Members {
         fields,
@@ -88,6 +89,7 @@ impl At<'_> {
     fn refuse<E: Error>(&mut self, problem: Problem) -> E {
         let place = self.place;
         self.refused.get_or_insert_with(|| place.error(problem));
+        // Never shown: `read` reports what is in `refused`.
         E::custom("")
     }
 
@@ -101,6 +103,7 @@ impl At<'_> {
 
     /// Scans a value that no policy reads: its objects must not have duplicate keys.
     fn look_over<E: Error>(&mut self, raw: &RawValue) -> Result<(), E> {
+        // Without an object there are no keys, and most arguments are not parsed a second time.
         if raw.get().contains('{') && unique_keys(raw).is_err() {
             return Err(self.refuse(Problem::DuplicateKeyInside));
         }
@@ -124,6 +127,7 @@ impl<'de> Visitor<'de> for Members<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let Members { fields, mut at } = self;
         let place = at.place;
+        // Compared at the end of the object: they are borrowed, where a set would copy each key.
         let mut keys: Vec<Cow<'de, str>> = Vec::new();
         let mut pairs = Vec::with_capacity(fields.len());
         while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
@@ -253,6 +257,7 @@ impl Reader<'_, '_> {
         else {
             return self.mismatch("a string");
         };
+        // A server in C would see a shorter string than the policies compare.
         if has_nul(text) {
             return Err(self.at.refuse(Problem::Nul));
         }
@@ -292,6 +297,7 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
         }
     }
 
+    // `number` has read the wanted numbers from their text; only unwanted ones arrive here.
     fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
         self.mismatch("a number")
     }
@@ -325,6 +331,7 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
             let Some(item) = seq.next_element_seed(reader)? else {
                 return Ok(Some(RestrictedExpression::new_set(items)));
             };
+            // In a list `null` is a value and not an absent argument, and Cedar has no such value.
             let Some(item) = item else {
                 let wanted = name_of(element);
                 return Err(self.at.refuse(Problem::NullElement { wanted }));

@@ -68,6 +68,7 @@ impl Residual {
         candidates: impl Iterator<Item = &'a Arc<LoadedPolicy>>,
         cached: impl FnOnce(&[u32]) -> Option<Arc<SharedResidual>>,
     ) -> Result<Residual, ResidualError> {
+        // Empty, since no argument is read here: only scopes, and conditions that read nothing of the call.
         let request = scope.request(Context::empty());
         let (mut tally, mut reading) = (Tally::default(), Vec::new());
         for policy in candidates {
@@ -84,6 +85,7 @@ impl Residual {
         }
         let is_decided = reading.is_empty() || tally.failed.is_some() || !tally.forbids.is_empty();
         if is_decided {
+            // A refusal cannot be outweighed, so the other policies would only make residuals differ.
             reading.clear();
         }
         let numbers = numbers(&reading, &tally);
@@ -111,6 +113,7 @@ impl Residual {
         match &self.shared.left {
             Left::Decided(decision) => decision.outcome != Outcome::Reject,
             Left::Undecided(undecided) => {
+                // A forbid that reads arguments is left out of account: it need not hold for every call.
                 let mut some = undecided.permits.iter().chain(&undecided.reading);
                 some.any(|policy| policy.effect() == Effect::Permit)
             }
@@ -183,6 +186,7 @@ impl SharedResidual {
         } else {
             let mut reads = Reads::default();
             for policy in reading {
+                // Cannot fail: `agreement.rs` has compared all policies that may apply to one tool.
                 reads
                     .join(&policy.reads)
                     .map_err(|_| ResidualError::Types)?;
@@ -257,6 +261,7 @@ impl<'a> Tally<'a> {
         } else {
             self.permits
         };
+        // By id, since the order so far is that of the index: the first `@approve` gives the channel.
         determining.sort_by(|left, right| left.id.cmp(&right.id));
         let approve = determining
             .iter()

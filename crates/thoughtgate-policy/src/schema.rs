@@ -43,6 +43,8 @@ impl Actions {
             .action_entities()
             .map_err(|error| LoadError::Internal(error.into()))?;
         let plain = Plain::ALL.map(Plain::action);
+        // A method with the name of a group, or of an action without a method, must not get that action:
+        // the baseline may permit it.
         let names = entities
             .iter()
             .map(|entity| entity.uid().id().unescaped().to_owned())

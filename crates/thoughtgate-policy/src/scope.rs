@@ -54,6 +54,7 @@ impl Scope {
             Target::Method(_) | Target::Plain(_) => (upstream.clone(), HashSet::new()),
         };
         let attribute = Attribute::of(target);
+        // What has a name is in the upstream; for other requests the upstream itself is the resource.
         if attribute.is_some() {
             parents.insert(upstream);
         }
@@ -156,6 +157,7 @@ fn groups_of(
     member: &str,
     entity: fn(&str) -> EntityUid,
 ) -> HashSet<EntityUid> {
+    // A search through all members is affordable: its result is cached.
     groups
         .iter()
         .filter(|(_, members)| members.iter().any(|found| found == member))

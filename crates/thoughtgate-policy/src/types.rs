@@ -85,6 +85,7 @@ pub fn conflict(known: &Fields, found: &Fields) -> Option<Conflict> {
 
 fn conflict_of(known: &Type, found: &Type) -> Option<Conflict> {
     match (known, found) {
+        // `Any` asks for presence alone, which fits every type.
         (_, Type::Any) | (Type::Any, _) | (Type::Text(_), Type::Text(_)) => None,
         (Type::Set(known), Type::Set(found)) => conflict_of(known, found),
         (Type::Record(known), Type::Record(found)) => conflict(known, found),
@@ -99,6 +100,7 @@ fn conflict_of(known: &Type, found: &Type) -> Option<Conflict> {
 
 /// Adds `from` to `into`, unless they have a conflict.
 pub fn join_fields(into: &mut Fields, from: &Fields) -> Result<(), Conflict> {
+    // Compared as a whole first, so that a conflict leaves `into` as it was.
     if let Some(conflict) = conflict(into, from) {
         return Err(conflict);
     }

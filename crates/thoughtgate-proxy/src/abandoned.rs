@@ -64,6 +64,7 @@ impl Abandoned {
             calls_max,
             calls: Mutex::default(),
             numbers: AtomicU64::new(0),
+            // Keyed at random: no agent can choose an id whose calls count as those of another.
             hasher: RandomState::new(),
             in_flight,
             cut_off,
@@ -81,6 +82,7 @@ impl Abandoned {
         agent: Agent,
         exchange: impl Future<Output = ()> + Send + 'static,
     ) {
+        // Outside of a runtime, as at the end of the process, nothing can continue it.
         if Handle::try_current().is_err() {
             return;
         }
@@ -88,6 +90,7 @@ impl Abandoned {
             oldest.task.abort();
             self.cut_off.inc();
         }
+        // Relaxed: the numbers only have to differ.
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.in_flight.inc();
         let entry = Entry {
@@ -98,6 +101,7 @@ impl Abandoned {
             let _entry = entry;
             exchange.await;
         });
+        // It has not run yet, as the runtime has one thread: it cannot end before it is in the list.
         self.calls().push_back(Call {
             number,
             agent,
@@ -109,6 +113,7 @@ impl Abandoned {
     fn make_room(&self, agent: Agent) -> Option<Call> {
         let mut calls = self.calls();
         let is_own = |call: &Call| call.agent == agent;
+        // The agent's own limit first: beyond it an agent ends calls of its own, never those of others.
         let index = if calls.iter().filter(|call| is_own(call)).count() >= PER_AGENT_MAX {
             calls.iter().position(is_own)?
         } else if calls.len() >= self.calls_max {

@@ -22,6 +22,7 @@ pub fn serve(shared: &Shared, method: &Method, path: &str) -> Option<Response<Bo
         "/metrics" => scrape,
         _ => return None,
     };
+    // hyper leaves out the body of an answer to HEAD.
     if *method == Method::GET || *method == Method::HEAD {
         return Some(answer(shared));
     }

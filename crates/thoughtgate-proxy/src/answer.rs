@@ -63,6 +63,7 @@ fn response(problem: &Problem<'_>, id: Option<&RawValue>) -> Response<Body> {
         let second = HeaderValue::from_static("1");
         response.headers_mut().insert(header::RETRY_AFTER, second);
     }
+    // A 401 has to name the scheme (RFC 9110 §15.5.2).
     if row.challenges {
         let scheme = HeaderValue::from_static("Bearer");
         response
@@ -72,6 +73,7 @@ fn response(problem: &Problem<'_>, id: Option<&RawValue>) -> Response<Body> {
     if row.closes {
         response = closing(response);
     }
+    // A 405 has to list the methods (RFC 9110 §15.5.6).
     if let Some(methods) = row.allow {
         let methods = HeaderValue::from_static(methods);
         response.headers_mut().insert(header::ALLOW, methods);

@@ -105,6 +105,7 @@ pub async fn respond(
     if let Some(trail) = trail {
         trail.approval(asked.id);
     }
+    // The state was meant for this proxy: the upstream did not issue it and could not read it.
     if fields.own_state().is_some() {
         take_state_out(&mut message);
     }
@@ -131,6 +132,7 @@ pub fn withdraw(worker: &Worker, message: &Message, fields: &Fields, decision: &
         return;
     };
     let principal = &message.principal;
+    // Only the approval of this very call: the policies have decided nothing about another one.
     if let Some(state) = fields.request_state.as_deref()
         && let Ok(sealed) = approvals.unseal(state, principal)
         && sealed.digest == fields.digest(principal)
@@ -164,6 +166,7 @@ async fn ask(
     let principal = message.principal.as_str();
     let digest = fields.digest(principal);
     let delivery = Delivery::of(message, fields);
+    // Before the approval is requested: nobody is asked about a call that cannot be held.
     let hold = hold_for(worker, delivery, principal, fields).map_err(Problem::TooManyHeld)?;
     let id = if let Some(state) = fields.own_state() {
         sealed(approvals, state, principal, &digest)?
@@ -205,6 +208,7 @@ fn sealed(
     let sealed = approvals
         .unseal(state, principal)
         .map_err(Problem::Unseal)?;
+    // A genuine state may come with another call than the one that it was sealed for.
     if sealed.digest == *digest {
         Ok(sealed.id)
     } else {
@@ -221,7 +225,9 @@ async fn requested(
     delivery: Delivery,
     decision: &Decision,
 ) -> Result<Id, Problem<'static>> {
+    // A disconnect cancels from 2026-07-28 on only, and a task does not depend on its connection.
     let cancelled_on_drop = message.era == Era::Modern && delivery != Delivery::Task;
+    // A task's call is made later, without its client, and possibly by the next process.
     let kept = (delivery == Delivery::Task).then(|| deferred::keep(message));
     let call = thoughtgate_approval::Call {
         principal: &message.principal,
@@ -238,6 +244,7 @@ async fn requested(
 
 /// Takes the request state out of a call, which is then as the upstream expects it.
 fn take_state_out(message: &mut Message) {
+    // A cut in the text: what remains is sent byte for byte as it came.
     if let Some(shorter) = without(&message.bytes, &STATE) {
         // The client's Content-Length is that of the longer body; hyper sets the new one.
         message.parts.headers.remove(header::CONTENT_LENGTH);
@@ -258,10 +265,12 @@ impl Delivery {
         // A client that carries the upstream's request state cannot carry a second one.
         let foreign = fields.has_input_responses || (fields.request_state.is_some() && !returns);
         match message.era {
+            // Before tasks: the approval of a retried call was stored without the call, which a task needs.
             Era::Modern if returns => Delivery::Retry,
             Era::Modern if fields.declares_tasks => Delivery::Task,
             Era::Modern if !foreign => Delivery::Retry,
             Era::Legacy if fields.asks_for_task => Delivery::Task,
+            // 2025-11-25 has no `input_required`: without a task such a call can only be held.
             Era::Modern | Era::Legacy => Delivery::Hold {
                 stream: takes_stream(&message.parts.headers),
             },

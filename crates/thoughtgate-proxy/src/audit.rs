@@ -129,6 +129,7 @@ impl Audit {
         share: usize,
         figures: Figures,
     ) -> (Audit, Receiver<Message>, Sender<()>) {
+        // Unbounded, because `room` limits what is queued, in bytes.
         let (queue, messages) = channel();
         let (ending, ended) = channel();
         let audit = Audit {
@@ -146,6 +147,7 @@ impl Audit {
     /// Reserves room for one line, waiting for it if there is none; `None` when the call goes on
     /// without a line.
     pub async fn place(&self) -> Result<Option<Place<'_>>, Full> {
+        // The wait is boxed: hardly any call needs it, and unboxed it would enlarge every call's future.
         if self.room.take_line() || Box::pin(self.room.wait_for_line(self.wait)).await {
             return Ok(Some(Place { audit: self }));
         }
@@ -189,6 +191,7 @@ impl Audit {
     /// Counts a refusal that gets no line of its own.
     fn suppress(&self) {
         if self.refusals.suppress() {
+            // Fails only after the writer has ended, when no line is written any more.
             let _ = self.queue.send(Message::Tally);
         }
     }
@@ -234,6 +237,7 @@ impl<'a> Place<'a> {
         let audit = self.audit;
         // From here on the room belongs to the trail.
         std::mem::forget(self);
+        // Cut now, not by the writer: a queued record has to keep to the room that it holds.
         shorten(&mut record.principal, NAME_BYTES);
         if let Some(error) = &mut record.decision.error
             && error.len() > TEXT_BYTES

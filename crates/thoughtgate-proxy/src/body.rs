@@ -91,6 +91,8 @@ impl Body {
     ) -> Polled {
         let inner = &mut *self.0;
         contain(|| poll(&mut inner.content, &mut inner.reserved)).unwrap_or_else(|Panicked| {
+            // The content may be half changed, so it is never polled again. With the error hyper closes the
+            // connection: the client sees that the answer is not complete.
             inner.content = Content::Own(None);
             Poll::Ready(Some(Err("a bug broke the answer off".into())))
         })
@@ -147,6 +149,7 @@ impl http_body::Body for Body {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Content::Relay(relay) => relay.size_hint(),
+            // Unknown before the end, so hyper sends it in chunks.
             Content::Events(_) | Content::Fed(_) => SizeHint::default(),
         }
     }

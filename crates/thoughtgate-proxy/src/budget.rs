@@ -85,6 +85,7 @@ impl Budget {
         } else if holding <= SMALL_BYTES {
             self.bytes_max - self.bytes_max / 4
         } else {
+            // A quarter for tiny holdings, and a sixteenth more for small ones.
             self.bytes_max - self.bytes_max / 16 * 5
         }
     }
@@ -104,6 +105,8 @@ impl<B: Deref<Target = Budget>> Reserved<B> {
         let budget = &self.budget;
         let ceiling = budget.ceiling(self.bytes.saturating_add(more));
         // Added first and taken back if it was too much: one atomic operation in the usual case.
+        // Until then another holding may be refused that would fit; none is admitted that does not.
+        // Relaxed: the counter is all that is shared.
         let before = budget.used.fetch_add(more, Ordering::Relaxed);
         if before.saturating_add(more) > ceiling {
             budget.used.fetch_sub(more, Ordering::Relaxed);

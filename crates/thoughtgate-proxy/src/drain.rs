@@ -44,6 +44,7 @@ impl Drain {
 
     /// Starts the drain: `/ready` reports not ready, and connections close after the request they serve.
     pub fn start(&self) {
+        // Not `send`, which leaves the value unchanged while nobody watches.
         self.started.send_replace(true);
     }
 
@@ -82,6 +83,7 @@ impl Drain {
     /// Waits until no request is in flight and no connection can bring one, or until `deadline` has
     /// passed. Returns the number of requests in flight then.
     pub async fn idle(&self, deadline: Duration) -> usize {
+        // Polled: a wake-up would cost every request something, for a drain that happens once.
         let mut poll = tokio::time::interval(Duration::from_millis(5));
         let until = Instant::now() + deadline;
         loop {

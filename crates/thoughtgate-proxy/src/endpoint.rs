@@ -42,6 +42,7 @@ pub async fn serve(
     if let Err(rejected) = snapshot.rules.guard.check(&parts.headers) {
         return answer::problem(&worker.shared, &Problem::Guard(rejected), None);
     }
+    // The path is always the configured one, so that a client reaches no other; the query is the client's.
     parts.uri = Uri::from(worker.shared.settings.upstream.path(parts.uri.query()));
     match parts.method {
         Method::POST => post(worker, snapshot, parts, (body, busy), seen).await,
@@ -56,6 +57,7 @@ pub async fn serve(
             ))
             .await
         }
+        // No other method has a way to the upstream, so none can carry an undecided message.
         _ => answer::problem(&worker.shared, &Problem::Method, None),
     }
 }
@@ -68,6 +70,7 @@ async fn post(
     seen: &mut Bytes,
 ) -> Response<Body> {
     let shared = &worker.shared;
+    // First of all: drain must see a request whose body is still on its way.
     let in_flight = shared.drain.enter();
     if let Err(problem) = check_content(&parts.headers) {
         return answer::problem(shared, &problem, None);
@@ -99,6 +102,7 @@ async fn post(
         Ok(understood) => understood,
         Err(response) => return *response,
     };
+    // Begun before the call is forwarded: if the client disconnects, the drop leaves the line.
     let mut trail = place.map(|place| {
         let asked = Asked::Message(bytes.clone());
         let since = in_flight.since();
@@ -173,6 +177,7 @@ async fn admit<'a>(
         let (problem, id) = (Problem::AuditFull(full), id_of(message));
         Box::new(answer::problem(shared, &problem, id.as_deref()))
     })?;
+    // The new rules may accept fewer hosts and origins than those that let the request in.
     if shared.renew(snapshot)
         && let Err(rejected) = snapshot.rules.guard.check(&parts.headers)
     {
@@ -251,8 +256,10 @@ async fn bodiless(
     });
     let response = match decision.outcome {
         Outcome::Forward => forward::send(worker, &snapshot.rules, &mut message).await,
+        // Approvers are asked about tool calls only.
         Outcome::Reject | Outcome::Approve { .. } => answer::rejected(shared, &message, &decision),
     };
+    // The line is complete with the head of the answer: a stream may stay open for hours.
     if let Some(trail) = trail {
         trail.answered(response.status().as_u16());
     }

@@ -48,6 +48,7 @@ pub async fn exchange(
 ) -> Result<Head, Failed> {
     let request = outgoing(worker, rules, message);
     let started = Instant::now();
+    // For the head, connecting included: the stream that follows may take any time.
     let deadline = started + rules.response_timeout;
     let head = match message.on_disconnect {
         OnDisconnect::Finish(agent) => {
@@ -81,6 +82,7 @@ fn outgoing(worker: &Worker, rules: &Rules, message: &mut Message) -> Box<Reques
     strip_request(&mut headers, identity);
     // The body has been read, so there is nothing left for `100-continue` to announce.
     headers.remove(header::EXPECT);
+    // The client's value names this proxy, and the guard has checked it; the upstream expects its own.
     headers.insert(header::HOST, target.host_header());
     if message.tool_list {
         ask_for_identity(&mut headers);
@@ -154,6 +156,7 @@ impl<F: Future<Output = Result<Head, Failed>> + Send + 'static> Drop for Finishi
         if let Some(exchange) = self.exchange.take() {
             self.abandoned.finish(self.agent, async move {
                 if let Ok((response, lease)) = exchange.await {
+                    // `Cancel`: it has continued already, and when it is cut off it must end.
                     Relay::new(response.into_body(), lease, OnDisconnect::Cancel)
                         .finish()
                         .await;

@@ -31,6 +31,7 @@ impl HeadTimer {
     #[must_use]
     pub fn new() -> HeadTimer {
         HeadTimer(Arc::new(Mutex::new(Alarm {
+            // Means nothing until the first poll has set it.
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             is_set: false,
         })))
@@ -56,6 +57,7 @@ impl Future for Deadline {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // Never contended: hyper requires `Sync`, but one task serves the connection.
         lock(&self.alarm).poll(self.at, context)
     }
 }
@@ -63,6 +65,7 @@ impl Future for Deadline {
 impl Alarm {
     fn poll(&mut self, deadline: tokio::time::Instant, context: &mut Context<'_>) -> Poll<()> {
         let wakes_in_time = self.is_set && self.sleep.deadline() <= deadline;
+        // Not polled again: its waker is that of the same task.
         if wakes_in_time && !self.sleep.is_elapsed() {
             return Poll::Pending;
         }

@@ -86,6 +86,7 @@ fn hop_by_hop(headers: &HeaderMap, identity: Option<&HeaderName>) -> Vec<HeaderN
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        // Otherwise a client could have a field dropped that a decision was based on.
         .filter(|name| !is_governed(name.as_str(), identity));
     let present = headers
         .keys()
@@ -112,11 +113,13 @@ fn is_governed(name: &str, identity: Option<&HeaderName>) -> bool {
 /// Whether a CGI or WSGI server, where punctuation in a name becomes `_`, would take the field for another
 /// one that is governed or hop-by-hop.
 fn is_twin(name: &str, identity: Option<&HeaderName>) -> bool {
+    // The usual case: names of letters, digits and dashes stay what they are on every server.
     if is_plain(name) && identity.is_none_or(|identity| is_plain(identity.as_str())) {
         return false;
     }
     let dashed = dashed(name);
     let is = |other: &str| name != other && dashed == self::dashed(other);
+    // Both names are compared with dashes: that of the agent may have other punctuation too.
     identity.is_some_and(|identity| is(identity.as_str()))
         || dashed != name
             && (is_governed(&dashed, None) || HOP_BY_HOP.iter().any(|field| *field == *dashed))
@@ -166,6 +169,7 @@ fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> HeaderField<'a> {
 
 /// Whether a `Content-Type` is `essence`, in UTF-8 or without a charset.
 pub fn is_media_type(headers: &HeaderMap, essence: &str) -> bool {
+    // A repeated field counts as another type: readers differ in which of them they take.
     let Some(value) = sole(headers, &header::CONTENT_TYPE) else {
         return false;
     };
@@ -178,6 +182,7 @@ pub fn is_media_type(headers: &HeaderMap, essence: &str) -> bool {
             .trim()
             .trim_matches('"')
             .eq_ignore_ascii_case("utf-8"),
+        // No other parameter changes how the bytes are read.
         _ => true,
     })
 }

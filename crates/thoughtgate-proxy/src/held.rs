@@ -44,6 +44,7 @@ impl Held {
     /// Adds the call of this id with these headers.
     pub fn enter(&self, principal: &str, headers: &HeaderMap, id: Option<&RawValue>) -> Entry {
         // A longer id is not kept, and the call cannot be cancelled by it.
+        // The empty text in its place is no JSON, so no cancellation names it.
         let id = id.map(RawValue::get).filter(|id| id.len() <= ID_BYTES_MAX);
         let key = key(principal, headers, id.unwrap_or_default());
         let cancelled = Arc::new(Notify::new());
@@ -63,6 +64,7 @@ impl Held {
         let key = key(principal, headers, id.get());
         // With several matches it is unknown which one is meant, and whether all are of one client.
         if let Some([only]) = self.book().get(&key).map(Vec::as_slice) {
+            // Kept if nobody waits yet: the call may be between `enter` and `cancelled`.
             only.notify_one();
         }
     }
@@ -84,6 +86,7 @@ impl Drop for Entry {
         let mut book = self.held.book();
         if let Some(held) = book.get_mut(&self.key) {
             held.retain(|entered| !Arc::ptr_eq(entered, &self.cancelled));
+            // Clients choose the ids: empty entries would pile up without limit.
             if held.is_empty() {
                 book.remove(&self.key);
             }

@@ -33,6 +33,7 @@ impl Identity {
         match self {
             Identity::Fixed(name) => Ok(Cow::Borrowed(name)),
             Identity::Header(name) => sole(headers, name)
+                // An empty value would make a single agent of all those without an id.
                 .filter(|value| !value.is_empty())
                 .map(Cow::Borrowed)
                 .ok_or_else(|| Unidentified::Header(name.clone())),

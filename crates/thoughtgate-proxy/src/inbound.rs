@@ -64,6 +64,7 @@ pub async fn read<'a>(
     if let Poll::Ready(read) = polled {
         return read;
     }
+    // With a body that takes longer, a connection may lose its place to another.
     let at_once = deadline.min(PATIENCE);
     if let Ok(read) = tokio::time::timeout(at_once, gathering.as_mut()).await {
         return read;
@@ -72,6 +73,7 @@ pub async fn read<'a>(
         busy.waits();
     }
     let read = tokio::time::timeout(deadline.saturating_sub(at_once), gathering).await;
+    // Even if the body is complete by now: the place already belongs to another connection.
     if busy.is_some_and(|busy| !busy.goes_on()) {
         return Err(Unread::NoPlace);
     }
@@ -97,6 +99,7 @@ async fn gather(
             _room: room,
         });
     };
+    // From here on `whole` counts the bytes: counted twice they might find no room.
     room.shrink_to(0);
     let mut whole = Whole {
         bytes: Vec::new(),
@@ -121,6 +124,7 @@ async fn gather(
 /// The next frame of data.
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Unread> {
     while let Some(frame) = body.frame().await {
+        // Trailers are dropped: the message goes on with its length, not in chunks.
         if let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() {
             return Ok(Some(data));
         }

@@ -18,6 +18,7 @@ const TIME_MAX: Duration = Duration::from_secs(5);
 /// down for writing.
 pub async fn linger(stream: &mut TcpStream) {
     let reading = async {
+        // Boxed, so that the future of each connection does not have room for it.
         let mut scrap = Box::new([0; 16 * 1024]);
         let mut left = BYTES_MAX;
         while left > 0 {
@@ -27,5 +28,6 @@ pub async fn linger(stream: &mut TcpStream) {
             }
         }
     };
+    // Past the limits the connection is closed all the same: the client had its time to read the answer.
     let _ = tokio::time::timeout(TIME_MAX, reading).await;
 }

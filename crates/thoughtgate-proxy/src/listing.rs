@@ -29,6 +29,7 @@ pub async fn pass_on(
     mut parts: Parts,
     relay: Relay,
 ) -> Result<Response<Body>, Failed> {
+    // An empty body holds no list, whatever its type says.
     if relay.is_end() {
         return Ok(Response::from_parts(parts, Body::relay(relay)));
     }
@@ -36,6 +37,7 @@ pub async fn pass_on(
         Err(Unfiltered::Encoded)
     } else if is_media_type(&parts.headers, "text/event-stream") {
         changed(&mut parts.headers);
+        // Tools may be left out and events added, so that the length is known only at the end.
         parts.headers.remove(header::CONTENT_LENGTH);
         let events = EventFilter::new(relay, filter, rules);
         return Ok(Response::from_parts(parts, Body::events(events)));
@@ -90,6 +92,7 @@ async fn whole(
         Ok(gathered) => gathered,
         Err(why) => return Ok(Err(why)),
     };
+    // Whatever the type and the status say: a client may take any JSON for its list.
     let read = filter.with_decision(|keep| tools::filter(&body, filter.era, keep));
     Ok(match read {
         _ if !is_json && parts.status.is_success() && !body.is_empty() => {
@@ -119,9 +122,11 @@ async fn gather(filter: &Filter, mut relay: Relay, bytes_max: usize) -> Result<W
             Some(Ok(frame)) => frame,
             Some(Err(_)) => return Ok(Err(Unfiltered::Broken)),
         };
+        // Trailers are dropped: HTTP/1.1 has no place for them in an answer with a Content-Length.
         let Ok(data) = frame.into_data() else {
             continue;
         };
+        // Before room is taken, so that a list over its limit is never reported as a full budget.
         if body.len() + data.len() > bytes_max {
             return Ok(Err(Unfiltered::TooLarge(bytes_max)));
         }

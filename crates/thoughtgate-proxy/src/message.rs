@@ -46,7 +46,9 @@ impl Message {
         abandoned: &Abandoned,
     ) -> Message {
         let listens = envelope.method == "subscriptions/listen";
+        // A response has an id, too: that of the server's request, to which no answer is expected.
         let id = envelope.id.filter(|_| envelope.kind == Kind::Request);
+        // A stream that only listens executes nothing, so that there is nothing to finish without its client.
         let on_disconnect = if era == Era::Legacy && !listens {
             OnDisconnect::Finish(abandoned.agent(&principal))
         } else {
@@ -59,6 +61,7 @@ impl Message {
             principal,
             era,
             on_disconnect,
+            // On a stream that listens a server may send any answer, a list included.
             tool_list: listens || envelope.method == "tools/list",
             listens,
         }
@@ -106,6 +109,7 @@ impl Raw {
 /// audit is refused before it is parsed, and the parser may be what panicked.
 #[must_use]
 pub fn id_of(body: &[u8]) -> Option<Box<RawValue>> {
+    // The limit of `limits.depth` decides nothing here: only the id is read.
     let limits = Limits { depth: usize::MAX };
     parse(body, &limits).ok()?.id.map(ToOwned::to_owned)
 }

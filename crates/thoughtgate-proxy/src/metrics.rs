@@ -124,6 +124,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts one valid message.
     pub fn request(&self, method: &str) {
+        // The last one is `other`: clients choose names of methods, and must not add series by them.
         let index = METHODS
             .iter()
             .position(|known| *known == method)
@@ -137,6 +138,8 @@ impl Metrics {
 
     /// Counts one request that was refused before any decision.
     pub fn refused(&self, status: u16) {
+        // Statuses come from the table of refusals, so that there are few. They are looked up each time,
+        // because a refusal is not the usual case.
         self.labelled
             .refused
             .get_or_create(&StatusLabel {
@@ -181,6 +184,7 @@ impl Metrics {
             let suffix = if kind == "counter" { "_total" } else { "" };
             writeln!(text, "{name}{suffix} {value}").expect("a String takes any text");
         }
+        // Counted by a crate that knows no registry; the same holds for the approvals below.
         let panics = thoughtgate_panic::count();
         let help = "Requests and connections ended by a panic; the log names the source location";
         writeln!(

@@ -64,6 +64,7 @@ impl Reported {
 
     /// Logs a new `reason`, or that the fault is over; nothing if that is logged already.
     fn report(&mut self, reason: Option<String>) {
+        // A fault that lasts would otherwise add a line at each interval.
         if reason == self.reason {
             return;
         }

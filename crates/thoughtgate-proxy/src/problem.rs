@@ -135,6 +135,7 @@ impl<'p> Problem<'p> {
                 closes: true,
                 ..Row::busy()
             },
+            // Without a line in the audit, which has no room for one.
             Problem::AuditFull(_) => Row {
                 count: Count::Refused,
                 ..Row::busy()
@@ -151,6 +152,7 @@ impl<'p> Problem<'p> {
                 challenges: !matches!(why, Unidentified::Header(_)),
                 ..Row::error(StatusCode::UNAUTHORIZED, codes::POLICY_DENIED)
             },
+            // Counted in `thoughtgate_panics_total` already.
             Problem::Panicked => {
                 Row::error(StatusCode::INTERNAL_SERVER_ERROR, codes::INTERNAL_ERROR)
             }
@@ -207,6 +209,7 @@ impl<'p> Problem<'p> {
     /// Counts it, and leaves its line in the audit log if it gets one.
     pub fn count(&self, shared: &Shared) {
         let row = self.row();
+        // Rows whose status depends on an expected answer are not counted by it, so `true` is exact.
         let status = row.status.code(true).as_u16();
         match row.count {
             Count::None | Count::Decision => {}
@@ -238,6 +241,7 @@ fn of_unread(unread: Unread) -> Row<'static> {
         Unread::TooLarge => Row::unread(StatusCode::PAYLOAD_TOO_LARGE),
         Unread::Broken => Row::unread(StatusCode::BAD_REQUEST),
         Unread::Slow => Row::unread(StatusCode::REQUEST_TIMEOUT),
+        // A busy proxy keeps its connections open, but the rest of this body is unread.
         Unread::NoPlace | Unread::Spent(_) => Row {
             count: Count::Audited(&[]),
             closes: true,
@@ -286,6 +290,7 @@ fn of_failure(failed: &Failed) -> Row<'static> {
             StatusCode::BAD_GATEWAY,
             codes::UPSTREAM_INVALID,
         ),
+        // Counted in `thoughtgate_budget_refused` already.
         Failed::Spent(_) => return Row::busy(),
     };
     Row {

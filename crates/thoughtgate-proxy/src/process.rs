@@ -32,6 +32,7 @@ pub fn figures() -> Vec<(&'static str, &'static str, &'static str, f64)> {
             bytes,
         ));
     }
+    // One more than without a scrape: the folder that is read has a descriptor, too.
     if let Ok(entries) = std::fs::read_dir("/proc/self/fd") {
         figures.push((
             "process_open_fds",
@@ -48,6 +49,7 @@ fn stat_ticks() -> Option<(f64, f64)> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The command's name may hold spaces and parentheses; fields are counted from its last `)`.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    // Numbered as in proc(5), where the first field behind the name is the third.
     let field = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
     Some((field(14)? + field(15)?, field(22)?))
 }

@@ -48,6 +48,7 @@ impl Relay {
             lease: Some(lease),
             on_disconnect,
         };
+        // An empty body has no frame to wait for: its connection goes back now, even if nobody polls.
         relay.settle();
         relay
     }
@@ -62,7 +63,10 @@ impl Relay {
         };
         let frame = ready!(Pin::new(incoming).poll_frame(context));
         match &frame {
+            // The end is often known with the last frame; a client that asks no further must not keep the
+            // connection.
             Some(Ok(_)) => self.settle(),
+            // Dropped and not released: a connection that broke within an answer cannot carry another.
             Some(Err(_)) => {
                 self.incoming = None;
                 self.lease = None;
@@ -105,6 +109,7 @@ impl Relay {
 
     /// Reads the rest without a client, for at most [`FINISH_MAX`].
     pub async fn finish(mut self) {
+        // Otherwise a drop at the time limit, or by a cut-off, would continue the exchange once more.
         self.on_disconnect = OnDisconnect::Cancel;
         let reading = async {
             while let Some(incoming) = &mut self.incoming {
@@ -126,6 +131,7 @@ impl Drop for Relay {
             && let Some(lease) = self.lease.take()
         {
             let abandoned = Arc::clone(lease.abandoned());
+            // The rest keeps the lease, so that its connection goes back to the pool at the end.
             let rest = Relay {
                 incoming: self.incoming.take(),
                 lease: Some(lease),

@@ -30,6 +30,7 @@ pub struct Drained {
 impl Server {
     /// Binds the sockets of the settings. The error names the address.
     pub fn bind(shared: Arc<Shared>) -> std::io::Result<Server> {
+        // Both sockets are bound before anything runs, so that an address in use is an error of the start.
         let main = sockets::listen(shared.settings.listen)?;
         let admin = shared
             .settings
@@ -65,6 +66,7 @@ impl Server {
             main,
             admin,
         } = self;
+        // With an address of their own, the admin routes are not offered to agents.
         let main_routes = if admin.is_some() {
             Routes::Mcp
         } else {
@@ -81,6 +83,7 @@ impl Server {
         {
             let accepting = pin!(accept::clients(&shared, main, main_routes, &workers));
             let stop = pin!(stop);
+            // Accepting ends by itself only when a worker has ended; the others then drain as at a stop.
             tokio::select! {
                 ended = accepting => ended?,
                 () = stop => {}
@@ -89,11 +92,13 @@ impl Server {
         }
         shared.drain.start();
         let cut_off = shared.drain.idle(shared.settings.drain_timeout).await;
+        // Only now, so that `/ready` and the admin address answer for as long as the drain lasts.
         probing.abort();
         making.abort();
         if let Some(serving) = admin_serving {
             serving.abort();
         }
+        // Drops the requests that were cut off, which leaves their audit lines.
         for worker in workers {
             worker.end().await;
         }

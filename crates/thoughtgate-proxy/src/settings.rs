@@ -70,6 +70,7 @@ impl Settings {
         let configured = self.connections;
         // `descriptors` grows with `connections`, so a binary search finds the largest that fits.
         let (mut fits, mut exceeds) = (1, configured);
+        // 1 counts as fitting, whatever `available` is: without a place no client could be served at all.
         while exceeds - fits > 1 {
             self.connections = fits + (exceeds - fits) / 2;
             if self.descriptors() <= available {

@@ -25,6 +25,7 @@ pub const SPARE_MAX: usize = 16;
 pub const ADMIN_MAX: usize = 32;
 const PATIENCE_MS: u64 = PATIENCE.as_secs() * 1000;
 
+// Both lie above every idle state, so that one comparison (`state >= EVICTED`) sets them apart.
 /// State of a connection that serves a request.
 const BUSY: u64 = u64::MAX;
 /// State of a connection that has lost its place.
@@ -84,6 +85,7 @@ impl Slots {
         } else if let Some(index) = table.free.pop() {
             index
         } else {
+            // Grows only when no place is free: a high limit costs no memory until it is used.
             table.places.push(None);
             table.places.len() - 1
         };
@@ -92,7 +94,9 @@ impl Slots {
             started: self.started,
             task: OnceLock::new(),
         });
+        // State 0 would mean idle since the start, so that this connection would be the next to be evicted.
         place.idle(false);
+        // An evicted connection keeps its former `Place`, by which its `Slot` knows that the index is lost.
         table.places[index] = Some(Arc::clone(&place));
         Some(Slot {
             slots: Arc::clone(self),
@@ -105,6 +109,8 @@ impl Slots {
     pub fn make_room(&self) {
         let mut table = self.table();
         if let Some(index) = self.evict(&mut table) {
+            // Unlike in `take`, no connection takes the place over, so it is free at once. The descriptor
+            // follows when the aborted task ends.
             table.places[index] = None;
             table.free.push(index);
         }
@@ -139,6 +145,8 @@ fn spared_first(places: &[Option<Arc<Place>>], now: u64) -> Option<(usize, u64)>
     let mut new_count = 0;
     for (index, place) in places.iter().enumerate() {
         let Some(place) = place else { continue };
+        // `Relaxed`: if the state has changed since, the exchange in `evict` fails, and the search is
+        // repeated.
         let state = place.state.load(Ordering::Relaxed);
         if state >= EVICTED {
             continue;
@@ -149,6 +157,7 @@ fn spared_first(places: &[Option<Arc<Place>>], now: u64) -> Option<(usize, u64)>
             new_count += 1;
             &mut new
         };
+        // Within one kind the lowest bit is the same, so that states compare as their times do.
         if oldest.is_none_or(|(_, oldest)| state < oldest) {
             *oldest = Some((index, state));
         }
@@ -161,6 +170,7 @@ fn spared_first(places: &[Option<Arc<Place>>], now: u64) -> Option<(usize, u64)>
 }
 
 fn millis(started: Instant) -> u64 {
+    // Cannot fail: a u64 holds the milliseconds of half a billion years, even doubled as they are in a state.
     u64::try_from(started.elapsed().as_millis()).unwrap_or(0)
 }
 
@@ -168,6 +178,7 @@ impl Place {
     /// Sets the task that is to be aborted when the place is lost.
     pub fn held_by(&self, task: AbortHandle) {
         let task = self.task.get_or_init(|| task);
+        // An eviction before this line found no task to abort.
         if self.is_evicted() {
             task.abort();
         }
@@ -176,6 +187,8 @@ impl Place {
     fn begin(&self) -> bool {
         let is_held = self.state.swap(BUSY, Ordering::AcqRel) != EVICTED;
         if !is_held {
+            // `swap` has overwritten it. An evicted place is no longer in the table, so nobody decides by the
+            // state in between.
             self.state.store(EVICTED, Ordering::Release);
         }
         is_held
@@ -187,6 +200,7 @@ impl Place {
     }
 
     fn evict(&self, seen: u64) -> bool {
+        // Only from the state that it was selected by: a request that has begun since keeps its place.
         let changed = self
             .state
             .compare_exchange(seen, EVICTED, Ordering::AcqRel, Ordering::Relaxed)
@@ -219,6 +233,7 @@ impl Busy {
     /// To be called when the request's body has not arrived within [`PATIENCE`]: until it has, the place
     /// may be taken.
     pub fn waits(&self) {
+        // As if new and idle for `PATIENCE`, which makes it one of the silent connections, evicted first.
         let since = millis(self.0.started).saturating_sub(PATIENCE_MS);
         self.0.state.store(since << 1, Ordering::Relaxed);
     }
@@ -232,6 +247,7 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        // A place that was lost while the body was slow to arrive must not look idle again.
         if !self.0.is_evicted() {
             self.0.idle(true);
         }
@@ -245,6 +261,7 @@ impl Drop for Slot {
             .places
             .get_mut(self.index)
             .and_then(|place| place.take_if(|place| Arc::ptr_eq(place, &self.place)));
+        // The index may belong to another connection by now, which keeps it: then this one was evicted.
         if held.is_some() {
             table.free.push(self.index);
         } else {

@@ -38,10 +38,12 @@ pub fn at_start() {
 pub async fn at_call() {
     let slowdown = slowdown();
     let number = CALLS.fetch_add(1, Ordering::Relaxed);
+    // By count and not at random, so that exactly this share of the calls is slow in every run.
     if slowdown.tail_every > 0 && number.is_multiple_of(slowdown.tail_every) {
         tokio::time::sleep(TAIL).await;
     }
     let until = Instant::now() + slowdown.busy;
+    // Spun and not slept: it has to cost CPU time.
     while Instant::now() < until {
         std::hint::spin_loop();
     }

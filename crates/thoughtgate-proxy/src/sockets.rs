@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
+// The kernel lowers it to `net.core.somaxconn` where that is less.
 /// Connections that the kernel queues until the acceptor takes them.
 const BACKLOG: i32 = 1024;
 /// Silence after which the first probe is sent; NAT gateways forget a connection after minutes.
@@ -26,8 +27,11 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
         socket2::Type::STREAM,
         None,
     )?;
+    // A restarted proxy can bind at once, while connections of the former one are in TIME_WAIT.
     socket.set_reuse_address(true)?;
+    // tokio takes over only sockets that do not block.
     socket.set_nonblocking(true)?;
+    // Nagle's algorithm would hold back the end of an answer until the client acknowledges its beginning.
     socket.set_tcp_nodelay(true)?;
     notice_dead_peers(&SockRef::from(&socket))?;
     let bound = socket
@@ -49,6 +53,8 @@ pub fn notice_dead_peers(socket: &SockRef<'_>) -> std::io::Result<()> {
         .with_interval(KEEP_ALIVE_INTERVAL)
         .with_retries(KEEP_ALIVE_RETRIES);
     socket.set_tcp_keepalive(&keep_alive)?;
+    // On other systems a peer that acknowledges nothing is found by the system's own limit of
+    // retransmissions.
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
     Ok(())

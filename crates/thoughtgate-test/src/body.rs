@@ -78,6 +78,7 @@ impl Answer {
 
     /// An answer that is sent piece by piece, with this `Content-Length` if there is one.
     pub(crate) fn piped(content_length: Option<usize>) -> (Pipe, Self) {
+        // One piece at a time, so that the feeding task waits for a slow client and notices one that left.
         let (pipe, pieces) = mpsc::channel(1);
         let source = Source::Piped {
             pieces,
@@ -134,6 +135,7 @@ impl Body for Answer {
             } => match ready!(pieces.poll_recv(context)) {
                 Some(Ok(bytes)) => {
                     let mut ended = false;
+                    // Hyper need not poll again after the announced length: the last byte is the end.
                     if let Some(remaining) = remaining_bytes {
                         *remaining = remaining.saturating_sub(bytes.len() as u64);
                         ended = *remaining == 0;

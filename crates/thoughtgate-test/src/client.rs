@@ -75,6 +75,7 @@ async fn open_stream(
 
 fn with_mcp_headers<'a>(headers: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut all = headers.to_vec();
+    // MCP requires clients to accept both an object and a stream as the answer to a POST.
     for (name, value) in [
         ("content-type", "application/json"),
         ("accept", "application/json, text/event-stream"),

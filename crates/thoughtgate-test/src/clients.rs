@@ -120,6 +120,7 @@ async fn again_and_again(
         // A proxy that is down is expected in a soak test: the call is recorded as lost.
         let end = call.make(role).await.unwrap_or_else(|_| "lost".to_owned());
         let line = json!({ "role": role.name(), "mark": call.mark, "how": end });
+        // One write per line, so that a killed process leaves no half line.
         (&clients.journal).write_all(format!("{line}\n").as_bytes())?;
         count += 1;
         tokio::time::sleep(spread(rest, count)).await;
@@ -172,6 +173,7 @@ impl Call<'_> {
         let params = json!({"name": APPROVED, "arguments": {"mark": self.mark}});
         let call = Message::modern("tools/call", &params, &json!({}), &self.agent);
         let mut answer = call.send(self.url).await?;
+        // No limit of its own: the timeout of the approval ends the loop.
         while answer["result"]["resultType"] == "input_required" {
             let mut again = call.clone();
             again.body["params"]["requestState"] = answer["result"]["requestState"].clone();
@@ -249,6 +251,7 @@ fn spread(time: Duration, count: u64) -> Duration {
 
 /// The result of a call, as the journal words it.
 fn end(answer: &Value) -> String {
+    // A result too, but one that says that the tool failed.
     if answer["result"]["isError"] == true {
         return "tool error".to_owned();
     }

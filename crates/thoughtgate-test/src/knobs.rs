@@ -18,6 +18,7 @@ where
         .map_err(|error| format!("the knobs are not a JSON object: {error}"))?;
     let mut all = serde_json::to_value(knobs).map_err(|error| error.to_string())?;
     for (name, value) in changes {
+        // An unknown name is added here, and refused below by `deny_unknown_fields`.
         all[name] = value;
     }
     serde_json::from_value(all).map_err(|error| format!("invalid knob: {error}"))

@@ -73,6 +73,7 @@ impl Driver {
             let template = Arc::clone(&target.template);
             target.links.push(Link::new(template, self.timer.clone()));
         }
+        // Connections that this slice does not need stay open for later ones.
         let spare = target.links.split_off(connections);
         let links = std::mem::replace(&mut target.links, spare);
         let (mut links, outcome) = drive::slice(slice, links, &self.options, &self.timer).await;

@@ -152,6 +152,7 @@ impl MockMcp {
                 tokio::time::Instant::now() < until,
                 "the upstream did not reach the expected counts: {stats:?}"
             );
+            // Polled, since a counter wakes nobody.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

@@ -178,6 +178,7 @@ impl MockSlack {
         let until = tokio::time::Instant::now() + PATIENCE;
         async move {
             loop {
+                // Created before the check, so that a call in between is not missed.
                 let changed = self.shared.changed.notified();
                 if let Some(found) = there() {
                     return found;

@@ -167,6 +167,7 @@ impl Process {
                 let message = format!("process {} still runs after {patience:?}", self.id());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
+            // The standard library has no wait with a time limit.
             std::thread::sleep(POLL_INTERVAL);
         }
     }

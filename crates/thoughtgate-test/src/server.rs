@@ -48,6 +48,7 @@ impl Running {
         let listener = bind(listen)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
+        // Built here and not on the thread, so that an error reaches the caller.
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
@@ -128,6 +129,7 @@ async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) -> io::Result
             continue;
         };
         handler.accepted();
+        // A connection without it only gets its answers later.
         let _ = stream.set_nodelay(true);
         let handler = Arc::clone(&handler);
         let connection = http.serve_connection(

@@ -37,6 +37,7 @@ pub struct Sleep {
     key: Option<Key>,
 }
 
+// The second number tells sleepers with the same deadline apart.
 type Key = (u64, u64);
 
 #[derive(Debug)]
@@ -86,6 +87,7 @@ impl Timer {
         let since_origin = deadline.saturating_duration_since(self.shared.origin);
         Sleep {
             shared: Arc::clone(&self.shared),
+            // Below `NOT_ARMED`, or else `arm` would take the timer for set already.
             deadline_ns: u64::try_from(since_origin.as_nanos()).unwrap_or(NOT_ARMED - 1),
             key: None,
         }
@@ -102,6 +104,7 @@ impl Timer {
     /// Takes no system call if the work is done in time, unlike tokio's timeouts, which wake the
     /// runtime whenever a new timeout is the earliest.
     pub async fn timeout<T>(&self, patience: Duration, work: impl Future<Output = T>) -> Option<T> {
+        // Biased: work that is done counts, even when the time is over as well.
         tokio::select! {
             biased;
             output = work => Some(output),
@@ -126,6 +129,7 @@ impl Shared {
             ready.clear_ready();
             let now_ns = self.now_ns();
             let mut queue = self.queue();
+            // The timer has fired, and does not fire again until it is set.
             queue.armed_ns = NOT_ARMED;
             while let Some(earliest) = queue.sleepers.first_entry() {
                 if earliest.key().0 > now_ns {
@@ -165,6 +169,7 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        // Checked before the lock, which a sleep that is over does not need.
         if this.deadline_ns <= this.shared.now_ns() {
             return Poll::Ready(());
         }

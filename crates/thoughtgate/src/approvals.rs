@@ -17,6 +17,7 @@ const KEPT_BYTES_MIN: usize = 1 << 20;
 /// The settings of approvals and of their channel; `None` when no channel is configured.
 pub fn settings(approval: &Approval) -> anyhow::Result<Option<(Settings, ChannelSettings)>> {
     if !approval.is_configured() {
+        // Settings without a channel would have no effect, while their author takes approvals to be enabled.
         ensure!(
             *approval == Approval::default(),
             "`approval` needs `slack.token` or `slack.token_file`, the Slack bot token"

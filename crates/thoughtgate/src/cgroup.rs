@@ -11,6 +11,7 @@ const WORKERS_MAX: usize = 4;
 /// Default number of workers for this process, from 1 to 4.
 pub fn workers() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // Without the file, which only Linux has, there is no quota either.
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     workers_for(quota(Path::new("/sys/fs/cgroup"), &own), cores)
 }
@@ -33,6 +34,7 @@ fn workers_for(quota_cores: Option<f64>, cores: usize) -> usize {
 fn quota(root: &Path, own: &str) -> Option<f64> {
     let mut smallest: Option<f64> = None;
     for line in own.lines() {
+        // The path, which comes last, may contain colons itself.
         let mut fields = line.splitn(3, ':');
         let (Some(_), Some(controllers), Some(path)) =
             (fields.next(), fields.next(), fields.next())

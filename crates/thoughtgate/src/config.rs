@@ -109,8 +109,10 @@ section! {
         // Also the largest event of a stream that is filtered.
         /// largest tool list accepted from the upstream, in bytes; a larger one is refused
         reload list_bytes: usize = 8 * 1024 * 1024,
+        // The default of `buffered_bytes` keeps 6 KiB for each of these.
         /// largest number of open client connections
         restart connections: usize = 1024,
+        // At least twice the larger of `body_bytes` and `list_bytes`, which `settings.rs` checks.
         /// largest number of bytes buffered at once, for all clients together
         restart buffered_bytes: usize = 32 * 1024 * 1024,
     }

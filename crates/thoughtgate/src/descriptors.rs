@@ -24,6 +24,7 @@ pub fn raise() {
 /// Lowers `limits.connections` to what the limit on open files allows, with a warning. With more
 /// clients, no descriptor would be left to connect to the upstream.
 pub fn fit(settings: &mut Settings) {
+    // `None` means that there is no limit.
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return;
     };

@@ -68,6 +68,7 @@ impl Flags {
     #[must_use]
     pub fn read() -> Flags {
         Flags::try_parse().unwrap_or_else(|error| {
+            // `--help` and `--version` are errors to clap, which are printed on standard output.
             if !error.use_stderr() {
                 error.exit();
             }
@@ -97,6 +98,7 @@ impl Flags {
 fn mistake(error: &clap::Error) -> String {
     let problem = match error.kind() {
         ErrorKind::UnknownArgument => "unknown argument",
+        // clap reports a repeated flag as a conflict with itself.
         ErrorKind::ArgumentConflict => "duplicate argument",
         ErrorKind::InvalidUtf8 => "non-UTF-8 argument",
         _ => "missing or invalid value for argument",
@@ -114,6 +116,7 @@ fn mistake(error: &clap::Error) -> String {
 fn flag(argument: &str) -> Option<&str> {
     let name = argument.split([' ', '=']).next()?;
     let letters = name.strip_prefix("--")?;
+    // No flag is as long, while a secret may begin with two dashes.
     let short = letters.len() <= 24;
     let plain = letters
         .bytes()

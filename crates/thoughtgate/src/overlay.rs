@@ -37,6 +37,7 @@ pub fn from_environment(environment: &[(String, String)]) -> Vec<(&'static Setti
         let (name, text) = environment.iter().find(|(name, _)| *name == variable)?;
         Some((setting, name.as_str(), text.as_str()))
     };
+    // In the order of the settings and not of the environment, so that the first error is always the same.
     SETTINGS.iter().filter_map(given).collect()
 }
 

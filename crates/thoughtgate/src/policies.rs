@@ -18,6 +18,7 @@ pub fn read(config: &Config) -> anyhow::Result<Option<Vec<Source>>> {
         return Ok(None);
     };
     let shown = path.display();
+    // Follows links, by which Kubernetes mounts a ConfigMap.
     let metadata =
         std::fs::metadata(path).with_context(|| format!("failed to read policies `{shown}`"))?;
     if !metadata.is_dir() {
@@ -48,6 +49,7 @@ pub fn engine(config: &Config, sources: &[Source]) -> anyhow::Result<Engine> {
             .stack_size(LOAD_STACK_BYTES)
             .spawn_scoped(scope, || Engine::load(sources, &options))
             .context("failed to start a thread to load policies")?;
+        // `join` fails only in a caller without the binary's panic hook, which ends the process.
         let loaded = loading
             .join()
             .map_err(|_| anyhow!("failed to load policies: the loading thread panicked"))?;
@@ -79,6 +81,7 @@ pub fn is_policy_file(file: &Path) -> bool {
 fn source(path: &Path) -> anyhow::Result<Source> {
     let shown = path.display();
     let failed = || format!("failed to read policy file `{shown}`");
+    // Before the file is read, which may be of any size if the path is wrong.
     let length = std::fs::metadata(path).with_context(failed)?.len();
     if length > BYTES_MAX {
         bail!("policy file `{shown}` has {length} bytes; the limit is {BYTES_MAX}");

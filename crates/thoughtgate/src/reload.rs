@@ -54,6 +54,7 @@ impl Reloader {
         loop {
             let now = Instant::now();
             let change = match settling.due() {
+                // Nothing is due, so that there is no time to wake up at.
                 None => changes.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(due) if due <= now => Err(RecvTimeoutError::Timeout),
                 Some(due) => changes.recv_timeout(due - now),
@@ -77,6 +78,7 @@ impl Reloader {
             // A file changed while the set was read, which may then be half of an update.
             return;
         }
+        // A set that cannot be read may be in the middle of an update, like one that lacks something.
         let lost = match &read {
             Ok(read) => self.in_force.lost_in(read),
             Err(_) => true,
@@ -84,6 +86,7 @@ impl Reloader {
         if lost && settling.wait_for_lost(started) {
             return;
         }
+        // Ends the batch whatever the result is: a refused set is not read again until something changes.
         let asked = settling.done();
         match read.and_then(|read| self.install(read, started, asked)) {
             Ok(Some(line)) => say!("{line}"),
@@ -110,12 +113,14 @@ impl Reloader {
         started: Instant,
         asked: bool,
     ) -> Result<Option<String>, Refused> {
+        // No new generation: it would make every listening client list its tools again, for the same set.
         if read == self.in_force {
             let generation = self.shared.snapshot().generation;
             let was_refused = self.shared.keep();
             return Ok((asked || was_refused)
                 .then(|| format!("nothing changed: generation {generation} stays in force")));
         }
+        // Both parts are built before either is in force, so that a fault in one leaves all as it was.
         let rules = read.rules()?;
         let engine = read.replacement()?;
         let count = engine.policy_count();

@@ -19,6 +19,8 @@ use crate::{approvals, descriptors, load, overlay, reload, settings};
 
 /// Validates the configuration with `--check`; otherwise serves until a signal arrives.
 pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
+    // `vars` would panic on a variable that is not UTF-8; such a one is skipped, since no setting can be read
+    // from it.
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -49,15 +51,18 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     if engine.is_none() {
         say!("warning: no policy is configured, so everything is refused; pass --policy FILE");
     }
+    // Opens the audit log: a file that cannot be written ends the start, before any address is bound.
     let shared = Shared::new(fixed, rules, engine, took)?;
     let file = flags.config.clone();
     let source = Box::new(move || load::config(&flags, &environment));
     let reloader = Reloader::new(Arc::clone(&shared), source, inputs);
+    // For the control thread alone: each worker has a runtime of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
     runtime.block_on(async {
+        // Before the first request, which may retry a call that was asked for before a restart.
         if let Some((approval, channel)) = approval {
             shared.open_approvals(approval, channel).await?;
         }
@@ -120,12 +125,15 @@ async fn serve(
         drain_timeout,
         ..
     } = &shared.settings;
+    // Signals are handled from here on, before the line that says that the proxy listens: whoever waits for
+    // it may send one, and by default each of them ends the process.
     let stop = stop_signal()?;
     let reload = reload::start(reloader, file)?;
     let mut hangup = signal(SignalKind::hangup()).context("failed to listen for SIGHUP")?;
     let audit = shared.audit.clone();
     tokio::spawn(async move {
         while hangup.recv().await.is_some() && reload.send(Change::Asked).is_ok() {
+            // Rotation of logs sends SIGHUP after it has moved the file away.
             if let Some(audit) = &audit {
                 audit.reopen();
             }
@@ -139,6 +147,7 @@ async fn serve(
             drained.cut_off
         );
     }
+    // The approvals first: what they still write has lines in the audit.
     if let Some(approvals) = shared.approvals() {
         approvals.close().await;
     }
@@ -166,6 +175,7 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
             match first.take() {
                 Some(first) => {
                     say!("stopping: waiting for in-flight requests");
+                    // Fails only when the server has ended without a signal.
                     let _ = first.send(());
                 }
                 None => std::process::exit(code),

@@ -40,6 +40,7 @@ impl Commands {
     pub fn run(self, arguments: &[&str]) -> anyhow::Result<Exit> {
         say!("cargo xtask {}", arguments.join(" "));
         let all = ["cargo xtask"].iter().chain(arguments);
+        // Not `parse_from`, which would end the process instead of returning an error.
         let flags = Flags::try_parse_from(all).context("the job calls an invalid command")?;
         (self.dispatch)(&flags.command)
     }

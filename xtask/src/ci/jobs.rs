@@ -183,6 +183,7 @@ fn report(place: &Place, flags: &flags::Ci, commands: Commands) -> anyhow::Resul
         .join(history::FILE)
         .to_string_lossy()
         .into_owned();
+    // Only commits on `main` are judged by the history; the others are compared with another commit.
     if matches!(place, Place::Main { .. }) {
         fetch_history(&flags.remote, folder.path())?;
         arguments.extend(["--history", &past]);
@@ -216,6 +217,7 @@ fn publish(place: &Place, flags: &flags::Ci, commands: Commands) -> anyhow::Resu
     if let Some(path) = &comparison {
         arguments.extend(["--comparison", path]);
     }
+    // Only a warning: `report` has given the verdict, and a failed push does not change it.
     let published = annotate::soft(commands.tell(&arguments), |error| {
         format!("the history was not pushed: {error:#}")
     })?;
@@ -267,6 +269,7 @@ fn join(runs: &[PathBuf], run: &Path, commands: Commands) -> anyhow::Result<bool
         .collect();
     let array = run.with_file_name("bench_metrics.json");
     let (run, array) = (run.to_string_lossy(), array.to_string_lossy());
+    // Each job has run on a machine of its own, hence `--across-hosts`.
     let mut arguments = vec!["metrics", "merge", "--across-hosts"];
     arguments.extend(["--run-output", &run, "--output", &array]);
     arguments.extend(runs.iter().map(String::as_str));

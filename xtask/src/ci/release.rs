@@ -99,6 +99,7 @@ pub fn release(place: &Place, flags: &flags::Ci, tells: Tells) -> anyhow::Result
     })?;
     let (notes, mut files) = told.unwrap_or_default();
     let notes_file = results.join(NOTES);
+    // Written even when there are no metrics: `gh` needs the file.
     store::save(&notes_file, &notes)?;
     let binaries = binaries_in(&flags.artifacts);
     if binaries.is_empty() {
@@ -191,6 +192,7 @@ fn binaries_in(artifacts: &Path) -> Vec<PathBuf> {
                 .starts_with("thoughtgate-")
         })
         .map(|file| file.path())
+        // A link could lead out of the artifact, to any file of this machine.
         .filter(|file| file.symlink_metadata().is_ok_and(|found| found.is_file()))
         .collect();
     files.sort();
@@ -204,6 +206,7 @@ fn checksums(files: &[PathBuf]) -> anyhow::Result<String> {
         let bytes =
             std::fs::read(file).with_context(|| format!("failed to read `{}`", file.display()))?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
+        // Writing to a string does not fail.
         let _ = writeln!(text, "{}  {name}", digest::sha256(&bytes));
     }
     Ok(text)
@@ -215,6 +218,7 @@ fn publish(tag: &str, notes: &Path, files: &[PathBuf]) -> anyhow::Result<()> {
     let token = std::env::var("GITHUB_TOKEN").context("GITHUB_TOKEN is not set")?;
     let sh = Shell::new()?;
     let done = |command: Cmd<'_>| {
+        // `Launch` passes no token on unless it is set for that one command.
         let launch = Launch::from(command.env("GH_TOKEN", &token));
         launch.run(UPLOAD).and_then(Output::success)
     };
@@ -226,6 +230,7 @@ fn publish(tag: &str, notes: &Path, files: &[PathBuf]) -> anyhow::Result<()> {
                 .context("failed to upload the files of the release")?;
         }
         Err(error) if interrupt::cause(&error).is_some() => return Err(error),
+        // There is no release yet, or GitHub cannot be reached; creating it then fails too, and says so.
         Err(_) => {
             // `v1.0.0-rc.1` comes before `v1.0.0`: a hyphen marks a pre-release.
             let kind = tag.contains('-').then_some("--prerelease");

@@ -18,6 +18,7 @@ const FOLDER: &str = "badges";
 
 pub fn run(flags: &flags::Badges) -> anyhow::Result<Exit> {
     let run = history::last_run(flags.run.as_deref())?;
+    // A badge has no room for a mark that its figure must not be quoted.
     ensure!(
         run.complete && !run.quick,
         "a quick run, or one that was cut off, is not shown on badges"

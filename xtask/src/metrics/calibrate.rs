@@ -48,6 +48,7 @@ pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
     let results = target.join(measure::RESULTS);
     let file = flags.file.clone().unwrap_or_else(|| results.join(FILE));
     let folder = results.join(SAMPLES);
+    // Before anything is locked or built: lines can be scored on any machine.
     if flags.score {
         return print(&score::read(&file)?, flags.replays, &folder);
     }
@@ -63,7 +64,9 @@ pub fn run(flags: &flags::Calibrate) -> anyhow::Result<Exit> {
     };
     let builder = (ground.workspace.as_path(), ground.place.as_path());
     let progress = &ground.progress;
+    // Two builds, not one binary twice: paths and layout of a second build may differ, and must not alarm.
     let alike = Sides::of((&tree, Build::default()), (&tree, again), builder, progress)?;
+    // Both sides with the feature, so that the code of the slowdown itself is no difference.
     let slowed = Sides::of((&tree, slow), (&tree, slow), builder, progress)?;
     let mut bench = Calibration {
         ground: &ground,
@@ -97,6 +100,7 @@ fn undisturbed(folder: &Path) -> anyhow::Result<Vec<Run>> {
     let mut paths: Vec<PathBuf> = paths
         .filter(|path| path.to_string_lossy().ends_with(&ending))
         .collect();
+    // A directory has no fixed order, and the same sessions have to be drawn each time.
     paths.sort();
     ensure!(
         !paths.is_empty(),
@@ -145,6 +149,7 @@ impl Calibration<'_> {
                 } else {
                     flags.effects
                 };
+                // Read again each time: the sessions of this call are in the file too.
                 let made = score::read(&self.file)?;
                 let made = made
                     .iter()
@@ -160,6 +165,7 @@ impl Calibration<'_> {
 
     /// Measures one session, and adds its line.
     fn session(&mut self, effect: &Effect) -> anyhow::Result<()> {
+        // A slowdown is measured against the same build without it, so that nothing else differs.
         let which = usize::from(effect.metric.is_some());
         let slowdown = if effect.metric.is_some() {
             effect.slowdown(&self.usual()?)
@@ -211,6 +217,7 @@ impl Calibration<'_> {
             let upstream = Upstream::start(&self.ground.release_dir, Duration::ZERO)?;
             self.sides[1].check(&self.ground.workspace, &upstream)?;
         }
+        // Its verdict is of no interest, only the figures of the base.
         let (run, _) = self.measure(1, plan, "usual")?;
         let median = |name: &str| {
             let metric = catalog::find(name)?;

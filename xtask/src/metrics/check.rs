@@ -57,6 +57,7 @@ pub struct Checked {
 impl Checked {
     /// Judges `run` as a job of `branch`.
     pub fn of(past: &History, run: &Run, branch: &str, test: Test) -> anyhow::Result<Checked> {
+        // The metrics that it did not reach would be missing from the verdict.
         ensure!(run.complete, "a run that was cut off cannot be judged");
         let job = Job::of(run, branch);
         ensure!(!job.metrics.is_empty(), "the run has no measured metric");
@@ -94,6 +95,7 @@ fn series(past: &History, comparable: &[&Job], job: &Job) -> Vec<Series> {
     let metrics = catalog::METRICS.iter();
     let of = |metric: &'static Metric| {
         let value = judged(job, metric)?;
+        // Jobs from before the accepted change have the old level, and are no baseline any more.
         let from = accepted_from(past, comparable, job, metric);
         let jobs = comparable[from..].iter();
         let jobs = jobs.filter(|other| job.shares(other, metric.name));
@@ -107,6 +109,7 @@ fn series(past: &History, comparable: &[&Job], job: &Job) -> Vec<Series> {
             .chain([(job, value)])
             .collect();
         let all: Vec<f64> = jobs.iter().map(|(_, value)| *value).collect();
+        // The latest jobs are outside: a regression that has just begun must not be its own baseline.
         let judged_from = jobs.len().saturating_sub(LATEST as usize);
         let mut kept = rules::baseline(metric, &all[..judged_from]);
         kept.drain(..kept.len().saturating_sub(JOBS_MAX));
@@ -128,6 +131,7 @@ fn series(past: &History, comparable: &[&Job], job: &Job) -> Vec<Series> {
 /// The number that is judged: the value, or whether the target is missed.
 fn judged(job: &Job, metric: &Metric) -> Option<f64> {
     let value = &job.metrics.get(metric.name)?.value;
+    // As 0 or 1, so that leaving a target is a step, and missing it still is none.
     if metric.change() == Change::Target {
         return Some(f64::from(u8::from(!judge::meets(metric, value)?)));
     }
@@ -142,11 +146,13 @@ fn accepted_from(past: &History, jobs: &[&Job], job: &Job, metric: &Metric) -> u
         .filter(|line| line.metric == metric.name);
     let starts = accepted.filter_map(|line| {
         if job.revision.as_ref() == Some(&line.revision) {
+            // Accepted with the judged job itself: no earlier job has the new level.
             return Some(jobs.len());
         }
         let mut jobs = jobs.iter();
         jobs.position(|job| job.revision.as_ref() == Some(&line.revision))
     });
+    // A level can be accepted several times; the latest acceptance is the one in force.
     starts.max().unwrap_or(0)
 }
 

@@ -35,12 +35,14 @@ pub const PLACE: &str = "xtask/compare";
 
 pub fn run(flags: &flags::Compare) -> anyhow::Result<Exit> {
     let workspace = workspace::root()?;
+    // Both names are resolved before anything is built, so that a wrong one fails at once.
     let base = match &flags.base {
         Some(named) => Side::named(&workspace, named)?,
         None => Side::merge_base(&workspace)?,
     };
     let head = match &flags.head {
         Some(named) => Side::named(&workspace, named)?,
+        // By default what is being worked on, committed or not.
         None => Side::WorkingTree,
     };
     let ground = Ground::prepare(workspace)?;
@@ -52,6 +54,7 @@ pub fn run(flags: &flags::Compare) -> anyhow::Result<Exit> {
         (workspace, &ground.place),
         progress,
     )?;
+    // The upstream of this check ends with the block: each measured block starts its own.
     let marks = {
         let upstream = Upstream::start(&ground.release_dir, Duration::ZERO)?;
         sides.check(workspace, &upstream)?
@@ -71,6 +74,7 @@ pub fn run(flags: &flags::Compare) -> anyhow::Result<Exit> {
         run.seed
     ));
     if let Err(error) = benchmarks.and_then(|of| of.count(&mut run, progress)) {
+        // An interrupt ends the comparison; only a count that is impossible here is a warning.
         interrupt::check()?;
         progress.line(&format!("warning: instructions are not counted: {error:#}"));
     }
@@ -83,6 +87,7 @@ pub fn run(flags: &flags::Compare) -> anyhow::Result<Exit> {
     };
     let judged = finish(&mut session)?;
     let (run, path) = (session.run, session.path);
+    // Ends the progress line, into which the verdict would be printed, and lets the next run begin.
     drop(ground);
     report(flags, &run, &judged, &path)
 }
@@ -107,6 +112,7 @@ impl Ground {
         interrupt::install()?;
         let target = cargo::target_dir(&workspace);
         let results = target.join(measure::RESULTS);
+        // Before the cleanup: the processes of another run that is still measuring are no remains.
         let lock = store::lock(&results)?;
         process::begin_journal(&target.join(process::JOURNALS));
         let progress = Progress::new();
@@ -134,9 +140,11 @@ fn finish(session: &mut Session<'_>) -> anyhow::Result<Judged> {
         session
             .progress
             .line("measuring again: a BLOCK verdict needs a second session");
+        // A fresh session with other random orders; its verdict counts by `judge_all` only.
         session.measure(1)?;
         judged = paired::judge_all(&session.run);
     }
+    // Last: a run that was cut off before must not look whole.
     session.run.complete = true;
     session.save()?;
     Ok(judged)
@@ -169,6 +177,7 @@ pub fn begin(plan: Plan, workspace: &Path, sides: &Sides, marks: Vec<String>) ->
         arms: sides.arms(),
     }
     .run();
+    // Fixed before the first block: the level is divided among the looks.
     run.looks.insert(SCENARIO.to_owned(), looks);
     let marks = marks.into_iter().enumerate();
     let marks = marks.map(|(number, mark)| (format!("mark_{number}"), mark.into()));

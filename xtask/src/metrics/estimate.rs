@@ -18,6 +18,7 @@ const FEWEST_BEYOND: f64 = 20.0;
 /// sample. None without samples.
 pub fn value(run: &Run, metric: &Metric) -> Option<Value> {
     if !matches!(metric.kind(), Kind::Integer | Kind::Float) {
+        // A text or a truth value has no median, and its scenario makes one block.
         return counted(run, metric).last()?.value.clone();
     }
     let median = stats::median(&numbers(run, metric))?;
@@ -44,6 +45,7 @@ pub fn interval(run: &Run, metric: &Metric) -> Option<[f64; 2]> {
 pub fn pooled(run: &Run, metric: &Metric) -> Option<Pooled> {
     let probability = probability(metric)?;
     let (all, fewest) = times(run, metric);
+    // The block with the fewest calls decides whether the percentiles of blocks can be relied on.
     if fewest as f64 * (1.0 - probability) >= FEWEST_BEYOND {
         return None;
     }
@@ -60,6 +62,7 @@ pub fn times(run: &Run, metric: &Metric) -> (Histogram, u64) {
     let mut fewest = u64::MAX;
     let mut all = Histogram::default();
     for times in &run.distributions {
+        // Only the times of blocks that count: those of disturbed blocks would show the disturbance.
         let counts = rows.iter().any(|row| {
             (row.session, row.block, &row.arm) == (times.session, times.block, &times.arm)
         });
@@ -90,6 +93,7 @@ pub fn unreported(run: &Run, metric: &Metric) -> Option<String> {
 fn probability(metric: &Metric) -> Option<f64> {
     let (_, digits) = metric.name.split_once("/p")?;
     let all_digits = digits.chars().all(|digit| digit.is_ascii_digit());
+    // One digit would be misread: `p5` is the 5th percentile, and `0.5` the median.
     (digits.len() >= 2 && all_digits)
         .then(|| format!("0.{digits}").parse().ok())
         .flatten()
@@ -102,6 +106,7 @@ fn numbers(run: &Run, metric: &Metric) -> Vec<f64> {
 
 /// The rows that count, of the program that the metrics are of: the first arm.
 fn counted<'a>(run: &'a Run, metric: &Metric) -> impl Iterator<Item = &'a Sample> + use<'a> {
+    // A comparison has rows of several programs; only one of them is quoted.
     let arm = run.arms.first().map(|arm| arm.name.as_str());
     run.samples_of(metric)
         .filter(move |row| row.state == State::Counted && Some(row.arm.as_str()) == arm)

@@ -108,6 +108,7 @@ fn add(path: &Path, flags: &flags::HistoryAdd) -> anyhow::Result<Exit> {
         !past.is_foreign(),
         "`{shown}` is not a history: name another file with --file"
     );
+    // A step of CI that is repeated must not count one job twice.
     if past.has(&job) {
         return Ok(Exit::Fine(format!("`{shown}` has this run already")));
     }
@@ -144,8 +145,10 @@ pub fn accepted(path: &Path, metric: &str, commit: &str, reason: &str) -> anyhow
     );
     let commits = history.jobs.iter().filter_map(|job| job.revision.as_ref());
     let mut found: Vec<&String> = commits
+        // Commits of the history only: the full id is stored, whatever was abbreviated.
         .filter(|revision| revision.starts_with(&commit.to_lowercase()))
         .collect();
+    // A commit may have several jobs.
     found.sort_unstable();
     found.dedup();
     let shown = workspace::shown(path);
@@ -181,6 +184,7 @@ fn unmoved<'h>(history: &'h History, metric: &Metric, revision: &str) -> BTreeSe
     let is_unmoved = |branch: &&str| {
         let jobs = history.jobs.iter().filter(|job| job.branch == *branch);
         let mut measured = jobs.clone();
+        // A baseline is per kind of machine: accepted on one kind, it changes nothing for another.
         let last = measured.rfind(|job| job.metrics.contains_key(metric.name));
         let mut accepted = jobs.filter(|job| is_accepted(job));
         last.is_some_and(|last| !accepted.any(|job| last.is_comparable_with(job)))

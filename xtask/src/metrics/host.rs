@@ -29,6 +29,7 @@ pub fn fingerprint() -> Host {
         os: std::env::consts::OS.to_owned(),
         arch: std::env::consts::ARCH.to_owned(),
         cpu_model: read("/proc/cpuinfo").and_then(|text| parse_cpu_model(&text)),
+        // Those of this process, not of the machine: an affinity or a quota changes figures as well.
         logical_cores: std::thread::available_parallelism().map_or(1, usize::from),
         memory_gib: read("/proc/meminfo").and_then(|text| parse_memory_gib(&text)),
         kernel: trimmed("/proc/sys/kernel/osrelease"),

@@ -45,6 +45,7 @@ pub fn meets(metric: &Metric, value: &Value) -> Option<bool> {
 
 fn holds(target: Target, value: &Value) -> Option<bool> {
     let number = |holds: fn(f64, f64) -> bool, limit: f64| {
+        // A value that is no number misses a numeric target: unreadable is never a pass.
         Some(value.number().is_some_and(|number| holds(number, limit)))
     };
     match target {

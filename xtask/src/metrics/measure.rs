@@ -45,6 +45,7 @@ pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
         given.as_deref(),
         &only,
     );
+    // After the report: its files are those that the lock protects.
     drop(lock);
     if flags.soft { soft(ended) } else { ended }
 }
@@ -67,12 +68,14 @@ fn measure(
     given: Option<&Path>,
     only: &[&'static Metric],
 ) -> anyhow::Result<Exit> {
+    // After the lock: what it removes is left of runs that have ended.
     process::begin_journal(&target.join(process::JOURNALS));
 
     let progress = Progress::new();
     raise_open_files(&progress);
     let tools_dir = target.join(cargo::TOOLS);
     let context = prepare(flags, (workspace, tools_dir), &progress)?;
+    // A given binary may be too old for the configuration of this checkout, so it is probed first.
     let subject = if let (Some(executable), Some(shown)) = (given, &flags.binary) {
         let subject = Subject::given(subject::HEAD, executable, shown, &stores(&context))?;
         scenario::probe(&context, &subject)?;
@@ -97,6 +100,7 @@ fn measure(
         "seed {} (repeat its random orders with --seed)",
         start.seed
     ));
+    // After the build: a run that cannot be built leaves no file that looks like a result.
     let mut recorder = Recorder::new(&outputs.run, start)?;
     if let Some(version) = cargo::rustc_version(workspace) {
         recorder.tool("rustc", &version);
@@ -109,6 +113,7 @@ fn measure(
         Tier::Two => tier2::collect(&context, &subject, recorder),
         Tier::Three => tier3::collect(&context, &subject, recorder),
     })?;
+    // Ends the progress line, into which the table would be printed.
     drop(progress);
     report(flags, outputs, &mut recorder, interrupted, exit::show)
 }
@@ -209,6 +214,7 @@ fn report(
     } else {
         render::table::render(run)
     };
+    // The array has standard output for itself, so that it can be piped.
     if outputs.array == Array::Standard {
         say!("{text}");
     } else {

@@ -20,6 +20,7 @@ use input::Input;
 
 /// Reads all files, joins them, and writes the result whole or not at all.
 pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
+    // All refusals come before the first file is written.
     refuse_overwriting(flags)?;
     let output = Array::of(&flags.output);
     output.check()?;
@@ -32,6 +33,7 @@ pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
         .map(|path| Ok((path.display().to_string(), input::read(path)?)))
         .collect::<anyhow::Result<_>>()?;
 
+    // Before the runs are joined, which relies on one value per metric.
     let values = join::values(&inputs)?;
     let runs = join::runs(&inputs, flags.across_hosts)?;
     if values.is_empty() {
@@ -41,6 +43,7 @@ pub fn run(flags: &flags::Merge) -> anyhow::Result<Exit> {
         .iter()
         .filter(|(_, input)| matches!(input, Input::Array(_)))
         .count();
+    // A warning only: without hosts in them, nothing can be checked.
     if arrays > 1 {
         say!(
             "warning: arrays do not name their host, so that these {arrays} may be of different \

@@ -45,6 +45,7 @@ pub fn text(flags: &flags::Notes) -> anyhow::Result<String> {
 pub fn section(version: &str, run: &Run, previous: &Previous) -> anyhow::Result<String> {
     ensure!(run.complete, "a run that was cut off cannot be quoted");
     ensure!(!run.quick, "a quick run cannot be quoted");
+    // A tag begins with `v`, and so does the heading.
     let version = version.strip_prefix('v').unwrap_or(version);
     let usual = |byte: u8| byte.is_ascii_alphanumeric() || b".-+".contains(&byte);
     ensure!(
@@ -64,6 +65,7 @@ fn previous(path: &Path, run: &Run) -> anyhow::Result<Previous> {
                 before.complete && !before.quick,
                 "`{shown}` is a quick run or was cut off: nothing is compared with it"
             );
+            // No branch: the keys, which are all that is compared, contain none.
             let (before, now) = (Job::of(&before, ""), Job::of(run, ""));
             values_of(&before, &now)
         }

@@ -57,7 +57,9 @@ impl Outputs {
             "--json and `--output -` both need standard output: name a file with --output"
         );
         array.check()?;
+        // The recorder saves runs under these names, and one file would overwrite the other.
         if let Array::File(path) = &array {
+            // Both names, whatever kind this run is: the other file may not exist yet.
             let taken = [RUN, QUICK_RUN, store::LOCK].map(|name| results.join(name));
             if taken.iter().any(|file| store::is_same(file, path)) {
                 let path = path.display();
@@ -160,6 +162,7 @@ fn is_run(json: &Json) -> bool {
 fn replaceable(path: &Path, is_kind: impl Fn(&Json) -> bool) -> anyhow::Result<bool> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_file() && found.len() > 0 => {}
+        // An empty file has nothing to lose, and what is no file was refused by `check_writable`.
         _ => return Ok(true),
     }
     let bytes = store::read_bytes(path)?;

@@ -66,6 +66,7 @@ pub fn write(
 /// The run in the file that was named, or in the default file if that exists.
 fn given_or_usual(named: Option<&Path>, usual: &Path) -> anyhow::Result<Option<Run>> {
     let path = named.unwrap_or(usual);
+    // Only the usual file may be missing; one that was named must exist.
     if named.is_none() && !path.exists() {
         return Ok(None);
     }

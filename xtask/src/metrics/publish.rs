@@ -55,6 +55,7 @@ struct Added {
 
 pub fn run(flags: &flags::Publish) -> anyhow::Result<Exit> {
     interrupt::install()?;
+    // Once, before the loop: each attempt makes the same change on top of other commits.
     let change = Change::of(flags)?;
     let branch = &flags.branch;
     let folder = Scratch::new("the branch of the metrics")?;
@@ -62,10 +63,12 @@ pub fn run(flags: &flags::Publish) -> anyhow::Result<Exit> {
     for attempt in 1.. {
         interrupt::check()?;
         repository.take(branch)?;
+        // Again in each attempt, since others may have changed the branch.
         check_branch(folder.path(), branch)?;
         let Some(message) = change.make(folder.path())? else {
             return Ok(Exit::Fine(format!("`{branch}` has this run already")));
         };
+        // Drawn from the files of the folder, so that the page also shows what others have pushed.
         draw(folder.path())?;
         if repository.push(branch, &message)? {
             return Ok(Exit::Fine(format!("pushed to the branch `{branch}`")));
@@ -156,6 +159,7 @@ impl Change {
                 if !add(folder, run, job)? {
                     return Ok(None);
                 }
+                // A commit on `main` is judged by its history and has no comparison to show.
                 if let (Some(comparison), true) = (comparison, job.branch != MAIN) {
                     store::save(&folder.join(COMPARISON), &shown(comparison).to_text())?;
                 }
@@ -194,6 +198,7 @@ fn replaces(run: &Run, last: Option<&Run>, now: u64) -> bool {
             .metrics
             .iter()
             .filter(|record| record.value().is_some());
+        // A shown run of the future would otherwise stay until that time comes.
         let is_newer = run.started >= last.started || is_future(last.started, now);
         is_newer && !measured.map(|record| &record.name).any(lacks)
     })

@@ -97,6 +97,7 @@ impl Recorder {
                 ..start.run()
             },
         };
+        // A run that is killed before its first block leaves a file that says what was pending.
         recorder.save()?;
         Ok(recorder)
     }
@@ -114,6 +115,7 @@ impl Recorder {
             self.check(metric)?;
         }
         taken.add_to(&mut self.run, at)?;
+        // After each block, so that the saved file has the values of the blocks so far.
         self.estimate(&metrics);
         self.save()
     }
@@ -122,6 +124,7 @@ impl Recorder {
     pub fn count_noisy(&mut self, metrics: &[&'static Metric]) -> anyhow::Result<()> {
         for row in &mut self.run.samples {
             let among = metrics.iter().any(|metric| metric.name == row.metric);
+            // The reason stays in the row: a reader sees why it was noisy.
             if among && row.state == State::Noisy {
                 row.state = State::Counted;
             }
@@ -248,11 +251,13 @@ impl Recorder {
                     *found = interval;
                     record.pooled = pooled;
                 }
+                // A run that was cut off leaves untried metrics pending: they have not failed.
                 Outcome::Pending if complete || unreported.is_some() => {
                     let error =
                         unreported.unwrap_or_else(|| "its tier reported no value".to_owned());
                     record.outcome = Outcome::Failed { error };
                 }
+                // What was skipped or failed stays so, with its reason.
                 _ => {}
             }
         }
@@ -270,6 +275,7 @@ impl Recorder {
             if let Some(record) = records.find(|record| record.name == metric.name)
                 && matches!(record.outcome, Outcome::Pending | Outcome::Measured { .. })
             {
+                // Only at the end of the run: until then more blocks may follow.
                 let interval = None;
                 record.outcome = Outcome::Measured { value, interval };
             }
@@ -299,6 +305,7 @@ impl Recorder {
 
     fn save(&mut self) -> anyhow::Result<()> {
         self.run.finished = clock::seconds();
+        // `Unsaved` ends the run: to go on would measure for minutes without a result.
         store::save(&self.path, &self.run.to_text()).context(Unsaved)
     }
 }

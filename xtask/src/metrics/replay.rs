@@ -14,6 +14,7 @@ pub fn run(flags: &flags::Judge) -> anyhow::Result<Exit> {
     let shown = flags.from.display();
     let run = Run::parse(&store::read(&flags.from)?)
         .with_context(|| format!("failed to read `{shown}`"))?;
+    // A run of metrics has the same format, but only one program.
     ensure!(
         run.looks.contains_key(compare::session::SCENARIO),
         "`{shown}` is not a comparison: `cargo xtask metrics compare` writes one"

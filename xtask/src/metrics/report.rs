@@ -173,6 +173,7 @@ fn identify(files: &Files, revision: &str) -> anyhow::Result<Identified> {
             "pull request #{number} is closed"
         )));
     }
+    // The number alone proves nothing: a stranger could name any pull request, and comment on it this way.
     if found.head.sha != revision {
         return Ok(Identified::Past(format!(
             "pull request #{number} does not end with the commit {revision} that was measured"
@@ -196,6 +197,7 @@ fn save(results: &Path, place: &Place, found: &Found, run: Option<&Run>) -> anyh
     if let Some(text) = run.and_then(bmf::render) {
         store::save(&results.join(BENCHER), &text)?;
     }
+    // For the workflow that runs after a fork's jobs: its own event does not name the pull request.
     if let Place::PullRequest(request) = place {
         store::save(&results.join(NUMBER), &format!("{}\n", request.number))?;
     }

@@ -38,6 +38,7 @@ pub use files::SubjectFiles;
 
 /// Starts the subject once: a binary that does not start is refused before anything is measured.
 pub fn probe(context: &Context<'_>, subject: &Subject) -> anyhow::Result<()> {
+    // With the real configuration and policies: a binary that refuses them cannot be measured either.
     let files = SubjectFiles::write()?;
     let started = Bench::start(context, subject, &files, Duration::ZERO);
     started
@@ -68,12 +69,14 @@ pub fn attempt(
     if pending(recorder).is_empty() {
         return Ok(());
     }
+    // Nothing is marked here on success: the block runner has given each metric its outcome.
     let Err(error) = measure(recorder) else {
         return Ok(());
     };
     if ends_the_run(&error) {
         return Err(error);
     }
+    // Asked again: some metrics may have got a value before the error, and keep it.
     let left = pending(recorder);
     if !left.is_empty() {
         let line = format!("warning: {} could not be measured: {error:#}", names(&left));

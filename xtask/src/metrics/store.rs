@@ -49,7 +49,9 @@ pub fn append(path: &Path, line: &str) -> anyhow::Result<()> {
         } else {
             ""
         };
+        // One write per entry, with the newline: a kill leaves at most this line incomplete.
         file.write_all(format!("{start}{line}\n").as_bytes())?;
+        // Synchronised before success is reported: the caller takes the entry as stored.
         file.sync_data()?;
         Ok(())
     };
@@ -96,6 +98,7 @@ pub fn remove(path: &Path) -> anyhow::Result<()> {
 pub fn is_same(left: &Path, right: &Path) -> bool {
     let place = |path: &Path| {
         let target = follow(path);
+        // The folder and not the file, which need not exist yet.
         let folder = parent_of(&target).canonicalize().ok()?;
         Some(folder.join(target.file_name()?))
     };
@@ -111,6 +114,7 @@ pub fn lock(directory: &Path) -> anyhow::Result<fs::File> {
     let path = directory.join(LOCK);
     let open = || -> io::Result<fs::File> {
         fs::create_dir_all(directory)?;
+        // The file is never removed: a new one at its path could be locked beside the old one.
         fs::File::options().create(true).append(true).open(&path)
     };
     let file = open().with_context(|| format!("failed to open `{}`", path.display()))?;
@@ -190,6 +194,7 @@ fn is_discarded(path: &Path) -> bool {
 }
 
 fn temporary_beside(target: &Path) -> io::Result<tempfile::NamedTempFile> {
+    // In the same directory, since a rename across file systems fails.
     let directory = parent_of(target);
     fs::create_dir_all(directory)?;
     let mut builder = tempfile::Builder::new();

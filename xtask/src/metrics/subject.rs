@@ -63,6 +63,7 @@ impl Subject {
     ) -> anyhow::Result<Subject> {
         let origin = Origin::Built {
             checkout: checkout.to_path_buf(),
+            // With changed files the commit would name a program that was not measured.
             commit: git::commit(checkout).filter(|commit| !commit.dirty),
             rustc: cargo::rustc_version(checkout),
         };
@@ -87,6 +88,7 @@ impl Subject {
         origin: Origin,
         stores: &[PathBuf],
     ) -> anyhow::Result<Subject> {
+        // Read once: hash, length and copy are of the same bytes, even if a build replaces the file.
         let bytes = std::fs::read(executable)
             .with_context(|| format!("failed to read the binary `{}`", executable.display()))?;
         let sha256 = sha256(&bytes);
@@ -159,6 +161,7 @@ pub fn given(path: &Path) -> anyhow::Result<PathBuf> {
     ensure!(binary.is_file(), "the binary `{shown}` is not a file");
     let bytes =
         std::fs::read(&binary).with_context(|| format!("failed to read the binary `{shown}`"))?;
+    // Before it is started: the system's own error would be less clear, and a script would be run.
     if let Some(kind) = kind::unfit(&bytes, std::env::consts::ARCH) {
         bail!("the binary `{shown}` is {kind}: give a thoughtgate executable for this machine");
     }
@@ -171,6 +174,7 @@ pub fn given(path: &Path) -> anyhow::Result<PathBuf> {
             format!("the binary `{shown}` is not a thoughtgate executable for this machine")
         })?;
     let printed = version.stdout.text();
+    // With the space: another program's name could begin with these letters.
     ensure!(
         printed.starts_with("thoughtgate "),
         "the binary `{shown}` is not thoughtgate: its `--version` does not print `thoughtgate` and \

@@ -15,6 +15,7 @@ pub fn run(flags: &flags::Trend) -> anyhow::Result<Exit> {
     let past = history::read(&path)?;
     let branch = history::branch(flags.branch.as_deref())?;
     let jobs = past.jobs.iter().filter(|job| job.branch == branch).count();
+    // A branch without jobs would look like one without changes.
     ensure!(
         jobs > 0,
         "there are no jobs of the branch `{branch}` in `{}`: `cargo xtask metrics history show` lists all jobs",

@@ -23,6 +23,7 @@ impl Growth {
     /// Medians of the first and the last third; none below three samples.
     pub(super) fn thirds(&self, of: fn(&Sample) -> u64) -> Option<(f64, f64)> {
         let third = self.samples.len() / 3;
+        // A median, since a short peak is not growth.
         let median = |samples: &[Sample]| {
             let mut values: Vec<u64> = samples.iter().map(of).collect();
             values.sort_unstable();

@@ -34,6 +34,7 @@ fn executions(records: &Records, faults: &mut Vec<String>) {
         "calls executed more than once",
         twice.map(|((tool, mark), times)| format!("{tool} {mark}: {times} times")),
     );
+    // The policies of the scene permit these two tools only.
     let others = |(tool, _): &&(String, String)| tool != "echo" && tool != "deploy";
     let denied = records.executed.keys().filter(others);
     tell(
@@ -57,6 +58,7 @@ fn executions(records: &Records, faults: &mut Vec<String>) {
         .count() as u64;
     let used: u64 = records.lives.iter().map(|life| life.used).sum();
     let lost: u64 = records.lives.iter().filter(|life| life.killed).count() as u64;
+    // A kill may have lost the audit lines that record the use of an approval.
     if made > used + lost * LOST_PER_KILL_MAX {
         faults.push(format!(
             "{made} calls that need approval were executed with {used} approvals used"
@@ -102,6 +104,7 @@ fn ends(records: &Records, faults: &mut Vec<String>) {
             "results of calls that never reached the upstream",
             invented.map(|end| end.mark.clone()),
         );
+        // Without a single success, nothing of this role was tested.
         if !of(role).any(|end| end.how == "result") {
             faults.push(format!(
                 "no call of a client in the role `{role}` was answered with a result"
@@ -120,6 +123,7 @@ fn lives(records: &Records, faults: &mut Vec<String>) {
                 life.stderr.trim()
             ));
         }
+        // A killed process could neither write its queue nor exit cleanly, so only the loss is limited.
         if life.killed {
             if life.lost() > LOST_PER_KILL_MAX {
                 faults.push(format!(
@@ -145,6 +149,7 @@ fn lives(records: &Records, faults: &mut Vec<String>) {
 }
 
 fn grown(growth: &Growth, faults: &mut Vec<String>) {
+    // A soak too short for samples is not judged by them; the summary says so.
     let rss = growth.thirds(|sample| sample.rss_bytes);
     if let Some((first, last)) = rss
         && last > first * RSS_SHARE + RSS_BYTES

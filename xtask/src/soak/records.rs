@@ -113,6 +113,7 @@ impl Records {
         }
         for life in &mut records.lives {
             let audit = lines(&life.audit)?;
+            // Lines about the fate of an approval, such as `executing`, are not counted as decisions.
             life.lines = count(&audit, &["forward", "reject", "approve", "error"]);
             life.used = count(&audit, &["executing"]);
         }
@@ -167,6 +168,7 @@ fn lines(path: &Path) -> anyhow::Result<Vec<String>> {
 /// Number of audit lines with one of these decisions.
 fn count(audit: &[String], decisions: &[&str]) -> u64 {
     let said = |line: &&String| {
+        // A line that is not JSON counts as no decision, and so shows as a missing one.
         let line: Value = serde_json::from_str(line).unwrap_or_default();
         line["decision"]
             .as_str()

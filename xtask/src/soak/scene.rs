@@ -67,6 +67,7 @@ impl Scene {
         let mut scene = Scene {
             surroundings,
             setup,
+            // One address for all processes of the proxy, so that the clients reach the next one.
             address: subject::free_address()?,
             upstream_address,
             upstream: Some(upstream),
@@ -78,6 +79,7 @@ impl Scene {
         };
         scene.write("policies.cedar", POLICIES)?;
         scene.happen(Event::Approvers(Word::Yes))?;
+        // Before the clients, whose calls would be lost until the proxy is ready.
         scene.begin_life()?;
         let clients = Launch::bare(scene.surroundings.programs.join("clients"))
             .args([
@@ -100,6 +102,7 @@ impl Scene {
             })),
             Event::Upstream(manner) => self.upstream()?.turn(&knobs(manner)),
             Event::UpstreamDies => {
+                // Dropping it kills it and frees its port, which the next process has to listen on.
                 self.upstream = None;
                 interrupt::rest(DOWN)?;
                 let folder = &self.surroundings.folder;
@@ -148,6 +151,7 @@ impl Scene {
     /// Stops the clients, then the proxy, and reads the records of all.
     pub fn finish(mut self) -> anyhow::Result<Records> {
         self.upstream()?.turn(&knobs(Manner::Well))?;
+        // The clients end before the proxy, or else their last calls would fail.
         let clients = self.clients.take().context("the clients have ended")?;
         let ended = clients.stop(CLIENTS_END);
         ensure!(
@@ -156,6 +160,7 @@ impl Scene {
         );
         self.settle()?;
         self.end_life(false);
+        // Read after the proxy has ended, so that no message can follow.
         let messages = self.slack.messages()?;
         let folder = &self.surroundings.folder;
         Records::read(
@@ -214,6 +219,7 @@ impl Scene {
     }
 
     fn begin_life(&mut self) -> anyhow::Result<()> {
+        // Each process has its own audit file, whose lines are compared with that process's counts.
         let number = self.lives.len() + 1;
         let audit = self
             .surroundings
@@ -250,6 +256,7 @@ impl Scene {
         life.killed = killed;
         life.stderr = proxy.stderr();
         if killed {
+            // A drop kills at once (SIGKILL): a stop would let the proxy write its queue.
             drop(proxy);
         } else {
             life.ended_well = proxy.stop(PROXY_END).is_some_and(|status| status.success());
@@ -276,6 +283,7 @@ fn approvers(word: Word) -> serde_json::Value {
 }
 
 fn knobs(manner: Manner) -> serde_json::Value {
+    // All knobs are set each time, so that the previous behaviour ends.
     let mut knobs = json!({
         "service_time_us": 0, "error_rate": 0.0, "error_status": 503, "fault": "none",
         "sse": false, "sse_events": 2, "sse_gap_ms": 5,

@@ -101,6 +101,7 @@ impl Schedule {
             let (at, kind) = self.next[index];
             if at <= now {
                 due.push(self.event(kind));
+                // Counted from now, not from the planned time, so that late events do not pile up.
                 self.next[index].0 = now + self.pause(kind);
             }
         }

@@ -115,6 +115,7 @@ fn circles(files: &[File], root: &str) -> Vec<String> {
         let written = module.paths.iter();
         let written: Vec<Vec<String>> = written.filter_map(|path| absolute(module, path)).collect();
         for path in imported.chain(&written) {
+            // An import of a module is no arrow by itself; what is used of the module is a path of its own.
             if let Some(Found::Item(found)) = resolve(&modules, path, STEPS_MAX) {
                 arrows.insert((&module.file, &modules[found].file));
             }
@@ -169,6 +170,7 @@ fn circles(files: &[File], root: &str) -> Vec<String> {
 /// Reads the module in a file, and those below it.
 fn read(files: &[File], path: &str, module: &[String], modules: &mut Vec<Module>) -> usize {
     let text = files.iter().find(|file| file.path == path);
+    // A file that is not found has no items; the compiler reports it better.
     let text = text.map_or("", |file| file.text.as_str());
     let parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}"));
     take(files, path, module, parsed.items, modules)
@@ -183,6 +185,7 @@ fn take(
     modules: &mut Vec<Module>,
 ) -> usize {
     let index = modules.len();
+    // Pushed before its children, so that the root of the crate is module 0, where `resolve` begins.
     modules.push(Module {
         path: path.to_vec(),
         file: file.to_owned(),
@@ -249,6 +252,7 @@ fn define(item: &Item, module: &mut Module) {
         Item::Trait(item) => (&item.attrs, Some(&item.ident)),
         Item::Type(item) => (&item.attrs, Some(&item.ident)),
         Item::Union(item) => (&item.attrs, Some(&item.ident)),
+        // Modules and uses are taken by the caller; other items define no name.
         _ => return,
     };
     if is_test(attributes) {
@@ -265,6 +269,7 @@ fn written_out(tokens: TokenStream, paths: &mut Vec<Vec<String>>) {
     for token in tokens {
         match token {
             TokenTree::Ident(name) => {
+                // The tokens of `a::b` are `a`, two colons, and `b`.
                 if colons != 2 {
                     finish(&mut path, paths);
                 }

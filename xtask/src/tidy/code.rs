@@ -222,6 +222,7 @@ fn undone(text: &str) -> Vec<String> {
     ];
     let unsafety = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
     let found = |line: &str| {
+        // A comment may use the word `unsafe`, but no mark of unfinished work.
         let code = line.split("//").next().unwrap_or_default();
         macros
             .iter()

@@ -74,6 +74,7 @@ fn unknown_word(mention: &str) -> Option<String> {
         .split_whitespace()
         .map(|word| word.trim_matches(|c: char| "[]…,.".contains(c)));
     while let Some(word) = words.next() {
+        // Arguments behind it are for another program.
         if word == "--" {
             return None;
         }
@@ -85,6 +86,7 @@ fn unknown_word(mention: &str) -> Option<String> {
                 .get_arguments()
                 .find(|argument| argument.get_long() == Some(flag));
             match known {
+                // The next word is the value of this flag.
                 Some(argument) if argument.get_action().takes_values() && value.is_none() => {
                     words.next();
                 }

@@ -103,6 +103,7 @@ fn crates_depend_downwards_only() {
             .find_map(|line| line.strip_prefix("name = "));
         let name = name.unwrap_or_default().trim_matches('"');
         let Some((_, allowed)) = CRATES.iter().find(|(known, _)| *known == name) else {
+            // A new crate of the product has to be given its place in the table.
             let product = file.path.starts_with("crates/");
             return if product {
                 vec!["is not in the table `CRATES` of xtask/src/tidy/imports.rs".to_owned()]
@@ -266,11 +267,13 @@ fn foreign_uses(path: &str, text: &str) -> Vec<String> {
         .trim_start_matches("xtask/src/")
         .trim_end_matches(".rs")
         .replace('/', "::");
+    // A tier may use its own submodules, such as those of `metrics::tier1`.
     let own = module.split("::").take(2).collect::<Vec<_>>().join("::");
     let code = text
         .split("#[cfg(test)]\nmod tests {")
         .next()
         .unwrap_or_default();
+    // A `use` may span lines, and ends at its semicolon.
     let named = code.split(';').flat_map(|statement| {
         let uses = statement.rsplit_once("use ").map(|(_, tree)| flatten(tree));
         uses.filter(|_| is_use(statement))

@@ -81,6 +81,7 @@ fn step_fault(line: &str) -> Option<String> {
         let commit = reference
             .split_once('@')
             .map_or("", |(_, commit)| commit.trim());
+        // A tag can be moved to other code, a commit cannot.
         let pinned = commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit());
         let told = version.starts_with('v');
         return (!(pinned && told)).then(|| format!("`{action}` is not `NAME@COMMIT # vVERSION`"));

@@ -133,6 +133,7 @@ pub fn ask(arguments: &[&str], credential: &Credential) -> anyhow::Result<String
 /// A command of the CLI, which gets the credential in its environment.
 fn cli(command: Cmd<'_>, credential: &Credential) -> Launch {
     let launch = Launch::from(command).env(credential.variable, &credential.secret);
+    // `Launch` removes all `BENCHER_*` variables, but a server that the user chose has to be kept.
     match std::env::var(HOST) {
         Ok(host) if !host.is_empty() => launch.env(HOST, host),
         _ => launch,

@@ -49,6 +49,7 @@ pub fn build_profile(
         "{cargo} build --profile {profile} --locked --bins {named...}"
     );
     let executable = build(building(command, workspace), &packages.join(", "))?;
+    // All executables of a profile are in one folder, so that the first one shows it.
     let folder = executable.parent().map(Path::to_path_buf);
     folder.with_context(|| format!("`{}` has no parent folder", executable.display()))
 }
@@ -85,6 +86,7 @@ pub fn build_comparable_benchmark(
 
 /// Makes `command` build in `target`, without the path of the checkout in the result.
 fn apart(command: Launch, checkout: &Path, target: &Path) -> Launch {
+    // `FLAGS` keeps a path with spaces whole; `RUSTFLAGS` would split it.
     let remap = format!("--remap-path-prefix={}=/thoughtgate", checkout.display());
     command
         .env(FLAGS, remap)

@@ -35,9 +35,11 @@ pub fn throttling(pid: u32) -> Option<Throttling> {
 
 fn stat_file(root: &Path, own: &str) -> Option<PathBuf> {
     let candidates = own.lines().filter_map(|line| {
+        // Three fields at most, since the path may contain colons.
         let mut fields = line.splitn(3, ':');
         let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
         let path = path.trim_start_matches('/');
+        // The line of cgroup v2 names no controllers; in v1 they name the folder of their hierarchy.
         if controllers.is_empty() {
             return Some(root.join(path).join("cpu.stat"));
         }

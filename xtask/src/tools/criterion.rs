@@ -125,6 +125,7 @@ pub struct Instructions {
 }
 
 impl Instructions {
+    // Each of the 1024 calls that the benchmark cycles through, once.
     const FEW: u64 = 1024;
     /// Like `FEW` a multiple of the number of calls that the benchmark cycles through, so that each is
     /// evaluated equally often.
@@ -141,6 +142,7 @@ impl Instructions {
 fn parse(text: &str) -> anyhow::Result<Percentiles> {
     let mut percentiles: Percentiles = serde_json::from_str(text.trim())
         .context("the policy benchmark printed no result that can be parsed")?;
+    // Parsed once more, so that fields that `Percentiles` lacks are kept, too.
     percentiles.raw = serde_json::from_str(text.trim())?;
     ensure!(
         !percentiles.cases.is_empty(),

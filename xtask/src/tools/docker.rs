@@ -95,6 +95,7 @@ impl Docker {
         tag: &str,
         platform: &str,
     ) -> anyhow::Result<Image> {
+        // Named before it is built, so that a build that fails or is killed leaves no tag behind.
         let mut image = Image::named(tag);
         let sh = Shell::new()?;
         let has_buildx = docker(cmd!(sh, "docker buildx version"), ASK).is_ok();
@@ -116,6 +117,7 @@ impl Docker {
         let built = Launch::from(command).run_through(MOVE);
         let built = built.and_then(Output::success);
         let built = built.with_context(|| format!("failed to build the image `{tag}`"))?;
+        // With `--quiet`, the image id is the only output.
         image.id = Some(built.stdout.text().trim().to_owned());
         Ok(image)
     }

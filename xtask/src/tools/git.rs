@@ -95,6 +95,7 @@ pub fn merge_base(workspace: &Path, left: &str, right: &str) -> Option<String> {
 
 /// The last release (`v*`) among the ancestors of a tag; `None` if there is none.
 pub fn tag_before(workspace: &Path, tag: &str) -> Option<String> {
+    // From the parent on, or else `describe` would find the tag itself.
     let parent = format!("{tag}^");
     let told = ask(
         workspace,
@@ -110,6 +111,7 @@ pub fn check_out(workspace: &Path, commit: &str, folder: &Path) -> anyhow::Resul
     }
     // An interrupted checkout may have left a part of it.
     let _ = std::fs::remove_dir_all(folder);
+    // Errors are ignored: `worktree add` fails on whatever is still in the way, and names it.
     let _ = ask(workspace, &["worktree", "prune"]);
     let folder_text = folder.to_string_lossy();
     command(

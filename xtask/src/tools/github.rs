@@ -22,6 +22,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Pages of comments that are searched for that of an earlier run.
 const PAGES_MAX: usize = 10;
+// The largest page that GitHub returns.
 const PAGE: usize = 100;
 /// GitHub rejects longer comments.
 pub const COMMENT_CHARACTERS_MAX: usize = 65_536;
@@ -239,6 +240,7 @@ struct Answer {
 impl Answer {
     /// Whether a retry would get the same response.
     fn is_final(&self) -> bool {
+        // GitHub answers with 403 or 429 when a rate limit is reached.
         !(self.status >= 500 || self.status == 429 || self.status == 403 && self.is_limited)
     }
 

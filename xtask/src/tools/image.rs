@@ -74,6 +74,7 @@ pub fn build(
     tag: &str,
 ) -> anyhow::Result<Image> {
     let folder = Scratch::new("the image")?;
+    // The image is built from scratch and has no others; its `SSL_CERT_FILE` names them.
     let certificates = CERTIFICATES
         .iter()
         .map(Path::new)

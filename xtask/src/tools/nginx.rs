@@ -49,6 +49,7 @@ pub fn find() -> Option<(PathBuf, String)> {
         .map(|folder| folder.join("nginx"))
         .find(|path| path.is_file())?;
     let output = Launch::bare(&binary).arg("-v").run(START).ok()?;
+    // `nginx -v` prints `nginx version: nginx/1.22.1` to standard error.
     let version = output.stderr.text().split('/').nth(1)?.trim().to_owned();
     Some((binary, version))
 }
@@ -91,6 +92,7 @@ impl Nginx {
         });
         listens?.with_context(|| format!("nginx did not listen within {START:?}"))?;
         let address = SocketAddr::from(([127, 0, 0, 1], nginx.port));
+        // Nothing had reserved the port: another program may have taken it and answered.
         procfs::check_program(nginx.pid(), binary, address)?;
         Ok(nginx)
     }

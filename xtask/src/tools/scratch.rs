@@ -43,6 +43,7 @@ impl Scratch {
     }
 
     fn leftover(&self) -> Leftover<'_> {
+        // The reaper's removal of an empty path fails and does no harm.
         Leftover::Folder(self.path().to_str().unwrap_or_default())
     }
 }

@@ -51,6 +51,7 @@ impl Valgrind {
         let output = Launch::bare("valgrind")
             // Ignores option files of the user, such as `~/.valgrindrc`.
             .args(["--command-line-only=yes", "--tool=callgrind"])
+            // Only the total is read, which valgrind prints to standard error.
             .arg("--callgrind-out-file=/dev/null")
             .arg(program)
             .args(arguments)

@@ -75,6 +75,7 @@ fn string_length(bytes: &[u8]) -> usize {
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'"' => return at + 1,
+            // What follows a backslash cannot end the string; the digits of `\u` are plain bytes.
             b'\\' => at += 2,
             _ => at += 1,
         }

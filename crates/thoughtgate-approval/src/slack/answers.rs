@@ -113,6 +113,7 @@ pub(super) struct Said<'a> {
     pub(super) user: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) bot_id: Option<Text<'a>>,
+    // Metadata and reactions stay raw until needed: odd ones of other messages must not fail the page.
     #[serde(borrow)]
     pub(super) metadata: Option<&'a RawValue>,
     #[serde(borrow)]

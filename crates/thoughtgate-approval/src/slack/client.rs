@@ -123,6 +123,7 @@ impl Client {
 
     fn note(&self, failure: Option<String>) {
         let mut known = lock(&self.failure);
+        // Only changes are printed: while Slack is down, every poll fails.
         match (&*known, &failure) {
             (None, Some(failure)) => {
                 say!("warning: approvers cannot be asked: {failure}");
@@ -145,6 +146,7 @@ impl Client {
             .map_err(|error| CallError::Refused(Refusal::Request(Cause::new(error))))?;
         let answer = self.http.request(request).await;
         read_answer(answer.map_err(|error| {
+            // Only a connection that was never made proves that Slack received nothing.
             if error.is_connect() {
                 CallError::Unreachable(Cause::new(error))
             } else {
@@ -174,6 +176,7 @@ async fn read_answer(answer: Response<Incoming>) -> Result<Answer, CallError> {
     if status.is_server_error() {
         return Err(CallError::Lost(Loss::Status(status)));
     }
+    // Redirects included: the token must not follow one to another host.
     if status != StatusCode::OK {
         return Err(CallError::Refused(Refusal::Status(status)));
     }
@@ -200,6 +203,7 @@ fn judge(bytes: Bytes, retry_after: Duration) -> Result<Answer, CallError> {
     } else if code.is_one_of(TRANSIENT_ERRORS) {
         CallError::Lost(Loss::Code(code))
     } else {
+        // Agents see this text, so it is kept only in the form of scopes.
         let needed = status.needed.filter(|scopes| is_scope(&scopes.0));
         let needed = needed.map(|scopes| scopes.0.into_owned());
         CallError::Refused(Refusal::Code { code, needed })
@@ -246,6 +250,7 @@ fn native_roots(address: &Uri) -> Result<RootCertStore, OpenError> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
+    // A certificate that cannot be read does not matter while others were found.
     if roots.is_empty() {
         let why = found.errors.into_iter().next().map(Cause::new);
         return Err(OpenError::Tls {

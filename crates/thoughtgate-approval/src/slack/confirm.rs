@@ -44,6 +44,7 @@ fn due(workspace: &Workspace, id: Id) -> Option<MessageRef> {
     let table = workspace.ledger.table();
     let entry = table.get(id)?;
     let is_fresh = |read: Instant| read.elapsed() <= workspace.settings.poll_interval;
+    // Other states need no reading: the claim refuses them.
     let is_due = entry.record.state == State::Approved && !entry.votes_read.is_some_and(is_fresh);
     is_due.then(|| entry.record.message.clone())?
 }

@@ -53,6 +53,7 @@ impl Directory {
     }
 
     pub(super) async fn me(&self, client: &Client) -> Result<&Me, CallError> {
+        // A failure is not kept: the next caller asks again.
         self.me
             .get_or_try_init(|| async {
                 let answer = client
@@ -80,6 +81,7 @@ impl Directory {
         if self.groups.is_empty() {
             return Ok(false);
         }
+        // Held across the calls, so that lanes that need the members at once share one reading.
         let mut members = self.members.lock().await;
         if let Some((read, members)) = &*members
             && read.elapsed() < MEMBERS_FOR
@@ -96,6 +98,7 @@ impl Directory {
             fresh.extend(people.map(|user| user.0.into_owned()));
         }
         let allowed = fresh.contains(user);
+        // Only once all groups were read: with a part of them, the denial of an approver would not count.
         *members = Some((Instant::now(), fresh));
         Ok(allowed)
     }
@@ -140,6 +143,7 @@ impl Directory {
             }
             pages.follow(page.next()?);
         }
+        // Also if more pages are left than may be read: the error advises to use the id.
         Err(CallError::Refused(Refusal::NoChannel(name.to_owned())))
     }
 }

@@ -87,6 +87,7 @@ pub(super) fn verify_and_parse(
     let digits = signature.strip_prefix("v0=");
     let claimed = digits.and_then(|digits| HEXLOWER.decode(digits.as_bytes()).ok());
     let claimed = claimed.ok_or(InteractionError::Signature)?;
+    // `parse` accepts a plus sign, which Slack does not send.
     let is_number = timestamp.bytes().all(|byte| byte.is_ascii_digit());
     let sent: u64 = timestamp
         .parse()
@@ -138,6 +139,7 @@ struct Action {
 
 fn parse(body: &[u8]) -> Option<Interaction> {
     let body = std::str::from_utf8(body).ok()?;
+    // Exactly one: with two it would be unclear which one counts.
     let mut payloads = body
         .split('&')
         .filter_map(|field| field.strip_prefix("payload="));
@@ -192,6 +194,8 @@ pub(super) async fn act(workspace: &Workspace, interaction: Interaction) -> Inte
         let table = ledger.table();
         table.get(interaction.id).map(|entry| entry.record.view())
     };
+    // Only the message that this proxy posted shows what the vote is about; a button elsewhere could show
+    // anything.
     let here = ledger.table().get(interaction.id).is_some_and(|entry| {
         entry.record.message.as_ref().is_some_and(|message| {
             message.channel == interaction.channel && message.id == interaction.ts
@@ -212,6 +216,7 @@ pub(super) async fn act(workspace: &Workspace, interaction: Interaction) -> Inte
     match directory.allows(client, &interaction.user).await {
         Err(error) => return InteractionOutcome::Unread(Cause::new(error)),
         Ok(false) => {
+            // Once the call is made or refused, there is nothing left to note on the message.
             let is_undecided = |view: View| matches!(view.state, State::Pending | State::Approved);
             if view().is_some_and(is_undecided) {
                 ledger.refuse_voters(interaction.id, &[interaction.user]);

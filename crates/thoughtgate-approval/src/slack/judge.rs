@@ -34,6 +34,7 @@ fn votes(reactions: &[Reaction<'_>], settings: &SlackSettings, me: &str) -> Vote
             is(&settings.deny_reactions),
             is(&settings.approve_reactions),
         ) {
+            // Settings with a reaction of both meanings are refused; if one had both, it would deny.
             (true, _) => false,
             (false, true) => true,
             (false, false) => continue,
@@ -85,6 +86,7 @@ pub(super) async fn judge(
     let Some(standing) = Standing::of(&workspace.ledger, id) else {
         return Ok(());
     };
+    // Without the bot's id its own reactions count here, which only costs a lookup.
     let nothing = votes(reactions, &workspace.settings, "") == Votes::default();
     // An undecided message without votes, the usual case of a poll, needs no lookup.
     if !(nothing && matches!(standing, Standing::Undecided)) {
@@ -97,6 +99,7 @@ pub(super) async fn judge(
         )
         .await?;
     }
+    // After the votes were applied: a claim relies on what this records.
     workspace.ledger.votes_read(id, began);
     Ok(())
 }
@@ -129,6 +132,7 @@ async fn weigh(
             }
         }
         Standing::Approved { by, means } if *means == Some(Means::Reaction) => {
+            // The reaction is still there, so its author has lost the right to vote.
             if yes.is_none() && votes.approve.contains(by) {
                 ledger.retract(id, None, &no_approver(by));
             } else if yes.is_none() {
@@ -136,6 +140,7 @@ async fn weigh(
                 ledger.retract(id, Some(by), reason);
             }
         }
+        // A press leaves nothing in Slack that could be removed, so only the right to vote can lapse.
         Standing::Approved { by, .. } => {
             if !workspace.directory.allows(&workspace.client, by).await? {
                 ledger.retract(id, None, &no_approver(by));

@@ -17,6 +17,7 @@ use crate::text::{escaped_blocks, inline, utc};
 const BLOCK_UNITS_MAX: usize = 2900;
 /// Slack takes 2000 characters per field; ten capped names may be more.
 const FIELD_BYTES_MAX: usize = 1900;
+// Together 11,600 characters, slightly less than the 12,000 bytes that a request keeps.
 const ARGUMENT_BLOCKS_MAX: usize = 4;
 const NAME_CHARACTERS_MAX: usize = 300;
 const POLICIES_MAX: usize = 10;
@@ -47,6 +48,7 @@ pub(super) fn render(record: &Record, rendered: Rendered, settings: &SlackSettin
     if rendered.late {
         blocks.push(context(&late(record)));
     }
+    // Without the secret a press could not be verified, so there are no buttons.
     if settings.signing_secret.is_some() {
         blocks.extend(buttons(record, rendered.state));
     }
@@ -139,6 +141,7 @@ fn how(record: &Record, settings: &SlackSettings) -> String {
         code(&record.id.to_string()),
         code(&record.digest.to_string()[..16]),
     );
+    // The reactions come from the configuration, and may be many.
     text.truncate(cut(&text, BLOCK_UNITS_MAX).len());
     text
 }

@@ -41,6 +41,7 @@ pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
         tokio::time::sleep(wait).await;
         match poll(&workspace, &lane.channel, round).await {
             Ok(()) => backoff.reset(),
+            // Slack has said how long to wait, which is no reason to back off further.
             Err(CallError::Limited(wait)) => tokio::time::sleep(wait).await,
             Err(_) if backoff.attempts() == 0 => {
                 // Starts the backoff, which gives the waits from now on.
@@ -74,6 +75,7 @@ fn ts_key(ts: &str) -> (u64, u64) {
 }
 
 async fn poll(workspace: &Workspace, channel: &str, round: usize) -> Result<(), CallError> {
+    // Read again, since it may have changed while `run` slept.
     let open = open(&workspace.ledger, channel);
     if open.is_empty() {
         return Ok(());
@@ -118,6 +120,7 @@ async fn history<'a>(
     let client = &workspace.client;
     let mut pages = client.pages("conversations.history", &parameters, PAGES_MAX);
     loop {
+        // Before the call: a vote that is given during it may be missing from the page.
         let began = Instant::now();
         let Some(answer) = pages.next().await? else {
             break;
@@ -176,6 +179,7 @@ pub(super) async fn straggler(
             if code.is_one_of(&["message_not_found"]) =>
         {
             let reason = "the Slack message that asked for approval was deleted";
+            // The first acts on an approved call only, the second on a pending one only.
             workspace.ledger.retract(id, None, reason);
             workspace.ledger.give_up(id, reason);
             Ok(())

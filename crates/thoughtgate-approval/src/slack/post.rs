@@ -50,12 +50,14 @@ pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
         match ask(&workspace, &record, maybe_asked).await {
             Ok(sent) => {
                 backoff.reset();
+                // The response has the id of a channel that was given by name, which saves a lookup.
                 workspace.directory.learn(&lane.channel, &sent.channel);
                 // A message that was found may have votes already.
                 let unread = (!maybe_asked).then_some(began);
                 ledger.set_message(record.id, sent, FRESH, unread);
                 tokio::time::sleep(settings.post_interval).await;
             }
+            // Repeating it would not help, so the agent learns of it now and not when the approval expires.
             Err(refused @ CallError::Refused(_)) => ledger.give_up(record.id, &chain(&refused)),
             Err(CallError::Limited(wait)) => tokio::time::sleep(wait).await,
             Err(CallError::Unreachable(_) | CallError::Lost(_)) => {
@@ -106,6 +108,7 @@ async fn ask(
         });
     match &result {
         Ok(_) => ledger.counts.posted.add(1),
+        // The message may be in the channel, so the next attempt searches for it first.
         Err(CallError::Lost(_)) => {}
         // Rate limited, unreachable or refused: nothing was posted.
         Err(_) => set_maybe_asked(ledger, record.id, false),
@@ -145,6 +148,7 @@ async fn find(workspace: &Workspace, record: &Record) -> Result<Option<MessageRe
     if !pages.is_cut_off() {
         return Ok(None);
     }
+    // Not found is no proof here: posting could ask twice, so the approval fails.
     Err(CallError::Refused(Refusal::Search))
 }
 

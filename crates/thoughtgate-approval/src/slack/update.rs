@@ -51,6 +51,8 @@ pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
             // stands either way.
             Ok(()) | Err(_) => {
                 backoff.reset();
+                // Recorded after a failure too, or `next` would return this message for ever. It is the state
+                // that was sent: if the approval has changed since, the message is updated again.
                 workspace
                     .ledger
                     .set_rendered(record.id, record.wanted_rendering());

@@ -87,6 +87,7 @@ impl Base {
         if let Some(disk) = &self.disk
             && let Some(new) = disk.in_place().map_err(failed)?
         {
+            // The open database still writes to the deleted file.
             self.close();
             self.disk = Some(new);
         }
@@ -98,6 +99,7 @@ impl Base {
         // Closing a database in memory would lose its contents.
         if self.disk.is_some() {
             self.database = None;
+            // Waits for reads that are running: nobody uses the file when it is opened again.
             *self.handle.lock() = None;
         }
     }
@@ -110,6 +112,7 @@ impl Base {
         let Some(disk) = &self.disk else {
             return Err(StoreError::Closed);
         };
+        // Held while it opens, so that readers wait for the database instead of finding none.
         let mut handle = self.handle.lock();
         let database = Arc::new(file::open(disk).map_err(failed)?);
         *handle = Some(Arc::clone(&database));

@@ -19,8 +19,10 @@ fn failed(error: impl Into<redb::Error>) -> CommitError {
 }
 
 pub(super) fn commit(database: &Database, writes: &[Write]) -> Result<(), CommitError> {
+    // An early return drops the transaction, and so writes nothing of the batch.
     let transaction = database.begin_write().map_err(failed)?;
     {
+        // Tables borrow the transaction, so they are closed before the commit.
         let mut records = transaction.open_table(RECORDS).map_err(failed)?;
         let mut bodies = transaction.open_table(BODIES).map_err(failed)?;
         let mut results = transaction.open_table(RESULTS).map_err(failed)?;
@@ -46,6 +48,7 @@ pub(super) fn commit(database: &Database, writes: &[Write]) -> Result<(), Commit
                     bodies.remove(id.bytes()).map_err(failed)?;
                 }
                 Write::Remove(ids) => {
+                    // Most approvals have neither body nor result; removing what is missing is no error.
                     for id in ids {
                         records.remove(id.bytes()).map_err(failed)?;
                         bodies.remove(id.bytes()).map_err(failed)?;

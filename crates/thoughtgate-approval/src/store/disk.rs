@@ -29,6 +29,7 @@ impl Disk {
             path: path.to_owned(),
             source,
         };
+        // Not truncated: it holds the approvals of the previous process.
         let file = options().create(true).open(path).map_err(failed)?;
         tighten(&file).map_err(failed)?;
         match file.try_lock() {
@@ -74,10 +75,13 @@ impl Disk {
         let aside = PathBuf::from(name);
         let new = options().create(true).open(&aside)?;
         tighten(&new)?;
+        // Locked before it is renamed, so that no other proxy can lock it in between.
         new.try_lock()?;
+        // A copy that was cut off earlier may have left a longer file.
         new.set_len(0)?;
         let mut chunk = vec![0; 64 * 1024];
         let mut offset = 0;
+        // Only the calling thread writes to the file, so it does not change while it is copied.
         loop {
             let read = self.file.read_at(&mut chunk, offset)?;
             let Some(read) = chunk.get(..read).filter(|read| !read.is_empty()) else {
@@ -86,6 +90,7 @@ impl Disk {
             new.write_all_at(read, offset)?;
             offset += read.len() as u64;
         }
+        // Before the rename: after a power cut the path must not name a file whose data were never written.
         new.sync_all()?;
         std::fs::rename(&aside, &self.path)?;
         Ok(Self {
@@ -116,6 +121,7 @@ impl StorageBackend for Disk {
         Ok(self.file.metadata()?.len())
     }
 
+    // Reads and writes name their offset, since clones share the file's own position.
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(out, offset)
     }
@@ -144,6 +150,7 @@ fn options() -> OpenOptions {
 
 /// Takes the access of group and others away.
 fn tighten(file: &File) -> io::Result<()> {
+    // The mode of `open` applies only to a file that it creates; one that exists may be open to others.
     let mut permissions = file.metadata()?.permissions();
     if permissions.mode() & 0o077 != 0 {
         permissions.set_mode(0o600);

@@ -41,6 +41,7 @@ fn explain(path: &Path, error: DatabaseError) -> OpenError {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
             OpenError::Locked { path: at }
         }
+        // A file that is no redb database, or is cut off, comes as an IO error of these two kinds.
         DatabaseError::Storage(StorageError::Io(source))
             if source.kind() != std::io::ErrorKind::InvalidData
                 && source.kind() != std::io::ErrorKind::UnexpectedEof =>
@@ -81,6 +82,7 @@ pub(super) fn load(path: &Path, database: &Database) -> Result<Loaded, OpenError
             .map_err(|error| failed(error.into()))?;
         check_format(path, &mut meta)?;
         let seal_key = seal_key(path, &mut meta)?;
+        // Created even if nothing is written yet: a read cannot open a table that does not exist.
         transaction
             .open_table(BODIES)
             .map_err(|error| failed(error.into()))?;
@@ -140,6 +142,7 @@ fn seal_key(path: &Path, meta: &mut Meta<'_>) -> Result<[u8; 32], OpenError> {
             .try_into()
             .map_err(|_| corrupted(path, Damage::SealKey));
     }
+    // Kept in the store, so that request states remain valid after a restart.
     let mut key = [0; 32];
     SystemRandom::new()
         .fill(&mut key)
@@ -158,6 +161,7 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Record, OpenError> {
     #[derive(Deserialize)]
     struct Versioned(u64, serde_json::Value);
     let odd = |error| corrupted(path, Damage::Record(error));
+    // Fields of a newer format may not fit `Record`, so the format is checked before they are decoded.
     let Versioned(format, fields) = serde_json::from_slice(bytes).map_err(odd)?;
     newer(path, format)?;
     serde_json::from_value(fields).map_err(odd)

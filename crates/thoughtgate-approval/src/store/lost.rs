@@ -30,6 +30,7 @@ impl Lost {
             Write::Body(id, _) | Write::DropBody(id) => self.of(id).drop_body = true,
             Write::Remove(ids) => {
                 for id in ids {
+                    // Nothing follows a removal, since ids are random and not used again.
                     let removed = Change {
                         removed: true,
                         ..Change::default()
@@ -48,6 +49,7 @@ impl Lost {
                 writes.push(Write::Remove(vec![id]));
                 continue;
             }
+            // The order within an approval does not matter: all of it goes into one commit.
             writes.extend(change.record.map(Write::Record));
             writes.extend(change.result.map(|result| Write::Result(id, result)));
             if change.drop_body {

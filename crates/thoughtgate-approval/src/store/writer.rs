@@ -22,6 +22,7 @@ const COMMIT_JOBS_MAX: usize = 256;
 
 /// First and longest wait between attempts to write after a failure; the wait doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
+// Short, since calls that need approval are refused until a write succeeds.
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
 type Done = oneshot::Sender<Result<(), StoreError>>;
@@ -38,6 +39,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn spawn(base: Base) -> std::io::Result<Self> {
+        // Unbounded: senders hold the lock of all approvals, and must not wait for the disk.
         let (jobs, queue) = channel();
         let failure = Arc::new(Mutex::new(None));
         let worker = Worker {
@@ -91,6 +93,7 @@ impl Worker {
                 let _ = done.send(result.clone());
             }
             if let Some(done) = batch.close {
+                // The file is released first: whoever awaits the close may open it again at once.
                 drop(self);
                 let _ = done.send(());
                 return;
@@ -129,6 +132,7 @@ impl Worker {
 
     /// Writes the changes that failed before, then `writes`. After an error some are not on disk.
     fn write(&mut self, writes: Vec<Write>) -> Result<(), StoreError> {
+        // While the wait lasts, new writes fail at once: nobody waits for a disk that has just failed.
         if let Some((at, _)) = self.retry
             && Instant::now() < at
             && let Some(failure) = self.current()
@@ -156,6 +160,7 @@ impl Worker {
                 for write in all {
                     self.lost.add(write);
                 }
+                // Printed once per outage, not for each attempt.
                 if self.retry.is_none() {
                     say!(
                         "warning: failed to write the approval store `{}`: {}; calls that need approval are refused until a write succeeds",

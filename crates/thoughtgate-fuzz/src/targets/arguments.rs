@@ -39,6 +39,7 @@ const NOW_S: u64 = 1_785_240_000;
 type Loaded = Arc<Result<(Engine, PolicySet), u64>>;
 
 fn generate(random: &mut Random) -> Vec<u8> {
+    // One of few sets from a fixed seed, so that a loaded set is used for many inputs.
     let set = policies::generate(&mut Random::new(0x5E7, random.below(SETS) as u64));
     let agent = random.pick(&["alice", "bob", "agent"]);
     let tool = random.pick(&["deploy", "read_file", "list", "Deploy"]);
@@ -91,6 +92,7 @@ fn check(loaded: &mut HashMap<String, Loaded>, input: &[u8]) -> Result<u64, Stri
         }
         verdicts.push(verdict);
     }
+    // Where readers differ, the engine may refuse for the ambiguity alone.
     let plain = json.spelt().is_some() && verdicts.iter().all(|verdict| *verdict == verdicts[0]);
     if plain && decision.outcome == Outcome::Reject && decision.error.is_none() {
         // Without an error it is the policies that refuse.
@@ -108,6 +110,7 @@ fn check(loaded: &mut HashMap<String, Loaded>, input: &[u8]) -> Result<u64, Stri
 
 fn judge(decision: &Decision, verdict: &Verdict, reader: Reader) -> Result<(), String> {
     let expected = match (&decision.outcome, verdict) {
+        // A refusal is safe whatever Cedar says; whether it is due is checked by the caller.
         (Outcome::Reject, _) => true,
         (Outcome::Forward, Verdict::Permitted { asks }) => !asks,
         (Outcome::Approve { .. }, Verdict::Permitted { asks }) => *asks,
@@ -120,6 +123,7 @@ fn judge(decision: &Decision, verdict: &Verdict, reader: Reader) -> Result<(), S
 
 /// As the proxy decides a call, without its HTTP.
 fn decide(engine: &Engine, agent: &str, tool: &str, arguments: &str, now: SystemTime) -> Decision {
+    // Escaped, since a mutated input may name any text as the tool.
     let name = serde_json::Value::from(tool);
     let message = format!(
         "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":{name},\"arguments\":{arguments}}}}}"
@@ -141,6 +145,7 @@ fn load(loaded: &mut HashMap<String, Loaded>, policies: &str) -> Result<Loaded, 
         return Ok(Arc::clone(known));
     }
     if loaded.len() >= LOADED_MAX {
+        // Changed sets rarely come again, and the generated ones are soon loaded again.
         loaded.clear();
     }
     let source = Source {

@@ -60,6 +60,7 @@ fn check(input: &[u8]) -> Result<u64, String> {
     };
     let json = json::parse(first).ok_or("accepted: not JSON")?;
     let (Some(spelt), false) = (json.spelt(), json.has_lone_surrogate()) else {
+        // Capped, so that not every length is a kind of its own.
         return Ok(kind(("no one value", form.len().min(64))));
     };
     if of(&form).as_deref() != Some(&form) {
@@ -114,6 +115,7 @@ fn digests(arguments: &str, other: &str) -> Result<(), String> {
     if own != digest("agent", "tool", Some(&arguments)) {
         return Err("digest: the same call has two".to_owned());
     }
+    // Letters that move from one field to the next must change the digest.
     let others = [
         digest("agen", "ttool", Some(&arguments)),
         digest("agentt", "ool", Some(&arguments)),
@@ -135,6 +137,7 @@ fn respell(json: &Json, random: &mut Random) -> String {
     match &json.value {
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
+        // The canonical form keeps a number as it is written, so another spelling is another value.
         Value::Number(text) => text.clone(),
         Value::Text(units) => respell_text(units, random),
         Value::Array(items) => {

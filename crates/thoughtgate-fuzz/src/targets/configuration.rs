@@ -109,6 +109,7 @@ fn check(folder: &TempDir, input: &[u8]) -> Result<u64, String> {
     }
     let path = folder.path().join("thoughtgate.yaml");
     // Not the text but the bytes: a file need not be UTF-8.
+    // Where characters were replaced, a position in the text is not one in the input.
     let bytes = input
         .get(..file.len())
         .filter(|_| text.len() == input.len())

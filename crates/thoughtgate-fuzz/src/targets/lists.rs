@@ -23,6 +23,7 @@ pub const STREAM: Target = Target {
     check: || Ok(Box::new(check_stream) as Check),
 };
 
+// Above the size of any input, so that no event is refused for its size.
 const EVENT_BYTES_MAX: usize = 256 * 1024;
 
 /// What the policy permits.
@@ -139,6 +140,7 @@ fn check_whole(input: &[u8]) -> Result<u64, String> {
         let output = match &filtered {
             Ok(Filtered::Unchanged) => input,
             Ok(Filtered::Changed(message)) => message,
+            // Nothing of a refused list is passed on.
             Err(_) => &[][..],
         };
         let text = String::from_utf8_lossy(output);
@@ -162,6 +164,7 @@ fn check_stream(input: &[u8]) -> Result<u64, String> {
     let whole = in_pieces(input, &[input.len()]);
     let mut random = choices(input);
     let sizes: Vec<usize> = (0..32).map(|_| 1 + random.below(40)).collect();
+    // Byte by byte, every character and every line end of two bytes is cut.
     for pieces in [&[1][..], &[2, 1, 3], &sizes] {
         if in_pieces(input, pieces) != whole {
             return Err(format!(
@@ -225,6 +228,7 @@ fn nothing_hidden(message: &str) -> Result<(), String> {
         return Ok(());
     };
     for reader in Reader::ALL {
+        // An array may be read as a batch of messages.
         for message in std::iter::once(&json).chain(json.items()) {
             let tools = reader.find(message, &["result", "tools"]);
             for tool in tools.into_iter().flat_map(Json::items) {

@@ -33,6 +33,7 @@ pub const TARGET: Target = Target {
         let opening = Approvals::open(settings, ChannelSettings::Slack(slack));
         let approvals = runtime.block_on(opening)?;
         Ok(Box::new(move |input: &[u8]| {
+            // Named here so that the closure owns the runtime, and both end together.
             let _keep = &runtime;
             check(&approvals, input)
         }) as Check)
@@ -41,6 +42,7 @@ pub const TARGET: Target = Target {
 
 const SECRET: &str = "signing secret";
 const NOW_S: u64 = 1_785_229_500;
+// Slack advises to refuse requests that are more than five minutes old.
 const AGE_S_MAX: u64 = 300;
 
 /// Lines: the timestamp, the signature (`good` for the right one), then the body.
@@ -113,6 +115,7 @@ fn payload(writer: &mut Writer<'_>) -> String {
 }
 
 fn check(approvals: &Approvals, input: &[u8]) -> Result<u64, String> {
+    // Three parts at most: the body may contain line feeds.
     let mut lines = input.splitn(3, |byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();
     let (timestamp, signature, body) = (line(), line(), line());

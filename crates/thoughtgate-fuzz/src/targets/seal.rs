@@ -43,6 +43,7 @@ fn check(sealer: &Sealer, other_key: &Sealer, input: &[u8]) -> Result<u64, Strin
     let state = sealer
         .seal(&content, principal)
         .ok_or("not sealed: no random bytes")?;
+    // Among them the last moment at which the state is valid, and the first at which it is not.
     for now in [0, expires_ms.saturating_sub(1), expires_ms, u64::MAX] {
         let opened = sealer.unseal(&state, principal, now);
         let expected = if now < expires_ms {

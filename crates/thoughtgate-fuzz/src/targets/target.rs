@@ -22,6 +22,7 @@ pub(super) const CUT: &str = "\n%%\n";
 
 /// A number for a kind of outcome; inputs that have a new one are kept.
 pub(super) fn kind(of: impl Hash) -> u64 {
+    // Its keys are fixed, unlike those of a `RandomState`, so that a replay makes the same choices.
     let mut hasher = DefaultHasher::new();
     of.hash(&mut hasher);
     hasher.finish()

@@ -43,6 +43,7 @@ impl Events {
     ) -> Result<(), Refused> {
         self.splitter.push(piece);
         while let Some(event) = self.splitter.event()? {
+            // Checked before it is filtered: a stream that clients split differently has no one list.
             self.ends.check(event)?;
             pass(event, &self.finder, self.era, keep, out)?;
         }
@@ -135,6 +136,7 @@ fn check_lines(data: &[u8], keep: &mut dyn FnMut(&str) -> bool) -> Result<(), Re
         return Ok(());
     }
     for line in data.split(|byte| *byte == b'\n') {
+        // As a legacy message: in the modern era a list may count as changed for its `cacheScope` alone.
         match filter(line, Era::Legacy, keep) {
             Ok(Filtered::Changed(_)) | Err(Unreadable::Ambiguous) => return Err(Refused::Lines),
             // Some parsers accept a lone surrogate or `NaN`.

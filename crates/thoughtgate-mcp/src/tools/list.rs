@@ -37,6 +37,7 @@ pub fn filter(
     let mut edits = Edits::new(text);
     if whole.get().starts_with('[') {
         for_each(whole, |message| {
+            // A batch in a batch is not JSON-RPC: some clients may unpack it, others not.
             if message.get().starts_with('[') {
                 return Err(Unreadable::Ambiguous);
             }
@@ -94,6 +95,7 @@ fn cut(
         return Ok(());
     }
     let [result, tools] = find(message, ["result", TOOLS])?;
+    // A lenient client might look for the list next to `result`, and not only in it.
     if !matches!(tools, Found::Absent) {
         return Err(Unreadable::Ambiguous);
     }
@@ -129,6 +131,7 @@ fn cut(
     if left_out {
         edits.replace(list.get(), kept);
     }
+    // Also where no tool was left out: for another agent one would be.
     if era == Era::Modern {
         match scope.sole()? {
             Some(scope) if scope.get() == PRIVATE => {}

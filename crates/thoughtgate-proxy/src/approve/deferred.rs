@@ -79,6 +79,7 @@ pub fn keep(message: &Message) -> Vec<u8> {
             .iter()
             .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
             .collect(),
+        // Loses nothing: the parser refuses what is not UTF-8.
         message: String::from_utf8_lossy(&plain).into_owned(),
     };
     serde_json::to_vec(&kept).expect("text and bytes always serialise")
@@ -92,6 +93,7 @@ pub async fn run(worker: Arc<Worker>) {
     let mut ready = approvals.ready();
     while let Some(id) = ready.recv().await {
         let (worker, approvals) = (Arc::clone(&worker), approvals.clone());
+        // One task per call: while one waits for room or for the upstream, others go on.
         contained::spawn(async move {
             // Counted as in flight, so that drain waits for it.
             let _in_flight = worker.shared.drain.enter();
@@ -101,6 +103,7 @@ pub async fn run(worker: Arc<Worker>) {
 }
 
 async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
+    // Kept only while the call may still be made: by now it may be cancelled or expired.
     let Some(kept) = approvals.kept(id) else {
         return;
     };
@@ -108,6 +111,7 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
     let mut room = shared.budget.lend();
     // Twice: for the stored form, and for the call that is sent.
     while room.grow(kept.body.len().saturating_mul(2)).is_err() {
+        // Nothing is claimed yet, so the next process can make the call from the store.
         if shared.drain.has_started() {
             return;
         }
@@ -115,6 +119,7 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
     }
     let principal = &kept.principal;
     let Some((mut message, fields)) = restore(&kept.body, principal, &shared.abandoned) else {
+        // Otherwise the client would poll a task whose call no process can make.
         approvals.revoke(id, principal, "the stored call cannot be read");
         return;
     };
@@ -145,6 +150,7 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
             let text = serde_json::to_vec(&outcome).expect("raw values always serialise");
             claim.complete(Some(text)).await;
         }
+        // The upstream may have carried the call out, so it is never repeated.
         Err(reason) => claim.fail(&reason),
     }
 }
@@ -161,6 +167,7 @@ fn restore(kept: &[u8], principal: &str, abandoned: &Abandoned) -> Option<(Messa
         let value = HeaderValue::from_bytes(&value).ok()?;
         request.headers_mut().try_append(name, value).ok()?;
     }
+    // The answer is read by this proxy, which decodes no encoding.
     ask_for_identity(request.headers_mut());
     // hyper sets it from the body, which may be shorter than the client's.
     request.headers_mut().remove(http::header::CONTENT_LENGTH);
@@ -206,6 +213,7 @@ pub async fn outcome(
         grow(room, data.len()).await;
         message.extend_from_slice(&data);
     }
+    // Only after the last byte: a connection with a rest of this answer on it cannot be used again.
     lease.release();
     told(&message).unwrap_or(Err(NoAnswer::NoMessage(parts.status)))
 }
@@ -218,6 +226,7 @@ async fn in_events(
     room: &mut Reserved<&Budget>,
 ) -> Result<Outcome, NoAnswer> {
     let mut splitter = sse::Splitter::new(bytes_max);
+    // The room of the call itself, which must not be given back with that of the events.
     let before = room.bytes();
     while let Some(data) = next(&mut body).await? {
         room.shrink_to(before.saturating_add(splitter.held()));
@@ -261,6 +270,7 @@ fn told(message: &[u8]) -> Option<Result<Outcome, NoAnswer>> {
         Answer::Result(result) if tasks::is_complete(result) => {
             Some(Ok(Outcome::Result(result.to_owned())))
         }
+        // A request for input, or a task of the upstream: nobody is connected who could go on with it.
         Answer::Result(_) => Some(Err(NoAnswer::Unfinished)),
     }
 }

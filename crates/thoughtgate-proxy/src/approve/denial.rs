@@ -34,6 +34,7 @@ impl Denial {
             State::Expired => codes::APPROVAL_EXPIRED,
             State::Cancelled => codes::APPROVAL_CANCELLED,
             State::Unavailable => codes::APPROVAL_UNAVAILABLE,
+            // Such a call could still be made: only a stop of the proxy ends its wait.
             State::Pending | State::Approved => return Denial::stopping(view),
             State::Executing | State::Done | State::Failed => codes::APPROVAL_USED,
         };
@@ -80,6 +81,8 @@ impl Denial {
             }
             _ => codes::APPROVAL_EXPIRED,
         };
+        // Votes that cannot be read leave the approval as it was. A claim whose write failed does not pass:
+        // the write may have reached the disk, so that the approval counts as used.
         let passes = matches!(error, ClaimError::Unconfirmed(_));
         let advice = if passes { "; try again" } else { "" };
         Denial {

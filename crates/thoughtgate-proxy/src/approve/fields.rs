@@ -89,6 +89,7 @@ impl Addressed {
     /// Cheap: compares the method, and a prefix of the state.
     fn of(envelope: &Envelope<'_>) -> Addressed {
         let params = &envelope.params;
+        // Whatever the method is: the upstream could not read such a state.
         if params.request_state.as_deref().is_some_and(is_ours) {
             return Addressed::State;
         }
@@ -99,6 +100,7 @@ impl Addressed {
                 .task_id
                 .as_deref()
                 .and_then(Id::parse)
+                // An id in another format is that of a task of the upstream.
                 .map_or(Addressed::Upstream, Addressed::Task),
             _ => Addressed::Upstream,
         }

@@ -25,6 +25,7 @@ pub async fn until_retry(waiting: Waiting) -> Response<Body> {
         Some(_) => waiting.worker.shared.settings.approval_hold,
         None => Duration::ZERO,
     };
+    // A disconnect during the wait cancels the request (2026-07-28), the end of the wait does not.
     let withdrawal = waiting
         .approvals
         .withdrawn_on_drop(waiting.id, &waiting.message.principal);
@@ -32,6 +33,7 @@ pub async fn until_retry(waiting: Waiting) -> Response<Body> {
     withdrawal.keep();
     match view {
         Some(view) if view.state == State::Pending => come_back(&waiting, &view),
+        // Also for an approval that was refused or is gone: `settle` finds the reason to answer with.
         _ => waiting.carry_out().await,
     }
 }
@@ -57,6 +59,7 @@ pub async fn silent(waiting: Waiting) -> Response<Body> {
             .withdrawn_on_drop(waiting.id, &message.principal)
     });
     let (principal, headers) = (&message.principal, &message.parts.headers);
+    // The upstream has not seen the call, so this proxy has to match a cancellation with it.
     let held = &waiting.worker.shared.held;
     let entry = held.enter(principal, headers, message.id());
     let view = tokio::select! {
@@ -65,11 +68,13 @@ pub async fn silent(waiting: Waiting) -> Response<Body> {
             return waiting.ended(&Denial::taken_back());
         }
     };
+    // From here on a cancellation goes to the upstream, which may have the call.
     drop(entry);
     if let Some(withdrawal) = withdrawal {
         withdrawal.keep();
     }
     match view {
+        // Only a stop of the proxy ends the wait early: no approval is pending for as long as `life`.
         Some(view) if view.state == State::Pending => waiting.ended(&Denial::of(&view)),
         _ => waiting.carry_out().await,
     }

@@ -49,6 +49,7 @@ impl Holds {
     #[must_use]
     pub fn new(connections: usize) -> Holds {
         Holds {
+            // At least one, or a proxy with a single connection could hold no call.
             in_all_max: (connections / 2).max(1),
             counts: Arc::default(),
         }
@@ -86,6 +87,7 @@ impl Drop for Hold {
         counts.in_all = counts.in_all.saturating_sub(1);
         if let Some(count) = counts.by_agent.get_mut(&self.agent) {
             *count = count.saturating_sub(1);
+            // Otherwise the map would grow with every agent that was ever seen.
             if *count == 0 {
                 counts.by_agent.remove(&self.agent);
             }

@@ -36,6 +36,7 @@ pub async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response
         return refused(Elsewhere::PressMethod);
     }
     let (parts, body) = request.into_parts();
+    // Read before it is verified, because the signature covers the body.
     let inbound = match inbound::read(&shared.budget, BYTES_MAX, DEADLINE, body, None).await {
         Ok(inbound) => inbound,
         Err(unread) => return answer::problem(shared, &Problem::Unread(unread), None),
@@ -47,6 +48,7 @@ pub async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response
             contained::spawn(async move { drop(approvals.interact(press).await) });
             said("accepted")
         }
+        // Genuine, but for something else: an error status would show in Slack as a failure.
         Err(InteractionError::Unknown) => said("not a ThoughtGate button"),
         Err(InteractionError::Disabled) => refused(Elsewhere::PressDisabled),
         Err(error) => refused(Elsewhere::Press(error)),

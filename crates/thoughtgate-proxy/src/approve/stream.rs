@@ -42,8 +42,10 @@ pub fn respond(
     token: Option<Raw>,
     answer: impl Future<Output = Response<Body>> + Send + 'static,
 ) -> Response<Body> {
+    // One piece at a time: a slow client slows the upstream down, and nothing piles up in between.
     let (pieces, fed) = mpsc::channel(1);
     tokio::spawn(async move {
+        // A panic while waiting becomes an error event. One while feeding, contained below, ends the stream.
         let answer = contained(Box::pin(answer));
         let (id, token) = (id.as_ref().map(Raw::get), token.as_ref().map(Raw::get));
         let answer = async { (answer.await).unwrap_or_else(|Panicked| answer::panicked(id)) };
@@ -58,6 +60,7 @@ pub fn respond(
     for (name, value) in [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache"),
+        // nginx in front of this proxy would otherwise gather the events before it passes them on.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
@@ -140,6 +143,7 @@ async fn json(pieces: &Sender<Piece>, mut body: Body, status: StatusCode) -> Res
             None => break,
         }
     }
+    // An empty body, or an error status without a JSON-RPC message, would leave the call unanswered.
     if !begun && (whole.trim_ascii().is_empty() || (!status.is_success() && !is_answer(&whole))) {
         return Ok(Err(Problem::NoMessage(status)));
     }
@@ -160,6 +164,7 @@ async fn events(pieces: &Sender<Piece>, mut body: Body) -> Result<Ended, Gone> {
         match next(pieces, &mut body).await? {
             None => break None,
             Some(Err(error)) => break Some(error),
+            // After the answer nothing has to be looked at, once no half event is held any more.
             Some(Ok(data)) if settled && splitter.held() == 0 => send(pieces, data).await?,
             Some(Ok(data)) => {
                 splitter.push(&data);
@@ -186,6 +191,7 @@ async fn events(pieces: &Sender<Piece>, mut body: Body) -> Result<Ended, Gone> {
         }
     };
     match broken {
+        // An error event could be a second answer to the same request.
         Some(error) if settled => fail(pieces, error).await,
         Some(_) => Ok(Err(Problem::BrokeOff)),
         None => {
@@ -225,6 +231,7 @@ async fn next(pieces: &Sender<Piece>, body: &mut Body) -> Result<Option<Piece>, 
             None => return Ok(None),
             Some(Err(error)) => return Ok(Some(Err(error))),
             Some(Ok(frame)) => {
+                // Trailers are dropped: they have no place in the stream of events.
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(Ok(data)));
                 }

@@ -49,7 +49,9 @@ pub fn end(approvals: &Approvals, view: &View, principal: &str) -> Option<Outcom
         return None;
     }
     let kept = approvals.result(view.id, principal);
+    // This proxy has written it; one that cannot be read counts as lost.
     let kept = kept.and_then(|kept| serde_json::from_slice::<Outcome>(&kept).ok());
+    // Without a stored outcome the call was not made, or its answer was lost: the state says why.
     Some(kept.unwrap_or_else(|| {
         let denial = Denial::of(view);
         let data = denial.data(view.id);

@@ -68,6 +68,7 @@ pub async fn serve(
     let shared = &worker.shared;
     let (own, principal) = (message.id(), &message.principal);
     let refused = |problem| answer::problem(shared, &problem, own);
+    // Declared per request in 2026-07-28: an earlier declaration does not count.
     if message.era == Era::Modern && !fields.declares_tasks {
         return refused(Problem::TasksUndeclared);
     }
@@ -85,6 +86,7 @@ pub async fn serve(
             answer::json(StatusCode::OK, reply::result(own, &task))
         }
         (era, "tasks/cancel") => {
+            // Without effect once the call is being made: its task then ends as the call does.
             approvals.cancel(id, principal);
             match era {
                 Era::Modern => acknowledged(own),
@@ -101,6 +103,7 @@ pub async fn serve(
                 Err(too_many) => refused(Problem::TooManyHeld(too_many)),
             }
         }
+        // Methods of the other era, and unknown ones: not forwarded, as the upstream does not know the task.
         _ => refused(Problem::TaskMethod),
     }
 }
@@ -120,6 +123,7 @@ pub async fn list(
         .map(|view| Task::of(approvals, &view, principal, era).bare())
         .filter_map(|task| to_raw_value(&task).ok())
         .collect();
+    // A cursor belongs to the upstream, and 2026-07-28 has no `tasks/list`: it answers both by itself.
     if ours.is_empty() || !first_page || era == Era::Modern {
         return forward::send(worker, &snapshot.rules, &mut message).await;
     }
@@ -133,6 +137,7 @@ pub async fn list(
             let within = tokio::time::timeout(deadline, outcome).await;
             within.ok().and_then(Result::ok)
         }
+        // A fault of the upstream must not hide the tasks of this proxy.
         Err(_) => None,
     };
     let own = message.id();
@@ -160,6 +165,7 @@ async fn result(
     let own = message.id.clone();
     let mut draining = shared.drain.watch();
     let answer = async move {
+        // Moved in, so that the place is given back when the wait ends or the client disconnects.
         let _hold = hold;
         let view = tokio::select! {
             view = approvals.wait_end(id, &principal, approvals.life()) => view,
@@ -207,6 +213,7 @@ fn cancelled(
 ) -> Response<Body> {
     let principal = &message.principal;
     let now = approvals.find(before.id, principal);
+    // Cancelled by this request: for a task that had ended before, cancelled or not, it is an error.
     if let Some(now) = now.filter(|now| now.state == State::Cancelled)
         && before.state.is_open()
     {

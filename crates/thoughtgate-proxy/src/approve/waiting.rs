@@ -65,12 +65,14 @@ impl Waiting {
         let rules = &snapshot.rules;
         match forward::exchange(worker, rules, message).await {
             Ok(head) => {
+                // Done as soon as there is a head: the call was made, whatever becomes of its answer.
                 claim.complete(None).await;
                 forward::pass_on(worker, rules, head, message)
                     .await
                     .unwrap_or_else(|failed| forward::failure(worker, message, &failed))
             }
             Err(failed) => {
+                // The upstream may have carried the call out, so the approval stays used.
                 claim.fail(&chain(&failed));
                 forward::failure(worker, message, &failed)
             }
@@ -102,6 +104,7 @@ pub async fn settle(
     // Before the policies are evaluated: this may take a while, and their decision must be the last.
     let confirmed = approvals.confirm(id, principal).await;
     let view = approvals.find(id, principal).ok_or_else(forgotten)?;
+    // The state first: an approval that has ended says more than votes that could not be read.
     if view.state != State::Approved {
         return Err(Denial::of(&view));
     }
@@ -109,8 +112,10 @@ pub async fn settle(
     let snapshot = worker.shared.snapshot();
     let arguments = fields.arguments.as_ref().map(Raw::get);
     let decision = decide(&snapshot, principal, &Target::Tool(&fields.tool), arguments);
+    // `Forward` does as well: policies that no longer ask for an approval permit the call all the same.
     if decision.outcome == Outcome::Reject {
         approvals.revoke(id, principal, &refusal(&decision));
+        // It may have ended in another way just before: then that is the reason.
         return Err(approvals
             .find(id, principal)
             .map_or_else(forgotten, |view| Denial::of(&view)));

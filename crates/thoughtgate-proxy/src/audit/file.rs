@@ -99,6 +99,7 @@ impl Output {
     pub fn write(&mut self, text: &[u8], written: &mut usize) -> io::Result<()> {
         if self.open.as_ref().is_none_or(Open::is_deleted) {
             self.open_now().map_err(|error| self.sink.failed(&error))?;
+            // The start of a line that was written in part is in the old file.
             *written = 0;
         }
         let Some(open) = &mut self.open else {
@@ -115,6 +116,7 @@ impl Output {
 
     fn open_now(&mut self) -> io::Result<()> {
         let file = match &self.sink {
+            // A descriptor of its own: written without the buffer and the lock of `io::stdout`.
             Sink::Stdout => File::from(io::stdout().as_fd().try_clone_to_owned()?),
             Sink::File(path) => append_to(path)?,
         };
@@ -139,6 +141,7 @@ impl Output {
             return false;
         };
         open.place.is_some_and(|opened| {
+            // Usually the path has no file any more, and opening it then creates one.
             std::fs::metadata(path).map_or(true, |found| place(&found) != opened)
         })
     }
@@ -153,6 +156,7 @@ impl Open {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A regular file has no reader that could keep a write waiting.
         let bytes = if self.place.is_some() {
             bytes
         } else {
@@ -161,6 +165,7 @@ impl Open {
             match poll(&mut ready, Some(&READER_MAX)) {
                 Ok(0) => return Err(io::Error::new(ErrorKind::WouldBlock, "reader is too slow")),
                 Ok(_) => {}
+                // No byte was taken; the caller's loop tries again.
                 Err(Errno::INTR) => return Ok(0),
                 Err(error) => return Err(error.into()),
             }
@@ -186,6 +191,7 @@ fn append_to(path: &Path) -> io::Result<File> {
     // count as its reader.
     let is_fifo = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
     match options.clone().read(!is_fifo).open(path) {
+        // Permission to write is enough; then a partial last line goes unnoticed.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => options.open(path),
         opened => opened,
     }

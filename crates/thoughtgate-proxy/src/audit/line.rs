@@ -161,6 +161,7 @@ impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match rfc3339(self.0) {
             Some(text) => serializer.serialize_str(&text),
+            // A clock that is set beyond the range of RFC 3339 costs the time, not the line.
             None => serializer.serialize_none(),
         }
     }
@@ -186,12 +187,14 @@ impl Formatter for Harmless {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        // Most text is printable ASCII, in which no character is misleading.
         if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return writer.write_all(fragment.as_bytes());
         }
         let mut plain = 0;
         for (at, character) in fragment.char_indices().filter(|(_, c)| is_misleading(*c)) {
             writer.write_all(&fragment.as_bytes()[plain..at])?;
+            // JSON escapes UTF-16 units, so that a character above U+FFFF takes two (RFC 8259 §7).
             for unit in character.encode_utf16(&mut [0; 2]) {
                 write!(writer, "\\u{unit:04x}")?;
             }

@@ -128,6 +128,7 @@ impl Subject {
     }
 
     fn read(message: &[u8], digests: bool) -> Subject {
+        // Without the limit of nesting: a body that was refused for its depth has a subject too.
         let Ok(envelope) = parse(message, &Limits { depth: usize::MAX }) else {
             return Subject::default();
         };
@@ -136,6 +137,7 @@ impl Subject {
         Subject {
             method: cut(&envelope.method, NAME_BYTES).into_owned(),
             name: name.map(|name| cut(name, NAME_BYTES).into_owned()),
+            // Canonical, so that neither white space nor the order of keys changes the digest.
             digest: (digests && params.name.is_some())
                 .then(|| sha256(&canonical(params.arguments))),
         }
@@ -166,6 +168,7 @@ impl Refused {
     /// because few refusals get a line.
     pub fn new(status: u16, reason: &str, message: &[u8]) -> Refused {
         let subject = Some(message)
+            // It is parsed by the thread that serves requests, so the line of a large body has no subject.
             .filter(|message| (1..=LATER_BYTES).contains(&message.len()))
             .map(|message| Subject::read(message, false));
         Refused {

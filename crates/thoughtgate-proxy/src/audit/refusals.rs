@@ -32,6 +32,7 @@ impl Refusals {
     pub fn suppress(&self) -> bool {
         let mut interval = self.interval();
         interval.suppressed += 1;
+        // Only the first wakes the writer, which then waits for the others of the interval.
         interval.suppressed == 1
     }
 

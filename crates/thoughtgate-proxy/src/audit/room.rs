@@ -17,6 +17,7 @@ pub struct Room {
 
 impl Room {
     pub fn new(bytes_max: usize) -> Room {
+        // `Semaphore::new` panics above its maximum.
         let bytes_max = bytes_max.min(Semaphore::MAX_PERMITS);
         Room {
             bytes_max,
@@ -34,6 +35,7 @@ impl Room {
         let free = self.free.acquire_many(permits(LINE_BYTES));
         match tokio::time::timeout(at_most, free).await {
             Ok(Ok(permit)) => {
+                // Given back later by `give_back`, which may return it in parts.
                 permit.forget();
                 true
             }
@@ -43,6 +45,7 @@ impl Room {
 
     /// Takes room for a body that is not digested yet, as long as half of the room stays free for lines.
     pub fn take_body(&self, bytes: usize) -> bool {
+        // Another thread may take room in between: the half is not exact, the limit of all is.
         self.free.available_permits() > self.bytes_max / 2 + bytes && self.take(bytes)
     }
 

@@ -81,6 +81,7 @@ impl Writer {
                     Err(_) => break,
                 }
             }
+            // In this order: the count goes out with the last write, and the end depends on what that leaves.
             self.tally();
             self.flush();
             if let Some(by) = self.close_by
@@ -119,6 +120,7 @@ impl Writer {
                 LINE_BYTES
             }
             Message::Tally => {
+                // Not written at once: refusals that follow within the interval are in the same count.
                 self.tally_at = Some(Instant::now() + refusals::INTERVAL);
                 return;
             }
@@ -131,6 +133,7 @@ impl Writer {
             }
         };
         self.lines += 1;
+        // The text is known now, and usually short: the rest of its room is free for other lines.
         let needed = held.min(self.text.len() - before);
         self.held += needed;
         self.room.give_back(held - needed);
@@ -139,6 +142,7 @@ impl Writer {
     fn tally(&mut self) {
         if self.tally_at.is_some_and(|at| at <= Instant::now()) {
             self.tally_at = None;
+            // Holds no room: there is at most one such line in an interval.
             line::tally(self.refusals.take_suppressed(), &mut self.text);
             self.figures.waiting.inc();
             self.lines += 1;
@@ -149,6 +153,7 @@ impl Writer {
         // Lines that were queued before go to the old file, if it can be written.
         self.flush();
         self.open_anew();
+        // The new file is tried at once: the fault may have been the old one's.
         self.retry_at = self.retry_at.map(|_| Instant::now());
     }
 
@@ -165,6 +170,7 @@ impl Writer {
         if self.text.is_empty() || !is_due {
             return;
         }
+        // Log rotation may move the file away without a signal.
         if self.output.is_stale() {
             self.open_anew();
         }
@@ -177,6 +183,7 @@ impl Writer {
             Err(error) => {
                 self.failure = error.to_string();
                 let again = Instant::now() + RETRY_INTERVAL;
+                // Printed once per fault, not with each of ten tries a second.
                 if self.retry_at.replace(again).is_none() {
                     say!(
                         "warning: audit lines cannot be written; they are kept and retried: {error}"
@@ -193,6 +200,7 @@ impl Writer {
         let (bytes, lines) = if self.written == self.text.len() {
             (self.written, self.lines)
         } else {
+            // A line that is written in part is kept whole, in case it has to go to another file.
             let end = done.iter().rposition(|byte| *byte == b'\n');
             let bytes = end.map_or(0, |end| end + 1);
             let lines = done.split(|byte| *byte == b'\n').count() - 1;

@@ -56,6 +56,7 @@ impl Jwt {
     /// cannot choose a weaker one. `exp` is always required and checked.
     pub fn new(pem: &[u8], expected: Expected) -> Result<Jwt, BadKey> {
         crypto::install();
+        // Looked for in the text: the library would read a private RSA key (PKCS #1) as a public one.
         if pem.windows(11).any(|text| text == b"PRIVATE KEY") {
             return Err(BadKey::Private);
         }
@@ -80,8 +81,10 @@ impl Jwt {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or(Unidentified::NoToken)?;
+        // Raw, because a map would keep one of two values of a duplicate key and hide the other.
         let decoded = jsonwebtoken::decode::<Box<RawValue>>(token, &self.key, &self.validation)
             .map_err(|error| Unidentified::BadToken(fault(&error)))?;
+        // Who does not understand a critical extension has to refuse the token (RFC 7515 §4.1.11).
         if decoded.header.crit.is_some() {
             return Err(Unidentified::BadToken(TokenFault::Extension));
         }
@@ -101,6 +104,7 @@ impl Jwt {
 
 impl Expected {
     fn check(&self, claims: &Map<String, Value>) -> Result<(), TokenFault> {
+        // The library ignores `iat`, whatever its type.
         for time in ["exp", "nbf", "iat"] {
             if claims.get(time).is_some_and(|value| !value.is_number()) {
                 return Err(TokenFault::TimeType);

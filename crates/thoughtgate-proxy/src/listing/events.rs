@@ -35,6 +35,7 @@ impl EventFilter {
     /// Filters `relay`'s events, each of at most `limits.list_bytes` and `timeouts.response`.
     #[must_use]
     pub fn new(relay: Relay, filter: Filter, rules: &Rules) -> EventFilter {
+        // Cannot fail for 0 bytes; growing it can.
         let reserved = filter.shared.budget.reserve(0).ok();
         EventFilter {
             relay: Some(relay),
@@ -66,6 +67,8 @@ impl EventFilter {
                     self.relay = None;
                     self.finish(&mut out)
                 }
+                // Looked at only while nothing arrives: an event that is complete by now is in time. This
+                // also sets the waker for the deadline.
                 Poll::Pending if self.is_late(context) => {
                     Err(Failed::List(Unfiltered::Slow(self.at_most)))
                 }
@@ -90,6 +93,7 @@ impl EventFilter {
             .map_err(refused)?;
         let held = events.held();
         reserved.shrink_to(held);
+        // Set once per event and not renewed by its further pieces, so that a slow sender cannot extend it.
         if held == 0 {
             self.deadline = None;
         } else if self.deadline.is_none() {

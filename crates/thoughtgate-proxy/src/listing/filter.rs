@@ -67,6 +67,7 @@ impl Filter {
     ) -> T {
         let snapshot = self.shared.snapshot();
         filter(&mut |tool| {
+            // Without policies nothing may be called, so nothing is listed.
             snapshot
                 .engine
                 .as_ref()

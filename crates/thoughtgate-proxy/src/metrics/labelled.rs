@@ -129,6 +129,8 @@ impl Labelled {
             reloads.clone(),
         );
         Labelled {
+            // Every series exists from the start, at 0: a rate would miss the event with which a series
+            // appears.
             requests: METHODS.map(|method| requests.get_or_create_owned(&MethodLabel { method })),
             decisions: ["forward", "reject", "approve", "error"]
                 .map(|outcome| decisions.get_or_create_owned(&OutcomeLabel { outcome })),

@@ -39,6 +39,7 @@ fn main() -> anyhow::Result<()> {
     });
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Caught before the first call is made, so that no signal cuts a call off.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let told = Arc::clone(&clients);

@@ -152,6 +152,7 @@ async fn drive_slices(driver: &mut Driver, source: &Path) -> anyhow::Result<()> 
 }
 
 fn print(outcome: &Outcome) -> anyhow::Result<()> {
+    // Flushed at once: who started this process may wait for the line before it sends the next slice.
     let mut stdout = std::io::stdout().lock();
     serde_json::to_writer(&mut stdout, outcome)?;
     writeln!(stdout)?;

@@ -109,6 +109,7 @@ impl Connection {
         for (name, value) in headers {
             let name: header::HeaderName = name.parse().map_err(invalid)?;
             let value: header::HeaderValue = value.parse().map_err(invalid)?;
+            // A given Host replaces the one from above; other headers may be repeated.
             if name == header::HOST {
                 all.insert(name, value);
             } else {

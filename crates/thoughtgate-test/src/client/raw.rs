@@ -67,6 +67,7 @@ impl RawConnection {
         let head = self.read_until("\r\n\r\n").await?;
         let (status, headers) = parse_head(&head)?;
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        // RFC 9112, section 6.3: these have no body, whatever their headers say.
         let body = if matches!(status, 100..=199 | 204 | 304) {
             Bytes::new()
         } else if let Some(length) = text("content-length") {
@@ -95,6 +96,7 @@ impl RawConnection {
         loop {
             let line = self.read_until("\r\n").await?;
             let line = String::from_utf8_lossy(&line).into_owned();
+            // Extensions of a chunk follow a semicolon.
             let size = line.split(';').next().unwrap_or_default().trim();
             let size = usize::from_str_radix(size, 16).map_err(invalid)?;
             body.extend_from_slice(&self.read_exactly(size).await?);
@@ -102,6 +104,7 @@ impl RawConnection {
             if end.get_u16() != u16::from_be_bytes(*b"\r\n") {
                 return Err(invalid("a chunk does not end with CR LF"));
             }
+            // The two bytes were the empty line that ends the body: trailers are not supported.
             if size == 0 {
                 return Ok(body.freeze());
             }

@@ -60,6 +60,7 @@ impl SseEvent {
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
             let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
             match field {
+                // A line that begins with a colon is a comment.
                 "" if !line.is_empty() => event.comments.push(value),
                 "event" => event.event = Some(value),
                 "id" => event.id = Some(value),
@@ -132,6 +133,7 @@ impl EventStream {
             match frame.await? {
                 None => return Ok(None),
                 Some(frame) => {
+                    // Trailers are skipped.
                     if let Ok(data) = frame.into_data() {
                         return Ok(Some(data));
                     }
@@ -168,5 +170,6 @@ fn length_of_first_event(bytes: &[u8]) -> Option<usize> {
                 .position(|window| window == end.as_bytes())?;
             Some(at + end.len())
         })
+        // Each kind of line end is searched by itself; the first that occurs ends the event.
         .min()
 }

@@ -64,6 +64,7 @@ impl Message {
             return Ok(serde_json::from_slice(&body).unwrap_or(Value::Null));
         }
         loop {
+            // Notifications may come before the answer.
             let message = stream.next_data().await?.json();
             if message["result"].is_object() || message["error"].is_object() {
                 return Ok(message);

@@ -95,6 +95,7 @@ impl Expect {
             body
         };
         let reply: Reply<'_> = serde_json::from_slice(message).map_err(|_| Failure::NotJsonRpc)?;
+        // Compared as text: an id has to come back as it was sent.
         if reply.id.is_none_or(|echoed| echoed.get() != id) {
             return Err(Failure::WrongId);
         }

@@ -74,6 +74,7 @@ impl Link {
         let attempt = self.attempt(id, expect, patience);
         let result = timer.timeout(patience, attempt).await;
         let result = result.unwrap_or(Err(Failure::Timeout));
+        // An answer that comes late must not be taken for that of the next request.
         if matches!(
             result,
             Err(Failure::Timeout | Failure::Closed(_) | Failure::Connect(_))

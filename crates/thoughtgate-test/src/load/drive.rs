@@ -44,6 +44,7 @@ pub(super) async fn slice(
     timer: &Timer,
 ) -> (Vec<Link>, Outcome) {
     let reconnects_before: u64 = links.iter().map(|link| link.reconnects).sum();
+    // Opened before the schedule begins, so that connecting is not part of a latency.
     for link in &mut links {
         // A failure is ignored: it is repeated, and counted, when the connection is used.
         let _ = link.open(options.timeout).await;
@@ -63,6 +64,7 @@ pub(super) async fn slice(
         .map(|link| tokio::spawn(Arc::clone(&shared).work(link)))
         .collect();
     timer.sleep_until(shared.schedule.measured_from).await;
+    // Read after the warm-up, whose CPU time does not count.
     let cpu_before = cpu_time();
     let mut links = Vec::with_capacity(connections);
     for worker in workers {
@@ -111,13 +113,16 @@ impl Shared {
 
     async fn work_open(&self, mut link: Link, interval_ns: f64) -> Link {
         loop {
+            // `Relaxed` suffices: each ticket is taken once, and no data depends on it.
             let ticket = self.next_ticket.fetch_add(1, Ordering::Relaxed);
+            // From the ticket and not from the request before, so that delays do not lower the rate.
             let after_begin = Duration::from_secs_f64(ticket as f64 * interval_ns / 1e9);
             let intended = self.schedule.begin + after_begin;
             if intended >= self.schedule.end {
                 return link;
             }
             if Instant::now() >= self.schedule.give_up {
+                // Tickets are still taken, so that each request that never started is counted.
                 if intended >= self.schedule.measured_from {
                     self.tally().fail(&Failure::Unstarted, 1);
                 }

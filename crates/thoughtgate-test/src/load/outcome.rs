@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Failure;
 
+// Ten minutes, far above the time limit of an answer (10 s by default).
 const LONGEST_NS: u64 = 600_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 /// A start by more than this after the intended one is late; less is the system's wake-up latency.

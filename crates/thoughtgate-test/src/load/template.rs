@@ -88,6 +88,7 @@ impl Template {
             };
             let name = HeaderName::try_from(name).map_err(|_| bad_header())?;
             let value = HeaderValue::try_from(value).map_err(|_| bad_header())?;
+            // Inserted, so that an option can replace one of the headers above.
             headers.insert(name, value);
         }
         let body = Bytes::copy_from_slice(&options.body);

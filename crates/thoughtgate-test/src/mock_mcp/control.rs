@@ -23,6 +23,7 @@ pub(super) async fn answer(
         (&Method::GET, "/control/stats") => (StatusCode::OK, value!(shared.record.stats())),
         (&Method::GET, "/control/knobs") => (StatusCode::OK, value!(shared.setting().knobs)),
         (&Method::POST, "/control/knobs") => match shared.setting().knobs.changed(&body) {
+            // Checked by `changed`: `set_knobs` panics at a knob out of its range.
             Ok(knobs) => {
                 shared.set_knobs(knobs.clone());
                 (StatusCode::OK, value!(knobs))

@@ -49,6 +49,7 @@ impl Endpoint {
     /// The legacy stream for messages that the server sends on its own.
     pub(super) fn get(&self, headers: &HeaderMap) -> Response<Answer> {
         let version = headers.get("mcp-protocol-version");
+        // The stateless protocol has no stream by GET: `subscriptions/listen` takes its place.
         if version.is_some_and(|version| version.as_bytes() >= MODERN_VERSION.as_bytes()) {
             return empty(StatusCode::METHOD_NOT_ALLOWED);
         }

@@ -107,6 +107,7 @@ impl Knobs {
             self.canned.as_ref().map(|canned| canned.status),
         ];
         for status in statuses.into_iter().flatten() {
+            // A status below 200 is interim (RFC 9110, section 15.2) and ends no request.
             if !matches!(status, 0 | 200..=999) {
                 return Err(format!("invalid knob: status {status} must be 200 to 999"));
             }

@@ -104,6 +104,7 @@ impl Record {
             // One write per line, so that a killed double leaves no half line.
             if let Err(error) = ledger.write_all(format!("{entry}\n").as_bytes()) {
                 eprintln!("mock-mcp: failed to write the ledger: {error}");
+                // A ledger with gaps would hide calls that were executed.
                 std::process::abort();
             }
         }

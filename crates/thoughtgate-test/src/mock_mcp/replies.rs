@@ -38,6 +38,7 @@ impl Replies {
             if method.ends_with("/list") || matches!(*method, "resources/read" | "server/discover")
             {
                 result["ttlMs"] = json!(60_000);
+                // A proxy that filters a list by its client has to change this to `private`.
                 result["cacheScope"] = json!("public");
             }
         }

@@ -31,6 +31,7 @@ pub(super) fn event_stream(answer: Answer) -> Response<Answer> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // MCP 2026-07-28 asks servers for it: it keeps an nginx on the way from buffering the events.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }

@@ -97,6 +97,7 @@ impl Shared {
 
     pub(super) fn set_knobs(&self, knobs: Knobs) {
         knobs.check().expect("knobs set in code are valid");
+        // Unlike `send`, it also takes effect while nobody has subscribed.
         self.settings.send_replace(Setting::new(self.tools, knobs));
     }
 

@@ -39,10 +39,12 @@ pub(super) fn events(
 ) -> Answer {
     let (pipe, answer) = Answer::piped(None);
     let held = setting.knobs.hold == Hold::Stream;
+    // A stream is held after its first event, so that it needs one.
     let notifications = setting.knobs.sse_events.max(u32::from(held));
     let gap = Duration::from_millis(setting.knobs.sse_gap_ms);
     let (timer, reply) = (timer.clone(), reply.clone());
     let feed = async move {
+        // The stream counts as open until this task ends.
         let _open = open;
         feed_events(&pipe, &timer, settings, notifications, gap, &reply).await;
     };
@@ -76,6 +78,7 @@ async fn feed_events(
             () = pipe.closed() => return,
         }
     }
+    // An error means that the client has left, which the guard of the answer counts.
     let _ = pipe.send(Ok(event(reply))).await;
 }
 
@@ -124,6 +127,7 @@ pub(super) fn endless(
     };
     let interval = Duration::from_millis(interval_ms);
     tokio::spawn(async move {
+        // The stream counts as open until this task ends.
         let _open = open;
         let mut next = first;
         loop {

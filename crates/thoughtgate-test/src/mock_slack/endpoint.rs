@@ -51,6 +51,7 @@ impl Endpoint {
     /// Counts one call of `method` and executes it, or not, as its fault demands.
     fn call(&self, state: &mut State, method: &str, head: &Parts, body: &[u8]) -> Outcome {
         *state.calls.entry(method.to_owned()).or_default() += 1;
+        // Before the faults, so that a stuck channel uses none of them up.
         if is_stuck(state, method, head, body) {
             return Outcome::Hang;
         }
@@ -143,6 +144,7 @@ impl Handler for Endpoint {
         let Some(method) = path.strip_prefix("/api/") else {
             return Ok(refused(StatusCode::NOT_FOUND, "unknown_method"));
         };
+        // The lock ends with this block: other calls are answered during the wait.
         let (outcome, latency_ms) = {
             let mut state = self.shared.state();
             let outcome = self.call(&mut state, method, &head, &body);

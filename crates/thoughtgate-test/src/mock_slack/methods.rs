@@ -12,6 +12,7 @@ use super::store::{Content, Message, Store, is_channel_id, parse_ts};
 /// The method that posts a message.
 pub(super) const POST_MESSAGE: &str = "chat.postMessage";
 
+// Limits that Slack documents for messages and for `conversations.history`.
 const MAX_BLOCKS: usize = 50;
 const MAX_SECTION_TEXT_CHARS: usize = 3_000;
 const MAX_HEADER_TEXT_CHARS: usize = 150;
@@ -45,6 +46,7 @@ impl Call<'_> {
             "reactions.remove" => self.react(Store::unreact),
             "usergroups.users.list" => self.usergroup_members(),
             "users.info" => self.user(),
+            // Socket Mode needs an app-level token, which a bot token is not.
             "apps.connections.open" => Err("not_allowed_token_type"),
             _ => Err("unknown_method"),
         }
@@ -116,6 +118,7 @@ impl Call<'_> {
         };
         let mut messages = self.store.messages();
         messages.retain(|message| message.channel == channel && in_range(message));
+        // Slack lists the newest message first.
         messages.reverse();
         let has_more = messages.len() > limit;
         messages.truncate(limit);

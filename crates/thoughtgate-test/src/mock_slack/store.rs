@@ -278,6 +278,7 @@ impl Stored {
         let mut message = self.message.clone();
         let mut visible: Vec<_> = self.reacted.iter().collect();
         visible.retain(|reacted| reacted.from <= now);
+        // An automatic reaction may take effect after one that was added later.
         visible.sort_by_key(|reacted| reacted.from);
         for reacted in visible {
             let same_name = message
@@ -311,6 +312,7 @@ pub(super) fn is_channel_id(channel: &str) -> bool {
 pub(super) fn parse_ts(ts: &str) -> Option<u64> {
     let (seconds, fraction) = ts.split_once('.').unwrap_or((ts, ""));
     let seconds: u64 = seconds.parse().ok()?;
+    // Padded on the right, since a fraction of `.1` is 100 000 microseconds.
     let micros: u64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
     seconds.checked_mul(MICROS_PER_SECOND)?.checked_add(micros)
 }

@@ -46,6 +46,7 @@ impl Typed for WhenFull {
 
 /// Deserializes a file name alone, or a mapping.
 pub fn text_or_mapping<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Audit, D::Error> {
+    // The text itself shows which of the two it is.
     deserializer.deserialize_any(TextOrMapping)
 }
 
@@ -65,6 +66,7 @@ impl<'de> Visitor<'de> for TextOrMapping {
         })
     }
 
+    // `audit:` with nothing behind it, which YAML reads as null.
     fn visit_unit<E>(self) -> Result<Audit, E> {
         Ok(Audit::default())
     }

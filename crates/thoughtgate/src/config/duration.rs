@@ -11,6 +11,7 @@ const MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let duration: Duration = humantime_serde::deserialize(deserializer)?;
     if duration > MAX {
+        // The value itself is not quoted: it may be a secret in the wrong place.
         let found = Unexpected::Other("a longer duration");
         return Err(D::Error::invalid_value(
             found,

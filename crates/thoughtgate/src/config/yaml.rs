@@ -21,6 +21,8 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
     let mut setting = String::new();
     serde_saphyr::with_deserializer_from_str(text, |deserializer| {
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            // Only as far as it names settings: the rest of the path may be a secret that was written as a
+            // key.
             known_part(&error.path().to_string()).clone_into(&mut setting);
             error.into_inner()
         })
@@ -50,6 +52,7 @@ fn fault(error: &Error, setting: &str) -> String {
 
 fn problem(error: &Error) -> String {
     match error {
+        // The error within is used, because a snippet quotes the text.
         Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => problem(error),
         Error::SerdeUnknownField {
             field, expected, ..
@@ -81,6 +84,7 @@ fn problem(error: &Error) -> String {
             _ => "not valid YAML".to_owned(),
         },
         Error::Eof { .. } => "unexpected end of the text".to_owned(),
+        // All other errors, since their messages may quote the text.
         _ => NOT_VALID.to_owned(),
     }
 }

@@ -48,6 +48,7 @@ pub fn expected(setting: &Setting) -> String {
 /// The longest prefix of `path` that is the path of a setting, or of a group of settings.
 pub fn known_part(path: &str) -> &str {
     let ends = path.match_indices(['.', '[']).map(|(end, _)| end);
+    // From the shortest prefix on, since behind a part that is no setting nothing is known.
     ends.chain([path.len()])
         .filter_map(|end| path.get(..end))
         .take_while(|part| {

@@ -55,6 +55,7 @@ impl Inputs {
     /// The policies for a reload. Unlike at the start, a set without any policy is an error.
     pub fn replacement(&self) -> Result<Engine, Refused> {
         let some = || match self.engine() {
+            // It would refuse everything from now on; in a running proxy that is taken for a mistake.
             Ok(None) => bail!("no policy file is configured any more; set `policy`"),
             // Most likely a half-written file, or one emptied by a full disk.
             Ok(Some(engine)) if engine.policy_count() == 0 => bail!(

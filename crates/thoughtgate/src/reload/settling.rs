@@ -77,6 +77,7 @@ impl Settling {
             lost_since: None,
         });
         batch.last = now;
+        // A swap among edits may be one step of an update that is made file by file.
         batch.quiet = batch.quiet.max(quiet);
         batch.asked |= *change == Change::Asked;
     }
@@ -86,9 +87,11 @@ impl Settling {
         let batch = self.batch.as_ref()?;
         let starved = batch.first + STARVED;
         Some(if batch.asked {
+            // An operator who sends SIGHUP says that the files are complete.
             batch.last + SWAP_QUIET
         } else if let Some(lost_since) = batch.lost_since {
             let lasting = lost_since + LOSS_QUIET;
+            // A change since the last read may have brought back what was missing, so it is read soon.
             if batch.last > batch.read {
                 lasting.min(batch.last + SWAP_QUIET)
             } else {
@@ -97,6 +100,8 @@ impl Settling {
         } else if self.writing.is_empty() {
             starved.min(batch.last + batch.quiet)
         } else {
+            // A file that is open for writing is incomplete until it is closed, but cannot delay the load for
+            // ever.
             starved
         })
     }
@@ -112,6 +117,7 @@ impl Settling {
         }
         batch.read = now;
         if now < batch.first + STARVED {
+            // The longer quiet time is also the mark that it has been waited for once.
             return std::mem::replace(&mut batch.quiet, LOSS_QUIET) == EDIT_QUIET;
         }
         now < *batch.lost_since.get_or_insert(now) + LOSS_QUIET
@@ -119,6 +125,7 @@ impl Settling {
 
     /// Ends the batch after a load. Returns whether an operator had asked for it.
     pub fn done(&mut self) -> bool {
+        // A writer that never closes its file must not delay all later loads, too.
         self.writing.clear();
         self.batch.take().is_some_and(|batch| batch.asked)
     }

@@ -69,14 +69,18 @@ impl Watch {
         for config in configs {
             files.add_all(config);
         }
+        // Folders and not files are watched: a file that is replaced is another inode, which no watch on the
+        // old one would show.
         let folders: HashSet<PathBuf> = files
             .single
             .iter()
             .filter_map(|file| file.parent().map(Path::to_path_buf))
             .chain(files.folders.iter().cloned())
             .collect();
+        // Before the folders are watched, so that their first event already finds its file here.
         self.files.store(Arc::new(files));
         for gone in self.folders.difference(&folders) {
+            // Fails for a folder that no longer exists, whose watch has ended with it.
             let _ = watcher.unwatch(gone);
         }
         for folder in &folders {
@@ -85,6 +89,7 @@ impl Watch {
                 && folder.exists()
                 && !self.folders.contains(folder)
             {
+                // Once for each folder; one that does not exist is an error of the read that follows.
                 warn(&error);
             }
         }
@@ -143,6 +148,7 @@ impl Files {
         }
         for path in &event.paths {
             if let Some(change) = self.change(event.kind, path) {
+                // Fails only when the reload thread has ended; the watch then ends, too.
                 let _ = changed.send(change);
             }
         }
@@ -166,6 +172,7 @@ impl Files {
             | EventKind::Modify(ModifyKind::Name(_))
             | EventKind::Create(_)
             | EventKind::Remove(_) => Some(Change::Edited(path.to_path_buf())),
+            // Reads, and changes of times or permissions: the content is the same.
             _ => None,
         }
     }
@@ -180,6 +187,7 @@ fn first_link(path: &Path) -> Result<(PathBuf, PathBuf), PathBuf> {
         match component {
             Component::CurDir => {}
             Component::ParentDir => {
+                // No link is left in `real`, so that its parent is what `..` leads to.
                 real.pop();
             }
             _ => real.push(component),

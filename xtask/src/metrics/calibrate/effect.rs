@@ -45,6 +45,7 @@ impl Usual {
     fn tail_every(&self, share: f64) -> f64 {
         let p99 = self.times.quantile(0.99).unwrap_or_default();
         let longer = self.times.share_above(p99 * (1.0 + share));
+        // Where one call in a hundred is that slow anyway, the limit keeps the result finite.
         (1.0 - longer) / (0.01 - longer).max(1e-5)
     }
 }
@@ -76,6 +77,7 @@ impl Effect {
 
     /// The value of the environment variable that slows the program down by this amount.
     pub fn slowdown(&self, usual: &Usual) -> String {
+        // At least 1: a slowdown of 0 would be none.
         let whole = |number: f64| format!("{:.0}", number.max(1.0));
         let share = self.share;
         match self.name {

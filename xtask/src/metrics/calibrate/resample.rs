@@ -31,6 +31,7 @@ struct Session {
 impl Session {
     fn of(run: &Run) -> Session {
         let mut run = run.clone();
+        // Each drawn session is a copy of the run, and no verdict needs the histograms.
         run.distributions.clear();
         let mut blocks: BTreeMap<usize, Vec<Sample>> = BTreeMap::new();
         for row in std::mem::take(&mut run.samples) {

@@ -127,6 +127,7 @@ pub fn card(all: &[Scored]) -> String {
         if lines.is_empty() {
             continue;
         }
+        // Without a slowdown any regression is a false alarm; with one, only its own metric counts as found.
         let said = |line: &&&Scored| match effect.metric {
             None => line.overall.is_regression(),
             Some(_) => line.found.is_some_and(Verdict::is_regression),
@@ -136,6 +137,7 @@ pub fn card(all: &[Scored]) -> String {
             Some(_) => line.found == Some(Verdict::Inconclusive),
         };
         let (found, tried) = (lines.iter().filter(said).count(), lines.len());
+        // 2.5 % beyond either bound: 95 % between them.
         let [lower, upper] = distribution::rate_bounds(found as u64, tried as u64, 0.975);
         let effects = effect.metric.map(|metric| {
             let effects = lines

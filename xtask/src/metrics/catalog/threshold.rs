@@ -73,6 +73,7 @@ impl Metric {
             alert,
             block,
         };
+        // Names before categories: the exceptions are few, and a new metric gets the values of its category.
         match self.name {
             "binary/size" | "binary/docker_image_compressed" => Change::Exact(Thresholds {
                 notice: Some(0.005),

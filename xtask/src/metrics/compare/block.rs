@@ -34,9 +34,11 @@ pub const FIGURES: [Figure; 7] = [
 /// Groups of slices; each has two of each program. Many short ones, so that changes of the machine
 /// affect all programs alike: with longer slices the same code differs from itself by more.
 const GROUPS: usize = 9;
+// k6 is too heavy for slices this short, hence the light driver.
 const SLICE_MS: u64 = 100;
 /// Groups of timed starts, likewise: a block's median of four starts varies half as much as one start.
 const START_GROUPS: usize = 2;
+// The number of clients in the definition of `throughput/rps_10vu`.
 const CLIENTS: usize = 10;
 /// Idle time of a process before its memory is read.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -87,6 +89,7 @@ pub fn measure(
     setups: impl Fn(&Upstream) -> [Setup; ARMS],
     (seed, number): (u64, usize),
 ) -> anyhow::Result<Block> {
+    // A new upstream for each block too, so that its memory and sockets carry nothing over.
     let mut upstream = Upstream::start(release_dir, Duration::ZERO)?;
     let setups = setups(&upstream);
     let order = order::starts(seed, number);
@@ -101,11 +104,13 @@ pub fn measure(
         figures[arm].ready_ms.push(ready.as_secs_f64() * 1000.0);
     }
     let mut proxies = start(&setups, order)?;
+    // Before any call: this is the idle figure, and load makes the memory grow.
     interrupt::rest(SETTLE)?;
     for (figures, proxy) in figures.iter_mut().zip(&proxies) {
         let bytes = procfs::rss_bytes(proxy.pid());
         figures.rss_bytes = bytes.ok().map(|bytes| bytes as f64);
     }
+    // Counters are read before the warm-up, whose calls count as sent as well.
     let before = seen(&mut proxies, &mut upstream)?;
     let mut driver = Driver::start(release_dir)?;
     warm_up(&mut driver, &proxies, &mut figures)?;
@@ -140,6 +145,7 @@ fn start(setups: &[Setup; ARMS], order: [usize; ARMS]) -> anyhow::Result<[Proxy;
     }
     let started: Option<Vec<Proxy>> = started.into_iter().collect();
     let started = started.and_then(|proxies| proxies.try_into().ok());
+    // Cannot fail: an order has each arm once.
     started.context("a program of the comparison was not started")
 }
 
@@ -166,6 +172,7 @@ fn fault(
     }
     for (arm, figures) in figures.iter().enumerate() {
         let (sent, forwarded) = (figures.sent, after.1[arm] - before.1[arm]);
+        // A call that a program answered without the upstream would make it look fast.
         if sent != forwarded {
             return Some(format!(
                 "{sent} calls were sent to a program that forwarded {forwarded}"
@@ -192,6 +199,7 @@ fn warm_up(
             let median = outcome.latency_us.map(|times| times.p50);
             medians[arm].extend(median);
         }
+        // All at once, not each for itself: every program has had the same number of calls when slices begin.
         if turn + 1 >= WARM_MIN && medians.iter().all(|medians| is_steady(medians)) {
             break;
         }
@@ -211,6 +219,7 @@ fn is_steady(medians: &[f64]) -> bool {
 fn load(proxy: &Proxy, duration_ms: u64) -> Slice {
     Slice {
         url: proxy.url(),
+        // A closed loop: it gave the steadiest differences, and what matters here is the difference.
         rate: None,
         duration_ms,
         warmup_ms: 0,
@@ -224,6 +233,7 @@ impl Figures {
         let outcome = driver.drive(&load(proxy, SLICE_MS))?;
         let spent_us = spent_us(&before, &CpuReading::of(proxy.pid()));
         self.check(&outcome);
+        // A slice whose CPU time cannot be read costs that figure, not the block.
         if let (Ok(spent_us), true) = (spent_us, outcome.requests > 0) {
             self.cpu_us.push(spent_us / outcome.requests as f64);
         }

@@ -13,6 +13,7 @@ use crate::tools::valgrind::Valgrind;
 
 /// Counts of each program: they differ a little, since each process seeds its hash tables anew.
 const REPEATS: usize = 3;
+// For the progress line only.
 const SECONDS_EACH: f64 = 8.0;
 
 /// The benchmarks of both programs, built, and valgrind, which counts their instructions.
@@ -31,6 +32,7 @@ impl Benchmarks {
         (workspace, place): (&std::path::Path, &std::path::Path),
         progress: &Progress,
     ) -> anyhow::Result<Benchmarks> {
+        // Before the builds, which take minutes and are of no use without it.
         let valgrind = Valgrind::find()?;
         let [base, head] = sides;
         let build = |label: &'static str, side: &Side| {

@@ -20,6 +20,7 @@ const ORDERS: [[usize; ARMS]; 6] = [
 pub fn starts(seed: u64, number: usize) -> [usize; ARMS] {
     let first = any(&mut Random::new(seed));
     let (group, place) = ((number / ARMS) % 2, number % ARMS);
+    // The halves alternate, since within one of them a program always follows the same other one.
     let half = (first / ARMS + group) % 2;
     ORDERS[half * ARMS + (first + place) % ARMS]
 }
@@ -27,6 +28,7 @@ pub fn starts(seed: u64, number: usize) -> [usize; ARMS] {
 /// The order of the slices of block `number`. Each of the `groups` is an order of the programs and its
 /// mirror, so that a drift of the machine affects all programs alike.
 pub fn slices(seed: u64, number: usize, groups: usize) -> Vec<usize> {
+    // Each block needs orders of its own; block 0 must not get the bare seed, which `starts` uses.
     let mut random = Random::new(seed ^ (number as u64 + 1).wrapping_mul(0x9e37_79b9));
     // Another order for each group, so that no program is always in front.
     let first = any(&mut random);

@@ -25,6 +25,7 @@ pub const LOOKS: [usize; 4] = [16, 24, 32, 40];
 pub const QUICK_LOOKS: [usize; 1] = [6];
 /// Consecutive void blocks after which the comparison gives up: something is broken.
 const VOIDS_AT_MOST: usize = 5;
+// For the progress line only.
 const SECONDS_EACH: f64 = 9.0;
 /// The labels of the programs in the tables, in the order of the arms.
 pub const LABELS: [&str; ARMS] = [BASE, CONTROL, HEAD];
@@ -51,6 +52,7 @@ impl Session<'_> {
         self.progress.plan(last as f64 * SECONDS_EACH);
         let seed = self.run.seed.wrapping_add(number as u64);
         let (mut counted, mut block, mut voids) = (0, 0, 0);
+        // Void blocks do not count: the looks are planned in blocks with values.
         while counted < last {
             interrupt::check()?;
             let label = format!("comparison, block {} of at most {last}", counted + 1);
@@ -76,13 +78,17 @@ impl Session<'_> {
                     at.add_void(&mut self.run, &why);
                     self.progress
                         .line(&format!("warning: a block is not counted: {why}"));
+                    // In a row: a disturbance that passes costs blocks and not the comparison.
                     if voids >= VOIDS_AT_MOST {
                         bail!("{voids} consecutive blocks are void; last reason: {why}");
                     }
                 }
             }
+            // The number goes on after a void block, so that its rows keep a number of their own.
             block += 1;
+            // Before the look: a run that is killed in between keeps its samples.
             self.save()?;
+            // After a void block the count is the same as before, and the look would be taken twice.
             if looks.contains(&counted) && voids == 0 {
                 let judged = paired::judge(&self.run, number);
                 if counted == last || judged.is_decided() {

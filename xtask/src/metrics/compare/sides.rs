@@ -68,6 +68,7 @@ impl Side {
             bail!("there is no merge base with `{MAIN}`: fetch it, or name a base with --base");
         };
         let head = git::commit(workspace);
+        // Uncommitted changes are a head to judge, although the commit is the base's.
         let is_same = head.is_some_and(|head| head.revision == base && !head.dirty);
         ensure!(
             !is_same,
@@ -89,6 +90,7 @@ impl Side {
             return Subject::given(label, path, path, &stores);
         }
         let (checkout, target) = self.source(workspace, place)?;
+        // A folder of its own, in which cargo builds everything a second time.
         let target = if build.again {
             target.with_file_name("target-again")
         } else {
@@ -114,6 +116,7 @@ impl Side {
     /// directory, from which cargo would build it anew.
     fn kept(&self, build: Build, checkout: &Path, target: &Path) -> Option<PathBuf> {
         let compiler = cargo::rustc_version(checkout)?;
+        // The files of a working tree change under the same name, so that what was built of it is not kept.
         let is_plain = matches!(self, Side::Commit(_)) && build == Build::default();
         let compiler = digest::sha256(compiler.as_bytes());
         let folder = target
@@ -139,6 +142,7 @@ impl Side {
             Side::WorkingTree => Ok((workspace.to_path_buf(), place.join("working-tree/target"))),
             Side::Commit(commit) => {
                 let folder = place.join(commit);
+                // By commit, so that a base that was built once is found again by the next comparison.
                 let checkout = folder.join("checkout");
                 git::check_out(workspace, commit, &checkout)?;
                 Ok((checkout, folder.join("target")))
@@ -215,6 +219,7 @@ impl Sides {
             base.setup(&self.base, upstream),
             base.setup(&self.control, upstream),
             Setup {
+                // The head only: base and control stay as they are, and are compared with each other.
                 slowdown: self.slowdown.clone(),
                 ..self.files.setup(&self.head, upstream)
             },
@@ -234,6 +239,7 @@ impl Sides {
         let mut head = Proxy::start(&head).context("the head does not start")?;
         let mut base = match Proxy::start(&base) {
             Ok(base) => base,
+            // An older base may not know a key of today's configuration; both must still answer alike.
             Err(error) => {
                 let own = self.own_files(workspace);
                 let own = own.with_context(|| format!("the base does not start: {error:#}"))?;

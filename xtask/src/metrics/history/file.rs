@@ -91,6 +91,7 @@ impl History {
                 continue;
             }
             let number = number + 1;
+            // The schema first: an entry of a newer version may have any shape beside it.
             match serde_json::from_str::<Probe>(line) {
                 Ok(probe) if probe.schema > SCHEMA => history.unread.push(format!(
                     "line {number}: schema {}, but this program reads up to {SCHEMA}",

@@ -107,6 +107,7 @@ impl Job {
         Job {
             schema: SCHEMA,
             branch: branch.to_owned(),
+            // Without a commit rather than with one that was not measured.
             revision: run.git.revision.clone().filter(|_| !run.git.dirty),
             parent: run.arms.first().and_then(|arm| arm.parent.clone()),
             started: run.started,
@@ -199,7 +200,9 @@ fn own_key(run: &Run, metric: &Metric) -> String {
 
 fn key_from(run: &Run, host: &Host, settings: &BTreeMap<String, Json>) -> String {
     let kernel = host.kernel.as_deref().unwrap_or("unknown");
+    // Other rules or settings give other figures for the same program, so they are part of the key.
     let settings = serde_json::to_string(&(run.rules, run.quick, settings));
+    // Hashed, since all settings as text would make the key too long to read.
     let settings = sha256(settings.unwrap_or_default().as_bytes());
     format!(
         "{}, {} cores, {} GiB, {} {} {}, settings {}",

@@ -96,6 +96,7 @@ impl HostWatch {
 
     /// The disturbance since the start.
     pub fn finish(self) -> Pressure {
+        // The same readings in the same order, so that all counters span the same time.
         let end = Self::start(self.contained);
         let elapsed_us = (end.started - self.started).as_micros() as f64;
         let cpu = self.cpu.zip(end.cpu);
@@ -135,6 +136,7 @@ pub(super) fn steal_percent(from: CpuTicks, to: CpuTicks) -> f64 {
 }
 
 pub(super) fn others_percent((from, to): (CpuTicks, CpuTicks), own: (u64, u64)) -> f64 {
+    // Saturating: the files are not read at one moment, so that own ticks can exceed those of the machine.
     let own = own.1.saturating_sub(own.0);
     percent(
         to.busy.saturating_sub(from.busy).saturating_sub(own),

@@ -53,6 +53,7 @@ pub fn judge(all: &[Series], test: Test) -> Vec<Row> {
         .iter()
         .map(|(series, _, fit)| {
             let fit = fit.as_ref();
+            // With too short a history a metric stays in the family, at p = 1: the level holds for all.
             fit.map_or(1.0, |fit| fit.p(series, test))
         })
         .collect();
@@ -69,6 +70,7 @@ pub fn judge(all: &[Series], test: Test) -> Vec<Row> {
             )
         })
         .collect();
+    // After the adjustment: metrics that do not vary have no p-value and would only dilute the family.
     rows.extend(all.iter().filter_map(exact));
     rows.sort_by(|left, right| {
         let effect = right.effect.total_cmp(&left.effect);
@@ -87,6 +89,7 @@ pub fn baseline(metric: &Metric, values: &[f64]) -> Vec<usize> {
     // Whether each of the last jobs was worse than the baseline of its time.
     let mut was_worse: Vec<bool> = Vec::new();
     for (index, value) in values.iter().enumerate() {
+        // Each job is judged as on the day it ran: by the jobs before it that were part of the baseline then.
         let from = kept.len().saturating_sub(JOBS_MAX);
         let of = |index: &usize| values[*index];
         let before: Vec<f64> = kept[from..].iter().map(of).collect();
@@ -121,6 +124,7 @@ fn row(series: &Series, thresholds: Thresholds, fit: Option<&Fit>, p: [f64; 3]) 
         p: fit.map(|_| p),
         since: None,
     };
+    // INCONCLUSIVE, not PASS: a short history cannot show that nothing changed.
     let Some(fit) = fit.filter(|_| series.baseline.len() >= ALERT_JOBS) else {
         let jobs = series.baseline.len();
         row.reason = Some(if jobs < ALERT_JOBS {
@@ -189,6 +193,7 @@ fn verdict(
         };
         return (verdict, None);
     }
+    // As large as an alert and not significant: neither a PASS nor an ALERT is justified.
     if bh >= lenient {
         let reason = "worse by the threshold of an alert, but it may be chance".to_owned();
         return (Verdict::Inconclusive, Some(reason));

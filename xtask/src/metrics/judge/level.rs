@@ -39,6 +39,7 @@ pub fn moved(past: &History, branch: &str) -> Vec<Moved> {
         let measured = measured.filter(|job| job.number(metric.name).is_some());
         let measured: Vec<&Job> = measured.collect();
         let mut keys: Vec<&str> = measured.iter().map(|job| job.key_of(metric.name)).collect();
+        // A change of machine would look like a change of level, so each kind is a series of its own.
         keys.sort_unstable();
         keys.dedup();
         for key in keys {
@@ -83,6 +84,7 @@ fn steps(values: &[f64], thresholds: &Thresholds) -> Vec<Change> {
             index: number + 1,
             before: pair[0],
             after: pair[1],
+            // No test is made: without chance in the values every step is real.
             p: 0.0,
         })
     });

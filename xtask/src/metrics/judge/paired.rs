@@ -51,6 +51,7 @@ pub struct Judged {
 
 /// Judges the blocks of one session of `run`.
 pub fn judge(run: &Run, session: usize) -> Judged {
+    // The planned looks count, not those that were taken: the level was divided among them beforehand.
     let looks = run.looks.values().map(Vec::len).max().unwrap_or(1).max(1);
     let compared = compared(run, session);
     let mut rows: Vec<Row> = compared
@@ -67,6 +68,7 @@ pub fn judge(run: &Run, session: usize) -> Judged {
         Change::Exact(_) | Change::Target => None,
     });
     rows.extend(family(run.seed, looks, &tested.collect::<Vec<_>>()));
+    // A metric without a value of the head would otherwise vanish from the table, and the comparison pass.
     let lost = compared
         .iter()
         .filter_map(|metric| lost(run, session, metric));
@@ -82,6 +84,7 @@ pub fn judge(run: &Run, session: usize) -> Judged {
     }
     rows.sort_by(|left, right| {
         let effect = right.effect.total_cmp(&left.effect);
+        // `total_cmp`, since the effect of a lost metric is NaN, and it must have a fixed place too.
         right.verdict.cmp(&left.verdict).then(effect)
     });
     Judged {
@@ -92,6 +95,7 @@ pub fn judge(run: &Run, session: usize) -> Judged {
 
 /// Judges all sessions of `run`: a tested BLOCK counts only when a second session confirms it.
 pub fn judge_all(run: &Run) -> Judged {
+    // The figures are always those of the first session; the second can only weaken a verdict.
     let mut judged = judge(run, 0);
     let second = run.samples.iter().any(|row| row.session == 1);
     let second = second.then(|| judge(run, 1));
@@ -109,6 +113,7 @@ pub fn needs_confirmation(judged: &Judged) -> bool {
 }
 
 fn confirm(row: &mut Row, second: Option<&Judged>) {
+    // A metric that needs no test does not vary, so a second session cannot change its verdict.
     if row.verdict != Verdict::Block || row.test.is_none() {
         return;
     }
@@ -179,6 +184,7 @@ type Tested = (&'static Metric, Thresholds, Differences);
 
 /// Tests the metrics as one family, so that the level holds for all together.
 fn family(seed: u64, looks: usize, tested: &[Tested]) -> Vec<Row> {
+    // Bonferroni over the looks: each of them is a chance to find a difference that is none.
     let spent = |p: f64| (p * looks as f64).min(1.0);
     let tests = |differences: fn(&Differences) -> &[f64], p: fn(paired::PairedTest) -> f64| {
         let tests = tested.iter().map(|(.., of)| {
@@ -190,9 +196,11 @@ fn family(seed: u64, looks: usize, tested: &[Tested]) -> Vec<Row> {
     let head: fn(&Differences) -> &[f64] = |of| &of.head_by_block;
     let worse = tests(head, |test| test.p_greater);
     let better = tests(head, |test| test.p_less);
+    // Two-sided: a control that is better than the base shows a bias as well.
     let control = tests(|of| &of.control_by_block, |test| test.p_two);
     let (holm, bh) = (adjust::holm(&worse), adjust::benjamini_hochberg(&worse));
     let (better, control) = (adjust::holm(&better), adjust::holm(&control));
+    // The strictest level that Holm can ask of one metric, so that the detectable effect is not understated.
     let level = STRICT / (tested.len().max(1) * looks) as f64;
     let rows = tested.iter().enumerate().map(|(index, of)| {
         let (metric, thresholds, differences) = of;
@@ -200,6 +208,7 @@ fn family(seed: u64, looks: usize, tested: &[Tested]) -> Vec<Row> {
         let of_control = paired::hodges_lehmann(&differences.control_by_block).unwrap_or_default();
         let blocks = differences.head_by_block.len();
         let interval = paired::hodges_lehmann_interval(&differences.head_by_block, 0.95);
+        // Too few blocks for an interval: anything is possible, and nothing passes.
         let interval = interval.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
         let spread = robust::standard_deviation(&differences.head_by_block);
         let detectable = spread.map_or(f64::INFINITY, |spread| {
@@ -256,10 +265,12 @@ fn floor(metric: &Metric, thresholds: &Thresholds, differences: &Differences, co
     let own = if metric.category() == MEMORY_IDLE_RSS.category() {
         MEMORY_FLOOR.max(MEMORY_FLOOR_BYTES / differences.base)
     } else if thresholds.scale == Scale::Points {
+        // A metric in points has no common scale for a floor, so it is derived from its own threshold.
         thresholds.alert / 2.0
     } else {
         FLOOR
     };
+    // What two processes of one program differ by is what the machine alone can do in this session.
     own.max(2.0 * differences.effect(control).abs())
 }
 
@@ -293,6 +304,7 @@ fn tested_verdict(
         Scale::Share => format!("{:.1} %", 100.0 * share),
         Scale::Points => format!("{share:.2}"),
     };
+    // Before the effect: an unreliable measurement allows no verdict on the head, not even a regression.
     if !test.has_control {
         let reason = "no control: the base was not measured twice, so a bias would not be noticed";
         return (Verdict::Inconclusive, Some(reason.to_owned()));
@@ -304,7 +316,9 @@ fn tested_verdict(
         );
         return (Verdict::Inconclusive, Some(reason));
     }
+    // From the gravest verdict down, since a BLOCK also meets the conditions of the lesser ones.
     if effect >= test.floor {
+        // The second opinion must not contradict: it tests the mean, while the other test sees ranks only.
         let is_sure = test.p_holm < STRICT && test.p_flip < LENIENT;
         if is_sure && effect >= thresholds.block {
             return (Verdict::Block, None);
@@ -324,6 +338,7 @@ fn tested_verdict(
     } else {
         thresholds.alert
     };
+    // Before PASS: an interval that looks good proves nothing if such a change could not have been found.
     if test.detectable.is_nan() || test.detectable > detectable_max {
         let reason = format!(
             "{} blocks may miss a change of less than {}",

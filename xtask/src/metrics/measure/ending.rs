@@ -35,6 +35,7 @@ pub fn of(run: &Run, strict: bool, enforce_targets: bool) -> Exit {
     if enforce_targets && !missed.is_empty() {
         return Exit::Blocked(format!("targets missed: {} ({summary})", missed.join(", ")));
     }
+    // Also without `strict`: no data is an error, never a success with nothing to show.
     if measured.is_empty() {
         return Exit::Unusable("nothing could be measured; see the warnings".to_owned());
     }

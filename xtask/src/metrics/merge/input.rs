@@ -33,6 +33,7 @@ pub fn read(path: &Path) -> anyhow::Result<Input> {
 }
 
 pub fn parse(text: &str) -> anyhow::Result<Input> {
+    // By its content, since a file may have any name.
     match text.trim_start().chars().next() {
         Some('[') => parse_array(text).map(Input::Array),
         Some('{') => {
@@ -74,6 +75,7 @@ fn parse_entry(entry: &Entry) -> anyhow::Result<(&'static Metric, Value)> {
             describe(metric.kind())
         );
     };
+    // Also its range: a number of the right kind can be negative.
     check_kind(metric, &value)?;
     Ok((metric, value))
 }

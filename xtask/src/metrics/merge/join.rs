@@ -153,6 +153,7 @@ fn joined(first: &Run, runs: &[(&str, &Run)]) -> Run {
             .map(|run| run.finished)
             .max()
             .unwrap_or(first.finished),
+        // One part that was cut off makes the whole incomplete.
         complete: all().all(|run| run.complete),
         tiers,
         tools: agreed(all().map(|run| &run.tools)),
@@ -204,9 +205,11 @@ fn best_record(first: &Run, runs: &[(&str, &Run)], metric: &Metric) -> Option<(u
     let mut records: Vec<(usize, &Record)> = all
         .filter_map(|(index, (_, run))| Some((index, run.record(metric)?)))
         .collect();
+    // A stable sort: among equals the file that was named first wins, so that the result is reproducible.
     records.sort_by_key(|(_, record)| rank(record));
     let ((from, best), others) = records.split_first()?;
     let mut record = (*best).clone();
+    // A record of an earlier merge may have the note already.
     if runs[*from].1.host != first.host && !record.notes.contains(&Note::OtherHost) {
         record.notes.push(Note::OtherHost);
     }
@@ -249,6 +252,7 @@ fn agreed<'a, V: Clone + PartialEq + 'a>(
     let all = maps.clone();
     let undisputed = |key: &String, value: &V| {
         all.clone()
+            // A map without the key does not object: not every job uses every tool.
             .all(|map| map.get(key).is_none_or(|other| other == value))
     };
     maps.flatten()
@@ -275,6 +279,7 @@ fn show(value: &Value) -> String {
 }
 
 fn differences(left: &Host, right: &Host) -> String {
+    // By way of JSON, so that a new field of the host is compared without a change here.
     let fields = |host: &Host| serde_json::to_value(host).expect("a host is plain data");
     let (left, right) = (fields(left), fields(right));
     let (Some(left), Some(right)) = (left.as_object(), right.as_object()) else {

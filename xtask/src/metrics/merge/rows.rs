@@ -27,6 +27,7 @@ pub(super) fn moved<R>(
 ) -> Vec<R> {
     for row in &mut rows {
         let session = session(row);
+        // Saturating: the number comes from a file, and may be anything.
         *session = session.saturating_add(offset);
     }
     rows

@@ -42,10 +42,12 @@ impl Run {
         struct Probe {
             schema: u64,
         }
+        // The schema first: a newer run fails with its number, and not with the first unknown field.
         let probe: Probe = serde_json::from_str(text)?;
         let run = match probe.schema {
             1 => schema1::parse(text)?,
             schema if schema == u64::from(SCHEMA) => serde_json::from_str(text)?,
+            // Not read at all: what an unknown schema means can only be guessed.
             other => return Err(ReadError::Schema(other)),
         };
         check(&run)?;
@@ -67,6 +69,7 @@ fn check(run: &Run) -> Result<(), ReadError> {
             check_kind(metric, value)?;
         }
     }
+    // Samples too, since verdicts are derived from them and the file may come from a stranger.
     for row in &run.samples {
         let metric = catalog::known(&row.metric)?;
         if let Some(value) = &row.value {

@@ -108,6 +108,7 @@ impl Run {
                 tools: &self.tools,
                 subject: &self.subject,
                 settings: &self.settings,
+                // All: a run that was not merged names no metrics for its piece.
                 metrics: None,
             }];
         }
@@ -123,6 +124,7 @@ impl Run {
 
     /// The machines of the pieces in the words of `describe`, each once.
     pub fn machines(&self, describe: impl Fn(&Host) -> String) -> Vec<String> {
+        // A list and not a set, which would lose the order of the parts.
         let mut machines: Vec<String> = Vec::new();
         for piece in self.pieces() {
             let machine = describe(piece.host);

@@ -72,6 +72,7 @@ fn converted(old: Old) -> Run {
         // The rules had no number then.
         rules: 0,
         thresholds: BTreeMap::new(),
+        // Schema 1 kept the seed among the settings.
         seed: old.settings.get("seed").and_then(Json::as_u64).unwrap_or(0),
         looks: BTreeMap::new(),
         arms: vec![Arm {

@@ -122,6 +122,7 @@ pub(super) fn one_a_line<S: Serializer, T: Serialize>(
 ) -> Result<S::Ok, S::Error> {
     let mut lines = serializer.serialize_seq(Some(rows.len()))?;
     for row in rows {
+        // A raw value is written as it is, so that the pretty printer does not break the line.
         let line = serde_json::to_string(row).and_then(RawValue::from_string);
         lines.serialize_element(&line.map_err(S::Error::custom)?)?;
     }

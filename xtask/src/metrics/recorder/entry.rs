@@ -62,6 +62,7 @@ impl Taken {
                 raw,
             } => {
                 let rows = readings.into_iter().map(|(metric, reading)| {
+                    // Checked here for all scenarios, so that none can record what its metric cannot have.
                     let reading = checked(metric, reading)?;
                     Ok(at.read(metric, reading, noise.clone()))
                 });
@@ -70,6 +71,7 @@ impl Taken {
                 let distributions = distributions.into_iter();
                 run.distributions
                     .extend(distributions.map(|(category, times)| at.times(category, times)));
+                // A scenario without tools has no output to keep.
                 if !raw.is_null() {
                     run.raw.push(RawData {
                         session: 0,
@@ -151,6 +153,7 @@ fn checked(metric: &Metric, reading: Reading) -> anyhow::Result<Reading> {
         metric.name,
         measure.value,
     );
+    // An impossible number is a fault of one reading: it costs its own metric and not the run.
     let possible = measure
         .value
         .number()

@@ -60,6 +60,7 @@ impl Missing {
 impl From<anyhow::Error> for Missing {
     fn from(error: anyhow::Error) -> Missing {
         match error.downcast_ref::<Unavailable>() {
+            // A missing tool becomes a skip with a hint; any other error is a failure.
             Some(unavailable) => Missing {
                 reason: unavailable.reason.clone(),
                 hint: Some(unavailable.hint),

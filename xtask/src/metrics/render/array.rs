@@ -35,6 +35,7 @@ pub fn render_values<'a>(values: impl Iterator<Item = (&'static Metric, &'a Valu
         })
         .map(|entry| serde_json::to_string(&entry).expect("an entry is plain data"))
         .collect();
+    // An empty list would otherwise have an empty line in its brackets.
     if entries.is_empty() {
         return "[]\n".to_owned();
     }

@@ -85,6 +85,7 @@ pub fn all(run: &Run, now: u64) -> Vec<Badge> {
                 (None, _) => ("not measured".to_owned(), Colour::Unknown),
             };
             let (message, colour) = match doubt {
+                // The value stays legible, but loses the colour that says that a target is met.
                 Some(doubt) if measured => (format!("{message} ({doubt})"), Colour::Unknown),
                 _ => (message, colour),
             };
@@ -121,6 +122,7 @@ impl Badge {
     /// The picture. The widths of texts are estimates; `textLength` makes a browser fit the texts to them.
     pub fn svg(&self) -> String {
         let (title, message) = (self.title, self.message.as_str());
+        // By characters and not by bytes, of which `µ` has two.
         let width = |text: &str| 7 * text.chars().count();
         let (left, right) = (width(title) + 10, width(message) + 10);
         let (whole, fill) = (left + right, self.colour.hex());

@@ -24,6 +24,7 @@ struct Figure {
 
 /// The slug of the measure of a metric.
 pub fn measure(metric: &Metric) -> String {
+    // Bencher's slugs have lower-case letters, digits and hyphens only.
     metric.name.replace(['/', '_'], "-")
 }
 
@@ -74,6 +75,7 @@ fn figure(metric: &Metric, outcome: &Outcome) -> Option<Figure> {
     };
     let bound = |index: usize| {
         let bound = interval.as_ref()?[index];
+        // JSON has no infinity: such a bound is left out, and the value is sent all the same.
         bound.is_finite().then_some(bound)
     };
     number.is_finite().then_some(Figure {

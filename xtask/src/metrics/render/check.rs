@@ -65,6 +65,7 @@ pub(super) fn cells(row: &Row) -> [String; 7] {
         Change::Tested(thresholds) | Change::Exact(thresholds) => thresholds.scale == Scale::Points,
         Change::Target => true,
     };
+    // Not computed: a printed 0 would look like a measured one.
     let effect = if row.verdict == Verdict::Inconclusive && row.effect == 0.0 {
         String::new()
     } else if points {

@@ -111,6 +111,7 @@ fn judge_one(run: &Run, claim: &Claim) -> Judged {
         let (of_metric, text) = metric_of(run, metric);
         evidence.push(text);
         support = match (support, of_metric) {
+            // Failing before unknown: one missed target is enough to refute the sentence.
             (Support::Failing, _) | (_, Support::Failing) => Support::Failing,
             (Support::Unknown, _) | (_, Support::Unknown) => Support::Unknown,
             _ => Support::Supported,
@@ -127,6 +128,7 @@ fn judge_one(run: &Run, claim: &Claim) -> Judged {
 fn metric_of(run: &Run, metric: &'static Metric) -> (Support, String) {
     let name = metric.name;
     let unknown = |why: &str| (Support::Unknown, format!("`{name}` {why}"));
+    // Its blocks are few and short: the figures prove only that measuring works.
     if run.quick {
         return unknown("was measured by a quick run");
     }
@@ -151,6 +153,7 @@ fn metric_of(run: &Run, metric: &'static Metric) -> (Support, String) {
     if worse.is_none() && matches!(metric.change(), Change::Tested(_)) {
         return unknown("has too few blocks for an interval");
     }
+    // The worse end, so that the claim holds for all of the interval.
     let bound = worse.map_or_else(|| value.clone(), Value::Float);
     let is_limited = record.notes.contains(&Note::GeneratorBound);
     let support = match judge::meets(metric, &bound) {

@@ -262,6 +262,7 @@ pub fn fit(text: &str, characters_max: usize) -> String {
         .chars()
         .take(characters_max - CUT.chars().count())
         .collect();
+    // At the end of a line, since half a table row would be shown as text.
     let whole_lines = kept.rfind('\n').map_or(0, |end| end + 1);
     kept[..whole_lines].to_owned() + CUT
 }

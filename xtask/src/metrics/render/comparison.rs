@@ -215,6 +215,7 @@ pub(super) fn cells(row: &Row) -> [String; 7] {
         verdict.to_owned(),
         row.metric.name.to_owned(),
         scale.with_unit(row.base),
+        // A lost metric, whose head was not measured.
         if row.head.is_nan() {
             "–".to_owned()
         } else {
@@ -263,6 +264,7 @@ pub(super) fn notes(run: &Run, judged: &Judged, shown: fn(&str) -> String) -> Ve
     if judged.rows.is_empty() {
         notes.push("Note: no block has a value, so nothing was compared.".to_owned());
     }
+    // Marks are kept as settings, so that a verdict from the file prints them too.
     let marks = run
         .settings
         .iter()
@@ -306,6 +308,7 @@ fn inconclusive(judged: &Judged) -> String {
         .filter(|test| test.blocks_needed > test.blocks as f64)
         .map(|test| test.blocks_needed)
         .fold(0.0, f64::max);
+    // Infinite with a single block, whose spread is not known.
     let blocks = if needed > 0.0 && needed.is_finite() {
         format!(" (with this spread, {needed:.0} blocks would be needed)")
     } else {

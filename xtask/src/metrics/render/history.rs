@@ -43,6 +43,7 @@ pub fn csv(history: &History) -> String {
                 figure.unit.clone(),
                 plain(&figure.value),
             ];
+            // A branch name or a CPU model can contain a comma.
             let fields = fields.map(|field| quoted(&field));
             let _ = writeln!(text, "{}", fields.join(","));
         }

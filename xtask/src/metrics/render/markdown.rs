@@ -19,6 +19,7 @@ pub fn code(text: &str) -> String {
             letter => shown.push(letter),
         }
     }
+    // Not `count`, which would read all of a text that a stranger made long.
     if text.chars().nth(CHARACTERS_MAX).is_some() {
         shown.push('…');
     }

@@ -42,6 +42,7 @@ pub fn render(version: &str, run: &Run, previous: &Previous) -> String {
         });
         let before = previous.get(metric.name);
         of_rows.extend(before.map(|before| before.is_comparable));
+        // A value of another kind of machine is left out: the difference would be that of the machines.
         let before = before.filter(|before| before.is_comparable != Some(false));
         let delta = value
             .zip(before)
@@ -97,6 +98,7 @@ fn measured_on(run: &Run) -> String {
         format!("{} ({} cores)", markdown::code(model), host.logical_cores)
     };
     let mut machines = run.machines(name);
+    // So that the text does not depend on the order in which the results of jobs were merged.
     machines.sort();
     let command = if run.parts.is_empty() {
         "`cargo xtask metrics`"
@@ -112,6 +114,7 @@ fn delta_of(before: &Value, now: &Value) -> Option<String> {
     // A share of 0, or of a negative value, is meaningless.
     (before > 0.0 && now.is_finite())
         .then(|| format!("{:+.1}%", 100.0 * (now / before - 1.0)))
+        // A change that rounds to 0 has no direction.
         .map(|text| text.replace("-0.0%", "+0.0%"))
 }
 

@@ -77,8 +77,10 @@ impl Scale {
     fn rounded(self, base: f64, rounding: Rounding, extra: usize) -> (String, f64) {
         let number = base / self.base_units;
         let decimals = extra + if self.whole { 0 } else { decimals(number) };
+        // By way of its text, so that it is exactly what is printed.
         let nearest = format!("{number:.decimals$}").parse().unwrap_or(number);
         let step = 10f64.powi(-i32::try_from(decimals).unwrap_or_default());
+        // Without this tolerance the division alone could round a bound by a whole step.
         let error = number.abs() * SCALING_ERROR;
         let rounded = match rounding {
             Rounding::Up if nearest < number - error => nearest + step,

@@ -35,6 +35,7 @@ pub fn render(view: &View<'_>) -> String {
         ("trends", "Trends", trends::section(view)),
         ("machine", "Machine", machine(view)),
     ];
+    // A section without content has no link either.
     let there = || parts.iter().filter(|(.., body)| !body.is_empty());
     let links = there().map(|(id, title, _)| format!("<li><a href=\"#{id}\">{title}</a></li>"));
     let sections = there().map(|(id, title, body)| {
@@ -103,6 +104,7 @@ fn targets(view: &View<'_>) -> String {
 /// The day of a time in seconds since the epoch, which is not known if it is in the future.
 fn date(seconds: u64, now: u64) -> String {
     let time = i64::try_from(seconds).ok();
+    // A wrong clock: no date is better than one that has not come yet.
     let time = time.filter(|_| !is_future(seconds, now));
     let time = time.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or("at an unknown time".to_owned(), |time| {
@@ -134,6 +136,7 @@ fn compared(view: &View<'_>) -> String {
              <td class=\"number\">{head}</td><td class=\"number\">{effect}</td>\
              <td class=\"number\">{interval}</td><td>{verdict}</td></tr>"
         );
+        // The axis of the dots is in percent, so that differences in points have no chart.
         let is_share =
             matches!(row.metric.change(), Change::Tested(of) if of.scale == Scale::Share);
         let blocks = paired::by_block(run, row.metric).filter(|_| is_share);
@@ -188,12 +191,14 @@ fn latency(view: &View<'_>) -> String {
             .filter_map(|percentile| Some((*percentile, times.quantile(percentile / 100.0)?)));
         points.collect::<Vec<(f64, f64)>>()
     });
+    // A run of schema 1, or one without the latency scenario, has kept no times.
     if curves[0].is_empty() {
         return String::new();
     }
     let shown = |value: f64| number::Scale::of(Unit::Milliseconds, value).with_unit(value);
     let mut body = String::new();
     for (percentile, value) in &curves[0] {
+        // By value and not by index: a run may have kept no times to the first byte.
         let waiting = curves[1]
             .iter()
             .find(|at| at.0.total_cmp(percentile).is_eq());

@@ -8,6 +8,7 @@ pub fn render(run: &Run) -> String {
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for (metric, record) in run.rows() {
         for text in of_metric(run, metric, record) {
+            // A search keeps the order in which the reasons first appear, which is that of the catalogue.
             match groups.iter_mut().find(|group| group.0 == text) {
                 Some(group) => group.1.push(metric.name),
                 None => groups.push((text, vec![metric.name])),
@@ -56,6 +57,7 @@ fn of_metric(run: &Run, metric: &Metric, record: &Record) -> Vec<String> {
              hint: measure on a machine with more cores"
                     .to_owned(),
             ),
+            // These are remarks and no warnings: the table shows them.
             Note::OtherHost | Note::Text(_) => None,
         }
     }));

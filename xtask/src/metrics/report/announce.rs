@@ -127,6 +127,7 @@ fn to_blame(github: &GitHub, found: &Found, judged: &str) -> anyhow::Result<Vec<
             format!("failed to find the pull request of {commit}: {error:#}")
         })?;
         match requests.as_deref() {
+            // A commit can be in several pull requests; the first one that GitHub lists stands for them.
             Some([request, ..]) => {
                 brought
                     .entry(request.number)
@@ -134,6 +135,7 @@ fn to_blame(github: &GitHub, found: &Found, judged: &str) -> anyhow::Result<Vec<
                     .push(named.metric);
             }
             Some([]) => notice(&format!("{commit} came with no pull request to comment on")),
+            // The failure has been printed, and the other metrics still have their pull requests.
             None => {}
         }
     }
@@ -151,6 +153,7 @@ fn to_blame(github: &GitHub, found: &Found, judged: &str) -> anyhow::Result<Vec<
 
 /// The text of a comment that begins with `marker`, by which later runs find it.
 fn marked(marker: &str, text: &str) -> String {
+    // The marker is kept whole whatever is cut: without it a later run would add a second comment.
     let room = COMMENT_CHARACTERS_MAX - marker.len() - 1;
     format!("{marker}\n{}", fit(text, room))
 }

@@ -47,6 +47,7 @@ pub fn report(
         hash,
         start: match place {
             Place::PullRequest(request) => Start::From("main", &request.base),
+            // A release begins a new baseline.
             Place::Release { .. } => Start::Reset,
             _ => Start::Continued,
         },
@@ -119,6 +120,7 @@ pub fn threshold(metric: &Metric) -> Threshold {
         Change::Exact(thresholds) if thresholds.scale == Scale::Share => {
             of("percentage", Some(1), thresholds.alert)
         }
+        // A boundary of 0 % over the last value: any increase alerts.
         Change::Exact(_) => of("percentage", Some(1), 0.0),
         Change::Tested(_) => of("t_test", Some(SAMPLES_MAX), LEVEL),
         // 1 means that the target is met, see `bmf`.

@@ -52,6 +52,7 @@ impl Files {
 
     /// The reason why there is no comparison, if the job that was to make one left it.
     pub(super) fn not_compared(&self) -> Option<String> {
+        // The length is checked before the file is read, since a fork may have written it.
         let length = std::fs::metadata(&self.not_compared).ok()?.len();
         let why = (length <= REASON_BYTES_MAX).then(|| store::read(&self.not_compared).ok());
         let why = why.flatten()?;
@@ -75,6 +76,7 @@ impl Files {
 /// Reads a run, if the file exists. It may come from the jobs of a fork: its size is limited, and so is
 /// the number of its blocks, since each pair of them is looked at.
 pub(super) fn read_run(path: &Path) -> anyhow::Result<Option<Run>> {
+    // A missing file is no error: each kind of event has only some of the files.
     let Ok(found) = std::fs::metadata(path) else {
         return Ok(None);
     };

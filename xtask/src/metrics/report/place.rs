@@ -106,6 +106,7 @@ impl Place {
             return Ok(Place::Local);
         };
         let shown = file.display();
+        // Before it is read: a file of any size could be named.
         let length = std::fs::metadata(file)
             .with_context(|| format!("failed to read the event `{shown}`"))?
             .len();
@@ -241,6 +242,7 @@ struct Run {
 
 impl Event {
     fn implied_name(&self) -> &'static str {
+        // From the most specific payload on: several events have a `pull_request` or a `ref` too.
         if self.workflow_run.is_some() {
             "workflow_run"
         } else if self.merge_group.is_some() {
@@ -259,11 +261,13 @@ impl Event {
 
 fn push(event: &Event) -> anyhow::Result<Place> {
     let reference = event.reference.as_deref().context("no `ref`")?;
+    // A deleted branch or tag has no commit to report on.
     if event.deleted {
         return Ok(Place::Local);
     }
     let revision = || match &event.head_commit {
         Some(head) => commit(&head.id, "head_commit.id"),
+        // An event without the pushed commit still has the id that the reference points to now.
         None => commit(event.after.as_deref().unwrap_or_default(), "after"),
     };
     if reference == "refs/heads/main" {
@@ -289,6 +293,7 @@ fn push(event: &Event) -> anyhow::Result<Place> {
 fn pull_request(event: Event) -> anyhow::Result<Place> {
     let number = event.number.context("no `number`")?;
     ensure!(number > 0, "a pull request cannot have the number 0");
+    // Before the other fields are read: to archive its branch takes only the number.
     if event.action.as_deref() == Some("closed") {
         return Ok(Place::Closed { number });
     }
@@ -299,6 +304,7 @@ fn pull_request(event: Event) -> anyhow::Result<Place> {
         number,
         head: commit(&request.head.sha, "pull_request.head.sha")?,
         base: commit(&request.base.sha, "pull_request.base.sha")?,
+        // A deleted fork has no name, and counts as one: the side with fewer rights.
         is_fork: head_repository != Some(base_repository.full_name),
     }))
 }
@@ -328,11 +334,13 @@ fn commit(text: &str, field: &str) -> anyhow::Result<String> {
     if !is_commit(text) {
         bail!("`{field}` is not a full commit id (expected 40 hexadecimal digits)");
     }
+    // Lower case, as git prints commits: ids are compared as text.
     Ok(text.to_ascii_lowercase())
 }
 
 /// Whether a tag is safe on command lines, in headings and as a version.
 fn is_tag(tag: &str) -> bool {
+    // No `/` and no space: a tag also becomes part of commands and headings.
     let usual = |byte: u8| byte.is_ascii_alphanumeric() || b".-+".contains(&byte);
     tag.len() <= 64 && tag.bytes().all(usual)
 }

@@ -23,6 +23,7 @@ const RETENTION_DAYS: i64 = 30;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// The largest page that the CLI lists.
 const PAGE: &str = "255";
+// Ends the loop also if a server keeps sending full pages.
 const PAGES_MAX: usize = 40;
 /// The CLI's message if something does not exist.
 const NOT_FOUND: &str = "Status: 404";
@@ -39,6 +40,7 @@ pub fn run(flags: &flags::Report) -> anyhow::Result<Exit> {
     );
     let mut made = 0;
     let mut need = |view: &[&str], create: &[&str]| -> anyhow::Result<()> {
+        // Any error is taken for "missing": if it was another one, the creation fails with it as well.
         if bencher::ask(view, &credential).is_err() {
             let what = create.join(" ");
             bencher::ask(create, &credential)
@@ -227,6 +229,7 @@ pub fn archive_old(project: &str) -> anyhow::Result<String> {
             (is_pull_request(&branch.name) && age > RETENTION_DAYS * DAY_SECONDS)
                 .then_some(branch.name)
         }));
+        // A page that is not full is the last one.
         if count < 255 {
             break;
         }
@@ -236,6 +239,7 @@ pub fn archive_old(project: &str) -> anyhow::Result<String> {
         match put_away(project, branch, &credential) {
             Ok(()) => archived += 1,
             Err(error) if interrupt::cause(&error).is_some() => return Err(error),
+            // One branch that cannot be archived keeps no other: the schedule tries again the next day.
             Err(error) => super::annotate::warning(&format!("{error:#}")),
         }
     }

@@ -48,6 +48,7 @@ impl Found {
     /// # Errors
     /// A comparison or a history that cannot be read.
     pub fn of(place: &Place, files: &Files, run: Option<&Run>) -> anyhow::Result<Found> {
+        // A commit on `main` is compared with earlier jobs, and needs no base to be built.
         if let Place::Main { revision } = place {
             return match run {
                 Some(run) if run.git.revision.as_ref().is_some_and(|of| of != revision) => {
@@ -64,8 +65,10 @@ impl Found {
                 let why = why.unwrap_or_else(|| "there is no comparison".to_owned());
                 return Ok(Found::none(&why, run));
             }
+            // No error: the metrics of the run can still be reported, without a verdict.
             Err(error) => return Ok(Found::none(&format!("{error:#}"), run)),
         };
+        // A run of metrics has the same file format, but no pairs to judge.
         if comparison.looks.is_empty() || !comparison.metrics.is_empty() {
             let why = "the comparison file contains a run of metrics, not a comparison";
             return Ok(Found::none(why, run));
@@ -73,6 +76,7 @@ impl Found {
         if let Some(revision) = place.revision() {
             let mut arms = comparison.arms.iter();
             let head = arms.find(|arm| arm.name == paired::HEAD);
+            // The file may be of another commit, or forged: only the commit of the event is judged.
             if head.and_then(|arm| arm.revision.as_deref()) != Some(revision) {
                 return Ok(Found::none("the comparison is of another commit", run));
             }
@@ -138,6 +142,7 @@ fn on_main(files: &Files, run: &Run, revision: &str) -> anyhow::Result<Found> {
         Err(error) => return Ok(Found::none(&format!("no history: {error:#}"), Some(run))),
     };
     let checked = Checked::of(&past, run, MAIN, Test::Student)?;
+    // A metric without a value has no row of its own, so that its loss would go unnoticed.
     let lost = lost(&past, &checked.job);
     let rows = checked.rows.iter();
     let since = |row: &Row| row.since.clone().or_else(|| Some(revision.to_owned()));
@@ -167,6 +172,7 @@ fn lost(past: &History, job: &Job) -> Vec<&'static str> {
         other.branch == job.branch && (other.started, &other.sha256) != (job.started, &job.sha256)
     });
     let others: Vec<&Job> = others.collect();
+    // Not only the job before: a metric that is lost twice in a row would be forgotten.
     let recent = &others[others.len().saturating_sub(LOST_JOBS)..];
     let has = |job: &Job, metric: &Metric| job.metrics.contains_key(metric.name);
     let lost = METRICS

@@ -115,6 +115,7 @@ fn measure(
         }
         interrupt::rest(SPACING)?;
     }
+    // A call that reached the upstream was not held back, so that its time means nothing.
     let forwarded = upstream.counts()?.tool_calls;
     if forwarded > 0 {
         return Ok(Block::Void(Fault::Forwarded(forwarded).to_string()));
@@ -135,6 +136,7 @@ fn one(
     messages_before: usize,
 ) -> anyhow::Result<Result<Duration, Fault>> {
     let mut call = proxy.call(TOOL, &json!({ "order": marker }))?;
+    // Both clocks at one moment, so that they can be compared when the message has arrived.
     let (sent, started) = (SystemTime::now(), Instant::now());
     call.send()?;
     let message = interrupt::until(DEADLINE, POLL, || {
@@ -146,6 +148,7 @@ fn one(
     let message = message.with_context(|| {
         format!("no message reached Slack within {DEADLINE:?} of a call that needs approval")
     })?;
+    // A clock that was set back gives an error; taken as 0, it differs from the monotonic one.
     let by_wall_clock = sent.elapsed().unwrap_or_default();
     if by_wall_clock.abs_diff(started.elapsed()) > CLOCK_DRIFT_MAX {
         return Ok(Err(Fault::ClockChanged));

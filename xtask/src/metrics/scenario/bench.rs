@@ -45,6 +45,7 @@ impl Bench {
         files: &SubjectFiles,
         service_time: Duration,
     ) -> anyhow::Result<Bench> {
+        // The upstream first: the proxy is started with its address.
         let upstream = Upstream::start(&context.release_dir, service_time)?;
         let proxy = Proxy::start(&files.setup(subject, &upstream))?;
         Ok(Bench {

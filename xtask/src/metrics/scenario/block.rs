@@ -39,8 +39,10 @@ pub fn run<T>(
     plan: &Plan,
     measure: &mut dyn FnMut(usize) -> anyhow::Result<Block<T>>,
 ) -> anyhow::Result<Vec<T>> {
+    // Before the check for pending metrics, so that a faulty table fails in every run.
     check_table(plan.label, figures)?;
     let mut wanted = figures.to_vec();
+    // A metric that was not asked for, or that another scenario has reported, is not read.
     wanted.retain(|figure| recorder.pending(figure.0));
     if wanted.is_empty() {
         return Ok(Vec::new());

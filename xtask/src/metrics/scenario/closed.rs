@@ -37,6 +37,7 @@ pub fn note_generator_bound(
     let bound_blocks = blocks.iter().filter(|bound| **bound).count();
     let mostly = 2 * bound_blocks > blocks.len();
     if !blocks.is_empty() {
+        // Also when it is false: a reader of `run.json` sees that it was checked.
         recorder.detail(metric, "generator_bound", json!(mostly))?;
     }
     if mostly {
@@ -98,6 +99,7 @@ impl Times {
         let plan =
             json!({"url": url, "vus": CLIENTS, "warm_ms": self.warm, "window_ms": self.window});
         let running = k6.start(Script::Throughput, plan)?;
+        // k6 first: the traces come back in this order.
         let pids: Vec<u32> = [Some(running.pid()), subject]
             .into_iter()
             .flatten()
@@ -108,11 +110,13 @@ impl Times {
         let Sampled { traces, drift_ms } = watching.stop();
         let mut traces = traces.into_iter();
         let (generator, subject) = (traces.next(), traces.next());
+        // The window begins after the warm-up, whose samples are not part of the figures.
         let from_ms = summary.started_ms + self.warm as f64;
         Ok(Sent {
             window_ms: (from_ms, from_ms + self.window as f64),
             summary,
             drift_ms,
+            // An empty trace makes its figures missing and fails nothing else.
             generator: generator.unwrap_or_default(),
             subject: subject.unwrap_or_default(),
         })

@@ -77,6 +77,7 @@ pub fn collect(
         let k6 = k6(context, recorder)?;
         let files = SubjectFiles::write()?;
         let image = packed::image(context, subject, &docker, "thoughtgate")?;
+        // Without nginx the reference is left out; the metrics do not need it.
         let neighbour = nginx::find();
         recorder.setting("constrained_limits", json!(LIMITS.join(" ")));
         let cage = Cage {
@@ -113,6 +114,7 @@ fn measure(
     let Caged { mut container, url } = cage.proxy(&upstream.url())?;
     let pid = container.pid();
     let before = upstream.counts()?.tool_calls;
+    // Without the pid memory and throttling are missing, but the rate can still be measured.
     let known = pid.as_ref().ok().copied();
     let throttling_before = known.and_then(cgroup::throttling);
     let watch = known.map(|pid| context.watch(Some(pid)));
@@ -123,6 +125,7 @@ fn measure(
     let sent = times.send(k6, &url, known, &mut look)?;
     let [warm, driver] = times.drive_warm(context, &url, &mut look)?;
     let throttling = Throttling::between(throttling_before, known.and_then(cgroup::throttling));
+    // Before the container is removed: the work of docker's daemon would count as another program.
     let noise = watch.and_then(|watch| watch.finish().noise(TOLERANCE));
     let seen = upstream.counts()?.tool_calls - before;
     let calls = sent.summary.requests + warm.requests + driver.requests;
@@ -192,6 +195,7 @@ fn beside(
     });
     match measured {
         Ok(outcome) => Ok(json!(outcome)),
+        // Only an interruption ends the block: it must not look like a failure of nginx.
         Err(error) if interrupt::cause(&error).is_some() => Err(error),
         Err(error) => {
             let line = format!("warning: nginx could not be measured under the limits: {error:#}");

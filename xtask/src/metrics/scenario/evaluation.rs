@@ -55,6 +55,7 @@ pub fn collect(
 }
 
 fn plan(quick: bool) -> Plan {
+    // Five blocks are the fewest that give an interval.
     let blocks = if quick { 1 } else { 5 };
     Plan::new("policy evaluation", blocks, SECONDS_EACH).with_psi_below(20.0)
 }

@@ -24,6 +24,7 @@ impl SubjectFiles {
 
     /// Writes both, with a text appended to each.
     pub fn write_with(config: &str, policies: &str) -> anyhow::Result<SubjectFiles> {
+        // Compiled in: a run does not depend on files that may change while it measures.
         let config = include_str!("../../../subject/thoughtgate.yaml").to_owned() + config;
         let policies = include_str!("../../../subject/policies.cedar").to_owned() + policies;
         SubjectFiles::of(&config, &policies)

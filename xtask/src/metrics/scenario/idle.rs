@@ -72,10 +72,13 @@ struct Idle {
 
 fn measure(mut bench: Bench, watches_cpu: bool) -> anyhow::Result<Block<Idle>> {
     interrupt::rest(SETTLE)?;
+    // First: of a proxy that has died, this error has the last output, and that of the reading has not.
     bench.check_running()?;
     let pid = bench.proxy.pid();
+    // Before the CPU measurement: the target is about memory one second after ready.
     let rss_bytes = procfs::rss_bytes(pid).map_err(Missing::from);
     let cpu_percent = if watches_cpu {
+        // The time is measured, not assumed: a busy machine wakes the waiting thread late.
         let (before, started) = (CpuReading::of(pid), Instant::now());
         interrupt::rest(WATCH)?;
         let elapsed_us = started.elapsed().as_secs_f64() * 1e6;

@@ -57,6 +57,7 @@ impl Shipped {
 
     fn is_multi_arch(&self) -> Reading {
         let platforms = self.platforms.as_ref().map_err(Clone::clone)?;
+        // A build or a push that failed says nothing of the image: the metric is missing, not false.
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
@@ -123,6 +124,7 @@ fn inspect(
     Ok(Shipped {
         base: unless_interrupted(base)?,
         platforms: unless_interrupted(platforms)?,
+        // After the push, which may add a failure of its own.
         failure: images.failure.take().map(Missing::from),
     })
 }
@@ -138,6 +140,7 @@ fn base(context: &Context<'_>, docker: &Docker, images: &Images) -> anyhow::Resu
 /// Pushes the images, and a manifest list when there are several; returns the reference to inspect.
 /// A failure of the others leaves the figures of the first one, which is this machine's.
 fn push(docker: &Docker, images: &mut Images, repository: &str) -> anyhow::Result<String> {
+    // This machine's image first, by itself: only the metric of several architectures needs the others.
     let (own, others) = images.built.split_first().context("no image was built")?;
     docker.push(own)?;
     if others.is_empty() {

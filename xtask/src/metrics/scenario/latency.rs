@@ -135,11 +135,14 @@ fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Blo
     // The peak of the start is not that of the load.
     let peak_was_reset = procfs::reset_peak(pid);
     let running = k6.start(Script::Latency, plan)?;
+    // k6 too: the cores that it used are kept with the block, should the generator be suspected.
     let sampler = Sampler::start(&[running.pid(), pid]);
     let deadline = Duration::from_secs_f64(schedule.seconds()) + SLACK;
     let summary = running.finish(deadline, &mut || bench.check_running())?;
+    // Without the reset the peak would be that of the start, so it is missing rather than wrong.
     let peak_rss_bytes = peak_was_reset.and_then(|()| procfs::peak_rss_bytes(pid));
     let Sampled { traces, drift_ms } = sampler.stop();
+    // Faults before figures: a window by a clock that was set would give wrong figures without any error.
     if let Some(fault) = clock_fault(drift_ms) {
         return Ok(Block::Void(fault));
     }
@@ -151,6 +154,7 @@ fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Blo
     };
     let overhead = match schedule.overhead(&summary) {
         Ok(overhead) => overhead,
+        // A slice that is too short makes the block void, and it is made again.
         Err(error) => return Ok(Block::Void(format!("{error:#}"))),
     };
     let (from_ms, to_ms) = schedule.window_ms(summary.started_ms);
@@ -204,6 +208,7 @@ fn fault(
 
 impl Load {
     fn pairs(&self, value: f64) -> Reading {
+        // A pair of slices gives one difference.
         number(value, self.slices / 2)
     }
 }

@@ -59,6 +59,7 @@ pub fn images(
     let (own, checkout) = (Architecture::own()?, checkout(subject)?);
     let tag = |architecture: Architecture| format!("{}-{}", tag(repository), architecture.name);
     let compiler = |architecture: Architecture| architecture.compiler(checkout);
+    // Without an image for this machine there is nothing to measure, so that this one is an error.
     let first = compiler(own).map_err(|command| missing(&command))?;
     let mut images = Images {
         built: vec![build(context, checkout, docker, (own, &first), &tag(own))?],

@@ -61,6 +61,7 @@ fn measure(context: &Context<'_>, subject: &Subject) -> anyhow::Result<Block<Vec
     );
     let mut times = Vec::new();
     for round in 0..RELOADS {
+        // Each reload changes the decision; the same policies again would show no effect to wait for.
         let permitted = round % 2 == 0;
         let policies = if permitted { &with } else { &without };
         let taken = reload(&mut bench, &files, policies, permitted)?;
@@ -80,6 +81,7 @@ fn reload(
     // Renamed into place, as editors and ConfigMaps do: the proxy loads such a file at once, and waits
     // for the end of other changes.
     let aside = files.folder().join("policies.cedar.new");
+    // Outside the measured time: only the rename makes the policies visible to the proxy.
     std::fs::write(&aside, policies)?;
     let started = Instant::now();
     std::fs::rename(&aside, files.policy()).context("failed to replace the policy file")?;

@@ -44,6 +44,7 @@ pub fn collect(
 ) -> anyhow::Result<()> {
     attempt(context, recorder, &metrics(), |recorder| {
         let files = SubjectFiles::write()?;
+        // Once, before all starts of the proxy: its own start is no part of the figures.
         let upstream = Upstream::start(&context.release_dir, Duration::ZERO)?;
         let setup = files.setup(subject, &upstream);
         let plan = plan(context.quick);

@@ -114,6 +114,7 @@ fn plan(quick: bool) -> Plan {
 
 /// Adds a note with the median of CPU time per request divided by that of nginx, over the blocks that count.
 fn note_nginx(recorder: &mut Recorder, counted: &[Load]) -> anyhow::Result<()> {
+    // A ratio to nginx in the same block cancels most of what the machine adds to both.
     let mut ratios: Vec<f64> = counted.iter().filter_map(Load::nginx_ratio).collect();
     ratios.sort_by(f64::total_cmp);
     let Some(median) = ratios.get(ratios.len() / 2) else {
@@ -133,10 +134,12 @@ fn measure(
     let times = Times::of(context.quick, FULL);
     let (url, pid) = (bench.proxy.url(), bench.proxy.pid());
     let before = bench.seen()?;
+    // k6 alone first: it gives the headline figure, and nginx must not share the machine with it.
     let sent = times.send(k6, &url, Some(pid), &mut || bench.check_running())?;
     let started = neighbour.map(|binary| Nginx::start(binary, &bench.upstream.url()));
     let nginx = started.as_ref().and_then(|nginx| nginx.as_ref().ok());
     let (proxy, other) = pair::drive(context, &mut bench, nginx, (times, number))?;
+    // An nginx that did not start is reported like one that failed under load.
     let other = other.or_else(|| started?.err().map(Err));
     if let Some(Err(error)) = &other {
         let line = format!("warning: nginx could not be measured: {error:#}");
@@ -149,6 +152,7 @@ fn measure(
         forwarded: calls,
     };
     let seen = bench.seen()?.since(before);
+    // The counters of the proxy and the upstream must agree with the generators, or the block is void.
     if let Some(fault) = fault.or_else(|| seen.fault(all)) {
         return Ok(Block::Void(fault));
     }

@@ -8,6 +8,7 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     in_order(
         count,
         by_rank.map(|(rank, index)| {
+            // A larger raw p never gets a smaller adjusted one: the procedure stops at the first that fails.
             largest = largest.max((count - rank) as f64 * p[index]).min(1.0);
             (index, largest)
         }),
@@ -23,6 +24,7 @@ pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     in_order(
         count,
         by_rank.map(|(rank, index)| {
+            // From the largest p down: a p takes the adjusted value of a larger one where that is smaller.
             smallest = smallest.min(count as f64 / (rank + 1) as f64 * p[index]);
             (index, smallest)
         }),
@@ -36,6 +38,7 @@ fn ascending(p: &[f64]) -> Vec<usize> {
 }
 
 fn in_order(count: usize, adjusted: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
+    // Every index is overwritten; 1 would be the harmless value of one that is not.
     let mut all = vec![1.0; count];
     for (index, value) in adjusted {
         all[index] = value;

@@ -17,6 +17,7 @@ pub fn interval(
         return None;
     }
     let mut random = Random::new(seed);
+    // One buffer for all draws: a caller draws hundreds of times per metric.
     let mut resample = vec![0.0; values.len()];
     let mut found = Vec::with_capacity(draws);
     for _ in 0..draws {
@@ -28,6 +29,7 @@ pub fn interval(
             let index = random.below(count) as usize;
             *drawn = values[index];
         }
+        // A resample without a statistic adds nothing, so that the quantiles are those of the others.
         found.extend(statistic(&resample));
     }
     let tail = (1.0 - level) / 2.0;

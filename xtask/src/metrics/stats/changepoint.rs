@@ -133,8 +133,10 @@ fn candidates(series: &[f64]) -> Vec<usize> {
         if end == series.len() {
             break;
         }
+        // Overlapping, so that a change at the edge of one window is in the middle of the next.
         start += WINDOW / 2;
     }
+    // Overlapping windows find the same change twice.
     points.sort_unstable();
     points.dedup();
     points
@@ -145,6 +147,7 @@ fn split_into(window: &[f64], offset: usize, points: &mut Vec<usize>) {
         return;
     };
     let (left, right) = window.split_at(split);
+    // A lenient level: `merged` tests the candidates again, with sides that may reach beyond the window.
     if student(left, right).is_some_and(|test| test.p_two < WEAK) {
         points.push(offset + split);
         split_into(left, offset, points);
@@ -203,11 +206,13 @@ fn shortfall(series: &[f64], points: &[usize], number: usize, least: &Least) -> 
     let distance = (after - before).abs();
     let unclear = least.distance * sigma / distance;
     let small = least.relative * before.abs() / distance;
+    // 0 / 0: equal medians without any spread are no change.
     let unclear = if unclear.is_nan() {
         f64::INFINITY
     } else {
         unclear
     };
+    // Each ratio is above 1 where its requirement is not met, so the largest decides.
     (short.max(unclear).max(small), unclear)
 }
 

@@ -21,9 +21,11 @@ pub fn t_above(t: f64, df: f64) -> f64 {
 
 /// The value that Student's t with `df` degrees of freedom is below with `probability`.
 pub fn t_quantile(probability: f64, df: f64) -> f64 {
+    // By symmetry, since the bracket below begins at 0.
     if probability < 0.5 {
         return -t_quantile(1.0 - probability, df);
     }
+    // The bracket must contain the quantile before it is halved. Probability 1 has none, hence the limit.
     let mut upper = 1.0;
     while t_above(upper, df) > 1.0 - probability && upper < f64::MAX / 2.0 {
         upper *= 2.0;

@@ -42,6 +42,7 @@ impl Histogram {
     /// The quantile at `probability` (0 to 1), as [`super::quantile::quantile`] of the values; none without
     /// values.
     pub fn quantile(&self, probability: f64) -> Option<f64> {
+        // Ranks are counted from 0, as the indices of a sorted slice.
         let last = usize::try_from(self.count()).ok()?.checked_sub(1)?;
         let (index, share) = position(last, probability);
         let (below, above) = (self.ranked(index)?, self.ranked(last.min(index + 1))?);
@@ -69,9 +70,11 @@ impl Histogram {
         self.buckets.extend(more);
         self.buckets
             .sort_by(|left, right| left.0.total_cmp(&right.0));
+        // The values are sorted, so equal ones are neighbours.
         self.buckets.dedup_by(|next, kept| {
             let same = next.0.total_cmp(&kept.0).is_eq();
             if same {
+                // Counts can come from a file, where a sum may exceed the type.
                 kept.1 = kept.1.saturating_add(next.1);
             }
             same

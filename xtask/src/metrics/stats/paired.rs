@@ -9,6 +9,7 @@ use super::quantile::{median, sorted};
 const EXACT_RANKS_MAX: usize = 25;
 /// The sign-flip test tries all signs up to this many differences; above, random ones.
 const EXACT_FLIPS_MAX: usize = 14;
+// The smallest p is then 1 in 10,001, far below the level that it is held against.
 const FLIPS: u32 = 10_000;
 /// The distribution behind the interval is exact up to this many differences; above, it is normal.
 const EXACT_INTERVAL_MAX: usize = 100;
@@ -30,6 +31,7 @@ pub struct PairedTest {
 
 /// Wilcoxon's signed rank test. None where all differences are zero.
 pub fn signed_rank(differences: &[f64]) -> Option<PairedTest> {
+    // A difference of zero supports neither side: Wilcoxon's treatment leaves it out.
     let kept: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
     let (ranks, ties) = ranks(&kept);
     let count = kept.len();
@@ -52,6 +54,7 @@ pub fn signed_rank(differences: &[f64]) -> Option<PairedTest> {
         statistic: positive,
         p_greater,
         p_less,
+        // The two tails share the middle of a discrete distribution, so twice the smaller can exceed 1.
         p_two: (2.0 * p_greater.min(p_less)).min(1.0),
         zeros,
     })
@@ -64,6 +67,7 @@ pub fn sign_flip(differences: &[f64], seed: u64) -> Option<PairedTest> {
     if sizes.last().is_none_or(|largest| *largest == 0.0) {
         return None;
     }
+    // Sorted, since the last digits of a sum depend on the order of its terms.
     let observed: f64 = sorted(differences).iter().sum();
     // Sums of the same numbers in another order differ by their last digits.
     let slack = 1e-12 * sizes.iter().sum::<f64>();
@@ -84,6 +88,7 @@ pub fn sign_flip(differences: &[f64], seed: u64) -> Option<PairedTest> {
         for _ in 0..FLIPS {
             let mut bits = 0;
             count(flipped(&sizes, |index| {
+                // One random number gives the signs of 64 differences.
                 if index % 64 == 0 {
                     bits = random.next();
                 }
@@ -99,6 +104,7 @@ pub fn sign_flip(differences: &[f64], seed: u64) -> Option<PairedTest> {
         p_greater: share(found.above),
         p_less: share(found.below),
         p_two: share(found.beyond),
+        // A zero has no sign to flip and changes no sum, so none is left out.
         zeros: 0,
     })
 }
@@ -191,7 +197,9 @@ fn rank_sums(count: usize) -> Vec<f64> {
     let mut sums = vec![0.0; count * (count + 1) / 2 + 1];
     sums[0] = 1.0;
     for rank in 1..=count {
+        // Downwards, so that each rank is used at most once: the smaller sums are still those without it.
         for sum in (0..sums.len()).rev() {
+            // Each rank is positive or negative with probability one half.
             let with = sum.checked_sub(rank).map_or(0.0, |rest| sums[rest]);
             sums[sum] = 0.5 * (sums[sum] + with);
         }

@@ -25,6 +25,7 @@ pub fn means(base: &[f64], head: &[f64]) -> Option<Dealt> {
     if base.is_empty() || head.is_empty() || ways > WAYS_MAX {
         return None;
     }
+    // The sum of one side determines that of the other, so only the choices for `head` are enumerated.
     let total: f64 = all.iter().sum();
     let difference = |sum: f64| sum / head.len() as f64 - (total - sum) / base.len() as f64;
     let observed = difference(head.iter().sum());
@@ -63,6 +64,7 @@ fn ways(all: usize, count: usize) -> usize {
         let Some(product) = ways.checked_mul(all - chosen) else {
             return usize::MAX;
         };
+        // Exact at each step: a product of k consecutive numbers is divisible by k!.
         ways = product / (chosen + 1);
     }
     ways

@@ -27,5 +27,6 @@ pub fn at_least(least: u32, tried: u32, probability: f64) -> f64 {
         below += ways;
         ways *= f64::from(tried - count) / f64::from(count + 1) * probability / (1.0 - probability);
     }
+    // The sum of the complement is short: `least` is small wherever this is called.
     1.0 - below
 }

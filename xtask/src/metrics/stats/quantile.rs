@@ -45,6 +45,7 @@ pub(super) fn between(from: f64, to: f64, share: f64) -> f64 {
 }
 
 pub(super) fn sorted(samples: &[f64]) -> Vec<f64> {
+    // A copy, since callers keep their samples in the order of measuring.
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted

@@ -14,6 +14,7 @@ impl Random {
     }
 
     pub fn next(&mut self) -> u64 {
+        // The constants are those of the paper: others would be another generator.
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

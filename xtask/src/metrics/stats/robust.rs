@@ -25,6 +25,7 @@ pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    // Divided by one less than the count: the mean comes from the same values.
     Some((squares / (count - 1.0)).sqrt())
 }
 
@@ -61,6 +62,7 @@ pub fn autocorrelation(values: &[f64]) -> f64 {
         .windows(2)
         .map(|pair| (pair[0] - mean) * (pair[1] - mean))
         .sum();
+    // Below 0 it would make a series worth more than its length; near 1 it would make it worth nothing.
     (products / squares).clamp(0.0, 0.8)
 }
 
@@ -69,6 +71,7 @@ pub fn autocorrelation(values: &[f64]) -> f64 {
 pub fn usual_change(values: &[f64]) -> Option<f64> {
     let changes: Vec<f64> = values
         .windows(2)
+        // A change from 0 has no relative size.
         .filter(|pair| pair[0] != 0.0)
         .map(|pair| ((pair[1] - pair[0]) / pair[0]).abs())
         .collect();

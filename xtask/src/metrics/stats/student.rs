@@ -37,6 +37,7 @@ pub fn student(base: &[f64], head: &[f64]) -> Option<TTest> {
     if df < 1.0 {
         return None;
     }
+    // Pooled: with one value on a side, the spread of the other is all that is known.
     let squares = base.squares() + head.squares();
     let error = (squares / df * (1.0 / base.count + 1.0 / head.count)).sqrt();
     Some(TTest::of(head.mean - base.mean, error, df))

@@ -25,6 +25,7 @@ pub(super) fn aside(bytes: &[u8], sha256: &str, stores: &[PathBuf]) -> anyhow::R
                     "failed to copy the binary into `{}`",
                     store.display()
                 ));
+                // The first store is the preferred one, so that its error is the one to show.
                 first_error.get_or_insert(error);
             }
         }
@@ -41,6 +42,7 @@ fn aside_in(bytes: &[u8], sha256: &str, store: &Path) -> anyhow::Result<PathBuf>
             std::fs::File::open(&folder).and_then(|folder| folder.set_modified(SystemTime::now()));
     } else {
         std::fs::create_dir_all(&folder)?;
+        // Renamed when complete: another run may start a copy of the same hash at any time.
         let mut file = tempfile::NamedTempFile::new_in(&folder)?;
         file.write_all(bytes)?;
         file.as_file()

@@ -46,6 +46,7 @@ pub(super) fn unfit(bytes: &[u8], architecture: &str) -> Option<String> {
     if let Some(header) = bytes.strip_prefix(b"\x7fELF") {
         return unfit_elf(header, architecture);
     }
+    // A tar archive begins with the name of its first file, so that its magic number is further on.
     let is_tar = bytes
         .get(TAR.0..)
         .is_some_and(|rest| rest.starts_with(TAR.1));

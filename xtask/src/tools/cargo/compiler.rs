@@ -37,6 +37,7 @@ impl Compiler {
             let library = ["--print", "target-libdir", "--target", &target];
             let library = ask(&program, &library, workspace)?;
             let version = version(&program, workspace)?;
+            // rustc prints the path of the library whether it is installed or not.
             Path::new(&library).is_dir().then_some((rustc, version))
         });
         let found = able.next();
@@ -74,6 +75,7 @@ fn others() -> Vec<PathBuf> {
     let folders = std::env::split_paths(&path).chain(["/usr/bin".into()]);
     let mut found: Vec<PathBuf> = Vec::new();
     for rustc in folders.map(|folder| folder.join("rustc")) {
+        // A relative entry of `PATH` would lead elsewhere in the workspace, where the compiler is run.
         if rustc.is_absolute() && rustc.is_file() && !found.contains(&rustc) {
             found.push(rustc);
         }

@@ -46,6 +46,7 @@ pub fn building(command: Cmd<'_>, workspace: &Path) -> Launch {
 
 /// The subfolder of a target directory that is for this checkout alone.
 fn own_part(target: &Path, workspace: &Path) -> PathBuf {
+    // The hash may change with the version of Rust, which costs one full build and no more.
     let mut hasher = DefaultHasher::new();
     workspace.hash(&mut hasher);
     target.join(format!("xtask/checkout-{:016x}", hasher.finish()))
@@ -80,6 +81,7 @@ fn real(path: &Path) -> PathBuf {
         } else {
             found.push(component);
         }
+        // Step by step, since `canonicalize` fails on a path that does not exist as a whole.
         found = found.canonicalize().unwrap_or(found);
     }
     found

@@ -15,6 +15,7 @@ pub fn base(dockerfile: &str, history: &[String]) -> anyhow::Result<String> {
     let from = last.context("the Dockerfile has no FROM")?;
     let name = lines[from]
         .split_whitespace()
+        // Options such as `--platform` come before the name.
         .filter(|word| !word.starts_with("--"))
         .nth(1)
         .context("the last FROM of the Dockerfile names no image")?;

@@ -31,6 +31,7 @@ pub fn own_user() -> String {
 /// configuration: an image from scratch has none.
 pub fn system_mounts() -> anyhow::Result<Vec<String>> {
     let folders = ["/bin", "/etc", "/lib", "/lib64", "/usr"].map(Path::new);
+    // Not every system has all of them: `/lib64` depends on the architecture.
     let existing = folders.into_iter().filter(|folder| folder.is_dir());
     existing.map(|folder| mounted(folder, false)).collect()
 }
@@ -118,6 +119,7 @@ impl Container {
             .iter()
             .skip_while(|option| **option != "--entrypoint");
         let command = match arguments {
+            // Without arguments, the command line of the first process ends with the entry point.
             [] => entrypoint.skip(1).take(1).copied().collect(),
             arguments => arguments.to_vec(),
         };
@@ -154,6 +156,7 @@ impl Container {
         let (sh, format, name) = (Shell::new()?, "{{.State.Pid}}", &self.name);
         let output = docker(cmd!(sh, "docker inspect --format {format} {name}"), ASK)?;
         let text = output.stdout.text();
+        // Docker reports 0 for a container that is not running.
         let pid = text.trim().parse().ok().filter(|pid| *pid > 0);
         let pid = pid.with_context(|| format!("invalid pid `{}` from docker", text.trim()))?;
         self.check_identity(pid)?;
@@ -207,6 +210,7 @@ impl Drop for Container {
     fn drop(&mut self) {
         let until = Instant::now() + DEADLINE;
         loop {
+            // A client whose state cannot be read counts as ended, so that this loop ends.
             let client_ended = !matches!(self.client.ended(), Ok(None));
             if self.remove(client_ended) {
                 Leftover::Container(&self.name).is_gone();
@@ -218,6 +222,7 @@ impl Drop for Container {
                 if let Some(first) = &self.first {
                     first.end();
                 }
+                // It stays on the list: the reaper tries again when this process ends.
                 return;
             }
             std::thread::sleep(POLL);

@@ -40,6 +40,7 @@ impl Drop for Image {
     fn drop(&mut self) {
         match remove(&self.tag, self.id.as_deref()) {
             Ok(()) => Leftover::Image(&self.tag).is_gone(),
+            // It stays on the list: the reaper tries again when this process ends.
             Err(error) => still_there(&format!("docker image rm {}", self.tag), &error),
         }
     }
@@ -49,12 +50,14 @@ impl Drop for Image {
 /// While a container of the image is still being removed, docker only removes the tag; hence the loop.
 fn remove(tag: &str, id: Option<&str>) -> anyhow::Result<()> {
     let sh = Shell::new()?;
+    // Not interrupted: images are removed also when this process was asked to stop.
     let run = |command: Cmd<'_>| Launch::from(command).run_through(ASK);
     run(cmd!(sh, "docker image rm --force {tag}"))?.success()?;
     let until = Instant::now() + REMOVED_WITHIN;
     while let Some(id) = id {
         let format = "{{len .RepoTags}}";
         let left = run(cmd!(sh, "docker image inspect --format {format} {id}"))?;
+        // Another tag keeps the image, or it is gone already and nothing is printed.
         if left.stdout.text().trim() != "0" {
             break;
         }

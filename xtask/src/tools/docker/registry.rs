@@ -54,6 +54,7 @@ impl Registry {
             other => other?,
         };
         let mut registry = Registry {
+            // The docker daemon accepts a registry on the loopback without TLS.
             address: format!("localhost:{port}"),
             server,
         };

@@ -78,6 +78,7 @@ impl Repository {
         found
             .success()
             .with_context(|| format!("failed to look for the branch `{branch}`"))?;
+        // One commit suffices: files are added to its state, and its history is never read.
         self.remote(&["fetch", "--quiet", "--depth", "1", &self.url, &reference])?
             .run(REMOTE)
             .and_then(Output::success)
@@ -94,6 +95,7 @@ impl Repository {
         if self.local(&["status", "--porcelain"])?.is_empty() {
             return Ok(true);
         }
+        // Identity, signing and hooks are fixed, so that the commit does not depend on the user's settings.
         self.local(&[
             "-c",
             "user.name=thoughtgate metrics",
@@ -161,6 +163,7 @@ impl Repository {
     /// A command that contacts the remote. The token of a job is passed in the environment, which no other
     /// user of the machine can read, unlike a command line.
     fn remote(&self, arguments: &[&str]) -> anyhow::Result<Launch> {
+        // Without this variable, git would wait at a terminal for a password.
         let launch = command(&self.folder, arguments)?.env("GIT_TERMINAL_PROMPT", "0");
         let Some(secret) = &self.secret else {
             return Ok(launch);

@@ -15,6 +15,7 @@ pub(super) fn find(
     path: Option<&OsStr>,
     tools_dir: &Path,
 ) -> anyhow::Result<K6> {
+    // An empty variable counts as unset.
     if let Some(named) = named.filter(|named| !named.is_empty()) {
         return check(&PathBuf::from(named)).context(
             "failed to use the k6 that the environment variable `K6` names (set it to one of \

@@ -124,6 +124,7 @@ impl Summary {
         add(body, "with a wrong body");
         add(self.dropped, "not sent because all VUs were waiting");
         if faults.is_empty() {
+            // A run that sent nothing has no wrong answer either.
             return (self.requests == 0).then(|| "k6 sent no call".to_owned());
         }
         let example = self

@@ -43,9 +43,11 @@ impl Driver {
         let number = self.driven;
         let deadline = Duration::from_millis(slice.warmup_ms + slice.duration_ms) + SLACK;
         let line = self.child.wait_for(Stream::Stdout, deadline, |said| {
+            // The last line may still be incomplete.
             let mut whole = said
                 .split_inclusive('\n')
                 .filter(|line| line.ends_with('\n'));
+            // The capture keeps the output from its start on, so earlier slices are skipped by their number.
             whole.nth(number).map(str::to_owned)
         })?;
         self.driven += 1;

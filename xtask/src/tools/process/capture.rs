@@ -75,6 +75,7 @@ impl Captured {
         let (kept, dropped) = bytes.split_at(room.min(bytes.len()));
         self.head.extend_from_slice(kept);
         self.dropped_bytes += dropped.len() as u64;
+        // The tail also holds what the head has: the last lines of a short output are in its head.
         self.tail.extend(bytes);
         let excess = self.tail.len().saturating_sub(TAIL_BYTES);
         self.tail.drain(..excess);
@@ -103,6 +104,7 @@ impl Capture {
         let capture = Capture {
             shared: Arc::clone(&shared),
         };
+        // Nobody joins this thread: a process that left the group may hold the pipe open for ever.
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             loop {
@@ -110,10 +112,12 @@ impl Capture {
                     Ok(0) => break,
                     Ok(count) => take(&mut lock(&shared).captured, &buffer[..count]),
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    // Counts as the end of the output: the exit status shows whether the child failed.
                     Err(_) => break,
                 }
                 shared.moved.notify_all();
             }
+            // Set after a failed read too, or else `settle` would wait for its whole limit.
             lock(&shared).ended = true;
             shared.moved.notify_all();
         });

@@ -151,6 +151,7 @@ impl Child {
     ) -> anyhow::Result<T> {
         let started = Instant::now();
         loop {
+            // Asked before the output is read: a child that has ended by now prints nothing more.
             let ended = self.ended()?.is_some();
             let capture = match stream {
                 Stream::Stdout => self.stdout.clone(),
@@ -164,6 +165,7 @@ impl Child {
                 return Ok(found);
             }
             interrupt::check()?;
+            // Checked after the search: a child that has ended may have printed what is awaited.
             if ended {
                 self.check_running()?;
             }
@@ -183,6 +185,7 @@ impl Child {
     pub fn stop(mut self, grace: Duration) -> Option<ExitStatus> {
         self.signal(Signal::TERM);
         let ended = self.ended_within(grace).ok().flatten();
+        // Killed after a clean end too: the child may have left processes of its group running.
         self.kill();
         ended
     }
@@ -223,6 +226,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.kill();
+        // Taken off the list after the kill: if this process dies before, the reaper kills the group.
         Leftover::Group(self.pid).is_gone();
     }
 }

@@ -100,6 +100,7 @@ pub fn raise_open_files() -> Option<u64> {
     // May fail; the limit as it is may suffice.
     let _ = setrlimit(Resource::Nofile, raised);
     let current = getrlimit(Resource::Nofile).current;
+    // `None` is no limit at all, which is enough.
     current.filter(|files| *files < ENOUGH_FILES)
 }
 
@@ -119,6 +120,7 @@ fn settled(variables: impl Iterator<Item = (OsString, OsString)>) -> HashMap<OsS
         ("LC_ALL".into(), "C".into()),
         ("TMPDIR".into(), temporary_folder().into()),
     ];
+    // Chained last: the map keeps the last value of a key, and `TMPDIR` may be among the variables.
     variables.chain(own).collect()
 }
 

@@ -21,6 +21,7 @@ const ENDING: &str = "list";
 pub fn begin(folder: &Path) {
     sweep(folder);
     if let Some(file) = create(folder) {
+        // Never dropped: the lock says that this run goes on, and the kernel releases it with the process.
         let _ = OWN.set(Mutex::new(file));
     }
 }
@@ -29,6 +30,7 @@ pub fn begin(folder: &Path) {
 pub(super) fn note(line: &str) {
     if let Some(file) = OWN.get() {
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        // A line that cannot be written only costs the cleanup by the next run.
         let _ = writeln!(file, "{line}");
     }
 }
@@ -46,12 +48,14 @@ fn sweep(folder: &Path) {
         };
         let mut text = String::new();
         match file.try_lock() {
+            // The run that holds the lock still goes on.
             Err(TryLockError::WouldBlock) => continue,
             // Without working locks, a list may be that of a run that is still going on.
             Err(TryLockError::Error(_)) => return,
             Ok(()) => drop(file.read_to_string(&mut text)),
         }
         reaper::remove(text.lines());
+        // The list goes last: a sweep that is cut off is repeated by the next run, which does no harm.
         let _ = fs::remove_file(path);
     }
 }

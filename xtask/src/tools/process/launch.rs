@@ -174,13 +174,16 @@ impl Launch {
         let clock = Arc::new(OnceLock::new());
         let hooked = Arc::clone(&clock);
         expression = expression.before_spawn(move |command| {
+            // A group of its own, so that one signal reaches all that the child starts.
             command.process_group(0);
             // Last, so that no work of this process is part of a measured start.
             hooked.get_or_init(Instant::now);
             Ok(())
         });
         let handle = expression.start()?;
+        // A single command without a pipeline has exactly one process.
         let pid = handle.pids()[0];
+        // As early as possible: a kill of this process before this line leaves the child running.
         Leftover::Group(pid).begins();
         // It holds the child's ends of the pipes: with them here, no output would ever end.
         drop(expression);
@@ -193,6 +196,7 @@ impl Launch {
         });
         Ok(Child {
             pid,
+            // The hook has set it, since it runs before the process is created.
             started: *clock.get_or_init(Instant::now),
             handle,
             name: name.to_owned(),

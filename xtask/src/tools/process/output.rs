@@ -34,6 +34,7 @@ impl Output {
                 last_words(&self.stderr)
             );
         }
+        // A parser could take the text that was kept for the whole output.
         if self.stdout.dropped_bytes() > 0 {
             bail!(
                 "`{}` printed {} bytes more than are kept",

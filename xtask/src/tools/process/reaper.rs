@@ -22,6 +22,7 @@ const CREATION_GRACE: Duration = Duration::from_secs(1);
 
 /// Runs the reaper, the hidden command `xtask __reap`, until its pipe is closed.
 pub fn reaper_main() {
+    // A failed read ends the list as a closed pipe does.
     remove(std::io::stdin().lock().lines().map_while(Result::ok));
 }
 
@@ -33,6 +34,7 @@ pub(super) fn remove<L: AsRef<str>>(lines: impl Iterator<Item = L>) {
         left.iter()
             .filter_map(move |entry| Some(entry.strip_prefix(kind)?.trim_start()))
     };
+    // Processes go first, since they may use what is removed after them.
     of("group ").for_each(kill_group);
     if of("container ").next().is_some() {
         std::thread::sleep(CREATION_GRACE);
@@ -63,6 +65,7 @@ fn kill_group(id: &str) {
         .filter(|id: &i32| *id > 1)
         .and_then(Pid::from_raw);
     if let Some(group) = group {
+        // Fails when nothing of the group is left, which is what is wanted.
         let _ = kill_process_group(group, Signal::KILL);
     }
 }
@@ -77,6 +80,7 @@ fn remove_image(tag: &str) {
     };
     for _ in 0..REMOVALS {
         let tags = docker(&["image", "inspect", "--format", "{{len .RepoTags}}", id]);
+        // The image is gone, or another tag, which somebody else gave it, keeps it.
         if tags.is_none_or(|tags| tags.trim() != "0") {
             return;
         }
@@ -98,6 +102,7 @@ fn docker(arguments: &[&str]) -> Option<String> {
         let _ = client.kill();
         return None;
     }
+    // Read after the end: the few words that these commands print fit into the buffer of the pipe.
     let mut text = String::new();
     client.stdout?.read_to_string(&mut text).ok()?;
     Some(text)

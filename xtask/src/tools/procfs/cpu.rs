@@ -30,6 +30,7 @@ impl CpuReading {
         let threads = system::threads(pid)?;
         let ticks = system::cpu_ticks(pid);
         // A kernel that counts nothing by thread has no such file, or only zeros in it.
+        // Before its first tick, a process may truly have zeros.
         let counts = threads.values().any(|thread| thread.ran_ns > 0) || matches!(ticks, Ok(0));
         let threads = (counts && !threads.is_empty()).then_some(threads);
         let ticks = match ticks {
@@ -89,6 +90,7 @@ impl CpuReading {
     fn difference(&self, earlier: &CpuReading, counter: fn(&ThreadTime) -> u64) -> Option<f64> {
         let (before, after) = (earlier.threads.as_ref()?, self.threads.as_ref()?);
         let total = |threads: &BTreeMap<_, _>| threads.values().map(counter).sum::<u64>();
+        // A thread that ended took its counters with it, so sums over different threads cannot be compared.
         let same = before.keys().eq(after.keys());
         same.then(|| total(after).saturating_sub(total(before)) as f64 / 1000.0)
     }

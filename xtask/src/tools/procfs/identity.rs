@@ -45,6 +45,7 @@ mod system {
     pub(super) fn runs(pid: u32, program: &Path) -> Option<bool> {
         let running = std::fs::metadata(format!("/proc/{pid}/exe")).ok()?;
         let file = std::fs::metadata(program).ok()?;
+        // Compared by inode, since `program` may be a path through links.
         Some((running.dev(), running.ino()) == (file.dev(), file.ino()))
     }
 
@@ -52,9 +53,11 @@ mod system {
     /// process listens on it.
     pub(super) fn listens(pid: u32, address: SocketAddr) -> Option<bool> {
         let process = Process::new(i32::try_from(pid).ok()?).ok()?;
+        // These are all sockets of its network namespace; its own are recognised below, by their inodes.
         let sockets = process.tcp().ok()?.into_iter().chain(process.tcp6().ok()?);
         let listening: Vec<u64> = sockets
             .filter(|socket| socket.state == TcpState::Listen)
+            // By port only: a program that listens on all addresses is shown with another address.
             .filter(|socket| socket.local_address.port() == address.port())
             .map(|socket| socket.inode)
             .collect();

@@ -32,6 +32,7 @@ mod system {
     }
 
     fn with_ended_children(stat: &Stat) -> u64 {
+        // The kernel adds the times of a child, and of its ended children, when the child is waited for.
         let ended = u64::try_from(stat.cutime + stat.cstime).unwrap_or(0);
         stat.utime + stat.stime + ended
     }

@@ -86,6 +86,7 @@ impl Trace {
         let Some(before) = after.checked_sub(1).map(|index| self.points[index]) else {
             return counter(&next).filter(|_| next.at_ms <= at_ms);
         };
+        // Never a division by 0: `before` is earlier than `at_ms`, and `next` is not.
         let share = (at_ms - before.at_ms) / (next.at_ms - before.at_ms);
         let (from_us, to_us) = (counter(&before)?, counter(&next)?);
         Some(from_us + share * (to_us - from_us))
@@ -120,6 +121,7 @@ impl Sampler {
                 // Read once more after the stop: the last window may reach up to now.
                 let last = stopped.load(Ordering::Relaxed);
                 for process in &mut watched {
+                    // Each with its own time, since reading one process delays the next.
                     process.read(clock.now_ms());
                 }
                 if last {
@@ -143,6 +145,7 @@ impl Sampler {
     }
 
     fn finish(&mut self) -> Sampled {
+        // `Relaxed` suffices: the flag guards no data, and the join hands over the readings.
         self.stop.store(true, Ordering::Relaxed);
         self.thread
             .take()

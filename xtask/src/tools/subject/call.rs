@@ -42,6 +42,7 @@ impl OpenCall {
             stream.set_write_timeout(Some(ANSWER_DEADLINE))?;
             Ok::<_, std::io::Error>(stream)
         };
+        // Connected here, so that `send` does nothing but write.
         let stream = connect().with_context(|| format!("failed to connect to {address}"))?;
         Ok(OpenCall {
             stream,

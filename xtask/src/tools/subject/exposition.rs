@@ -5,6 +5,7 @@
 /// A family without labels of its own is written as the bare name.
 pub(super) fn value(text: &str, name: &str) -> Option<f64> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
+    // The space ends the name: a longer name that begins with it must not match.
     let mut values = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     // A timestamp may follow the value.
     values.next()?.split_whitespace().next()?.parse().ok()

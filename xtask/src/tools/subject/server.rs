@@ -43,6 +43,7 @@ impl Server {
         let address = child
             .wait_for(stream, LISTEN_DEADLINE, address)
             .with_context(|| format!("failed to start {name}"))?;
+        // Each status is an answer to be read, such as 503 of `/ready`, and not an error.
         let config = http::loopback(ANSWER_DEADLINE).http_status_as_error(false);
         Ok(Server {
             name,

@@ -32,6 +32,7 @@ pub struct Startup {
 
 /// Starts the proxy, polls it until it is ready, and stops it.
 pub fn startup(setup: &Setup) -> anyhow::Result<Startup> {
+    // A known address can be polled at once; with port 0 it would first have to be printed.
     let address = free_address()?;
     let mut child = setup.launch(&address.to_string()).start()?;
     let started = child.started();
@@ -52,8 +53,10 @@ pub fn startup(setup: &Setup) -> anyhow::Result<Startup> {
     };
     let healthy = until("/health")?;
     let ready = until("/ready")?;
+    // Read after both times are taken, so that it adds nothing to them.
     let text = get(address, "/metrics").unwrap_or_default();
     let seconds = super::exposition::value(&text, LOAD_SECONDS);
+    // The exit status is ignored: only the start is measured.
     child.stop(STOP_GRACE);
     Ok(Startup {
         healthy,
@@ -83,6 +86,7 @@ fn status(address: SocketAddr, path: &str) -> Option<u16> {
 fn get(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(ANSWER_DEADLINE)).ok()?;
+    // With `connection: close` the end of the stream ends the response, so that no length is parsed.
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).ok()?;
     let mut text = String::new();

@@ -52,6 +52,7 @@ fn ask(policies: &PolicySet, call: &Call<'_>, path: fn(&str) -> String) -> Verdi
     match request(call, path) {
         Ok((request, entities)) => {
             let response = Authorizer::new().is_authorized(&request, policies, &entities);
+            // Cedar skips a policy that fails, a `forbid` too, so that its decision would prove nothing.
             if let Some(error) = response.diagnostics().errors().next() {
                 return Verdict::Failed(error.to_string());
             }
@@ -163,6 +164,7 @@ fn whole(text: &str) -> Option<i64> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let mut digits = format!("{integer}{fraction}");
+    // Zero stays zero with any exponent, even one that is too large to be read.
     if digits.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
         return Some(0);
     }
@@ -180,6 +182,7 @@ fn whole(text: &str) -> Option<i64> {
 /// The file that a server opens which decodes percent signs, takes a backslash for a slash and ends
 /// at U+0000, once `.`, `..` and empty segments are resolved. Symbolic links are the server's affair.
 fn real_path(path: &str) -> String {
+    // Decoded twice, as where two programs on the way each decode once.
     let decoded = decode(&decode(path)).replace('\\', "/");
     let cut = decoded.split('\0').next().unwrap_or_default();
     if !cut.starts_with('/') {

@@ -12,6 +12,7 @@ pub fn generate(random: &mut Random) -> String {
     // Every third set is about paths alone: those are held against the file that would be opened.
     let paths_alone = random.one_in(3);
     for number in 0..=random.below(6) {
+        // The first policy permits, or else many sets would refuse every call.
         let forbids = number > 0 && random.one_in(3);
         let effect = if forbids { "forbid" } else { "permit" };
         let approve = if !forbids && random.one_in(4) {

@@ -14,6 +14,7 @@ pub(super) fn exact(series: &Series) -> Option<Row> {
     let thresholds = series.metric.change().exact()?;
     let value = *series.latest.last()?;
     let before = match series.latest.as_slice() {
+        // The job directly before, also if it is one of the latest: a step shows at the commit that made it.
         [.., before, _] => Some(*before),
         _ => series.baseline.last().copied(),
     };
@@ -60,6 +61,7 @@ pub(super) fn exact(series: &Series) -> Option<Row> {
 /// Steps of which none is an alert alone, and all together as much as a block, are an alert at the job with
 /// which they come to that much. A large improvement counts in full, a large step has had its own alert.
 fn creep(row: &mut Row, series: &Series, thresholds: &Thresholds) {
+    // Points do not multiply, and an alert needs no second reason.
     if thresholds.scale != Scale::Share || row.verdict >= Verdict::Alert {
         return;
     }
@@ -79,6 +81,7 @@ fn creep(row: &mut Row, series: &Series, thresholds: &Thresholds) {
         let grown = steps.iter().fold(1.0, |grown, step| grown * (1.0 + step));
         grown - 1.0
     };
+    // Only at the crossing: later jobs would repeat an alert that was given already.
     if grown(before) < thresholds.block && grown(&small) >= thresholds.block {
         let (percent, jobs) = (100.0 * grown(&small), values.len() - 1);
         row.verdict = Verdict::Alert;

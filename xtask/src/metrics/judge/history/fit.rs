@@ -30,12 +30,14 @@ impl Fit {
         if baseline.len() < 3 {
             return None;
         }
+        // Moved, not dropped: an outlier still counts as a job, but does not set the spread by itself.
         let (values, moved) = robust::winsorised(baseline, FAR);
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let noise = match scale {
             Scale::Share => {
                 robust::usual_change(&values).unwrap_or(0.0).max(NOISE_MIN) * mean.abs()
             }
+            // A share of the mean says nothing of a metric in points, whose mean may be 0.
             Scale::Points => 0.0,
         };
         // The largest of three estimates, each of which a few values can make too small.
@@ -50,6 +52,7 @@ impl Fit {
         Some(Fit {
             mean,
             deviation,
+            // Leaves `predicts` at least one degree of freedom.
             worth: worth.max(2.0),
             moved,
             values,
@@ -68,12 +71,14 @@ impl Fit {
             return 1.0;
         };
         let (before, after) = if series.metric.more_is_better() {
+            // Swapped, so that `p_greater` is the probability for worse here too.
             (series.latest.as_slice(), self.values.as_slice())
         } else {
             (self.values.as_slice(), series.latest.as_slice())
         };
         match test {
             Test::Student => self.predicts(series.metric, *value),
+            // With too few values a test gives 1, which alerts nobody.
             Test::Welch => student::welch(before, after).map_or(1.0, |test| test.p_greater),
             Test::Permutation => permutation::means(before, after).map_or(1.0, |of| of.p_greater),
         }

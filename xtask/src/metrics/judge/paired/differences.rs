@@ -44,6 +44,7 @@ impl Differences {
         let is_inverse = metric.more_is_better();
         let worse = |from: f64, to: f64| {
             let difference = if is_share {
+                // Logarithms make a ratio symmetric: twice as slow and twice as fast have the same size.
                 (from > 0.0 && to > 0.0).then(|| to.ln() - from.ln())?
             } else {
                 to - from
@@ -53,6 +54,7 @@ impl Differences {
         let by_block = |other: &BTreeMap<usize, f64>| -> Vec<f64> {
             let pairs = base
                 .iter()
+                // A block counts only with both values: other blocks saw other states of the machine.
                 .filter_map(|(block, from)| worse(*from, *other.get(block)?));
             pairs.collect()
         };
@@ -63,6 +65,7 @@ impl Differences {
             return None;
         }
         Some(Differences {
+            // For display and the floor of memory; the effect is estimated from the differences by block.
             base: median(&base)?,
             head: median(&head)?,
             head_by_block,

@@ -14,6 +14,7 @@ pub(super) fn of(run: &Run, session: usize) -> Option<String> {
         let limit = *run.thresholds.get(limit)?;
         let read: Vec<f64> = blocks.iter().filter_map(|row| read(row)).collect();
         let above = read.iter().filter(|percent| **percent > limit).count();
+        // Blocks without a reading count as undisturbed: where nothing can be read, nothing is claimed.
         (2 * above > blocks.len())
             .then(|| stats::median(&read))
             .flatten()

@@ -47,6 +47,7 @@ pub(super) fn exact(
             reason = Some(format!(
                 "values of the same program differ by {percent:.2} %"
             ));
+            // A larger effect than the spread is real in spite of it, and keeps its verdict.
             if verdict.is_regression() && effect <= spread {
                 verdict = Verdict::Inconclusive;
             }

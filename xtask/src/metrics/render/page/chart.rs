@@ -47,6 +47,7 @@ pub struct Trend<'a> {
 /// A line over the jobs.
 pub fn trend(trend: &Trend<'_>) -> String {
     let points = trend.values.iter().enumerate();
+    // A job without a value is a gap in the places, and the line goes on across it.
     let points: Vec<(f64, f64)> = points
         .filter_map(|(job, value)| Some((job as f64, (*value)?)))
         .collect();
@@ -203,6 +204,7 @@ impl Labels {
             texts.sort_unstable();
             texts.windows(2).all(|pair| pair[0] != pair[1])
         };
+        // If no number of digits tells the labels apart, more of them would only make them longer.
         let extra = (0..=number::EXTRA_MAX).find(differ).unwrap_or(0);
         let longest = texts(extra).iter().map(|text| text.chars().count()).max();
         let longest = u32::try_from(longest.unwrap_or(0)).unwrap_or(0);

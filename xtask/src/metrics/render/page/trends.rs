@@ -25,6 +25,7 @@ pub(super) fn jobs<'v>(view: &View<'v>, metric: &Metric) -> Vec<&'v Job> {
     let Some(last) = jobs.last() else {
         return Vec::new();
     };
+    // The kind of machine that is in use now: a line over several kinds would show their differences.
     let key = last.key_of(metric.name);
     let same = jobs.iter().filter(|job| job.key_of(metric.name) == key);
     let same: Vec<&Job> = same.copied().collect();
@@ -69,6 +70,7 @@ fn trend(view: &View<'_>, metric: &'static Metric, jobs: &[&Job]) -> String {
         .iter()
         .filter(|moved| moved.metric == metric)
         .filter_map(|moved| {
+            // A change on another kind of machine, or before the charted jobs, has no place in this chart.
             let place = jobs.iter().position(|job| **job == moved.job)?;
             Some((place, moved))
         })
@@ -188,6 +190,7 @@ fn others(view: &View<'_>, metric: &Metric, charted: usize) -> String {
 
 /// A reason, cut to what fits beside a figure.
 fn shortened(reason: &str) -> String {
+    // By characters: a byte index could lie within one, and slicing there panics.
     match reason.char_indices().nth(REASON_CHARACTERS_MAX) {
         Some((end, _)) => format!("{}…", &reason[..end]),
         None => reason.to_owned(),

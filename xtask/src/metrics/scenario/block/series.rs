@@ -57,9 +57,11 @@ impl<T> Series<'_, T> {
             interrupt::check()?;
             let label = label(plan, number, self.counted.len());
             let step = context.progress.step(&label, plan.seconds_each);
+            // After the progress step and right before the block, so that only the block is watched.
             let watch = context.watch(None);
             let started_ms = watch.started_ms;
             let block = measure(number)?;
+            // Before anything is saved: writing the file is no disturbance of the block.
             let pressure = watch.finish();
             drop(step);
             let at = At {
@@ -103,6 +105,7 @@ impl<T> Series<'_, T> {
         measured: Measured<T>,
         noise: Option<String>,
     ) -> anyhow::Result<()> {
+        // Figures are read from noisy blocks too, since they may have to count in the end.
         let (readings, is_noisy) = (self.read(&measured.figures), noise.is_some());
         let taken = Taken::Measured {
             readings,
@@ -110,6 +113,7 @@ impl<T> Series<'_, T> {
             distributions: measured.distributions,
             raw: measured.raw,
         };
+        // The row is saved before its figures are used: a killed run keeps the block.
         self.recorder.block(at, taken)?;
         if is_noisy {
             self.noisy.push(measured.figures);
@@ -124,6 +128,7 @@ impl<T> Series<'_, T> {
         for (metric, read) in &self.figures {
             let reading = read(figures);
             if let Err(missing) = &reading {
+                // Only the last one is kept: its hint goes with the last reason, which is reported.
                 self.missing.retain(|other| other.0 != *metric);
                 self.missing.push((metric, missing.clone()));
             }
@@ -141,6 +146,7 @@ impl<T> Series<'_, T> {
             self.recorder.count_noisy(&self.metrics)?;
             self.counted.append(&mut self.noisy);
             for metric in &self.metrics {
+                // A metric without any value gets no note: there is nothing to doubt.
                 if !self.recorder.pending(metric) {
                     self.recorder.note(metric, Note::Noisy)?;
                 }

@@ -84,6 +84,7 @@ impl Cage<'_> {
         let mut mounts = system_mounts()?;
         mounts.push(mounted(setup.folder.path(), true)?);
         mounts.extend(self.shared_processes());
+        // As this user, so that the files that nginx writes can be removed afterwards.
         let user = own_user();
         let mut options = LIMITS.to_vec();
         options.extend(["--user", &user, "--entrypoint", text(binary)?]);
@@ -91,6 +92,7 @@ impl Cage<'_> {
         let arguments = setup.arguments()?;
         let container = self.docker.run(self.image.tag(), &options, &arguments)?;
         let address = SocketAddr::from(([127, 0, 0, 1], setup.port));
+        // nginx has no readiness endpoint: an open port has to do.
         let listens = |address| TcpStream::connect(address).is_ok();
         Ok((setup, answering(container, address, listens)?))
     }

@@ -33,6 +33,7 @@ pub(super) struct Overhead {
 pub(super) fn arms(seed: u64, number: usize, count: usize) -> String {
     let groups = count / 4;
     let group = |group: usize| {
+        // A seed has 64 bits; a longer run begins with them again.
         let bit = (number / 2 * groups + group) % 64;
         let mirrored = (seed >> bit) & 1 == 1;
         if mirrored == number.is_multiple_of(2) {
@@ -82,6 +83,7 @@ impl Schedule {
                 self.moment_ms(started_ms, slice + 1),
             )
         });
+        // One slice without samples makes the figure missing, rather than a mean over the rest.
         mean(&cores.collect::<Option<Vec<f64>>>()?)
     }
 

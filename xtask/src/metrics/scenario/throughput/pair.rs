@@ -78,6 +78,7 @@ pub fn drive(
                     other = Some(Err(error));
                 }
             }
+            // nginx is missing or has failed: the proxy keeps its slices, and their places in the block.
             (Program::Nginx, ..) => {}
         }
     }
@@ -135,6 +136,7 @@ impl Driven {
         let outcome = Times::drive(context, url, times.driver / SLICES, look)?;
         let after = CpuReading::of(pid);
         let spent = spent_us(&before, &after);
+        // One slice without a reading makes the sum meaningless; the first error is kept.
         if let Ok(sum) = self.cpu_us {
             self.cpu_us = spent.map(|spent| sum + spent);
         }
@@ -156,8 +158,10 @@ impl Driven {
         work: impl FnOnce(&mut Driven, &mut Bench) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let (sent, seen) = (self.sent, bench.upstream.counts()?.tool_calls);
+        // The error waits until the calls are counted.
         let worked = work(self, bench);
         let (sent, seen) = (self.sent - sent, bench.upstream.counts()?.tool_calls - seen);
+        // Before any error is returned: the calls have reached the upstream, whatever else went wrong.
         bench.beside += seen;
         worked?;
         if let Some(fault) = self.fault() {
