@@ -63,10 +63,12 @@ fn mentions_key(stderr: &str) -> bool {
 }
 
 /// Messages of the CLI if the server is down, or its response is invalid.
-const UNREACHED: [&str; 3] = [
+const UNREACHED: [&str; 4] = [
     "Failed to send after",
     "Failed to check API version",
     "Invalid response payload",
+    // The connection broke off within the response.
+    "Invalid response body bytes",
 ];
 
 /// The reason why a report was not stored, by the messages of the CLI.

@@ -18,6 +18,7 @@ fn tc_obs_007_without_bencher_the_job_goes_on_and_keeps_its_files() {
         ("500", "Bencher cannot be reached"),
         ("429", "Bencher cannot be reached"),
         ("html", "Bencher cannot be reached"),
+        ("drops", "Bencher cannot be reached"),
         ("nonsense", "Bencher returned an invalid report"),
         ("unauthorized", "Bencher does not accept the key"),
     ] {
