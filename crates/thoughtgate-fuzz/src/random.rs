@@ -37,7 +37,6 @@ impl Random {
         choices[self.below(choices.len())]
     }
 
-    /// A byte.
     pub fn byte(&mut self) -> u8 {
         self.next().to_le_bytes()[0]
     }

@@ -43,13 +43,11 @@ pub struct Found {
     pub failure: Option<Failure>,
 }
 
-/// A failing input.
 pub struct Failure {
     pub reason: String,
     pub file: PathBuf,
 }
 
-/// Fuzzes `target`.
 pub fn run(target: &Target, seeds: Vec<Vec<u8>>, plan: &Plan) -> anyhow::Result<Found> {
     let mut check = (target.check)()?;
     let shown = plan.folder.display();

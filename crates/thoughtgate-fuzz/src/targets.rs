@@ -11,7 +11,6 @@ mod target;
 
 pub use target::Target;
 
-/// All targets.
 pub const TARGETS: &[Target] = &[
     envelope::TARGET,
     lists::WHOLE,

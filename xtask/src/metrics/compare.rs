@@ -101,7 +101,6 @@ pub struct Ground {
     pub place: PathBuf,
     /// The directory of the helper binaries.
     pub release_dir: PathBuf,
-    /// Progress on stderr.
     pub progress: Progress,
     _lock: File,
 }

@@ -23,7 +23,6 @@ pub fn run(flags: &flags::Notes) -> anyhow::Result<Exit> {
     Ok(Exit::Fine(format!("printed the {what}")))
 }
 
-/// The requested Markdown.
 pub fn text(flags: &flags::Notes) -> anyhow::Result<String> {
     let run = history::last_run(flags.run.as_deref())?;
     if flags.claims {

@@ -4,7 +4,6 @@
 //! all tiers makes each scenario once. It never fails: an error becomes the outcome of its metrics.
 
 pub mod approval;
-pub mod bench;
 pub mod block;
 pub mod closed;
 pub mod constrained;
@@ -19,6 +18,7 @@ pub mod planned;
 pub mod reload;
 pub mod size;
 pub mod starts;
+pub mod test_bed;
 pub mod throughput;
 
 use std::time::Duration;
@@ -32,7 +32,7 @@ use super::catalog::{Metric, names};
 use super::context::Context;
 use super::recorder::{Recorder, ends_the_run};
 use super::subject::Subject;
-use bench::Bench;
+use test_bed::TestBed;
 
 pub use files::SubjectFiles;
 
@@ -40,7 +40,7 @@ pub use files::SubjectFiles;
 pub fn probe(context: &Context<'_>, subject: &Subject) -> anyhow::Result<()> {
     // With the real configuration and policies: a binary that refuses them cannot be measured either.
     let files = SubjectFiles::write()?;
-    let started = Bench::start(context, subject, &files, Duration::ZERO);
+    let started = TestBed::start(context, subject, &files, Duration::ZERO);
     started
         .map(drop)
         .with_context(|| format!("`{}` cannot be measured", subject.file().path))

@@ -92,7 +92,6 @@ impl Scene {
         Ok(scene)
     }
 
-    /// Plays one event.
     pub fn happen(&mut self, event: Event) -> anyhow::Result<()> {
         match event {
             Event::Reload { broken } => self.reload(broken),

@@ -12,7 +12,6 @@ use crate::{policies, settings};
 /// A set that cannot be used.
 #[derive(Debug)]
 pub struct Refused {
-    /// What is wrong.
     pub part: Part,
     pub reason: anyhow::Error,
 }

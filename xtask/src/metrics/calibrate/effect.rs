@@ -6,7 +6,6 @@ use crate::metrics::catalog::{
 };
 use crate::metrics::stats::Histogram;
 
-/// A known slowdown.
 #[derive(Debug)]
 pub struct Effect {
     /// Its name, in files and on the command line.

@@ -39,7 +39,6 @@ pub struct Session<'a> {
     /// The directory of the helper binaries.
     pub release_dir: &'a Path,
     pub sides: &'a Sides,
-    /// Progress on stderr.
     pub progress: &'a Progress,
 }
 

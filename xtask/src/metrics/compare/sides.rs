@@ -32,9 +32,7 @@ pub struct Build {
 /// One side of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Side {
-    /// An executable.
     Binary(PathBuf),
-    /// A commit.
     Commit(String),
     /// The files of the checkout as they are.
     WorkingTree,

@@ -16,7 +16,6 @@ pub const SCHEMA: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Line {
-    /// A run.
     Job(Box<Job>),
     /// A change of level that is meant to stay.
     Accept(Accept),

@@ -59,7 +59,6 @@ pub struct Judged {
     pub evidence: String,
 }
 
-/// Checks all claims.
 pub fn judge(run: &Run) -> Vec<Judged> {
     let claims = CLAIMS.iter();
     claims.map(|claim| judge_one(run, claim)).collect()

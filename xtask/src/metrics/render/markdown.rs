@@ -50,7 +50,6 @@ pub fn head(titles: &[&str], texts: usize) -> String {
     row(&titles) + &row(&lines)
 }
 
-/// A collapsed section.
 pub fn folded(title: &str, body: &str) -> String {
     format!("<details><summary>{title}</summary>\n\n{body}\n</details>\n")
 }

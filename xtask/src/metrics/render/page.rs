@@ -26,7 +26,6 @@ const PERCENTILES: [f64; 11] = [
     0.0, 25.0, 50.0, 75.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9, 99.95,
 ];
 
-/// The whole page.
 pub fn render(view: &View<'_>) -> String {
     let parts = [
         ("targets", "Targets", targets(view)),

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::super::catalog::Metric;
 use super::super::context::Context;
 use super::super::recorder::{Note, Recorder};
-use super::bench::clock_fault;
+use super::test_bed::clock_fault;
 use crate::tools::k6::{K6, Script, Summary};
 use crate::tools::load::{self, Outcome, Slice};
 use crate::tools::procfs::{Sampled, Sampler, Trace};

@@ -9,8 +9,8 @@ use super::super::catalog::{CPU_IDLE_PERCENT, MEMORY_IDLE_RSS, Metric};
 use super::super::context::Context;
 use super::super::recorder::{Missing, Reading, Recorder, number};
 use super::super::subject::Subject;
-use super::bench::Bench;
 use super::block::{self, Block, Figure, Measured, Plan};
+use super::test_bed::TestBed;
 use super::{SubjectFiles, attempt};
 use crate::interrupt;
 use crate::tools::procfs::{self, CpuReading, spent_us};
@@ -45,8 +45,8 @@ pub fn collect(
         let watches_cpu = watches_cpu(recorder);
         let plan = plan(context.quick, watches_cpu);
         block::run(context, subject, recorder, FIGURES, &plan, &mut |_| {
-            let bench = Bench::start(context, subject, &files, Duration::ZERO)?;
-            measure(bench, watches_cpu)
+            let bed = TestBed::start(context, subject, &files, Duration::ZERO)?;
+            measure(bed, watches_cpu)
         })?;
         Ok(())
     })
@@ -70,11 +70,11 @@ struct Idle {
     cpu_percent: Reading,
 }
 
-fn measure(mut bench: Bench, watches_cpu: bool) -> anyhow::Result<Block<Idle>> {
+fn measure(mut bed: TestBed, watches_cpu: bool) -> anyhow::Result<Block<Idle>> {
     interrupt::rest(SETTLE)?;
     // First: of a proxy that has died, this error has the last output, and that of the reading has not.
-    bench.check_running()?;
-    let pid = bench.proxy.pid();
+    bed.check_running()?;
+    let pid = bed.proxy.pid();
     // Before the CPU measurement: the target is about memory one second after ready.
     let rss_bytes = procfs::rss_bytes(pid).map_err(Missing::from);
     let cpu_percent = if watches_cpu {
@@ -90,8 +90,7 @@ fn measure(mut bench: Bench, watches_cpu: bool) -> anyhow::Result<Block<Idle>> {
     } else {
         Err(Missing::unwanted())
     };
-    bench
-        .check_running()
+    bed.check_running()
         .context("the proxy did not stay up while idle for a few seconds")?;
     let raw = json!({ "rss_bytes": rss_bytes.as_ref().ok() });
     Ok(Block::Measured(Measured::new(

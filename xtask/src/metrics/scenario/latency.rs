@@ -17,8 +17,8 @@ use super::super::catalog::{
 use super::super::context::Context;
 use super::super::recorder::{Histogram, Missing, Reading, Recorder, number};
 use super::super::subject::Subject;
-use super::bench::{Bench, Seen, clock_fault};
 use super::block::{self, Block, Figure, Measured, Plan};
+use super::test_bed::{Seen, TestBed, clock_fault};
 use super::{SubjectFiles, attempt, k6};
 use crate::tools::k6::{K6, Script, Summary};
 use crate::tools::procfs::{self, Sampled, Sampler};
@@ -90,8 +90,8 @@ pub fn collect(
         block::run(context, subject, recorder, FIGURES, &plan, &mut |number| {
             let arms = arms(seed, number, slice_count(context.quick));
             let schedule = schedule(context.quick, arms);
-            let bench = Bench::start(context, subject, &files, SERVICE_TIME)?;
-            measure(bench, &k6, &schedule)
+            let bed = TestBed::start(context, subject, &files, SERVICE_TIME)?;
+            measure(bed, &k6, &schedule)
         })?;
         Ok(())
     })
@@ -120,10 +120,10 @@ fn schedule(quick: bool, arms: String) -> Schedule {
     }
 }
 
-fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Block<Load>> {
+fn measure(mut bed: TestBed, k6: &K6, schedule: &Schedule) -> anyhow::Result<Block<Load>> {
     let plan = json!({
-        "direct": bench.upstream.url(),
-        "proxied": bench.proxy.url(),
+        "direct": bed.upstream.url(),
+        "proxied": bed.proxy.url(),
         "rate": schedule.rate,
         "warm_calls": schedule.warm_calls,
         "slice_calls": schedule.slice_calls,
@@ -131,14 +131,14 @@ fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Blo
         "times": schedule.measured_calls('P'),
         "whole": [PROXIED, WAITING],
     });
-    let (pid, before) = (bench.proxy.pid(), bench.seen()?);
+    let (pid, before) = (bed.proxy.pid(), bed.seen()?);
     // The peak of the start is not that of the load.
     let peak_was_reset = procfs::reset_peak(pid);
     let running = k6.start(Script::Latency, plan)?;
     // k6 too: the cores that it used are kept with the block, should the generator be suspected.
     let sampler = Sampler::start(&[running.pid(), pid]);
     let deadline = Duration::from_secs_f64(schedule.seconds()) + SLACK;
-    let summary = running.finish(deadline, &mut || bench.check_running())?;
+    let summary = running.finish(deadline, &mut || bed.check_running())?;
     // Without the reset the peak would be that of the start, so it is missing rather than wrong.
     let peak_rss_bytes = peak_was_reset.and_then(|()| procfs::peak_rss_bytes(pid));
     let Sampled { traces, drift_ms } = sampler.stop();
@@ -146,7 +146,7 @@ fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Blo
     if let Some(fault) = clock_fault(drift_ms) {
         return Ok(Block::Void(fault));
     }
-    if let Some(fault) = fault(&mut bench, &summary, before, schedule)? {
+    if let Some(fault) = fault(&mut bed, &summary, before, schedule)? {
         return Ok(Block::Void(fault));
     }
     let [generator, proxy] = traces.as_slice() else {
@@ -187,7 +187,7 @@ fn measure(mut bench: Bench, k6: &K6, schedule: &Schedule) -> anyhow::Result<Blo
 /// The reason why the block is void; none when every call was sent, answered correctly, and counted by
 /// the proxy and the upstream.
 fn fault(
-    bench: &mut Bench,
+    bed: &mut TestBed,
     summary: &Summary,
     before: Seen,
     schedule: &Schedule,
@@ -203,7 +203,7 @@ fn fault(
         upstream: calls,
         forwarded: schedule.proxied_calls(),
     };
-    Ok(bench.seen()?.since(before).fault(sent))
+    Ok(bed.seen()?.since(before).fault(sent))
 }
 
 impl Load {

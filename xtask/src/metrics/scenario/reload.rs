@@ -10,8 +10,8 @@ use super::super::catalog::{Metric, POLICY_RELOAD_TIME};
 use super::super::context::Context;
 use super::super::recorder::{Recorder, median};
 use super::super::subject::Subject;
-use super::bench::Bench;
 use super::block::{self, Block, Figure, Measured, Plan};
+use super::test_bed::TestBed;
 use super::{SubjectFiles, attempt};
 use crate::interrupt;
 
@@ -54,7 +54,7 @@ fn plan(quick: bool) -> Plan {
 
 fn measure(context: &Context<'_>, subject: &Subject) -> anyhow::Result<Block<Vec<f64>>> {
     let files = SubjectFiles::write()?;
-    let mut bench = Bench::start(context, subject, &files, Duration::ZERO)?;
+    let mut bed = TestBed::start(context, subject, &files, Duration::ZERO)?;
     let without = std::fs::read_to_string(files.policy())?;
     let with = format!(
         "{without}\n@id(\"reloaded\") permit (principal, action == Action::\"tools/call\", resource == Tool::\"{TOOL}\");\n"
@@ -64,7 +64,7 @@ fn measure(context: &Context<'_>, subject: &Subject) -> anyhow::Result<Block<Vec
         // Each reload changes the decision; the same policies again would show no effect to wait for.
         let permitted = round % 2 == 0;
         let policies = if permitted { &with } else { &without };
-        let taken = reload(&mut bench, &files, policies, permitted)?;
+        let taken = reload(&mut bed, &files, policies, permitted)?;
         times.push(taken.as_secs_f64() * 1000.0);
     }
     let raw = json!({ "reloads_ms": times });
@@ -73,7 +73,7 @@ fn measure(context: &Context<'_>, subject: &Subject) -> anyhow::Result<Block<Vec
 
 /// Replaces the policies, and waits until calls of the tool are `permitted`, or refused.
 fn reload(
-    bench: &mut Bench,
+    bed: &mut TestBed,
     files: &SubjectFiles,
     policies: &str,
     permitted: bool,
@@ -87,10 +87,10 @@ fn reload(
     std::fs::rename(&aside, files.policy()).context("failed to replace the policy file")?;
     // Without a pause, which would be part of the figure.
     let taken = interrupt::until(DEADLINE, Duration::ZERO, || {
-        if bench.proxy.permits(TOOL)? == permitted {
+        if bed.proxy.permits(TOOL)? == permitted {
             return Ok(Some(started.elapsed()));
         }
-        bench.check_running().map(|()| None)
+        bed.check_running().map(|()| None)
     })?;
     taken.with_context(|| format!("the new policies took no effect within {DEADLINE:?}"))
 }

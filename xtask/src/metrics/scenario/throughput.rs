@@ -16,9 +16,9 @@ use super::super::catalog::{CPU_US_PER_REQUEST, Metric, THROUGHPUT_RPS_10VU};
 use super::super::context::Context;
 use super::super::recorder::{Missing, Note, Recorder, number};
 use super::super::subject::Subject;
-use super::bench::{Bench, Seen};
 use super::block::{self, Block, Figure, Measured, Plan};
 use super::closed::{CLIENTS, Times, is_generator_bound, note_generator_bound};
+use super::test_bed::{Seen, TestBed};
 use super::{SubjectFiles, attempt, k6};
 use crate::tools::k6::K6;
 use crate::tools::nginx::{self, Nginx};
@@ -97,8 +97,8 @@ pub fn collect(
         let plan = plan(context.quick);
         let counted = block::run(context, subject, recorder, FIGURES, &plan, &mut |number| {
             let nginx = neighbour.as_ref().map(|(path, _)| path.as_path());
-            let bench = Bench::start(context, subject, &files, Duration::ZERO)?;
-            measure(context, bench, (&k6, nginx), number)
+            let bed = TestBed::start(context, subject, &files, Duration::ZERO)?;
+            measure(context, bed, (&k6, nginx), number)
         })?;
         let bound: Vec<bool> = counted.iter().map(|load| load.generator_bound).collect();
         note_generator_bound(recorder, &THROUGHPUT_RPS_10VU, &bound)?;
@@ -127,18 +127,18 @@ fn note_nginx(recorder: &mut Recorder, counted: &[Load]) -> anyhow::Result<()> {
 
 fn measure(
     context: &Context<'_>,
-    mut bench: Bench,
+    mut bed: TestBed,
     (k6, neighbour): (&K6, Option<&Path>),
     number: usize,
 ) -> anyhow::Result<Block<Load>> {
     let times = Times::of(context.quick, FULL);
-    let (url, pid) = (bench.proxy.url(), bench.proxy.pid());
-    let before = bench.seen()?;
+    let (url, pid) = (bed.proxy.url(), bed.proxy.pid());
+    let before = bed.seen()?;
     // k6 alone first: it gives the headline figure, and nginx must not share the machine with it.
-    let sent = times.send(k6, &url, Some(pid), &mut || bench.check_running())?;
-    let started = neighbour.map(|binary| Nginx::start(binary, &bench.upstream.url()));
+    let sent = times.send(k6, &url, Some(pid), &mut || bed.check_running())?;
+    let started = neighbour.map(|binary| Nginx::start(binary, &bed.upstream.url()));
     let nginx = started.as_ref().and_then(|nginx| nginx.as_ref().ok());
-    let (proxy, other) = pair::drive(context, &mut bench, nginx, (times, number))?;
+    let (proxy, other) = pair::drive(context, &mut bed, nginx, (times, number))?;
     // An nginx that did not start is reported like one that failed under load.
     let other = other.or_else(|| started?.err().map(Err));
     if let Some(Err(error)) = &other {
@@ -151,7 +151,7 @@ fn measure(
         upstream: calls,
         forwarded: calls,
     };
-    let seen = bench.seen()?.since(before);
+    let seen = bed.seen()?.since(before);
     // The counters of the proxy and the upstream must agree with the generators, or the block is void.
     if let Some(fault) = fault.or_else(|| seen.fault(all)) {
         return Ok(Block::Void(fault));

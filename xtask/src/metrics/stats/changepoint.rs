@@ -30,9 +30,7 @@ pub struct Least {
 pub struct Change {
     /// The first value of the new level.
     pub index: usize,
-    /// The median before.
     pub before: f64,
-    /// The median after.
     pub after: f64,
     /// p of Student's test of the two sides. Since it is that of the best of many splits, it is not a
     /// rate of false alarms.

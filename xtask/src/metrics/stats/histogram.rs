@@ -27,7 +27,6 @@ impl Histogram {
         Histogram::default().with(counts.map(|(value, count)| (rounded(value), count)))
     }
 
-    /// Number of values.
     pub fn count(&self) -> u64 {
         let counts = self.buckets.iter().map(|(_, count)| count);
         counts.fold(0, |sum, count| sum.saturating_add(*count))

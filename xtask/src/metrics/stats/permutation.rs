@@ -13,7 +13,6 @@ pub struct Dealt {
     pub p_greater: f64,
     /// The probability of a difference this far from zero or farther, on either side.
     pub p_two: f64,
-    /// Number of ways.
     pub ways: usize,
 }
 

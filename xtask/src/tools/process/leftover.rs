@@ -23,7 +23,6 @@ static REAPER: LazyLock<Option<Mutex<PipeWriter>>> = LazyLock::new(start);
 /// in use by what is removed first, as an image by its container.
 #[derive(Clone, Copy, Debug)]
 pub enum Leftover<'a> {
-    /// A process group.
     Group(u32),
     /// A container, by its name.
     Container(&'a str),

@@ -26,7 +26,6 @@ pub struct Call<'c> {
     pub now_s: u64,
 }
 
-/// What Cedar says.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Permitted; whether a determining policy wants approval.
@@ -38,7 +37,6 @@ pub enum Verdict {
     Failed(String),
 }
 
-/// Asks Cedar.
 pub fn verdict(policies: &PolicySet, call: &Call<'_>) -> Verdict {
     ask(policies, call, str::to_owned)
 }

@@ -5,7 +5,6 @@
 use crate::metrics::catalog::Metric;
 use crate::metrics::judge::verdict::Verdict;
 
-/// The statistical test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Test {
     /// Student's, of one value against the history.
@@ -42,7 +41,6 @@ pub struct Row {
     pub mean: Option<f64>,
     /// Standard deviation of the baseline, relative to the mean.
     pub spread: Option<f64>,
-    /// The judged value.
     pub value: f64,
     /// The change for the worse: a share, or points.
     pub effect: f64,

@@ -4,8 +4,8 @@
 use anyhow::anyhow;
 
 use super::super::super::context::Context;
-use super::super::bench::Bench;
 use super::super::closed::Times;
+use super::super::test_bed::TestBed;
 use crate::interrupt;
 use crate::tools::load::Outcome;
 use crate::tools::nginx::Nginx;
@@ -49,30 +49,30 @@ fn order(number: usize) -> [Program; 4] {
 /// Those of the proxy and its upstream, and an interruption.
 pub fn drive(
     context: &Context<'_>,
-    bench: &mut Bench,
+    bed: &mut TestBed,
     nginx: Option<&Nginx>,
     (times, number): (Times, usize),
 ) -> anyhow::Result<(Driven, Option<anyhow::Result<Driven>>)> {
-    let (url, pid) = (bench.proxy.url(), bench.proxy.pid());
+    let (url, pid) = (bed.proxy.url(), bed.proxy.pid());
     let mut proxy = Driven::new();
-    proxy.warm_up(context, times, &url, bench)?;
+    proxy.warm_up(context, times, &url, bed)?;
     let mut other = match nginx {
         None => None,
         Some(nginx) => {
             let mut driven = Driven::new();
-            let warmed = driven.counted(bench, |driven, bench| {
-                driven.warm_up(context, times, &nginx.url(), bench)
+            let warmed = driven.counted(bed, |driven, bed| {
+                driven.warm_up(context, times, &nginx.url(), bed)
             });
             Some(unless_interrupted(warmed)?.map(|()| driven))
         }
     };
     for program in order(number) {
         match (program, nginx, &mut other) {
-            (Program::Proxy, ..) => proxy.slice(context, times, (&url, pid), bench)?,
+            (Program::Proxy, ..) => proxy.slice(context, times, (&url, pid), bed)?,
             (Program::Nginx, Some(nginx), Some(Ok(driven))) => {
                 let server = (nginx.url(), nginx.pid());
-                let done = driven.counted(bench, |driven, bench| {
-                    driven.slice(context, times, (&server.0, server.1), bench)
+                let done = driven.counted(bed, |driven, bed| {
+                    driven.slice(context, times, (&server.0, server.1), bed)
                 });
                 if let Err(error) = unless_interrupted(done)? {
                     other = Some(Err(error));
@@ -116,9 +116,9 @@ impl Driven {
         context: &Context<'_>,
         times: Times,
         url: &str,
-        bench: &mut Bench,
+        bed: &mut TestBed,
     ) -> anyhow::Result<()> {
-        let look = &mut || bench.check_running();
+        let look = &mut || bed.check_running();
         let outcome = Times::drive(context, url, times.warm, look)?;
         self.check(&outcome);
         Ok(())
@@ -129,10 +129,10 @@ impl Driven {
         context: &Context<'_>,
         times: Times,
         (url, pid): (&str, u32),
-        bench: &mut Bench,
+        bed: &mut TestBed,
     ) -> anyhow::Result<()> {
         let before = CpuReading::of(pid);
-        let look = &mut || bench.check_running();
+        let look = &mut || bed.check_running();
         let outcome = Times::drive(context, url, times.driver / SLICES, look)?;
         let after = CpuReading::of(pid);
         let spent = spent_us(&before, &after);
@@ -154,15 +154,15 @@ impl Driven {
     /// those that went through nginx.
     fn counted(
         &mut self,
-        bench: &mut Bench,
-        work: impl FnOnce(&mut Driven, &mut Bench) -> anyhow::Result<()>,
+        bed: &mut TestBed,
+        work: impl FnOnce(&mut Driven, &mut TestBed) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let (sent, seen) = (self.sent, bench.upstream.counts()?.tool_calls);
+        let (sent, seen) = (self.sent, bed.upstream.counts()?.tool_calls);
         // The error waits until the calls are counted.
-        let worked = work(self, bench);
-        let (sent, seen) = (self.sent - sent, bench.upstream.counts()?.tool_calls - seen);
+        let worked = work(self, bed);
+        let (sent, seen) = (self.sent - sent, bed.upstream.counts()?.tool_calls - seen);
         // Before any error is returned: the calls have reached the upstream, whatever else went wrong.
-        bench.beside += seen;
+        bed.beside += seen;
         worked?;
         if let Some(fault) = self.fault() {
             return Err(anyhow!(fault));

@@ -10,7 +10,7 @@ use crate::tools::subject::{Proxy, Upstream};
 
 /// Both processes; dropping it ends them.
 #[derive(Debug)]
-pub struct Bench {
+pub struct TestBed {
     /// The measured proxy. Declared first, so that it is dropped before its upstream.
     pub proxy: Proxy,
     pub upstream: Upstream,
@@ -37,18 +37,18 @@ pub struct Seen {
     pub forwarded: u64,
 }
 
-impl Bench {
+impl TestBed {
     /// Starts both and waits until the proxy is ready.
     pub fn start(
         context: &Context<'_>,
         subject: &Subject,
         files: &SubjectFiles,
         service_time: Duration,
-    ) -> anyhow::Result<Bench> {
+    ) -> anyhow::Result<TestBed> {
         // The upstream first: the proxy is started with its address.
         let upstream = Upstream::start(&context.release_dir, service_time)?;
         let proxy = Proxy::start(&files.setup(subject, &upstream))?;
-        Ok(Bench {
+        Ok(TestBed {
             proxy,
             upstream,
             beside: 0,
