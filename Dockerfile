@@ -7,6 +7,8 @@ FROM scratch
 COPY ca-certificates.crt /ca-certificates.crt
 COPY thoughtgate /thoughtgate
 ENV SSL_CERT_FILE=/ca-certificates.crt
+# Not every runtime says so itself. In a container the default address is not the loopback one.
+ENV container=oci
 # Nobody in particular: the process writes nothing but what a volume is mounted for.
 USER 65532:65532
 EXPOSE 8080

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::connection::{self, Client, Counted, Routes};
+use crate::connection::{self, Client, Counted};
+use crate::routes::Routes;
 use crate::slots::{ADMIN_MAX, SPARE_MAX, Slot, Slots};
 use crate::sockets::is_exhausted;
 use crate::state::Shared;

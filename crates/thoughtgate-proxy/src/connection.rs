@@ -23,10 +23,11 @@ use crate::drain::OpenConnection;
 use crate::head_timer::HeadTimer;
 use crate::linger::linger;
 use crate::problem::{Elsewhere, Problem};
+use crate::routes::Routes;
 use crate::slots::{Busy, Slot};
 use crate::state::Shared;
 use crate::worker::Worker;
-use crate::{admin, answer, approve, contained, endpoint, well_known};
+use crate::{admin, answer, approve, contained, cors, endpoint, well_known};
 
 /// Buffer limit of each direction of a client connection. A thousand connections need this much each,
 /// so it is small. A request head must fit in it, or the answer is 431; Node.js, which many MCP servers
@@ -35,15 +36,6 @@ const BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// Time limit for a request head on a connection beyond `limits.connections`. Short, because there are
 /// only `SPARE_MAX` of these.
 const SPARE_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Routes that a listener serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Routes {
-    All,
-    /// All but the admin routes, which have their own address.
-    Mcp,
-    Admin,
-}
 
 /// Bookkeeping of an open client connection: its place, and what counts it until it is dropped.
 pub struct Client {
@@ -111,7 +103,9 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
     let shared = &worker.shared;
     let open = client.open.take();
     let (worker, slot, is_spare) = (&worker, &client.slot, client.is_spare);
-    let service = service_fn(move |request| async move {
+    let service = service_fn(move |request: Request<Incoming>| async move {
+        // On every answer, a refusal too: otherwise a page only learns that something failed.
+        let page = cors::page(shared, request.headers());
         let response = match slot.begin() {
             Some(busy) if is_spare => {
                 full(shared, routes, &request).map(|body| body.occupying(busy))
@@ -129,7 +123,10 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
             }
             None => no_place(shared),
         };
-        Ok::<_, Infallible>(response)
+        Ok::<_, Infallible>(match page {
+            None => response,
+            Some(origin) => cors::readable(response, origin),
+        })
     });
     let head_timeout = if is_spare {
         SPARE_HEAD_TIMEOUT
@@ -185,7 +182,7 @@ async fn route(
     message: &mut Bytes,
 ) -> Response<Body> {
     let path = request.uri().path();
-    if routes != Routes::Admin && path == "/mcp" {
+    if routes.is_endpoint(path) {
         return endpoint::serve(worker, request, busy, message).await;
     }
     if routes != Routes::Mcp
@@ -199,6 +196,6 @@ async fn route(
     if routes != Routes::Admin && well_known::owns(path) {
         return Box::pin(well_known::serve(worker, request)).await;
     }
-    let problem = Problem::Elsewhere(Elsewhere::NoPath);
+    let problem = Problem::Elsewhere(Elsewhere::NoPath(routes));
     answer::problem(&worker.shared, &problem, None)
 }

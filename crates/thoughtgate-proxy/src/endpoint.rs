@@ -26,7 +26,7 @@ use crate::problem::Problem;
 use crate::slots::Busy;
 use crate::state::{Shared, Snapshot};
 use crate::worker::Worker;
-use crate::{answer, forward, inbound};
+use crate::{answer, cors, forward, inbound};
 
 /// Answers one request to the MCP endpoint. `seen` is set to its body once that has been read.
 pub async fn serve(
@@ -58,8 +58,21 @@ pub async fn serve(
             .await
         }
         // No other method has a way to the upstream, so none can carry an undecided message.
-        _ => answer::problem(&worker.shared, &Problem::Method, None),
+        _ => otherwise(&worker.shared, &snapshot, &parts, &body),
     }
+}
+
+/// The answer to a preflight, or to a method that the endpoint does not have.
+#[cold]
+fn otherwise(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    parts: &Parts,
+    body: &Incoming,
+) -> Response<Body> {
+    let has_body = !http_body::Body::is_end_stream(body);
+    cors::preflight(parts, has_body, &snapshot.rules.identity)
+        .unwrap_or_else(|| answer::problem(shared, &Problem::Method, None))
 }
 
 async fn post(

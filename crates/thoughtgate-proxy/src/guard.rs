@@ -9,35 +9,59 @@ use http::{HeaderMap, header};
 
 use crate::headers::sole;
 
+mod entry;
+
+use entry::{HostEntry, Invalid, OriginEntry, number, split};
+
 /// The `Host` and `Origin` values that are accepted for the MCP endpoint.
 #[derive(Debug, Clone)]
 pub struct Guard {
     listen: IpAddr,
-    hosts: Vec<String>,
-    origins: Vec<String>,
+    hosts: Vec<HostEntry>,
+    origins: Vec<OriginEntry>,
 }
 
 /// Header for which a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// `Host` is missing, repeated or not accepted.
-    #[error("Host header missing or not allowed (add the host to `allowed_hosts` to accept it)")]
+    #[error(
+        "Host header missing or not allowed (add the host to `allowed_hosts`, or THOUGHTGATE_ALLOWED_HOSTS, to accept it)"
+    )]
     Host,
     /// `Origin` is repeated or not accepted.
-    #[error("Origin header not allowed (add the origin to `allowed_origins` to accept it)")]
+    #[error(
+        "Origin header not allowed (add the origin to `allowed_origins`, or THOUGHTGATE_ALLOWED_ORIGINS, to accept it)"
+    )]
     Origin,
 }
 
+/// An entry of a list that is refused; it is named by its place, since its text may be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`{setting}`: item {item} of {items} {why}")]
+pub struct BadEntry {
+    setting: &'static str,
+    item: usize,
+    items: usize,
+    why: Invalid,
+}
+
 impl Guard {
-    /// `hosts` are names without port, `origins` whole origins (`https://app.example`). Loopback names
-    /// are always accepted, and `listen` as a host.
-    #[must_use]
-    pub fn new(listen: SocketAddr, hosts: Vec<String>, origins: Vec<String>) -> Guard {
-        Guard {
+    /// `hosts` are names, `origins` whole origins (`https://app.example`), each with a port and a wildcard
+    /// (`*.example.com`) if need be. Loopback names are always accepted, and `listen` as a host.
+    ///
+    /// # Errors
+    /// When an entry cannot match, or would match everything.
+    pub fn new(
+        listen: SocketAddr,
+        hosts: &[String],
+        origins: &[String],
+    ) -> Result<Guard, BadEntry> {
+        Ok(Guard {
             listen: listen.ip(),
-            hosts,
-            origins,
-        }
+            hosts: parsed("allowed_hosts", hosts, HostEntry::parse)?,
+            origins: parsed("allowed_origins", origins, OriginEntry::parse)?,
+        })
     }
 
     /// Checks `Host` and `Origin` of one request.
@@ -46,26 +70,23 @@ impl Guard {
         if !self.accepts_host(host) {
             return Err(Rejected::Host);
         }
-        if !headers.contains_key(header::ORIGIN) {
+        if !headers.contains_key(header::ORIGIN) || self.accepts_origin_of(headers) {
             return Ok(());
         }
-        let origin = sole(headers, &header::ORIGIN).ok_or(Rejected::Origin)?;
-        if self.accepts_origin(origin) {
-            Ok(())
-        } else {
-            Err(Rejected::Origin)
-        }
+        Err(Rejected::Origin)
+    }
+
+    /// Whether a request comes from a web page of an accepted origin.
+    #[must_use]
+    pub fn accepts_origin_of(&self, headers: &HeaderMap) -> bool {
+        sole(headers, &header::ORIGIN).is_some_and(|origin| self.accepts_origin(origin))
     }
 
     fn accepts_host(&self, host: &str) -> bool {
-        let Some(name) = host_name(host) else {
+        let Some((name, port)) = name_and_port(host) else {
             return false;
         };
-        if self
-            .hosts
-            .iter()
-            .any(|allowed| allowed.eq_ignore_ascii_case(name))
-        {
+        if self.hosts.iter().any(|allowed| allowed.accepts(name, port)) {
             return true;
         }
         if is_loopback_name(name) {
@@ -80,34 +101,41 @@ impl Guard {
     }
 
     fn accepts_origin(&self, origin: &str) -> bool {
-        if self
-            .origins
-            .iter()
-            .any(|allowed| allowed.eq_ignore_ascii_case(origin))
-        {
-            return true;
-        }
         let Some((scheme, host)) = origin.split_once("://") else {
             return false;
         };
-        matches!(scheme, "http" | "https") && host_name(host).is_some_and(is_loopback_name)
+        let Some((name, port)) = name_and_port(host) else {
+            return false;
+        };
+        let accepts = |allowed: &OriginEntry| allowed.accepts(scheme, name, port);
+        self.origins.iter().any(accepts)
+            || (matches!(scheme, "http" | "https") && is_loopback_name(name))
     }
 }
 
-/// The name or address of `host[:port]`, without the brackets of an IPv6 literal.
-fn host_name(host: &str) -> Option<&str> {
-    let (name, port) = if let Some(rest) = host.strip_prefix('[') {
-        let (name, port) = rest.split_once(']')?;
-        (
-            name,
-            port.strip_prefix(':')
-                .or_else(|| port.is_empty().then_some("0"))?,
-        )
-    } else {
-        host.rsplit_once(':').unwrap_or((host, "0"))
+fn parsed<T>(
+    setting: &'static str,
+    entries: &[String],
+    parse: impl Fn(&str) -> Result<T, Invalid>,
+) -> Result<Vec<T>, BadEntry> {
+    let parse = |(index, entry): (usize, &String)| {
+        parse(entry).map_err(|why| BadEntry {
+            setting,
+            item: index + 1,
+            items: entries.len(),
+            why,
+        })
     };
-    let port_is_number = port.parse::<u16>().is_ok();
-    (!name.is_empty() && port_is_number).then_some(name)
+    entries.iter().enumerate().map(parse).collect()
+}
+
+/// Name and port of a header's `host[:port]`; `None` if it is malformed.
+fn name_and_port(host: &str) -> Option<(&str, Option<u16>)> {
+    let (name, port) = split(host)?;
+    match port {
+        Some(port) => Some((name, Some(number(port)?))),
+        None => Some((name, None)),
+    }
 }
 
 fn is_loopback_name(name: &str) -> bool {
@@ -124,9 +152,10 @@ mod tests {
     fn check(listen: &str, host: &str, origin: Option<&str>) -> Result<(), Rejected> {
         let guard = Guard::new(
             listen.parse().unwrap(),
-            vec!["tools.internal".into()],
-            vec!["https://app.example".into()],
-        );
+            &["tools.internal".into()],
+            &["https://app.example".into()],
+        )
+        .unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         if let Some(origin) = origin {
@@ -212,7 +241,7 @@ mod tests {
 
     #[test]
     fn repeated_headers_are_refused() {
-        let guard = Guard::new("127.0.0.1:1".parse().unwrap(), vec![], vec![]);
+        let guard = Guard::new("127.0.0.1:1".parse().unwrap(), &[], &[]).unwrap();
         let mut headers = HeaderMap::new();
         assert_eq!(guard.check(&headers), Err(Rejected::Host));
         headers.append(header::HOST, "localhost".parse().unwrap());

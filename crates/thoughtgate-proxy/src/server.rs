@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use crate::accept::{self, Handoff};
-use crate::connection::Routes;
+use crate::routes::Routes;
 use crate::state::Shared;
 use crate::worker::Worker;
 use crate::{approve, probe, sockets};

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
 
-use crate::answer;
 use crate::body::Body;
-use crate::forward;
 use crate::message::Message;
 use crate::problem::{Elsewhere, Problem};
 use crate::worker::Worker;
+use crate::{answer, cors, forward};
 
 /// Whether [`serve`] answers requests for `path`.
 pub fn owns(path: &str) -> bool {
@@ -28,21 +27,25 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
     if snapshot.rules.guard.check(&parts.headers).is_err() {
         return refused(Elsewhere::WellKnownGuard);
     }
+    let has_body = !http_body::Body::is_end_stream(&body);
+    if let Some(response) = cors::preflight(&parts, has_body, &snapshot.rules.identity) {
+        return response;
+    }
     if parts.method != Method::GET {
         return refused(Elsewhere::WellKnownMethod);
     }
-    if !http_body::Body::is_end_stream(&body) {
+    if has_body {
         return refused(Elsewhere::WellKnownBody);
     }
     if !is_plain(parts.uri.path()) {
-        return refused(Elsewhere::NoPath);
+        return refused(Elsewhere::WellKnownPath);
     }
     let path = upstream_path(
         parts.uri.path(),
         worker.shared.settings.upstream.path(None).path(),
     );
     let Ok(uri) = path.parse::<Uri>() else {
-        return refused(Elsewhere::NoPath);
+        return refused(Elsewhere::WellKnownPath);
     };
     parts.uri = uri;
     let mut message = Message::bodiless(Box::new(parts), String::new(), false);

@@ -26,8 +26,8 @@ section! {
     /// All settings, as the configuration file has them.
     #[derive(Debug)]
     pub struct Config {
-        /// address to listen on, IP:PORT
-        restart listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)),
+        /// address to listen on, IP:PORT (default: 127.0.0.1:8080, in a container 0.0.0.0:8080)
+        restart listen: Option<SocketAddr> = None,
         /// separate address for /health, /ready and /metrics, IP:PORT
         restart admin_listen: Option<SocketAddr> = None,
         /// number of threads that serve requests
@@ -41,9 +41,11 @@ section! {
         section agent: Agent,
         /// groups of tools, {group: [tool, …]}
         reload tool_groups: BTreeMap<String, Vec<String>> = BTreeMap::new(),
-        /// values of the Host header accepted besides loopback ones
+        /// values of the Host header accepted besides loopback ones, such as tools.example (any port),
+        /// tools.example:8080 and *.example.com
         reload allowed_hosts: Vec<String> = Vec::new(),
-        /// values of the Origin header accepted besides loopback ones
+        /// values of the Origin header accepted besides loopback ones, such as https://app.example,
+        /// http://app.example:* (any port) and https://*.example.com
         reload allowed_origins: Vec<String> = Vec::new(),
         section limits: Limits,
         section timeouts: Timeouts,

@@ -35,7 +35,8 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
 
-    /// Address to listen on, IP:PORT [setting: listen; default: 127.0.0.1:8080]
+    /// Address to listen on, IP:PORT [setting: listen; default: 127.0.0.1:8080, in a container
+    /// 0.0.0.0:8080]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
 

@@ -6,6 +6,7 @@
 mod approvals;
 mod cgroup;
 mod config;
+mod container;
 mod descriptors;
 mod flags;
 mod load;

@@ -1,6 +1,7 @@
 //! Starts the proxy, waits for a signal, drains, and exits.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -140,6 +141,7 @@ async fn serve(
         }
     });
     say!("listening on {address}{admin} ({workers} workers, upstream {upstream:?})");
+    say!("{}", places(address, server.admin_address()));
     let drained = server.run(stop).await.context("failed to serve")?;
     if drained.cut_off > 0 {
         say!(
@@ -157,6 +159,23 @@ async fn serve(
     say!("stopped");
     // Workers are not joined: whatever they still hold is past the drain deadline.
     std::process::exit(0);
+}
+
+/// Where agents, probes and monitoring find what they need, as URLs of this machine.
+fn places(main: SocketAddr, admin: Option<SocketAddr>) -> String {
+    let base = |address: SocketAddr| {
+        let port = address.port();
+        // Not an address that a client can connect to; loopback is always one of those that it stands for.
+        if address.ip().is_unspecified() {
+            format!("http://localhost:{port}")
+        } else {
+            format!("http://{address}")
+        }
+    };
+    let (mcp, admin) = (base(main), base(admin.unwrap_or(main)));
+    format!(
+        "MCP at {mcp}/mcp, health at {admin}/health and {admin}/ready, metrics at {admin}/metrics"
+    )
 }
 
 /// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once.

@@ -2,6 +2,7 @@
 //!
 //! Reads no file but the public key of bearer tokens. Approvals are checked in `approvals.rs`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -9,8 +10,8 @@ use thoughtgate_proxy::{
     AuditSettings, Expected, Guard, Identity, Jwt, Limits, Rules, Settings, Sink, Target, WhenFull,
 };
 
-use crate::cgroup;
 use crate::config::{self, Config};
+use crate::{cgroup, container};
 
 /// More connections than any system gives a process descriptors for.
 const CONNECTIONS_MAX: usize = 1 << 20;
@@ -32,10 +33,12 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
     // The URL itself is left out of errors: it may hold a password, in its path too.
     let uri = url.parse().context("failed to parse `upstream.url`")?;
     let upstream = Target::new(&uri).context("failed to use `upstream.url`")?;
-    if config.admin_listen == Some(config.listen) && config.listen.port() != 0 {
+    let listen = listen(config);
+    if let Some(admin) = config.admin_listen
+        && clash(listen, admin)
+    {
         bail!(
-            "`listen` and `admin_listen` are the same address, {}; to serve both on one address, leave `admin_listen` out",
-            config.listen
+            "`listen` and `admin_listen` are the same address, {admin}; to serve both on one address, leave `admin_listen` out"
         );
     }
     if let Some(workers) = config.workers {
@@ -68,7 +71,7 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         );
     }
     Ok(Settings {
-        listen: config.listen,
+        listen,
         admin_listen: config.admin_listen,
         upstream,
         workers: config.workers.unwrap_or_else(cgroup::workers),
@@ -82,6 +85,17 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         approval_keep_alive: config.approval.keep_alive,
         audit: audit(&config.audit),
     })
+}
+
+fn listen(config: &Config) -> SocketAddr {
+    config.listen.unwrap_or_else(container::listen)
+}
+
+/// Whether only one of two addresses can be bound.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_every = one.ip().is_unspecified() || other.ip().is_unspecified();
+    // Port 0 stands for one that is free.
+    one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || is_every)
 }
 
 fn audit(audit: &config::Audit) -> Option<AuditSettings> {
@@ -126,10 +140,10 @@ pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
     Ok(Rules {
         identity: identity(&config.agent, key)?,
         guard: Guard::new(
-            config.listen,
-            config.allowed_hosts.clone(),
-            config.allowed_origins.clone(),
-        ),
+            listen(config),
+            &config.allowed_hosts,
+            &config.allowed_origins,
+        )?,
         limits: Limits {
             body_bytes: limits.body_bytes,
             depth: limits.depth,

@@ -6,14 +6,18 @@ use http::StatusCode;
 use thoughtgate_approval::{InteractionError, chain};
 
 use super::row::{Count, Form, Row};
+use crate::routes::Routes;
 
 /// A refusal on another path than the MCP endpoint's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Elsewhere {
-    #[error("no such path")]
-    NoPath,
+    #[error("no such path; {0}")]
+    NoPath(Routes),
     #[error("use GET")]
     AdminMethod,
+    /// A path that servers could read in two ways.
+    #[error("no such path")]
+    WellKnownPath,
     #[error("Host or Origin header not allowed")]
     WellKnownGuard,
     #[error("use GET")]
@@ -35,7 +39,9 @@ pub enum Elsewhere {
 impl Elsewhere {
     pub(super) fn row(self) -> Row<'static> {
         match self {
-            Elsewhere::NoPath => Row::of_path(Form::Error, StatusCode::NOT_FOUND),
+            Elsewhere::NoPath(_) | Elsewhere::WellKnownPath => {
+                Row::of_path(Form::Error, StatusCode::NOT_FOUND)
+            }
             Elsewhere::AdminMethod => Row {
                 allow: Some("GET, HEAD"),
                 ..Row::of_path(Form::Error, StatusCode::METHOD_NOT_ALLOWED)

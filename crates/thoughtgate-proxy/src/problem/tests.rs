@@ -5,6 +5,7 @@ use thoughtgate_mcp::tools::Unreadable;
 
 use super::*;
 use crate::budget::Spent;
+use crate::routes::Routes;
 
 const UNREAD: [Unread; 5] = [
     Unread::TooLarge,
@@ -14,8 +15,9 @@ const UNREAD: [Unread; 5] = [
     Unread::Spent(Spent),
 ];
 
-const ELSEWHERE: [Elsewhere; 9] = [
-    Elsewhere::NoPath,
+const ELSEWHERE: [Elsewhere; 10] = [
+    Elsewhere::NoPath(Routes::All),
+    Elsewhere::WellKnownPath,
     Elsewhere::AdminMethod,
     Elsewhere::WellKnownGuard,
     Elsewhere::WellKnownMethod,
@@ -120,7 +122,10 @@ fn a_rejection_has_status_200_where_an_answer_is_expected_and_403_elsewhere() {
 #[test]
 fn other_paths_are_answered_without_json_rpc() {
     let body = |elsewhere| Problem::Elsewhere(elsewhere).body(None);
-    assert_eq!(body(Elsewhere::NoPath), br#"{"error":"no such path"}"#);
+    assert_eq!(
+        body(Elsewhere::NoPath(Routes::All)),
+        br#"{"error":"no such path; MCP is at /mcp, health at /health and /ready, metrics at /metrics"}"#
+    );
     assert_eq!(body(Elsewhere::NoPress), br#"{"message":"no such path"}"#);
 }
 

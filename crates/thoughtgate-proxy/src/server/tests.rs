@@ -30,7 +30,7 @@ fn start(upstream: &MockMcp) -> (Arc<Shared>, String) {
     };
     let rules = Rules {
         identity: Identity::Fixed("alice".to_owned()),
-        guard: Guard::new(listen, Vec::new(), Vec::new()),
+        guard: Guard::new(listen, &[], &[]).unwrap(),
         limits: Limits {
             body_bytes: 1 << 16,
             depth: 64,

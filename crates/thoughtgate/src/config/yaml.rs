@@ -140,7 +140,7 @@ mod tests {
             ),
             (
                 "policy: p\nlisten: SECRET\n",
-                "line 2, column 9: `listen`: not a valid value; expected: address to listen on, IP:PORT (default: \"127.0.0.1:8080\")",
+                "line 2, column 9: `listen`: not a valid value; expected: address to listen on, IP:PORT (default: 127.0.0.1:8080, in a container 0.0.0.0:8080)",
             ),
             (
                 "timeouts: {head: SECRET}\n",

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod audit;
+mod browsers;
 mod conformance;
 mod decisions;
 mod lifecycle;

@@ -251,7 +251,7 @@ async fn no_way_around() {
     let json = [("content-type", "application/json")];
     for path in [
         "/",
-        "/mcp/",
+        "/mcp//",
         "/MCP",
         "/mcp/x",
         "//mcp",
@@ -314,6 +314,32 @@ async fn no_way_around() {
         .unwrap();
     assert_eq!(query.json()["error"]["code"], 40301);
     assert_eq!(upstream.stats().requests, 0);
+}
+
+#[tokio::test]
+async fn the_endpoint_is_also_found_with_a_slash_and_other_paths_lead_to_it() {
+    let (upstream, proxy) =
+        pair(r#"permit (principal, action == Action::"tools/call", resource == Tool::"echo");"#);
+    let json = [("content-type", "application/json")];
+    let post = |path: &str, body: String| {
+        let url = proxy.at(path);
+        async move { client::post_json(&url, &json, body).await.unwrap() }
+    };
+    let answer = post("/mcp/", call("echo")).await;
+    assert!(answer.json()["result"].is_object(), "{}", answer.text());
+    assert_eq!(upstream.stats().requests, 1);
+    // It is the same endpoint, so that what is refused there is refused here.
+    let refused = post("/mcp/", call("other")).await;
+    assert!(refused.text().contains("policy"), "{}", refused.text());
+    assert_eq!(upstream.stats().requests, 1);
+    for path in ["/", "/sse", "/messages", "/mcp/x", "/healthz"] {
+        let answer = post(path, call("echo")).await;
+        assert_eq!(answer.status, 404, "{path}");
+        let text = answer.json()["error"].as_str().unwrap().to_owned();
+        for known in ["/mcp", "/health", "/ready", "/metrics"] {
+            assert!(text.contains(known), "{path}: {text}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use crate::support::{ALL, Proxy, before, call, policy};
+use thoughtgate_test::process::Output;
+
+use crate::support::{ALL, PATIENCE, Proxy, before, call, policy};
 
 /// Runs the binary; returns exit code, standard output and standard error.
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
@@ -219,6 +221,43 @@ fn what_is_given_is_not_empty() {
 }
 
 #[test]
+fn hosts_and_origins_are_ones_that_can_match() {
+    for (text, expected) in [
+        (
+            "allowed_hosts: [a, 'https://tools.example']",
+            "`allowed_hosts`: item 2 of 2 has a scheme",
+        ),
+        (
+            "allowed_hosts: ['*']",
+            "`allowed_hosts`: item 1 of 1 accepts every host",
+        ),
+        (
+            "allowed_hosts: ['tools.example:http']",
+            "`allowed_hosts`: item 1 of 1 has an invalid port",
+        ),
+        (
+            "allowed_origins: ['https://app.example:8443/', 'app.example']",
+            "`allowed_origins`: item 2 of 2 has no scheme",
+        ),
+        (
+            "allowed_origins: ['*']",
+            "`allowed_origins`: item 1 of 1 accepts every origin",
+        ),
+        (
+            "allowed_origins: ['https://app.example/mcp']",
+            "`allowed_origins`: item 1 of 1 has a path",
+        ),
+    ] {
+        let (_folder, path) = config(&format!(
+            "upstream: {{url: 'http://127.0.0.1:1/mcp'}}\npolicy: p.cedar\n{text}\n"
+        ));
+        let (code, _, error) = run(&["--config", &path, "--check"], &[]);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(error.contains(expected), "{text}\n{error}");
+    }
+}
+
+#[test]
 fn no_environment_variable_is_set_and_empty() {
     let file = policy(ALL);
     let arguments = before("http://127.0.0.1:1/mcp", file.path());
@@ -337,4 +376,31 @@ async fn policies_of_a_directory_are_joined() {
     assert!(proxy.post(&call("a")).await.json()["result"].is_object());
     assert!(proxy.post(&call("b")).await.json()["result"].is_object());
     assert_eq!(proxy.post(&call("c")).await.json()["error"]["code"], 40301);
+}
+
+#[test]
+fn a_line_at_the_start_says_where_everything_is() {
+    let file = policy(ALL);
+    let arguments = before("http://127.0.0.1:1/mcp", file.path());
+    let apart = [&arguments[..], &["--admin-listen", "127.0.0.1:0"]].concat();
+    for (arguments, has_admin) in [(&arguments[..], false), (&apart, true)] {
+        let proxy = Proxy::with(arguments, &[]);
+        let line = proxy
+            .process
+            .wait_line(Output::Stderr, "thoughtgate: MCP at ", PATIENCE)
+            .unwrap();
+        let main = proxy.address();
+        let admin = if has_admin {
+            proxy.admin_address()
+        } else {
+            main.to_owned()
+        };
+        assert_eq!(
+            line,
+            format!(
+                "thoughtgate: MCP at http://{main}/mcp, health at http://{admin}/health and \
+                 http://{admin}/ready, metrics at http://{admin}/metrics"
+            )
+        );
+    }
 }
