@@ -285,7 +285,10 @@ fn of_failure(failed: &Failed) -> Row<'static> {
             StatusCode::GATEWAY_TIMEOUT,
             codes::UPSTREAM_TIMEOUT,
         ),
-        Failed::List(_) | Failed::Upstream(UpstreamError::Framing(_)) => (
+        Failed::List(_)
+        | Failed::Upstream(
+            UpstreamError::Framing(_) | UpstreamError::Moved(_) | UpstreamError::Redirected(_),
+        ) => (
             Failure::Invalid,
             StatusCode::BAD_GATEWAY,
             codes::UPSTREAM_INVALID,

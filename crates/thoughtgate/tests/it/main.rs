@@ -15,3 +15,4 @@ mod startup;
 mod streaming;
 mod support;
 mod tls;
+mod upstream;

@@ -1,0 +1,97 @@
+//! A redirect of the upstream, and its address as text.
+//!
+//! Follows nothing; `location.rs` says whether it may be followed.
+
+use http::{Response, StatusCode, header};
+
+use crate::headers::sole;
+
+/// Longest address that is shown, in bytes.
+const SHOWN_BYTES_MAX: usize = 200;
+
+/// An answer with a status of 3xx.
+#[derive(Debug)]
+pub struct Redirect {
+    pub status: StatusCode,
+    /// As the upstream sent it, if it sent exactly one in UTF-8.
+    pub location: Option<String>,
+}
+
+impl Redirect {
+    /// Whether the answer has to be followed or refused. 304 is none: it answers a conditional request.
+    pub fn is_one<B>(response: &Response<B>) -> bool {
+        response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED
+    }
+
+    pub fn of<B>(response: &Response<B>) -> Redirect {
+        let location = sole(response.headers(), &header::LOCATION);
+        Redirect {
+            status: response.status(),
+            location: location.map(str::to_owned),
+        }
+    }
+
+    /// Whether the server asks for the same request, with its method and body, at another address. It has
+    /// not executed it then.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        matches!(
+            self.status,
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+        )
+    }
+
+    /// The address as text for people: visible ASCII without user info, query and fragment, which may be
+    /// secret, and cut.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let Some(location) = self.location.as_deref() else {
+            return "an unknown address".to_owned();
+        };
+        let end = location.find(['?', '#']).unwrap_or(location.len());
+        let location = &location[..end];
+        let start = location.find("//").map_or(0, |at| at + 2);
+        let (before, rest) = location.split_at(start);
+        let (authority, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let visible = |char: &char| char.is_ascii_graphic();
+        let mut shown: String = [before, host, path]
+            .iter()
+            .flat_map(|part| part.chars())
+            .filter(visible)
+            .take(SHOWN_BYTES_MAX + 1)
+            .collect();
+        if shown.len() > SHOWN_BYTES_MAX {
+            shown.truncate(SHOWN_BYTES_MAX);
+            shown.push_str("...");
+        }
+        shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redirect(status: u16, location: &str) -> Redirect {
+        let response = Response::builder().status(status);
+        let response = response.header(header::LOCATION, location.as_bytes());
+        Redirect::of(&response.body(()).unwrap())
+    }
+
+    #[test]
+    fn an_address_is_shown_without_secrets_and_in_one_line() {
+        for (location, expected) in [
+            ("http://user:SECRET@host/a?b=SECRET#c", "http://host/a"),
+            ("//SECRET@host", "//host"),
+            ("http://SECRET@SECRET@host\\@x", "http://host\\@x"),
+            ("/a\u{202e}\tb@c", "/ab@c"),
+        ] {
+            assert_eq!(redirect(302, location).shown(), expected);
+        }
+        let long = redirect(302, &format!("/{}", "x".repeat(5000))).shown();
+        assert_eq!((long.len(), &long[..2]), (203, "/x"));
+        let none = Response::builder().status(302).body(()).unwrap();
+        assert_eq!(Redirect::of(&none).shown(), "an unknown address");
+    }
+}

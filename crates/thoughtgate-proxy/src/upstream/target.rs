@@ -1,0 +1,236 @@
+//! The address of the MCP server: its URL, taken apart once, and connections to it.
+//!
+//! Sends no request and keeps no connection: [`crate::upstream::Pool`] does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Uri};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::connect::connect;
+use super::error::UpstreamError;
+use crate::sockets::notice_dead_peers;
+
+/// The address of an MCP endpoint, parsed once.
+#[derive(Clone)]
+pub struct Target {
+    host: String,
+    port: u16,
+    host_header: HeaderValue,
+    path: PathAndQuery,
+    tls: Option<TlsConnector>,
+}
+
+/// Reason why an upstream URL cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadTarget {
+    /// Not `http` or `https`.
+    #[error("the URL must start with http:// or https://")]
+    Scheme,
+    /// No host, or user info in it.
+    #[error("the URL must name a host, without user or password")]
+    Host,
+    /// The system's certificates could not be loaded.
+    #[error("no usable CA certificates on this system (set SSL_CERT_FILE to a CA bundle)")]
+    Certificates,
+    /// The TLS library refused its own configuration.
+    #[error("TLS could not be set up")]
+    Tls(#[source] rustls::Error),
+}
+
+impl Target {
+    /// Parses `url`; the system's CA certificates are loaded only for `https`.
+    pub fn new(url: &Uri) -> Result<Target, BadTarget> {
+        let https = match url.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            _ => return Err(BadTarget::Scheme),
+        };
+        let authority = url.authority().ok_or(BadTarget::Host)?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err(BadTarget::Host);
+        }
+        let tls = if https { Some(tls_connector()?) } else { None };
+        Ok(Target {
+            host: bare_host(authority).to_owned(),
+            port: authority.port_u16().unwrap_or(default_port(tls.as_ref())),
+            host_header: host_header(authority),
+            path: url
+                .path_and_query()
+                .cloned()
+                .unwrap_or_else(|| PathAndQuery::from_static("/")),
+            tls,
+        })
+    }
+
+    /// The value of `Host` towards the upstream.
+    #[must_use]
+    pub fn host_header(&self) -> HeaderValue {
+        self.host_header.clone()
+    }
+
+    /// The endpoint's path and query, and the client's query if it sent one.
+    #[must_use]
+    pub fn path(&self, query: Option<&str>) -> PathAndQuery {
+        let Some(query) = query else {
+            return self.path.clone();
+        };
+        let joined = match self.path.query() {
+            None => format!("{}?{query}", self.path.path()),
+            Some(own) => join(&self.path, own, query),
+        };
+        joined.parse().unwrap_or_else(|_| self.path.clone())
+    }
+
+    /// The scheme of its URL.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        if self.tls.is_some() {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        }
+    }
+
+    /// Whether `scheme` and `authority` are those of its URL.
+    #[must_use]
+    pub fn is_origin(&self, scheme: &str, authority: &str) -> bool {
+        let Ok(authority) = authority.parse::<Authority>() else {
+            return false;
+        };
+        let port = authority
+            .port_u16()
+            .unwrap_or(default_port(self.tls.as_ref()));
+        !authority.as_str().contains('@')
+            && scheme.eq_ignore_ascii_case(self.scheme().as_str())
+            && bare_host(&authority).eq_ignore_ascii_case(&self.host)
+            && port == self.port
+    }
+
+    /// Opens a TCP connection within `at_most`.
+    pub async fn connect(&self, at_most: Duration) -> Result<TcpStream, UpstreamError> {
+        let stream = tokio::time::timeout(at_most, connect(&self.host, self.port))
+            .await
+            .map_err(|_| UpstreamError::ConnectTimeout(at_most))?
+            .map_err(UpstreamError::Connect)?;
+        stream
+            .set_nodelay(true)
+            .and_then(|()| notice_dead_peers(&SockRef::from(&stream)))
+            .map_err(UpstreamError::Connect)?;
+        Ok(stream)
+    }
+
+    /// How TLS is spoken on such a connection, if it is.
+    pub(super) fn tls(&self) -> Option<(&TlsConnector, &str)> {
+        self.tls.as_ref().map(|tls| (tls, self.host.as_str()))
+    }
+}
+
+/// Joins the endpoint's query, `own`, and a client's, in which no parameter of the endpoint's may be set again:
+/// it could hold a token or limit what the server offers.
+#[cold]
+fn join(path: &PathAndQuery, own: &str, query: &str) -> String {
+    let name = |pair: &str| pair.split(['=', '[']).next().unwrap_or_default().to_owned();
+    let taken: Vec<String> = own.split(['&', ';']).map(name).collect();
+    // A name that has to be decoded could turn out to be any.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    let may_be_set = |pair: &&str| {
+        let name = name(pair);
+        name.bytes().all(is_plain) && !taken.iter().any(|taken| taken.eq_ignore_ascii_case(&name))
+    };
+    let mut joined = path.to_string();
+    for pair in query.split(['&', ';']).filter(may_be_set) {
+        joined.push('&');
+        joined.push_str(pair);
+    }
+    joined
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The path is left out: hosted servers put tokens into it.
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        write!(formatter, "{scheme}://{}:{}", self.host, self.port)
+    }
+}
+
+fn bare_host(authority: &Authority) -> &str {
+    authority.host().trim_matches(['[', ']'])
+}
+
+fn default_port(tls: Option<&TlsConnector>) -> u16 {
+    if tls.is_some() { 443 } else { 80 }
+}
+
+fn host_header(authority: &Authority) -> HeaderValue {
+    HeaderValue::from_str(authority.as_str()).expect("an authority is visible ASCII")
+}
+
+fn tls_connector() -> Result<TlsConnector, BadTarget> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(BadTarget::Certificates);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(BadTarget::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(url: &str) -> Result<Target, String> {
+        Target::new(&url.parse().unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let plain = target("http://[::1]:3000/v1/mcp").unwrap();
+        assert_eq!((plain.host.as_str(), plain.port), ("::1", 3000));
+        assert_eq!(plain.host_header(), "[::1]:3000");
+        assert_eq!(plain.path(None), "/v1/mcp");
+        assert_eq!(plain.path(Some("a=1")), "/v1/mcp?a=1");
+        assert_eq!(target("http://tools.internal").unwrap().port, 80);
+    }
+
+    #[test]
+    fn the_query_of_the_url_is_joined_with_that_of_a_client() {
+        let target = target("http://x/mcp?token=1&read_only=1").unwrap();
+        for (query, expected) in [
+            (None, ""),
+            (Some(""), "&"),
+            (Some("a=1&b"), "&a=1&b"),
+            // No client sets a parameter of the URL again, however it is written.
+            (Some("a=1&token=2&TOKEN=2&token[]=2;read_only"), "&a=1"),
+            (Some("a=%20&tok%65n=2&to+ken=2"), "&a=%20"),
+        ] {
+            let path = target.path(query);
+            assert_eq!(
+                path,
+                *format!("/mcp?token=1&read_only=1{expected}"),
+                "{query:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn unusable_urls_say_why() {
+        assert!(target("ftp://x/").unwrap_err().contains("http://"));
+        assert!(target("/mcp").unwrap_err().contains("http://"));
+        assert!(
+            target("http://user:secret@x/")
+                .unwrap_err()
+                .contains("without user")
+        );
+    }
+}

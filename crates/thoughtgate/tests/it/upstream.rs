@@ -1,0 +1,167 @@
+//! The way to the upstream: its URL, redirects, and what it learns about the client.
+
+use serde_json::Value;
+use thoughtgate_test::client::{self, Response};
+use thoughtgate_test::mock_mcp;
+
+use crate::support::{ALL, Proxy, before, call, policy};
+use scripted::{Request, Scripted};
+
+mod scripted;
+
+/// A proxy with one worker, whose connections all share one memory of the upstream.
+fn proxy(url: &str) -> Proxy {
+    let file = policy(ALL);
+    let arguments = [&before(url, file.path())[..], &["--workers", "1"]].concat();
+    Proxy::with(&arguments, &[])
+}
+
+fn redirect(status: u16, location: &str) -> String {
+    format!("HTTP/1.1 {status} x\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n")
+}
+
+fn result(request: &Request) -> String {
+    let id = &request.json()["id"];
+    scripted::json(
+        200,
+        &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#),
+    )
+}
+
+fn error_of(response: &Response) -> (u16, Value, String) {
+    let error = &response.json()["error"];
+    let text = error["message"].as_str().unwrap_or_default().to_owned();
+    (response.status, error["code"].clone(), text)
+}
+
+#[tokio::test]
+async fn the_query_of_the_upstreams_url_is_sent_with_each_request() {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let proxy = proxy(&format!("{}?key=1", upstream.url()));
+    assert_eq!(proxy.post(&call("tool_0")).await.status, 200);
+    let url = proxy.at("/mcp?a=2&KEY=3");
+    let own = client::post_json(&url, &[], call("x"));
+    assert_eq!(own.await.unwrap().status, 200);
+    let uris: Vec<_> = upstream
+        .requests()
+        .into_iter()
+        .map(|request| request.head.uri)
+        .collect();
+    assert_eq!(uris, ["/mcp?key=1", "/mcp?key=1&a=2"]);
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_origin_is_followed_with_the_same_request() {
+    for status in [307, 308] {
+        let upstream = Scripted::start(move |request| match request.path.as_str() {
+            "/mcp/" => redirect(status, &format!("http://{}/mcp", request.header("host"))),
+            "/mcp" => redirect(status, "/v2/mcp?x=1"),
+            _ => result(request),
+        })
+        .await;
+        let proxy = proxy(&upstream.url("/mcp/"));
+        let (url, headers) = (proxy.url(), [("authorization", "Bearer x")]);
+        let posted = client::post_json(&url, &headers, call("tool_0"));
+        let posted = posted.await.unwrap();
+        assert_eq!(
+            (posted.status, &posted.json()["id"]),
+            (200, &7.into()),
+            "{}",
+            posted.text()
+        );
+        let [first, second, last] = &upstream.calls()[..] else {
+            panic!("{:?}", upstream.calls())
+        };
+        assert_eq!((&*second.path, &*last.path), ("/mcp", "/v2/mcp?x=1"));
+        for request in [first, second, last] {
+            assert_eq!(
+                (&*request.method, &*request.body),
+                ("POST", &*call("tool_0"))
+            );
+            assert_eq!(request.header("authorization"), "Bearer x");
+            assert_eq!(request.header("host"), upstream.address.to_string());
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_redirects_are_told_and_neither_followed_nor_passed_on() {
+    let other = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let elsewhere = other.address();
+    for (status, location, shown) in [
+        (
+            307,
+            format!("http://u:SECRET@{elsewhere}/mcp?k=SECRET"),
+            format!("http://{elsewhere}/mcp"),
+        ),
+        (
+            308,
+            format!("//{elsewhere}/mcp"),
+            format!("//{elsewhere}/mcp"),
+        ),
+        (301, "/v2/mcp".to_owned(), "/v2/mcp".to_owned()),
+        (
+            302,
+            "https://login.test/?SECRET".to_owned(),
+            "https://login.test/".to_owned(),
+        ),
+        (303, "/mcp".to_owned(), "/mcp".to_owned()),
+        // A circle is left after a few steps.
+        (307, "/mcp".to_owned(), "/mcp".to_owned()),
+    ] {
+        let to = location.clone();
+        let upstream = Scripted::start(move |_| redirect(status, &to)).await;
+        let proxy = proxy(&upstream.url("/mcp"));
+        let posted = proxy.post(&call("tool_0")).await;
+        let (answered, code, text) = error_of(&posted);
+        assert_eq!((answered, code), (502, 50202.into()), "{location}");
+        let expected =
+            format!("the upstream redirects ({status}) to {shown}, which is not followed");
+        assert!(text.starts_with(&expected), "{text}");
+        assert!(!posted.text().contains("SECRET") && posted.header("location").is_none());
+        let read = client::get(&proxy.url(), &[]).await.unwrap();
+        assert_eq!(
+            (read.status, read.header("location")),
+            (502, None),
+            "{location}"
+        );
+        assert!(upstream.calls().len() <= 8, "{:?}", upstream.calls());
+    }
+    assert_eq!(other.stats().requests, 0);
+}
+
+#[tokio::test]
+async fn a_redirect_that_begins_later_fails_one_call_and_is_followed_then() {
+    let moved = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let has_moved = std::sync::Arc::clone(&moved);
+    let upstream = Scripted::start(move |request| {
+        if request.path == "/mcp" && has_moved.load(std::sync::atomic::Ordering::SeqCst) {
+            redirect(307, "/new")
+        } else {
+            result(request)
+        }
+    })
+    .await;
+    let proxy = proxy(&upstream.url("/mcp"));
+    for _ in 0..40 {
+        assert_eq!(proxy.post(&call("tool_0")).await.status, 200);
+    }
+    moved.store(true, std::sync::atomic::Ordering::SeqCst);
+    let (status, code, text) = error_of(&proxy.post(&call("tool_0")).await);
+    assert_eq!((status, code), (502, 50202.into()), "{text}");
+    assert!(
+        text.contains("not executed") && text.contains("send it again"),
+        "{text}"
+    );
+    for _ in 0..3 {
+        assert_eq!(proxy.post(&call("tool_0")).await.status, 200);
+    }
+    assert_eq!(
+        upstream
+            .calls()
+            .iter()
+            .filter(|call| call.path == "/new")
+            .count(),
+        3
+    );
+}
