@@ -16,12 +16,13 @@ use crate::counters::{Counters, Counts, Health};
 use crate::error::{ClaimError, OpenError, UnsealError};
 use crate::ids::{Digest, Id};
 use crate::ledger::{Ledger, Observer, keep};
-use crate::record::{Record, View};
+use crate::record::Record;
 use crate::seal::{Sealed, Sealer};
 use crate::settings::Settings;
 use crate::slack::{Interaction, InteractionError, InteractionOutcome};
 use crate::state::State;
 use crate::store::Store;
+use crate::view::View;
 
 /// Handle to all approvals of this process. Clones are cheap, share everything, and work on any
 /// thread.

@@ -62,9 +62,9 @@ impl Claim {
             }
             let state = record.state;
             // The sweep may be late, for example after the clock was set, so the deadline is checked again.
-            if matches!(state, State::Pending | State::Approved) && record.expires_ms <= now_ms() {
-                ledger.change(&mut table, id, State::Expired, |_| {});
-                return Err(ClaimError::Expired);
+            if let Some(end) = record.overdue(now_ms()) {
+                ledger.change(&mut table, id, end, |_| {});
+                return Err(refusal(end));
             }
             let flush = ledger.change(&mut table, id, State::Executing, |_| {});
             flush.ok_or_else(|| refusal(state))?

@@ -12,6 +12,8 @@ pub struct Counters {
     pub pending: u64,
     /// Approvals that are pending, approved or executing now.
     pub open: u64,
+    /// Callers that wait for an approval now.
+    pub held: u64,
     /// Approvals kept now, ended ones included.
     pub kept: u64,
     /// Bytes of the approvals kept now, bodies and results included.

@@ -12,12 +12,13 @@ use crate::clock::{millis, now_ms};
 use crate::counters::{Counters, Counts};
 use crate::ids::Id;
 use crate::lanes::Lanes;
-use crate::record::{MessageRef, Record, Rendered, View};
+use crate::record::{MessageRef, Record, Rendered};
 use crate::seal::Sealer;
 use crate::settings::Settings;
 use crate::state::State;
 use crate::store::{Flush, Store, Write};
 use crate::table::ApprovalTable;
+use crate::view::View;
 
 /// Called for each state that an approval enters, with the approval and its principal. It runs
 /// under the lock of all approvals: it must neither block nor call back into [`crate::Approvals`].
@@ -192,7 +193,7 @@ impl Ledger {
     pub(crate) fn sweep(&self) -> Option<u64> {
         let now = now_ms();
         let mut table = self.table();
-        for id in table.expire(now) {
+        for id in table.end_overdue(now) {
             self.record(&table, id);
         }
         self.prune(&mut table, 0);
@@ -220,6 +221,7 @@ impl Ledger {
         Counters {
             pending: count(|state| state == State::Pending),
             open: count(State::is_open),
+            held: table.entries().map(|entry| entry.callers as u64).sum(),
             kept: table.len() as u64,
             kept_bytes: table.bytes() as u64,
             ..self.counts.snapshot()

@@ -23,6 +23,7 @@
 
 mod approvals;
 mod backoff;
+mod caller;
 mod cause;
 mod channel;
 mod claim;
@@ -46,10 +47,11 @@ mod state;
 mod store;
 mod table;
 mod text;
+mod view;
 mod vote;
-mod withdrawal;
 
 pub use approvals::Approvals;
+pub use caller::Caller;
 pub use cause::{Cause, chain};
 pub use channel::ChannelSettings;
 pub use claim::Claim;
@@ -57,7 +59,6 @@ pub use counters::{Counters, Health};
 pub use error::{ClaimError, OpenError, RequestError, StoreError, UnsealError};
 pub use ids::{Digest, Id, NotADigest, NotAnId, digest};
 pub use ledger::Observer;
-pub use record::View;
 pub use redact::Redaction;
 pub use request::{Call, Kept};
 pub use seal::{Sealed, Sealer, is_ours};
@@ -67,4 +68,4 @@ pub use slack::{
     ConfirmError, Interaction, InteractionError, InteractionOutcome, SettingsError, SlackSettings,
 };
 pub use state::State;
-pub use withdrawal::Withdrawal;
+pub use view::View;

@@ -1,11 +1,12 @@
-//! One approval as it is stored, and the view of it that its owner gets. Pure data: the rules of
-//! change are in `table.rs`, the bytes on disk in `store.rs`.
+//! One approval as it is stored. Pure data: the rules of change are in `table.rs`, the bytes on disk in
+//! `store.rs`, what its owner sees in `view.rs`.
 
 use serde::{Deserialize, Serialize};
 use thoughtgate_mcp::cut;
 
 use crate::ids::{Digest, Id};
 use crate::state::State;
+use crate::view::View;
 
 /// The message that asks approvers: ids of its channel, and of the message there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,19 @@ pub(crate) enum Means {
     Interaction,
 }
 
+/// Effect on a pending approval when its callers go away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Departure {
+    /// None yet: a caller waits, or was answered.
+    #[default]
+    None,
+    /// The last one has gone: the request is withdrawn at this time, unless one comes back.
+    Withdraws(u64),
+    /// None ever: a call needs the approval whose caller may go away.
+    Ignored,
+}
+
 /// One approval as it is stored. Holds the arguments only as approvers see them, redacted and capped.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -55,6 +69,8 @@ pub(crate) struct Record {
     pub(crate) updated_ms: u64,
     /// Deadline to decide while pending, and to claim once approved.
     pub(crate) expires_ms: u64,
+    #[serde(default)]
+    pub(crate) departure: Departure,
     pub(crate) state: State,
     pub(crate) decided_by: Option<String>,
     // Fields with `default` were added later: records of earlier versions lack them.
@@ -115,6 +131,7 @@ impl Record {
             created_ms: now_ms,
             updated_ms: now_ms,
             expires_ms: now_ms,
+            departure: Departure::None,
             state: State::Pending,
             decided_by: None,
             means: None,
@@ -142,6 +159,27 @@ impl Record {
             .map(|text| text.len() + size_of::<String>())
             .sum();
         ENTRY_BYTES + text + self.body_bytes + self.result_bytes
+    }
+
+    /// State that follows from a deadline that has passed.
+    pub(crate) fn overdue(&self, now_ms: u64) -> Option<State> {
+        let is_due = |at: u64| at <= now_ms;
+        match self.state {
+            State::Pending | State::Approved if is_due(self.expires_ms) => Some(State::Expired),
+            State::Pending => match self.departure {
+                Departure::Withdraws(at) if is_due(at) => Some(State::Cancelled),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The next deadline of an approval that is pending or approved.
+    pub(crate) fn due_ms(&self) -> u64 {
+        match self.departure {
+            Departure::Withdraws(at) if self.state == State::Pending => at.min(self.expires_ms),
+            _ => self.expires_ms,
+        }
     }
 
     /// Shortens the texts whose length others decide.
@@ -185,82 +223,12 @@ impl Record {
             created_ms: self.created_ms,
             updated_ms: self.updated_ms,
             decided_by: self.decided_by.clone(),
+            was_approved: self.means.is_some(),
             reason: self.reason.clone(),
             refused_voters: self.non_approvers.len(),
             policies: self.policies.clone(),
             generation: self.generation,
             is_deferred: self.is_deferred,
-        }
-    }
-}
-
-/// One approval as its owner may see it. Times are milliseconds since the Unix epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct View {
-    /// Id of the approval; a task made of the call has the same.
-    pub id: Id,
-    /// Name of the tool to call.
-    pub tool: String,
-    /// Digest of the call that the approval is for.
-    pub digest: Digest,
-    /// Current state.
-    pub state: State,
-    /// When the approval was requested.
-    pub created_ms: u64,
-    /// When the state last changed.
-    pub updated_ms: u64,
-    /// Decider: the Slack id of a user, or `policy` after [`crate::Approvals::revoke`].
-    pub decided_by: Option<String>,
-    /// Reason for the state, where the state alone does not explain it.
-    pub reason: Option<String>,
-    /// Number of people who voted without being approvers, 20 at most.
-    pub refused_voters: usize,
-    /// Ids of the policies that asked for approval.
-    pub policies: Vec<String>,
-    /// Generation of those policies.
-    pub generation: u64,
-    /// Whether a body was kept at any time: the call is answered later.
-    pub is_deferred: bool,
-}
-
-impl View {
-    /// One sentence for the agent: what became of its request, and why.
-    #[must_use]
-    pub fn explain(&self) -> String {
-        let by = self
-            .decided_by
-            .as_deref()
-            .map_or(String::new(), |who| format!(" by {who}"));
-        let why = self
-            .reason
-            .as_deref()
-            .map_or(String::new(), |why| format!(": {why}"));
-        let ignored = match self.refused_voters {
-            0 => String::new(),
-            1 => "; votes of 1 person who is not an approver were ignored".to_owned(),
-            count => format!("; votes of {count} people who are not approvers were ignored"),
-        };
-        let tool = &self.tool;
-        match self.state {
-            State::Pending => format!("the call to `{tool}` is waiting for approval{ignored}"),
-            State::Approved => format!("the call to `{tool}` was approved{by}"),
-            State::Rejected => format!("the call to `{tool}` was rejected{by}{why}"),
-            // Of the approvals that can expire, only approved ones have a decider.
-            State::Expired if self.decided_by.is_some() => {
-                format!("the call to `{tool}` was approved{by}, but not made in time")
-            }
-            State::Expired => {
-                format!("no approver decided on the call to `{tool}` in time{ignored}")
-            }
-            State::Cancelled => {
-                format!("the approval request for the call to `{tool}` was cancelled")
-            }
-            State::Unavailable => {
-                format!("the approval request for the call to `{tool}` failed{why}")
-            }
-            State::Executing => format!("the call to `{tool}` was approved{by} and is running"),
-            State::Done => format!("the call to `{tool}` was approved{by} and has run"),
-            State::Failed => format!("the call to `{tool}` was approved{by} and failed{why}"),
         }
     }
 }
@@ -278,6 +246,18 @@ pub(crate) mod tests {
             arguments_complete: true,
             ..Record::new(id, digest, "agent-7", tool, "C1", now_ms)
         }
+    }
+
+    #[test]
+    fn only_an_undecided_request_is_withdrawn() {
+        let mut record = record("tool", 0);
+        (record.expires_ms, record.departure) = (20, Departure::Withdraws(10));
+        assert_eq!((record.overdue(9), record.due_ms()), (None, 10));
+        assert_eq!(record.overdue(10), Some(State::Cancelled));
+        assert_eq!(record.overdue(20), Some(State::Expired));
+        record.state = State::Approved;
+        assert_eq!((record.overdue(19), record.due_ms()), (None, 20));
+        assert_eq!(record.overdue(20), Some(State::Expired));
     }
 
     /// The names that format 1 has on disk, whatever the fields are called.

@@ -10,7 +10,7 @@ use crate::approvals::Approvals;
 use crate::clock::{millis, now_ms};
 use crate::error::RequestError;
 use crate::ids::{Digest, Id, digest};
-use crate::record::Record;
+use crate::record::{Departure, Record};
 use crate::redact;
 use crate::store::{Flush, Write};
 use crate::table::ApprovalTable;
@@ -44,7 +44,7 @@ pub struct Call<'a> {
     pub policies: &'a [Arc<str>],
     /// Generation of those policies.
     pub generation: u64,
-    /// Whether the request is cancelled if its caller goes away before it is stored.
+    /// Whether the request is withdrawn after [`crate::Settings::grace`] if its caller goes away.
     pub cancelled_on_drop: bool,
 }
 
@@ -90,7 +90,7 @@ impl Approvals {
     /// Requests approval, or joins the approval that an equal call waits for or has not used yet.
     /// The request is on disk when this returns; approvers are asked in the background. Cancel safe:
     /// if the caller goes away meanwhile, approvers are asked all the same, and the approval can be
-    /// joined, unless the call says [`Call::cancelled_on_drop`].
+    /// joined.
     pub async fn request(&self, call: Call<'_>) -> Result<Id, RequestError> {
         let ledger = &self.ledger;
         if *ledger.closed.borrow() {
@@ -112,14 +112,10 @@ impl Approvals {
         // The channel waits until the approval is on disk before it asks anybody.
         self.channel.ask(&queued.channel);
         // The caller can go away while the disk is slow, and then nobody else knows of the request.
-        let withdrawal = call
-            .cancelled_on_drop
-            .then(|| self.withdrawn_on_drop(id, call.principal));
+        let mut caller = self.caller(id, call.cancelled_on_drop);
         // A call that joins waits too: the approval that it joins may not be on disk yet.
         let stored = queued.flush.done().await;
-        if let Some(withdrawal) = withdrawal {
-            withdrawal.keep();
-        }
+        caller.answered();
         match stored {
             Ok(()) => Ok(id),
             Err(error) => {
@@ -178,7 +174,12 @@ impl Approvals {
             writes.push(Write::Body(id, body.to_vec()));
         }
         let brings_body = !writes.is_empty();
-        if joined.is_none() || brings_body {
+        let is_new_to_stay =
+            !call.cancelled_on_drop && entry.record.departure != Departure::Ignored;
+        if is_new_to_stay {
+            entry.record.departure = Departure::Ignored;
+        }
+        if joined.is_none() || brings_body || is_new_to_stay {
             writes.push(Write::Record(Box::new(entry.record.clone())));
         }
         let channel = entry.record.channel.clone();

@@ -14,6 +14,9 @@ pub struct Settings {
     pub timeout: Duration,
     /// Time to claim an approved call, from the decision.
     pub approved_for: Duration,
+    /// Time for which a pending approval stays open after all callers that cancel by going away did so;
+    /// 0 withdraws it at once.
+    pub grace: Duration,
     /// Time for which an ended approval and its result are kept.
     pub retention: Duration,
     /// Most approvals open (pending, approved or executing) at once.
@@ -35,14 +38,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Defaults for everything but the store: ten minutes to decide, five to claim, an hour of
-    /// retention, 256 open approvals (32 per principal), 16 MiB kept.
+    /// Defaults for everything but the store: ten minutes to decide, five to claim, two of grace, an hour
+    /// of retention, 256 open approvals (32 per principal), 16 MiB kept.
     #[must_use]
     pub fn new(store: StoreLocation) -> Self {
         Self {
             store,
             timeout: Duration::from_secs(10 * 60),
             approved_for: Duration::from_secs(5 * 60),
+            grace: Duration::from_secs(2 * 60),
             retention: Duration::from_secs(3600),
             open_max: 256,
             open_per_principal_max: 32,

@@ -15,7 +15,7 @@ pub enum State {
     Rejected,
     /// Not decided in time, or approved and not claimed in time.
     Expired,
-    /// Cancelled by the agent.
+    /// Cancelled by the agent, or withdrawn because its client went away.
     Cancelled,
     /// Approvers could not be asked, or their message was deleted before they decided.
     Unavailable,

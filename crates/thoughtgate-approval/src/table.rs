@@ -11,6 +11,9 @@ use crate::ids::{Digest, Id};
 use crate::record::Record;
 use crate::state::State;
 
+/// Reason for an approval that was withdrawn because its callers went away.
+const GONE: &str = "its client went away and did not send the call again within `approval.grace`";
+
 /// Reason for an agent whose call was running when the proxy stopped.
 const INTERRUPTED: &str =
     "the proxy stopped while the call was running; outcome unknown, not repeated";
@@ -29,6 +32,8 @@ pub(crate) struct Entry {
     /// Start of the latest reading of the votes that was judged. Posting counts as a reading: a new
     /// message has no votes.
     pub(crate) votes_read: Option<Instant>,
+    /// Callers that wait for it now.
+    pub(crate) callers: usize,
 }
 
 impl Entry {
@@ -41,6 +46,7 @@ impl Entry {
             result: None,
             maybe_asked: false,
             votes_read: None,
+            callers: 0,
         }
     }
 }
@@ -72,7 +78,7 @@ impl ApprovalTable {
                 changed.push(id);
             }
         }
-        changed.extend(self.expire(now_ms));
+        changed.extend(self.end_overdue(now_ms));
         changed
     }
 
@@ -116,8 +122,8 @@ impl ApprovalTable {
     /// The approval that a call with this digest joins; an overdue one is not joined.
     pub(crate) fn joinable(&self, digest: &Digest, now_ms: u64) -> Option<Id> {
         let id = *self.joinable.get(digest)?;
-        let live = self.get(id)?.record.expires_ms > now_ms;
-        live.then_some(id)
+        let overdue = self.get(id)?.record.overdue(now_ms);
+        overdue.is_none().then_some(id)
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -148,6 +154,14 @@ impl ApprovalTable {
         if !record.state.may_become(next) {
             return false;
         }
+        match next {
+            // Time decided this, and not who had approved it.
+            State::Expired => record.decided_by = None,
+            State::Cancelled if record.overdue(now_ms) == Some(next) => {
+                record.reason = Some(GONE.to_owned());
+            }
+            _ => {}
+        }
         record.state = next;
         record.updated_ms = now_ms;
         edit(record);
@@ -167,17 +181,14 @@ impl ApprovalTable {
         true
     }
 
-    /// Expires what is due; returns the expired ids.
-    pub(crate) fn expire(&mut self, now_ms: u64) -> Vec<Id> {
-        let due: Vec<Id> = self
-            .records()
-            .filter(|record| is_joinable(record.state) && record.expires_ms <= now_ms)
-            .map(|record| record.id)
-            .collect();
-        for id in &due {
-            self.change(*id, State::Expired, now_ms, |_| {});
+    /// Ends what is due; returns the ended ids.
+    pub(crate) fn end_overdue(&mut self, now_ms: u64) -> Vec<Id> {
+        let due = |record: &Record| Some((record.id, record.overdue(now_ms)?));
+        let due: Vec<(Id, State)> = self.records().filter_map(due).collect();
+        for (id, state) in &due {
+            self.change(*id, *state, now_ms, |_| {});
         }
-        due
+        due.into_iter().map(|(id, _)| id).collect()
     }
 
     pub(crate) fn remove(&mut self, id: Id) {
@@ -187,7 +198,7 @@ impl ApprovalTable {
         }
     }
 
-    /// When [`ApprovalTable::expire`] or [`ApprovalTable::prune`] next has something to do, in
+    /// When [`ApprovalTable::end_overdue`] or [`ApprovalTable::prune`] next has something to do, in
     /// milliseconds since the Unix epoch.
     pub(crate) fn next_due_ms(&self, retention_ms: u64) -> Option<u64> {
         // A running call has no deadline: its claim settles it.
@@ -195,7 +206,7 @@ impl ApprovalTable {
             .filter(|record| record.state != State::Executing)
             .map(|record| {
                 if record.state.is_open() {
-                    record.expires_ms
+                    record.due_ms()
                 } else {
                     record.updated_ms.saturating_add(retention_ms)
                 }

@@ -36,10 +36,9 @@ impl Ledger {
     ) -> Option<Flush> {
         let record = &table.get(id)?.record;
         let state = record.state;
-        let is_undecided = matches!(state, State::Pending | State::Approved);
         // The sweep may be late, for example after the clock was set: a late vote must not count.
-        if is_undecided && record.expires_ms <= now_ms() {
-            self.change(table, id, State::Expired, |_| {});
+        if let Some(end) = record.overdue(now_ms()) {
+            self.change(table, id, end, |_| {});
             return None;
         }
         match (state, vote.approve) {

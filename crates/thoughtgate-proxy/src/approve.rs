@@ -73,8 +73,7 @@ pub async fn serve_permitted(
         Addressed::TaskList => return tasks::list(worker, snapshot, approvals, message).await,
         Addressed::Cancellation => {
             if let Some(id) = &fields.cancelled {
-                let (principal, headers) = (&message.principal, &message.parts.headers);
-                worker.shared.held.cancel(principal, headers, id.get());
+                worker.shared.held.cancel(&message, id.get());
             }
             // The call may have been forwarded already; then the upstream has to cancel it.
         }
@@ -109,8 +108,10 @@ pub async fn respond(
     if fields.own_state().is_some() {
         take_state_out(&mut message);
     }
+    let cancels_on_drop = asked.delivery.cancels_on_drop(message.era);
     let waiting = Waiting {
         worker: Arc::clone(worker),
+        caller: asked.approvals.caller(asked.id, cancels_on_drop),
         approvals: asked.approvals,
         message,
         fields,
@@ -225,8 +226,6 @@ async fn requested(
     delivery: Delivery,
     decision: &Decision,
 ) -> Result<Id, Problem<'static>> {
-    // A disconnect cancels from 2026-07-28 on only, and a task does not depend on its connection.
-    let cancelled_on_drop = message.era == Era::Modern && delivery != Delivery::Task;
     // A task's call is made later, without its client, and possibly by the next process.
     let kept = (delivery == Delivery::Task).then(|| deferred::keep(message));
     let call = thoughtgate_approval::Call {
@@ -237,7 +236,7 @@ async fn requested(
         body: kept.as_deref(),
         policies: &decision.policies,
         generation: snapshot.generation,
-        cancelled_on_drop,
+        cancelled_on_drop: delivery.cancels_on_drop(message.era),
     };
     approvals.request(call).await.map_err(Problem::Unrequested)
 }
@@ -260,6 +259,11 @@ fn channel(decision: &Decision) -> Option<&str> {
 }
 
 impl Delivery {
+    /// A disconnect cancels from 2026-07-28 on only, and a task does not depend on its connection.
+    fn cancels_on_drop(self, era: Era) -> bool {
+        era == Era::Modern && self != Delivery::Task
+    }
+
     fn of(message: &Message, fields: &Fields) -> Delivery {
         let returns = fields.own_state().is_some();
         // A client that carries the upstream's request state cannot carry a second one.

@@ -4,16 +4,19 @@
 //! notification takes effect here. The request id is unique only within the client's session. Without a
 //! session it is looked up among the calls of the same agent, and if two of them have it neither is
 //! cancelled, because one client must not cancel another's call. From 2026-07-28 a client cancels by
-//! closing the connection, which needs no table. The approval is left alone: clients cancel what takes
-//! too long for them, and a human takes longer.
+//! closing the connection, which needs no table; a notification in that era cancels a call of that era
+//! all the same. Decides nothing about the approval.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 use serde_json::value::RawValue;
+use thoughtgate_mcp::Era;
 use thoughtgate_panic::lock;
 use tokio::sync::Notify;
+
+use crate::message::Message;
 
 static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -28,6 +31,7 @@ pub struct Held(Arc<Mutex<HashMap<Key, Vec<Arc<Notify>>>>>);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     principal: String,
+    is_modern: bool,
     session: Option<Vec<u8>>,
     /// Raw JSON: `7` and `"7"` are different ids.
     request: String,
@@ -41,12 +45,15 @@ pub struct Entry {
 }
 
 impl Held {
-    /// Adds the call of this id with these headers.
-    pub fn enter(&self, principal: &str, headers: &HeaderMap, id: Option<&RawValue>) -> Entry {
+    /// Adds a call.
+    pub fn enter(&self, call: &Message) -> Entry {
         // A longer id is not kept, and the call cannot be cancelled by it.
         // The empty text in its place is no JSON, so no cancellation names it.
-        let id = id.map(RawValue::get).filter(|id| id.len() <= ID_BYTES_MAX);
-        let key = key(principal, headers, id.unwrap_or_default());
+        let id = call.id().map(RawValue::get);
+        let key = key(
+            call,
+            id.filter(|id| id.len() <= ID_BYTES_MAX).unwrap_or_default(),
+        );
         let cancelled = Arc::new(Notify::new());
         let held = &mut *self.book();
         held.entry(key.clone())
@@ -59,9 +66,9 @@ impl Held {
         }
     }
 
-    /// Cancels the call of this id, as a notification with these headers asks, if it is held.
-    pub fn cancel(&self, principal: &str, headers: &HeaderMap, id: &RawValue) {
-        let key = key(principal, headers, id.get());
+    /// Cancels the call of this id, as this notification asks, if it is held.
+    pub fn cancel(&self, notification: &Message, id: &RawValue) {
+        let key = key(notification, id.get());
         // With several matches it is unknown which one is meant, and whether all are of one client.
         if let Some([only]) = self.book().get(&key).map(Vec::as_slice) {
             // Kept if nobody waits yet: the call may be between `enter` and `cancelled`.
@@ -94,10 +101,11 @@ impl Drop for Entry {
     }
 }
 
-fn key(principal: &str, headers: &HeaderMap, request: &str) -> Key {
-    let session = headers.get(&SESSION);
+fn key(message: &Message, request: &str) -> Key {
+    let session = message.parts.headers.get(&SESSION);
     Key {
-        principal: principal.to_owned(),
+        principal: message.principal.clone(),
+        is_modern: message.era == Era::Modern,
         session: session.map(|session| session.as_bytes().to_vec()),
         request: request.to_owned(),
     }

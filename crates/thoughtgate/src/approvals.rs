@@ -45,6 +45,7 @@ pub fn settings(approval: &Approval) -> anyhow::Result<Option<(Settings, Channel
     let mut settings = Settings::new(store);
     settings.timeout = approval.timeout;
     settings.approved_for = approval.approved_for;
+    settings.grace = approval.grace;
     settings.retention = approval.retention;
     settings.open_max = approval.open;
     settings.open_per_principal_max = approval.open_per_agent;

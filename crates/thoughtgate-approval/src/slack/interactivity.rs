@@ -14,9 +14,10 @@ use super::workspace::Workspace;
 use crate::cause::Cause;
 use crate::error::StoreError;
 use crate::ids::Id;
-use crate::record::{Means, View};
+use crate::record::Means;
 use crate::secret::Secret;
 use crate::state::State;
+use crate::view::View;
 use crate::vote::Vote;
 
 /// Oldest request that is accepted, as Slack advises: older ones may be replays.

@@ -31,7 +31,7 @@ pub(super) const DENY_ACTION: &str = "thoughtgate_deny";
 
 /// The fields that `chat.postMessage` and `chat.update` share; `channel` is up to the caller.
 pub(super) fn render(record: &Record, rendered: Rendered, settings: &SlackSettings) -> Value {
-    let title = title(rendered.state);
+    let title = title(record, rendered.state);
     let mut blocks = vec![
         json!({"type": "header", "text": {"type": "plain_text", "text": title, "emoji": false}}),
         json!({"type": "section", "fields": fields(record)}),
@@ -73,11 +73,12 @@ pub(super) fn render(record: &Record, rendered: Rendered, settings: &SlackSettin
     })
 }
 
-fn title(state: State) -> &'static str {
+fn title(record: &Record, state: State) -> &'static str {
     match state {
         State::Pending => "Approval needed",
         State::Rejected => "Rejected",
         State::Expired => "Expired",
+        State::Cancelled if record.reason.is_some() => "Withdrawn",
         State::Cancelled => "Cancelled",
         State::Unavailable => "Request failed",
         State::Approved | State::Executing | State::Done | State::Failed => "Approved",
@@ -160,10 +161,12 @@ fn outcome(record: &Record, state: State) -> String {
             ":heavy_check_mark: Approved{by}, valid until {}. A denial before the call is made withdraws it",
             date(record.expires_ms)
         ),
-        State::Expired if record.decided_by.is_some() => {
-            format!(":hourglass: Approved{by}, but the call was not made in time")
+        State::Expired if record.means.is_some() => {
+            ":hourglass: Approved, but the call was not made in time".to_owned()
         }
         State::Expired => ":hourglass: Nobody decided in time".to_owned(),
+        // With the reason below: nobody asked for that, its client went away.
+        State::Cancelled if record.reason.is_some() => ":wastebasket: Withdrawn".to_owned(),
         State::Cancelled => ":wastebasket: Cancelled by the agent".to_owned(),
         State::Unavailable => ":warning: Request failed".to_owned(),
         _ => format!(":heavy_check_mark: Approved{by}, and used for the call"),

@@ -216,7 +216,21 @@ async fn an_approval_that_nobody_uses_expires_too() {
         .await
         .map(drop);
     assert_eq!(claim, Err(ClaimError::Expired));
-    assert!(view(&approvals, id).explain().contains("not made in time"));
+    let view = view(&approvals, id);
+    assert!(
+        view.explain().contains("not made in time"),
+        "{}",
+        view.explain()
+    );
+    // Time ended it, and not the approver.
+    assert_eq!(view.decided_by, None);
+    eventually("the message says so", || {
+        slack.text(id).contains("the call was not made in time")
+    })
+    .await;
+    for told in [view.explain(), slack.text(id)] {
+        assert!(!told.contains(APPROVER), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use http::{Response, StatusCode};
 use serde_json::json;
-use thoughtgate_approval::{State, View};
-use thoughtgate_mcp::{Era, reply};
+use thoughtgate_approval::View;
+use thoughtgate_mcp::reply;
 
 use super::denial::Denial;
 use super::stream;
-use super::waiting::Waiting;
+use super::waiting::{Held, Waiting};
 use crate::answer;
 use crate::body::Body;
 use crate::problem::Problem;
@@ -25,16 +25,10 @@ pub async fn until_retry(waiting: Waiting) -> Response<Body> {
         Some(_) => waiting.worker.shared.settings.approval_hold,
         None => Duration::ZERO,
     };
-    // A disconnect during the wait cancels the request (2026-07-28), the end of the wait does not.
-    let withdrawal = waiting
-        .approvals
-        .withdrawn_on_drop(waiting.id, &waiting.message.principal);
-    let view = waiting.decided(hold).await;
-    withdrawal.keep();
-    match view {
-        Some(view) if view.state == State::Pending => come_back(&waiting, &view),
-        // Also for an approval that was refused or is gone: `settle` finds the reason to answer with.
-        _ => waiting.carry_out().await,
+    match waiting.held(hold).await {
+        Held::Pending(view) => come_back(waiting, &view),
+        Held::Decided => waiting.carry_out().await,
+        Held::Cancelled => waiting.cancelled(),
     }
 }
 
@@ -49,38 +43,20 @@ pub fn streamed(waiting: Waiting) -> Response<Body> {
 }
 
 /// Holds the call and sends nothing before its answer.
-pub async fn silent(waiting: Waiting) -> Response<Body> {
-    // Up to 2025-11-25 neither a disconnect nor a cancellation withdraws the approval: most clients
-    // give up after a minute, and the same call sent again joins it.
-    let message = &waiting.message;
-    let withdrawal = (message.era == Era::Modern).then(|| {
-        waiting
-            .approvals
-            .withdrawn_on_drop(waiting.id, &message.principal)
-    });
-    let (principal, headers) = (&message.principal, &message.parts.headers);
-    // The upstream has not seen the call, so this proxy has to match a cancellation with it.
-    let held = &waiting.worker.shared.held;
-    let entry = held.enter(principal, headers, message.id());
-    let view = tokio::select! {
-        view = waiting.decided(waiting.approvals.life()) => view,
-        () = entry.cancelled() => {
-            return waiting.ended(&Denial::taken_back());
-        }
-    };
-    // From here on a cancellation goes to the upstream, which may have the call.
-    drop(entry);
-    if let Some(withdrawal) = withdrawal {
-        withdrawal.keep();
-    }
-    match view {
+pub async fn silent(mut waiting: Waiting) -> Response<Body> {
+    match waiting.held(waiting.approvals.life()).await {
         // Only a stop of the proxy ends the wait early: no approval is pending for as long as `life`.
-        Some(view) if view.state == State::Pending => waiting.ended(&Denial::of(&view)),
-        _ => waiting.carry_out().await,
+        Held::Pending(view) => {
+            waiting.caller.answered();
+            waiting.ended(&Denial::of(&view))
+        }
+        Held::Decided => waiting.carry_out().await,
+        Held::Cancelled => waiting.cancelled(),
     }
 }
 
-fn come_back(waiting: &Waiting, view: &View) -> Response<Body> {
+fn come_back(mut waiting: Waiting, view: &View) -> Response<Body> {
+    waiting.caller.answered();
     let own = waiting.message.id();
     let sealed = waiting
         .approvals

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::Response;
 use serde_json::value::RawValue;
-use thoughtgate_approval::{Approvals, Claim, Digest, Id, State, View, chain};
+use thoughtgate_approval::{Approvals, Caller, Claim, Digest, Id, State, View, chain};
 use thoughtgate_mcp::codes;
 use thoughtgate_policy::{Decision, Outcome, Target};
 
@@ -28,6 +28,8 @@ use crate::{answer, forward};
 pub struct Waiting {
     pub worker: Arc<Worker>,
     pub approvals: Approvals,
+    /// Its presence. Dropped with it if the client goes away, which may withdraw the approval.
+    pub caller: Caller,
     /// The call, without this proxy's request state.
     pub message: Message,
     pub fields: Box<Fields>,
@@ -37,10 +39,34 @@ pub struct Waiting {
     pub hold: Option<Hold>,
 }
 
+/// End of the time for which a call is held.
+pub enum Held {
+    /// No decision yet: the time is over, or the process is stopping.
+    Pending(View),
+    /// There is a decision, or none can come any more.
+    Decided,
+    /// The client cancelled the call.
+    Cancelled,
+}
+
 impl Waiting {
+    /// Waits for the decision for `at_most`, or until the client cancels the call. Cancel safe.
+    pub async fn held(&self, at_most: Duration) -> Held {
+        // The upstream has not seen the call, so this proxy has to match a cancellation with it. Once it is
+        // no longer held, a cancellation goes to the upstream, which may have the call.
+        let entry = self.worker.shared.held.enter(&self.message);
+        tokio::select! {
+            view = self.decided(at_most) => match view {
+                Some(view) if view.state == State::Pending => Held::Pending(view),
+                _ => Held::Decided,
+            },
+            () = entry.cancelled() => Held::Cancelled,
+        }
+    }
+
     /// The approval once it is decided, `at_most` has passed or the process is stopping. `None` if it is
     /// no longer kept. Cancel safe.
-    pub async fn decided(&self, at_most: Duration) -> Option<View> {
+    async fn decided(&self, at_most: Duration) -> Option<View> {
         let principal = &self.message.principal;
         let mut draining = self.worker.shared.drain.watch();
         tokio::select! {
@@ -77,6 +103,18 @@ impl Waiting {
                 forward::failure(worker, message, &failed)
             }
         }
+    }
+
+    /// Ends a call that its client cancelled. Up to 2025-11-25 the approval remains: clients cancel what
+    /// takes too long for them, and a human takes longer.
+    pub fn cancelled(mut self) -> Response<Body> {
+        self.caller.cancel();
+        let view = self.approvals.find(self.id, &self.message.principal);
+        let denial = match view {
+            Some(view) if view.state == State::Cancelled => Denial::of(&view),
+            _ => Denial::taken_back(),
+        };
+        self.ended(&denial)
     }
 
     /// The error that answers the call when it is not made.

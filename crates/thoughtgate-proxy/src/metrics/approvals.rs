@@ -29,7 +29,7 @@ pub fn write(text: &mut String, counters: &Counters) {
 }
 
 /// Name, help and value of each gauge.
-fn gauges(counters: &Counters) -> [(&'static str, &'static str, u64); 4] {
+fn gauges(counters: &Counters) -> [(&'static str, &'static str, u64); 5] {
     [
         (
             "pending",
@@ -40,6 +40,11 @@ fn gauges(counters: &Counters) -> [(&'static str, &'static str, u64); 4] {
             "open",
             "Approvals that are pending, approved or executing",
             counters.open,
+        ),
+        (
+            "held",
+            "Calls held open until their approval is decided",
+            counters.held,
         ),
         ("kept", "Approvals kept, ended ones included", counters.kept),
         (

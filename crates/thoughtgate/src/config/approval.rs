@@ -26,6 +26,9 @@ section! {
         /// how long after the approval the call can be made
         #[serde(with = "duration")]
         restart approved_for: Duration = approvals().approved_for,
+        /// how long an approval stays open after its client went away (MCP 2026-07-28) and may come back
+        #[serde(with = "duration")]
+        restart grace: Duration = approvals().grace,
         /// how long a finished approval, or the result of its task, can still be queried
         #[serde(with = "duration")]
         restart retention: Duration = approvals().retention,

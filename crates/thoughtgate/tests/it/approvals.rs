@@ -4,6 +4,7 @@ mod answers;
 mod bounds;
 mod ends;
 mod hostile;
+mod leaving;
 mod restart;
 mod revoking;
 mod slack;

@@ -3,9 +3,7 @@
 use serde_json::json;
 use thoughtgate_test::mock_mcp::Canned;
 
-use super::{
-    APPROVER, Message, STRANGER, Scene, come_back, held_call, retried_call, task_call, task_end,
-};
+use super::{APPROVER, STRANGER, Scene, come_back, held_call, retried_call, task_call, task_end};
 use crate::support::PATIENCE;
 
 #[tokio::test]
@@ -76,6 +74,30 @@ async fn a_yes_of_somebody_else_does_not_count_and_the_agent_is_told() {
 }
 
 #[tokio::test]
+async fn an_approval_that_expires_names_nobody() {
+    let scene = Scene::new().with("APPROVAL_APPROVED_FOR", "50ms");
+    let audit = scene.folder.path().join("audit.jsonl");
+    let scene = scene.with("AUDIT", audit.to_str().unwrap());
+    let mut proxy = scene.start();
+    let call = retried_call();
+    let first = call.send(&proxy).await.json();
+    scene.approve().await;
+    scene
+        .message_says("Approved, but the call was not made in time")
+        .await;
+    let end = come_back(&proxy, &call, first).await;
+    assert_eq!(end["error"]["code"], 40801, "{end}");
+    proxy.process.terminate().unwrap();
+    proxy.process.wait(PATIENCE).unwrap();
+    let lines = std::fs::read_to_string(&audit).unwrap();
+    let expired = lines.lines().find(|line| line.contains(r#""expired""#));
+    let message = scene.slack.messages()[0].content().blocks.to_string();
+    for told in [&end.to_string(), expired.unwrap(), &message] {
+        assert!(!told.contains(APPROVER), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn policies_that_changed_meanwhile_have_the_last_word() {
     let scene = Scene::new();
     let proxy = scene.start();
@@ -123,106 +145,6 @@ async fn policies_that_permit_it_meanwhile_let_it_through_without_the_state() {
     assert!(answer["result"]["content"].is_array(), "{answer}");
     let seen = scene.upstream.requests().last().unwrap().json();
     assert!(seen["params"]["requestState"].is_null(), "{seen}");
-}
-
-#[tokio::test]
-async fn a_modern_client_that_goes_away_takes_its_request_back() {
-    let scene = Scene::new().with("APPROVAL_HOLD", "60s");
-    let proxy = scene.start();
-    let (url, call) = (proxy.url(), retried_call());
-    let asking = tokio::spawn(async move {
-        thoughtgate_test::client::post_json(&url, &call.borrowed(), call.body.to_string()).await
-    });
-    scene.slack.wait_for_messages(1).await;
-    asking.abort();
-    scene.message_says("ancelled").await;
-    assert_eq!(proxy.metric("thoughtgate_approvals_open").await, Some(0.0));
-}
-
-#[tokio::test]
-async fn a_legacy_client_that_goes_away_can_come_back_for_its_approval() {
-    let scene = Scene::new();
-    let proxy = scene.start();
-    let held = held_call().open(&proxy).await;
-    scene.slack.wait_for_messages(1).await;
-    drop(held);
-    scene.approve().await;
-    scene.message_says("Approved").await;
-    // No client was waiting, so the call was not made.
-    assert_eq!(scene.calls(), 0);
-    let message = held_call().end(&proxy).await;
-    assert!(message["result"].is_object(), "{message}");
-    assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
-}
-
-#[tokio::test]
-async fn a_call_that_is_cancelled_while_it_is_held_is_not_made() {
-    let scene = Scene::new();
-    let proxy = scene.start();
-    let mut held = held_call().open(&proxy).await;
-    scene.slack.wait_for_messages(1).await;
-    let cancel = |id: serde_json::Value| {
-        let params = json!({"requestId": id, "reason": "it takes too long"});
-        let mut cancel = Message::legacy("notifications/cancelled", &params);
-        cancel.body.as_object_mut().unwrap().remove("id");
-        cancel
-    };
-    // Neither the id of another call nor a cancellation by another agent counts.
-    for other in [cancel(json!("7")), cancel(json!(7)).of("bob")] {
-        assert_eq!(other.send(&proxy).await.status, 202);
-    }
-    let still = held.next_event().await.unwrap().unwrap();
-    assert_eq!(still.comments.len(), 1);
-    cancel(json!(7)).send(&proxy).await;
-    let end = held.next_data().await.unwrap().json();
-    assert_eq!(end["error"]["code"], 40304, "{end}");
-    // The upstream, which may know a call of that id, got each cancellation.
-    assert_eq!(scene.upstream.stats().requests, 3);
-
-    scene.approve().await;
-    scene.message_says("Approved").await;
-    assert_eq!(scene.calls(), 0);
-    let again = held_call().end(&proxy).await;
-    assert!(again["result"].is_object(), "{again}");
-    assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
-}
-
-#[tokio::test]
-async fn clients_without_a_session_do_not_cancel_each_others_calls() {
-    // One agent id for all clients.
-    let mut scene = Scene::new().with("AGENT_ID", "agent");
-    scene
-        .environment
-        .retain(|(name, _)| name != "THOUGHTGATE_AGENT_HEADER");
-    let proxy = scene.start();
-    let with = |to: &str, session: Option<&str>| {
-        let mut call = held_call();
-        call.body["params"]["arguments"]["to"] = json!(to);
-        match session {
-            Some(session) => call.header("mcp-session-id", session),
-            None => call,
-        }
-    };
-    let mut one = with("one", None).open(&proxy).await;
-    let mut other = with("other", None).open(&proxy).await;
-    let mut session = with("session", Some("s1")).open(&proxy).await;
-    scene.slack.wait_for_messages(3).await;
-    let mut cancel = Message::legacy("notifications/cancelled", &json!({"requestId": 7}));
-    cancel.body.as_object_mut().unwrap().remove("id");
-    cancel.send(&proxy).await;
-    cancel
-        .clone()
-        .header("mcp-session-id", "s2")
-        .send(&proxy)
-        .await;
-    for count in 1..=3 {
-        scene.react(count, APPROVER, "white_check_mark").await;
-    }
-    for held in [&mut one, &mut other, &mut session] {
-        let end = held.next_data().await.unwrap().json();
-        assert!(end["result"].is_object(), "{end}");
-    }
-    assert_eq!(scene.calls(), 3);
 }
 
 #[tokio::test]

@@ -1,0 +1,77 @@
+//! One approval as its owner sees it: data for programs, and a sentence for the agent. Not stored.
+
+use crate::ids::{Digest, Id};
+use crate::state::State;
+
+/// One approval as its owner may see it. Times are milliseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Id of the approval; a task made of the call has the same.
+    pub id: Id,
+    /// Name of the tool to call.
+    pub tool: String,
+    /// Digest of the call that the approval is for.
+    pub digest: Digest,
+    /// Current state.
+    pub state: State,
+    /// When the approval was requested.
+    pub created_ms: u64,
+    /// When the state last changed.
+    pub updated_ms: u64,
+    /// Decider: the Slack id of a user, or `policy` after [`crate::Approvals::revoke`]. Nobody decided
+    /// that an approval expires.
+    pub decided_by: Option<String>,
+    /// Whether an approver had approved it before it got its state.
+    pub was_approved: bool,
+    /// Reason for the state, where the state alone does not explain it.
+    pub reason: Option<String>,
+    /// Number of people who voted without being approvers, 20 at most.
+    pub refused_voters: usize,
+    /// Ids of the policies that asked for approval.
+    pub policies: Vec<String>,
+    /// Generation of those policies.
+    pub generation: u64,
+    /// Whether a body was kept at any time: the call is answered later.
+    pub is_deferred: bool,
+}
+
+impl View {
+    /// One sentence for the agent: what became of its request, and why.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let by = self
+            .decided_by
+            .as_deref()
+            .map_or(String::new(), |who| format!(" by {who}"));
+        let why = self
+            .reason
+            .as_deref()
+            .map_or(String::new(), |why| format!(": {why}"));
+        let ignored = match self.refused_voters {
+            0 => String::new(),
+            1 => "; votes of 1 person who is not an approver were ignored".to_owned(),
+            count => format!("; votes of {count} people who are not approvers were ignored"),
+        };
+        let tool = &self.tool;
+        match self.state {
+            State::Pending => format!("the call to `{tool}` is waiting for approval{ignored}"),
+            State::Approved => format!("the call to `{tool}` was approved{by}"),
+            State::Rejected => format!("the call to `{tool}` was rejected{by}{why}"),
+            State::Expired if self.was_approved => {
+                format!("the call to `{tool}` was approved, but not made in time")
+            }
+            State::Expired => {
+                format!("no approver decided on the call to `{tool}` in time{ignored}")
+            }
+            State::Cancelled => {
+                format!("the approval request for the call to `{tool}` was cancelled{why}")
+            }
+            State::Unavailable => {
+                format!("the approval request for the call to `{tool}` failed{why}")
+            }
+            State::Executing => format!("the call to `{tool}` was approved{by} and is running"),
+            State::Done => format!("the call to `{tool}` was approved{by} and has run"),
+            State::Failed => format!("the call to `{tool}` was approved{by} and failed{why}"),
+        }
+    }
+}
