@@ -22,7 +22,7 @@ use crate::settings::Settings;
 use crate::slack::{Interaction, InteractionError, InteractionOutcome};
 use crate::state::State;
 use crate::store::Store;
-use crate::view::View;
+use crate::view::{POLICY, View};
 
 /// Handle to all approvals of this process. Clones are cheap, share everything, and work on any
 /// thread.
@@ -175,7 +175,7 @@ impl Approvals {
     pub fn revoke(&self, id: Id, principal: &str, reason: &str) {
         self.end(id, principal, State::Rejected, |record| {
             record.reason = Some(reason.to_owned());
-            record.decided_by = Some("policy".to_owned());
+            record.decided_by = Some(POLICY.to_owned());
         });
     }
 

@@ -1,10 +1,7 @@
 //! Text that approvers decide by: makes every character visible, and none of them active. Knows
 //! nothing of where the text is shown, except which three characters need escaping.
 
-use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
-
-use thoughtgate_mcp::is_misleading;
 
 /// Last second that is written with four digits for the year.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -12,18 +9,7 @@ const LAST_SECOND: u64 = 253_402_300_799;
 /// `text` with characters that mislead a reader spelled out by their code points, and backticks
 /// replaced by the look-alike `ˋ`, so that it cannot leave the code span it is put in.
 pub(crate) fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '`' => out.push('ˋ'),
-            hidden if is_misleading(hidden) => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(hidden));
-            }
-            plain => out.push(plain),
-        }
-    }
-    out
+    thoughtgate_mcp::visible(text).replace('`', "ˋ")
 }
 
 /// Appends `character`, escaped if it can start markup, a mention or a link.

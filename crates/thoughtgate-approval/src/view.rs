@@ -35,7 +35,16 @@ pub struct View {
     pub is_deferred: bool,
 }
 
+/// Decider of approvals that the policies have ended.
+pub(crate) const POLICY: &str = "policy";
+
 impl View {
+    /// Whether the policies ended the approval, which they had asked for before.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.decided_by.as_deref() == Some(POLICY)
+    }
+
     /// One sentence for the agent: what became of its request, and why.
     #[must_use]
     pub fn explain(&self) -> String {

@@ -31,5 +31,5 @@ pub use params::Params;
 pub use refusal::Refusal;
 pub use rewrite::without;
 pub use scan::Limits;
-pub use shown::{cut, is_misleading};
+pub use shown::{cut, is_misleading, visible};
 pub use unique::{Ambiguous, unique_keys};

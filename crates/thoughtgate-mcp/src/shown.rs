@@ -1,5 +1,8 @@
-//! Text of strangers where people read it: which characters mislead a reader, and where a text can be
-//! cut. How such a character is shown instead is up to the caller.
+//! Text of strangers where people read it: which characters mislead a reader, how they are shown instead,
+//! and where a text can be cut. A log has a form of its own for them (`\u` escapes of JSON).
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use crate::fold::is_hidden;
 
@@ -9,6 +12,24 @@ use crate::fold::is_hidden;
 #[must_use]
 pub fn is_misleading(character: char) -> bool {
     is_hidden(character) || matches!(character, '\u{2028}'..='\u{2029}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// `text` with the characters that mislead a reader spelled out by their code points.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_misleading) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_misleading(character) {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
+        } else {
+            out.push(character);
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// The longest start of `text` with at most `bytes_max` bytes that ends between two characters.
@@ -37,6 +58,12 @@ mod tests {
         for character in "naïve 日本 🙂 ｐ\u{fffd}".chars() {
             assert!(!is_misleading(character), "{character:?}");
         }
+    }
+
+    #[test]
+    fn hidden_characters_are_spelled_out() {
+        assert_eq!(visible("a\u{202e}b\u{0}c\nd"), "a\\u{202e}b\\u{0}c\\u{a}d");
+        assert_eq!(visible("naïve 日本 `🙂`"), "naïve 日本 `🙂`");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cedar_policy::Schema;
 
 use crate::agreement;
+use crate::annotations;
 use crate::cache::{DecisionCache, Lookup};
 use crate::decision::Decision;
 use crate::error::LoadError;
@@ -77,6 +78,18 @@ impl Engine {
             .is_ok_and(|residual| residual.may_pass())
     }
 
+    /// The facts about the policy with this id that concern whoever it refuses. Looks through all
+    /// policies: for refusals, not for each call.
+    #[must_use]
+    pub fn about(&self, id: &str) -> Option<About<'_>> {
+        let policy = self.policies.iter().find(|policy| &*policy.id == id)?;
+        Some(About {
+            reason: annotations::value(&policy.policy, "reason").filter(|text| !text.is_empty()),
+            reads_arguments: !policy.reads.arguments.is_empty(),
+            reads_time: policy.reads.now,
+        })
+    }
+
     /// Number of policies, the built-in baseline excluded.
     #[must_use]
     pub fn policy_count(&self) -> usize {
@@ -124,6 +137,17 @@ impl Engine {
         self.cache.put(&lookup, &residual);
         Ok(residual)
     }
+}
+
+/// Facts about one policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct About<'e> {
+    /// Text of its `@reason`.
+    pub reason: Option<&'e str>,
+    /// Whether another call of the same tool may be decided otherwise.
+    pub reads_arguments: bool,
+    /// Whether the same call may be decided otherwise at another time.
+    pub reads_time: bool,
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ mod types;
 
 pub use decision::{Decision, Outcome};
 pub use depth::LOAD_STACK_BYTES;
-pub use engine::Engine;
+pub use engine::{About, Engine};
 pub use error::{LoadError, TypeConflict};
 pub use options::{Options, Source};
 pub use query::{Plain, Query, Target};

@@ -4,13 +4,14 @@
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::value::RawValue;
+use thoughtgate_mcp::{Limits, parse};
 use thoughtgate_panic::contain;
 use thoughtgate_policy::Decision;
 
 use crate::body::Body;
 use crate::message::{Message, id_of};
-use crate::problem::Problem;
-use crate::state::Shared;
+use crate::problem::{Call, Problem};
+use crate::state::{Shared, Snapshot};
 
 /// A response with a JSON body.
 pub fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
@@ -27,12 +28,45 @@ pub fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
 /// answer to it is expected.
 pub fn problem(shared: &Shared, problem: &Problem<'_>, id: Option<&RawValue>) -> Response<Body> {
     problem.count(shared);
-    response(problem, id)
+    response(problem, id, None)
 }
 
-/// The answer to `message`, which the policies refuse.
-pub fn rejected(shared: &Shared, message: &Message, decision: &Decision) -> Response<Body> {
-    problem(shared, &Problem::Rejected(decision), message.id())
+/// The answer to `message`, which the policies of `snapshot` refuse.
+#[cold]
+pub fn rejected(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    message: &Message,
+    decision: &Decision,
+) -> Response<Body> {
+    // Parsed again, so that a permitted message need not keep what only a refusal names.
+    let limits = Limits { depth: usize::MAX };
+    let envelope = parse(&message.bytes, &limits).ok();
+    let params = envelope
+        .as_ref()
+        .filter(|envelope| envelope.method == "tools/call")
+        .map(|envelope| &envelope.params);
+    let call = params.and_then(|params| {
+        let tool = params.name.as_deref().unwrap_or_default();
+        Call::of(snapshot, message, tool, params.task.is_some())
+    });
+    refused(
+        shared,
+        &Problem::Rejected(decision),
+        message.id(),
+        call.as_ref(),
+    )
+}
+
+/// The answer to a refused request with `id`, which made `call` if a tool result is expected.
+pub fn refused(
+    shared: &Shared,
+    problem: &Problem<'_>,
+    id: Option<&RawValue>,
+    call: Option<&Call<'_>>,
+) -> Response<Body> {
+    problem.count(shared);
+    response(problem, id, call)
 }
 
 /// The answer to a request that panicked, wherever that was; its id is read from `body` if that has been
@@ -45,7 +79,7 @@ pub fn broken(body: &[u8]) -> Response<Body> {
 
 /// The answer to a request that panicked.
 pub fn panicked(id: Option<&RawValue>) -> Response<Body> {
-    response(&Problem::Panicked, id)
+    response(&Problem::Panicked, id, None)
 }
 
 /// Marks an answer as the last on its connection: bytes that follow may be the rest of an unread body.
@@ -56,9 +90,17 @@ pub fn closing(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-fn response(problem: &Problem<'_>, id: Option<&RawValue>) -> Response<Body> {
+fn response(
+    problem: &Problem<'_>,
+    id: Option<&RawValue>,
+    call: Option<&Call<'_>>,
+) -> Response<Body> {
     let row = problem.row();
-    let mut response = json(row.status.code(id.is_some()), problem.body(id));
+    let body = match call {
+        Some(call) => problem.told(id, call),
+        None => problem.body(id),
+    };
+    let mut response = json(row.status.code(id.is_some()), body);
     if row.retry_after {
         let second = HeaderValue::from_static("1");
         response.headers_mut().insert(header::RETRY_AFTER, second);

@@ -98,7 +98,8 @@ pub async fn respond(
             if let Some(trail) = trail {
                 trail.refused(&problem.reason());
             }
-            return answer::problem(&worker.shared, &problem, message.id());
+            let call = fields.call(snapshot, &message);
+            return answer::refused(&worker.shared, &problem, message.id(), call.as_ref());
         }
     };
     if let Some(trail) = trail {

@@ -126,7 +126,7 @@ async fn post(
         None if decision.outcome == Outcome::Forward => {
             forward::send(worker, &snapshot.rules, &mut message).await
         }
-        None => answer::rejected(shared, &message, &decision),
+        None => answer::rejected(shared, snapshot, &message, &decision),
         Some(fields) => {
             let trail = trail.as_mut();
             let carried_out = approval(worker, snapshot, message, fields, &decision, trail);
@@ -168,7 +168,7 @@ async fn approval(
         Outcome::Forward => approve::serve_permitted(worker, snapshot, message, &fields).await,
         Outcome::Reject => {
             approve::withdraw(worker, &message, &fields, decision);
-            answer::rejected(&worker.shared, &message, decision)
+            answer::rejected(&worker.shared, snapshot, &message, decision)
         }
         Outcome::Approve { .. } => {
             approve::respond(worker, snapshot, message, fields, decision, trail).await
@@ -270,7 +270,9 @@ async fn bodiless(
     let response = match decision.outcome {
         Outcome::Forward => forward::send(worker, &snapshot.rules, &mut message).await,
         // Approvers are asked about tool calls only.
-        Outcome::Reject | Outcome::Approve { .. } => answer::rejected(shared, &message, &decision),
+        Outcome::Reject | Outcome::Approve { .. } => {
+            answer::rejected(shared, snapshot, &message, &decision)
+        }
     };
     // The line is complete with the head of the answer: a stream may stay open for hours.
     if let Some(trail) = trail {

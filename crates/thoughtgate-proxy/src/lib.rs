@@ -60,6 +60,6 @@ pub use audit::{Audit, AuditSettings, Sink, WhenFull};
 pub use guard::{BadEntry, Guard};
 pub use identity::{BadKey, Expected, Identity, Jwt};
 pub use server::{Drained, Server};
-pub use settings::{Limits, Rules, Settings};
+pub use settings::{Limits, Refusals, Rules, Settings};
 pub use state::{Part, Reachability, Shared, Snapshot};
 pub use upstream::{BadTarget, Target};

@@ -5,6 +5,8 @@
 //! [`crate::answer`] does.
 
 mod elsewhere;
+mod refusal;
+mod retry;
 mod row;
 
 use http::StatusCode;
@@ -25,6 +27,7 @@ use crate::state::Shared;
 use crate::upstream::UpstreamError;
 
 pub use elsewhere::Elsewhere;
+pub use refusal::{Call, Refused};
 use row::{Count, Form, Row};
 
 /// A request that is refused, or whose answer cannot be passed on.
@@ -161,12 +164,13 @@ impl<'p> Problem<'p> {
             Problem::NoChannel => Row::answered(codes::APPROVAL_UNAVAILABLE),
             Problem::NotACall => Row::answered(codes::POLICY_DENIED),
             Problem::TooManyHeld(_) => Row::shown(codes::OVERLOADED),
-            Problem::Unseal(_)
+            Problem::Unseal(UnsealError::Expired) => Row::told(codes::INVALID_PARAMS),
+            Problem::Unseal(UnsealError::Invalid)
             | Problem::OtherCall
             | Problem::NoTask
             | Problem::NotCancellable(_) => Row::shown(codes::INVALID_PARAMS),
-            Problem::Unrequested(error) => Row::shown(code_of(error)),
-            Problem::Denied(_, denial) => Row::shown(denial.code),
+            Problem::Unrequested(error) => of_approval(code_of(error)),
+            Problem::Denied(_, denial) => of_approval(denial.code),
             Problem::NotSealed => Row::shown(codes::INTERNAL_ERROR),
             Problem::TasksUndeclared => {
                 Row::error(StatusCode::BAD_REQUEST, codes::MISSING_CLIENT_CAPABILITY)
@@ -195,14 +199,26 @@ impl<'p> Problem<'p> {
         }
     }
 
-    /// The body of its answer; `id` is that of the request, if a JSON-RPC answer to it is expected.
+    /// The body of its answer without a tool result; `id` is that of the request, if a JSON-RPC answer to
+    /// it is expected.
     #[must_use]
     pub fn body(&self, id: Option<&RawValue>) -> Vec<u8> {
         let text = self.to_string();
         match self.row().form {
-            Form::JsonRpc(code) => reply::error(id, code, &text, self.data().as_ref()),
+            Form::JsonRpc(code) | Form::ToolResult(code) => {
+                reply::error(id, code, &text, self.data().as_ref())
+            }
             Form::Error => json!({ "error": text }).to_string().into_bytes(),
             Form::Message => json!({ "message": text }).to_string().into_bytes(),
+        }
+    }
+
+    /// The body of the answer to `call` with `id`, whose model should know what it can.
+    #[must_use]
+    pub fn told(&self, id: Option<&RawValue>, call: &Call<'_>) -> Vec<u8> {
+        match self.row().form {
+            Form::ToolResult(code) => reply::result(id, &self.refused(code, call).result(call)),
+            _ => self.body(id),
         }
     }
 
@@ -216,6 +232,17 @@ impl<'p> Problem<'p> {
             Count::Refused => shared.metrics.refused(status),
             Count::Audited(message) => shared.refused(status, &self.reason(), message),
             Count::Failure(kind) => shared.metrics.failure(kind),
+        }
+    }
+
+    /// What the model of the agent that made `call` is told.
+    fn refused(&self, code: i64, call: &Call<'_>) -> Refused<'_> {
+        match self {
+            Problem::Rejected(decision) => Refused::by_policies(code, decision, call),
+            Problem::Denied(id, denial) => Refused::denied(*id, denial),
+            Problem::Unrequested(error) => Refused::unrequested(code, error),
+            Problem::Unseal(_) => Refused::outdated(code),
+            _ => Refused::always(code, &self.to_string()),
         }
     }
 
@@ -299,6 +326,14 @@ fn of_failure(failed: &Failed) -> Row<'static> {
     Row {
         count: Count::Failure(kind),
         ..Row::error(status, code)
+    }
+}
+
+/// A model cannot do anything about a proxy that is stopping: its client has to find another.
+fn of_approval(code: i64) -> Row<'static> {
+    match code {
+        codes::DRAINING => Row::shown(code),
+        _ => Row::told(code),
     }
 }
 

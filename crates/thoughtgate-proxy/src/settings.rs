@@ -93,11 +93,22 @@ pub struct Rules {
     pub guard: Guard,
     /// Limits of one request.
     pub limits: Limits,
+    /// Form of the answer to a refused `tools/call`.
+    pub refusals: Refusals,
     /// Time limit from a request's head to the last byte of its body.
     pub body_timeout: Duration,
     /// Time limit from forwarding a request to the upstream's response head, and for a list or an event
     /// that is held to be filtered. Streams are never ended by their total length.
     pub response_timeout: Duration,
+}
+
+/// Form of the answer to a refused `tools/call`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusals {
+    /// A tool result with `isError`, which frameworks show to the model.
+    Result,
+    /// A JSON-RPC error, on which many frameworks end the run.
+    Error,
 }
 
 /// Limits of one request.

@@ -251,6 +251,10 @@ fn spread(time: Duration, count: u64) -> Duration {
 
 /// The result of a call, as the journal words it.
 fn end(answer: &Value) -> String {
+    let refused = &answer["result"]["_meta"]["thoughtgate/refusal"]["code"];
+    if refused.is_number() {
+        return format!("refused {refused}");
+    }
     // A result too, but one that says that the tool failed.
     if answer["result"]["isError"] == true {
         return "tool error".to_owned();

@@ -13,11 +13,13 @@ use std::time::Duration;
 mod approval;
 mod audit;
 mod duration;
+mod refusals;
 mod setting;
 pub mod yaml;
 
 pub use approval::{Approval, MEMORY, Slack};
 pub use audit::{Audit, STDOUT, WhenFull};
+pub use refusals::Refusals;
 pub use setting::{Form, Setting, Typed};
 
 use setting::section;
@@ -47,6 +49,9 @@ section! {
         /// values of the Origin header accepted besides loopback ones, such as https://app.example,
         /// http://app.example:* (any port) and https://*.example.com
         reload allowed_origins: Vec<String> = Vec::new(),
+        /// answer to a refused tools/call: result (a tool result with isError, which the model sees) or
+        /// error (a JSON-RPC error)
+        reload refusals: Refusals = Refusals::Result,
         section limits: Limits,
         section timeouts: Timeouts,
         #[serde(deserialize_with = "audit::text_or_mapping")]

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use thoughtgate_proxy::{
-    AuditSettings, Expected, Guard, Identity, Jwt, Limits, Rules, Settings, Sink, Target, WhenFull,
+    AuditSettings, Expected, Guard, Identity, Jwt, Limits, Refusals, Rules, Settings, Sink, Target,
+    WhenFull,
 };
 
 use crate::config::{self, Config};
@@ -148,6 +149,10 @@ pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
             body_bytes: limits.body_bytes,
             depth: limits.depth,
             list_bytes: limits.list_bytes,
+        },
+        refusals: match config.refusals {
+            config::Refusals::Result => Refusals::Result,
+            config::Refusals::Error => Refusals::Error,
         },
         body_timeout: timeouts.body,
         response_timeout: timeouts.response,

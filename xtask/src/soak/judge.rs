@@ -69,7 +69,8 @@ fn executions(records: &Records, faults: &mut Vec<String>) {
 /// The answers that clients got agree with the calls that the upstream executed.
 fn ends(records: &Records, faults: &mut Vec<String>) {
     let of = |role: &'static str| records.ends.iter().filter(move |end| end.role == role);
-    let passed = of("denied").filter(|end| end.how == "result");
+    // A tool's own error is the upstream's answer, too.
+    let passed = of("denied").filter(|end| ["result", "tool error"].contains(&end.how.as_str()));
     tell(
         faults,
         "denied calls answered with a result",
@@ -218,7 +219,7 @@ mod tests {
         }
         records
             .ends
-            .push(end("denied", "denied-1-1", "error 40301"));
+            .push(end("denied", "denied-1-1", "refused 40301"));
         records.lives.push(Life {
             decisions: 5,
             lines: 5,
@@ -270,6 +271,10 @@ mod tests {
         );
         check(
             |records| records.ends.push(end("denied", "d", "result")),
+            "denied calls answered with a result",
+        );
+        check(
+            |records| records.ends.push(end("denied", "d", "tool error")),
             "denied calls answered with a result",
         );
         check(

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 use thoughtgate_approval::{ClaimError, Id, State, View, chain};
 use thoughtgate_mcp::codes;
+use thoughtgate_policy::{Decision, Outcome};
 
 /// Reason why a call was not made, for its agent.
 #[derive(Debug)]
@@ -14,7 +15,10 @@ pub struct Denial {
     pub text: String,
     /// Whether the approval remains usable and the call can be tried again.
     pub passes: bool,
-    state: Option<State>,
+    pub state: Option<State>,
+    /// Ids of the policies that refuse the call if `by_policy`, or else of those that require approval.
+    pub policies: Vec<String>,
+    pub by_policy: bool,
 }
 
 impl Denial {
@@ -24,6 +28,8 @@ impl Denial {
             text: text.to_owned(),
             passes: false,
             state: None,
+            policies: Vec::new(),
+            by_policy: false,
         }
     }
 
@@ -48,9 +54,18 @@ impl Denial {
         Denial {
             code,
             text,
-            passes: false,
             state: Some(view.state),
+            ..Denial::about(view)
         }
+    }
+
+    /// With the policies that have refused the call since it was approved, if they ended the approval.
+    pub fn because_of(mut self, decision: &Decision) -> Denial {
+        if self.by_policy && decision.outcome == Outcome::Reject {
+            let ids = decision.policies.iter().map(ToString::to_string);
+            self.policies = ids.collect();
+        }
+        self
     }
 
     /// The proxy is stopping; the approval remains.
@@ -58,8 +73,8 @@ impl Denial {
         Denial {
             code: codes::DRAINING,
             text: format!("{}; the proxy is stopping, retry later", view.explain()),
-            passes: false,
             state: Some(view.state),
+            ..Denial::about(view)
         }
     }
 
@@ -71,7 +86,7 @@ impl Denial {
         )
     }
 
-    pub fn unclaimed(error: &ClaimError) -> Denial {
+    pub fn unclaimed(error: &ClaimError, view: &View) -> Denial {
         let code = match error {
             ClaimError::Rejected => codes::APPROVAL_REJECTED,
             ClaimError::Cancelled => codes::APPROVAL_CANCELLED,
@@ -86,8 +101,25 @@ impl Denial {
         let passes = matches!(error, ClaimError::Unconfirmed(_));
         let advice = if passes { "; try again" } else { "" };
         Denial {
+            code,
+            text: format!("{}{advice}", chain(error)),
             passes,
-            ..Denial::new(code, &format!("{}{advice}", chain(error)))
+            ..Denial::about(view)
+        }
+    }
+
+    /// The policies of `view`, to be completed.
+    fn about(view: &View) -> Denial {
+        let by_policy = view.is_revoked();
+        Denial {
+            // Those of `view` asked before; which refuse now, only the decision knows.
+            policies: if by_policy {
+                Vec::new()
+            } else {
+                view.policies.clone()
+            },
+            by_policy,
+            ..Denial::new(codes::INTERNAL_ERROR, "")
         }
     }
 
@@ -99,14 +131,48 @@ impl Denial {
 
 #[cfg(test)]
 mod tests {
-    use thoughtgate_approval::StoreError;
+    use thoughtgate_approval::{StoreError, digest};
 
     use super::*;
 
+    fn view(state: State) -> View {
+        View {
+            id: Id::parse("tg-00000000000000000000000000000000").unwrap(),
+            tool: "deploy".to_owned(),
+            digest: digest("alice", "deploy", None),
+            state,
+            created_ms: 0,
+            updated_ms: 0,
+            decided_by: None,
+            was_approved: false,
+            reason: None,
+            refused_voters: 0,
+            policies: vec!["risky".to_owned()],
+            generation: 1,
+            is_deferred: false,
+        }
+    }
+
     #[test]
     fn a_claim_that_fails_tells_its_cause() {
-        let denial = Denial::unclaimed(&ClaimError::Store(StoreError::Closed));
+        let view = view(State::Approved);
+        let denial = Denial::unclaimed(&ClaimError::Store(StoreError::Closed), &view);
         let text = "failed to record the approval as used: the approval store is closed";
         assert_eq!((denial.text.as_str(), denial.passes), (text, false));
+        assert_eq!(denial.policies, ["risky"]);
+    }
+
+    #[test]
+    fn policies_that_end_an_approval_are_told_from_those_that_asked_for_it() {
+        let decision = Decision {
+            policies: ["freeze".into()].into(),
+            ..Decision::error("")
+        };
+        let policies = |view: &View| Denial::of(view).because_of(&decision).policies;
+        let mut view = view(State::Rejected);
+        view.decided_by = Some("U0APPROVER".to_owned());
+        assert_eq!(policies(&view), ["risky"]);
+        view.decided_by = Some("policy".to_owned());
+        assert_eq!(policies(&view), ["freeze"]);
     }
 }

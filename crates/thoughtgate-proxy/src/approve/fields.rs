@@ -7,7 +7,9 @@ use thoughtgate_approval::{Digest, Id, digest, is_ours};
 use thoughtgate_mcp::Envelope;
 use thoughtgate_policy::Outcome;
 
-use crate::message::Raw;
+use crate::message::{Message, Raw};
+use crate::problem::Call;
+use crate::state::Snapshot;
 
 /// The members of a message that approvals read.
 pub struct Fields {
@@ -76,6 +78,14 @@ impl Fields {
     /// The request state, if this proxy issued it.
     pub fn own_state(&self) -> Option<&str> {
         self.request_state.as_deref().filter(|state| is_ours(state))
+    }
+
+    /// The call in `message`, to answer its refusal; `None` if the answer is a JSON-RPC error.
+    pub fn call<'c>(&'c self, snapshot: &'c Snapshot, message: &'c Message) -> Option<Call<'c>> {
+        if &*self.method != "tools/call" {
+            return None;
+        }
+        Call::of(snapshot, message, &self.tool, self.asks_for_task)
     }
 
     /// Identifies the call of `principal`, for its approval.

@@ -12,6 +12,8 @@ use thoughtgate_policy::rfc3339;
 
 use super::deferred::Outcome;
 use super::denial::Denial;
+use crate::problem::{Call, Refused};
+use crate::state::Shared;
 
 /// Interval at which clients are asked to poll a task; a human takes longer than that.
 const POLL_INTERVAL_MS: u64 = 2000;
@@ -44,7 +46,13 @@ enum Times {
 }
 
 /// Outcome of a task's call; `None` while the task is open.
-pub fn end(approvals: &Approvals, view: &View, principal: &str) -> Option<Outcome> {
+pub fn end(
+    shared: &Shared,
+    approvals: &Approvals,
+    view: &View,
+    principal: &str,
+    era: Era,
+) -> Option<Outcome> {
     if view.state.is_open() {
         return None;
     }
@@ -54,6 +62,14 @@ pub fn end(approvals: &Approvals, view: &View, principal: &str) -> Option<Outcom
     // Without a stored outcome the call was not made, or its answer was lost: the state says why.
     Some(kept.unwrap_or_else(|| {
         let denial = Denial::of(view);
+        // A call that was made and has no outcome was not refused: that is a fault of the upstream.
+        let was_made = matches!(view.state, State::Done | State::Failed);
+        let snapshot = shared.snapshot();
+        if !was_made && let Some(call) = Call::of_task(&snapshot, view, principal, era) {
+            let result = Refused::denied(view.id, &denial).result(&call);
+            let raw = to_raw_value(&result).expect("text and numbers always serialise");
+            return Outcome::Result(raw);
+        }
         let data = denial.data(view.id);
         let fault = reply::Fault {
             code: denial.code,
@@ -66,8 +82,14 @@ pub fn end(approvals: &Approvals, view: &View, principal: &str) -> Option<Outcom
 
 impl Task {
     /// State of `principal`'s task, and its outcome if it has ended.
-    pub fn of(approvals: &Approvals, view: &View, principal: &str, era: Era) -> Task {
-        let (status, result, error) = match end(approvals, view, principal) {
+    pub fn of(
+        shared: &Shared,
+        approvals: &Approvals,
+        view: &View,
+        principal: &str,
+        era: Era,
+    ) -> Task {
+        let (status, result, error) = match end(shared, approvals, view, principal, era) {
             None => ("working", None, None),
             Some(_) if view.state == State::Cancelled => ("cancelled", None, None),
             Some(Outcome::Error(error)) => ("failed", None, Some(error)),

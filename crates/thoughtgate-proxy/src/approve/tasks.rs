@@ -18,7 +18,7 @@ use super::fields::Fields;
 use super::holds::Hold;
 use super::stream;
 use super::task::{Task, end};
-use super::waiting::{Waiting, ended};
+use super::waiting::Waiting;
 use crate::body::Body;
 use crate::headers::{ask_for_identity, takes_stream};
 use crate::message::{Message, Raw};
@@ -40,11 +40,11 @@ pub fn created(waiting: &Waiting) -> Response<Body> {
     let Waiting {
         approvals, message, ..
     } = waiting;
-    let own = message.id();
+    let (shared, own) = (&waiting.worker.shared, message.id());
     let Some(view) = approvals.find(waiting.id, &message.principal) else {
-        return answer::problem(&waiting.worker.shared, &Problem::NoTask, own);
+        return answer::problem(shared, &Problem::NoTask, own);
     };
-    let task = Task::of(approvals, &view, &message.principal, message.era).bare();
+    let task = Task::of(shared, approvals, &view, &message.principal, message.era).bare();
     let body = match message.era {
         Era::Modern => reply::result(own, &task.created()),
         Era::Legacy => {
@@ -77,7 +77,7 @@ pub async fn serve(
     };
     match (message.era, &*fields.method) {
         (era, "tasks/get") => {
-            let task = Task::of(approvals, &view, principal, era);
+            let task = Task::of(shared, approvals, &view, principal, era);
             let task = if era == Era::Legacy {
                 task.bare()
             } else {
@@ -120,7 +120,7 @@ pub async fn list(
     let kept = approvals.list(principal).into_iter();
     let ours: Vec<Box<RawValue>> = kept
         .filter(|view| view.is_deferred)
-        .map(|view| Task::of(approvals, &view, principal, era).bare())
+        .map(|view| Task::of(&worker.shared, approvals, &view, principal, era).bare())
         .filter_map(|task| to_raw_value(&task).ok())
         .collect();
     // A cursor belongs to the upstream, and 2026-07-28 has no `tasks/list`: it answers both by itself.
@@ -193,13 +193,16 @@ fn told(
     principal: &str,
     own: Option<&RawValue>,
 ) -> Response<Body> {
-    let body = match end(approvals, view, principal) {
+    let body = match end(shared, approvals, view, principal, Era::Legacy) {
         Some(Outcome::Result(result)) => {
             let marked = tasks::related(&result, &view.id.to_string());
             reply::result(own, &marked.unwrap_or(result))
         }
         Some(Outcome::Error(error)) => reply::failed(own, &error),
-        None => return ended(shared, own, view.id, &Denial::stopping(view)),
+        None => {
+            let stopping = Denial::stopping(view);
+            return answer::problem(shared, &Problem::Denied(view.id, &stopping), own);
+        }
     };
     answer::json(StatusCode::OK, body)
 }
@@ -217,7 +220,7 @@ fn cancelled(
     if let Some(now) = now.filter(|now| now.state == State::Cancelled)
         && before.state.is_open()
     {
-        let task = Task::of(approvals, &now, principal, Era::Legacy);
+        let task = Task::of(shared, approvals, &now, principal, Era::Legacy);
         let body = reply::result(message.id(), &task.bare());
         return answer::json(StatusCode::OK, body);
     }

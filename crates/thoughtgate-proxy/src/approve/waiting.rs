@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
-use serde_json::value::RawValue;
 use thoughtgate_approval::{Approvals, Caller, Claim, Digest, Id, State, View, chain};
 use thoughtgate_mcp::codes;
 use thoughtgate_policy::{Decision, Outcome, Target};
@@ -20,7 +19,7 @@ use crate::decide::decide;
 use crate::headers::ask_for_identity;
 use crate::message::{Message, Raw};
 use crate::problem::Problem;
-use crate::state::{Shared, Snapshot};
+use crate::state::Snapshot;
 use crate::worker::Worker;
 use crate::{answer, forward};
 
@@ -117,9 +116,13 @@ impl Waiting {
         self.ended(&denial)
     }
 
-    /// The error that answers the call when it is not made.
+    /// The answer to the call when it is not made.
     pub fn ended(&self, denial: &Denial) -> Response<Body> {
-        ended(&self.worker.shared, self.message.id(), self.id, denial)
+        let shared = &self.worker.shared;
+        let snapshot = shared.snapshot();
+        let call = self.fields.call(&snapshot, &self.message);
+        let problem = Problem::Denied(self.id, denial);
+        answer::refused(shared, &problem, self.message.id(), call.as_ref())
     }
 }
 
@@ -142,25 +145,31 @@ pub async fn settle(
     // Before the policies are evaluated: this may take a while, and their decision must be the last.
     let confirmed = approvals.confirm(id, principal).await;
     let view = approvals.find(id, principal).ok_or_else(forgotten)?;
-    // The state first: an approval that has ended says more than votes that could not be read.
-    if view.state != State::Approved {
-        return Err(Denial::of(&view));
-    }
-    confirmed.map_err(|error| Denial::unclaimed(&error))?;
     let snapshot = worker.shared.snapshot();
     let arguments = fields.arguments.as_ref().map(Raw::get);
-    let decision = decide(&snapshot, principal, &Target::Tool(&fields.tool), arguments);
+    let decide = || decide(&snapshot, principal, &Target::Tool(&fields.tool), arguments);
+    // The state first: an approval that has ended says more than votes that could not be read.
+    if view.state != State::Approved {
+        let denial = Denial::of(&view);
+        // Ended by the policies, for another call that had joined it: which they are is found again.
+        return Err(if view.is_revoked() {
+            denial.because_of(&decide())
+        } else {
+            denial
+        });
+    }
+    confirmed.map_err(|error| Denial::unclaimed(&error, &view))?;
+    let decision = decide();
     // `Forward` does as well: policies that no longer ask for an approval permit the call all the same.
     if decision.outcome == Outcome::Reject {
         approvals.revoke(id, principal, &refusal(&decision));
         // It may have ended in another way just before: then that is the reason.
-        return Err(approvals
-            .find(id, principal)
-            .map_or_else(forgotten, |view| Denial::of(&view)));
+        let view = approvals.find(id, principal).ok_or_else(forgotten)?;
+        return Err(Denial::of(&view).because_of(&decision));
     }
     match approvals.claim(id, principal, digest).await {
         Ok(claim) => Ok((snapshot, claim)),
-        Err(error) => Err(Denial::unclaimed(&error)),
+        Err(error) => Err(Denial::unclaimed(&error, &view)),
     }
 }
 
@@ -170,15 +179,4 @@ pub fn refusal(decision: &Decision) -> String {
         Some(error) => format!("the policies no longer permit the call: {error}"),
         None => "the policies no longer permit the call".to_owned(),
     }
-}
-
-/// The error that answers a request whose call is not made, and which has the id `own`. Its data has the
-/// approval's id and state.
-pub fn ended(
-    shared: &Shared,
-    own: Option<&RawValue>,
-    approval: Id,
-    denial: &Denial,
-) -> Response<Body> {
-    answer::problem(shared, &Problem::Denied(approval, denial), own)
 }

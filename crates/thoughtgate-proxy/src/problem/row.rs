@@ -37,6 +37,9 @@ pub enum Status {
 pub enum Form {
     /// A JSON-RPC error with this code.
     JsonRpc(i64),
+    /// A tool result with `isError` for a `tools/call`, as `refusals` says; otherwise a JSON-RPC error. Both
+    /// have this code.
+    ToolResult(i64),
     /// `{"error": text}`.
     Error,
     /// `{"message": text}`.
@@ -89,11 +92,19 @@ impl Row<'static> {
         Row::error(StatusCode::OK, code)
     }
 
+    /// The refusal of what was asked, of which an agent's model should know.
+    pub(super) fn told(code: i64) -> Row<'static> {
+        Row {
+            form: Form::ToolResult(code),
+            ..Row::shown(code)
+        }
+    }
+
     /// The same, for a message that need not expect an answer.
     pub(super) fn answered(code: i64) -> Row<'static> {
         Row {
             status: Status::Answered,
-            ..Row::shown(code)
+            ..Row::told(code)
         }
     }
 

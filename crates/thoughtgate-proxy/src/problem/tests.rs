@@ -89,7 +89,7 @@ fn every_row_is_one_that_clients_can_read() {
         assert!(!text.is_empty() && !text.ends_with('.'), "{text}");
         let status = row.status.code(false);
         assert_ne!(status.is_success(), status.as_u16() >= 400, "{text}");
-        if let Form::JsonRpc(code) = row.form {
+        if let Form::JsonRpc(code) | Form::ToolResult(code) = row.form {
             // Reserved by JSON-RPC, or an HTTP status with two more digits.
             let is_known = (-32768..=-32000).contains(&code) || (40000..60000).contains(&code);
             assert!(is_known, "{text}: {code}");

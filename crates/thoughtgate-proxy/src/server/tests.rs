@@ -7,7 +7,7 @@ use thoughtgate_test::client;
 use thoughtgate_test::mock_mcp::{self, Hold, MockMcp};
 
 use super::*;
-use crate::{Guard, Identity, Limits, Rules, Settings, Target};
+use crate::{Guard, Identity, Limits, Refusals, Rules, Settings, Target};
 
 /// A proxy with one worker in front of `upstream`, and the URL of its endpoint.
 fn start(upstream: &MockMcp) -> (Arc<Shared>, String) {
@@ -36,6 +36,7 @@ fn start(upstream: &MockMcp) -> (Arc<Shared>, String) {
             depth: 64,
             list_bytes: 1 << 16,
         },
+        refusals: Refusals::Result,
         body_timeout: second * 60,
         response_timeout: second * 60,
     };

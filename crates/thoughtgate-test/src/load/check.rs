@@ -13,8 +13,8 @@ pub struct Expect {
     pub status: u16,
     /// Text that the body must contain.
     pub body: Option<String>,
-    /// Whether the body must be a JSON-RPC response with a result and the id that was sent; in an
-    /// event stream, its last event. Without effect for messages that have no id.
+    /// Whether the body must be a JSON-RPC response with a result, that of a tool without `isError`, and the
+    /// id that was sent; in an event stream, its last event. Without effect for messages that have no id.
     pub id_echo: bool,
 }
 
@@ -29,6 +29,8 @@ pub(super) enum Failure {
     NotJsonRpc,
     WrongId,
     ErrorReply,
+    /// A tool result that says that the call failed or was refused.
+    ToolError,
     NoResult,
     /// No connection was free before the end of the slice.
     Unstarted,
@@ -38,8 +40,15 @@ pub(super) enum Failure {
 struct Reply<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
-    result: Option<IgnoredAny>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
     error: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct ToolResult {
+    #[serde(default, rename = "isError")]
+    is_error: bool,
 }
 
 impl Failure {
@@ -54,6 +63,7 @@ impl Failure {
             Self::NotJsonRpc => "not_json_rpc",
             Self::WrongId => "wrong_id",
             Self::ErrorReply => "error_reply",
+            Self::ToolError => "tool_error",
             Self::NoResult => "no_result",
             Self::Unstarted => "unstarted",
         };
@@ -100,11 +110,18 @@ impl Expect {
             return Err(Failure::WrongId);
         }
         match (reply.result, reply.error) {
+            (Some(result), None) if is_tool_error(result) => Err(Failure::ToolError),
             (Some(_), None) => Ok(()),
             (_, Some(_)) => Err(Failure::ErrorReply),
             (None, None) => Err(Failure::NoResult),
         }
     }
+}
+
+/// Whether a result says that the tool failed: so is a call answered that the proxy refuses.
+fn is_tool_error(result: &RawValue) -> bool {
+    let result = serde_json::from_str::<ToolResult>(result.get());
+    result.is_ok_and(|result| result.is_error)
 }
 
 /// The last `data` line: the response is on one line and ends the stream.
@@ -149,6 +166,10 @@ mod tests {
             check(200, r#"{"id":7,"error":{}}"#),
             Err(Failure::ErrorReply)
         );
+        let tool =
+            |is_error| format!(r#"{{"id":7,"result":{{"content":[],"isError":{is_error}}}}}"#);
+        assert_eq!(check(200, &tool(false)), Ok(()));
+        assert_eq!(check(200, &tool(true)), Err(Failure::ToolError));
         assert_eq!(check(200, r#"{"id":7}"#), Err(Failure::NoResult));
         assert_eq!(check(200, r#"{"id":7,"resu"#), Err(Failure::NotJsonRpc));
         assert_eq!(check(200, ""), Err(Failure::NotJsonRpc));

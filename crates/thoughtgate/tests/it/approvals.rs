@@ -10,6 +10,7 @@ mod revoking;
 mod slack;
 mod surroundings;
 mod tasks;
+mod told;
 mod ways;
 
 use std::path::PathBuf;

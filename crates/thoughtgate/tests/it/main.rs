@@ -17,4 +17,5 @@ mod startup;
 mod streaming;
 mod support;
 mod tls;
+mod told;
 mod upstream;

@@ -10,7 +10,7 @@ use thoughtgate_test::client::{Connection, RawConnection};
 use thoughtgate_test::mock_mcp::{self, MockMcp};
 use thoughtgate_test::process::Output;
 
-use crate::support::{PATIENCE, Proxy, call, refused_reloads};
+use crate::support::{PATIENCE, Proxy, call, is_permitted, refusal, refused_reloads};
 
 const A: &str = r#"permit (principal, action == Action::"tools/call", resource == Tool::"a");"#;
 const B: &str = r#"permit (principal, action == Action::"tools/call", resource == Tool::"b");"#;
@@ -19,7 +19,7 @@ const B: &str = r#"permit (principal, action == Action::"tools/call", resource =
 async fn allowed(proxy: &Proxy) -> (bool, bool) {
     let mut found = [false; 2];
     for (tool, found) in ["a", "b"].into_iter().zip(&mut found) {
-        *found = proxy.post(&call(tool)).await.json()["result"].is_object();
+        *found = is_permitted(&proxy.post(&call(tool)).await.json());
     }
     (found[0], found[1])
 }
@@ -159,7 +159,7 @@ async fn a_directory_that_is_updated_file_by_file_never_loses_a_forbid() {
                     .send(http::Method::POST, "/mcp", &headers, call("a"))
                     .await
                     .unwrap();
-                assert_eq!(response.json()["error"]["code"], 40301);
+                assert_eq!(refusal(&response.json())["code"], 40301);
             }
         })
     };
@@ -379,8 +379,8 @@ async fn under_load_there_are_only_old_and_new_decisions() {
                         assert_eq!(response.status, 200);
                         let answer = response.json();
                         assert_eq!(answer["id"], 7);
-                        let forwarded = answer["result"].is_object();
-                        assert!(forwarded || answer["error"]["code"] == 40301, "{answer}");
+                        let forwarded = is_permitted(&answer);
+                        assert!(forwarded || refusal(&answer)["code"] == 40301, "{answer}");
                         let set = if forwarded == (tool == "a") { "A" } else { "B" };
                         changes += usize::from(last.is_some_and(|last| last != set));
                         last = Some(set);

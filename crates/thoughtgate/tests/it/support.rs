@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::NamedTempFile;
 use thoughtgate_test::client::{self, Response};
 use thoughtgate_test::mock_mcp::{self, MockMcp};
@@ -103,7 +104,7 @@ impl Proxy {
     }
 
     /// Waits until `/ready` has this status, and returns its body.
-    pub async fn ready_is(&self, status: u16) -> serde_json::Value {
+    pub async fn ready_is(&self, status: u16) -> Value {
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
             let response = self.get("/ready").await;
@@ -212,6 +213,30 @@ pub fn modern_call(tool: &str) -> (String, Vec<(&'static str, String)>) {
         ("mcp-name", tool.to_owned()),
     ];
     (body, headers)
+}
+
+/// Whether a call was answered with a result that is no refusal, and no error of the tool.
+pub fn is_permitted(answer: &Value) -> bool {
+    answer["result"].is_object() && answer["result"]["isError"] != true
+}
+
+/// The facts in the refusal of a call, whose answer must be a tool result with a text for the model.
+pub fn refusal(answer: &Value) -> &Value {
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    let text = told(answer);
+    assert!(text.starts_with("The call of tool `"), "{answer}");
+    let facts = &answer["result"]["_meta"]["thoughtgate/refusal"];
+    assert!(
+        text.ends_with(facts["advice"].as_str().unwrap()),
+        "{answer}"
+    );
+    facts
+}
+
+/// The text of a tool result.
+pub fn told(answer: &Value) -> &str {
+    let text = answer["result"]["content"][0]["text"].as_str();
+    text.unwrap_or_else(|| panic!("no text in {answer}"))
 }
 
 /// Borrows headers for the client.

@@ -103,15 +103,15 @@ impl Proxy {
         let (status, body) = self.server.post("/mcp", &call)?;
         let answer: Value = serde_json::from_str(&body)
             .with_context(|| format!("the proxy's answer (status {status}) is not JSON: {body}"))?;
-        if answer["result"].is_object() {
-            return Ok(true);
-        }
         // A denial by policy is an answer; any other error is a fault of the set-up.
+        if refusal(&answer) == Some(POLICY_DENIED) {
+            return Ok(false);
+        }
         ensure!(
-            answer["error"]["code"] == POLICY_DENIED,
+            answer["result"].is_object() && answer["result"]["isError"] != true,
             "the proxy's answer (status {status}) is neither a result nor a denial: {body}"
         );
-        Ok(false)
+        Ok(true)
     }
 
     /// Its answers to some requests, as text: name of the request, and answer. Two programs that do the
@@ -132,8 +132,8 @@ impl Proxy {
         ] {
             let (status, body) = self.server.post("/mcp", &message)?;
             let answer: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
-            // Only the code of an error: its text may change between two versions.
-            let answer = match answer.pointer("/error/code") {
+            // Only the code of a refusal: its text and its form may change between two versions.
+            let answer = match refusal(&answer) {
                 Some(code) => format!("status {status}, error {code}"),
                 None => format!("status {status}, {}", answer["result"]),
             };
@@ -188,6 +188,12 @@ impl Proxy {
     }
 }
 
+/// The code of a refusal: a tool result, or in older versions and for other methods a JSON-RPC error.
+fn refusal(answer: &Value) -> Option<i64> {
+    let code = answer.pointer("/result/_meta/thoughtgate~1refusal/code");
+    code.or(answer.pointer("/error/code"))?.as_i64()
+}
+
 /// The address in `… listening on 127.0.0.1:4711 …`, once something follows it.
 fn announced(stderr: &str) -> Option<SocketAddr> {
     let (_, rest) = stderr.split_once("listening on ")?;
@@ -206,6 +212,18 @@ mod tests {
                 .as_deref(),
             expected
         );
+    }
+
+    #[test]
+    fn a_refusal_is_recognised_in_either_form() {
+        let told = json!({"result": {
+            "isError": true, "_meta": {"thoughtgate/refusal": {"code": POLICY_DENIED}},
+        }});
+        let error = json!({"error": {"code": POLICY_DENIED, "message": "refused by policy"}});
+        for refused in [told, error] {
+            assert_eq!(refusal(&refused), Some(POLICY_DENIED), "{refused}");
+        }
+        assert_eq!(refusal(&json!({"result": {"isError": true}})), None);
     }
 
     #[test]

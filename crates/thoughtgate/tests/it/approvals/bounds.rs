@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Message, Scene, held_call, retried_call, task_call};
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, is_permitted, refusal, told};
 
 async fn with_state(
     call: &Message,
@@ -58,7 +58,7 @@ async fn a_state_serves_no_other_call_and_no_other_agent() {
     // A permitted call that carries an approval's state is forwarded without the state.
     let mut echo = Message::modern("tools/call", &json!({"name": "echo"}), &json!({}));
     echo.body["params"]["requestState"] = state;
-    assert!(echo.send(&proxy).await.json()["result"].is_object());
+    assert!(is_permitted(&echo.send(&proxy).await.json()));
     assert!(scene.upstream.requests().last().unwrap().json()["params"]["requestState"].is_null());
 }
 
@@ -80,7 +80,7 @@ async fn arguments_in_another_spelling_are_the_same_call() {
     assert_ne!(spelled, again.body.to_string());
     let answer =
         thoughtgate_test::client::post_json(&proxy.url(), &again.borrowed(), spelled).await;
-    assert!(answer.unwrap().json()["result"]["content"].is_array());
+    assert!(is_permitted(&answer.unwrap().json()));
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn arguments_that_say_two_things_are_not_put_before_anyone() {
         .replace(r#"{"to":"prod"}"#, r#"{"to":"prod","to":"x"}"#);
     let call = retried_call();
     let answer = thoughtgate_test::client::post_json(&proxy.url(), &call.borrowed(), body).await;
-    assert_eq!(answer.unwrap().json()["error"]["code"], -32602);
+    assert_eq!(refusal(&answer.unwrap().json())["code"], -32602);
     assert!(scene.slack.messages().is_empty());
 }
 
@@ -120,13 +120,12 @@ async fn one_agent_cannot_take_all_the_room() {
     let mut other = retried_call();
     other.body["params"]["arguments"]["to"] = json!("staging");
     let answer = other.send(&proxy).await.json();
-    assert_eq!(answer["error"]["code"], 50301, "{answer}");
-    assert!(
-        answer["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("too many approvals")
+    let facts = refusal(&answer);
+    assert_eq!(
+        (&facts["code"], &facts["retry"]),
+        (&json!(50301), &json!(true))
     );
+    assert!(told(&answer).contains("too many approvals"), "{answer}");
     let bob = other.of("bob").send(&proxy).await.json();
     assert_eq!(bob["result"]["resultType"], "input_required");
 }
@@ -153,7 +152,7 @@ async fn calls_that_are_held_leave_half_of_the_connections_to_others() {
     assert!(task["result"]["taskId"].is_string(), "{task}");
     for _ in 0..10 {
         let echo = Message::legacy("tools/call", &json!({"name": "echo"}));
-        assert!(echo.of("bob").send(&proxy).await.json()["result"].is_object());
+        assert!(is_permitted(&echo.of("bob").send(&proxy).await.json()));
     }
     assert_eq!(scene.slack.wait_for_messages(2).await.len(), 2);
     // A place that becomes free can be used by another call.
@@ -172,10 +171,17 @@ async fn a_tool_name_that_nobody_could_read_is_not_put_before_anyone() {
     let long = "x".repeat(100_000);
     for task in [Value::Null, json!({"ttl": 1000})] {
         let mut call = Message::legacy("tools/call", &json!({"name": long}));
-        call.body["params"]["task"] = task;
+        if task.is_object() {
+            call.body["params"]["task"] = task.clone();
+        }
         let answer = call.send(&proxy).await.json();
-        assert_eq!(answer["error"]["code"], -32602, "{answer}");
-        assert!(answer.to_string().len() < 1000);
+        // Whoever asks for a task of 2025-11-25 takes no tool result.
+        let code = match task {
+            Value::Null => &refusal(&answer)["code"],
+            _ => &answer["error"]["code"],
+        };
+        assert_eq!(*code, -32602, "{answer}");
+        assert!(answer.to_string().len() < 1500);
     }
     assert_eq!(proxy.metric("thoughtgate_approvals_kept").await, Some(0.0));
 }

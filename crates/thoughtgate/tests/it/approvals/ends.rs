@@ -4,7 +4,7 @@ use serde_json::json;
 use thoughtgate_test::mock_mcp::Canned;
 
 use super::{APPROVER, STRANGER, Scene, come_back, held_call, retried_call, task_call, task_end};
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, is_permitted, refusal, told};
 
 #[tokio::test]
 async fn a_no_is_told_with_who_said_it() {
@@ -14,30 +14,30 @@ async fn a_no_is_told_with_who_said_it() {
     scene.react(1, APPROVER, "x").await;
     let end = held.next_data().await.unwrap().json();
     assert_eq!(
-        (&end["id"], &end["error"]["code"]),
+        (&end["id"], &refusal(&end)["code"]),
         (&json!(7), &json!(40303)),
         "{end}"
     );
-    let text = end["error"]["message"].as_str().unwrap();
+    let text = told(&end);
     assert!(
         text.contains("rejected") && text.contains(APPROVER),
         "{text}"
     );
-    assert_eq!(end["error"]["data"]["state"], "rejected");
+    assert_eq!(refusal(&end)["state"], "rejected");
 
     let task = task_call().send(&proxy).await.json();
     scene.react(2, APPROVER, "-1").await;
     let task = task_end(&proxy, task["result"]["taskId"].as_str().unwrap()).await;
     assert_eq!(
-        (&task["status"], &task["error"]["code"]),
-        (&json!("failed"), &json!(40303))
+        (&task["status"], &refusal(&task)["code"]),
+        (&json!("completed"), &json!(40303))
     );
 
     let call = retried_call();
     let first = call.send(&proxy).await.json();
     scene.react(3, APPROVER, "x").await;
     let end = come_back(&proxy, &call, first).await;
-    assert_eq!(end["error"]["code"], 40303, "{end}");
+    assert_eq!(refusal(&end)["code"], 40303, "{end}");
     assert_eq!(scene.calls(), 0);
 }
 
@@ -49,7 +49,7 @@ async fn a_no_outweighs_a_yes_and_a_later_yes_changes_nothing() {
     scene.react(1, APPROVER, "white_check_mark").await;
     scene.react(1, APPROVER, "x").await;
     let end = held.next_data().await.unwrap().json();
-    assert_eq!(end["error"]["code"], 40303, "{end}");
+    assert_eq!(refusal(&end)["code"], 40303, "{end}");
     let ts = scene.slack.messages()[0].ts.clone();
     scene.slack.unreact(&ts, APPROVER, "x");
     scene.message_says("Rejected").await;
@@ -63,8 +63,12 @@ async fn a_yes_of_somebody_else_does_not_count_and_the_agent_is_told() {
     let mut held = held_call().open(&proxy).await;
     scene.react(1, STRANGER, "white_check_mark").await;
     let end = held.next_data().await.unwrap().json();
-    assert_eq!(end["error"]["code"], 40801, "{end}");
-    let text = end["error"]["message"].as_str().unwrap();
+    let facts = refusal(&end);
+    assert_eq!(
+        (&facts["code"], &facts["retry"]),
+        (&json!(40801), &json!(true))
+    );
+    let text = told(&end);
     assert!(
         text.contains("votes of 1 person who is not an approver were ignored"),
         "{text}"
@@ -86,7 +90,7 @@ async fn an_approval_that_expires_names_nobody() {
         .message_says("Approved, but the call was not made in time")
         .await;
     let end = come_back(&proxy, &call, first).await;
-    assert_eq!(end["error"]["code"], 40801, "{end}");
+    assert_eq!(refusal(&end)["code"], 40801, "{end}");
     proxy.process.terminate().unwrap();
     proxy.process.wait(PATIENCE).unwrap();
     let lines = std::fs::read_to_string(&audit).unwrap();
@@ -115,18 +119,21 @@ async fn policies_that_changed_meanwhile_have_the_last_word() {
     }
     scene.approve().await;
     let end = held.next_data().await.unwrap().json();
-    assert_eq!(end["error"]["code"], 40303, "{end}");
+    assert_eq!(refusal(&end)["code"], 40303, "{end}");
     assert!(
-        end["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("policies no longer permit the call")
+        told(&end).contains("policies no longer permit the call"),
+        "{end}"
     );
+    assert_eq!(refusal(&end)["policies"], json!(["freeze"]));
     let task = task_end(&proxy, task["result"]["taskId"].as_str().unwrap()).await;
-    assert_eq!(task["status"], "failed", "{task}");
+    assert_eq!(task["status"], "completed", "{task}");
+    assert!(
+        told(&task).contains("policies no longer permit the call"),
+        "{task}"
+    );
     // A client that retries is refused by the policies, and its approval ends with that.
     let end = come_back(&proxy, &state, first).await;
-    assert_eq!(end["error"]["code"], 40301, "{end}");
+    assert_eq!(refusal(&end)["code"], 40301, "{end}");
     assert_eq!(proxy.metric("thoughtgate_approvals_open").await, Some(0.0));
     assert_eq!(scene.calls(), 0);
 }
@@ -142,7 +149,7 @@ async fn policies_that_permit_it_meanwhile_let_it_through_without_the_state() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     let answer = come_back(&proxy, &call, first).await;
-    assert!(answer["result"]["content"].is_array(), "{answer}");
+    assert!(is_permitted(&answer), "{answer}");
     let seen = scene.upstream.requests().last().unwrap().json();
     assert!(seen["params"]["requestState"].is_null(), "{seen}");
 }

@@ -5,7 +5,7 @@ use thoughtgate_test::client;
 use tokio::task::JoinHandle;
 
 use super::{APPROVER, Message, POLICY, Scene, held_call, retried_call};
-use crate::support::Proxy;
+use crate::support::{Proxy, is_permitted, refusal};
 
 /// A client that waits for the answer to `call`.
 fn asking(proxy: &Proxy, call: Message) -> JoinHandle<()> {
@@ -57,7 +57,7 @@ async fn a_modern_client_with_little_patience_gets_its_approval() {
     proxy.metric_is("thoughtgate_approvals_held", 1.0).await;
     scene.approve().await;
     let answer = asking.await.unwrap().unwrap().json();
-    assert!(answer["result"]["content"].is_array(), "{answer}");
+    assert!(is_permitted(&answer), "{answer}");
     assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
 }
 
@@ -71,7 +71,7 @@ async fn a_call_that_is_approved_while_nobody_waits_is_made_for_the_client_that_
     scene.message_says("Approved").await;
     assert_eq!(scene.calls(), 0);
     let answer = with_token("Bearer second").send(&proxy).await.json();
-    assert!(answer["result"]["content"].is_array(), "{answer}");
+    assert!(is_permitted(&answer), "{answer}");
     assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
     let seen = scene.upstream.requests();
     let credentials = seen.last().unwrap().header("authorization");
@@ -89,7 +89,7 @@ async fn policies_that_changed_while_nobody_waits_have_the_last_word() {
     scene.write_policy(&format!("{POLICY}{freeze}"));
     proxy.metric_is("thoughtgate_policy_generation", 2.0).await;
     let answer = retried_call().send(&proxy).await.json();
-    assert_eq!(answer["error"]["code"], 40301, "{answer}");
+    assert_eq!(refusal(&answer)["code"], 40301, "{answer}");
     assert_eq!(scene.calls(), 0);
 }
 
@@ -111,7 +111,7 @@ async fn a_modern_client_that_cancels_takes_its_request_back_at_once() {
     assert_eq!(proxy.metric("thoughtgate_approvals_open").await, Some(1.0));
     cancel.send(&proxy).await;
     let end = asking.await.unwrap().unwrap().json();
-    assert_eq!(end["error"]["code"], 40304, "{end}");
+    assert_eq!(refusal(&end)["code"], 40304, "{end}");
     scene.message_says("Cancelled by the agent").await;
     assert_eq!(proxy.metric("thoughtgate_approvals_open").await, Some(0.0));
 }
@@ -129,7 +129,7 @@ async fn a_legacy_client_that_goes_away_can_come_back_for_its_approval() {
     // No client was waiting, so the call was not made.
     assert_eq!(scene.calls(), 0);
     let message = held_call().end(&proxy).await;
-    assert!(message["result"].is_object(), "{message}");
+    assert!(is_permitted(&message), "{message}");
     assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
 }
 
@@ -155,7 +155,7 @@ async fn a_call_that_is_cancelled_while_it_is_held_is_not_made() {
     assert_eq!(still.comments.len(), 1);
     cancellation(&json!(7)).send(&proxy).await;
     let end = held.next_data().await.unwrap().json();
-    assert_eq!(end["error"]["code"], 40304, "{end}");
+    assert_eq!(refusal(&end)["code"], 40304, "{end}");
     // The upstream, which may know a call of that id, got each cancellation.
     assert_eq!(scene.upstream.stats().requests, 3);
 
@@ -163,7 +163,7 @@ async fn a_call_that_is_cancelled_while_it_is_held_is_not_made() {
     scene.message_says("Approved").await;
     assert_eq!(scene.calls(), 0);
     let again = held_call().end(&proxy).await;
-    assert!(again["result"].is_object(), "{again}");
+    assert!(is_permitted(&again), "{again}");
     assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
 }
 
@@ -200,7 +200,7 @@ async fn clients_without_a_session_do_not_cancel_each_others_calls() {
     }
     for held in [&mut one, &mut other, &mut session] {
         let end = held.next_data().await.unwrap().json();
-        assert!(end["result"].is_object(), "{end}");
+        assert!(is_permitted(&end), "{end}");
     }
     assert_eq!(scene.calls(), 3);
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{
     APPROVER, Message, Scene, held_call, legacy_task_call, task_call, task_end, with_tasks,
 };
+use crate::support::is_permitted;
 
 fn about(method: &str, id: &str) -> Message {
     Message::legacy(method, &json!({"taskId": id}))
@@ -28,7 +29,7 @@ async fn a_modern_client_gets_a_task_and_finds_the_result_in_it() {
     scene.approve().await;
     let task = task_end(&proxy, id).await;
     assert_eq!(task["status"], "completed");
-    assert!(task["result"]["content"].is_array(), "{task}");
+    assert!(is_permitted(&task), "{task}");
     assert_eq!(scene.calls(), 1);
     // The upstream makes a plain call, with the client's own headers.
     let seen = scene.upstream.requests();
@@ -58,7 +59,7 @@ async fn a_legacy_client_gets_a_task_and_waits_for_its_result() {
     assert_eq!(comment.comments.len(), 1);
     scene.approve().await;
     let message = waiting.next_data().await.unwrap().json();
-    assert!(message["result"]["content"].is_array(), "{message}");
+    assert!(is_permitted(&message), "{message}");
     let related = &message["result"]["_meta"]["io.modelcontextprotocol/related-task"];
     assert_eq!(related["taskId"], id);
     let task = about("tasks/get", id).send(&proxy).await.json()["result"].clone();

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{APPROVER, Message, Scene, come_back, held_call, retried_call};
+use crate::support::{is_permitted, refusal};
 
 #[tokio::test]
 async fn a_legacy_client_is_held_with_comments_until_a_human_says_yes() {
@@ -19,7 +20,7 @@ async fn a_legacy_client_is_held_with_comments_until_a_human_says_yes() {
     scene.approve().await;
     let message = answer.next_data().await.unwrap().json();
     assert_eq!(message["id"], 7);
-    assert!(message["result"]["content"].is_array(), "{message}");
+    assert!(is_permitted(&message), "{message}");
     assert_eq!(answer.next_event().await.unwrap(), None);
     assert_eq!(scene.calls(), 1);
     scene.message_says("Approved").await;
@@ -58,7 +59,7 @@ async fn an_upstream_that_streams_is_passed_on_event_by_event() {
         assert!(event["method"].is_string(), "{event}");
     }
     let last = answer.next_data().await.unwrap().json();
-    assert!(last["result"].is_object(), "{last}");
+    assert!(is_permitted(&last), "{last}");
 }
 
 #[tokio::test]
@@ -68,7 +69,7 @@ async fn a_client_that_takes_no_stream_is_held_without_a_word() {
     let call = held_call().header("accept", "application/json");
     let (answer, ()) = tokio::join!(call.send(&proxy), scene.approve());
     assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert!(answer.json()["result"]["content"].is_array());
+    assert!(is_permitted(&answer.json()));
     assert_eq!(scene.calls(), 1);
 }
 
@@ -84,7 +85,7 @@ async fn a_modern_client_comes_back_with_the_state_it_was_given() {
     assert_eq!(scene.calls(), 0);
     scene.approve().await;
     let answer = come_back(&proxy, &call, first).await;
-    assert!(answer["result"]["content"].is_array(), "{answer}");
+    assert!(is_permitted(&answer), "{answer}");
     assert_eq!(scene.calls(), 1);
     // The upstream gets the call as the client would have sent it without the proxy.
     let seen = scene.upstream.requests();
@@ -96,7 +97,7 @@ async fn a_modern_client_comes_back_with_the_state_it_was_given() {
     let mut again = call.clone();
     again.body["params"]["requestState"] = json!(state);
     let answer = again.send(&proxy).await.json();
-    assert_eq!(answer["error"]["code"], 40901, "{answer}");
+    assert_eq!(refusal(&answer)["code"], 40901, "{answer}");
     let anew = call.send(&proxy).await.json();
     assert_eq!(anew["result"]["resultType"], "input_required");
     scene.slack.wait_for_messages(2).await;
@@ -113,7 +114,7 @@ async fn a_client_that_carries_the_servers_own_state_is_held() {
     let mut answer = call.open(&proxy).await;
     scene.approve().await;
     let message = answer.next_data().await.unwrap().json();
-    assert!(message["result"]["content"].is_array(), "{message}");
+    assert!(is_permitted(&message), "{message}");
     let seen = scene.upstream.requests().last().unwrap().json();
     assert_eq!(seen["params"]["requestState"], "the server's");
 }
@@ -129,10 +130,10 @@ async fn equal_calls_wait_for_one_decision_and_one_of_them_is_made() {
         one.next_data().await.unwrap().json(),
         two.next_data().await.unwrap().json(),
     ];
-    let made = ends.iter().filter(|end| end["result"].is_object()).count();
+    let made = ends.iter().filter(|end| is_permitted(end)).count();
     let used = ends
         .iter()
-        .filter(|end| end["error"]["code"] == 40901)
+        .filter(|end| !is_permitted(end) && refusal(end)["code"] == 40901)
         .count();
     assert_eq!((made, used), (1, 1), "{ends:?}");
     assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
@@ -146,7 +147,7 @@ async fn what_needs_nobody_is_not_held_up() {
     let _held = held_call().open(&proxy).await;
     for _ in 0..20 {
         let echo = Message::legacy("tools/call", &json!({"name": "echo"}));
-        assert!(echo.send(&proxy).await.json()["result"].is_object());
+        assert!(is_permitted(&echo.send(&proxy).await.json()));
     }
     assert_eq!(scene.calls(), 20);
     // Slack has not answered yet.

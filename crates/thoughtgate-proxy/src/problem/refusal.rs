@@ -1,0 +1,237 @@
+//! The refusal of a `tools/call` as a tool result: a text that a model can act on, and the same facts for
+//! programs.
+//!
+//! Agent frameworks show tool results to the model, but end the run on JSON-RPC errors. Quotes nothing of
+//! the call's arguments. Which problems are answered in this form is in [`super::Problem::row`].
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use thoughtgate_approval::{Id, RequestError, State, View, chain};
+use thoughtgate_mcp::{Era, cut, visible};
+use thoughtgate_policy::{Decision, Engine};
+
+use super::retry::Retry;
+use crate::approve::Denial;
+use crate::message::Message;
+use crate::settings::Refusals;
+use crate::state::Snapshot;
+
+/// Longest name of a tool that is shown, in bytes: an agent can invent names of any length.
+const TOOL_BYTES_MAX: usize = 256;
+
+/// A `tools/call` whose refusal is a tool result.
+pub struct Call<'c> {
+    tool: &'c str,
+    principal: &'c str,
+    era: Era,
+    engine: Option<&'c Engine>,
+}
+
+impl<'c> Call<'c> {
+    /// The call of `tool` in `message`; `None` if its refusal is a JSON-RPC error (or only a status).
+    pub fn of(
+        snapshot: &'c Snapshot,
+        message: &'c Message,
+        tool: &'c str,
+        asks_for_task: bool,
+    ) -> Option<Call<'c>> {
+        // A request for a task of 2025-11-25 is answered by a task or an error: its clients accept no
+        // tool result there.
+        let takes_result = !(asks_for_task && message.era == Era::Legacy);
+        message.id()?;
+        takes_result
+            .then(|| Call::made(snapshot, &message.principal, tool, message.era))
+            .flatten()
+    }
+
+    /// The call that runs as the task of `view`.
+    pub fn of_task(
+        snapshot: &'c Snapshot,
+        view: &'c View,
+        principal: &'c str,
+        era: Era,
+    ) -> Option<Call<'c>> {
+        Call::made(snapshot, principal, &view.tool, era)
+    }
+
+    fn made(
+        snapshot: &'c Snapshot,
+        principal: &'c str,
+        tool: &'c str,
+        era: Era,
+    ) -> Option<Call<'c>> {
+        let engine = snapshot.engine.as_ref();
+        (snapshot.rules.refusals == Refusals::Result).then_some(Call {
+            tool,
+            principal,
+            era,
+            engine,
+        })
+    }
+}
+
+/// A refusal and its reasons.
+pub struct Refused<'r> {
+    /// One of [`thoughtgate_mcp::codes`].
+    code: i64,
+    /// Follows "the call was refused".
+    why: String,
+    policies: Vec<&'r str>,
+    retry: Retry,
+    approval: Option<(Id, Option<State>)>,
+}
+
+impl<'r> Refused<'r> {
+    /// Refused for a reason that the same call meets again.
+    pub fn always(code: i64, why: &str) -> Refused<'r> {
+        Refused {
+            code,
+            why: format!(": {why}"),
+            policies: Vec::new(),
+            retry: Retry::Never,
+            approval: None,
+        }
+    }
+
+    /// Refused by the policies, or because they could not be evaluated.
+    pub fn by_policies(code: i64, decision: &'r Decision, call: &Call<'_>) -> Refused<'r> {
+        let policies: Vec<&str> = decision.policies.iter().map(AsRef::as_ref).collect();
+        let why = match &decision.error {
+            Some(error) => format!(": {error}"),
+            None if policies.is_empty() => ": no policy permits it".to_owned(),
+            None => format!(" by {}", named(&policies)),
+        };
+        Refused {
+            code,
+            why,
+            retry: after_rejection(decision, &policies, call),
+            policies,
+            approval: None,
+        }
+    }
+
+    /// No approval could be requested.
+    pub fn unrequested(code: i64, error: &RequestError) -> Refused<'r> {
+        let (why, retry) = match error {
+            // Its text quotes the key.
+            RequestError::DuplicateKey(_) => (
+                "an object in its arguments has a duplicate key".to_owned(),
+                Retry::Changed,
+            ),
+            RequestError::Unreadable
+            | RequestError::TooLarge { .. }
+            | RequestError::NameTooLong { .. } => (chain(error), Retry::Changed),
+            _ => (chain(error), Retry::Later),
+        };
+        Refused {
+            retry,
+            ..Refused::always(code, &why)
+        }
+    }
+
+    /// The request state of the call is too old.
+    pub fn outdated(code: i64) -> Refused<'r> {
+        Refused {
+            retry: Retry::Anew,
+            ..Refused::always(code, "its request for approval has expired")
+        }
+    }
+
+    /// The approval does not permit the call.
+    pub fn denied(id: Id, denial: &'r Denial) -> Refused<'r> {
+        use thoughtgate_mcp::codes;
+        let policies: Vec<&str> = denial.policies.iter().map(AsRef::as_ref).collect();
+        let mut why = format!(": {}", denial.text);
+        if !policies.is_empty() {
+            let verb = if denial.by_policy {
+                "it is refused by"
+            } else {
+                "approval is required by"
+            };
+            let _ = write!(why, "; {verb} {}", named(&policies));
+        }
+        let retry = match denial.code {
+            codes::APPROVAL_REJECTED if denial.by_policy => Retry::Never,
+            codes::APPROVAL_REJECTED => Retry::Denied,
+            codes::APPROVAL_USED => Retry::Made,
+            codes::APPROVAL_UNAVAILABLE => Retry::Later,
+            _ => Retry::Anew,
+        };
+        Refused {
+            code: denial.code,
+            why,
+            policies,
+            retry,
+            approval: Some((id, denial.state)),
+        }
+    }
+
+    /// The tool result that answers `call`.
+    pub fn result(&self, call: &Call<'_>) -> Value {
+        let tool = visible(cut(call.tool, TOOL_BYTES_MAX)).replace('`', "ˋ");
+        let about = |id: &&str| call.engine?.about(id)?.reason;
+        let reasons: Vec<&str> = self.policies.iter().filter_map(about).collect();
+        let advice = self.retry.advice();
+        let mut text = format!("The call of tool `{tool}` was refused{}.", self.why);
+        // The name of the tool may be in the reason as well, as the agent sent it.
+        text = visible(&text).into_owned();
+        for reason in &reasons {
+            let _ = write!(text, " Reason: {}.", reason.trim_end_matches('.'));
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(text, " {advice}");
+        let mut facts = json!({
+            "code": self.code,
+            "tool": tool,
+            "policies": self.policies,
+            "reasons": reasons,
+            "retry": self.retry.helps(),
+            "advice": advice,
+        });
+        if let Some((id, state)) = self.approval {
+            facts["approval"] = json!(id.to_string());
+            facts["state"] = json!(state.map(State::name));
+        }
+        let mut result = json!({
+            "content": [{ "type": "text", "text": text }],
+            "isError": true,
+            "_meta": { "thoughtgate/refusal": facts },
+        });
+        if call.era == Era::Modern {
+            result["resultType"] = json!("complete");
+        }
+        result
+    }
+}
+
+/// Whether the call can be accepted after the policies have refused it.
+fn after_rejection(decision: &Decision, policies: &[&str], call: &Call<'_>) -> Retry {
+    let Some(engine) = call.engine else {
+        return Retry::Never;
+    };
+    if policies.is_empty() {
+        // An error is most often about an argument; without a permit, other arguments may have one.
+        let passes = decision.error.is_some() || engine.may_call(call.principal, call.tool);
+        return if passes { Retry::Changed } else { Retry::Never };
+    }
+    let about = || policies.iter().filter_map(|id| engine.about(id));
+    // Each of these forbids: the call stays refused unless all of them depend on something.
+    if !about().all(|policy| policy.reads_arguments || policy.reads_time) {
+        Retry::Never
+    } else if about().any(|policy| policy.reads_arguments) {
+        Retry::Changed
+    } else {
+        Retry::Later
+    }
+}
+
+/// `policy a`, or `policies a, b`, each in backticks.
+fn named(policies: &[&str]) -> String {
+    let noun = if policies.len() == 1 {
+        "policy"
+    } else {
+        "policies"
+    };
+    format!("{noun} `{}`", policies.join("`, `"))
+}

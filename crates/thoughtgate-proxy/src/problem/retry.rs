@@ -1,0 +1,43 @@
+//! Whether a refused call can be sent again, and the words in which a model is told.
+//!
+//! Only the kinds; `refusal.rs` chooses.
+
+/// Whether the same call can be accepted, and what to do instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It will be refused again.
+    Never,
+    /// It will be refused again, but other arguments may be accepted.
+    Changed,
+    /// At another time.
+    Later,
+    /// It asks for a new approval.
+    Anew,
+    /// A human has said no.
+    Denied,
+    /// It may have been carried out already.
+    Made,
+}
+
+impl Retry {
+    /// Whether sending the same call again can help.
+    pub fn helps(self) -> bool {
+        matches!(self, Retry::Later | Retry::Anew)
+    }
+
+    /// One sentence for a model.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Retry::Never => "Do not send this call again: it would be refused again.",
+            Retry::Changed => {
+                "The same call would be refused again; a call with other arguments may be accepted."
+            }
+            Retry::Later => "The same call may be accepted later.",
+            Retry::Anew => "Sending the same call again asks for a new approval.",
+            Retry::Denied => "Do not send this call again unless the user asks for it.",
+            Retry::Made => {
+                "Do not send this call again before it is known whether it was carried out."
+            }
+        }
+    }
+}
