@@ -57,6 +57,9 @@ pub struct Image {
 
 #[derive(Debug, Args)]
 pub struct Test {
+    /// Run all MCP clients and agent frameworks through the proxy, not only the four that CI runs
+    #[arg(long)]
+    pub all_clients: bool,
     /// Arguments for `cargo test`; `--workspace` is added unless a package is named
     #[arg(
         trailing_var_arg = true,
@@ -203,11 +206,18 @@ mod tests {
 
     #[test]
     fn test_arguments_pass_through() {
-        let flags =
-            Flags::try_parse_from(["cargo xtask", "test", "-p", "xtask", "--", "--nocapture"]);
-        let Command::Test(test) = flags.unwrap().command else {
-            panic!("not test")
+        let test = |arguments: &[&str]| {
+            let arguments = ["cargo xtask", "test"].iter().chain(arguments);
+            let Command::Test(test) = Flags::try_parse_from(arguments).unwrap().command else {
+                panic!("not test")
+            };
+            test
         };
-        assert_eq!(test.args, ["-p", "xtask", "--", "--nocapture"]);
+        let few = test(&["-p", "xtask", "--", "--nocapture"]);
+        assert_eq!(few.args, ["-p", "xtask", "--", "--nocapture"]);
+        assert!(!few.all_clients);
+        let all = test(&["--all-clients", "-p", "xtask"]);
+        assert_eq!(all.args, ["-p", "xtask"]);
+        assert!(all.all_clients);
     }
 }

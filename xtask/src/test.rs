@@ -1,6 +1,6 @@
 //! `cargo xtask test`: all tests of the workspace, arguments passed on to cargo.
 //!
-//! Deliberately absent: a choice of tests. A test whose tool is missing prints that it is skipped.
+//! Deliberately absent: a choice of tests, except that of the MCP clients that take minutes to install. A test whose tool is missing prints that it is skipped.
 
 use std::time::Instant;
 
@@ -15,6 +15,10 @@ pub fn run(flags: &flags::Test) -> anyhow::Result<Exit> {
     shell.change_dir(workspace::root()?);
     let args = arguments(&flags.args);
     let started = Instant::now();
+    // Read by the tests of the package `thoughtgate`; a variable, since cargo passes its tests no options.
+    let _guard = flags
+        .all_clients
+        .then(|| shell.push_env("ALL_CLIENTS", "1"));
     let result = cmd!(shell, "cargo test {args...}").quiet().run();
     let seconds = started.elapsed().as_secs();
     Ok(match result {

@@ -3,6 +3,7 @@
 mod approvals;
 mod audit;
 mod browsers;
+mod clients;
 mod conformance;
 mod cookbook;
 mod decisions;
