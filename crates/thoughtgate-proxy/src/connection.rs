@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 
 use crate::body::Body;
 use crate::drain::OpenConnection;
+use crate::half_closed::Stream;
 use crate::head_timer::HeadTimer;
 use crate::linger::linger;
 use crate::problem::{Elsewhere, Problem};
@@ -138,7 +139,7 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
         .header_read_timeout(head_timeout)
         .keep_alive(!is_spare)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Stream::new(stream, slot.place())), service);
     let mut draining = shared.drain.watch();
     let asked_to_stop = async move {
         let _ = draining.wait_for(|draining| *draining).await;
@@ -156,7 +157,8 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
         }
     };
     if !ended.is_err_and(|error| error.is_timeout()) {
-        linger(&mut connection.into_parts().io.into_inner()).await;
+        let stream = connection.into_parts().io.into_inner();
+        linger(&mut stream.into_tcp()).await;
     }
 }
 
@@ -194,7 +196,7 @@ async fn route(
         return Box::pin(approve::serve_press(&worker.shared, request)).await;
     }
     if routes != Routes::Admin && well_known::owns(path) {
-        return Box::pin(well_known::serve(worker, request)).await;
+        return Box::pin(well_known::serve(worker, request, busy)).await;
     }
     let problem = Problem::Elsewhere(Elsewhere::NoPath(routes));
     answer::problem(&worker.shared, &problem, None)

@@ -12,16 +12,17 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Response, Uri};
 use hyper::body::Incoming;
 use serde_json::value::RawValue;
-use thoughtgate_mcp::{Refusal, check_headers, parse};
+use thoughtgate_mcp::{Era, Refusal, check_headers, parse};
 use thoughtgate_policy::{Decision, Outcome, Plain, Target};
 
 use crate::approve::{self, Fields};
 use crate::audit::{Asked, Place, Record, Subject, Trail};
 use crate::body::Body;
 use crate::decide::{decide, label, target, verdict};
-use crate::headers::{governed, is_encoded, is_media_type};
+use crate::headers::{governed, is_encoded, is_last, is_media_type};
 use crate::identity::Unidentified;
 use crate::message::{Message, id_of};
+use crate::patience::Patience;
 use crate::problem::Problem;
 use crate::slots::Busy;
 use crate::state::{Shared, Snapshot};
@@ -124,6 +125,7 @@ async fn post(
     let listens = message.listens;
     let response = match fields {
         None if decision.outcome == Outcome::Forward => {
+            busy.be_patient(patience(&message));
             forward::send(worker, &snapshot.rules, &mut message).await
         }
         None => answer::rejected(shared, snapshot, &message, &decision),
@@ -141,6 +143,19 @@ async fn post(
         response
     } else {
         response.map(|body| body.counted(in_flight))
+    }
+}
+
+/// Patience with a client that closes its sending side while its message is forwarded.
+fn patience(message: &Message) -> Patience {
+    let headers = &message.parts.headers;
+    if message.listens {
+        Patience::None
+    } else if message.era == Era::Legacy && is_last(headers) {
+        // It has announced that it sends no more, and in this era going away cancels nothing.
+        Patience::Unlimited
+    } else {
+        Patience::Short
     }
 }
 

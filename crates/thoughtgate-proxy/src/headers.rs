@@ -205,6 +205,11 @@ pub fn is_encoded(headers: &HeaderMap) -> bool {
         .any(|value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
+/// Whether the client sends no other request on the connection.
+pub fn is_last(headers: &HeaderMap) -> bool {
+    sole(headers, &header::CONNECTION).is_some_and(|value| value.eq_ignore_ascii_case("close"))
+}
+
 /// Whether the client accepts a stream of events as the answer.
 pub fn takes_stream(headers: &HeaderMap) -> bool {
     headers

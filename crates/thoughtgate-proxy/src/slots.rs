@@ -13,6 +13,8 @@ use prometheus_client::metrics::counter::Counter;
 use thoughtgate_panic::lock;
 use tokio::task::AbortHandle;
 
+use crate::patience::{Patience, Waits};
+
 /// A connection that has not sent a whole request within this time is closed before those that have.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 /// Limit of evicted connections that are not closed yet. They still have descriptors, so beyond this many
@@ -62,6 +64,7 @@ pub struct Place {
     state: AtomicU64,
     started: Instant,
     task: OnceLock<AbortHandle>,
+    pub patience: Waits,
 }
 
 impl Slots {
@@ -93,6 +96,7 @@ impl Slots {
             state: AtomicU64::new(0),
             started: self.started,
             task: OnceLock::new(),
+            patience: Waits::default(),
         });
         // State 0 would mean idle since the start, so that this connection would be the next to be evicted.
         place.idle(false);
@@ -238,6 +242,11 @@ impl Busy {
         self.0.state.store(since << 1, Ordering::Relaxed);
     }
 
+    /// To be called for a request that has arrived whole: its client may send no more, and read on.
+    pub fn be_patient(&self, patience: Patience) {
+        self.0.patience.set(patience);
+    }
+
     /// To be called when the body has arrived. Returns whether the place is still held.
     #[must_use]
     pub fn goes_on(&self) -> bool {
@@ -247,6 +256,7 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        self.be_patient(Patience::None);
         // A place that was lost while the body was slow to arrive must not look idle again.
         if !self.0.is_evicted() {
             self.0.idle(true);
@@ -312,6 +322,7 @@ mod tests {
                     state,
                     started,
                     task,
+                    patience: Waits::default(),
                 }))
             };
             let places: Vec<_> = states.iter().map(place).collect();

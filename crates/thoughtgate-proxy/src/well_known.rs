@@ -10,7 +10,9 @@ use hyper::body::Incoming;
 
 use crate::body::Body;
 use crate::message::Message;
+use crate::patience::Patience;
 use crate::problem::{Elsewhere, Problem};
+use crate::slots::Busy;
 use crate::worker::Worker;
 use crate::{answer, cors, forward};
 
@@ -20,7 +22,11 @@ pub fn owns(path: &str) -> bool {
 }
 
 /// Forwards one request, or refuses it.
-pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response<Body> {
+pub async fn serve(
+    worker: &Arc<Worker>,
+    request: Request<Incoming>,
+    busy: &Busy,
+) -> Response<Body> {
     let refused = |refusal| answer::problem(&worker.shared, &Problem::Elsewhere(refusal), None);
     let (mut parts, body) = request.into_parts();
     let snapshot = worker.shared.snapshot();
@@ -49,6 +55,7 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
     };
     parts.uri = uri;
     let mut message = Message::bodiless(Box::new(parts), String::new(), false);
+    busy.be_patient(Patience::Short);
     forward::send(worker, &snapshot.rules, &mut message).await
 }
 

@@ -8,6 +8,7 @@ mod conformance;
 mod cookbook;
 mod decisions;
 mod first_call;
+mod half_closed;
 mod lifecycle;
 mod limits;
 mod lists;
