@@ -45,6 +45,8 @@ pub struct Params<'a> {
     pub request_state: Option<Cow<'a, str>>,
     /// The client's answers to an earlier `input_required`.
     pub input_responses: Option<&'a RawValue>,
+    /// Notifications that `subscriptions/listen` asks for (2026-07-28).
+    pub(crate) notifications: Option<&'a RawValue>,
     /// Protocol revision in `_meta`.
     pub protocol_version: Option<Cow<'a, str>>,
     /// Capabilities of the client in `_meta`.
@@ -68,6 +70,14 @@ impl<'a> Params<'a> {
             .is_some_and(serde_json::Value::is_object)
     }
 
+    /// Whether a subscription asks for changes of the list of tools.
+    #[must_use]
+    pub fn watches_tools(&self) -> bool {
+        self.notifications
+            .and_then(|asked| serde_json::from_str::<serde_json::Value>(asked.get()).ok())
+            .is_some_and(|asked| asked["toolsListChanged"] == true)
+    }
+
     /// `known` are the members of `raw`, and of its `_meta`, if they have been read already.
     pub(crate) fn read(
         raw: &'a RawValue,
@@ -87,6 +97,7 @@ impl<'a> Params<'a> {
                 "arguments" => params.arguments = Some(value),
                 "task" => params.task = Some(value),
                 "inputResponses" => params.input_responses = Some(value),
+                "notifications" => params.notifications = Some(value),
                 "_meta" => params.read_meta(value, meta.take())?,
                 _ => {}
             }

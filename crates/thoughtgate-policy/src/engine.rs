@@ -29,6 +29,8 @@ pub struct Engine {
     options: Options,
     /// Whether a policy reads the name or URI of the resource.
     named: bool,
+    /// Names of the tools that policies name, sorted.
+    tools: Vec<Box<str>>,
     cache: DecisionCache,
 }
 
@@ -50,6 +52,7 @@ impl Engine {
         }
         let index = Index::new(policies.iter().map(|policy| &**policy));
         let named = policies.iter().any(|policy| policy.reads.name.is_some());
+        let tools = references::tools(policies.iter().map(|policy| &policy.policy));
         let options = options.clone();
         Ok(Engine {
             policies,
@@ -57,6 +60,7 @@ impl Engine {
             actions,
             options,
             named,
+            tools,
             cache: DecisionCache::default(),
         })
     }
@@ -88,6 +92,12 @@ impl Engine {
             reads_arguments: !policy.reads.arguments.is_empty(),
             reads_time: policy.reads.now,
         })
+    }
+
+    /// Names of the tools that policies name, in scopes or conditions, sorted. The configuration does not
+    /// list the upstream's tools, so a misspelt one is found only when the upstream does.
+    pub fn named_tools(&self) -> impl Iterator<Item = &str> {
+        self.tools.iter().map(AsRef::as_ref)
     }
 
     /// Number of policies, the built-in baseline excluded.

@@ -4,7 +4,7 @@
 //! `forbid` on a misspelt group, which would never apply. Agents and tools are not checked, since the
 //! configuration does not list them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{EntityUid, Policy};
 use thoughtgate_mcp::folds_to;
@@ -93,6 +93,14 @@ pub fn check(
         });
     }
     Ok(())
+}
+
+/// Names of the tools in `policies`, sorted.
+pub fn tools<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Box<str>> {
+    let literals = policies.flat_map(Policy::entity_literals);
+    let tools = literals.filter(|entity| entity.type_name().to_string() == "Tool");
+    let names: BTreeSet<Box<str>> = tools.map(|tool| tool.id().unescaped().into()).collect();
+    names.into_iter().collect()
 }
 
 fn problem(entity: &EntityUid, options: &Options) -> Option<String> {

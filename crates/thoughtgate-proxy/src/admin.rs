@@ -72,6 +72,13 @@ fn policies(shared: &Shared) -> Value {
         }
         None => json!({"ok": false, "reason": "no policies are loaded"}),
     };
+    if let Some(engine) = &snapshot.engine {
+        let (shown, count) = shared.seen.unlisted(engine);
+        // No reason to be not ready: the upstream may list a tool later, or to another agent.
+        if count > 0 {
+            check["unlisted_tools"] = json!({ "count": count, "names": shown });
+        }
+    }
     if let Some(part) = shared.reload_refused() {
         // The last good set stays in force: not ready would take the sidecar out of service for a typo.
         check["last_reload_error"] = json!(match part {

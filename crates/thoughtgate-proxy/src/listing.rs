@@ -19,6 +19,7 @@ use crate::settings::Rules;
 pub use events::EventFilter;
 pub use filter::{Filter, Unfiltered};
 
+mod changes;
 mod events;
 mod filter;
 
@@ -93,7 +94,7 @@ async fn whole(
         Err(why) => return Ok(Err(why)),
     };
     // Whatever the type and the status say: a client may take any JSON for its list.
-    let read = filter.with_decision(|keep| tools::filter(&body, filter.era, keep));
+    let read = filter.with_decision(|choose| tools::filter(&body, filter.era, choose));
     Ok(match read {
         _ if !is_json && parts.status.is_success() && !body.is_empty() => {
             Err(Unfiltered::MediaType)

@@ -28,6 +28,8 @@ pub struct Message {
     pub tool_list: bool,
     /// The answer is a stream that only listens.
     pub listens: bool,
+    /// The client wants to know when its list of tools changes.
+    pub watches_tools: bool,
 }
 
 /// A JSON value in a body, as a slice of its bytes, which it keeps.
@@ -64,6 +66,8 @@ impl Message {
             // On a stream that listens a server may send any answer, a list included.
             tool_list: listens || envelope.method == "tools/list",
             listens,
+            // In the session era the stream for that is opened with GET.
+            watches_tools: listens && era == Era::Modern && envelope.params.watches_tools(),
         }
     }
 
@@ -80,6 +84,7 @@ impl Message {
             on_disconnect: OnDisconnect::Cancel,
             tool_list: listens,
             listens,
+            watches_tools: listens,
         }
     }
 

@@ -16,7 +16,9 @@ use crate::audit::{self, Audit, Full, Place};
 use crate::budget::Budget;
 use crate::drain::Drain;
 use crate::held::Held;
+use crate::listeners::Listeners;
 use crate::metrics::Metrics;
+use crate::seen::Seen;
 use crate::settings::{Rules, Settings};
 
 /// One generation of policies and rules; a request is handled by one alone.
@@ -47,6 +49,10 @@ pub struct Shared {
     pub held: Held,
     /// Limit of the number of such calls.
     pub holds: Holds,
+    /// Streams that hear of changes of what an agent may call.
+    pub listeners: Arc<Listeners>,
+    /// The tools that the upstream has listed.
+    pub seen: Seen,
     approvals: OnceLock<Approvals>,
     snapshot: ArcSwap<Snapshot>,
     reload_refused: Mutex<Option<Part>>,
@@ -112,6 +118,8 @@ impl Shared {
             abandoned,
             held: Held::default(),
             holds,
+            listeners: Arc::default(),
+            seen: Seen::default(),
             approvals: OnceLock::new(),
             snapshot: ArcSwap::from_pointee(Snapshot {
                 engine,
@@ -171,7 +179,8 @@ impl Shared {
     ///
     /// To be called from one thread only, because two calls at once could use the same generation.
     pub fn install(&self, rules: Rules, engine: Engine, took: Duration) -> u64 {
-        let generation = self.snapshot().generation + 1;
+        let before = self.snapshot();
+        let generation = before.generation + 1;
         self.metrics
             .policies_loaded(generation, engine.policy_count(), took);
         self.metrics.reload(true);
@@ -181,7 +190,20 @@ impl Shared {
             generation,
         }));
         *lock(&self.reload_refused) = None;
+        if let Some(engine) = &self.snapshot().engine {
+            self.seen.report(engine);
+            self.tell_listeners(before.engine.as_ref(), engine);
+        }
         generation
+    }
+
+    /// Tells the open streams of the agents whose list of tools another engine has changed.
+    fn tell_listeners(&self, before: Option<&Engine>, now: &Engine) {
+        self.listeners.tell(|agent| {
+            let Some(before) = before else { return true };
+            let differs = |tool: &str| before.may_call(agent, tool) != now.may_call(agent, tool);
+            self.seen.any(differs)
+        });
     }
 
     /// Records which part of a reload was refused; the set in force stays.

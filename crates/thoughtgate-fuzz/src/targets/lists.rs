@@ -136,7 +136,7 @@ fn in_lines(random: &mut Random, data: &str) -> Vec<String> {
 fn check_whole(input: &[u8]) -> Result<u64, String> {
     let mut kinds = Vec::new();
     for era in [Era::Legacy, Era::Modern] {
-        let filtered = filter(input, era, &mut |name| permitted(name));
+        let filtered = filter(input, era, &mut |name: &str| permitted(name));
         let output = match &filtered {
             Ok(Filtered::Unchanged) => input,
             Ok(Filtered::Changed(message)) => message,

@@ -5,6 +5,7 @@
 
 use memchr::memmem;
 
+use super::choose::Choose;
 use super::error::{Refused, Unreadable};
 use super::line_ends::{LineEnds, is_closed};
 use super::list::{Filtered, filter, may_list};
@@ -34,33 +35,29 @@ impl Events {
     }
 
     /// Filters the next piece of the stream and writes the complete events to `out`. On an error, `out`
-    /// has the events before the refused one. `keep` decides about each tool.
+    /// has the events before the refused one. `choose` decides about each tool.
     pub fn push(
         &mut self,
         piece: &[u8],
-        keep: &mut dyn FnMut(&str) -> bool,
+        choose: &mut dyn Choose,
         out: &mut Vec<u8>,
     ) -> Result<(), Refused> {
         self.splitter.push(piece);
         while let Some(event) = self.splitter.event()? {
             // Checked before it is filtered: a stream that clients split differently has no one list.
             self.ends.check(event)?;
-            pass(event, &self.finder, self.era, keep, out)?;
+            pass(event, &self.finder, self.era, choose, out)?;
         }
         Ok(())
     }
 
     /// Filters the rest at the end of the stream. An event that lacks its blank line is filtered like
     /// any other, since some clients accept it.
-    pub fn finish(
-        &mut self,
-        keep: &mut dyn FnMut(&str) -> bool,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refused> {
+    pub fn finish(&mut self, choose: &mut dyn Choose, out: &mut Vec<u8>) -> Result<(), Refused> {
         match self.splitter.rest() {
             Some(event) => {
                 self.ends.check(event)?;
-                pass(event, &self.finder, self.era, keep, out)
+                pass(event, &self.finder, self.era, choose, out)
             }
             None => Ok(()),
         }
@@ -77,7 +74,7 @@ fn pass(
     event: Event<'_>,
     finder: &memmem::Finder<'_>,
     era: Era,
-    keep: &mut dyn FnMut(&str) -> bool,
+    choose: &mut dyn Choose,
     out: &mut Vec<u8>,
 ) -> Result<(), Refused> {
     if matches!(event.bytes(), [b'\r' | b'\n', ..]) {
@@ -95,13 +92,13 @@ fn pass(
         out.extend_from_slice(event.bytes());
         return Ok(());
     };
-    match read(&data, era, keep)? {
+    match read(&data, era, choose)? {
         Filtered::Unchanged => {
-            check_lines(&data, keep)?;
+            check_lines(&data, choose)?;
             out.extend_from_slice(event.bytes());
         }
         Filtered::Changed(message) => {
-            check_lines(&message, keep)?;
+            check_lines(&message, choose)?;
             event.write_with_data(&message, out);
         }
     }
@@ -110,8 +107,8 @@ fn pass(
 
 /// Filters the data of an event of any type, since some clients ignore the type. Text that is not JSON,
 /// such as `ping`, passes.
-fn read(data: &[u8], era: Era, keep: &mut dyn FnMut(&str) -> bool) -> Result<Filtered, Unreadable> {
-    match filter(data, era, keep) {
+fn read(data: &[u8], era: Era, choose: &mut dyn Choose) -> Result<Filtered, Unreadable> {
+    match filter(data, era, choose) {
         Err(Unreadable::NotJson) if !may_list(data) => Ok(Filtered::Unchanged),
         read => read,
     }
@@ -131,13 +128,13 @@ const LINE_ENDS: [&[u8]; 8] = [
 
 /// Refuses data in which a single line is a list of tools with tools to remove: some clients read each
 /// line of data as a message.
-fn check_lines(data: &[u8], keep: &mut dyn FnMut(&str) -> bool) -> Result<(), Refused> {
+fn check_lines(data: &[u8], choose: &mut dyn Choose) -> Result<(), Refused> {
     if !data.contains(&b'\n') {
         return Ok(());
     }
     for line in data.split(|byte| *byte == b'\n') {
         // As a legacy message: in the modern era a list may count as changed for its `cacheScope` alone.
-        match filter(line, Era::Legacy, keep) {
+        match filter(line, Era::Legacy, choose) {
             Ok(Filtered::Changed(_)) | Err(Unreadable::Ambiguous) => return Err(Refused::Lines),
             // Some parsers accept a lone surrogate or `NaN`.
             Err(Unreadable::NotJson) if is_closed(line) && may_list(line) => {
@@ -304,7 +301,7 @@ mod tests {
         let stream = format!("data: 1\n\n{}", "x".repeat(30));
         assert!(
             events
-                .push(stream.as_bytes(), &mut |_| true, &mut out)
+                .push(stream.as_bytes(), &mut |_: &str| true, &mut out)
                 .is_err()
         );
         assert_eq!(out, b"data: 1\n\n");

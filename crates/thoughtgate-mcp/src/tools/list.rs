@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::choose::Choose;
 use super::error::Unreadable;
 use super::find::{Found, find, for_each};
 use crate::headers::Era;
@@ -22,14 +23,10 @@ pub enum Filtered {
     Changed(Vec<u8>),
 }
 
-/// Removes the tools for which `keep` returns false from an answer to `tools/list`, or from the answers
+/// Removes the tools that do not stay by `choose` from an answer to `tools/list`, or from the answers
 /// in a batch (2025-03-26). All else stays byte for byte, except that in the modern era the answer is
 /// marked private (`cacheScope`), since it now depends on the agent.
-pub fn filter(
-    body: &[u8],
-    era: Era,
-    keep: &mut dyn FnMut(&str) -> bool,
-) -> Result<Filtered, Unreadable> {
+pub fn filter(body: &[u8], era: Era, choose: &mut dyn Choose) -> Result<Filtered, Unreadable> {
     // Most clients skip a byte order mark.
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotJson)?;
@@ -41,10 +38,10 @@ pub fn filter(
             if message.get().starts_with('[') {
                 return Err(Unreadable::Ambiguous);
             }
-            cut(message, era, keep, &mut edits)
+            cut(message, era, choose, &mut edits)
         })?;
     } else {
-        cut(whole, era, keep, &mut edits)?;
+        cut(whole, era, choose, &mut edits)?;
     }
     Ok(if edits.is_empty() {
         Filtered::Unchanged
@@ -88,7 +85,7 @@ const PRIVATE: &str = "\"private\"";
 fn cut(
     message: &RawValue,
     era: Era,
-    keep: &mut dyn FnMut(&str) -> bool,
+    choose: &mut dyn Choose,
     edits: &mut Edits<'_>,
 ) -> Result<(), Unreadable> {
     if !message.get().starts_with('{') {
@@ -105,7 +102,7 @@ fn cut(
     else {
         return Ok(());
     };
-    let [list, scope] = find(result, [TOOLS, "cacheScope"])?;
+    let [list, scope, cursor] = find(result, [TOOLS, "cacheScope", "nextCursor"])?;
     let Some(list) = list.sole()? else {
         return Ok(());
     };
@@ -117,7 +114,7 @@ fn cut(
     }
     let (mut kept, mut left_out) = (String::from("["), false);
     for_each(list, |tool| {
-        if name(tool).is_some_and(|name| keep(&name)) {
+        if name(tool).is_some_and(|name| choose.keep(&name)) {
             if kept.len() > 1 {
                 kept.push(',');
             }
@@ -128,6 +125,12 @@ fn cut(
         Ok(())
     })?;
     kept.push(']');
+    let is_last = match cursor {
+        Found::Absent => true,
+        Found::Sole(cursor) => cursor.get() == "null",
+        Found::Ambiguous => false,
+    };
+    choose.ended(!is_last);
     if left_out {
         edits.replace(list.get(), kept);
     }
@@ -156,7 +159,7 @@ mod tests {
     const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"result": { "tools":[{"name":"a","x":1.0}, {"name":"b"},{"x":2} , {"name":"\u0061"}],"nextCursor":"n","cacheScope" : "public"}}"#;
 
     fn filtered(body: impl AsRef<[u8]>, era: Era) -> String {
-        match filter(body.as_ref(), era, &mut |name| name == "a") {
+        match filter(body.as_ref(), era, &mut |name: &str| name == "a") {
             Ok(Filtered::Unchanged) => "unchanged".to_owned(),
             Ok(Filtered::Changed(message)) => String::from_utf8(message).unwrap(),
             Err(unreadable) => format!("{unreadable:?}"),
@@ -181,6 +184,32 @@ mod tests {
             filtered(filtered(all, Era::Modern), Era::Modern),
             "unchanged"
         );
+    }
+
+    #[test]
+    fn the_caller_sees_all_names_and_the_last_page() {
+        #[derive(Default)]
+        struct Seen(Vec<String>);
+        impl Choose for Seen {
+            fn keep(&mut self, tool: &str) -> bool {
+                self.0.push(tool.to_owned());
+                false
+            }
+            fn ended(&mut self, more: bool) {
+                self.0.push(format!("more: {more}"));
+            }
+        }
+        let seen = |body: &str| {
+            let mut seen = Seen::default();
+            filter(body.as_bytes(), Era::Legacy, &mut seen).unwrap();
+            seen.0.join(" ")
+        };
+        assert_eq!(seen(LIST), "a b a more: true");
+        for last in ["", ",\"nextCursor\":null"] {
+            let list = format!("{{\"result\":{{\"tools\":[{{\"name\":\"a\"}}]{last}}}}}");
+            assert_eq!(seen(&list), "a more: false");
+        }
+        assert_eq!(seen(r#"{"result":{}}"#), "");
     }
 
     #[test]

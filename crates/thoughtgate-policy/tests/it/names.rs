@@ -124,3 +124,15 @@ fn mistakes_are_refused() {
         );
     }
 }
+
+#[test]
+fn the_tools_that_policies_name_are_known() {
+    let engine = engine(
+        r#"permit (principal, action == Action::"tools/call", resource == Tool::"b");
+           permit (principal, action == Action::"tools/call", resource)
+             when { resource == Tool::"a" || resource in ToolGroup::"read-only" };
+           forbid (principal, action == Action::"tools/call", resource == Tool::"b");
+           permit (principal, action == Action::"prompts/get", resource == Prompt::"p");"#,
+    );
+    assert_eq!(engine.named_tools().collect::<Vec<_>>(), ["a", "b"]);
+}

@@ -1,6 +1,7 @@
 //! Filters the tool lists in a stream of events; an event is held back until it is complete.
 //!
-//! An event that cannot be read, is too large, or takes too long ends the stream with an error.
+//! An event that cannot be read, is too large, or takes too long ends the stream with an error. Where the
+//! client listens for changes, those of the policies are added to it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use thoughtgate_mcp::sse;
 use thoughtgate_mcp::tools::{Events, Refused};
 use tokio::time::{Sleep, sleep};
 
+use super::changes::Changes;
 use super::{Filter, Unfiltered};
 use crate::budget::{Reserved, Spent};
 use crate::failed::Failed;
@@ -27,6 +29,8 @@ pub struct EventFilter {
     /// Room for the bytes that are held; `None` once the stream has ended.
     reserved: Option<Reserved>,
     at_most: Duration,
+    /// Notifications of the proxy's own.
+    changes: Option<Changes>,
     /// Runs while an event is held.
     deadline: Option<Pin<Box<Sleep>>>,
 }
@@ -40,6 +44,7 @@ impl EventFilter {
         EventFilter {
             relay: Some(relay),
             events: Events::new(filter.era, rules.limits.list_bytes),
+            changes: filter.changes(),
             filter,
             reserved,
             at_most: rules.response_timeout,
@@ -53,6 +58,12 @@ impl EventFilter {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         while let Some(relay) = &mut self.relay {
+            // Only between events, since a client would take it for a part of the one that is held.
+            if self.events.held() == 0
+                && let Some(event) = self.changes.as_mut().and_then(|own| own.next(context))
+            {
+                return Poll::Ready(Some(Ok(Frame::data(event))));
+            }
             let mut out = Vec::new();
             let step = match relay.poll(context) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
@@ -78,6 +89,9 @@ impl EventFilter {
                 self.end(&failed, &mut out);
             }
             if !out.is_empty() {
+                if let Some(changes) = &mut self.changes {
+                    changes.passed(&out);
+                }
                 return Poll::Ready(Some(Ok(Frame::data(Bytes::from(out)))));
             }
         }
@@ -89,7 +103,7 @@ impl EventFilter {
         reserved.grow(data.len())?;
         let (filter, events) = (&self.filter, &mut self.events);
         filter
-            .with_decision(|keep| events.push(data, keep, out))
+            .with_decision(|choose| events.push(data, choose, out))
             .map_err(refused)?;
         let held = events.held();
         reserved.shrink_to(held);
@@ -105,7 +119,7 @@ impl EventFilter {
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failed> {
         let (filter, events) = (&self.filter, &mut self.events);
         filter
-            .with_decision(|keep| events.finish(keep, out))
+            .with_decision(|choose| events.finish(choose, out))
             .map_err(refused)
     }
 

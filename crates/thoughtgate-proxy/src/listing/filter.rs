@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use thoughtgate_mcp::Era;
-use thoughtgate_mcp::tools::{Refused, Unreadable};
+use thoughtgate_mcp::tools::{Choose, Refused, Unreadable};
 
+use super::changes::Changes;
 use crate::message::Message;
 use crate::state::Shared;
 
@@ -21,6 +22,7 @@ pub struct Filter {
     principal: String,
     pub(super) era: Era,
     id: Option<Box<RawValue>>,
+    watches_tools: bool,
 }
 
 /// Reason why an answer that may be a list is not passed on.
@@ -56,23 +58,34 @@ impl Filter {
             era: message.era,
             // Copied, because a slice of the body would keep all of it for as long as the stream lasts.
             id: id.map(ToOwned::to_owned),
+            // Without the id of a subscription its client could not tell what it is about.
+            watches_tools: message.watches_tools && id.is_some() == message.id.is_some(),
         }
     }
 
     /// Runs `filter` with the decision about a tool. The snapshot is loaded for each piece of a stream,
     /// which may outlive many generations.
-    pub(super) fn with_decision<T>(
-        &self,
-        filter: impl FnOnce(&mut dyn FnMut(&str) -> bool) -> T,
-    ) -> T {
+    pub(super) fn with_decision<T>(&self, filter: impl FnOnce(&mut dyn Choose) -> T) -> T {
         let snapshot = self.shared.snapshot();
-        filter(&mut |tool| {
+        let engine = snapshot.engine.as_ref();
+        let mut reader = self.shared.seen.reader(|tool: &str| {
             // Without policies nothing may be called, so nothing is listed.
-            snapshot
-                .engine
-                .as_ref()
-                .is_some_and(|engine| engine.may_call(&self.principal, tool))
-        })
+            engine.is_some_and(|engine| engine.may_call(&self.principal, tool))
+        });
+        let filtered = filter(&mut reader);
+        if reader.learn()
+            && let Some(engine) = engine
+        {
+            self.shared.seen.report(engine);
+        }
+        filtered
+    }
+
+    /// The notifications that are added to a stream of events, if its client wants them.
+    pub(super) fn changes(&self) -> Option<Changes> {
+        let listener = || self.shared.listeners.enter(&self.principal);
+        self.watches_tools
+            .then(|| Changes::new(listener(), self.id()))
     }
 
     /// Id of the request, for the error that is sent in place of an answer that is not passed on.

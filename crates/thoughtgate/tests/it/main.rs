@@ -3,6 +3,7 @@
 mod approvals;
 mod audit;
 mod browsers;
+mod changes;
 mod clients;
 mod conformance;
 mod cookbook;

@@ -1,0 +1,110 @@
+//! Open streams of clients that hear of changes of their list of tools.
+//!
+//! Knows no policies and writes no event: who changes something says for which agents, and each stream
+//! sends the notification when it is between two events. Several changes until then are one.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
+
+use thoughtgate_panic::lock;
+
+/// The streams that are open now.
+#[derive(Default)]
+pub struct Listeners {
+    numbers: AtomicU64,
+    // No limit of its own: each is one of the connections, which have one.
+    open: Mutex<HashMap<u64, Arc<Ear>>>,
+}
+
+/// One stream, until dropped.
+pub struct Listener {
+    listeners: Arc<Listeners>,
+    number: u64,
+    ear: Arc<Ear>,
+}
+
+struct Ear {
+    principal: String,
+    changed: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Listeners {
+    /// Adds a stream of this agent.
+    pub fn enter(self: &Arc<Self>, principal: &str) -> Listener {
+        let ear = Arc::new(Ear {
+            principal: principal.to_owned(),
+            changed: AtomicBool::new(false),
+            waker: Mutex::default(),
+        });
+        // Relaxed: the numbers only have to differ.
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        lock(&self.open).insert(number, Arc::clone(&ear));
+        Listener {
+            listeners: Arc::clone(self),
+            number,
+            ear,
+        }
+    }
+
+    /// Tells the streams of the agents for which `is_changed`.
+    pub fn tell(&self, is_changed: impl Fn(&str) -> bool) {
+        // Copied, so that no stream waits while the agents are looked at.
+        let open: Vec<Arc<Ear>> = lock(&self.open).values().cloned().collect();
+        let mut known: HashMap<&str, bool> = HashMap::new();
+        for ear in &open {
+            let changed = known
+                .entry(&ear.principal)
+                .or_insert_with(|| is_changed(&ear.principal));
+            if *changed {
+                ear.changed.store(true, Ordering::Release);
+                if let Some(waker) = lock(&ear.waker).take() {
+                    waker.wake();
+                }
+            }
+        }
+    }
+}
+
+impl Listener {
+    /// Whether something has changed since this returned true last; otherwise wakes the task at a change.
+    pub fn take_change(&self, context: &Context<'_>) -> bool {
+        {
+            let mut waker = lock(&self.ear.waker);
+            if !waker
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(context.waker()))
+            {
+                *waker = Some(context.waker().clone());
+            }
+        }
+        // After the waker: a change in between is seen here, a later one wakes.
+        self.ear.changed.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        lock(&self.listeners.open).remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_agents_concerned_hear_of_a_change_and_once() {
+        let listeners = Arc::new(Listeners::default());
+        let (alice, bob) = (listeners.enter("alice"), listeners.enter("bob"));
+        let context = Context::from_waker(Waker::noop());
+        listeners.tell(|agent| agent == "alice");
+        listeners.tell(|agent| agent == "alice");
+        assert!(alice.take_change(&context) && !alice.take_change(&context));
+        assert!(!bob.take_change(&context));
+        drop((alice, bob));
+        assert!(lock(&listeners.open).is_empty());
+    }
+}
