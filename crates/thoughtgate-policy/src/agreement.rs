@@ -23,10 +23,14 @@ pub struct Group {
     pub policies: Vec<Arc<LoadedPolicy>>,
 }
 
-/// Groups `policies`: as few groups as are easily found, nearly always one, and at least one. Fails if policies that may
-/// apply to one tool disagree on the type of an argument.
-pub fn groups(policies: &[Arc<LoadedPolicy>], sources: &[Source]) -> Result<Vec<Group>, LoadError> {
-    let Types { general, of_tools } = types(policies, sources)?;
+/// Groups `policies`: as few groups as are easily found, nearly always one, and at least one. Policies that
+/// disagree with an earlier one on the type of an argument are left out, each with an error.
+pub fn groups(
+    policies: &[Arc<LoadedPolicy>],
+    sources: &[Source],
+    errors: &mut Vec<LoadError>,
+) -> Vec<Group> {
+    let (Types { general, of_tools }, agreeing) = types(policies, sources, errors);
     let mut groups = vec![Group::new(general.clone())];
     let mut numbers = HashMap::new();
     for (tool, arguments) in &of_tools {
@@ -39,12 +43,12 @@ pub fn groups(policies: &[Arc<LoadedPolicy>], sources: &[Source]) -> Result<Vec<
         let _ = join_fields(&mut groups[number].arguments, arguments);
         numbers.insert(tool, number);
     }
-    for policy in policies {
+    for policy in &agreeing {
         // Policies for any tool are validated once, in the first group: all groups begin with their types.
         let number = tool_of(policy).map_or(0, |tool| numbers[&tool]);
         groups[number].policies.push(Arc::clone(policy));
     }
-    Ok(groups)
+    groups
 }
 
 impl Group {
@@ -65,9 +69,15 @@ struct Types {
     of_tools: BTreeMap<EntityUid, Fields>,
 }
 
-fn types(policies: &[Arc<LoadedPolicy>], sources: &[Source]) -> Result<Types, LoadError> {
+/// The types, and the policies that agree on them.
+fn types(
+    policies: &[Arc<LoadedPolicy>],
+    sources: &[Source],
+    errors: &mut Vec<LoadError>,
+) -> (Types, Vec<Arc<LoadedPolicy>>) {
     let mut types = Types::default();
-    for (position, policy) in policies.iter().enumerate() {
+    let mut agreeing = Vec::with_capacity(policies.len());
+    for policy in policies {
         let arguments = &policy.reads.arguments;
         let tool = tool_of(policy);
         let agrees = |known: &Fields| conflict(known, arguments).is_none();
@@ -77,7 +87,8 @@ fn types(policies: &[Arc<LoadedPolicy>], sources: &[Source]) -> Result<Types, Lo
                 None => arguments.is_empty() || types.of_tools.values().all(agrees),
             };
         if !agree {
-            return Err(disagreement(&policies[..position], policy, sources));
+            errors.push(disagreement(&agreeing, policy, sources));
+            continue;
         }
         let into = match tool {
             Some(tool) => types.of_tools.entry(tool).or_default(),
@@ -85,8 +96,9 @@ fn types(policies: &[Arc<LoadedPolicy>], sources: &[Source]) -> Result<Types, Lo
         };
         // Cannot fail: the types have just been found to agree.
         let _ = join_fields(into, arguments);
+        agreeing.push(Arc::clone(policy));
     }
-    Ok(types)
+    (types, agreeing)
 }
 
 /// The tool that the scope of `policy` requires with `==`, if it does.

@@ -46,7 +46,8 @@ pub fn check(
     id: &str,
     source: &Source,
     options: &Options,
-) -> Result<(), LoadError> {
+    errors: &mut Vec<LoadError>,
+) {
     for (name, annotation) in policy.as_ref().annotations() {
         let name: &str = name.as_ref();
         if NAMES.contains(&name) {
@@ -57,7 +58,7 @@ pub fn check(
         if meant.is_none() && options.annotations.iter().any(|known| known == name) {
             continue;
         }
-        return Err(LoadError::Annotation {
+        errors.push(LoadError::Annotation {
             place: place::at(source, annotation.loc.as_ref().map(|loc| loc.span.offset())),
             policy: id.to_owned(),
             annotation: name.to_owned(),
@@ -71,11 +72,10 @@ pub fn check(
         });
     }
     if value(policy, "id").is_some_and(|id| id.trim().is_empty()) {
-        return Err(LoadError::EmptyId {
+        errors.push(LoadError::EmptyId {
             place: place::of_policy(source, policy),
         });
     }
-    Ok(())
 }
 
 /// The built-in annotation that `name` is probably a misspelling of.

@@ -10,7 +10,7 @@ use crate::agreement;
 use crate::annotations;
 use crate::cache::{DecisionCache, Lookup};
 use crate::decision::Decision;
-use crate::error::LoadError;
+use crate::errors::LoadErrors;
 use crate::fault::ResidualError;
 use crate::index::Index;
 use crate::options::{Options, Source};
@@ -35,12 +35,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Parses and validates `sources`; one error refuses them all. Recurses deeply: call it on a stack
-    /// of [`crate::LOAD_STACK_BYTES`].
-    pub fn load(sources: &[Source], options: &Options) -> Result<Engine, LoadError> {
-        references::check_groups(options)?;
-        let policies = policy::parse_all(sources, options)?;
-        let groups = agreement::groups(&policies, sources)?;
+    /// Parses and validates `sources`; one error refuses them all, and all errors are returned. Recurses
+    /// deeply: call it on a stack of [`crate::LOAD_STACK_BYTES`].
+    pub fn load(sources: &[Source], options: &Options) -> Result<Engine, LoadErrors> {
+        let mut errors = Vec::new();
+        references::check_groups(options, &mut errors);
+        let policies = policy::parse_all(sources, options, &mut errors);
+        let groups = agreement::groups(&policies, sources, &mut errors);
         let schemas = groups
             .iter()
             .map(|group| schema::with_arguments(&group.arguments));
@@ -48,7 +49,10 @@ impl Engine {
         // The schemas differ only in the types of arguments.
         let actions = Actions::of(&schemas[0])?;
         for (group, schema) in groups.iter().zip(schemas) {
-            policy::validate(&group.policies, sources, schema)?;
+            policy::validate(&group.policies, sources, schema, &mut errors);
+        }
+        if !errors.is_empty() {
+            return Err(LoadErrors::new(errors, sources));
         }
         let index = Index::new(policies.iter().map(|policy| &**policy));
         let named = policies.iter().any(|policy| policy.reads.name.is_some());
@@ -116,19 +120,40 @@ impl Engine {
         schema::TEXT
     }
 
-    fn residual(
+    /// All policies, the built-in baseline first.
+    pub(crate) fn policies(&self) -> &[Arc<LoadedPolicy>] {
+        &self.policies
+    }
+
+    /// The entities of a request.
+    pub(crate) fn scope(
         &self,
         principal: &str,
         target: &Target<'_>,
-    ) -> Result<Arc<Residual>, ResidualError> {
+    ) -> Result<Scope, ResidualError> {
+        let (action, _) = self.asked(target)?;
+        let (options, actions) = (&self.options, &self.actions);
+        Scope::new(options, actions, principal, action, target, self.named)
+    }
+
+    /// Name of the action, and id of the resource, if it has one of its own.
+    fn asked<'a>(&'a self, target: &Target<'a>) -> Result<(&'a str, &'a str), ResidualError> {
         let named = |method| self.actions.name(method).ok_or(ResidualError::Lookalike);
-        let (action, resource) = match *target {
+        Ok(match *target {
             Target::Tool(name) => ("tools/call", name),
             Target::Resource { method, uri } => (named(method)?, uri),
             Target::Prompt(name) => ("prompts/get", name),
             Target::Method(method) => (named(method)?, ""),
             Target::Plain(plain) => (plain.action(), ""),
-        };
+        })
+    }
+
+    fn residual(
+        &self,
+        principal: &str,
+        target: &Target<'_>,
+    ) -> Result<Arc<Residual>, ResidualError> {
+        let (action, resource) = self.asked(target)?;
         let lookup = Lookup {
             principal,
             action,
@@ -138,8 +163,7 @@ impl Engine {
             return Ok(residual);
         }
         // Computed without a lock: two threads may do this for one request, and the cache keeps one result.
-        let (options, actions) = (&self.options, &self.actions);
-        let scope = Scope::new(options, actions, principal, action, target, self.named)?;
+        let scope = self.scope(principal, target)?;
         let positions = self.index.candidates(&scope.principal, &scope.resource);
         let candidates = positions.filter_map(|position| self.policies.get(position));
         let shared = |numbers: &[u32]| self.cache.shared(numbers);

@@ -204,3 +204,38 @@ impl fmt::Display for TypeConflict {
 }
 
 impl Error for TypeConflict {}
+
+impl LoadError {
+    /// `file:line:column`, or the file, or nothing for a mistake in no file.
+    pub(crate) fn place(&self) -> &str {
+        match self {
+            LoadError::Parse { place, .. }
+            | LoadError::TooDeep { place }
+            | LoadError::Invalid { place, .. }
+            | LoadError::DuplicateId { place, .. }
+            | LoadError::Template { place }
+            | LoadError::ApproveOnForbid { place, .. }
+            | LoadError::NoApprovalChannel { place, .. }
+            | LoadError::NotAChannel { place, .. }
+            | LoadError::EmptyId { place }
+            | LoadError::Annotation { place, .. }
+            | LoadError::Reference { place, .. }
+            | LoadError::WholeRecord { place, .. }
+            | LoadError::Constructed { place, .. } => place,
+            LoadError::TypeConflict(conflict) => &conflict.place,
+            LoadError::Group { .. } | LoadError::Internal(_) => "",
+        }
+    }
+
+    /// Whether the error may have its cause in the configuration: a name or a channel that it lacks.
+    #[must_use]
+    pub fn is_of_configuration(&self) -> bool {
+        matches!(
+            self,
+            LoadError::NoApprovalChannel { .. }
+                | LoadError::Annotation { .. }
+                | LoadError::Reference { .. }
+                | LoadError::Group { .. }
+        )
+    }
+}

@@ -4,15 +4,19 @@
 //! second. It does no IO, neither when loading nor when deciding. It fails closed: without a policy, on
 //! an error, and for an argument that Cedar cannot represent, the decision is a refusal.
 
+mod advice;
 mod agreement;
 mod annotations;
 mod arguments;
 mod cache;
+mod clauses;
 mod decision;
 mod depth;
 mod engine;
 mod error;
+mod errors;
 mod evident;
+mod explain;
 mod extension;
 mod fault;
 mod index;
@@ -31,6 +35,7 @@ mod rule;
 mod schema;
 mod scope;
 mod similar;
+mod syntax;
 mod time;
 mod types;
 
@@ -38,6 +43,9 @@ pub use decision::{Decision, Outcome};
 pub use depth::LOAD_STACK_BYTES;
 pub use engine::{About, Engine};
 pub use error::{LoadError, TypeConflict};
+pub use errors::LoadErrors;
+pub use explain::{Considered, Effect, Explanation, Finding};
 pub use options::{Options, Source};
 pub use query::{Plain, Query, Target};
+pub use similar::nearest;
 pub use time::rfc3339;

@@ -19,10 +19,19 @@ pub fn at(source: &Source, offset: Option<usize>) -> String {
     format!("{}:{line}:{column}", source.name)
 }
 
-/// The place of the first label of `error`, if it has one.
-pub fn of_error(source: &Source, error: &dyn Diagnostic) -> Option<String> {
+/// `file:line:column` of a byte offset in the text that `policy` was parsed from.
+pub fn in_policy(policy: &Policy, file: &str, offset: usize) -> Option<String> {
+    let source = Source {
+        name: file.to_owned(),
+        text: policy.as_ref().loc()?.src.to_string(),
+    };
+    Some(at(&source, Some(offset)))
+}
+
+/// The offset of the first label of `error`, if it has one.
+pub fn offset_of(error: &(impl Diagnostic + ?Sized)) -> Option<usize> {
     let label = error.labels().and_then(|mut labels| labels.next())?;
-    Some(at(source, Some(label.offset())))
+    Some(label.offset())
 }
 
 /// The place of the use with this number, from 0 and in source order, of the argument with this path

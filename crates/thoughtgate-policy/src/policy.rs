@@ -11,6 +11,7 @@ use cedar_policy::{
 };
 use miette::Diagnostic;
 
+use crate::advice;
 use crate::annotations::{self, Approve};
 use crate::depth;
 use crate::error::{LoadError, TypeConflict};
@@ -22,6 +23,7 @@ use crate::reads::Reads;
 use crate::references;
 use crate::rule::Rule;
 use crate::schema;
+use crate::syntax;
 use crate::types::paths;
 
 /// A loaded policy.
@@ -64,11 +66,13 @@ impl LoadedPolicy {
 /// The file name of the baseline in messages.
 pub const BASELINE_FILE: &str = "thoughtgate:baseline";
 
-/// Parses all sources, the baseline first, so that a policy cannot take its id.
+/// Parses all sources, the baseline first, so that a policy cannot take its id. All mistakes are added to
+/// `errors`; policies that can still be validated are returned.
 pub fn parse_all(
     sources: &[Source],
     options: &Options,
-) -> Result<Vec<Arc<LoadedPolicy>>, LoadError> {
+    errors: &mut Vec<LoadError>,
+) -> Vec<Arc<LoadedPolicy>> {
     let baseline = Source {
         name: BASELINE_FILE.to_owned(),
         text: schema::BASELINE.to_owned(),
@@ -76,67 +80,78 @@ pub fn parse_all(
     let mut ids = HashSet::new();
     let mut all = Vec::new();
     for source in std::iter::once(&baseline).chain(sources) {
-        for mut loaded in parse(source, options)? {
+        for mut loaded in parse(source, options, errors) {
             loaded.number = u32::try_from(all.len()).unwrap_or(u32::MAX);
             if !ids.insert(Arc::clone(&loaded.id)) {
-                return Err(LoadError::DuplicateId {
+                errors.push(LoadError::DuplicateId {
                     place: loaded.place.to_string(),
                     policy: loaded.id.to_string(),
                 });
+                continue;
             }
             all.push(Arc::new(loaded));
         }
     }
-    Ok(all)
+    all
 }
 
-fn parse(source: &Source, options: &Options) -> Result<Vec<LoadedPolicy>, LoadError> {
+fn parse(source: &Source, options: &Options, errors: &mut Vec<LoadError>) -> Vec<LoadedPolicy> {
     // Before Cedar parses the text, since its parser recurses.
-    depth::check(source)?;
+    if let Err(error) = depth::check(source) {
+        errors.push(error);
+        return Vec::new();
+    }
     let file: Arc<str> = Arc::from(source.name.as_str());
-    let set: PolicySet = source
-        .text
-        .parse()
-        .map_err(|error: cedar_policy::ParseErrors| LoadError::Parse {
-            place: place::of_error(source, &error).unwrap_or_else(|| source.name.clone()),
-            message: with_help(&error),
-        })?;
+    let set = syntax::parse(source, errors);
     // Nothing links templates, so one would never apply.
     if set.num_of_templates() > 0 {
-        return Err(LoadError::Template {
+        errors.push(LoadError::Template {
             place: source.name.clone(),
         });
     }
-    set.policies()
-        .enumerate()
-        .map(|(index, policy)| load(policy, index, &file, source, options))
+    let policies = set.policies().enumerate();
+    policies
+        .filter_map(|(index, policy)| load(policy, index, &file, source, options, errors))
         .collect()
 }
 
+/// The policy, unless nothing further can be said of it. All its mistakes so far are added to `errors`.
 fn load(
     policy: &Policy,
     index: usize,
     file: &Arc<str>,
     source: &Source,
     options: &Options,
-) -> Result<LoadedPolicy, LoadError> {
+    errors: &mut Vec<LoadError>,
+) -> Option<LoadedPolicy> {
     let id = match annotations::value(policy, "id") {
         Some(id) => Arc::from(id),
         None => Arc::from(format!("policy{index}@{file}")),
     };
-    annotations::check(policy, &id, source, options)?;
-    references::check(policy, &id, source, options)?;
-    let approve = annotations::approve(policy, &id, source, options)?;
+    annotations::check(policy, &id, source, options, errors);
+    references::check(policy, &id, source, options, errors);
+    let approve = annotations::approve(policy, &id, source, options);
+    let approve = approve.unwrap_or_else(|error| {
+        errors.push(error);
+        None
+    });
     let place: Arc<str> = Arc::from(place::of_policy(source, policy));
     // Without its text: from a policy with text, Cedar would make JSON by parsing the text again.
-    let json = Policy::from(policy.as_ref().clone())
-        .to_json()
-        .map_err(|error| LoadError::Internal(error.into()))?;
-    let reads =
-        infer::reads(&json).map_err(|unreadable| load_error(unreadable, source, policy, &id))?;
+    let json = Policy::from(policy.as_ref().clone()).to_json();
+    let reads = match json.map(|json| infer::reads(&json)) {
+        Ok(Ok(reads)) => reads,
+        Ok(Err(unreadable)) => {
+            errors.push(load_error(unreadable, source, policy, &id));
+            return None;
+        }
+        Err(error) => {
+            errors.push(LoadError::Internal(error.into()));
+            return None;
+        }
+    };
     // The ids that Cedar gives are unique in one file only.
     let policy = policy.new_id(PolicyId::new(&*id));
-    Ok(LoadedPolicy {
+    Some(LoadedPolicy {
         rule: Rule::of(&policy),
         policy,
         id,
@@ -192,23 +207,30 @@ fn load_error(unreadable: Unreadable, source: &Source, policy: &Policy, id: &str
     }
 }
 
-/// Validates in Cedar's strict mode against `schema`; reports the first error, or the first warning
-/// that makes a policy misleading.
+/// Validates in Cedar's strict mode against `schema`; adds all errors, and the warnings that make a policy
+/// misleading, to `errors`.
 pub fn validate(
     policies: &[Arc<LoadedPolicy>],
     sources: &[Source],
     schema: Schema,
-) -> Result<(), LoadError> {
-    let set = PolicySet::from_policies(policies.iter().map(|loaded| loaded.policy.clone()))
-        .map_err(|error| LoadError::Internal(error.into()))?;
+    errors: &mut Vec<LoadError>,
+) {
+    let all = policies.iter().map(|loaded| loaded.policy.clone());
+    let set = match PolicySet::from_policies(all) {
+        Ok(set) => set,
+        Err(error) => return errors.push(LoadError::Internal(error.into())),
+    };
     let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
-    if let Some(error) = result.validation_errors().next() {
-        return Err(invalid(policies, sources, error.policy_id(), error));
+    let mut wrong = HashSet::new();
+    for error in result.validation_errors() {
+        wrong.insert(error.policy_id());
+        errors.push(invalid(policies, sources, error.policy_id(), error));
     }
-    let mut warnings = result.validation_warnings();
-    match warnings.find(|warning| is_misleading(warning)) {
-        Some(warning) => Err(invalid(policies, sources, warning.policy_id(), warning)),
-        None => Ok(()),
+    for warning in result.validation_warnings() {
+        // What is wrong may well be impossible, too.
+        if is_misleading(warning) && !wrong.contains(warning.policy_id()) {
+            errors.push(invalid(policies, sources, warning.policy_id(), warning));
+        }
     }
 }
 
@@ -235,18 +257,18 @@ fn invalid(
     let loaded = policies.iter().find(|loaded| &*loaded.id == id);
     let source =
         loaded.and_then(|loaded| sources.iter().find(|source| source.name == *loaded.file));
-    let place = source.and_then(|source| place::of_error(source, error));
+    let offset = place::offset_of(error);
+    let place = source.map(|source| match offset {
+        Some(_) => place::at(source, offset),
+        None => source.name.clone(),
+    });
+    let text = source.map_or("", |source| &source.text);
     LoadError::Invalid {
-        place: place
-            .or_else(|| loaded.map(|loaded| loaded.place.to_string()))
-            .unwrap_or_default(),
-        message: with_help(error),
-    }
-}
-
-fn with_help(error: &(impl Diagnostic + ?Sized)) -> String {
-    match error.help() {
-        Some(help) => format!("{error}; {help}"),
-        None => error.to_string(),
+        place: place.filter(|_| offset.is_some()).unwrap_or_else(|| {
+            loaded
+                .map(|loaded| loaded.place.to_string())
+                .unwrap_or_default()
+        }),
+        message: advice::message(error, text, offset),
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{EntityUid, Policy};
+use cedar_policy::{EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
 use thoughtgate_mcp::folds_to;
 
 use crate::error::LoadError;
@@ -15,37 +15,30 @@ use crate::place;
 use crate::similar::nearest;
 
 /// Refuses groups without members, and names or members that are probably mistakes.
-pub fn check_groups(options: &Options) -> Result<(), LoadError> {
+pub fn check_groups(options: &Options, errors: &mut Vec<LoadError>) {
     let groups = [
         ("agent.groups", &options.agent_groups),
         ("tool_groups", &options.tool_groups),
     ];
     for (setting, groups) in groups {
-        let refuse = |group: &str, problem: String| {
-            Err(LoadError::Group {
-                setting,
-                group: group.to_owned(),
-                problem,
-            })
-        };
         let mut earlier: Vec<&str> = Vec::new();
         for (group, members) in groups {
+            let mut refuse = |problem: String| {
+                errors.push(LoadError::Group {
+                    setting,
+                    group: group.to_owned(),
+                    problem,
+                });
+            };
             if is_blank(group) {
-                return refuse(
-                    group,
-                    "the name is empty or has spaces around it".to_owned(),
-                );
+                refuse("the name is empty or has spaces around it".to_owned());
             }
             if let Some(other) = earlier.iter().find(|other| folds_to(group, other)) {
-                return refuse(
-                    group,
-                    format!("the name differs only in case from `{other}`"),
-                );
+                refuse(format!("the name differs only in case from `{other}`"));
             }
             earlier.push(group);
             if members.is_empty() {
-                return refuse(
-                    group,
+                refuse(
                     "it has no members, so that no policy on it can apply; add members or remove the group"
                         .to_owned(),
                 );
@@ -53,16 +46,14 @@ pub fn check_groups(options: &Options) -> Result<(), LoadError> {
             for (number, member) in (1..).zip(members) {
                 // Members are named by number: values of the configuration are never printed.
                 if is_blank(member) {
-                    let problem = format!("member {number} is empty or has spaces around it");
-                    return refuse(group, problem);
+                    refuse(format!("member {number} is empty or has spaces around it"));
                 }
                 if member.contains('*') {
-                    return refuse(group, format!("member {number} {NO_PATTERN}"));
+                    refuse(format!("member {number} {NO_PATTERN}"));
                 }
             }
         }
     }
-    Ok(())
 }
 
 /// Message for a name with a `*`.
@@ -79,20 +70,59 @@ pub fn check(
     id: &str,
     source: &Source,
     options: &Options,
-) -> Result<(), LoadError> {
+    errors: &mut Vec<LoadError>,
+) {
     for entity in policy.entity_literals() {
         let Some(problem) = problem(&entity, options) else {
             continue;
         };
         let offset = entity.as_ref().loc().map(|loc| loc.span.offset());
-        return Err(LoadError::Reference {
+        errors.push(LoadError::Reference {
             place: place::at(source, offset),
             policy: id.to_owned(),
             entity: entity.to_string(),
             problem,
         });
     }
-    Ok(())
+    let principal = match policy.principal_constraint() {
+        PrincipalConstraint::In(entity) | PrincipalConstraint::IsIn(_, entity) => Some(entity),
+        _ => None,
+    };
+    let resource = match policy.resource_constraint() {
+        ResourceConstraint::In(entity) | ResourceConstraint::IsIn(_, entity) => Some(entity),
+        _ => None,
+    };
+    for entity in [principal, resource].into_iter().flatten() {
+        let Some(problem) = no_group(&entity, options) else {
+            continue;
+        };
+        let offset = entity.as_ref().loc().map(|loc| loc.span.offset());
+        errors.push(LoadError::Reference {
+            place: place::at(source, offset),
+            policy: id.to_owned(),
+            entity: format!("in {entity}"),
+            problem,
+        });
+    }
+}
+
+/// The problem with `in` and an entity that has no members.
+fn no_group(entity: &EntityUid, options: &Options) -> Option<String> {
+    let id = entity.id().unescaped();
+    let kind = entity.type_name().to_string();
+    let (group, groups) = match kind.as_str() {
+        "Agent" => ("Group", &options.agent_groups),
+        "Tool" => ("ToolGroup", &options.tool_groups),
+        "Prompt" | "Resource" => {
+            return Some(format!("which is not a group; write `== {kind}::{id:?}`"));
+        }
+        _ => return None,
+    };
+    Some(if groups.contains_key(id) {
+        format!("which is not a group; did you mean `in {group}::{id:?}`?")
+    } else {
+        format!("which is not a group; write `== {kind}::{id:?}`, or `in {group}::\"…\"`")
+    })
 }
 
 /// Names of the tools in `policies`, sorted.

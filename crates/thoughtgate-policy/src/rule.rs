@@ -44,6 +44,20 @@ impl Rule {
         Ok(true)
     }
 
+    /// Whether action, principal and resource match, each on its own. Only to explain a decision.
+    pub fn matches(
+        &self,
+        request: &Request,
+        entities: &Entities,
+    ) -> Result<[bool; 3], EvaluationFault> {
+        let [action, principal, resource] = &self.scope;
+        Ok([
+            truth(request, entities, action)?,
+            truth(request, entities, principal)?,
+            truth(request, entities, resource)?,
+        ])
+    }
+
     /// Whether all of `when` and none of `unless` hold.
     pub fn holds(&self, request: &Request, entities: &Entities) -> Result<bool, EvaluationFault> {
         match &self.condition {
@@ -53,7 +67,8 @@ impl Rule {
     }
 }
 
-fn truth(
+/// The value of a boolean expression.
+pub fn truth(
     request: &Request,
     entities: &Entities,
     expression: &Expression,

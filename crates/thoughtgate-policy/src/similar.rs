@@ -25,6 +25,7 @@ pub fn distance(left: &str, right: &str) -> usize {
 
 /// The nearest of `names`, if it is near enough to be a probable intention: within two letters, or a
 /// third of the name.
+#[must_use]
 pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     // Longer names are hardly misspellings, and a comparison takes the product of the lengths.
     const LETTERS_MAX: usize = 200;

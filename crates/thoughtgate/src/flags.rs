@@ -11,6 +11,10 @@ use thoughtgate_panic::say;
 
 use crate::overlay;
 
+mod command;
+
+pub use command::{Command, Explain, Format};
+
 /// Governs what AI agents may do through MCP tools.
 ///
 /// Sits between an agent and one MCP server: forwards the requests that Cedar policies permit, asks
@@ -24,7 +28,7 @@ use crate::overlay;
 #[command(version, after_long_help = overlay::help())]
 pub struct Flags {
     /// Configuration file (YAML)
-    #[arg(long, env = "THOUGHTGATE_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "THOUGHTGATE_CONFIG", value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
 
     /// URL of the upstream MCP server's endpoint, with its path [setting: upstream.url]
@@ -32,7 +36,7 @@ pub struct Flags {
     pub upstream: Option<String>,
 
     /// Cedar policies: a file, or a directory of *.cedar files [setting: policy]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub policy: Option<PathBuf>,
 
     /// Address to listen on, IP:PORT [setting: listen; default: 127.0.0.1:8080, in a container
@@ -59,6 +63,10 @@ pub struct Flags {
     /// Validate configuration, schema and policies, then exit
     #[arg(long)]
     pub check: bool,
+
+    /// The command; without one, the proxy runs.
+    #[command(subcommand)]
+    pub command: Option<Command>,
 }
 
 impl Flags {
@@ -101,6 +109,7 @@ fn mistake(error: &clap::Error) -> String {
         ErrorKind::UnknownArgument => "unknown argument",
         // clap reports a repeated flag as a conflict with itself.
         ErrorKind::ArgumentConflict => "duplicate argument",
+        ErrorKind::InvalidSubcommand => "unknown command",
         ErrorKind::InvalidUtf8 => "non-UTF-8 argument",
         _ => "missing or invalid value for argument",
     };

@@ -1,20 +1,26 @@
 //! Arguments, configuration, wiring, signals and shutdown of the `thoughtgate` binary.
 //!
 //! Handles no request and makes no decision: `thoughtgate-proxy` and `thoughtgate-policy` do. This is
-//! a library only so that the fuzz targets can reach the configuration.
+//! a library so that the fuzz targets can reach the configuration, and tests of documents the cases.
 
 mod approvals;
+mod authors;
+mod call;
+pub mod cases;
 mod cgroup;
 mod config;
 mod container;
 mod descriptors;
 mod flags;
 mod load;
+mod mistakes;
 mod overlay;
 mod policies;
 mod reload;
 mod run;
 mod settings;
 
-pub use flags::Flags;
+pub use call::{Asked, Call};
+pub use flags::{Command, Explain, Flags, Format};
+pub use mistakes::{Mistakes, lines};
 pub use run::{check, main};

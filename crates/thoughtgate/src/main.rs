@@ -11,7 +11,9 @@ fn main() -> ExitCode {
     match thoughtgate::main(thoughtgate::Flags::read()) {
         Ok(code) => code,
         Err(error) => {
-            say!("error: {error:#}");
+            for line in thoughtgate::lines(&error) {
+                say!("error: {line}");
+            }
             ExitCode::from(2)
         }
     }

@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use thoughtgate_policy::{Engine, LOAD_STACK_BYTES, Options, Source};
+use thoughtgate_policy::{Engine, LOAD_STACK_BYTES, LoadError, Options, Source};
 
 use crate::config::Config;
+use crate::mistakes::Mistakes;
 
 /// Limit for one file. A larger one is taken for a mistake, such as the wrong path.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -33,28 +34,44 @@ pub fn read(config: &Config) -> anyhow::Result<Option<Vec<Source>>> {
     Ok(Some(sources?))
 }
 
-/// Parses and validates `sources` against the groups, upstream name and annotations of `config`.
-pub fn engine(config: &Config, sources: &[Source]) -> anyhow::Result<Engine> {
-    let options = Options {
+/// The part of `config` that policies can refer to.
+pub fn options(config: &Config) -> Options {
+    Options {
         upstream: config.upstream.name.clone(),
         approvals: config.approval.is_configured(),
         agent_groups: config.agent.groups.clone(),
         tool_groups: config.tool_groups.clone(),
         annotations: config.policy_annotations.clone(),
-    };
+    }
+}
+
+/// Parses and validates `sources` against `options`.
+pub fn load(sources: &[Source], options: &Options) -> anyhow::Result<Engine> {
     // A thread of its own for its larger stack: Cedar recurses as deeply as policies nest.
     std::thread::scope(|scope| {
         let loading = std::thread::Builder::new()
             .name("load".to_owned())
             .stack_size(LOAD_STACK_BYTES)
-            .spawn_scoped(scope, || Engine::load(sources, &options))
+            .spawn_scoped(scope, || Engine::load(sources, options))
             .context("failed to start a thread to load policies")?;
         // `join` fails only in a caller without the binary's panic hook, which ends the process.
         let loaded = loading
             .join()
             .map_err(|_| anyhow!("failed to load policies: the loading thread panicked"))?;
-        loaded.context("failed to load policies")
+        loaded.map_err(|errors| {
+            let mistakes: Mistakes = errors.all().iter().map(in_words).collect();
+            anyhow::Error::new(mistakes).context("failed to load policies")
+        })
     })
+}
+
+/// An error with its causes.
+fn in_words(error: &LoadError) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
+        error.source()
+    });
+    let parts: Vec<String> = causes.map(ToString::to_string).collect();
+    parts.join(": ")
 }
 
 /// The policy files of `folder`, sorted by name: the system may list them in another order each time,

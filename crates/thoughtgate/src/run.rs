@@ -14,9 +14,9 @@ use thoughtgate_policy::Engine;
 use thoughtgate_proxy::{Rules, Server, Settings, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::flags::Flags;
+use crate::flags::{Command, Flags};
 use crate::reload::{Change, Inputs, Reloader};
-use crate::{approvals, descriptors, load, overlay, reload, settings};
+use crate::{approvals, authors, descriptors, load, overlay, reload, settings};
 
 /// Validates the configuration with `--check`; otherwise serves until a signal arrives.
 pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
@@ -26,6 +26,11 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     overlay::warn_of_unknown(&environment);
+    match &flags.command {
+        Some(Command::Test { files }) => return authors::test(&flags, &environment, files),
+        Some(Command::Explain(options)) => return authors::explain(&flags, &environment, options),
+        None => {}
+    }
     if flags.check {
         let policies = check(&flags, &environment)?.context(
             "no policy is configured, so everything would be refused; pass --policy FILE or set `policy`",

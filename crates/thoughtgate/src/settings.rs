@@ -159,6 +159,12 @@ pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
     })
 }
 
+/// The id that all requests are attributed to; `None` if each brings its own.
+pub fn fixed_agent(agent: &config::Agent) -> Option<&str> {
+    let own = agent.header.is_some() || agent.jwt != config::Jwt::default();
+    (!own).then(|| agent.id.as_deref().unwrap_or(AGENT))
+}
+
 fn identity(agent: &config::Agent, key: Option<&[u8]>) -> anyhow::Result<Identity> {
     let jwt = &agent.jwt;
     match (&agent.id, &agent.header, *jwt != config::Jwt::default()) {

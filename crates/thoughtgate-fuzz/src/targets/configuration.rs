@@ -143,6 +143,7 @@ fn flags(config: PathBuf) -> Flags {
         audit: None,
         workers: None,
         check: true,
+        command: None,
     }
 }
 

@@ -57,12 +57,20 @@ fn each_tool_has_its_own_types() {
 /// The ids and the places of the two policies that disagree.
 fn disagreeing(policies: &[String]) -> [String; 4] {
     match load(&policies.concat()) {
-        Err(LoadError::TypeConflict(conflict)) => {
+        Err(errors) => {
+            let [LoadError::TypeConflict(conflict)] = errors.all() else {
+                panic!("{errors}")
+            };
             assert_eq!(conflict.argument, "id");
-            let other = conflict.other.expect("another policy");
-            [conflict.policy, conflict.place, other, conflict.other_place]
+            let other = conflict.other.as_ref().expect("another policy");
+            [
+                &conflict.policy,
+                &conflict.place,
+                other,
+                &conflict.other_place,
+            ]
+            .map(Clone::clone)
         }
-        Err(error) => panic!("{error}"),
         Ok(_) => panic!("accepted: {policies:?}"),
     }
 }

@@ -4,6 +4,7 @@ mod agreement;
 mod arguments;
 mod decide;
 mod differential;
+mod explain;
 mod extension;
 mod load;
 mod names;
@@ -14,7 +15,7 @@ mod paths;
 use std::time::{Duration, SystemTime};
 
 use serde_json::value::RawValue;
-use thoughtgate_policy::{Decision, Engine, LoadError, Options, Outcome, Query, Source, Target};
+use thoughtgate_policy::{Decision, Engine, LoadErrors, Options, Outcome, Query, Source, Target};
 
 fn options() -> Options {
     Options {
@@ -34,7 +35,7 @@ fn options() -> Options {
     }
 }
 
-fn load(text: &str) -> Result<Engine, LoadError> {
+fn load(text: &str) -> Result<Engine, LoadErrors> {
     let source = Source {
         name: "test.cedar".to_owned(),
         text: text.to_owned(),

@@ -8,6 +8,8 @@ use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::localizer::ExternalMessageSource;
 use serde_saphyr::{Error, Location};
 
+use thoughtgate_policy::nearest;
+
 use crate::overlay::{expected, find, known_part};
 
 /// An unknown key of at most this length, in lower-case letters, is taken for a misspelt setting.
@@ -16,30 +18,50 @@ const KEY_BYTES_MAX: usize = 24;
 /// Message for a value when nothing more precise is known.
 const NOT_VALID: &str = "not a valid value";
 
-/// Deserializes `text`, which must be one YAML document.
+/// A mistake in a document.
+#[derive(Debug)]
+pub struct Fault {
+    /// Line and column, from 1.
+    pub place: Option<(u64, u64)>,
+    /// Path of the value: keys and positions as they are written, of which any may be a secret.
+    pub path: String,
+    /// The problem, without any part of the text but keys that look like misspelt ones.
+    pub problem: String,
+}
+
+/// Deserializes a configuration, which must be one YAML document.
 pub fn parse<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
-    let mut setting = String::new();
+    read(text).map_err(|fault| anyhow::Error::msg(of_setting(&fault)))
+}
+
+/// Deserializes `text`, which must be one YAML document.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    let mut path = String::new();
     serde_saphyr::with_deserializer_from_str(text, |deserializer| {
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            // Only as far as it names settings: the rest of the path may be a secret that was written as a
-            // key.
-            known_part(&error.path().to_string()).clone_into(&mut setting);
+            path = error.path().to_string();
             error.into_inner()
         })
     })
-    .map_err(|error| anyhow::Error::msg(fault(&error, &setting)))
+    .map_err(|error| {
+        let known = |location: &Location| *location != Location::UNKNOWN;
+        let place = error.location().filter(known);
+        Fault {
+            place: place.map(|at| (at.line(), at.column())),
+            path,
+            problem: problem(&error),
+        }
+    })
 }
 
 /// The place, the setting and the problem.
-fn fault(error: &Error, setting: &str) -> String {
-    let known = |location: &Location| *location != Location::UNKNOWN;
-    let place = error
-        .location()
-        .filter(known)
-        .map_or_else(String::new, |at| {
-            format!("line {}, column {}: ", at.line(), at.column())
-        });
-    let mut problem = problem(error);
+fn of_setting(fault: &Fault) -> String {
+    let place = fault.place.map_or_else(String::new, |(line, column)| {
+        format!("line {line}, column {column}: ")
+    });
+    // Only as far as it names settings: the rest of the path may be a secret that was written as a key.
+    let setting = known_part(&fault.path);
+    let mut problem = fault.problem.clone();
     if let Some(setting) = find(setting).filter(|_| problem == NOT_VALID) {
         problem = format!("{NOT_VALID}; expected: {}", expected(setting));
     }
@@ -58,7 +80,10 @@ fn problem(error: &Error) -> String {
             field, expected, ..
         } => {
             let known = expected.join("`, `");
-            format!("unknown key{}; expected one of `{known}`", shown(field))
+            let shown = shown(field);
+            let meant = nearest(field, expected.iter().copied()).filter(|_| !shown.is_empty());
+            let meant = meant.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+            format!("unknown key{shown}; {meant}expected one of `{known}`")
         }
         Error::DuplicateMappingKey { key, .. } => {
             format!(
@@ -190,7 +215,7 @@ mod tests {
         for (text, expected) in [
             (
                 "upstream: {ulr: SECRET}\n",
-                "line 1, column 12: `upstream`: unknown key `ulr`; expected one of `url`, `name`",
+                "line 1, column 12: `upstream`: unknown key `ulr`; did you mean `url`? expected one of `url`, `name`",
             ),
             (
                 "upstream: {xoxb-SECRET: 1}\n",

@@ -47,7 +47,7 @@ impl Inputs {
         let Some(sources) = &self.sources else {
             return Ok(None);
         };
-        let engine = policies::engine(&self.config, sources);
+        let engine = policies::load(sources, &policies::options(&self.config));
         Ok(Some(engine.map_err(Refused::policies)?))
     }
 

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod audit;
+mod authors;
 mod browsers;
 mod changes;
 mod clients;

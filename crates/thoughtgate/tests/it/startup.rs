@@ -77,6 +77,36 @@ fn policies_that_do_not_mean_what_they_say() {
 }
 
 #[test]
+fn all_mistakes_in_policies_are_reported_at_once() {
+    let (folder, path) = config("upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: .\n");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "p.cedar",
+        "@aprove permit (principal, action, resource)\npermit (principal == \"bob\", action, resource);\n",
+    );
+    write(
+        "q.cedar",
+        "@id(\"q\") permit (principal, action, resource == Tol::\"x\");\n",
+    );
+    let (code, out, err) = run(&["--config", &path, "--check"], &[]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(lines.len(), 4, "{err}");
+    for (line, expected) in lines.iter().zip([
+        "p.cedar:1:1: policy `policy0@",
+        "p.cedar:1:45: expected `;`",
+        "p.cedar:2:22: expected an entity uid",
+        "q.cedar:1:49: for policy `q`, unrecognized entity type `Tol`; did you mean `Tool`?",
+    ]) {
+        assert!(
+            line.starts_with("thoughtgate: error: failed to load policies: "),
+            "{line}"
+        );
+        assert!(line.contains(expected), "{line}\n{expected}");
+    }
+}
+
+#[test]
 fn each_mistake_is_named_with_the_way_out() {
     let url = "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\n";
     for (text, expected) in [

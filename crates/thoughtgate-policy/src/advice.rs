@@ -1,0 +1,176 @@
+//! Cedar's messages, with the way out in the terms of this proxy where Cedar's own help has none.
+//!
+//! A table from what Cedar says to what to write instead. A message that is not in it stays as it is, so
+//! that a new release of Cedar costs advice at most.
+
+use miette::Diagnostic;
+
+/// Functions that other languages have for texts, and what to write for them.
+const METHODS: [(&[&str], &str); 4] = [
+    (
+        &[
+            "startsWith",
+            "startswith",
+            "starts_with",
+            "hasPrefix",
+            "beginsWith",
+        ],
+        "write `… like \"x*\"`",
+    ),
+    (
+        &["endsWith", "endswith", "ends_with", "hasSuffix"],
+        "write `… like \"*x\"`",
+    ),
+    (
+        &["includes", "indexOf", "matches", "match", "test", "regex"],
+        "there are no regular expressions; write `… like \"*x*\"`, where `*` is any text",
+    ),
+    (&["equals", "eq"], "write `… == …`"),
+];
+
+/// What Cedar says (a part of it), and the help that replaces its own.
+const MESSAGES: [(&str, &str); 13] = [
+    (
+        "Set<__cedar::internal::AnyEntity>",
+        "`in` compares entities with groups; for texts and numbers write `[\"a\", \"b\"].contains(…)`",
+    ),
+    (
+        "the types String and Tool",
+        "compare with the entity `Tool::\"…\"`, or the tool's name: `resource.name == \"…\"`",
+    ),
+    (
+        "the types String and Prompt",
+        "compare with the entity `Prompt::\"…\"`, or the prompt's name: `resource.name == \"…\"`",
+    ),
+    (
+        "the types String and Resource",
+        "compare with the entity `Resource::\"…\"`, or the resource's URI: `resource.uri == \"…\"`",
+    ),
+    (
+        "the types String and Agent",
+        "compare with the entity, `principal == Agent::\"…\"`",
+    ),
+    (
+        "found set of entity uids",
+        "a scope names one entity or group: list the tools in a group of `tool_groups` (agents in one of \
+         `agent.groups`), or write a condition, `when { [Tool::\"a\", Tool::\"b\"].contains(resource) }`",
+    ),
+    (
+        "unable to find an applicable action",
+        "no request has these: a principal is an `Agent` (or in a `Group`); a resource is a `Tool` (or in a \
+         `ToolGroup`) of `tools/call`, a `Prompt` of `prompts/get`, a `Resource` of `resources/…`, and the \
+         `Upstream` of all other actions",
+    ),
+    ("invalid variable: now", "the time is `context.now`"),
+    (
+        "invalid variable: arguments",
+        "the arguments of a call are `context.arguments`",
+    ),
+    (
+        "invalid variable: tool",
+        "the tool is `resource`, its name `resource.name`",
+    ),
+    ("invalid variable: agent", "the agent is `principal`"),
+    (
+        "invalid variable: null",
+        "there is no null; an argument that is null counts as absent: write `context.arguments has …`",
+    ),
+    (
+        "expected datetime but saw String",
+        "write `datetime(\"2026-01-05T23:00:00Z\")`",
+    ),
+];
+
+/// The message of `error` with the way out; the text and the offset of the error in it show more than
+/// Cedar says.
+pub fn message(error: &(impl Diagnostic + ?Sized), text: &str, offset: Option<usize>) -> String {
+    let said = error.to_string();
+    let (before, after) = offset
+        .and_then(|offset| Some((text.get(..offset)?, text.get(offset..)?)))
+        .unwrap_or_default();
+    let own = || error.help().map(|help| help.to_string());
+    match advice(&said, before, after).or_else(own) {
+        Some(help) => format!("{said}; {help}"),
+        None => said,
+    }
+}
+
+fn advice(said: &str, before: &str, after: &str) -> Option<String> {
+    if let Some(name) = quoted(said).filter(|_| said.ends_with("is not a valid method")) {
+        return Some(method(name));
+    }
+    if said.ends_with("is not a valid function") {
+        let known = "functions are `ip`, `decimal`, `datetime` and `duration`, of text literals; texts and \
+                     sets have no length";
+        return Some(known.to_owned());
+    }
+    if said.contains("found literal") {
+        return entity(said, before);
+    }
+    if said.starts_with("unexpected token") {
+        return token(before, after).map(str::to_owned);
+    }
+    let known = MESSAGES.iter().find(|(part, _)| said.contains(part));
+    known.map(|(_, help)| (*help).to_owned())
+}
+
+/// What to write for a method that Cedar has not.
+fn method(name: &str) -> String {
+    let known = METHODS.iter().find(|(names, _)| names.contains(&name));
+    known.map_or_else(
+        || {
+            "methods of sets are `contains`, `containsAll`, `containsAny` and `isEmpty`; texts are compared \
+             with `==` and `like`"
+                .to_owned()
+        },
+        |(_, help)| (*help).to_owned(),
+    )
+}
+
+/// The entity for a text in a scope: `resource == "deploy"`.
+fn entity(said: &str, before: &str) -> Option<String> {
+    let literal = quoted(said)?;
+    let scope = before.rsplit('(').next()?;
+    let part = scope.rsplit(',').next()?;
+    let (variable, kind) = [
+        ("principal", "Agent"),
+        ("action", "Action"),
+        ("resource", "Tool"),
+    ]
+    .into_iter()
+    .find(|(variable, _)| part.contains(variable))?;
+    let operator = if part.contains("==") { "==" } else { "in" };
+    let kind = match (operator, kind) {
+        ("in", "Agent") => "Group",
+        ("in", "Tool") => "ToolGroup",
+        (_, kind) => kind,
+    };
+    Some(format!(
+        "write the type, too: `{variable} {operator} {kind}::{literal}`"
+    ))
+}
+
+/// What to write for an operator of another language, or a number with a fraction.
+fn token(before: &str, after: &str) -> Option<&'static str> {
+    let word = after.split(|letter: char| !letter.is_alphanumeric()).next();
+    match word.unwrap_or_default() {
+        "and" => Some("write `&&`"),
+        "or" => Some("write `||`"),
+        "not" => Some("write `!`"),
+        digits if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let number = before.strip_suffix('.')?;
+            number
+                .ends_with(|digit: char| digit.is_ascii_digit())
+                .then_some(
+                    "a number with a fraction is `decimal(\"1.5\")`, compared with `.lessThan(…)`, \
+                 `.greaterThan(…)`",
+                )
+        }
+        _ => None,
+    }
+}
+
+/// The text in the first pair of back quotes.
+fn quoted(said: &str) -> Option<&str> {
+    said.split('`').nth(1)
+}

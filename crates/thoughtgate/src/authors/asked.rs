@@ -1,0 +1,36 @@
+//! What a command asks: the policies and what else it needs of the configuration.
+//!
+//! Reads the configuration and the policies; asks neither the upstream nor Slack.
+
+use anyhow::Context;
+use thoughtgate_policy::Engine;
+
+use crate::config::Config;
+use crate::flags::Flags;
+use crate::{load, policies, settings};
+
+/// The policies and what else a command needs of the configuration.
+pub struct Asked {
+    pub engine: Engine,
+    pub config: Config,
+}
+
+impl Asked {
+    /// Reads everything that `flags` and `environment` name. An upstream is not needed.
+    pub fn read(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Asked> {
+        let config = load::config(flags, environment)?;
+        let sources = policies::read(&config)?
+            .context("no policy is configured; pass --policy FILE or set `policy`")?;
+        let mut options = policies::options(&config);
+        // Without a configuration there is no approval channel, which matters only to a proxy.
+        options.approvals |= flags.config.is_none();
+        let engine = policies::load(&sources, &options)?;
+        Ok(Asked { engine, config })
+    }
+
+    /// The agent of a request that names none: the one that the configuration gives to all of them;
+    /// `None` if requests bring their own.
+    pub fn agent(&self) -> Option<&str> {
+        settings::fixed_agent(&self.config.agent)
+    }
+}

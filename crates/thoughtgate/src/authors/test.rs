@@ -1,0 +1,69 @@
+//! `thoughtgate test FILE…`: compares decisions with those that files of cases expect.
+//!
+//! The form of the files is in `cases.rs`. Prints one line for each difference, and a count.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::asked::Asked;
+use crate::cases::{self, Case};
+use crate::flags::Flags;
+use crate::mistakes::Mistakes;
+
+/// Largest file of cases; a larger one is taken for a mistake, such as the wrong path.
+const BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Runs the cases of `files`. The exit code is 0 if all decisions are as expected, and 1 if not; a file
+/// with mistakes is an error.
+pub fn test(
+    flags: &Flags,
+    environment: &[(String, String)],
+    files: &[PathBuf],
+) -> anyhow::Result<ExitCode> {
+    let asked = Asked::read(flags, environment)?;
+    let mut mistakes = Mistakes::default();
+    let all: Vec<(String, Vec<Case>)> = files
+        .iter()
+        .filter_map(|file| {
+            let name = file.display().to_string();
+            let cases = mistakes.keep(read(file).and_then(|text| {
+                cases::parse(&name, &text, asked.agent()).map_err(anyhow::Error::new)
+            }));
+            Some((name, cases?))
+        })
+        .collect();
+    mistakes.or(())?;
+    let (mut count, mut failed) = (0, 0);
+    let mut lines = Vec::new();
+    for (name, cases) in &all {
+        for case in cases {
+            count += 1;
+            if let Some(difference) = case.difference(&asked.engine) {
+                failed += 1;
+                lines.push(format!("{name}:{}: {difference}", case.line));
+            }
+        }
+    }
+    let passed = count - failed;
+    lines.push(format!(
+        "{count} cases: {passed} as expected, {failed} different\n"
+    ));
+    std::io::stdout()
+        .write_all(lines.join("\n").as_bytes())
+        .context("failed to write to standard output")?;
+    Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+fn read(file: &PathBuf) -> anyhow::Result<String> {
+    let failed = || format!("failed to read cases `{}`", file.display());
+    let length = std::fs::metadata(file).with_context(failed)?.len();
+    anyhow::ensure!(
+        length <= BYTES_MAX,
+        "file of cases `{}` has {length} bytes; the limit is {BYTES_MAX}",
+        file.display()
+    );
+    std::fs::read_to_string(file).with_context(failed)
+}

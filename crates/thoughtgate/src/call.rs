@@ -1,0 +1,154 @@
+//! A request as an author of policies describes it: agent, method, name or URI, arguments and time.
+//!
+//! Only data and its conversion to a query; `cases.rs` and `explain.rs` have it decided.
+
+use std::time::SystemTime;
+
+use serde_json::value::RawValue;
+use thoughtgate_policy::{Plain, Query, Target};
+
+/// Methods that read a resource, whose URI policies see.
+const RESOURCE_METHODS: [&str; 3] = [
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+];
+
+/// A request to decide.
+#[derive(Debug)]
+pub struct Call {
+    /// Id of the agent.
+    pub agent: String,
+    /// What it asks for.
+    pub asked: Asked,
+    /// The arguments of a `tools/call`, as JSON.
+    pub arguments: Option<Box<RawValue>>,
+    /// The time of the request; the present if there is none.
+    pub at: Option<SystemTime>,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// `tools/call` of the tool with this name.
+    Tool(String),
+    /// `prompts/get` of the prompt with this name.
+    Prompt(String),
+    /// A method of the `resources/…` that has a URI.
+    Resource {
+        /// The method.
+        method: String,
+        /// The URI.
+        uri: String,
+    },
+    /// Any other method, or `GET` or `DELETE` for requests without a message.
+    Method(String),
+}
+
+impl Asked {
+    /// The request of this method for this name or URI. The error says what is missing or too much.
+    pub fn of(method: &str, subject: Option<&str>) -> Result<Asked, &'static str> {
+        let subject = subject.map(str::to_owned);
+        match (method, subject) {
+            ("tools/call", Some(name)) => Ok(Asked::Tool(name)),
+            ("prompts/get", Some(name)) => Ok(Asked::Prompt(name)),
+            (_, Some(uri)) if RESOURCE_METHODS.contains(&method) => Ok(Asked::Resource {
+                method: method.to_owned(),
+                uri,
+            }),
+            ("tools/call", None) => Err("`tools/call` needs the name of a tool"),
+            ("prompts/get", None) => Err("`prompts/get` needs the name of a prompt"),
+            _ if RESOURCE_METHODS.contains(&method) => {
+                Err("this method needs the URI of a resource")
+            }
+            (_, None) => Ok(Asked::Method(method.to_owned())),
+            (_, Some(_)) => Err("this method has no name or URI that policies see"),
+        }
+    }
+
+    fn target(&self) -> Target<'_> {
+        match self {
+            Asked::Tool(name) => Target::Tool(name),
+            Asked::Prompt(name) => Target::Prompt(name),
+            Asked::Resource { method, uri } => Target::Resource { method, uri },
+            Asked::Method(method) => match method.as_str() {
+                "GET" => Target::Plain(Plain::Stream),
+                "DELETE" => Target::Plain(Plain::SessionDelete),
+                method if method.starts_with("notifications/") => {
+                    Target::Plain(Plain::Notification)
+                }
+                method => Target::Method(method),
+            },
+        }
+    }
+
+    /// The request in words, such as "a call of `deploy`".
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self {
+            Asked::Tool(name) => format!("a call of the tool `{name}`"),
+            Asked::Prompt(name) => format!("`prompts/get` of `{name}`"),
+            Asked::Resource { method, uri } => format!("`{method}` of `{uri}`"),
+            Asked::Method(method) => format!("`{method}`"),
+        }
+    }
+}
+
+impl Call {
+    /// The query for the engine.
+    pub fn query(&self) -> Query<'_> {
+        Query {
+            principal: &self.agent,
+            target: self.asked.target(),
+            arguments: self.arguments.as_deref(),
+            now: self.at.unwrap_or_else(SystemTime::now),
+        }
+    }
+}
+
+/// The time that `text` gives in RFC 3339. The error says which form is expected.
+pub fn time(text: &str) -> Result<SystemTime, &'static str> {
+    humantime::parse_rfc3339_weak(text)
+        .map_err(|_| "not a valid time; expected UTC in the form 2026-01-05T23:00:00Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_has_the_subject_that_it_needs_and_no_other() {
+        let resource = |method: &str| Asked::Resource {
+            method: method.to_owned(),
+            uri: "x".to_owned(),
+        };
+        for (method, expected) in [
+            ("tools/call", Asked::Tool("x".to_owned())),
+            ("prompts/get", Asked::Prompt("x".to_owned())),
+            ("resources/read", resource("resources/read")),
+            ("resources/subscribe", resource("resources/subscribe")),
+        ] {
+            assert_eq!(Asked::of(method, Some("x")), Ok(expected));
+            assert!(Asked::of(method, None).is_err(), "{method}");
+        }
+        assert!(Asked::of("tools/list", Some("x")).is_err());
+        let list = Asked::of("tools/list", None).unwrap();
+        assert_eq!(list.target(), Target::Method("tools/list"));
+        for (method, plain) in [
+            ("GET", Plain::Stream),
+            ("DELETE", Plain::SessionDelete),
+            ("notifications/initialized", Plain::Notification),
+        ] {
+            let asked = Asked::of(method, None).unwrap();
+            assert_eq!(asked.target(), Target::Plain(plain));
+        }
+    }
+
+    #[test]
+    fn a_time_is_in_utc() {
+        assert!(time("2026-01-05T23:00:00Z").is_ok());
+        for text in ["2026-01-05", "23:00", "2026-01-05T23:00:00+01:00", "soon"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The form of a file of cases: its keys, and what each may be.
+//!
+//! Decides nothing. Cases are no secrets, so mistakes may name what is written.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_saphyr::{Location, Spanned};
+
+use super::case::{Case, Expect};
+use crate::call::{Asked, Call, time};
+use crate::config::yaml;
+use crate::mistakes::Mistakes;
+
+/// A case as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    call: Option<String>,
+    prompt: Option<String>,
+    resource: Option<String>,
+    method: Option<String>,
+    agent: Option<String>,
+    arguments: Option<Spanned<Value>>,
+    at: Option<Spanned<String>>,
+    expect: Option<Spanned<String>>,
+    by: Option<Vec<String>>,
+    why: Option<String>,
+}
+
+/// The cases in `text`; `name` and `agent` are as in [`super::parse`].
+pub fn read(name: &str, text: &str, agent: Option<&str>) -> Result<Vec<Case>, Mistakes> {
+    let one = |mistake: String| Err(Mistakes::from_iter([mistake]));
+    if text.trim().is_empty() {
+        return one(format!(
+            "{name}: no cases; write a list, each with `call` and `expect`"
+        ));
+    }
+    let rows: Vec<Spanned<Row>> = match yaml::read(text) {
+        Ok(rows) => rows,
+        Err(fault) => {
+            let at = fault.place;
+            let at = at.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
+            return one(format!("{name}{at}: {}", fault.problem));
+        }
+    };
+    if rows.is_empty() {
+        return one(format!(
+            "{name}: no cases; write at least one, with `call` and `expect`"
+        ));
+    }
+    let mut mistakes = Mistakes::default();
+    let mut cases = Vec::new();
+    for row in rows {
+        let place = |at: &Location| format!("{name}:{}:{}", at.line(), at.column());
+        let at = row.referenced;
+        let mut wrong = |at: &Location, problem: &str| {
+            mistakes.add(format!("{}: {problem}", place(at)));
+        };
+        cases.extend(case(row.value, &at, agent, &mut wrong));
+    }
+    mistakes.or(cases)
+}
+
+/// The case of one row; `wrong` takes all its mistakes.
+fn case(
+    row: Row,
+    at: &Location,
+    agent: Option<&str>,
+    wrong: &mut impl FnMut(&Location, &str),
+) -> Option<Case> {
+    let asked = asked(&row).map_err(|problem| wrong(at, problem)).ok();
+    let agent = row.agent.or_else(|| agent.map(str::to_owned));
+    if agent.is_none() {
+        wrong(
+            at,
+            "the case needs `agent`, since the configuration takes the agent's id from each request",
+        );
+    }
+    let expect = match &row.expect {
+        None => {
+            wrong(at, "the case needs `expect`: permit, refuse or approve");
+            None
+        }
+        Some(word) => {
+            let known = Expect::ALL.iter().find(|(known, _)| *known == word.value);
+            if known.is_none() {
+                wrong(
+                    &word.referenced,
+                    "`expect`: expected permit, refuse or approve",
+                );
+            }
+            known.map(|(_, expect)| *expect)
+        }
+    };
+    let time = row.at.as_ref().and_then(|text| {
+        let parsed = time(&text.value);
+        parsed
+            .map_err(|problem| wrong(&text.referenced, &format!("`at`: {problem}")))
+            .ok()
+    });
+    let arguments = row.arguments.as_ref().and_then(|value| {
+        if !matches!(asked, None | Some(Asked::Tool(_))) {
+            wrong(&value.referenced, "only a `call` has `arguments`");
+        }
+        let parsed = arguments(&value.value);
+        parsed
+            .map_err(|problem| wrong(&value.referenced, problem))
+            .ok()
+            .flatten()
+    });
+    let mut by = row.by;
+    if let Some(ids) = &mut by {
+        ids.sort();
+    }
+    Some(Case {
+        line: at.line(),
+        call: Call {
+            agent: agent?,
+            asked: asked?,
+            arguments,
+            at: time,
+        },
+        expect: expect?,
+        by,
+        why: row.why,
+    })
+}
+
+fn asked(row: &Row) -> Result<Asked, &'static str> {
+    let Row {
+        call,
+        prompt,
+        resource,
+        method,
+        ..
+    } = row;
+    match (call, prompt, resource, method) {
+        (Some(tool), None, None, None) => Asked::of("tools/call", Some(tool)),
+        (None, Some(prompt), None, None) => Asked::of("prompts/get", Some(prompt)),
+        (None, None, Some(uri), method) => {
+            Asked::of(method.as_deref().unwrap_or("resources/read"), Some(uri))
+        }
+        (None, None, None, Some(method)) => Asked::of(method, None),
+        _ => Err(
+            "the case needs one of `call` (a tool), `prompt`, `resource` (perhaps with `method`) and \
+             `method`",
+        ),
+    }
+}
+
+/// The arguments as JSON; `None` for null. A text is the JSON as an agent would send it.
+fn arguments(value: &Value) -> Result<Option<Box<RawValue>>, &'static str> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => RawValue::from_string(text.clone())
+            .map(Some)
+            .map_err(|_| "`arguments`: the text is not valid JSON"),
+        value => to_raw_value(value)
+            .map(Some)
+            .map_err(|_| "`arguments`: cannot be written as JSON"),
+    }
+}

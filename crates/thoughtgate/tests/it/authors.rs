@@ -1,0 +1,213 @@
+//! The commands for authors of policies.
+
+mod explain;
+
+use std::path::Path;
+use std::process::Command;
+
+/// The policies that the commands are asked about.
+pub const POLICIES: &str = r#"
+@id("read") permit (principal, action == Action::"tools/call", resource in ToolGroup::"read-only");
+@id("write") @reason("only below /srv")
+permit (principal == Agent::"deployer", action == Action::"tools/call", resource == Tool::"write_file")
+when { context.arguments has path && context.arguments.path like "/srv/*" };
+@id("deploy") @approve permit (principal, action == Action::"tools/call", resource == Tool::"deploy");
+@id("quiet hours") forbid (principal, action == Action::"tools/call", resource == Tool::"deploy")
+when { context.now.toTime() > duration("22h") };
+"#;
+
+/// A configuration that has neither upstream nor token, as on a machine of CI.
+const CONFIG: &str = "policy: p.cedar\ntool_groups: {read-only: [list_files]}\n\
+                      approval: {slack: {token_file: none, channel: C0, approvers: [U0]}}\n";
+
+/// A folder with the configuration, the policies, and a file with this name and text.
+pub fn folder(name: &str, text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("thoughtgate.yaml", CONFIG);
+    write("p.cedar", POLICIES);
+    write(name, text);
+    folder
+}
+
+/// Runs the binary in `folder`; returns exit code, standard output and standard error.
+pub fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+/// The result of `thoughtgate test` on a file with these cases.
+fn test(cases: &str) -> (Option<i32>, String, String) {
+    let folder = folder("cases.yaml", cases);
+    run(
+        folder.path(),
+        &["test", "--config", "thoughtgate.yaml", "cases.yaml"],
+    )
+}
+
+#[test]
+fn decisions_as_expected_end_with_0() {
+    let (code, out, err) = test(
+        r#"
+- {call: list_files, expect: permit, by: [read]}
+- call: write_file
+  agent: deployer
+  arguments: {path: /srv/a, note: null, size: 1.5}
+  expect: permit
+- {call: write_file, agent: deployer, arguments: '{"path": "/etc"}', expect: refuse, by: []}
+- {call: write_file, expect: refuse}
+- {call: deploy, at: 2026-01-05T20:00:00Z, expect: approve, by: [deploy]}
+- {call: deploy, at: 2026-01-05T23:00:00Z, expect: refuse, by: ["quiet hours"], why: quiet}
+- {prompt: greet, expect: refuse}
+- {resource: "file:///a", expect: refuse}
+- {resource: "file:///a", method: resources/subscribe, expect: refuse}
+- {method: tools/list, expect: permit}
+- {method: notifications/initialized, expect: permit}
+- {method: GET, expect: permit}
+"#,
+    );
+    let expected = "12 cases: 12 as expected, 0 different\n";
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), expected, ""));
+}
+
+#[test]
+fn each_difference_has_a_line_with_both_decisions_and_their_policies() {
+    let (code, out, err) = test(
+        r"
+- {call: list_files, expect: refuse}
+- {call: list_files, expect: permit, by: [read, write]}
+- call: deploy
+  at: 2026-01-05T23:00:00Z
+  expect: approve
+  by: [deploy]
+  why: nightly deploys need a human
+- {call: rm, expect: permit}
+- {call: write_file, agent: deployer, arguments: {path: 1}, expect: permit}
+- {call: deploy, expect: approve}
+- {call: list_files, expect: permit}
+",
+    );
+    let expected = "\
+cases.yaml:2: a call of the tool `list_files` by `agent`: expected refuse, decided permit by `read`
+cases.yaml:3: a call of the tool `list_files` by `agent`: expected permit by `read`, `write`, decided permit by `read`
+cases.yaml:4: nightly deploys need a human: a call of the tool `deploy` by `agent`: expected approve by `deploy`, decided refuse by `quiet hours`
+cases.yaml:9: a call of the tool `rm` by `agent`: expected permit, decided refuse, since no policy permits it
+cases.yaml:10: a call of the tool `write_file` by `deployer`: expected permit, decided refuse because of an error: argument `path` is a number, but policies read it as a string
+cases.yaml:11: a call of the tool `deploy` by `agent`: policies that read the time may apply; give the case a time, such as `at: 2026-01-05T23:00:00Z`
+7 cases: 1 as expected, 6 different
+";
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(1), expected, ""));
+}
+
+#[test]
+fn a_file_with_mistakes_ends_with_2_and_names_them() {
+    for (cases, expected) in [
+        ("", "cases.yaml: no cases"),
+        ("[]", "cases.yaml: no cases"),
+        ("- [", "cases.yaml:1:"),
+        ("call: deploy", "cases.yaml:1:1: expected a list"),
+        (
+            "- {cal: deploy, expect: permit}",
+            "cases.yaml:1:4: unknown key `cal`; did you mean `call`?",
+        ),
+        (
+            "- {call: a, expect: permit, expect: refuse}",
+            "cases.yaml:1:29: duplicate key `expect`",
+        ),
+        (
+            "- {call: a, arguments: {b: 1, b: 2}, expect: permit}",
+            "cases.yaml:1:31: duplicate key",
+        ),
+        (
+            "- {expect: permit}",
+            "cases.yaml:1:3: the case needs one of",
+        ),
+        (
+            "- {call: a, prompt: b, expect: permit}",
+            "cases.yaml:1:3: the case needs one of",
+        ),
+        ("- {call: a}", "cases.yaml:1:3: the case needs `expect`"),
+        (
+            "- {prompt: a, arguments: {b: 1}, expect: permit}",
+            "cases.yaml:1:26: only a `call` has `arguments`",
+        ),
+        (
+            "- {call: a, arguments: '{', expect: permit}",
+            "cases.yaml:1:24: `arguments`: the text is not valid JSON",
+        ),
+        (
+            "- {method: tools/call, expect: permit}",
+            "needs the name of a tool",
+        ),
+    ] {
+        let (code, out, err) = test(cases);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{cases}");
+        assert!(err.contains(expected), "{cases}\n{err}");
+    }
+    // All of them at once.
+    let (_, _, err) = test("- {call: a, at: noon, expect: allow}\n- {call: b}\n");
+    let expected = "\
+thoughtgate: error: cases.yaml:1:31: `expect`: expected permit, refuse or approve
+thoughtgate: error: cases.yaml:1:17: `at`: not a valid time; expected UTC in the form 2026-01-05T23:00:00Z
+thoughtgate: error: cases.yaml:2:3: the case needs `expect`: permit, refuse or approve
+";
+    assert_eq!(err, expected);
+}
+
+#[test]
+fn an_agent_that_comes_with_requests_has_to_be_named() {
+    let folder = folder("cases.yaml", "- {call: list_files, expect: permit}\n");
+    let (code, _, err) = run(
+        folder.path(),
+        &["--config", "thoughtgate.yaml", "test", "cases.yaml"],
+    );
+    assert_eq!(code, Some(0), "{err}");
+    let config = format!("{CONFIG}agent: {{header: x-agent}}\n");
+    std::fs::write(folder.path().join("thoughtgate.yaml"), config).unwrap();
+    let (code, _, err) = run(
+        folder.path(),
+        &["--config", "thoughtgate.yaml", "test", "cases.yaml"],
+    );
+    assert_eq!(code, Some(2));
+    assert!(
+        err.contains("cases.yaml:1:3: the case needs `agent`"),
+        "{err}"
+    );
+}
+
+#[test]
+fn misuse_of_a_command_ends_with_2() {
+    let folder = folder("cases.yaml", "- {call: list_files, expect: refuse}\n");
+    for (arguments, expected) in [
+        (&["test"][..], "missing or invalid value"),
+        (&["tests", "cases.yaml"], "unknown command"),
+        (&["test", "cases.yaml"], "no policy is configured"),
+        (
+            &["test", "--config", "thoughtgate.yaml", "none.yaml"],
+            "failed to read cases `none.yaml`",
+        ),
+    ] {
+        let (code, out, err) = run(folder.path(), arguments);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(err.contains(expected), "{arguments:?}\n{err}");
+    }
+    // Without a configuration, a policy may ask for approval.
+    let cases = "- {call: deploy, at: 2026-01-05T20:00:00Z, expect: approve}\n";
+    std::fs::write(folder.path().join("deploy.yaml"), cases).unwrap();
+    let policy = POLICIES.replace("resource in ToolGroup::\"read-only\"", "resource");
+    std::fs::write(folder.path().join("q.cedar"), policy).unwrap();
+    let (code, out, err) = run(
+        folder.path(),
+        &["test", "--policy", "q.cedar", "deploy.yaml"],
+    );
+    assert_eq!(code, Some(0), "{out}{err}");
+}

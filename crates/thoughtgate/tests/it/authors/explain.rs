@@ -1,0 +1,177 @@
+//! `thoughtgate explain`.
+
+use serde_json::Value;
+
+use super::{folder, run};
+
+/// A line of the audit log for a call of `write_file`.
+const LINE: &str = r#"{"time":"2026-01-05T20:00:00.123Z","agent":"deployer","method":"tools/call","subject":"write_file","arguments_sha256":"00","decision":"reject","policies":[],"status":403}"#;
+
+/// The result of `thoughtgate explain` with these arguments.
+fn explain(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let folder = folder("audit.jsonl", &format!("{{}}\n{LINE}\n"));
+    let all = [&["explain", "--config", "thoughtgate.yaml"], arguments].concat();
+    run(folder.path(), &all)
+}
+
+/// The answer in words.
+fn words(arguments: &[&str]) -> String {
+    let (code, out, err) = explain(arguments);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{arguments:?}");
+    out
+}
+
+#[test]
+fn the_decision_its_policies_and_those_that_nearly_apply_are_told() {
+    assert_eq!(
+        words(&["--tool", "deploy", "--time", "2026-01-05T20:00:00Z"]),
+        "\
+a call of the tool `deploy` by agent `agent`
+decision: approve by `deploy`
+asked would be one of 1 configured approvers (`approval.slack.approvers`), in the channel of `approval.slack.channel`
+* `deploy` at p.cedar:6:1: permits after approval
+- `quiet hours` at p.cedar:7:1: would forbid, but false is when { context.now.toTime() > duration(\"22h\") } at p.cedar:8:8
+"
+    );
+    assert_eq!(
+        words(&["--tool", "deploy", "--time", "2026-01-05T23:00:00Z"]),
+        "\
+a call of the tool `deploy` by agent `agent`
+decision: refuse by `quiet hours`
+- `deploy` at p.cedar:6:1: permits after approval
+* `quiet hours` at p.cedar:7:1: forbids
+"
+    );
+    let write = ["--tool", "write_file", "--agent", "deployer", "--arguments"];
+    let with = |arguments| words(&[&write[..], &[arguments]].concat());
+    assert_eq!(
+        with(r#"{"path":"/etc/passwd"}"#),
+        "\
+a call of the tool `write_file` by agent `deployer`
+decision: refuse, since no policy permits it
+- `write` at p.cedar:3:1: would permit, but false is when { context.arguments.path like \"/srv/*\" } at p.cedar:5:38 (only below /srv)
+"
+    );
+    let failed = with(r#"{"path":1}"#);
+    assert!(
+        failed.contains("cannot be evaluated: argument `path` is a number"),
+        "{failed}"
+    );
+    let other = words(&["--tool", "write_file"]);
+    assert!(
+        other.contains("would permit, but for another agent"),
+        "{other}"
+    );
+    let list = words(&["--method", "tools/list"]);
+    assert!(
+        list.contains("decision: permit by `thoughtgate:baseline`"),
+        "{list}"
+    );
+    let uri = words(&["--method", "resources/read", "--tool", "file:///a"]);
+    assert!(uri.contains("`resources/read` of `file:///a`"), "{uri}");
+}
+
+#[test]
+fn the_same_is_told_as_json() {
+    let out = words(&[
+        "--tool",
+        "deploy",
+        "--time",
+        "2026-01-05T20:00:00Z",
+        "--format",
+        "json",
+    ]);
+    let found: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(found["decision"], "approve");
+    assert_eq!(found["approval"]["approvers"], 1);
+    let policies = found["policies"].as_array().unwrap();
+    let of = |policy: &Value| {
+        let text = |name: &str| policy[name].as_str().unwrap_or_default().to_owned();
+        (
+            text("id"),
+            text("effect"),
+            text("finding"),
+            policy["determining"] == true,
+        )
+    };
+    let row = |id: &str, effect: &str, finding: &str, determining| {
+        (
+            id.to_owned(),
+            effect.to_owned(),
+            finding.to_owned(),
+            determining,
+        )
+    };
+    assert_eq!(
+        policies.iter().map(of).collect::<Vec<_>>(),
+        [
+            row("deploy", "approve", "applies", true),
+            row("quiet hours", "forbid", "false", false)
+        ]
+    );
+    assert_eq!(policies[1]["condition_place"], "p.cedar:8:8");
+}
+
+#[test]
+fn a_line_of_the_audit_is_explained_as_far_as_it_is_known() {
+    for given in [LINE, "audit.jsonl:2"] {
+        let found = words(&["--audit", given]);
+        assert!(found.contains("decision: unknown"), "{found}");
+        assert!(found.contains("the audit line says: reject"), "{found}");
+        assert!(
+            found.contains("depending on `context.arguments.path`"),
+            "{found}"
+        );
+    }
+    let found = words(&["--audit", LINE, "--arguments", r#"{"path":"/srv/a"}"#]);
+    assert!(found.contains("decision: permit by `write`"), "{found}");
+    let read = LINE.replace("write_file", "list_files");
+    let found = words(&["--audit", &read]);
+    assert!(found.contains("decision: permit by `read`"), "{found}");
+}
+
+#[test]
+fn misuse_ends_with_2_and_quotes_no_value() {
+    for (arguments, expected) in [
+        (&[][..], "nothing to explain"),
+        (
+            &["--tool", "a", "--arguments", "{SECRET"],
+            "`--arguments` is not valid JSON",
+        ),
+        (
+            &["--tool", "a", "--time", "SECRET"],
+            "`--time`: not a valid time",
+        ),
+        (
+            &["--method", "tools/call"],
+            "`tools/call` needs the name of a tool",
+        ),
+        (
+            &["--method", "tools/list", "--tool", "SECRET"],
+            "has no name or URI",
+        ),
+        (
+            &["--method", "tools/list", "--arguments", "{}"],
+            "only `tools/call` has `--arguments`",
+        ),
+        (
+            &["--audit", "SECRET"],
+            "not a JSON object, `-`, or FILE:LINE",
+        ),
+        (
+            &["--audit", "{SECRET"],
+            "not a JSON object of the audit log",
+        ),
+        (&["--audit", "audit.jsonl:1"], "refused before a decision"),
+        (&["--audit", "audit.jsonl:3"], "no such line"),
+        (
+            &["--tool", "a", "--format", "SECRET"],
+            "invalid value for argument `--format`",
+        ),
+    ] {
+        let (code, out, err) = explain(arguments);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(err.contains(expected), "{arguments:?}\n{err}");
+        assert!(!err.contains("SECRET"), "{err}");
+    }
+}
