@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,6 +22,7 @@ use crate::body::Body;
 use crate::drain::OpenConnection;
 use crate::half_closed::Stream;
 use crate::head_timer::HeadTimer;
+use crate::headers::FORWARDED_FOR;
 use crate::linger::linger;
 use crate::problem::{Elsewhere, Problem};
 use crate::routes::Routes;
@@ -104,7 +105,8 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
     let shared = &worker.shared;
     let open = client.open.take();
     let (worker, slot, is_spare) = (&worker, &client.slot, client.is_spare);
-    let service = service_fn(move |request: Request<Incoming>| async move {
+    let address = &address_of(&stream);
+    let service = service_fn(move |mut request: Request<Incoming>| async move {
         // On every answer, a refusal too: otherwise a page only learns that something failed.
         let page = cors::page(shared, request.headers());
         let response = match slot.begin() {
@@ -113,6 +115,8 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
             }
             Some(busy) => {
                 let mut message = Bytes::new();
+                // Here, where the request is, and not handed on: each function would have to carry it.
+                (request.headers_mut()).insert(&FORWARDED_FOR, address.clone());
                 // A panic ends only its own request, which is answered with 500.
                 let answer = {
                     let answering = pin!(route(worker, routes, request, &busy, &mut message));
@@ -160,6 +164,15 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
         let stream = connection.into_parts().io.into_inner();
         linger(&mut stream.into_tcp()).await;
     }
+}
+
+/// The client's address for `X-Forwarded-For`, made once for all of its requests.
+fn address_of(stream: &TcpStream) -> HeaderValue {
+    let address = stream.peer_addr().ok();
+    address
+        .and_then(|address| HeaderValue::try_from(address.ip().to_canonical().to_string()).ok())
+        // RFC 7239 §6.2. The client's own value must not stay in its place.
+        .unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 /// Answers a request on a connection beyond `limits.connections`: admin routes as usual, others with 503.

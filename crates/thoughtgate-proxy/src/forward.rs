@@ -17,7 +17,7 @@ use crate::abandoned::{Abandoned, Agent};
 use crate::answer;
 use crate::body::Body;
 use crate::failed::Failed;
-use crate::headers::{ask_for_identity, strip_request, strip_response};
+use crate::headers::{address_to, ask_for_identity, strip_request, strip_response};
 use crate::identity::Identity;
 use crate::listing::{self, Filter};
 use crate::message::Message;
@@ -98,8 +98,7 @@ fn outgoing(worker: &Worker, rules: &Rules, message: &mut Message) -> Box<Reques
     strip_request(&mut headers, identity);
     // The body has been read, so there is nothing left for `100-continue` to announce.
     headers.remove(header::EXPECT);
-    // The client's value names this proxy, and the guard has checked it; the upstream expects its own.
-    headers.insert(header::HOST, target.host_header());
+    address_to(&mut headers, target.host_header());
     if message.tool_list {
         ask_for_identity(&mut headers);
     }

@@ -11,6 +11,11 @@ pub static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-
 static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
+/// Address of the client. One that the client sends is replaced: nothing shows that it is true.
+pub static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// Fields that belong to one connection (RFC 9110 §7.6.1) and are never forwarded.
 static HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
@@ -185,6 +190,17 @@ pub fn is_media_type(headers: &HeaderMap, essence: &str) -> bool {
         // No other parameter changes how the bytes are read.
         _ => true,
     })
+}
+
+/// Puts the upstream's own `Host` in place of the client's, by which it called this proxy and which the
+/// upstream finds in the usual fields.
+pub fn address_to(headers: &mut HeaderMap, host: HeaderValue) {
+    let called = headers.insert(header::HOST, host);
+    headers.insert(&FORWARDED_PROTO, HeaderValue::from_static("http"));
+    match called {
+        Some(called) => headers.insert(&FORWARDED_HOST, called),
+        None => headers.remove(&FORWARDED_HOST),
+    };
 }
 
 /// Asks for an answer without an encoding, which the proxy can read. Without the field a server may

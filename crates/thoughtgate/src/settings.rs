@@ -211,7 +211,7 @@ fn identity(agent: &config::Agent, key: Option<&[u8]>) -> anyhow::Result<Identit
 /// Whether a header holds something other than an agent's id. Ids are logged and audited, which a
 /// credential must not be.
 fn is_taken(name: &str) -> bool {
-    const TAKEN: [&str; 19] = [
+    const TAKEN: [&str; 22] = [
         "accept",
         "accept-encoding",
         "authorization",
@@ -231,6 +231,9 @@ fn is_taken(name: &str) -> bool {
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
     ];
     TAKEN.contains(&name) || name.starts_with("mcp-")
 }

@@ -165,3 +165,30 @@ async fn a_redirect_that_begins_later_fails_one_call_and_is_followed_then() {
         3
     );
 }
+
+#[tokio::test]
+async fn the_upstream_learns_the_clients_address_and_the_host_that_it_called() {
+    let upstream = Scripted::start(result).await;
+    let proxy = proxy(&upstream.url("/mcp"));
+    let (address, own) = (proxy.address().to_owned(), upstream.address.to_string());
+    let forged = [
+        ("x-forwarded-for", "10.0.0.1"),
+        ("X-Forwarded-For", "10.0.0.2"),
+        ("x-forwarded-host", "evil.test"),
+        ("x-forwarded-proto", "https"),
+        ("connection", "x-forwarded-for"),
+    ];
+    for headers in [&[][..], &forged[..]] {
+        let posted = client::post_json(&proxy.url(), headers, call("tool_0")).await;
+        assert_eq!(posted.unwrap().status, 200);
+        client::get(&proxy.url(), headers).await.unwrap();
+    }
+    let calls = upstream.calls();
+    assert_eq!(calls.len(), 4);
+    for request in calls {
+        assert_eq!(request.header("x-forwarded-for"), "127.0.0.1");
+        assert_eq!(request.header("x-forwarded-proto"), "http");
+        assert_eq!(request.header("x-forwarded-host"), address);
+        assert_eq!(request.header("host"), own);
+    }
+}
