@@ -108,6 +108,18 @@ fn upstream(shared: &Shared) -> Value {
         Reachability::Down => {
             json!({"ok": false, "reason": "not reachable; see the log for the reason"})
         }
+        Reachability::Silent => {
+            json!({"ok": false, "reason": "no answer to an MCP request; see the log for the reason"})
+        }
+        Reachability::Redirects => {
+            json!({"ok": false, "reason": "redirects MCP requests; see the log for the address"})
+        }
+        Reachability::NotMcp(status) => {
+            let status = status.as_u16();
+            let reason =
+                format!("answers an MCP request with status {status}; see the log for the reason");
+            json!({"ok": false, "reason": reason, "status": status})
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Probes the upstream at intervals, so that `/ready` need not, and logs faults of the upstream and the
 //! approvals when they change.
 //!
-//! A probe opens a connection and closes it: that shows a listener, not a healthy server. Reasons go to
-//! the log alone, because agents can read `/ready`.
+//! A probe is one MCP request: a listener that is no MCP server, or one that hangs, is not ready. Reasons go
+//! to the log alone, because agents can read `/ready`; that has their kind and a status.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,40 +11,89 @@ use thoughtgate_approval::chain;
 use thoughtgate_panic::say;
 
 use crate::state::{Reachability, Shared};
+use ping::NotMcp;
+
+mod ping;
 
 /// First pause after a failed probe. Short, so that an upstream that starts together with the sidecar is
-/// noticed soon; it doubles up to the interval.
+/// noticed soon; it doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Duration = Duration::from_millis(5);
+/// Longest pause after a failed probe.
+const RETRY_MAX: Duration = Duration::from_secs(1);
+/// Shortest pause after a successful probe, when requests to the upstream fail.
+const SUSPECT_MIN: Duration = Duration::from_secs(1);
+/// Interval at which the health of approvals, which is known already, is looked at.
+const APPROVALS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Probes until the task is dropped; the first probe is made at once.
 pub async fn run(shared: Arc<Shared>) {
-    let interval = shared.settings.probe_interval;
-    let at_most = interval.max(Duration::from_millis(100));
+    tokio::join!(upstream(&shared), approvals(&shared));
+}
+
+async fn upstream(shared: &Shared) {
+    let settings = &shared.settings;
+    let interval = settings.probe_interval;
     let mut retry = RETRY_FIRST;
-    let mut upstream = Reported::of("the upstream is not reachable");
+    let mut reachable = Reported::of("the upstream is not reachable");
+    let mut mcp = Reported::of("the upstream does not answer MCP requests");
+    loop {
+        let found = ping::ping(&settings.upstream, settings.connect_timeout).await;
+        shared.set_upstream(kind_of(&found));
+        let session = match found {
+            Ok(session) => {
+                reachable.report(None);
+                mcp.report(None);
+                session
+            }
+            Err(NotMcp::Unreachable(error)) => {
+                reachable.report(Some(chain(&error)));
+                mcp.report(None);
+                wait_to_retry(&mut retry, interval).await;
+                continue;
+            }
+            Err(error) => {
+                reachable.report(None);
+                mcp.report(Some(chain(&error)));
+                wait_to_retry(&mut retry, interval).await;
+                continue;
+            }
+        };
+        retry = RETRY_FIRST;
+        if let Some(session) = session {
+            ping::end(&settings.upstream, settings.connect_timeout, session).await;
+        }
+        // A request that fails shows more than the last probe, but one probe a second is enough.
+        let at_once = SUSPECT_MIN.min(interval);
+        tokio::time::sleep(at_once).await;
+        let _ = tokio::time::timeout(interval.saturating_sub(at_once), shared.suspected()).await;
+    }
+}
+
+async fn wait_to_retry(retry: &mut Duration, interval: Duration) {
+    *retry = (*retry * 2).min(interval).min(RETRY_MAX);
+    tokio::time::sleep(*retry).await;
+}
+
+fn kind_of<T>(found: &Result<T, NotMcp>) -> Reachability {
+    match found {
+        Ok(_) => Reachability::Up,
+        Err(NotMcp::Unreachable(_)) => Reachability::Down,
+        Err(NotMcp::Silent | NotMcp::BrokeOff) => Reachability::Silent,
+        Err(NotMcp::Redirected(_)) => Reachability::Redirects,
+        Err(NotMcp::Status(status) | NotMcp::NoChallenge(status)) => Reachability::NotMcp(*status),
+    }
+}
+
+async fn approvals(shared: &Shared) {
     let mut store = Reported::of("the approval store cannot be written");
     let mut approvers = Reported::of("approvers cannot be asked");
     loop {
-        let pause = match shared.settings.upstream.connect(at_most).await {
-            Ok(_) => {
-                shared.set_upstream(Reachability::Up);
-                upstream.report(None);
-                retry = RETRY_FIRST;
-                interval
-            }
-            Err(error) => {
-                shared.set_upstream(Reachability::Down);
-                upstream.report(Some(chain(&error)));
-                retry = (retry * 2).min(interval);
-                retry
-            }
-        };
         if let Some(approvals) = shared.approvals() {
             let health = approvals.health();
             store.report(health.store);
             approvers.report(health.approvers);
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(APPROVALS_INTERVAL).await;
     }
 }
 

@@ -231,7 +231,10 @@ impl<'p> Problem<'p> {
             Count::None | Count::Decision => {}
             Count::Refused => shared.metrics.refused(status),
             Count::Audited(message) => shared.refused(status, &self.reason(), message),
-            Count::Failure(kind) => shared.metrics.failure(kind),
+            Count::Failure(kind) => {
+                shared.metrics.failure(kind);
+                shared.suspect_upstream();
+            }
         }
     }
 

@@ -33,7 +33,7 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// Time limit for a TCP connection to the upstream, and again for the TLS handshake on it.
     pub connect_timeout: Duration,
-    /// Pause between two probes of the upstream.
+    /// Pause between two probes of an upstream that answers.
     pub probe_interval: Duration,
     /// Time limit for in-flight requests when the process is asked to stop.
     pub drain_timeout: Duration,

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::StatusCode;
 use thoughtgate_approval::{Approvals, ChannelSettings, OpenError, View};
 use thoughtgate_panic::lock;
 use thoughtgate_policy::Engine;
+use tokio::sync::Notify;
 
 use crate::abandoned::{self, Abandoned};
 use crate::approve::Holds;
@@ -57,6 +59,7 @@ pub struct Shared {
     snapshot: ArcSwap<Snapshot>,
     reload_refused: Mutex<Option<Part>>,
     upstream: Mutex<Reachability>,
+    suspected: Notify,
 }
 
 /// Part of a reload that was refused.
@@ -73,10 +76,16 @@ pub enum Part {
 pub enum Reachability {
     /// No probe has ended yet.
     Unknown,
-    /// A connection was opened.
+    /// An MCP server answers.
     Up,
     /// No connection could be opened; the log has the reason.
     Down,
+    /// It accepts connections, and gives no complete answer.
+    Silent,
+    /// It redirects to an address that is not followed; the log has it.
+    Redirects,
+    /// It answers with this status, and not as an MCP server.
+    NotMcp(StatusCode),
 }
 
 impl Shared {
@@ -128,6 +137,7 @@ impl Shared {
             }),
             reload_refused: Mutex::new(None),
             upstream: Mutex::new(Reachability::Unknown),
+            suspected: Notify::new(),
         }))
     }
 
@@ -248,5 +258,15 @@ impl Shared {
     #[must_use]
     pub fn upstream(&self) -> Reachability {
         *lock(&self.upstream)
+    }
+
+    /// Asks for a probe soon, because a request to the upstream failed.
+    pub fn suspect_upstream(&self) {
+        self.suspected.notify_one();
+    }
+
+    /// Resolves once a request to the upstream has failed since the last call.
+    pub async fn suspected(&self) {
+        self.suspected.notified().await;
     }
 }

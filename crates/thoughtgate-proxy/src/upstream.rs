@@ -20,10 +20,11 @@ use crate::abandoned::Abandoned;
 use crate::contained;
 
 pub use error::UpstreamError;
-use framing::framing;
-use location::follow;
-use redirect::Redirect;
+pub use location::follow;
+pub use redirect::Redirect;
 pub use target::{BadTarget, Target};
+
+use framing::framing;
 
 mod connect;
 mod error;
@@ -43,7 +44,7 @@ const BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// Interval at which idle connections are checked.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Limit of the redirects that one request follows.
-const REDIRECTS_MAX: usize = 3;
+pub const REDIRECTS_MAX: usize = 3;
 /// Number of requests in a row that were answered where they were sent, after which no copy of a request is
 /// kept for a redirect.
 const DIRECT: u8 = 16;
@@ -51,7 +52,7 @@ const DIRECT: u8 = 16;
 type Sender = SendRequest<Full<Bytes>>;
 
 /// Opens a connection to `target`; `at_most` limits TCP, and TLS again.
-async fn open(target: &Target, at_most: Duration) -> Result<Sender, UpstreamError> {
+pub async fn open(target: &Target, at_most: Duration) -> Result<Sender, UpstreamError> {
     let stream = target.connect(at_most).await?;
     let Some((tls, host)) = target.tls() else {
         return handshake(stream).await;

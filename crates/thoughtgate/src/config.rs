@@ -142,9 +142,10 @@ section! {
         /// buffered for filtering
         #[serde(with = "duration")]
         reload response: Duration = Duration::from_secs(300),
-        /// interval between probes of the upstream
+        // Each probe is a request in the log of the upstream, and may count against a rate limit.
+        /// interval between probes of an upstream that answers; others are probed each second
         #[serde(with = "duration")]
-        restart probe_interval: Duration = Duration::from_secs(1),
+        restart probe_interval: Duration = Duration::from_secs(10),
         /// time limit for in-flight requests at shutdown
         #[serde(with = "duration")]
         restart drain: Duration = Duration::from_secs(10),

@@ -1,11 +1,12 @@
 //! The MCP double's routes: `/mcp` by method, `/control`, and 404 elsewhere.
 //!
-//! Counts requests; answers to POST are in `exchange`.
+//! Counts requests; answers to POST are in `exchange`. Probes of a proxy, which come whenever they like,
+//! are counted apart from what a test sends, and not kept.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -31,6 +32,9 @@ impl Handler for Endpoint {
         if request.uri().path().starts_with("/control/") {
             return control::answer(&self.shared, request).await;
         }
+        if is_probe(request.headers()) && request.uri().path() == PATH {
+            return Exchange::probe(&self, request).await;
+        }
         self.record().requests.fetch_add(1, Ordering::Relaxed);
         let mut guard = InFlight::new(&self.record().cancelled);
         let (head, body) = request.into_parts();
@@ -48,4 +52,10 @@ impl Handler for Endpoint {
         self.record().keep(head, body);
         Ok(response)
     }
+}
+
+/// Whether the request is a probe of the readiness of this server, by ThoughtGate.
+fn is_probe(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT);
+    agent.is_some_and(|agent| agent.as_bytes().starts_with(b"thoughtgate-probe/"))
 }

@@ -4,12 +4,15 @@
 //! The knobs at the time when the request has arrived apply until its end, except for `hold`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
+use http_body_util::BodyExt;
 use hyper::Response;
+use hyper::body::Incoming;
 use tokio::sync::watch;
 
 use super::double::Endpoint;
@@ -39,6 +42,36 @@ impl<'a> Exchange<'a> {
             setting,
             settings,
             guard,
+        }
+    }
+
+    /// Answers a probe as any other request is answered that is held, broken or canned, but else at once.
+    pub(super) async fn probe(
+        endpoint: &Endpoint,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Response<Answer>, Aborted> {
+        endpoint.record().probes.fetch_add(1, Ordering::Relaxed);
+        // A client that stops waiting for this is not one that a test counts.
+        let guard = InFlight::new(&Arc::default());
+        let mut exchange = Exchange::new(endpoint, guard);
+        let body = request.collect().await.map_err(|_| Aborted)?.to_bytes();
+        if exchange.setting.knobs.hold == Hold::Answer {
+            stream::released(&mut exchange.settings, Hold::Answer).await;
+        }
+        if exchange.setting.knobs.fault == Fault::CloseBeforeAnswer {
+            return Err(Aborted);
+        }
+        if let Some(canned) = &exchange.setting.knobs.canned {
+            return Ok(render(canned));
+        }
+        let parsed = serde_json::from_slice::<Envelope<'_>>(&body);
+        let tail = exchange.setting.replies.tail("ping", false);
+        match (parsed.ok().and_then(|envelope| envelope.id), tail) {
+            (Some(id), Some(tail)) => {
+                let reply = replies::reply(id.get(), tail);
+                Ok(json(StatusCode::OK, Answer::whole(reply)))
+            }
+            _ => Ok(empty(StatusCode::BAD_REQUEST)),
         }
     }
 

@@ -42,8 +42,11 @@ impl Received {
 /// The counters at one moment. Requests under `/control` are not counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Requests whose head arrived, with any path, method or content.
+    /// Requests whose head arrived, with any path, method or content, except for `probes`.
     pub requests: u64,
+    /// Probes of a proxy's readiness, which are not counted as requests and not kept.
+    #[serde(default)]
+    pub probes: u64,
     /// `tools/call` requests that arrived completely.
     pub tool_calls: u64,
     /// Event streams that are open now.
@@ -74,6 +77,7 @@ pub struct LastRequest {
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) requests: AtomicU64,
+    pub(super) probes: AtomicU64,
     pub(super) tool_calls: AtomicU64,
     pub(super) connections: AtomicU64,
     pub(super) cancelled: Arc<AtomicU64>,
@@ -130,6 +134,7 @@ impl Record {
     pub(super) fn stats(&self) -> Stats {
         Stats {
             requests: self.requests.load(Ordering::Relaxed),
+            probes: self.probes.load(Ordering::Relaxed),
             tool_calls: self.tool_calls.load(Ordering::Relaxed),
             open_streams: self.open_streams.load(Ordering::Relaxed),
             cancelled: self.cancelled.load(Ordering::Relaxed),
@@ -140,7 +145,13 @@ impl Record {
 
     /// Sets the counters to zero, except for that of open streams.
     pub(super) fn reset(&self) {
-        for counter in [&self.requests, &self.tool_calls, &self.connections] {
+        let counters = [
+            &self.requests,
+            &self.probes,
+            &self.tool_calls,
+            &self.connections,
+        ];
+        for counter in counters {
             counter.store(0, Ordering::Relaxed);
         }
         self.cancelled.store(0, Ordering::Relaxed);

@@ -258,7 +258,7 @@ pub async fn raw_upstream(answer: impl Into<Vec<u8>>, stays_open: bool) -> Strin
         while let Ok((mut stream, _)) = listener.accept().await {
             let answer = answer.clone();
             tokio::spawn(async move {
-                // One read has the whole of a small request; a probe sends none.
+                // One read has the whole of a small request.
                 if stream.read(&mut [0; 16 * 1024]).await.unwrap_or(0) > 0 {
                     let _ = stream.write_all(&answer).await;
                     if stays_open {

@@ -23,8 +23,8 @@ const FIGURES: &[Figure<Idle>] = &[
 ];
 /// Time from ready to the reading of the memory.
 const SETTLE: Duration = Duration::from_secs(1);
-/// Duration of the CPU measurement after that: it resolves far less than 0.1 % of a core, and spans
-/// two of the proxy's probes of its upstream.
+/// Duration of the CPU measurement after that: it resolves far less than 0.1 % of a core. A probe of
+/// the upstream is in it only sometimes: they are ten seconds apart.
 const WATCH: Duration = Duration::from_secs(2);
 
 pub fn metrics() -> Vec<&'static Metric> {

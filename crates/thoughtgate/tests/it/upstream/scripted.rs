@@ -24,6 +24,10 @@ impl Request {
         values.join("|")
     }
 
+    pub fn is_probe(&self) -> bool {
+        self.header("user-agent").starts_with("thoughtgate-probe/")
+    }
+
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
@@ -37,6 +41,14 @@ pub struct Scripted {
 
 impl Scripted {
     pub async fn start(answer: impl Fn(&Request) -> String + Send + Sync + 'static) -> Scripted {
+        Scripted::closing(false, answer).await
+    }
+
+    /// Like [`Scripted::start`]; `closes`: each connection is closed after its first answer.
+    pub async fn closing(
+        closes: bool,
+        answer: impl Fn(&Request) -> String + Send + Sync + 'static,
+    ) -> Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -49,7 +61,7 @@ impl Scripted {
                     while let Some(request) = read(&mut stream).await {
                         let bytes = answer(&request);
                         kept.lock().unwrap().push(request);
-                        if stream.write_all(bytes.as_bytes()).await.is_err() {
+                        if stream.write_all(bytes.as_bytes()).await.is_err() || closes {
                             return;
                         }
                     }
@@ -63,9 +75,18 @@ impl Scripted {
         format!("http://{}{path}", self.address)
     }
 
-    /// What arrived, the oldest first.
+    /// What arrived, the oldest first, without probes.
     pub fn calls(&self) -> Vec<Request> {
-        self.seen.lock().unwrap().clone()
+        let mut seen = self.seen.lock().unwrap().clone();
+        seen.retain(|request| !request.is_probe());
+        seen
+    }
+
+    /// What arrived of probes.
+    pub fn probes(&self) -> Vec<Request> {
+        let mut seen = self.seen.lock().unwrap().clone();
+        seen.retain(Request::is_probe);
+        seen
     }
 }
 

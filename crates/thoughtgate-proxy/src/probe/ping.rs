@@ -1,0 +1,179 @@
+//! One MCP request, `ping`, on a connection of its own: shows whether an MCP server answers at the
+//! upstream's URL.
+//!
+//! Calls no tool and opens no session; one that a server opens all the same is ended. Any JSON-RPC answer
+//! counts, a refusal of `ping` too, and so does a server that asks for credentials, which a probe has not.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use serde_json::Value;
+use thoughtgate_mcp::sse::{Event, Splitter};
+
+use crate::headers::is_media_type;
+use crate::upstream::{REDIRECTS_MAX, Redirect, Target, UpstreamError, follow, open};
+
+/// Time limit from the request to its answer.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// Limit of what is read of an answer.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+/// Tells an operator of the upstream where the request comes from.
+const AGENT: &str = concat!("thoughtgate-probe/", env!("CARGO_PKG_VERSION"));
+static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// Reason why the upstream does not count as an MCP server.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMcp {
+    #[error(transparent)]
+    Unreachable(UpstreamError),
+    #[error("no answer to an MCP request within {ANSWER_MAX:?}")]
+    Silent,
+    #[error("status {} and no JSON-RPC message; check the path of `upstream.url`", .0.as_u16())]
+    Status(StatusCode),
+    #[error("status {} without a WWW-Authenticate header", .0.as_u16())]
+    NoChallenge(StatusCode),
+    #[error("the connection broke off in the answer to an MCP request")]
+    BrokeOff,
+    #[error(transparent)]
+    Redirected(UpstreamError),
+}
+
+/// Session that a server has opened although none was asked for.
+pub struct Session(HeaderValue);
+
+/// Sends one `ping`. `at_most` limits connecting.
+pub async fn ping(target: &Target, at_most: Duration) -> Result<Option<Session>, NotMcp> {
+    let mut path = Uri::from(target.path(None));
+    for _ in 0..=REDIRECTS_MAX {
+        let request = request(target, Method::POST, path.clone());
+        let mut sender = open(target, at_most).await.map_err(NotMcp::Unreachable)?;
+        let asking = async {
+            let sent = sender.send_request(request).await;
+            let response =
+                sent.map_err(|error| NotMcp::Unreachable(UpstreamError::Exchange(error)))?;
+            if Redirect::is_one(&response) {
+                return Ok(Err(Redirect::of(&response)));
+            }
+            judge(response).await.map(Ok)
+        };
+        let asked = tokio::time::timeout(ANSWER_MAX, asking).await;
+        let redirect = match asked.unwrap_or(Err(NotMcp::Silent))? {
+            Ok(session) => return Ok(session),
+            Err(redirect) => redirect,
+        };
+        let Some(next) = follow(&redirect, target, &path, &HeaderMap::new()) else {
+            let redirected = UpstreamError::Redirected(Box::new(redirect));
+            return Err(NotMcp::Redirected(redirected));
+        };
+        path = Uri::from(next);
+    }
+    Err(NotMcp::Status(StatusCode::TEMPORARY_REDIRECT))
+}
+
+/// Ends a session. A server that does not let clients do that ends it by itself, after a time.
+pub async fn end(target: &Target, at_most: Duration, Session(id): Session) {
+    let ending = async {
+        let mut sender = open(target, at_most).await.ok()?;
+        let mut request = request(target, Method::DELETE, Uri::from(target.path(None)));
+        request.headers_mut().insert(&SESSION, id);
+        sender.send_request(request).await.ok()
+    };
+    let _ = tokio::time::timeout(ANSWER_MAX, ending).await;
+}
+
+fn request(target: &Target, method: Method, path: Uri) -> Request<Full<Bytes>> {
+    let has_body = method == Method::POST;
+    let body = if has_body { PING } else { "" };
+    let mut request = Request::new(Full::new(Bytes::from_static(body.as_bytes())));
+    *request.method_mut() = method;
+    *request.uri_mut() = path;
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, target.host_header());
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
+    let accept = HeaderValue::from_static("application/json, text/event-stream");
+    headers.insert(header::ACCEPT, accept);
+    if has_body {
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+    }
+    request
+}
+
+async fn judge(response: Response<Incoming>) -> Result<Option<Session>, NotMcp> {
+    let (parts, body) = response.into_parts();
+    let session = parts.headers.get(&SESSION).cloned().map(Session);
+    let refuses = matches!(
+        parts.status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    );
+    if refuses && parts.headers.contains_key(header::WWW_AUTHENTICATE) {
+        return Ok(session);
+    }
+    let found = if is_media_type(&parts.headers, "text/event-stream") {
+        in_events(body).await?
+    } else {
+        whole(body).await?.is_some_and(|body| is_answer(&body))
+    };
+    match found {
+        true => Ok(session),
+        false if refuses => Err(NotMcp::NoChallenge(parts.status)),
+        false => Err(NotMcp::Status(parts.status)),
+    }
+}
+
+/// The body; `None` if it is longer than any answer to a ping.
+async fn whole(mut body: Incoming) -> Result<Option<Vec<u8>>, NotMcp> {
+    let mut bytes = Vec::new();
+    while let Some(data) = next(&mut body).await? {
+        if bytes.len() + data.len() > ANSWER_BYTES_MAX {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Some(bytes))
+}
+
+/// Whether a stream has an answer in its first bytes. It is not read to its end, which may never come.
+async fn in_events(mut body: Incoming) -> Result<bool, NotMcp> {
+    let mut splitter = Splitter::new(ANSWER_BYTES_MAX);
+    let mut read = 0;
+    let has_answer = |event: Event<'_>| event.data().is_some_and(|data| is_answer(&data));
+    while let Some(data) = next(&mut body).await? {
+        read += data.len();
+        splitter.push(&data);
+        while let Ok(Some(event)) = splitter.event() {
+            if has_answer(event) {
+                return Ok(true);
+            }
+        }
+        if read > ANSWER_BYTES_MAX {
+            return Ok(false);
+        }
+    }
+    Ok(splitter.rest().is_some_and(has_answer))
+}
+
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, NotMcp> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| NotMcp::BrokeOff)?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether it is a JSON-RPC response. Other APIs have a member `error`, too.
+fn is_answer(body: &[u8]) -> bool {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return false;
+    };
+    body["jsonrpc"] == "2.0" && (body.get("result").is_some() || body["error"].is_object())
+}

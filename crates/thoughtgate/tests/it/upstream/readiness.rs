@@ -1,0 +1,142 @@
+//! `/ready`: an MCP server answers at the upstream's URL, or what is wrong there.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use thoughtgate_test::mock_mcp::{self, Hold};
+use thoughtgate_test::process::Output;
+
+use super::scripted::{self, Scripted};
+use super::{proxy, redirect, result};
+use crate::support::{PATIENCE, Proxy, call};
+
+const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+/// The check of the upstream once it says `part`, and the last log line about it.
+async fn not_ready(proxy: &Proxy, part: &str) -> (Value, String) {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let check = proxy.ready_is(503).await["checks"]["upstream"].clone();
+        if check["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains(part))
+        {
+            let line = "thoughtgate: warning: the upstream ";
+            let line = proxy.process.wait_line(Output::Stderr, line, PATIENCE);
+            return (check, line.unwrap());
+        }
+        assert!(tokio::time::Instant::now() < until, "{check}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_path_without_an_mcp_server_shows_with_its_status() {
+    let answers = [
+        "HTTP/1.1 404 x\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>".to_owned(),
+        scripted::json(404, r#"{"error":{"message":"no such page"}}"#),
+        scripted::json(200, r#"{"jsonrpc":"2.0","method":"x"}"#),
+        "HTTP/1.1 200 x\r\ncontent-type: text/event-stream\r\n\r\ndata: {}\n\n".to_owned(),
+        scripted::json(401, "{}"),
+    ];
+    for answer in answers {
+        let status = answer["HTTP/1.1 ".len()..][..3].to_owned();
+        let closed = answer.contains("event-stream");
+        let upstream = Scripted::closing(closed, move |_| answer.clone()).await;
+        let proxy = proxy(&upstream.url("/mcp"));
+        let (check, line) = not_ready(&proxy, &status).await;
+        assert_eq!(check["status"].to_string(), status, "{check}");
+        assert!(
+            line.contains("does not answer MCP requests: status "),
+            "{line}"
+        );
+        assert!(line.contains(&status), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_hangs_or_redirects_elsewhere_shows() {
+    let silent = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    silent.hold(Hold::Answer);
+    let waiting = proxy(&silent.url());
+    let (_, line) = not_ready(&waiting, "no answer to an MCP request").await;
+    assert!(line.contains("within 5s"), "{line}");
+    silent.release();
+    waiting.ready().await;
+    let away = Scripted::start(|_| redirect(302, "https://login.test/x?SECRET")).await;
+    let away = proxy(&away.url("/mcp"));
+    let (_, line) = not_ready(&away, "redirects").await;
+    assert!(line.contains("(302) to https://login.test/x, "), "{line}");
+}
+
+#[tokio::test]
+async fn any_json_rpc_answer_or_challenge_is_an_mcp_server() {
+    let error = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no session"}}"#;
+    let event = "HTTP/1.1 200 x\r\ncontent-type: text/event-stream\r\n\r\nid: 1\ndata:\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n";
+    let challenge = |status: u16| {
+        format!("HTTP/1.1 {status} x\r\nwww-authenticate: Bearer\r\ncontent-length: 0\r\n\r\n")
+    };
+    for answer in [
+        scripted::json(200, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
+        scripted::json(400, error),
+        // The stream stays open.
+        event.to_owned(),
+        challenge(401),
+        challenge(403),
+    ] {
+        let upstream = Scripted::start(move |_| answer.clone()).await;
+        let proxy = proxy(&upstream.url("/mcp"));
+        proxy.ready().await;
+        let probes = upstream.probes();
+        assert_eq!((probes.len(), &*probes[0].method), (1, "POST"));
+        assert_eq!((&*probes[0].path, &*probes[0].body), ("/mcp", PING));
+    }
+}
+
+#[tokio::test]
+async fn a_probe_follows_redirects_and_leaves_no_session_behind() {
+    let upstream = Scripted::start(|request| match (&*request.method, &*request.path) {
+        ("DELETE", _) => "HTTP/1.1 200 x\r\ncontent-length: 0\r\n\r\n".to_owned(),
+        (_, "/mcp/") => redirect(307, "/mcp"),
+        _ => result(request).replacen("\r\n", "\r\nmcp-session-id: s-1\r\n", 1),
+    })
+    .await;
+    let proxy = proxy(&upstream.url("/mcp/"));
+    proxy.ready().await;
+    let until = tokio::time::Instant::now() + PATIENCE;
+    let ended = loop {
+        if let Some(last) = upstream
+            .probes()
+            .into_iter()
+            .find(|probe| probe.method == "DELETE")
+        {
+            break last;
+        }
+        assert!(
+            tokio::time::Instant::now() < until,
+            "the session was not ended"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert_eq!(ended.header("mcp-session-id"), "s-1");
+}
+
+#[tokio::test]
+async fn a_call_that_fails_brings_the_next_probe_forward() {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let file = crate::support::policy(crate::support::ALL);
+    let config = "timeouts: {probe_interval: 1h}\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("c.yaml"), config).unwrap();
+    let (url, path) = (upstream.url(), folder.path().join("c.yaml"));
+    let arguments = [
+        &crate::support::before(&url, file.path())[..],
+        &["--config", path.to_str().unwrap()],
+    ]
+    .concat();
+    let proxy = Proxy::with(&arguments, &[]);
+    proxy.ready().await;
+    upstream.shutdown().await;
+    assert_eq!(proxy.post(&call("tool_0")).await.status, 502);
+    not_ready(&proxy, "not reachable").await;
+}
