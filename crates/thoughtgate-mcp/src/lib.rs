@@ -29,7 +29,7 @@ pub use headers::{Era, HeaderField, Headers, check_headers};
 pub use members::{Key, duplicate, has_nul};
 pub use params::Params;
 pub use refusal::Refusal;
-pub use rewrite::without;
+pub use rewrite::{with_member, without};
 pub use scan::Limits;
 pub use shown::{cut, is_misleading, visible};
 pub use unique::{Ambiguous, unique_keys};

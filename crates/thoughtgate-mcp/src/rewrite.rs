@@ -93,6 +93,15 @@ pub fn without(message: &[u8], path: &[&str]) -> Option<Vec<u8>> {
     Some(edits.finish().into_bytes())
 }
 
+/// The object with the JSON text `value` as the value of `key`, replaced or added; `None` if it is no object
+/// with unique keys.
+#[must_use]
+pub fn with_member(object: &[u8], key: &str, value: &str) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(object).ok()?;
+    let members = self::object(text)?;
+    Some(replace(text, &members, key, value).into_bytes())
+}
+
 /// The members of an object whose keys are all different; `None` for anything else.
 pub(crate) fn object(text: &str) -> Option<Vec<Member<'_>>> {
     members(text, []).ok()

@@ -16,9 +16,27 @@ pub enum Failed {
     /// A list that cannot be filtered is not passed on.
     #[error("the upstream's answer to tools/list cannot be filtered")]
     List(#[source] Unfiltered),
-    /// No room to hold a list.
+    /// Metadata that names the upstream is not passed on.
+    #[error("the upstream's metadata cannot be made to name this proxy: {0}")]
+    Metadata(#[from] Unusable),
+    /// No room to hold a list or a document.
     #[error(transparent)]
     Spent(#[from] Spent),
+}
+
+/// Reason why a document cannot be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    #[error("it has a Content-Encoding, although none was asked for")]
+    Encoded,
+    #[error("it is larger than {0} bytes")]
+    TooLarge(usize),
+    #[error("it broke off")]
+    Broken,
+    #[error("it is not a JSON object with unique keys")]
+    NotAnObject,
+    #[error("the request's Host is not a valid one; set `public_url`")]
+    NoHost,
 }
 
 #[cfg(test)]

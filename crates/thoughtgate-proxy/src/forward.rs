@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -16,12 +16,14 @@ use tokio::time::Instant;
 use crate::abandoned::{Abandoned, Agent};
 use crate::answer;
 use crate::body::Body;
+use crate::challenge;
 use crate::failed::Failed;
 use crate::headers::{address_to, ask_for_identity, strip_request, strip_response};
 use crate::identity::Identity;
 use crate::listing::{self, Filter};
 use crate::message::Message;
 use crate::problem::Problem;
+use crate::public_url::PublicUrl;
 use crate::relay::{OnDisconnect, Relay};
 use crate::settings::Rules;
 use crate::upstream::{Lease, Pool};
@@ -98,7 +100,8 @@ fn outgoing(worker: &Worker, rules: &Rules, message: &mut Message) -> Box<Reques
     strip_request(&mut headers, identity);
     // The body has been read, so there is nothing left for `100-continue` to announce.
     headers.remove(header::EXPECT);
-    address_to(&mut headers, target.host_header());
+    let public = rules.public_url.as_ref();
+    message.host = address_to(&mut headers, target.host_header(), public);
     if message.tool_list {
         ask_for_identity(&mut headers);
     }
@@ -120,12 +123,27 @@ pub async fn pass_on(
     let (response, lease) = head;
     let (mut parts, incoming) = response.into_parts();
     strip_response(&mut parts.headers);
+    if matches!(
+        parts.status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    ) && let Some(public) = public_url(rules, message)
+    {
+        let endpoint = worker.shared.settings.upstream.path(None);
+        challenge::point_to(&mut parts.headers, &public, endpoint.path());
+    }
     let relay = Relay::new(incoming, lease, message.on_disconnect);
     if !message.tool_list {
         return Ok(Response::from_parts(parts, Body::relay(relay)));
     }
     let filter = Filter::new(Arc::clone(&worker.shared), message);
     Box::pin(listing::pass_on(filter, rules, parts, relay)).await
+}
+
+/// The endpoint's URL as the client of a message that was sent knows it.
+#[cold]
+pub fn public_url(rules: &Rules, message: &Message) -> Option<PublicUrl> {
+    let configured = rules.public_url.clone();
+    configured.or_else(|| PublicUrl::of_host(message.host.as_ref()))
 }
 
 /// The answer to a message whose upstream failed.

@@ -6,6 +6,8 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use thoughtgate_mcp::{HeaderField, Headers};
 
+use crate::public_url::PublicUrl;
+
 /// The protocol revision of a request.
 pub static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -194,13 +196,42 @@ pub fn is_media_type(headers: &HeaderMap, essence: &str) -> bool {
 
 /// Puts the upstream's own `Host` in place of the client's, by which it called this proxy and which the
 /// upstream finds in the usual fields.
-pub fn address_to(headers: &mut HeaderMap, host: HeaderValue) {
+///
+/// Returns the client's. `public` is the address that clients use, if it is known to be another.
+pub fn address_to(
+    headers: &mut HeaderMap,
+    host: HeaderValue,
+    public: Option<&PublicUrl>,
+) -> Option<HeaderValue> {
     let called = headers.insert(header::HOST, host);
-    headers.insert(&FORWARDED_PROTO, HeaderValue::from_static("http"));
-    match called {
-        Some(called) => headers.insert(&FORWARDED_HOST, called),
+    let (proto, host) = match public {
+        None => (HeaderValue::from_static("http"), called.clone()),
+        Some(public) => {
+            let (proto, host) = public.forwarded();
+            (proto, Some(host))
+        }
+    };
+    headers.insert(&FORWARDED_PROTO, proto);
+    match host {
+        Some(host) => headers.insert(&FORWARDED_HOST, host),
         None => headers.remove(&FORWARDED_HOST),
     };
+    called
+}
+
+/// Removes the headers that describe the exact bytes of a body, because the body is changed.
+pub fn changed(headers: &mut HeaderMap) {
+    for name in [
+        "accept-ranges",
+        "content-digest",
+        "content-md5",
+        "content-range",
+        "digest",
+        "etag",
+        "repr-digest",
+    ] {
+        headers.remove(name);
+    }
 }
 
 /// Asks for an answer without an encoding, which the proxy can read. Without the field a server may

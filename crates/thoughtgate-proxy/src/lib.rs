@@ -11,7 +11,7 @@
 //!                               │            ├─ listing     tools/list, filtered by the same decision
 //!                               │            ├─ approve     calls that a human must approve first
 //!                               │            └─ answer      refusals, by the table in problem
-//!                               └─ well_known ─ forward
+//!                               └─ well_known ─ forward     metadata of the upstream, which names the proxy
 //! ```
 
 mod abandoned;
@@ -22,6 +22,7 @@ mod approve;
 mod audit;
 mod body;
 mod budget;
+mod challenge;
 mod connection;
 mod contained;
 mod cors;
@@ -46,6 +47,7 @@ mod patience;
 mod probe;
 mod problem;
 mod process;
+mod public_url;
 mod relay;
 mod routes;
 mod seen;
@@ -63,6 +65,7 @@ mod worker;
 pub use audit::{Audit, AuditSettings, Sink, WhenFull};
 pub use guard::{BadEntry, Guard};
 pub use identity::{BadKey, Expected, Identity, Jwt};
+pub use public_url::{BadPublicUrl, PublicUrl};
 pub use server::{Drained, Server};
 pub use settings::{Limits, Refusals, Rules, Settings};
 pub use state::{Part, Reachability, Shared, Snapshot};

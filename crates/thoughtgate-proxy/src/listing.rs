@@ -5,13 +5,13 @@
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderValue, Response, header};
 use thoughtgate_mcp::tools::{self, Filtered, Unreadable};
 
 use crate::body::Body;
 use crate::budget::{Reserved, Spent};
 use crate::failed::Failed;
-use crate::headers::{is_encoded, is_media_type};
+use crate::headers::{changed, is_encoded, is_media_type};
 use crate::problem::Problem;
 use crate::relay::Relay;
 use crate::settings::Rules;
@@ -133,20 +133,5 @@ async fn gather(filter: &Filter, mut relay: Relay, bytes_max: usize) -> Result<W
         }
         reserved.grow(data.len())?;
         body.extend_from_slice(&data);
-    }
-}
-
-/// Removes the headers that describe the exact bytes of a body, because the body is changed.
-fn changed(headers: &mut HeaderMap) {
-    for name in [
-        "accept-ranges",
-        "content-digest",
-        "content-md5",
-        "content-range",
-        "digest",
-        "etag",
-        "repr-digest",
-    ] {
-        headers.remove(name);
     }
 }

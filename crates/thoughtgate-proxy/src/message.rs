@@ -5,6 +5,7 @@
 //! [`crate::approve`].
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::request::Parts;
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{Envelope, Era, Kind, Limits, parse};
@@ -16,6 +17,8 @@ use crate::relay::OnDisconnect;
 pub struct Message {
     /// Head of the request; its URI is already the upstream's.
     pub parts: Box<Parts>,
+    /// `Host` by which the client called, once the message has been sent.
+    pub host: Option<HeaderValue>,
     /// Body for the upstream; empty once it has been sent.
     pub bytes: Bytes,
     /// The id of a request; `None` if no JSON-RPC answer is expected.
@@ -58,6 +61,7 @@ impl Message {
         };
         Message {
             parts,
+            host: None,
             bytes: bytes.clone(),
             id: id.map(|id| Raw::of(bytes, id)),
             principal,
@@ -77,6 +81,7 @@ impl Message {
     pub fn bodiless(parts: Box<Parts>, principal: String, listens: bool) -> Message {
         Message {
             parts,
+            host: None,
             bytes: Bytes::new(),
             id: None,
             principal,

@@ -316,6 +316,7 @@ fn of_failure(failed: &Failed) -> Row<'static> {
             codes::UPSTREAM_TIMEOUT,
         ),
         Failed::List(_)
+        | Failed::Metadata(_)
         | Failed::Upstream(
             UpstreamError::Framing(_) | UpstreamError::Moved(_) | UpstreamError::Redirected(_),
         ) => (

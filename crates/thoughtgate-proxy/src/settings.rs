@@ -11,6 +11,7 @@ use crate::abandoned;
 use crate::audit::AuditSettings;
 use crate::guard::Guard;
 use crate::identity::Identity;
+use crate::public_url::PublicUrl;
 use crate::slots::{ADMIN_MAX, LEAVING_MAX, SPARE_MAX};
 use crate::upstream::Target;
 
@@ -89,6 +90,8 @@ impl Settings {
 pub struct Rules {
     /// Source of the calling agent's id.
     pub identity: Identity,
+    /// URL under which clients reach the MCP endpoint; without it, it is made from each request's `Host`.
+    pub public_url: Option<PublicUrl>,
     /// Accepted `Host` and `Origin` values.
     pub guard: Guard,
     /// Limits of one request.

@@ -12,13 +12,16 @@ use crate::body::Body;
 use crate::message::Message;
 use crate::patience::Patience;
 use crate::problem::{Elsewhere, Problem};
+use crate::public_url::{RESOURCE_METADATA, WELL_KNOWN, upstream_path};
 use crate::slots::Busy;
 use crate::worker::Worker;
 use crate::{answer, cors, forward};
 
+mod resource;
+
 /// Whether [`serve`] answers requests for `path`.
 pub fn owns(path: &str) -> bool {
-    path.starts_with("/.well-known/")
+    path.starts_with(WELL_KNOWN)
 }
 
 /// Forwards one request, or refuses it.
@@ -46,8 +49,10 @@ pub async fn serve(
     if !is_plain(parts.uri.path()) {
         return refused(Elsewhere::WellKnownPath);
     }
+    let is_resource = is_resource(parts.uri.path());
     let path = upstream_path(
         parts.uri.path(),
+        snapshot.rules.public_url.as_ref(),
         worker.shared.settings.upstream.path(None).path(),
     );
     let Ok(uri) = path.parse::<Uri>() else {
@@ -56,16 +61,16 @@ pub async fn serve(
     parts.uri = uri;
     let mut message = Message::bodiless(Box::new(parts), String::new(), false);
     busy.be_patient(Patience::Short);
+    if is_resource {
+        return resource::send(worker, &snapshot.rules, &mut message).await;
+    }
     forward::send(worker, &snapshot.rules, &mut message).await
 }
 
-/// Replaces this proxy's endpoint path, `/mcp`, by that of the upstream, which may differ: RFC 9728 §3.1
-/// appends the endpoint's path to the well-known one.
-fn upstream_path(path: &str, endpoint: &str) -> String {
-    match path.strip_suffix("/mcp") {
-        Some(stem) => format!("{stem}{}", endpoint.trim_end_matches('/')),
-        None => path.to_owned(),
-    }
+/// Whether the document at `path` names the resource, in which the upstream's name is replaced.
+fn is_resource(path: &str) -> bool {
+    path.strip_prefix(RESOURCE_METADATA)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Letters, digits and `._~-/` without `..` or `//`: no server reads such a path in two ways.
@@ -91,21 +96,5 @@ mod tests {
         ] {
             assert!(!is_plain(path), "{path}");
         }
-    }
-
-    #[test]
-    fn the_endpoints_own_path_is_put_in() {
-        assert_eq!(
-            upstream_path("/.well-known/oauth-protected-resource/mcp", "/v1/mcp"),
-            "/.well-known/oauth-protected-resource/v1/mcp"
-        );
-        assert_eq!(
-            upstream_path("/.well-known/oauth-protected-resource/mcp", "/"),
-            "/.well-known/oauth-protected-resource"
-        );
-        assert_eq!(
-            upstream_path("/.well-known/oauth-authorization-server", "/v1/mcp"),
-            "/.well-known/oauth-authorization-server"
-        );
     }
 }

@@ -35,6 +35,10 @@ section! {
         /// number of threads that serve requests
         restart workers: Option<usize> = None,
         section upstream: Upstream,
+        // Behind something that ends TLS or changes the path, it cannot be known from a request.
+        /// URL under which clients reach the MCP endpoint, which OAuth metadata and challenges name
+        /// (default: http://, the request's Host, and /mcp)
+        reload public_url: Option<String> = None,
         /// Cedar policy file, or directory of *.cedar files
         reload policy: Option<PathBuf> = None,
         /// annotations that policies may use besides @id, @approve, @reason, @description, @owner, @author

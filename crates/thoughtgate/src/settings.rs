@@ -138,8 +138,15 @@ pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
             "`timeouts.{name}` is 0; it must be more than 0"
         );
     }
+    let public_url = config
+        .public_url
+        .as_deref()
+        .map(thoughtgate_proxy::PublicUrl::new);
     Ok(Rules {
         identity: identity(&config.agent, key)?,
+        public_url: public_url
+            .transpose()
+            .context("failed to use `public_url`")?,
         guard: Guard::new(
             listen(config),
             &config.allowed_hosts,

@@ -30,6 +30,7 @@ fn start(upstream: &MockMcp) -> (Arc<Shared>, String) {
     };
     let rules = Rules {
         identity: Identity::Fixed("alice".to_owned()),
+        public_url: None,
         guard: Guard::new(listen, &[], &[]).unwrap(),
         limits: Limits {
             body_bytes: 1 << 16,

@@ -7,6 +7,7 @@ use thoughtgate_test::mock_mcp;
 use crate::support::{ALL, Proxy, before, call, policy};
 use scripted::{Request, Scripted};
 
+mod oauth;
 mod readiness;
 mod scripted;
 
