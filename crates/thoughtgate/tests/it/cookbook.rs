@@ -1,12 +1,6 @@
-//! The recipes of `docs/policies.md`: each makes the decisions that are written below it.
+//! The recipes of `docs/policies.md`: `thoughtgate test` finds each to decide as is written below it.
 
-use std::collections::BTreeMap;
-use std::time::SystemTime;
-
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
-use thoughtgate_policy::{Engine, LOAD_STACK_BYTES, Options, Outcome, Query, Source, Target};
+use std::process::Command;
 
 use crate::markdown::{self, Block};
 
@@ -16,51 +10,15 @@ struct Recipe {
     cases: Block,
 }
 
-/// The configuration at the top of the cookbook, as far as policies refer to it.
-#[derive(Deserialize)]
-struct Configuration {
-    tool_groups: BTreeMap<String, Vec<String>>,
-    agent: Agents,
-}
-
-#[derive(Deserialize)]
-struct Agents {
-    groups: BTreeMap<String, Vec<String>>,
-}
-
-/// A call, and the decision expected on it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    call: Option<String>,
-    prompt: Option<String>,
-    resource: Option<String>,
-    method: Option<String>,
-    agent: String,
-    arguments: Option<Value>,
-    #[serde(default, with = "humantime_serde::option")]
-    at: Option<SystemTime>,
-    expect: String,
-    by: Option<Vec<String>>,
-    #[serde(rename = "why")]
-    _why: Option<String>,
-}
-
 #[test]
 fn every_recipe_decides_as_it_says() {
     let mut blocks = markdown::blocks(&markdown::document("docs/policies.md"));
-    let configuration: Configuration = serde_saphyr::from_str(&blocks.remove(0).text).unwrap();
-    let options = Options {
-        approvals: true,
-        tool_groups: configuration.tool_groups,
-        agent_groups: configuration.agent.groups,
-        ..Options::default()
-    };
+    let configuration = blocks.remove(0).text;
     let recipes = recipes(blocks);
     assert!(recipes.len() >= 20, "{} recipes only", recipes.len());
     let faults: Vec<String> = recipes
         .iter()
-        .flat_map(|recipe| faults(recipe, &options))
+        .filter_map(|recipe| fault(recipe, &configuration))
         .collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
@@ -70,13 +28,18 @@ fn a_recipe_without_cases_or_with_a_wrong_one_fails() {
     let cedar = "```cedar\n@id(\"all\") permit (principal, action, resource);\n```\n";
     let found = |yaml: &str| {
         let blocks = markdown::blocks(&format!("{cedar}```yaml\n{yaml}```\n"));
-        faults(&recipes(blocks)[0], &Options::default())
+        fault(&recipes(blocks)[0], "policy: policies.cedar\n")
     };
     let case = "- {call: t, agent: a, expect: permit, by: [all]}\n";
-    assert_eq!(found(case), Vec::<String>::new());
-    assert_eq!(found(&case.replace("permit", "refuse")).len(), 1);
-    assert_eq!(found(&case.replace("[all]", "[other]")).len(), 1);
-    assert_eq!(found("[]\n").len(), 1);
+    assert_eq!(found(case), None);
+    for wrong in [
+        &case.replace("permit", "refuse"),
+        &case.replace("[all]", "[other]"),
+        "[]\n",
+        "",
+    ] {
+        assert!(found(wrong).is_some(), "{wrong}");
+    }
     for unpaired in [cedar.to_owned(), cedar.repeat(2)] {
         let paired = std::panic::catch_unwind(|| recipes(markdown::blocks(&unpaired)).len());
         assert!(paired.is_err(), "{unpaired}");
@@ -104,68 +67,23 @@ fn recipes(blocks: Vec<Block>) -> Vec<Recipe> {
     recipes
 }
 
-/// The cases of a recipe that are decided otherwise than expected.
-fn faults(recipe: &Recipe, options: &Options) -> Vec<String> {
+/// The output of the command, if not all cases of the recipe are decided as expected.
+fn fault(recipe: &Recipe, configuration: &str) -> Option<String> {
     let Recipe { policies, cases } = recipe;
-    let source = Source {
-        name: policies.heading.clone(),
-        text: policies.text.clone(),
-    };
-    let load = || Engine::load(&[source], options);
-    let loaded = std::thread::scope(|scope| {
-        let loading = std::thread::Builder::new().stack_size(LOAD_STACK_BYTES);
-        loading.spawn_scoped(scope, load).unwrap().join().unwrap()
-    });
-    let engine = loaded.unwrap_or_else(|error| panic!("line {}: {error}", policies.line));
-    let parsed: Vec<Case> = serde_saphyr::from_str(&cases.text)
-        .unwrap_or_else(|error| panic!("line {}: {error}", cases.line));
-    if parsed.is_empty() {
-        return vec![format!("{}: no cases", cases.heading)];
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("thoughtgate.yaml", configuration),
+        ("policies.cedar", &policies.text),
+        ("cases.yaml", &cases.text),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let differing = parsed.iter().filter_map(|case| difference(case, &engine));
-    differing
-        .map(|difference| format!("{}: {difference}", cases.heading))
-        .collect()
-}
-
-fn difference(case: &Case, engine: &Engine) -> Option<String> {
-    let target = match case {
-        Case {
-            call: Some(name), ..
-        } => Target::Tool(name),
-        Case {
-            prompt: Some(name), ..
-        } => Target::Prompt(name),
-        Case {
-            resource: Some(uri),
-            ..
-        } => Target::Resource {
-            method: "resources/read",
-            uri,
-        },
-        case => Target::Method(case.method.as_ref().expect("a call")),
-    };
-    let arguments: Option<Box<RawValue>> = case
-        .arguments
-        .as_ref()
-        .map(|value| to_raw_value(value).unwrap());
-    let decision = engine.decide(&Query {
-        principal: &case.agent,
-        target,
-        arguments: arguments.as_deref(),
-        now: case.at.unwrap_or(SystemTime::UNIX_EPOCH),
-    });
-    let found = match decision.outcome {
-        Outcome::Forward => "permit",
-        Outcome::Reject => "refuse",
-        Outcome::Approve { .. } => "approve",
-    };
-    let by: Vec<&str> = decision.policies.iter().map(|id| &**id).collect();
-    let is_right = found == case.expect && case.by.as_ref().is_none_or(|expected| by == *expected);
-    (!is_right).then(|| {
-        format!(
-            "{case:?} is decided as {found} by {by:?}, {:?}",
-            decision.error
-        )
-    })
+    let output = Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
+        .args(["test", "--config", "thoughtgate.yaml", "cases.yaml"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let shown = format!("line {}, {}:\n{out}{err}", policies.line, policies.heading);
+    (!output.status.success()).then_some(shown)
 }
