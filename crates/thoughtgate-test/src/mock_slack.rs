@@ -2,7 +2,7 @@
 //! reactions.
 //!
 //! It keeps posted messages with their time of arrival, reacts on demand or automatically, and fails
-//! according to the knobs, or as a test demands of one method. It models neither scopes nor Slack's own rate limits.
+//! according to the knobs, or as a test demands of one method. It does not model Slack's own rate limits.
 
 use std::future::Future;
 use std::io;
@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod access;
 mod arguments;
 mod endpoint;
 mod fault;

@@ -48,6 +48,9 @@ struct Flags {
     /// Let the next N calls take effect, but close the connection instead of answering.
     #[arg(long, default_value_t = 0, value_name = "N")]
     next_lost: u32,
+    /// Scopes of the token, separated by commas [default: all that the methods of this double need].
+    #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
+    scopes: Option<Vec<String>>,
     /// Reaction to add to each message, such as `white_check_mark`.
     #[arg(long, value_name = "NAME")]
     decision: Option<String>,
@@ -83,6 +86,7 @@ fn main() -> anyhow::Result<()> {
             next_refused: flags.next_refused,
             refusal: flags.refusal,
             next_lost: flags.next_lost,
+            scopes: flags.scopes,
             decision,
             ..Knobs::default()
         },

@@ -15,9 +15,10 @@ use hyper::{Request, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::access;
 use super::arguments::Arguments;
 use super::fault::Outcome;
-use super::methods::{Call, POST_MESSAGE};
+use super::methods::{self, Call, POST_MESSAGE};
 use super::response::{refused, respond};
 use super::shared::{Shared, State, Stats};
 use crate::body::{Aborted, Answer};
@@ -57,12 +58,16 @@ impl Endpoint {
         }
         let Some(fault) = state.take_fault(method) else {
             let answer = self.answer_to(state, method, head, body);
-            return Outcome::Answer(respond(StatusCode::OK, &answer));
+            let mut response = respond(StatusCode::OK, &answer);
+            if !answer["error"].as_str().is_some_and(access::is_about_token) {
+                access::describe(response.headers_mut(), &state.knobs, method);
+            }
+            return Outcome::Answer(response);
         };
         if fault.has_effect() {
             self.answer_to(state, method, head, body);
         }
-        fault.outcome()
+        fault.outcome(|error| access::refused(&state.knobs, method, error))
     }
 
     /// Executes one call of `method`, and returns the answer to it.
@@ -77,6 +82,9 @@ impl Endpoint {
             }
             missing_charset = arguments.missing_charset;
             let State { store, knobs, .. } = state;
+            if let Some(refusal) = access::refusal(knobs, method, &arguments) {
+                return Ok(methods::fields(refusal));
+            }
             Call {
                 arguments: &arguments,
                 store,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::response::{endless, json_text, refused, respond};
 use crate::body::Answer;
@@ -32,7 +32,7 @@ pub enum Fault {
     ServerError(StatusCode),
     /// The same, though the call took effect.
     ServerErrorAfterEffect(StatusCode),
-    /// HTTP 200 with `{"ok":false,"error":…}`.
+    /// HTTP 200 with `{"ok":false,"error":…}`, and what Slack adds for that error.
     Refused(String),
     /// This status and body, as `application/json` whatever the body is.
     Answer(StatusCode, String),
@@ -67,8 +67,9 @@ impl Fault {
         )
     }
 
-    /// Must be called in the runtime that serves the double.
-    pub(super) fn outcome(self) -> Outcome {
+    /// The outcome, with the body that `refusal` gives for an error code. Must be called in the runtime
+    /// that serves the double.
+    pub(super) fn outcome(self, refusal: impl FnOnce(&str) -> Value) -> Outcome {
         Outcome::Answer(match self {
             Self::TooManyRequests { retry_after_s } => {
                 limited(StatusCode::TOO_MANY_REQUESTS, Some(retry_after_s))
@@ -77,7 +78,7 @@ impl Fault {
             Self::ServerError(status) | Self::ServerErrorAfterEffect(status) => {
                 refused(status, "service_unavailable")
             }
-            Self::Refused(error) => refused(StatusCode::OK, &error),
+            Self::Refused(error) => respond(StatusCode::OK, &refusal(&error)),
             Self::Answer(status, body) => json_text(status, body),
             Self::Redirect(to) => {
                 let mut response = respond(StatusCode::FOUND, &json!({ "ok": true }));

@@ -42,6 +42,16 @@ pub struct Knobs {
     /// Most messages on a page of `conversations.history`, even if the call asks for more (0: as many
     /// as it asks for).
     pub page_size: usize,
+    /// Scopes of the token (absent: all that the methods of this double need).
+    pub scopes: Option<Vec<String>>,
+    /// Error code of every call (empty: the token is valid), such as `token_revoked`.
+    pub token_error: String,
+    /// Channels, as calls name them, that do not exist for the bot.
+    pub unknown_channels: Vec<String>,
+    /// Channels, as calls name them, of which the bot is not a member.
+    pub foreign_channels: Vec<String>,
+    /// Ids of channels that are private.
+    pub private_channels: Vec<String>,
     /// Reaction to each message that is posted from now on.
     pub decision: Option<Decision>,
     /// Members of user groups, by group id.

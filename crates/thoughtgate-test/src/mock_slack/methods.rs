@@ -1,7 +1,7 @@
 //! The methods of Slack's Web API that approvals use, with Slack's own error codes.
 //!
-//! Arguments and workspace in, JSON out. Scopes, membership and Slack's own rate limits are not
-//! modelled; the knobs can simulate rate limits.
+//! Arguments and workspace in, JSON out. Scopes and membership are checked before: see `access`. Slack's
+//! own rate limits are not modelled; the knobs can simulate them.
 
 use serde_json::{Map, Value, json};
 
@@ -275,7 +275,7 @@ fn blocks_are_valid(blocks: &Value) -> bool {
     blocks.len() <= MAX_BLOCKS && blocks.iter().all(is_valid)
 }
 
-fn fields(object: Value) -> Map<String, Value> {
+pub(super) fn fields(object: Value) -> Map<String, Value> {
     match object {
         Value::Object(fields) => fields,
         _ => Map::new(),

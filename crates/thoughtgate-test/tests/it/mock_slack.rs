@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use thoughtgate_test::client::{self, Response};
 use thoughtgate_test::mock_slack::{self, Config, Knobs, MockSlack};
 
+mod access;
 mod faults;
 mod on_demand;
 
