@@ -69,6 +69,13 @@ impl Approvals {
         Ok(Self { ledger, channel })
     }
 
+    /// Checks in the background whether approvers can be asked, before anyone has to be, and again
+    /// after faults; [`Approvals::health`] has the result. Without this, no connection is opened until
+    /// an approval is open.
+    pub fn watch_channel(&self) {
+        self.channel.watch();
+    }
+
     /// The approval, if it belongs to `principal`.
     #[must_use]
     pub fn find(&self, id: Id, principal: &str) -> Option<View> {

@@ -9,8 +9,8 @@ use crate::error::OpenError;
 use crate::ids::Id;
 use crate::ledger::Ledger;
 use crate::slack::{
-    Client, ConfirmError, Interaction, InteractionError, InteractionOutcome, SlackSettings,
-    Workspace,
+    Client, ConfirmError, Finding, Interaction, InteractionError, InteractionOutcome,
+    SlackSettings, Workspace, check_once,
 };
 
 /// Settings of the channel in which approvers are asked.
@@ -28,12 +28,24 @@ impl ChannelSettings {
         }
     }
 
+    /// Asks the channel itself whether approvals can work with these settings: whether the token is
+    /// valid, has the scopes that it needs, and can read the channel. Makes a few calls and asks nobody.
+    ///
+    /// # Errors
+    /// When a setting is invalid, or TLS cannot be set up. Faults of the channel are findings.
+    pub async fn check_online(&self) -> Result<Vec<Finding>, OpenError> {
+        self.check()?;
+        match self {
+            Self::Slack(settings) => check_once(settings).await,
+        }
+    }
+
     /// Checks the settings and sets up TLS if the address needs it; makes no call.
     pub(crate) fn prepare(self, counts: Arc<Counts>) -> Result<Prepared, OpenError> {
         self.check()?;
         match self {
             Self::Slack(settings) => {
-                let client = Client::new(&settings, counts)?;
+                let client = Client::new(&settings, counts, true)?;
                 Ok(Prepared::Slack(client, settings))
             }
         }
@@ -84,7 +96,14 @@ impl Channel {
         }
     }
 
-    /// Error of the latest call, if it failed.
+    /// Checks in the background whether approvers can be asked, at once and again after faults.
+    pub(crate) fn watch(&self) {
+        match self {
+            Self::Slack(workspace) => workspace.watch(),
+        }
+    }
+
+    /// The present fault of the channel, if there is one.
     pub(crate) fn failure(&self) -> Option<String> {
         match self {
             Self::Slack(workspace) => workspace.failure(),

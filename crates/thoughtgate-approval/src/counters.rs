@@ -55,7 +55,8 @@ impl Counters {
 pub struct Health {
     /// Error of the latest write to the store, if it failed.
     pub store: Option<String>,
-    /// Error of the latest Slack API call, if it failed; a rate limit is not a failure.
+    /// Fault of the calls to Slack, if there is one: of the token, its scopes, or a channel. One rate
+    /// limit is no fault, several in a row are.
     pub approvers: Option<String>,
 }
 

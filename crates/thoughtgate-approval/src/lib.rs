@@ -65,7 +65,8 @@ pub use seal::{Sealed, Sealer, is_ours};
 pub use secret::Secret;
 pub use settings::{Settings, StoreLocation};
 pub use slack::{
-    ConfirmError, Interaction, InteractionError, InteractionOutcome, SettingsError, SlackSettings,
+    ConfirmError, Finding, Interaction, InteractionError, InteractionOutcome, SLACK_SCOPES, Scope,
+    SettingsError, SlackSettings,
 };
 pub use state::State;
 pub use view::View;

@@ -6,10 +6,13 @@
 //! that Slack slows down delays no other lane and no request.
 
 mod answers;
+mod check;
 mod client;
+mod codes;
 mod confirm;
 mod directory;
 mod error;
+mod faults;
 mod ids;
 mod interactivity;
 mod judge;
@@ -17,6 +20,7 @@ mod message;
 mod pages;
 mod poll;
 mod post;
+mod scopes;
 mod settings;
 mod update;
 mod workspace;
@@ -28,10 +32,13 @@ use std::time::SystemTime;
 use crate::ids::Id;
 use crate::state::State;
 
+pub use check::Finding;
+pub(crate) use check::check_once;
 pub(crate) use client::Client;
 pub use error::{ConfirmError, SettingsError};
 use interactivity::verify_and_parse;
 pub use interactivity::{Interaction, InteractionError, InteractionOutcome};
+pub use scopes::{SLACK_SCOPES, Scope};
 pub use settings::SlackSettings;
 pub(crate) use workspace::Workspace;
 
@@ -53,6 +60,11 @@ impl Workspace {
         for channel in channels {
             self.ask(&channel);
         }
+    }
+
+    /// Checks token, scopes and channel in the background.
+    pub(crate) fn watch(self: &Arc<Self>) {
+        self.spawn(check::watch(Arc::clone(self)));
     }
 
     /// Wakes the lane of `channel` to post a new request; starts the lane if there is none.

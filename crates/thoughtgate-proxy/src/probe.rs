@@ -1,5 +1,5 @@
 //! Probes the upstream at intervals, so that `/ready` need not, and logs faults of the upstream and the
-//! approvals when they change.
+//! approval store when they change; `thoughtgate-approval` logs those of its channel.
 //!
 //! A probe is one MCP request: a listener that is no MCP server, or one that hangs, is not ready. Reasons go
 //! to the log alone, because agents can read `/ready`; that has their kind and a status.
@@ -86,12 +86,9 @@ fn kind_of<T>(found: &Result<T, NotMcp>) -> Reachability {
 
 async fn approvals(shared: &Shared) {
     let mut store = Reported::of("the approval store cannot be written");
-    let mut approvers = Reported::of("approvers cannot be asked");
     loop {
         if let Some(approvals) = shared.approvals() {
-            let health = approvals.health();
-            store.report(health.store);
-            approvers.report(health.approvers);
+            store.report(approvals.health().store);
         }
         tokio::time::sleep(APPROVALS_INTERVAL).await;
     }

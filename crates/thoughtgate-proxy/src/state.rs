@@ -157,6 +157,8 @@ impl Shared {
             }
         });
         let approvals = Approvals::open_observed(settings, channel, observer).await?;
+        // In the background: a Slack that is slow must not delay the start.
+        approvals.watch_channel();
         let _ = self.approvals.set(approvals);
         Ok(())
     }

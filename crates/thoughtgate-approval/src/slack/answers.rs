@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use http::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -18,11 +19,15 @@ const CURSOR_BYTES_MAX: usize = 1024;
 
 /// A response with `ok: true`.
 #[derive(Debug)]
-pub(super) struct Answer(pub(super) Bytes);
+pub(super) struct Answer {
+    pub(super) body: Bytes,
+    /// Scopes of the token, if the response lists them.
+    pub(super) scopes: Option<HeaderValue>,
+}
 
 impl Answer {
     pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, CallError> {
-        read(&self.0)
+        read(&self.body)
     }
 }
 

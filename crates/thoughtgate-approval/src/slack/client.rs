@@ -2,7 +2,7 @@
 //! that says whether the call may have taken effect. Retries nothing; the callers know what may be
 //! repeated.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,12 +17,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
-use thoughtgate_panic::{lock, say};
 
 use super::answers::{Answer, Status, read};
 use super::error::{CallError, Code, Loss, Refusal};
+use super::faults::Faults;
 use super::settings::SlackSettings;
-use crate::cause::{Cause, chain};
+use crate::cause::Cause;
 use crate::counters::Counts;
 use crate::error::OpenError;
 
@@ -34,6 +34,9 @@ const LIMITED_DEFAULT: Duration = Duration::from_secs(5);
 
 /// Longest wait that a `Retry-After` can cause.
 const LIMITED_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// Header with the scopes of the token, on answers to calls with a valid one.
+const OAUTH_SCOPES: &str = "x-oauth-scopes";
 
 /// Error codes of a rate limit.
 const LIMIT_ERRORS: &[&str] = &["ratelimited", "rate_limited"];
@@ -52,12 +55,17 @@ pub(crate) struct Client {
     authorization: HeaderValue,
     timeout: Duration,
     counts: Arc<Counts>,
-    failure: Mutex<Option<String>>,
+    pub(super) faults: Faults,
 }
 
 impl Client {
     /// Checks the address and the token, and sets up TLS if the address needs it; makes no call.
-    pub(crate) fn new(settings: &SlackSettings, counts: Arc<Counts>) -> Result<Self, OpenError> {
+    /// `logs` says whether changes of its faults are logged.
+    pub(crate) fn new(
+        settings: &SlackSettings,
+        counts: Arc<Counts>,
+        logs: bool,
+    ) -> Result<Self, OpenError> {
         let uri = settings.address()?;
         let connector = if uri.scheme_str() == Some("https") {
             connector(native_roots(&uri)?).https_only()
@@ -72,36 +80,39 @@ impl Client {
             base_url: settings.base_url.trim_end_matches('/').to_owned(),
             timeout: settings.call_timeout,
             counts,
-            failure: Mutex::new(None),
+            faults: Faults::new(&settings.channel, logs),
         })
     }
 
-    /// Error of the latest call, if it failed. A rate limit is not a failure.
-    pub(super) fn failure(&self) -> Option<String> {
-        lock(&self.failure).clone()
-    }
-
     /// Calls a method whose arguments are sent as JSON.
-    pub(super) async fn write(&self, method: &str, body: &Value) -> Result<Answer, CallError> {
+    pub(super) async fn write(
+        &self,
+        method: &'static str,
+        body: &Value,
+    ) -> Result<Answer, CallError> {
         let request = Request::post(format!("{}/{method}", self.base_url))
             .header(CONTENT_TYPE, "application/json; charset=utf-8");
-        self.call(method, request, Bytes::from(body.to_string()))
+        let channel = body["channel"].as_str();
+        self.call((method, channel), request, Bytes::from(body.to_string()))
             .await
     }
 
     /// Calls a method that only reads: its parameters go into the URL, since those take no JSON.
     pub(super) async fn read(
         &self,
-        method: &str,
+        method: &'static str,
         parameters: &[(&str, &str)],
     ) -> Result<Answer, CallError> {
+        let channel = parameters.iter().find(|(name, _)| *name == "channel");
+        let channel = channel.map(|(_, channel)| *channel);
         let url = format!("{}/{method}?{}", self.base_url, query(parameters));
-        self.call(method, Request::get(url), Bytes::new()).await
+        self.call((method, channel), Request::get(url), Bytes::new())
+            .await
     }
 
     async fn call(
         &self,
-        method: &str,
+        (method, channel): (&'static str, Option<&str>),
         request: http::request::Builder,
         body: Bytes,
     ) -> Result<Answer, CallError> {
@@ -111,27 +122,12 @@ impl Client {
             Err(_) => Err(CallError::Lost(Loss::Late(self.timeout))),
         };
         match &result {
-            Ok(_) => self.note(None),
+            Ok(_) => {}
             Err(CallError::Limited(_)) => self.counts.call_limited.add(1),
-            Err(error) => {
-                self.counts.call_errors.add(1);
-                self.note(Some(format!("{method}: {}", chain(error))));
-            }
+            Err(_) => self.counts.call_errors.add(1),
         }
+        self.faults.note(method, channel, result.as_ref().err());
         result
-    }
-
-    fn note(&self, failure: Option<String>) {
-        let mut known = lock(&self.failure);
-        // Only changes are printed: while Slack is down, every poll fails.
-        match (&*known, &failure) {
-            (None, Some(failure)) => {
-                say!("warning: approvers cannot be asked: {failure}");
-            }
-            (Some(_), None) => say!("approvers can be asked again"),
-            _ => {}
-        }
-        *known = failure;
     }
 
     async fn attempt(
@@ -180,19 +176,21 @@ async fn read_answer(answer: Response<Incoming>) -> Result<Answer, CallError> {
     if status != StatusCode::OK {
         return Err(CallError::Refused(Refusal::Status(status)));
     }
+    let scopes = answer.headers().get(OAUTH_SCOPES).cloned();
     let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
         .collect()
         .await
         .map_err(|error| CallError::Lost(Loss::Broken(Cause::new(error))))?
         .to_bytes();
-    judge(bytes, retry_after)
+    let body = judge(bytes, retry_after)?;
+    Ok(Answer { body, scopes })
 }
 
 /// Slack reports its own errors with status 200 and `ok: false`.
-fn judge(bytes: Bytes, retry_after: Duration) -> Result<Answer, CallError> {
+fn judge(bytes: Bytes, retry_after: Duration) -> Result<Bytes, CallError> {
     let status: Status<'_> = read(&bytes)?;
     if status.ok {
-        return Ok(Answer(bytes));
+        return Ok(bytes);
     }
     let Some(error) = status.error else {
         return Err(CallError::Lost(Loss::NoVerdict));
@@ -268,6 +266,7 @@ struct NoRoots;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cause::chain;
 
     #[test]
     fn answers_are_told_apart_by_what_may_have_happened() {
@@ -309,7 +308,7 @@ mod tests {
         let scope = r#"{"ok":false,"error":"missing_scope","needed":"chat:write"}"#;
         assert_eq!(
             chain(&judge(scope).unwrap_err()),
-            "Slack refused: missing_scope (needs chat:write)"
+            "Slack refused: missing_scope (needs chat:write); add the scope to the Slack app under OAuth & Permissions, then reinstall the app"
         );
     }
 

@@ -37,6 +37,34 @@ pub(super) struct Directory {
     channels: Mutex<HashMap<String, String>>,
 }
 
+/// Asks Slack whose token this is, and for its scopes, separated by commas, if Slack lists them.
+pub(super) async fn authenticate(client: &Client) -> Result<(Me, Option<String>), CallError> {
+    let nothing = Value::Object(serde_json::Map::new());
+    let answer = client.write("auth.test", &nothing).await?;
+    let me: AuthTest<'_> = answer.read()?;
+    if !is_person_or_group(&me.user_id.0) {
+        return Err(CallError::Lost(Loss::NoUser));
+    }
+    let id = |text: Text<'_>| is_id(&text.0, &['B', 'T', 'E']).then(|| text.0.into());
+    let me = Me {
+        user: me.user_id.0.into(),
+        bot: me.bot_id.and_then(id),
+        team: me.team_id.and_then(id),
+    };
+    let scopes = answer.scopes.as_ref();
+    let scopes = scopes.and_then(|scopes| scopes.to_str().ok().map(str::to_owned));
+    Ok((me, scopes))
+}
+
+/// Ids of the members of a user group.
+pub(super) async fn read_members(client: &Client, group: &str) -> Result<Vec<String>, CallError> {
+    let parameters = [("usergroup", group)];
+    let answer = client.read("usergroups.users.list", &parameters).await?;
+    let users = answer.read::<Members<'_>>()?.users.into_iter();
+    let people = users.filter(|user| is_person_or_group(&user.0));
+    Ok(people.map(|user| user.0.into_owned()).collect())
+}
+
 impl Directory {
     pub(super) fn new(approvers: &[String]) -> Self {
         let (groups, people): (Vec<String>, Vec<String>) = approvers
@@ -55,21 +83,7 @@ impl Directory {
     pub(super) async fn me(&self, client: &Client) -> Result<&Me, CallError> {
         // A failure is not kept: the next caller asks again.
         self.me
-            .get_or_try_init(|| async {
-                let answer = client
-                    .write("auth.test", &Value::Object(serde_json::Map::new()))
-                    .await?;
-                let me: AuthTest<'_> = answer.read()?;
-                if !is_person_or_group(&me.user_id.0) {
-                    return Err(CallError::Lost(Loss::NoUser));
-                }
-                let id = |text: Text<'_>| is_id(&text.0, &['B', 'T', 'E']).then(|| text.0.into());
-                Ok(Me {
-                    user: me.user_id.0.into(),
-                    bot: me.bot_id.and_then(id),
-                    team: me.team_id.and_then(id),
-                })
-            })
+            .get_or_try_init(|| async { Ok(authenticate(client).await?.0) })
             .await
     }
 
@@ -90,12 +104,7 @@ impl Directory {
         }
         let mut fresh = HashSet::new();
         for group in &self.groups {
-            let answer = client
-                .read("usergroups.users.list", &[("usergroup", group)])
-                .await?;
-            let users = answer.read::<Members<'_>>()?.users.into_iter();
-            let people = users.filter(|user| is_person_or_group(&user.0));
-            fresh.extend(people.map(|user| user.0.into_owned()));
+            fresh.extend(read_members(client, group).await?);
         }
         let allowed = fresh.contains(user);
         // Only once all groups were read: with a part of them, the denial of an approver would not count.
@@ -109,13 +118,17 @@ impl Directory {
         channels.insert(name.to_owned(), id.to_owned());
     }
 
+    /// Id of a channel, if it is given by its id or was learned before.
+    pub(super) fn known_channel(&self, name: &str) -> Option<String> {
+        if is_channel_id(name) {
+            return Some(name.to_owned());
+        }
+        lock(&self.channels).get(name).cloned()
+    }
+
     /// Id of a channel: reading needs the id, while posting takes names too.
     pub(super) async fn channel(&self, client: &Client, name: &str) -> Result<String, CallError> {
-        if is_channel_id(name) {
-            return Ok(name.to_owned());
-        }
-        let known = lock(&self.channels).get(name).cloned();
-        if let Some(id) = known {
+        if let Some(id) = self.known_channel(name) {
             return Ok(id);
         }
         let wanted = name.trim_start_matches('#');

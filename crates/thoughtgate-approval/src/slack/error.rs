@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::codes::{self, About};
 use crate::cause::Cause;
 
 /// A setting of Slack that is missing or invalid.
@@ -98,6 +99,30 @@ pub(super) enum CallError {
     Refused(#[source] Refusal),
 }
 
+impl CallError {
+    /// Whether Slack has refused, so that waiting does not help.
+    pub(super) fn is_final(&self) -> bool {
+        self.about().is_some()
+    }
+
+    /// What Slack's refusal is about; `None` for an error that may pass by itself.
+    pub(super) fn about(&self) -> Option<About> {
+        match self {
+            Self::Refused(Refusal::Code { code, .. }) => Some(code.about()),
+            // Slack answers with 200, so another status is of something in between.
+            Self::Refused(Refusal::Status(_))
+            | Self::Limited(_)
+            | Self::Unreachable(_)
+            | Self::Lost(_) => None,
+            Self::Refused(Refusal::Lookup(_, why)) => match why.as_ref() {
+                Refusal::Code { code, .. } => Some(code.about()),
+                _ => Some(About::Other),
+            },
+            Self::Refused(_) => Some(About::Other),
+        }
+    }
+}
+
 /// Why a response is missing or of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Loss {
@@ -128,7 +153,7 @@ pub(super) enum Loss {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     /// With the scopes that the token lacks, if that is the reason.
-    #[error("{code}{}", .needed.as_deref().map_or(String::new(), |scopes| format!(" (needs {scopes})")))]
+    #[error("{code}{}{}", needs(.needed.as_deref()), .code.advice())]
     Code { code: Code, needed: Option<String> },
     #[error("HTTP status {0}")]
     Status(StatusCode),
@@ -146,6 +171,10 @@ pub(super) enum Refusal {
     Lookup(String, #[source] Box<Refusal>),
 }
 
+fn needs(scopes: Option<&str>) -> String {
+    scopes.map_or(String::new(), |scopes| format!(" (needs {scopes})"))
+}
+
 /// Longest error code that is quoted; Slack's have at most about forty characters.
 const CODE_BYTES_MAX: usize = 64;
 
@@ -160,6 +189,16 @@ impl Code {
         let is_code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         let is_quoted = text.len() <= CODE_BYTES_MAX && text.bytes().all(is_code);
         Self(is_quoted.then(|| text.to_owned()))
+    }
+
+    pub(super) fn about(&self) -> About {
+        self.0.as_deref().map_or(About::Other, codes::about)
+    }
+
+    /// What to do, behind a semicolon; empty if that is not known.
+    fn advice(&self) -> String {
+        let advice = self.0.as_deref().and_then(codes::advice);
+        advice.map_or(String::new(), |advice| format!("; {advice}"))
     }
 
     pub(super) fn is_one_of(&self, codes: &[&str]) -> bool {
@@ -191,7 +230,7 @@ mod tests {
         };
         assert_eq!(
             text(ConfirmError::refused(CallError::Refused(scope))),
-            "failed to check whether the approval still holds: Slack refused: missing_scope (needs reactions:read)"
+            "failed to check whether the approval still holds: Slack refused: missing_scope (needs reactions:read); add the scope to the Slack app under OAuth & Permissions, then reinstall the app"
         );
         assert_eq!(
             late(None),
@@ -210,7 +249,7 @@ mod tests {
         let lookup = Refusal::Lookup("#approvals".to_owned(), Box::new(refusal));
         assert_eq!(
             chain(&CallError::Refused(lookup)),
-            "Slack refused: cannot look up channel `#approvals`; use its id instead of its name, or grant the app channels:read: missing_scope"
+            "Slack refused: cannot look up channel `#approvals`; use its id instead of its name, or grant the app channels:read: missing_scope; add the scope to the Slack app under OAuth & Permissions, then reinstall the app"
         );
     }
 }

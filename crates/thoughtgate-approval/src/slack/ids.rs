@@ -15,6 +15,10 @@ pub(super) fn is_person_or_group(text: &str) -> bool {
     is_id(text, &['U', 'W', 'S'])
 }
 
+pub(super) fn is_group(text: &str) -> bool {
+    is_id(text, &['S'])
+}
+
 /// Whether `text` is an id and not a name: names of channels are lower case.
 pub(super) fn is_channel_id(text: &str) -> bool {
     is_id(text, &['C', 'G', 'D'])

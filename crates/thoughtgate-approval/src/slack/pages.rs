@@ -5,24 +5,33 @@ use super::answers::Answer;
 use super::client::Client;
 use super::error::CallError;
 
+/// The method that reads the messages of a channel.
+pub(super) const HISTORY: &str = "conversations.history";
+
 /// Messages per page: a hundred of the largest stay below the limit of a response.
 pub(super) const PAGE_LIMIT: &str = "100";
 
 /// A list that is read page by page.
 pub(super) struct Pages<'a> {
     client: &'a Client,
-    method: &'a str,
+    method: &'static str,
     parameters: &'a [(&'a str, &'a str)],
     /// Cursor of the next page, empty for the first one; `None` if no page follows.
     cursor: Option<String>,
     remaining: usize,
 }
 
+/// Reads one message of a channel, as polls do; an error is theirs.
+pub(super) async fn read_one(client: &Client, channel: &str) -> Result<(), CallError> {
+    let parameters = [("channel", channel), ("limit", "1")];
+    client.read(HISTORY, &parameters).await.map(drop)
+}
+
 impl Client {
     /// Pages of a method that reads a list: at most `pages_max`, each read by [`Pages::next`].
     pub(super) fn pages<'a>(
         &'a self,
-        method: &'a str,
+        method: &'static str,
         parameters: &'a [(&'a str, &'a str)],
         pages_max: usize,
     ) -> Pages<'a> {

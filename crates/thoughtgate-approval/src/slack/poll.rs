@@ -9,9 +9,10 @@ use std::time::Instant;
 use super::answers::{History, One, Reaction, reactions};
 use super::error::{CallError, Loss, Refusal};
 use super::judge::judge;
-use super::pages::PAGE_LIMIT;
+use super::pages::{HISTORY, PAGE_LIMIT};
 use super::workspace::Workspace;
 use crate::backoff::{Backoff, RETRY_MAX};
+use crate::cause::chain;
 use crate::ids::Id;
 use crate::lanes::Lane;
 use crate::ledger::Ledger;
@@ -28,6 +29,7 @@ pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
     let settings = &workspace.settings;
     let mut backoff = Backoff::new(settings.poll_interval.saturating_mul(2), RETRY_MAX);
     let mut round = 0;
+    let mut was_refused = false;
     loop {
         if open(&workspace.ledger, &lane.channel).is_empty() {
             lane.poll.notified().await;
@@ -39,7 +41,9 @@ pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
             backoff.next()
         };
         tokio::time::sleep(wait).await;
-        match poll(&workspace, &lane.channel, round).await {
+        let polled = poll(&workspace, &lane.channel, round, was_refused).await;
+        was_refused = polled.as_ref().is_err_and(CallError::is_final);
+        match polled {
             Ok(()) => backoff.reset(),
             // Slack has said how long to wait, which is no reason to back off further.
             Err(CallError::Limited(wait)) => tokio::time::sleep(wait).await,
@@ -74,15 +78,36 @@ fn ts_key(ts: &str) -> (u64, u64) {
     (seconds.parse().unwrap_or(0), micros.parse().unwrap_or(0))
 }
 
-async fn poll(workspace: &Workspace, channel: &str, round: usize) -> Result<(), CallError> {
+/// `was_refused` says whether Slack has refused the poll before: one refusal may be an error of Slack's,
+/// two in a row end what cannot be read.
+async fn poll(
+    workspace: &Workspace,
+    channel: &str,
+    round: usize,
+    was_refused: bool,
+) -> Result<(), CallError> {
     // Read again, since it may have changed while `run` slept.
     let open = open(&workspace.ledger, channel);
     if open.is_empty() {
         return Ok(());
     }
     workspace.ledger.counts.polls.add(1);
+    let mut failed = Failed {
+        was_refused,
+        first: None,
+    };
     // Messages too far back, deleted, or with more voters than a page of history lists.
-    let missing = history(workspace, &open).await?;
+    let missing = match history(workspace, &open, &mut failed).await {
+        Ok(missing) => missing,
+        Err(error) => {
+            if error.is_final() && was_refused {
+                for (id, _) in &open {
+                    workspace.ledger.give_up(*id, &unreadable(&error));
+                }
+            }
+            return Err(error);
+        }
+    };
     // Each interval begins further on in the list, so that each message has its turn.
     let start = if missing.is_empty() {
         0
@@ -95,15 +120,51 @@ async fn poll(workspace: &Workspace, channel: &str, round: usize) -> Result<(), 
         .skip(start)
         .take(STRAGGLERS_MAX.min(missing.len()))
     {
-        straggler(workspace, *id, message).await?;
+        let read = straggler(workspace, *id, message).await;
+        failed.note(workspace, *id, read)?;
     }
-    Ok(())
+    failed.first.map_or(Ok(()), Err)
+}
+
+/// Reason for an approval whose votes Slack refuses to show.
+pub(super) fn unreadable(error: &CallError) -> String {
+    format!("the votes cannot be read: {}", chain(error))
+}
+
+/// The first error of a poll that concerns one message, and holds up no other.
+struct Failed {
+    was_refused: bool,
+    first: Option<CallError>,
+}
+
+impl Failed {
+    /// Ends an approval whose votes cannot be judged, if waiting does not help. A rate limit ends the
+    /// poll: the other messages would meet it too.
+    fn note(
+        &mut self,
+        workspace: &Workspace,
+        id: Id,
+        judged: Result<(), CallError>,
+    ) -> Result<(), CallError> {
+        match judged {
+            Ok(()) => {}
+            Err(error @ CallError::Limited(_)) => return Err(error),
+            Err(error) => {
+                if error.is_final() && self.was_refused {
+                    workspace.ledger.give_up(id, &unreadable(&error));
+                }
+                self.first.get_or_insert(error);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Judges the messages of `open` that are complete in the channel's history; returns the others.
 async fn history<'a>(
     workspace: &Workspace,
     open: &'a [(Id, MessageRef)],
+    failed: &mut Failed,
 ) -> Result<Vec<&'a (Id, MessageRef)>, CallError> {
     let Some((_, oldest)) = open.first() else {
         return Ok(Vec::new());
@@ -118,7 +179,7 @@ async fn history<'a>(
         ("limit", PAGE_LIMIT),
     ];
     let client = &workspace.client;
-    let mut pages = client.pages("conversations.history", &parameters, PAGES_MAX);
+    let mut pages = client.pages(HISTORY, &parameters, PAGES_MAX);
     loop {
         // Before the call: a vote that is given during it may be missing from the page.
         let began = Instant::now();
@@ -130,11 +191,13 @@ async fn history<'a>(
             let Some((id, _)) = left.get(said.ts.0.as_ref()) else {
                 continue;
             };
-            let reactions = reactions(said.reactions)?;
-            if is_complete(&reactions) {
-                judge(workspace, *id, &reactions, began).await?;
-                left.remove(said.ts.0.as_ref());
-            }
+            let judged = match reactions(said.reactions) {
+                Ok(reactions) if !is_complete(&reactions) => continue,
+                Ok(reactions) => judge(workspace, *id, &reactions, began).await,
+                Err(error) => Err(error),
+            };
+            failed.note(workspace, *id, judged)?;
+            left.remove(said.ts.0.as_ref());
         }
         let next = page.next()?;
         if left.is_empty() {

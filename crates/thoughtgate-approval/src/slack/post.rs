@@ -11,7 +11,8 @@ use super::answers::{History, Mark, Posted, Said, Text, is_ts, read};
 use super::directory::Me;
 use super::error::{CallError, Loss, Refusal};
 use super::message;
-use super::pages::PAGE_LIMIT;
+use super::pages::{HISTORY, PAGE_LIMIT, read_one};
+use super::poll::unreadable;
 use super::workspace::Workspace;
 use crate::backoff::{Backoff, RETRY_MAX};
 use crate::cause::chain;
@@ -23,6 +24,8 @@ use crate::state::State;
 
 /// Time before the approval's creation at which the search begins, since Slack's clock may differ.
 const CLOCK_SKEW_MS: u64 = 120_000;
+
+const POST: &str = "chat.postMessage";
 
 /// Most pages of history that are searched.
 const SEARCH_PAGES_MAX: usize = 20;
@@ -46,6 +49,14 @@ pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
             tokio::time::sleep(backoff.next()).await;
             continue;
         }
+        // An answer that cannot be read would never reach the agent. Tried again first: it may be mended.
+        if let Err(error) = readable(&workspace, &lane.channel).await {
+            // All at once, rather than with a call for each.
+            for id in unposted(ledger, &lane.channel) {
+                ledger.give_up(id, &unreadable(&error));
+            }
+            continue;
+        }
         let began = Instant::now();
         match ask(&workspace, &record, maybe_asked).await {
             Ok(sent) => {
@@ -58,12 +69,31 @@ pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
                 tokio::time::sleep(settings.post_interval).await;
             }
             // Repeating it would not help, so the agent learns of it now and not when the approval expires.
-            Err(refused @ CallError::Refused(_)) => ledger.give_up(record.id, &chain(&refused)),
+            Err(refused @ CallError::Refused(_)) => {
+                let faults = &workspace.client.faults;
+                faults.note(POST, Some(&lane.channel), Some(&refused));
+                ledger.give_up(record.id, &chain(&refused));
+            }
             Err(CallError::Limited(wait)) => tokio::time::sleep(wait).await,
             Err(CallError::Unreachable(_) | CallError::Lost(_)) => {
                 tokio::time::sleep(backoff.next()).await;
             }
         }
+    }
+}
+
+/// The refusal of Slack to show the channel, if it refused that before and still does.
+async fn readable(workspace: &Workspace, channel: &str) -> Result<(), CallError> {
+    let client = &workspace.client;
+    let Some(id) = workspace.directory.known_channel(channel) else {
+        return Ok(());
+    };
+    if !client.faults.is_refused(HISTORY, &id) {
+        return Ok(());
+    }
+    match read_one(client, &id).await {
+        Err(error) if error.is_final() => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -79,6 +109,15 @@ fn next(ledger: &Ledger, channel: &str) -> Option<(Record, bool)> {
         .clone();
     let maybe_asked = table.get(record.id).is_some_and(|entry| entry.maybe_asked);
     Some((record, maybe_asked))
+}
+
+/// Approvals of this channel that have no message yet.
+fn unposted(ledger: &Ledger, channel: &str) -> Vec<Id> {
+    let table = ledger.table();
+    let records = table.records().filter(|record| {
+        record.state == State::Pending && record.message.is_none() && record.channel == channel
+    });
+    records.map(|record| record.id).collect()
 }
 
 async fn ask(
@@ -100,7 +139,7 @@ async fn ask(
     set_maybe_asked(ledger, record.id, true);
     let result = workspace
         .client
-        .write("chat.postMessage", &body)
+        .write(POST, &body)
         .await
         .and_then(|answer| {
             let named = answer.read::<Posted<'_>>()?.message();
@@ -135,7 +174,7 @@ async fn find(workspace: &Workspace, record: &Record) -> Result<Option<MessageRe
         ("include_all_metadata", "true"),
         ("limit", PAGE_LIMIT),
     ];
-    let mut pages = client.pages("conversations.history", &parameters, SEARCH_PAGES_MAX);
+    let mut pages = client.pages(HISTORY, &parameters, SEARCH_PAGES_MAX);
     while let Some(answer) = pages.next().await? {
         let page: History<'_> = answer.read()?;
         let is_ours = |said: &&Said<'_>| is_ts(&said.ts.0) && is_about(said, record.id, me);

@@ -13,9 +13,7 @@ use crate::secret::Secret;
 /// Access to Slack, the approvers, and the pace of the calls.
 #[derive(Clone)]
 pub struct SlackSettings {
-    /// The bot token. Its scopes: `chat:write`, `reactions:read`, `channels:history` (and
-    /// `groups:history` for private channels); `channels:read` to name channels by name,
-    /// `usergroups:read` for user groups.
+    /// The bot token; [`crate::SLACK_SCOPES`] lists its scopes.
     pub token: Secret,
     /// Base URL of the Web API; TLS is set up only if it starts with `https://`.
     pub base_url: String,

@@ -37,8 +37,8 @@ impl Workspace {
         &self.settings.channel
     }
 
-    /// Error of the latest API call, if it failed.
+    /// The present fault of the calls to Slack, if there is one.
     pub(crate) fn failure(&self) -> Option<String> {
-        self.client.failure()
+        self.client.faults.current()
     }
 }

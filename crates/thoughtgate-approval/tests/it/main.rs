@@ -10,5 +10,6 @@ mod polling;
 mod posting;
 mod restart;
 mod revoking;
+mod set_up;
 mod store;
 mod support;

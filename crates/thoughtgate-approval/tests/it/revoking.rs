@@ -166,7 +166,7 @@ async fn nothing_is_claimed_while_the_votes_cannot_be_read() {
     };
     assert_eq!(
         chain(&error),
-        "failed to check whether the approval still holds: Slack refused: not_in_channel"
+        "failed to check whether the approval still holds: Slack refused: not_in_channel; invite the app to the channel (/invite)"
     );
     assert_eq!(view(&approvals, id).state, State::Approved);
     // A failure that passes is waited out.

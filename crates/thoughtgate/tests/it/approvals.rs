@@ -7,6 +7,7 @@ mod hostile;
 mod leaving;
 mod restart;
 mod revoking;
+mod set_up;
 mod slack;
 mod surroundings;
 mod tasks;

@@ -116,7 +116,7 @@ async fn an_agent_is_told_why_its_approval_could_not_be_confirmed() {
     });
     scene.approve().await;
     let end = come_back(&proxy, &call, first).await;
-    let why = "failed to check whether the approval still holds: Slack refused: not_in_channel; try again";
+    let why = "failed to check whether the approval still holds: Slack refused: not_in_channel; invite the app to the channel (/invite); try again";
     assert!(told(&end).contains(why), "{end}");
     assert_eq!(refusal(&end)["retry"], true, "{end}");
     assert_eq!(scene.calls(), 0);

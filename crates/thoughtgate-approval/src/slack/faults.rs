@@ -1,0 +1,209 @@
+//! The faults of the calls to Slack as they are now, by method and channel: a call that fails does not
+//! hide one that works, nor the other way round. Logs changes, and makes no call.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use thoughtgate_panic::{lock, say};
+use tokio::sync::Notify;
+
+use super::codes::About;
+use super::error::CallError;
+use crate::cause::chain;
+
+/// Time after which the fault of a channel that policies name counts no more: they may not name it any
+/// more, so that no call can show that it works.
+const REMEMBERED: Duration = Duration::from_secs(10 * 60);
+
+/// Rate limits in a row, and wait, from which on they are a fault. Less is the usual pace of Slack.
+const LIMITS_IN_A_ROW: u32 = 2;
+const LIMIT_LONG: Duration = Duration::from_secs(30);
+
+/// In place of a method: the scopes of the token, as Slack lists them.
+const SCOPES: &str = "auth.test (scopes)";
+
+/// Where a fault is: a method, and the channel if it takes one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    method: &'static str,
+    channel: Option<String>,
+}
+
+struct Fault {
+    reason: String,
+    about: Option<About>,
+    at: Instant,
+    /// Rate limits in a row, if this is one.
+    limits: u32,
+    /// Whether it is shown: a rate limit is not at first.
+    is_shown: bool,
+}
+
+pub(super) struct Faults {
+    /// Name or id of the channel that the settings name.
+    channel: String,
+    /// Whether changes are logged; a check of the settings prints its findings itself.
+    logs: bool,
+    known: Mutex<BTreeMap<Place, Fault>>,
+    /// Notified of each failure.
+    pub(super) changed: Notify,
+}
+
+impl Faults {
+    pub(super) fn new(channel: &str, logs: bool) -> Self {
+        Self {
+            channel: channel.to_owned(),
+            logs,
+            known: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Records the outcome of a call.
+    pub(super) fn note(
+        &self,
+        method: &'static str,
+        channel: Option<&str>,
+        error: Option<&CallError>,
+    ) {
+        let place = Place {
+            method,
+            channel: channel.map(str::to_owned),
+        };
+        match error {
+            // Whether a name has to be looked up, and what follows from it, only the caller knows.
+            Some(CallError::Refused(_)) if method == "conversations.list" => {}
+            Some(error) if error.about() != Some(About::Message) => self.fails(place, error),
+            // An error about one message shows that token, scope and channel are as they should be.
+            _ => self.works(&place),
+        }
+    }
+
+    /// Records that the token has all scopes, or the reason why it has not.
+    pub(super) fn note_scopes(&self, missing: Option<String>) {
+        let place = Place {
+            method: SCOPES,
+            channel: None,
+        };
+        match missing {
+            Some(reason) => self.add(place, reason, Some(About::Scope), None),
+            None => self.works(&place),
+        }
+    }
+
+    /// Records that a check found no fault: of the token, the channel with these names, and, if
+    /// `with_scopes`, the scopes.
+    pub(super) fn checked(&self, channels: &[&str], with_scopes: bool) {
+        self.remove(|place, fault| {
+            let channel = place.channel.as_deref();
+            let is_checked = match fault.about {
+                None | Some(About::Token | About::Channel) => true,
+                Some(About::Scope) => with_scopes,
+                Some(About::Message | About::Other) => false,
+            };
+            is_checked && channel.is_none_or(|channel| channels.contains(&channel))
+        });
+    }
+
+    /// The fault to show, if there is one: rather one that lasts than one that may pass.
+    pub(super) fn current(&self) -> Option<String> {
+        let known = lock(&self.known);
+        let shown = known.iter().filter(|one| self.is_shown(one.0, one.1));
+        let (place, fault) = shown.min_by_key(|(_, fault)| fault.about.is_none())?;
+        Some(format!("{}: {}", place.method, fault.reason))
+    }
+
+    /// Whether Slack has refused the latest call of `method` for `channel`.
+    pub(super) fn is_refused(&self, method: &'static str, channel: &str) -> bool {
+        let known = lock(&self.known);
+        known.iter().any(|(place, fault)| {
+            place.method == method
+                && place.channel.as_deref() == Some(channel)
+                && fault.about.is_some()
+        })
+    }
+
+    fn is_shown(&self, place: &Place, fault: &Fault) -> bool {
+        let channel = place.channel.as_ref();
+        let is_of_settings = channel.is_none_or(|channel| *channel == self.channel);
+        fault.is_shown && (is_of_settings || fault.at.elapsed() < REMEMBERED)
+    }
+
+    fn fails(&self, place: Place, error: &CallError) {
+        let limit = match error {
+            CallError::Limited(wait) => Some(*wait),
+            _ => None,
+        };
+        self.add(place, chain(error), error.about(), limit);
+        self.changed.notify_one();
+    }
+
+    fn add(&self, place: Place, reason: String, about: Option<About>, limit: Option<Duration>) {
+        let mut known = lock(&self.known);
+        known.retain(|place, fault| !fault.is_shown || self.is_shown(place, fault));
+        let before = known.remove(&place);
+        if let (Some(_), Some(Fault { limits: 0, .. })) = (limit, &before)
+            && let Some(mut fault) = before
+        {
+            // A rate limit does not say whether the fault is over.
+            fault.at = Instant::now();
+            known.insert(place, fault);
+            return;
+        }
+        let limits = match limit {
+            Some(_) => before.as_ref().map_or(0, |before| before.limits) + 1,
+            None => 0,
+        };
+        let was_shown = before.as_ref().is_some_and(|before| before.is_shown);
+        let is_long = limit.is_none_or(|wait| wait >= LIMIT_LONG);
+        let is_shown = was_shown || is_long || limits >= LIMITS_IN_A_ROW;
+        // Another reason of a fault that may pass is no change; neither is the same one at another method.
+        let was_similar = before.is_some_and(|before| {
+            before.is_shown
+                && (before.reason == reason || (before.about.is_none() && about.is_none()))
+        });
+        let is_known = known
+            .values()
+            .any(|fault| fault.is_shown && fault.reason == reason);
+        if self.logs && is_shown && !was_similar && !is_known {
+            let (method, of) = (place.method, self.named(place.channel.as_deref()));
+            say!("warning: approvers cannot be asked: {method}{of}: {reason}");
+        }
+        let at = Instant::now();
+        known.insert(
+            place,
+            Fault {
+                reason,
+                about,
+                at,
+                limits,
+                is_shown,
+            },
+        );
+    }
+
+    /// The channel of a fault for the log. That of the settings is not quoted: it may be anything.
+    fn named(&self, channel: Option<&str>) -> String {
+        match channel {
+            None => String::new(),
+            Some(channel) if channel == self.channel => " in `approval.slack.channel`".to_owned(),
+            Some(channel) => format!(" in `{channel}`"),
+        }
+    }
+
+    fn works(&self, works: &Place) {
+        // Any answer shows that Slack can be reached and that the token is valid.
+        self.remove(|place, fault| place == works || fault.about == Some(About::Token));
+    }
+
+    fn remove(&self, is_over: impl Fn(&Place, &Fault) -> bool) {
+        let mut known = lock(&self.known);
+        let was_shown = known.values().any(|fault| fault.is_shown);
+        known.retain(|place, fault| !is_over(place, fault));
+        let is_shown = known.values().any(|fault| fault.is_shown);
+        if self.logs && was_shown && !is_shown {
+            say!("approvers can be asked again");
+        }
+    }
+}
