@@ -18,6 +18,7 @@ mod markdown;
 mod refusals;
 mod reload;
 mod secrets;
+mod slack_document;
 mod snippets;
 mod startup;
 mod streaming;
