@@ -20,6 +20,7 @@ mod message;
 mod pages;
 mod poll;
 mod post;
+mod reaction;
 mod scopes;
 mod settings;
 mod update;

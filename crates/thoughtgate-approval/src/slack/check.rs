@@ -120,6 +120,11 @@ pub(super) async fn watch(workspace: Arc<Workspace>) {
 
 async fn pass(client: &Client, directory: &Directory, settings: &SlackSettings) -> Checked {
     let mut checked = Checked::default();
+    if settings.is_in_the_clear() {
+        checked.warning(
+            "the Slack token is sent unencrypted, since `approval.slack.base_url` begins with http://",
+        );
+    }
     let (me, scopes) = match authenticate(client).await {
         Ok(answer) => answer,
         Err(error) => {

@@ -32,6 +32,9 @@ const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// Wait after a rate limit without a valid `Retry-After`.
 const LIMITED_DEFAULT: Duration = Duration::from_secs(5);
 
+/// Shortest wait after a rate limit: with `Retry-After: 0` calls would be repeated without a pause.
+const LIMITED_MIN: Duration = Duration::from_secs(1);
+
 /// Longest wait that a `Retry-After` can cause.
 const LIMITED_MAX: Duration = Duration::from_secs(10 * 60);
 
@@ -165,7 +168,7 @@ async fn read_answer(answer: Response<Incoming>) -> Result<Answer, CallError> {
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.trim().parse().ok())
         .map_or(LIMITED_DEFAULT, Duration::from_secs)
-        .min(LIMITED_MAX);
+        .clamp(LIMITED_MIN, LIMITED_MAX);
     if status == StatusCode::TOO_MANY_REQUESTS {
         return Err(CallError::Limited(retry_after));
     }

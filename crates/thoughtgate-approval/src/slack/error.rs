@@ -23,6 +23,11 @@ pub enum SettingsError {
     /// No channel.
     #[error("no Slack channel is set; expected an id (C…) or a name (#approvals)")]
     NoChannel,
+    /// A channel that is neither an id nor a name.
+    #[error(
+        "the Slack channel is not valid; expected an id (C…) or a name in lower case (#approvals)"
+    )]
+    Channel,
     /// No approvers.
     #[error("nobody may approve; list ids of Slack users (U…) or user groups (S…)")]
     NoApprovers,
@@ -39,6 +44,14 @@ pub enum SettingsError {
     /// No reaction that approves, or none that denies.
     #[error("at least one reaction that approves and one that denies are required")]
     NoReactions,
+    /// A reaction that Slack never lists, by its place in both lists together, counted from 1.
+    #[error(
+        "reaction {number} (those that approve first, then those that deny) is not a valid name of an emoji; expected it without colons and skin tone, such as white_check_mark"
+    )]
+    Reaction {
+        /// Place in both lists.
+        number: usize,
+    },
     /// One reaction with two meanings.
     #[error("a reaction cannot both approve and deny")]
     Reactions,

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::answers::{Reaction, Text};
 use super::error::CallError;
 use super::ids::is_person_or_group;
+use super::reaction::canonical;
 use super::settings::SlackSettings;
 use super::workspace::Workspace;
 use crate::ids::Id;
@@ -27,9 +28,8 @@ fn votes(reactions: &[Reaction<'_>], settings: &SlackSettings, me: &str) -> Vote
     let mut votes = Votes::default();
     let mut seen = HashSet::new();
     for reaction in reactions {
-        // A skin tone does not change the meaning of a vote: `+1::skin-tone-3` is `+1`.
-        let name = reaction.name.0.split("::").next().unwrap_or_default();
-        let is = |names: &[String]| names.iter().any(|known| known == name);
+        let name = canonical(&reaction.name.0);
+        let is = |names: &[String]| names.iter().any(|known| canonical(known) == name);
         let approves = match (
             is(&settings.deny_reactions),
             is(&settings.approve_reactions),

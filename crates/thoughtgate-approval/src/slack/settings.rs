@@ -1,13 +1,15 @@
 //! Settings of Slack and their checks. Reads no file and opens no connection.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::Uri;
 use http::header::HeaderValue;
 
 use super::error::SettingsError;
-use super::ids::is_person_or_group;
+use super::ids::{is_channel, is_person_or_group};
+use super::reaction::{canonical, is_reaction};
 use crate::secret::Secret;
 
 /// Access to Slack, the approvers, and the pace of the calls.
@@ -78,6 +80,9 @@ impl SlackSettings {
         if self.channel.trim().is_empty() {
             return Err(SettingsError::NoChannel);
         }
+        if !is_channel(&self.channel) {
+            return Err(SettingsError::Channel);
+        }
         if self.approvers.is_empty() {
             return Err(SettingsError::NoApprovers);
         }
@@ -88,8 +93,16 @@ impl SlackSettings {
         if self.approve_reactions.is_empty() || self.deny_reactions.is_empty() {
             return Err(SettingsError::NoReactions);
         }
-        let mut approving = self.approve_reactions.iter();
-        if approving.any(|name| self.deny_reactions.contains(name)) {
+        let mut all = self.approve_reactions.iter().chain(&self.deny_reactions);
+        if let Some(odd) = all.position(|name| !is_reaction(name)) {
+            let number = odd + 1;
+            return Err(SettingsError::Reaction { number });
+        }
+        let denies = |name: &String| {
+            let mut denying = self.deny_reactions.iter();
+            denying.any(|other| canonical(other) == canonical(name))
+        };
+        if self.approve_reactions.iter().any(denies) {
             return Err(SettingsError::Reactions);
         }
         if self.poll_interval < Duration::from_millis(10) {
@@ -98,6 +111,18 @@ impl SlackSettings {
         self.address()?;
         self.bearer()?;
         Ok(())
+    }
+
+    /// Whether the token is sent unencrypted to another machine.
+    pub(super) fn is_in_the_clear(&self) -> bool {
+        let Ok(uri) = self.address() else {
+            return false;
+        };
+        let host = uri.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let address: Option<IpAddr> = host.parse().ok();
+        let is_local = host == "localhost" || address.is_some_and(|address| address.is_loopback());
+        uri.scheme_str() == Some("http") && !is_local
     }
 
     /// Parses the base URL of the Web API.

@@ -192,6 +192,14 @@ async fn settings_that_cannot_work_are_refused() {
     name.slack.approvers = vec!["@alice".to_owned()];
     let mut both = good.clone();
     both.slack.deny_reactions.push("+1".to_owned());
+    let mut alias = good.clone();
+    alias.slack.deny_reactions.push("thumbsup".to_owned());
+    let mut colons = good.clone();
+    colons.slack.approve_reactions = vec![":white_check_mark:".to_owned()];
+    let mut emoji = good.clone();
+    emoji.slack.deny_reactions = vec!["❌".to_owned()];
+    let mut channel = good.clone();
+    channel.slack.channel = "#Approvals".to_owned();
     let mut url = good.clone();
     url.slack.base_url = "slack.com/api".to_owned();
     let mut token = good;
@@ -200,6 +208,10 @@ async fn settings_that_cannot_work_are_refused() {
         (nobody, "nobody"),
         (name, "approver 1 of 1"),
         (both, "both approve and deny"),
+        (alias, "both approve and deny"),
+        (colons, "reaction 1 "),
+        (emoji, "reaction 3 "),
+        (channel, "an id (C…) or a name"),
         (url, "https://"),
         (token, "token"),
     ] {

@@ -93,6 +93,16 @@ async fn a_check_names_what_is_wrong_and_the_way_out() {
 }
 
 #[tokio::test]
+async fn a_token_in_the_clear_is_warned_of() {
+    let slack = Slack::start();
+    let mut settings = settings(&slack);
+    settings.slack.call_timeout = POLL;
+    settings.slack.base_url = "http://slack.invalid/api".to_owned();
+    let faults = faults(&settings).await;
+    assert!(faults[0].contains("unencrypted"), "{faults:?}");
+}
+
+#[tokio::test]
 async fn a_private_channel_needs_a_scope_of_its_own() {
     let slack = Slack::start();
     slack.turn(|knobs| knobs.private_channels = vec![CHANNEL.to_owned()]);
@@ -228,6 +238,10 @@ async fn rate_limits_show_when_they_go_on() {
     let id = request(&approvals, "two").await;
     eventually("it shows", || fault(&approvals).contains("rate limited")).await;
     assert_eq!(view(&approvals, id).state, State::Pending);
+    // A wait of no time would be a loop.
+    let before = slack.calls(POST);
+    tokio::time::sleep(POLL * 20).await;
+    assert!(slack.calls(POST) <= before + 1);
 }
 
 #[tokio::test]
