@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use thoughtgate_mcp::cut;
 use thoughtgate_panic::lock;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -12,7 +13,7 @@ use crate::clock::{millis, now_ms};
 use crate::counters::{Counters, Counts};
 use crate::ids::Id;
 use crate::lanes::Lanes;
-use crate::record::{MessageRef, Record, Rendered};
+use crate::record::{MessageRef, REASON_BYTES_MAX, Record, Rendered};
 use crate::seal::Sealer;
 use crate::settings::Settings;
 use crate::state::State;
@@ -145,6 +146,9 @@ impl Ledger {
             record.rendered = Some(rendered);
             true
         });
+        if let Some(entry) = self.table().get_mut(id) {
+            entry.trouble = None;
+        }
         if let Some(unread) = unread {
             self.votes_read(id, unread);
         }
@@ -155,6 +159,17 @@ impl Ledger {
     pub(crate) fn votes_read(&self, id: Id, began: Instant) {
         if let Some(entry) = self.table().get_mut(id) {
             entry.votes_read = entry.votes_read.max(Some(began));
+            entry.trouble = None;
+        }
+    }
+
+    /// Notes why approvers could not be asked, or their votes not be read: the reason if the approval
+    /// expires before that works again.
+    pub(crate) fn trouble(&self, id: Id, reason: &str) {
+        if let Some(entry) = self.table().get_mut(id)
+            && entry.record.state == State::Pending
+        {
+            entry.trouble = Some(cut(reason, REASON_BYTES_MAX).to_owned());
         }
     }
 

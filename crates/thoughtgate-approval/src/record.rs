@@ -102,7 +102,7 @@ pub(crate) struct Record {
 
 /// Longest reason and longest name of a decider that are kept, in bytes: either may come from the
 /// upstream or from Slack.
-const REASON_BYTES_MAX: usize = 1024;
+pub(crate) const REASON_BYTES_MAX: usize = 1024;
 const DECIDED_BY_BYTES_MAX: usize = 128;
 
 /// Bytes that an approval takes besides its texts: the record, and about 256 in the tables.

@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) votes_read: Option<Instant>,
     /// Callers that wait for it now.
     pub(crate) callers: usize,
+    /// Why approvers could not be asked, or their votes not be read, the last time; `None` if they could.
+    pub(crate) trouble: Option<String>,
 }
 
 impl Entry {
@@ -47,6 +49,7 @@ impl Entry {
             maybe_asked: false,
             votes_read: None,
             callers: 0,
+            trouble: None,
         }
     }
 }
@@ -186,7 +189,14 @@ impl ApprovalTable {
         let due = |record: &Record| Some((record.id, record.overdue(now_ms)?));
         let due: Vec<(Id, State)> = self.records().filter_map(due).collect();
         for (id, state) in &due {
-            self.change(*id, *state, now_ms, |_| {});
+            let entry = self.entries.get_mut(id);
+            let trouble = entry.and_then(|entry| entry.trouble.take());
+            self.change(*id, *state, now_ms, |record| {
+                // Withdrawn ones have their own.
+                if *state == State::Expired {
+                    record.reason = trouble;
+                }
+            });
         }
         due.into_iter().map(|(id, _)| id).collect()
     }

@@ -70,7 +70,7 @@ impl View {
                 format!("the call to `{tool}` was approved, but not made in time")
             }
             State::Expired => {
-                format!("no approver decided on the call to `{tool}` in time{ignored}")
+                format!("no approver decided on the call to `{tool}` in time{why}{ignored}")
             }
             State::Cancelled => {
                 format!("the approval request for the call to `{tool}` was cancelled{why}")

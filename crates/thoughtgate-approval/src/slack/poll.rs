@@ -94,15 +94,18 @@ async fn poll(
     workspace.ledger.counts.polls.add(1);
     let mut failed = Failed {
         was_refused,
-        first: None,
+        error: None,
     };
     // Messages too far back, deleted, or with more voters than a page of history lists.
     let missing = match history(workspace, &open, &mut failed).await {
         Ok(missing) => missing,
         Err(error) => {
-            if error.is_final() && was_refused {
-                for (id, _) in &open {
-                    workspace.ledger.give_up(*id, &unreadable(&error));
+            let reason = unreadable(&error);
+            for (id, _) in &open {
+                if error.is_final() && was_refused {
+                    workspace.ledger.give_up(*id, &reason);
+                } else {
+                    workspace.ledger.trouble(*id, &reason);
                 }
             }
             return Err(error);
@@ -123,7 +126,7 @@ async fn poll(
         let read = straggler(workspace, *id, message).await;
         failed.note(workspace, *id, read)?;
     }
-    failed.first.map_or(Ok(()), Err)
+    failed.error.map_or(Ok(()), Err)
 }
 
 /// Reason for an approval whose votes Slack refuses to show.
@@ -131,10 +134,10 @@ pub(super) fn unreadable(error: &CallError) -> String {
     format!("the votes cannot be read: {}", chain(error))
 }
 
-/// The first error of a poll that concerns one message, and holds up no other.
+/// An error of a poll that concerns one message, and holds up no other; rather one of Slack's refusal.
 struct Failed {
     was_refused: bool,
-    first: Option<CallError>,
+    error: Option<CallError>,
 }
 
 impl Failed {
@@ -148,12 +151,19 @@ impl Failed {
     ) -> Result<(), CallError> {
         match judged {
             Ok(()) => {}
-            Err(error @ CallError::Limited(_)) => return Err(error),
             Err(error) => {
+                let reason = unreadable(&error);
                 if error.is_final() && self.was_refused {
-                    workspace.ledger.give_up(id, &unreadable(&error));
+                    workspace.ledger.give_up(id, &reason);
+                } else {
+                    workspace.ledger.trouble(id, &reason);
                 }
-                self.first.get_or_insert(error);
+                if matches!(error, CallError::Limited(_)) {
+                    return Err(error);
+                }
+                if self.error.as_ref().is_none_or(|known| !known.is_final()) {
+                    self.error = Some(error);
+                }
             }
         }
         Ok(())

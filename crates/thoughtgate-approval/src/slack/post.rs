@@ -74,9 +74,15 @@ pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
                 faults.note(POST, Some(&lane.channel), Some(&refused));
                 ledger.give_up(record.id, &chain(&refused));
             }
-            Err(CallError::Limited(wait)) => tokio::time::sleep(wait).await,
-            Err(CallError::Unreachable(_) | CallError::Lost(_)) => {
-                tokio::time::sleep(backoff.next()).await;
+            // The message may have been posted by an attempt without an answer; nobody knows yet.
+            Err(passing) => {
+                let reason = format!("approvers could not be asked: {}", chain(&passing));
+                ledger.trouble(record.id, &reason);
+                let wait = match passing {
+                    CallError::Limited(wait) => wait,
+                    _ => backoff.next(),
+                };
+                tokio::time::sleep(wait).await;
             }
         }
     }

@@ -151,7 +151,13 @@ async fn an_unreachable_slack_shows_and_ends_with_the_approval() {
     settings.timeout = Duration::from_millis(300);
     let approvals = open(&settings).await;
     let id = request(&approvals, "tool").await;
-    assert_eq!(decision(&approvals, id).await.state, State::Expired);
+    let view = decision(&approvals, id).await;
+    assert_eq!(view.state, State::Expired);
+    let text = view.explain();
+    assert!(
+        text.contains("could not be asked: Slack cannot be reached"),
+        "{text}"
+    );
     let health = approvals.health();
     assert!(
         health

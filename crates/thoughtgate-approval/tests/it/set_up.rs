@@ -258,3 +258,24 @@ async fn a_message_that_somebody_deleted_is_no_fault_of_the_channel() {
     .await;
     assert!(is_healthy(&approvals), "{}", fault(&approvals));
 }
+
+#[tokio::test]
+async fn an_approval_that_expires_while_its_votes_cannot_be_read_says_so() {
+    let slack = Slack::start();
+    let mut settings = settings(&slack);
+    settings.timeout = POLL * 20;
+    let approvals = open(&settings).await;
+    slack.fail(HISTORY, vec![UNAVAILABLE; 1000]);
+    let id = request(&approvals, "tool").await;
+    let view = decision(&approvals, id).await;
+    assert_eq!(
+        (view.state, view.decided_by.as_deref()),
+        (State::Expired, None)
+    );
+    let text = view.explain();
+    assert!(
+        text.contains("in time: the votes cannot be read: "),
+        "{text}"
+    );
+    assert!(text.contains("503"), "{text}");
+}

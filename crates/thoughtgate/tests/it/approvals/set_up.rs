@@ -145,3 +145,25 @@ async fn a_fault_that_passes_is_logged_once_when_it_comes_and_once_when_it_goes(
             .contains("thoughtgate_approvals_call_errors_total 4")
     );
 }
+
+#[tokio::test]
+async fn a_bot_that_is_removed_from_the_channel_ends_the_calls_and_works_again_when_invited() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    scene.slack.wait_for_messages(1).await;
+    let removed = vec![CHANNEL.to_owned()];
+    scene.slack.turn(|knobs| knobs.foreign_channels = removed);
+    let end = held.next_data().await.unwrap().json();
+    let text = told(&end);
+    assert!(text.contains("not_in_channel; invite the app"), "{text}");
+    shows(&proxy, true).await;
+    scene.slack.turn(|knobs| knobs.foreign_channels.clear());
+    // Noticed without a call.
+    line(&proxy, OVER);
+    shows(&proxy, false).await;
+    let mut held = held_call().open(&proxy).await;
+    scene.react(2, APPROVER, "thumbsup").await;
+    assert!(is_permitted(&held.next_data().await.unwrap().json()));
+    assert_eq!((count(&proxy, FAULT), scene.calls()), (1, 1));
+}
