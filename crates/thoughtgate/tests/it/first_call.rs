@@ -36,9 +36,9 @@ fn the_commands_of_the_readme_print_the_answers_of_the_readme() {
         std::os::unix::fs::symlink(program, programs.join(name)).unwrap();
     }
     let mut script = commands.text[BUILD.len()..].to_owned();
-    // Both are bound before either is closed, so that they differ.
-    let free = ADDRESSES.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    let free = free.map(|listener| listener.local_addr().unwrap().to_string());
+    // Below the range from which the system takes port 0, so that no other test gets one meanwhile.
+    let first = free_port(20_000 + (std::process::id() % 10_000) as u16);
+    let free = [first, free_port(first + 1)].map(|port| format!("127.0.0.1:{port}"));
     for (address, free) in ADDRESSES.iter().zip(&free) {
         assert!(script.contains(address), "{script}");
         script = script.replace(address, free);
@@ -48,6 +48,12 @@ fn the_commands_of_the_readme_print_the_answers_of_the_readme() {
     assert_eq!(expected.len(), 3, "{}", answers.text);
     // Before the answers, the server prints its address, and the proxy its state.
     assert_eq!(printed[printed.len() - 3..], expected);
+}
+
+/// The first port from this one on that nobody listens at.
+fn free_port(from: u16) -> u16 {
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (from..from + 1000).find(is_free).expect("a free port")
 }
 
 /// Runs the commands in `folder`, and returns the values that they print.
