@@ -150,11 +150,20 @@ impl<'p> Problem<'p> {
                     ..Row::error(status.unwrap_or(StatusCode::BAD_REQUEST), refusal.code)
                 }
             }
-            Problem::Unidentified { why, message } => Row {
-                count: Count::Audited(message),
-                challenges: !matches!(why, Unidentified::Header(_)),
-                ..Row::error(StatusCode::UNAUTHORIZED, codes::POLICY_DENIED)
-            },
+            Problem::Unidentified { why, message } => {
+                // A 401 makes clients look for an authorization server, which a header does not have.
+                let challenges = !matches!(why, Unidentified::Header(_));
+                let status = if challenges {
+                    StatusCode::UNAUTHORIZED
+                } else {
+                    StatusCode::FORBIDDEN
+                };
+                Row {
+                    count: Count::Audited(message),
+                    challenges,
+                    ..Row::error(status, codes::POLICY_DENIED)
+                }
+            }
             // Counted in `thoughtgate_panics_total` already.
             Problem::Panicked => {
                 Row::error(StatusCode::INTERNAL_SERVER_ERROR, codes::INTERNAL_ERROR)

@@ -230,11 +230,16 @@ async fn the_agent_is_told_by_a_header() {
         &[("x-agent", "alice"), ("x-agent", "bob")],
     ] {
         let response = ask(headers).await;
+        let answer = response.json();
         assert_eq!(
-            (response.status, &response.json()["id"]),
-            (401, &7.into()),
+            (response.status, &answer["id"]),
+            (403, &7.into()),
             "{headers:?}"
         );
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains("`x-agent` header"), "{message}");
+        // A challenge would make clients register with an authorization server that there is not.
+        assert_eq!(response.header("www-authenticate"), None);
     }
     assert_eq!(upstream.stats().requests, 1);
     // The upstream gets the header that was decided on, once, and none that it could read instead.

@@ -334,9 +334,9 @@ async fn and_identified_and_guarded_by_the_new_rules() {
     for (rules, expected) in [
         (
             "allowed_hosts: [tools.example]\nagent: {header: x-agent}",
-            "401 Unauthorized",
+            "invalid `x-agent` header",
         ),
-        ("allowed_hosts: []", "403 Forbidden"),
+        ("allowed_hosts: []", "Host header missing or not allowed"),
     ] {
         let (upstream, folder) = set_up(A);
         let config = folder.path().join("thoughtgate.yaml");
@@ -351,6 +351,7 @@ async fn and_identified_and_guarded_by_the_new_rules() {
             generation_is(&proxy, 2.0).await;
         })
         .await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{rules}: {answer}");
         assert!(answer.contains(expected), "{rules}: {answer}");
         assert_eq!(upstream.stats().requests, 0);
     }

@@ -51,12 +51,12 @@ async fn each_kind_has_a_line_with_its_reason() {
         })
         .collect();
     for ((status, error), (expected, part)) in said.iter().zip([
-        (401, "missing or invalid `x-agent` header"),
+        (403, "missing or invalid `x-agent` header"),
         (403, "Origin header not allowed"),
         (400, "the duplicate key `method`"),
         (400, ""),
         (415, "Content-Type"),
-        (401, "missing or invalid `x-agent` header"),
+        (403, "missing or invalid `x-agent` header"),
         (403, "Host or Origin header not allowed"),
     ]) {
         assert!(
@@ -72,7 +72,7 @@ async fn each_kind_has_a_line_with_its_reason() {
 async fn a_burst_has_some_lines_and_a_count() {
     let (folder, _upstream, mut proxy) = strict();
     for _ in 0..100 {
-        assert_eq!(proxy.post(&call("echo")).await.status, 401);
+        assert_eq!(proxy.post(&call("echo")).await.status, 403);
     }
     stop(&mut proxy);
     let lines = lines(folder.path());
