@@ -187,6 +187,7 @@ pub fn options(count: usize) -> Options {
             ("write".to_owned(), every(5)),
         ]),
         annotations: Vec::new(),
+        claims: std::sync::Arc::default(),
     }
 }
 

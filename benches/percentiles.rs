@@ -125,7 +125,7 @@ pub fn measure(effort: Effort) -> Value {
 /// The decision of the engine that is measured.
 pub fn decide(engine: &Engine, call: &Call) -> Decision {
     engine.decide(&Query {
-        principal: &call.agent,
+        principal: call.agent.as_str().into(),
         target: Target::Tool(&call.tool),
         arguments: Some(&call.arguments),
         // A fixed time: reading the clock is not part of a decision.

@@ -1,4 +1,4 @@
-//! Cache of partial decisions by principal, action and resource: bounded in bytes, with equal parts
+//! Cache of partial decisions by principal (with its claims, if policies read any), action and resource: bounded in bytes, with equal parts
 //! shared.
 //!
 //! Names come from agents, so their number is unlimited. The size of an entry is an estimate that errs
@@ -19,7 +19,7 @@ use crate::residual::{Residual, SharedResidual};
 /// and for ten times as many with tools whose policies read none.
 pub const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Requests with longer ids (principal and resource together) are decided but not cached, since agents
-/// can invent names of any length.
+/// can invent names of any length. Claims have a limit of their own, and are signed.
 const ID_BYTES_MAX: usize = 1024;
 /// Memory of an entry without its names and its residual: slots in map and queue, overhead of
 /// allocations.
@@ -29,6 +29,8 @@ const ENTRY_BYTES: usize = 256;
 #[derive(Debug, Clone, Copy, Hash)]
 pub struct Lookup<'a> {
     pub principal: &'a str,
+    /// Key of its claims; empty if no policy reads any.
+    pub claims: &'a str,
     pub action: &'a str,
     pub resource: &'a str,
 }
@@ -83,7 +85,11 @@ impl DecisionCache {
         }
         let entry = Entry {
             residual: Arc::clone(residual),
-            bytes: ENTRY_BYTES + ids + lookup.action.len() + residual.own_bytes(),
+            bytes: ENTRY_BYTES
+                + ids
+                + lookup.claims.len()
+                + lookup.action.len()
+                + residual.own_bytes(),
             used: AtomicBool::new(false),
         };
         let key = Arc::new(lookup.to_key());
@@ -141,6 +147,7 @@ impl State {
 #[derive(PartialEq, Eq)]
 struct Key {
     principal: Box<str>,
+    claims: Box<str>,
     action: Box<str>,
     resource: Box<str>,
 }
@@ -149,6 +156,7 @@ impl Lookup<'_> {
     fn to_key(self) -> Key {
         Key {
             principal: self.principal.into(),
+            claims: self.claims.into(),
             action: self.action.into(),
             resource: self.resource.into(),
         }
@@ -159,6 +167,7 @@ impl Key {
     fn lookup(&self) -> Lookup<'_> {
         Lookup {
             principal: &self.principal,
+            claims: &self.claims,
             action: &self.action,
             resource: &self.resource,
         }
@@ -175,6 +184,7 @@ impl Hash for Key {
 impl Equivalent<Arc<Key>> for Lookup<'_> {
     fn equivalent(&self, key: &Arc<Key>) -> bool {
         *self.principal == *key.principal
+            && *self.claims == *key.claims
             && *self.action == *key.action
             && *self.resource == *key.resource
     }

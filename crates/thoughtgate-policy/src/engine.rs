@@ -9,13 +9,14 @@ use cedar_policy::Schema;
 use crate::agreement;
 use crate::annotations;
 use crate::cache::{DecisionCache, Lookup};
+use crate::claims::Claims;
 use crate::decision::Decision;
 use crate::errors::LoadErrors;
 use crate::fault::ResidualError;
 use crate::index::Index;
 use crate::options::{Options, Source};
 use crate::policy::{self, BASELINE_FILE, LoadedPolicy};
-use crate::query::{Query, Target};
+use crate::query::{Principal, Query, Target};
 use crate::references;
 use crate::residual::Residual;
 use crate::schema::{self, Actions};
@@ -31,6 +32,8 @@ pub struct Engine {
     named: bool,
     /// Names of the tools that policies name, sorted.
     tools: Vec<Box<str>>,
+    /// Whether a policy may read claims of the agent.
+    claims: bool,
     cache: DecisionCache,
 }
 
@@ -44,7 +47,7 @@ impl Engine {
         let groups = agreement::groups(&policies, sources, &mut errors);
         let schemas = groups
             .iter()
-            .map(|group| schema::with_arguments(&group.arguments));
+            .map(|group| schema::complete(&options.claims, &group.arguments));
         let schemas: Vec<Schema> = schemas.collect::<Result<_, _>>()?;
         // The schemas differ only in the types of arguments.
         let actions = Actions::of(&schemas[0])?;
@@ -57,6 +60,7 @@ impl Engine {
         let index = Index::new(policies.iter().map(|policy| &**policy));
         let named = policies.iter().any(|policy| policy.reads.name.is_some());
         let tools = references::tools(policies.iter().map(|policy| &policy.policy));
+        let claims = policies.iter().any(|policy| policy.reads.claims);
         let options = options.clone();
         Ok(Engine {
             policies,
@@ -65,6 +69,7 @@ impl Engine {
             options,
             named,
             tools,
+            claims,
             cache: DecisionCache::default(),
         })
     }
@@ -81,8 +86,8 @@ impl Engine {
     /// Whether `principal` could call `tool` with some arguments, perhaps after approval. Decides
     /// whether `tools/list` shows the tool.
     #[must_use]
-    pub fn may_call(&self, principal: &str, tool: &str) -> bool {
-        self.residual(principal, &Target::Tool(tool))
+    pub fn may_call<'a>(&self, principal: impl Into<Principal<'a>>, tool: &str) -> bool {
+        self.residual(principal.into(), &Target::Tool(tool))
             .is_ok_and(|residual| residual.may_pass())
     }
 
@@ -113,7 +118,8 @@ impl Engine {
             .count()
     }
 
-    /// The Cedar schema, with the placeholder `ARGUMENTS` for the type of a call's arguments, which is
+    /// The Cedar schema, with the placeholders `CLAIMS` for the attributes of agents, which
+    /// the configuration declares, and `ARGUMENTS` for the type of a call's arguments, which is
     /// derived from the policies.
     #[must_use]
     pub fn schema() -> &'static str {
@@ -128,11 +134,15 @@ impl Engine {
     /// The entities of a request.
     pub(crate) fn scope(
         &self,
-        principal: &str,
+        principal: Principal<'_>,
         target: &Target<'_>,
     ) -> Result<Scope, ResidualError> {
         let (action, _) = self.asked(target)?;
         let (options, actions) = (&self.options, &self.actions);
+        let principal = Principal {
+            claims: self.claims(principal)?,
+            ..principal
+        };
         Scope::new(options, actions, principal, action, target, self.named)
     }
 
@@ -148,14 +158,26 @@ impl Engine {
         })
     }
 
+    /// The claims of `principal` if policies read any.
+    fn claims<'a>(&self, principal: Principal<'a>) -> Result<Option<&'a Claims>, ResidualError> {
+        match principal.claims {
+            // Unread, they must not make agents differ: each token may have some that are its own.
+            _ if !self.claims => Ok(None),
+            Some(claims) if claims.are_of(&self.options.claims) => Ok(Some(claims)),
+            _ => Err(ResidualError::Claims),
+        }
+    }
+
     fn residual(
         &self,
-        principal: &str,
+        principal: Principal<'_>,
         target: &Target<'_>,
     ) -> Result<Arc<Residual>, ResidualError> {
         let (action, resource) = self.asked(target)?;
+        let claims = self.claims(principal)?;
         let lookup = Lookup {
-            principal,
+            principal: principal.id,
+            claims: claims.map_or("", Claims::key),
             action,
             resource,
         };
@@ -214,6 +236,7 @@ mod tests {
     fn lookup(principal: &str) -> Lookup<'_> {
         Lookup {
             principal,
+            claims: "",
             action: "tools/call",
             resource: "tool-0",
         }
@@ -224,7 +247,7 @@ mod tests {
         let engine = engine();
         for number in 0..3000 {
             let name = format!("{number:0>800}");
-            assert!(engine.may_call(&name, "tool-0"));
+            assert!(engine.may_call(name.as_str(), "tool-0"));
             assert!(engine.may_call("alice", &format!("tool-{}", number % 600)));
             assert!(engine.may_call("bob", "tool-0"));
             assert!(engine.cache.bytes() <= BYTES_MAX);
@@ -240,14 +263,18 @@ mod tests {
             "asked for all the time"
         );
         let long = "x".repeat(1 << 20);
-        assert!(engine.may_call(&long, "tool-0"));
+        assert!(engine.may_call(long.as_str(), "tool-0"));
         assert!(engine.cache.get(&lookup(&long)).is_none());
     }
 
     #[test]
     fn what_the_same_policies_leave_is_shared() {
         let engine = engine();
-        let residual = |principal, tool| engine.residual(principal, &Target::Tool(tool)).unwrap();
+        let residual = |principal: &str, tool| {
+            engine
+                .residual(principal.into(), &Target::Tool(tool))
+                .unwrap()
+        };
         let (alice, bob) = (residual("alice", "a"), residual("bob", "b"));
         assert!(Arc::ptr_eq(&alice.shared, &bob.shared));
         assert!(!Arc::ptr_eq(

@@ -30,6 +30,18 @@ pub enum LoadError {
         /// Cedar's message, with the policy's id and its help.
         message: String,
     },
+    /// An attribute of `principal` that is not a declared claim.
+    #[error(
+        "{place}: policy `{policy}` reads `principal.{claim}`, but no claim `{claim}` is declared; declare it with its type in `agent.jwt.claims`, such as `{claim}: set` (set, text, bool or number)"
+    )]
+    Claim {
+        /// `file:line:column` of the policy.
+        place: String,
+        /// The policy's id.
+        policy: String,
+        /// The claim.
+        claim: String,
+    },
     /// Two policies with the same id; a decision's reasons would be ambiguous.
     #[error("{place}: the id `{policy}` is used twice; give each policy its own @id")]
     DuplicateId {
@@ -212,6 +224,7 @@ impl LoadError {
             LoadError::Parse { place, .. }
             | LoadError::TooDeep { place }
             | LoadError::Invalid { place, .. }
+            | LoadError::Claim { place, .. }
             | LoadError::DuplicateId { place, .. }
             | LoadError::Template { place }
             | LoadError::ApproveOnForbid { place, .. }
@@ -232,7 +245,8 @@ impl LoadError {
     pub fn is_of_configuration(&self) -> bool {
         matches!(
             self,
-            LoadError::NoApprovalChannel { .. }
+            LoadError::Claim { .. }
+                | LoadError::NoApprovalChannel { .. }
                 | LoadError::Annotation { .. }
                 | LoadError::Reference { .. }
                 | LoadError::Group { .. }

@@ -12,6 +12,11 @@ pub enum ResidualError {
     /// A server could take the method for one with an action of its own.
     #[error("the method differs from a known one only in case or white space")]
     Lookalike,
+    /// The agent's token was read by another declaration of claims, or the agent has no token.
+    #[error(
+        "policies read claims of the agent's token that are not known for this call; send it again"
+    )]
+    Claims,
     /// A scope cannot be evaluated.
     #[error(transparent)]
     Scope(EvaluationFault),

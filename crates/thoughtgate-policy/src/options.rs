@@ -4,6 +4,9 @@
 //! Only data; `annotations.rs` and `references.rs` check it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::claims::Declared;
 
 /// One `.cedar` file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub struct Options {
     pub agent_groups: BTreeMap<String, Vec<String>>,
     /// Ids of `ToolGroup` entities, with the names of their tools.
     pub tool_groups: BTreeMap<String, Vec<String>>,
+    /// Claims of tokens that policies can read.
+    pub claims: Arc<Declared>,
     /// Annotations that policies may use besides the built-in ones.
     pub annotations: Vec<String>,
 }
@@ -36,6 +41,7 @@ impl Default for Options {
             approvals: false,
             agent_groups: BTreeMap::new(),
             tool_groups: BTreeMap::new(),
+            claims: Arc::default(),
             annotations: Vec::new(),
         }
     }

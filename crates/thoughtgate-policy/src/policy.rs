@@ -13,6 +13,7 @@ use miette::Diagnostic;
 
 use crate::advice;
 use crate::annotations::{self, Approve};
+use crate::claims::ReadClaims;
 use crate::depth;
 use crate::error::{LoadError, TypeConflict};
 use crate::fault::EvaluationFault;
@@ -138,17 +139,31 @@ fn load(
     let place: Arc<str> = Arc::from(place::of_policy(source, policy));
     // Without its text: from a policy with text, Cedar would make JSON by parsing the text again.
     let json = Policy::from(policy.as_ref().clone()).to_json();
-    let reads = match json.map(|json| infer::reads(&json)) {
-        Ok(Ok(reads)) => reads,
-        Ok(Err(unreadable)) => {
-            errors.push(load_error(unreadable, source, policy, &id));
-            return None;
-        }
+    let json = match json {
+        Ok(json) => json,
         Err(error) => {
             errors.push(LoadError::Internal(error.into()));
             return None;
         }
     };
+    let mut reads = match infer::reads(&json) {
+        Ok(reads) => reads,
+        Err(unreadable) => {
+            errors.push(load_error(unreadable, source, policy, &id));
+            return None;
+        }
+    };
+    let claims = ReadClaims::of(&json, &options.claims);
+    // Cedar's message would be that the policy can never apply.
+    if let Some(claim) = claims.undeclared {
+        errors.push(LoadError::Claim {
+            place: place.to_string(),
+            policy: id.to_string(),
+            claim,
+        });
+        return None;
+    }
+    reads.claims = claims.any;
     // The ids that Cedar gives are unique in one file only.
     let policy = policy.new_id(PolicyId::new(&*id));
     Some(LoadedPolicy {

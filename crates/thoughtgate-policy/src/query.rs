@@ -7,11 +7,29 @@ use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
+use crate::claims::Claims;
+
+/// The agent that asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Principal<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// The declared claims of its token; `None` if it has no token, or none are declared.
+    pub claims: Option<&'a Claims>,
+}
+
+impl<'a> From<&'a str> for Principal<'a> {
+    /// An agent without a token.
+    fn from(id: &'a str) -> Principal<'a> {
+        Principal { id, claims: None }
+    }
+}
+
 /// A request to decide.
 #[derive(Debug, Clone)]
 pub struct Query<'a> {
-    /// The agent's id.
-    pub principal: &'a str,
+    /// The agent that asks.
+    pub principal: Principal<'a>,
     /// The requested action and resource.
     pub target: Target<'a>,
     /// The arguments of a `tools/call` as received.

@@ -13,10 +13,13 @@ pub struct Reads {
     pub now: bool,
     /// The use of the resource's name or URI as a string, if it is read.
     pub name: Option<Text>,
+    /// Whether claims of the agent may be read.
+    pub claims: bool,
 }
 
 impl Reads {
-    /// Whether nothing of the call is read besides agent, action and resource, so that one decision holds for every call.
+    /// Whether nothing of the call is read besides agent with its claims, action and
+    /// resource, so that one decision holds for every call of an agent with these.
     pub fn is_nothing(&self) -> bool {
         self.arguments.is_empty() && !self.now
     }
@@ -24,6 +27,7 @@ impl Reads {
     /// Adds what `other` reads.
     pub fn join(&mut self, other: &Reads) -> Result<(), Conflict> {
         self.now |= other.now;
+        self.claims |= other.claims;
         self.name = match (self.name, other.name) {
             (Some(own), Some(other)) => Some(own.join(other)),
             (own, other) => own.or(other),

@@ -146,8 +146,8 @@ fn check_name(scope: &Scope, policy: &LoadedPolicy) -> Result<(), ResidualError>
     }
 }
 
-/// The numbers that identify a shared part: those of the policies that read the call, and after a
-/// separator those of the policies that hold for every call.
+/// The numbers that identify a shared part: those of the policies that read the call, after a separator
+/// those of the policies that hold for every call, and after another one that of a policy with an error.
 fn numbers(reading: &[&Arc<LoadedPolicy>], tally: &Tally<'_>) -> Vec<u32> {
     let numbers = |policies: &[&Arc<LoadedPolicy>]| {
         policies
@@ -156,16 +156,15 @@ fn numbers(reading: &[&Arc<LoadedPolicy>], tally: &Tally<'_>) -> Vec<u32> {
             .collect::<Vec<_>>()
     };
     let holding = [&tally.permits, &tally.forbids].map(|policies| numbers(policies));
-    // A policy with an error belongs to it too: it has the error wherever it applies.
+    // A policy with an error belongs to it too, apart and with its error: by the claims of another agent it
+    // may hold instead.
+    let failed = tally.failed.iter();
+    let failed = failed.flat_map(|(policy, fault)| [u32::MAX, policy.number, *fault as u32]);
     [
         numbers(reading),
         vec![u32::MAX],
         holding.concat(),
-        tally
-            .failed
-            .iter()
-            .map(|(policy, _)| policy.number)
-            .collect(),
+        failed.collect(),
     ]
     .concat()
 }

@@ -5,11 +5,13 @@ use std::sync::LazyLock;
 use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid, Schema};
 use thoughtgate_mcp::folds_to_one_of;
 
+use crate::claims::{self, Declared};
 use crate::error::LoadError;
 use crate::query::Plain;
 use crate::types::{Fields, record_type};
 
-/// The schema, with the placeholder `ARGUMENTS` for the type of the arguments that policies read.
+/// The schema, with the placeholders `CLAIMS` for the attributes of agents and `ARGUMENTS` for the type of
+/// the arguments that policies read.
 pub const TEXT: &str = include_str!("schema.cedarschema");
 
 /// The built-in policies, which are always in force.
@@ -21,9 +23,15 @@ pub const PROTOCOL: &str = "protocol";
 /// The action of all methods that have no action of their own.
 const OTHER: &str = "other";
 
-/// The schema with the type of `arguments` filled in.
-pub fn with_arguments(arguments: &Fields) -> Result<Schema, LoadError> {
-    let text = TEXT.replace("ARGUMENTS", &record_type(arguments));
+/// The schema with the types of `claims` and `arguments` filled in.
+pub fn complete(claims: &Declared, arguments: &Fields) -> Result<Schema, LoadError> {
+    // Claims last: their names, unlike those of arguments, may contain a placeholder.
+    let (before, after) = TEXT.split_once("CLAIMS").unwrap_or((TEXT, ""));
+    let text = format!(
+        "{before}{}{}",
+        claims::schema_text(claims),
+        after.replace("ARGUMENTS", &record_type(arguments))
+    );
     let (schema, _) =
         Schema::from_cedarschema_str(&text).map_err(|error| LoadError::Internal(error.into()))?;
     Ok(schema)

@@ -9,7 +9,7 @@ use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpr
 
 use crate::fault::ResidualError;
 use crate::options::Options;
-use crate::query::Target;
+use crate::query::{Principal, Target};
 use crate::schema::{self, Actions};
 
 /// Estimated memory of an entity in Cedar's store: the entity, its sets, and its place in the map.
@@ -33,12 +33,12 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Looks up the groups of `principal` and `target`; `action` is the name of the target's action. The
+    /// Looks up the groups of `principal`, whose claims are its attributes, and of `target`; `action` is the name of the target's action. The
     /// resource has its attribute only if `named`: most policies read none.
     pub fn new(
         options: &Options,
         actions: &Actions,
-        principal: &str,
+        principal: Principal<'_>,
         action: &str,
         target: &Target<'_>,
         named: bool,
@@ -58,8 +58,8 @@ impl Scope {
         if attribute.is_some() {
             parents.insert(upstream);
         }
-        let agent = schema::agent(principal);
-        let agent_groups = groups_of(&options.agent_groups, principal, schema::group);
+        let agent = schema::agent(principal.id);
+        let agent_groups = groups_of(&options.agent_groups, principal.id, schema::group);
         let action = schema::action(action);
         let containing = parents.iter().chain(&agent_groups);
         let mut bytes = size_of::<Scope>()
@@ -67,13 +67,20 @@ impl Scope {
             + containing
                 .map(|name| PARENT_BYTES + name.id().unescaped().len())
                 .sum::<usize>()
-            + 2 * (principal.len() + resource.id().unescaped().len());
+            + 2 * (principal.id.len() + resource.id().unescaped().len());
         // For an action in no group, Cedar compares names only and needs no entity.
         let groups = actions.entities().ancestors(&action);
         let own = groups
             .is_some_and(|mut groups| groups.next().is_some())
             .then(|| actions.entities().get(&action).cloned());
-        let agent_entity = Entity::new_no_attrs(agent.clone(), agent_groups);
+        let agent_entity = match principal.claims {
+            Some(claims) => {
+                bytes += ATTRIBUTE_BYTES * claims.count() + claims.key().len();
+                Entity::new(agent.clone(), claims.attributes(), agent_groups)
+                    .map_err(|error| ResidualError::Entities(error.into()))?
+            }
+            None => Entity::new_no_attrs(agent.clone(), agent_groups),
+        };
         let resource_entity = match attribute {
             Some(attribute) if named => {
                 bytes += ATTRIBUTE_BYTES + resource.id().unescaped().len();

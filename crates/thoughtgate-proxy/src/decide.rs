@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{Envelope, Kind};
-use thoughtgate_policy::{Decision, Outcome, Plain, Query, Target};
+use thoughtgate_policy::{Decision, Outcome, Plain, Principal, Query, Target};
 
 use crate::metrics::Verdict;
 use crate::state::Snapshot;
@@ -15,7 +15,7 @@ use crate::state::Snapshot;
 /// is an error.
 pub fn decide(
     snapshot: &Snapshot,
-    principal: &str,
+    principal: Principal<'_>,
     target: &Target<'_>,
     arguments: Option<&RawValue>,
 ) -> Decision {

@@ -237,16 +237,22 @@ fn understand(
     let envelope = parse(bytes, &limits).map_err(refused)?;
     let era = check_headers(&envelope, &governed(&parts.headers)).map_err(refused)?;
     let identity = &snapshot.rules.identity;
-    let principal = identity
+    let agent = identity
         .of(&parts.headers)
         .map_err(|why| Box::new(unidentified(shared, bytes, envelope.id, &why)))?;
     let target = target(&envelope);
     shared.metrics.request(label(&target));
-    let decision = decide(snapshot, &principal, &target, envelope.params.arguments);
+    let decision = decide(
+        snapshot,
+        agent.principal(),
+        &target,
+        envelope.params.arguments,
+    );
     shared.metrics.decision(verdict(&decision));
     let fields = Fields::of(&envelope, bytes, &decision.outcome);
-    let principal = principal.into_owned();
-    let message = Message::of(parts, bytes, &envelope, era, principal, &shared.abandoned);
+    let (principal, claims) = (agent.id.into_owned(), agent.claims);
+    let mut message = Message::of(parts, bytes, &envelope, era, principal, &shared.abandoned);
+    message.claims = claims;
     Ok((message, decision, fields))
 }
 
@@ -269,14 +275,16 @@ async fn bodiless(
         Err(response) => return *response,
     };
     let snapshot = &*snapshot;
-    let principal = match snapshot.rules.identity.of(&parts.headers) {
-        Ok(principal) => principal.into_owned(),
+    let agent = match snapshot.rules.identity.of(&parts.headers) {
+        Ok(agent) => agent,
         Err(why) => return unidentified(shared, &[], None, &why),
     };
     shared.metrics.request(asks.action());
-    let decision = decide(snapshot, &principal, &Target::Plain(asks), None);
+    let decision = decide(snapshot, agent.principal(), &Target::Plain(asks), None);
     shared.metrics.decision(verdict(&decision));
+    let (principal, claims) = (agent.id.into_owned(), agent.claims);
     let mut message = Message::bodiless(parts, principal, asks == Plain::Stream);
+    message.claims = claims;
     let trail = place.map(|place| {
         let asked = Asked::Known(Subject::bodiless(asks.action()));
         let principal = &message.principal;

@@ -4,8 +4,10 @@
 //! itself is forwarded to the upstream unchanged.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
+use thoughtgate_policy::{Claims, Principal};
 
 use crate::headers::sole;
 
@@ -29,15 +31,47 @@ pub enum Identity {
 
 impl Identity {
     /// The agent that this request comes from.
-    pub fn of<'a>(&'a self, headers: &'a HeaderMap) -> Result<Cow<'a, str>, Unidentified> {
+    pub fn of<'a>(&'a self, headers: &'a HeaderMap) -> Result<Agent<'a>, Unidentified> {
         match self {
-            Identity::Fixed(name) => Ok(Cow::Borrowed(name)),
+            Identity::Fixed(name) => Ok(Agent::named(name)),
             Identity::Header(name) => sole(headers, name)
                 // An empty value would make a single agent of all those without an id.
                 .filter(|value| !value.is_empty())
-                .map(Cow::Borrowed)
+                .map(Agent::named)
                 .ok_or_else(|| Unidentified::Header(name.clone())),
-            Identity::Jwt(jwt) => jwt.agent(headers).map(Cow::Owned),
+            Identity::Jwt(jwt) => {
+                let (id, claims) = jwt.agent(headers)?;
+                Ok(Agent {
+                    id: Cow::Owned(id),
+                    claims,
+                })
+            }
+        }
+    }
+}
+
+/// The calling agent.
+#[derive(Debug)]
+pub struct Agent<'a> {
+    pub id: Cow<'a, str>,
+    /// The declared claims of its token, if any are declared.
+    pub claims: Option<Arc<Claims>>,
+}
+
+impl<'a> Agent<'a> {
+    fn named(id: &'a str) -> Agent<'a> {
+        Agent {
+            id: Cow::Borrowed(id),
+            claims: None,
+        }
+    }
+
+    /// The agent as policies know it.
+    #[must_use]
+    pub fn principal(&self) -> Principal<'_> {
+        Principal {
+            id: &self.id,
+            claims: self.claims.as_deref(),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use thoughtgate_panic::lock;
+use thoughtgate_policy::{Claims, Principal};
 
 /// The streams that are open now.
 #[derive(Default)]
@@ -27,15 +28,18 @@ pub struct Listener {
 
 struct Ear {
     principal: String,
+    /// The claims of the token with which the stream was opened.
+    claims: Option<Arc<Claims>>,
     changed: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl Listeners {
     /// Adds a stream of this agent.
-    pub fn enter(self: &Arc<Self>, principal: &str) -> Listener {
+    pub fn enter(self: &Arc<Self>, principal: &str, claims: Option<Arc<Claims>>) -> Listener {
         let ear = Arc::new(Ear {
             principal: principal.to_owned(),
+            claims,
             changed: AtomicBool::new(false),
             waker: Mutex::default(),
         });
@@ -50,14 +54,19 @@ impl Listeners {
     }
 
     /// Tells the streams of the agents for which `is_changed`.
-    pub fn tell(&self, is_changed: impl Fn(&str) -> bool) {
+    pub fn tell(&self, is_changed: impl Fn(Principal<'_>) -> bool) {
         // Copied, so that no stream waits while the agents are looked at.
         let open: Vec<Arc<Ear>> = lock(&self.open).values().cloned().collect();
-        let mut known: HashMap<&str, bool> = HashMap::new();
+        let mut known: HashMap<(&str, Option<&str>), bool> = HashMap::new();
         for ear in &open {
+            let claims = ear.claims.as_deref();
+            let principal = Principal {
+                id: &ear.principal,
+                claims,
+            };
             let changed = known
-                .entry(&ear.principal)
-                .or_insert_with(|| is_changed(&ear.principal));
+                .entry((principal.id, claims.map(Claims::key)))
+                .or_insert_with(|| is_changed(principal));
             if *changed {
                 ear.changed.store(true, Ordering::Release);
                 if let Some(waker) = lock(&ear.waker).take() {
@@ -93,18 +102,35 @@ impl Drop for Listener {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, Value};
+    use thoughtgate_policy::ClaimType;
+
     use super::*;
 
     #[test]
     fn only_the_agents_concerned_hear_of_a_change_and_once() {
         let listeners = Arc::new(Listeners::default());
-        let (alice, bob) = (listeners.enter("alice"), listeners.enter("bob"));
+        let (alice, bob) = (listeners.enter("alice", None), listeners.enter("bob", None));
         let context = Context::from_waker(Waker::noop());
-        listeners.tell(|agent| agent == "alice");
-        listeners.tell(|agent| agent == "alice");
+        listeners.tell(|agent| agent.id == "alice");
+        listeners.tell(|agent| agent.id == "alice");
         assert!(alice.take_change(&context) && !alice.take_change(&context));
         assert!(!bob.take_change(&context));
-        drop((alice, bob));
+        // Streams of one agent whose tokens differ are asked about apart.
+        let declared = Arc::new([("admin".to_owned(), ClaimType::Bool)].into());
+        let claims = |token: Map<String, Value>| Claims::read(&declared, &token).map(Arc::new);
+        let admin = claims(Map::from_iter([("admin".to_owned(), true.into())])).unwrap();
+        let other = claims(Map::new()).unwrap();
+        let admin = listeners.enter("bob", Some(admin));
+        let other = listeners.enter("bob", Some(other));
+        listeners.tell(|agent| {
+            agent
+                .claims
+                .is_some_and(|claims| claims.key().contains("true"))
+        });
+        assert!(admin.take_change(&context) && !other.take_change(&context));
+        assert!(!bob.take_change(&context));
+        drop((alice, bob, admin, other));
         assert!(lock(&listeners.open).is_empty());
     }
 }

@@ -4,11 +4,14 @@
 //! Only data; it is checked and decided in [`crate::endpoint`]. What approvals read besides is in
 //! [`crate::approve`].
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::HeaderValue;
 use http::request::Parts;
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{Envelope, Era, Kind, Limits, parse};
+use thoughtgate_policy::{Claims, Principal};
 
 use crate::abandoned::Abandoned;
 use crate::relay::OnDisconnect;
@@ -25,6 +28,8 @@ pub struct Message {
     pub id: Option<Raw>,
     /// Id of the calling agent.
     pub principal: String,
+    /// The claims of its token that policies may read.
+    pub claims: Option<Arc<Claims>>,
     pub era: Era,
     pub on_disconnect: OnDisconnect,
     /// The answer may contain a tool list, which is filtered.
@@ -40,7 +45,7 @@ pub struct Message {
 pub struct Raw(Bytes);
 
 impl Message {
-    /// The message that `envelope` was parsed from, whose body is `bytes`.
+    /// The message that `envelope` was parsed from, whose body is `bytes`, of an agent without claims.
     #[must_use]
     pub fn of(
         parts: Box<Parts>,
@@ -65,6 +70,7 @@ impl Message {
             bytes: bytes.clone(),
             id: id.map(|id| Raw::of(bytes, id)),
             principal,
+            claims: None,
             era,
             on_disconnect,
             // On a stream that listens a server may send any answer, a list included.
@@ -85,11 +91,21 @@ impl Message {
             bytes: Bytes::new(),
             id: None,
             principal,
+            claims: None,
             era: Era::Modern,
             on_disconnect: OnDisconnect::Cancel,
             tool_list: listens,
             listens,
             watches_tools: listens,
+        }
+    }
+
+    /// The calling agent as policies know it.
+    #[must_use]
+    pub fn asker(&self) -> Principal<'_> {
+        Principal {
+            id: &self.principal,
+            claims: self.claims.as_deref(),
         }
     }
 

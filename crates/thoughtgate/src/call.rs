@@ -98,7 +98,7 @@ impl Call {
     /// The query for the engine.
     pub fn query(&self) -> Query<'_> {
         Query {
-            principal: &self.agent,
+            principal: self.agent.as_str().into(),
             target: self.asked.target(),
             arguments: self.arguments.as_deref(),
             now: self.at.unwrap_or_else(SystemTime::now),

@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use thoughtgate_policy::Declared;
+
 mod approval;
 mod audit;
 mod duration;
@@ -103,6 +105,8 @@ section! {
         reload audience: Option<String> = None,
         /// issuer that bearer tokens must have (claim iss)
         reload issuer: Option<String> = None,
+        /// claims of the bearer token that policies can read, {claim: set | text | bool | number}
+        reload claims: Declared = Declared::new(),
         /// clock difference tolerated at a token's exp and nbf, at most 10m (default: 60s)
         #[serde(with = "humantime_serde::option")]
         reload leeway: Option<Duration> = None,

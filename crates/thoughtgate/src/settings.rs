@@ -3,6 +3,7 @@
 //! Reads no file but the public key of bearer tokens. Approvals are checked in `approvals.rs`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -206,6 +207,7 @@ fn identity(agent: &config::Agent, key: Option<&[u8]>) -> anyhow::Result<Identit
                 audience: jwt.audience.clone(),
                 issuer: jwt.issuer.clone(),
                 leeway,
+                declared: Arc::new(jwt.claims.clone()),
             };
             let jwt = Jwt::new(pem, expected)
                 .context("failed to use the file named by `agent.jwt.key_file`")?;

@@ -133,7 +133,7 @@ fn decide(engine: &Engine, agent: &str, tool: &str, arguments: &str, now: System
         Err(refusal) => return Decision::error(&refusal.message),
     };
     engine.decide(&Query {
-        principal: agent,
+        principal: agent.into(),
         target: Asked::Tool(tool),
         arguments: envelope.params.arguments,
         now,

@@ -8,9 +8,10 @@ use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request,
     RestrictedExpression,
 };
+use serde_json::{Map, Value};
 use thoughtgate_policy::{Decision as Ours, Target};
 
-use crate::{ask, engine, word};
+use crate::{ask_with, claims, word};
 
 /// Arguments as Cedar has them.
 type Values = Vec<(String, RestrictedExpression)>;
@@ -87,7 +88,17 @@ fn is_even(tool: &str) -> bool {
 /// A random condition on the call, the principal or the resource, or none. Some overflow for some `n`.
 fn condition(random: &mut Random) -> String {
     let number = random.below(10);
-    match random.below(20) {
+    match random.below(24) {
+        20 => format!(
+            " when {{ principal has groups && principal.groups.contains(\"g{}\") }}",
+            number % 3
+        ),
+        21 => format!(" unless {{ principal has level && principal.level > {number} }}"),
+        22 => {
+            " when { principal has level && principal.level * 1000000000000000000 < 0 }".to_owned()
+        }
+        23 => " when { principal has admin && principal.admin == (context.arguments has n) }"
+            .to_owned(),
         14 => format!(
             " when {{ context.arguments has price && \
              context.arguments.price.lessThan(decimal(\"{number}.05\")) }}"
@@ -140,7 +151,7 @@ fn every_decision_is_cedars_own() {
     for (seed, count) in [(1, 10), (2, 60), (3, 300)] {
         let mut random = Random(seed);
         let text = policies(&mut random, count);
-        let engine = engine(&text);
+        let engine = claims::engine(&text);
         let all: PolicySet = text.parse().unwrap();
         let mut seen = HashSet::new();
         for _ in 0..600 {
@@ -155,11 +166,12 @@ fn every_decision_is_cedars_own() {
                 _ => Target::Tool(&tool),
             };
             let (arguments, values) = arguments(&mut random, &tool);
-            let decision = ask(&engine, agent, target, &arguments);
-            let expected = naive(&all, agent, &target, values);
+            let (token, attributes) = token(&mut random);
+            let decision = ask_with(&engine, agent, &claims::claims(&token), target, &arguments);
+            let expected = naive(&all, (agent, attributes), &target, values);
             assert!(
                 agree(&decision, &expected),
-                "seed {seed}: {agent} asks for {target:?} with {arguments}: {decision:?}, {expected:?}"
+                "seed {seed}: {agent} with {token} asks for {target:?} with {arguments}: {decision:?}, {expected:?}"
             );
             seen.insert(expected.0);
         }
@@ -168,6 +180,36 @@ fn every_decision_is_cedars_own() {
             "seed {seed} shows all outcomes: {seen:?}"
         );
     }
+}
+
+/// Random claims as a token has them, and as attributes in Cedar.
+fn token(random: &mut Random) -> (Value, HashMap<String, RestrictedExpression>) {
+    let mut token = Map::new();
+    let mut attributes = HashMap::new();
+    let mut add = |name: &str, json: Value, value: RestrictedExpression| {
+        token.insert(name.to_owned(), json);
+        attributes.insert(name.to_owned(), value);
+    };
+    if random.below(3) > 0 {
+        let groups: Vec<String> = (0..random.below(3))
+            .map(|group| format!("g{group}"))
+            .collect();
+        let set = groups.iter().cloned().map(RestrictedExpression::new_string);
+        add(
+            "groups",
+            groups.clone().into(),
+            RestrictedExpression::new_set(set),
+        );
+    }
+    if random.below(3) > 0 {
+        let level = i64::try_from(random.below(12)).unwrap();
+        add("level", level.into(), RestrictedExpression::new_long(level));
+    }
+    if random.below(3) > 0 {
+        let admin = random.below(2) == 0;
+        add("admin", admin.into(), RestrictedExpression::new_bool(admin));
+    }
+    (Value::Object(token), attributes)
 }
 
 /// Random arguments as an agent may write them, and as Cedar has them.
@@ -277,7 +319,7 @@ fn agree(ours: &Ours, (expected, determining): &(&str, Vec<String>)) -> bool {
 
 fn naive(
     policies: &PolicySet,
-    agent: &str,
+    (agent, attributes): (&str, HashMap<String, RestrictedExpression>),
     target: &Target<'_>,
     values: Values,
 ) -> (&'static str, Vec<String>) {
@@ -287,7 +329,7 @@ fn naive(
         other => panic!("{other:?} is not asked for here"),
     };
     let (principal, resource) = (uid(&format!("Agent::\"{agent}\"")), uid(&resource));
-    let entities = entities(&principal, &resource);
+    let entities = entities(&principal, attributes, &resource);
     let arguments = RestrictedExpression::new_record(values).unwrap();
     let context = Context::from_pairs([("arguments".to_owned(), arguments)]).unwrap();
     let action = uid(&format!("Action::\"{action}\""));
@@ -305,7 +347,11 @@ fn naive(
     }
 }
 
-fn entities(principal: &EntityUid, resource: &EntityUid) -> Entities {
+fn entities(
+    principal: &EntityUid,
+    claims: HashMap<String, RestrictedExpression>,
+    resource: &EntityUid,
+) -> Entities {
     let groups = if *principal == uid("Agent::\"alice\"") {
         HashSet::from([uid("Group::\"ops\"")])
     } else {
@@ -319,7 +365,7 @@ fn entities(principal: &EntityUid, resource: &EntityUid) -> Entities {
     let attributes = HashMap::from([("name".to_owned(), name)]);
     Entities::from_entities(
         [
-            Entity::new_no_attrs(principal.clone(), groups),
+            Entity::new(principal.clone(), claims, groups).unwrap(),
             Entity::new(resource.clone(), attributes, parents).unwrap(),
         ],
         None,

@@ -20,7 +20,7 @@ fn explain(engine: &Engine, target: Target<'_>, arguments: Option<&str>) -> Expl
     let raw =
         arguments.map(|text| serde_json::value::RawValue::from_string(text.to_owned()).unwrap());
     let query = Query {
-        principal: "alice",
+        principal: "alice".into(),
         target,
         arguments: raw.as_deref(),
         now: now(),

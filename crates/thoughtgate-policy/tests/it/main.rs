@@ -2,6 +2,7 @@
 
 mod agreement;
 mod arguments;
+mod claims;
 mod decide;
 mod differential;
 mod explain;
@@ -15,7 +16,9 @@ mod paths;
 use std::time::{Duration, SystemTime};
 
 use serde_json::value::RawValue;
-use thoughtgate_policy::{Decision, Engine, LoadErrors, Options, Outcome, Query, Source, Target};
+use thoughtgate_policy::{
+    Claims, Decision, Engine, LoadErrors, Options, Outcome, Principal, Query, Source, Target,
+};
 
 fn options() -> Options {
     Options {
@@ -53,6 +56,27 @@ fn now() -> SystemTime {
 }
 
 fn ask(engine: &Engine, principal: &str, target: Target<'_>, arguments: &str) -> Decision {
+    decide(engine, principal.into(), target, arguments)
+}
+
+/// The decision on what an agent with these claims asks.
+fn ask_with(
+    engine: &Engine,
+    id: &str,
+    claims: &Claims,
+    target: Target<'_>,
+    arguments: &str,
+) -> Decision {
+    let claims = Some(claims);
+    decide(engine, Principal { id, claims }, target, arguments)
+}
+
+fn decide(
+    engine: &Engine,
+    principal: Principal<'_>,
+    target: Target<'_>,
+    arguments: &str,
+) -> Decision {
     let raw: Option<Box<RawValue>> =
         (!arguments.is_empty()).then(|| RawValue::from_string(arguments.to_owned()).unwrap());
     engine.decide(&Query {

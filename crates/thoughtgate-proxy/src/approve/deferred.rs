@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use thoughtgate_approval::{Approvals, Id, chain};
 use thoughtgate_mcp::reply::{self, Answer};
 use thoughtgate_mcp::{Era, Limits, parse, sse, tasks, without};
+use thoughtgate_policy::Claims;
 
 use super::fields::Fields;
 use super::no_answer::NoAnswer;
@@ -53,6 +54,9 @@ struct Kept {
     /// Values are bytes: not every header is text.
     headers: Vec<(String, Vec<u8>)>,
     message: String,
+    /// The claims that the agent's token had: when the call is made, the token may have expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claims: Option<Claims>,
 }
 
 /// Outcome of a call as it is stored: member `result` or `error` of its answer.
@@ -81,6 +85,7 @@ pub fn keep(message: &Message) -> Vec<u8> {
             .collect(),
         // Loses nothing: the parser refuses what is not UTF-8.
         message: String::from_utf8_lossy(&plain).into_owned(),
+        claims: message.claims.as_deref().cloned(),
     };
     serde_json::to_vec(&kept).expect("text and bytes always serialise")
 }
@@ -124,7 +129,7 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
         return;
     };
     let (snapshot, claim) = loop {
-        match waiting::settle(worker, principal, &fields, id, &kept.digest).await {
+        match waiting::settle(worker, message.asker(), &fields, id, &kept.digest).await {
             Ok(settled) => break settled,
             // Repeated until the approval expires; at a stop it is left to the next process.
             Err(denial) if denial.passes && !worker.shared.drain.has_started() => {
@@ -186,7 +191,8 @@ fn restore(kept: &[u8], principal: &str, abandoned: &Abandoned) -> Option<(Messa
     }
     let fields = Fields::stored(&envelope, &body);
     let principal = principal.to_owned();
-    let message = Message::of(parts, &body, &envelope, era, principal, abandoned);
+    let mut message = Message::of(parts, &body, &envelope, era, principal, abandoned);
+    message.claims = kept.claims.map(Arc::new);
     Some((message, fields))
 }
 
@@ -328,6 +334,7 @@ mod tests {
                 modern: true,
                 headers: Vec::new(),
                 message: message.to_owned(),
+                claims: None,
             };
             restore(&serde_json::to_vec(&kept).unwrap(), "a", &abandoned).is_some()
         };

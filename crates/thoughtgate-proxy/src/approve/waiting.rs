@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::Response;
 use thoughtgate_approval::{Approvals, Caller, Claim, Digest, Id, State, View, chain};
 use thoughtgate_mcp::codes;
-use thoughtgate_policy::{Decision, Outcome, Target};
+use thoughtgate_policy::{Decision, Outcome, Principal, Target};
 
 use super::denial::Denial;
 use super::fields::Fields;
@@ -79,8 +79,7 @@ impl Waiting {
         // From here on it waits for the upstream like any other call, not for a human.
         self.hold = None;
         let (worker, message) = (&self.worker, &mut self.message);
-        let principal = &message.principal;
-        let settled = settle(worker, principal, &self.fields, self.id, &self.digest).await;
+        let settled = settle(worker, message.asker(), &self.fields, self.id, &self.digest).await;
         let (snapshot, claim) = match settled {
             Ok(settled) => settled,
             Err(denial) => return self.ended(&denial),
@@ -130,11 +129,12 @@ impl Waiting {
 /// be made under the returned snapshot.
 pub async fn settle(
     worker: &Worker,
-    principal: &str,
+    asker: Principal<'_>,
     fields: &Fields,
     id: Id,
     digest: &Digest,
 ) -> Result<(Arc<Snapshot>, Claim), Denial> {
+    let principal = asker.id;
     let forgotten = || {
         Denial::new(
             codes::APPROVAL_EXPIRED,
@@ -147,7 +147,7 @@ pub async fn settle(
     let view = approvals.find(id, principal).ok_or_else(forgotten)?;
     let snapshot = worker.shared.snapshot();
     let arguments = fields.arguments.as_ref().map(Raw::get);
-    let decide = || decide(&snapshot, principal, &Target::Tool(&fields.tool), arguments);
+    let decide = || decide(&snapshot, asker, &Target::Tool(&fields.tool), arguments);
     // The state first: an approval that has ended says more than votes that could not be read.
     if view.state != State::Approved {
         let denial = Denial::of(&view);

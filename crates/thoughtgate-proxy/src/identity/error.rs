@@ -3,6 +3,7 @@
 //! None contains any part of a token, because the audit log stores them.
 
 use http::HeaderName;
+use thoughtgate_policy::ClaimError;
 
 /// Reason why a request has no agent.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,9 @@ pub enum Unidentified {
     /// The token is valid but lacks the claim.
     #[error("the bearer token has no claim `{0}` that is a non-empty string")]
     NoClaim(String),
+    /// The token is valid, but a claim that policies may read is not of its declared type, or too large.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
 }
 
 /// Reason why a bearer token is not accepted.

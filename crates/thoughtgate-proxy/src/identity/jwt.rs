@@ -4,6 +4,7 @@
 //! The library checks signature, algorithm and times, and ignores claims of an unexpected type; those are
 //! refused here. No part of a token is put into an error.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, header};
@@ -12,6 +13,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use thoughtgate_mcp::unique_keys;
+use thoughtgate_policy::{Claims, Declared};
 
 use super::{TokenFault, Unidentified, crypto};
 use crate::headers::sole;
@@ -38,6 +40,8 @@ pub struct Expected {
     pub issuer: Option<String>,
     /// Tolerated difference of clocks at `exp` and `nbf`.
     pub leeway: Duration,
+    /// Claims that policies may read, with their types; a token may lack any of them.
+    pub declared: Arc<Declared>,
 }
 
 /// Reason why a verification key cannot be used.
@@ -74,8 +78,11 @@ impl Jwt {
         })
     }
 
-    /// The agent that the request's token names.
-    pub fn agent(&self, headers: &HeaderMap) -> Result<String, Unidentified> {
+    /// The agent that the request's token names, and the declared claims of the token.
+    pub fn agent(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<(String, Option<Arc<Claims>>), Unidentified> {
         let token = sole(headers, &header::AUTHORIZATION)
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
@@ -95,10 +102,15 @@ impl Jwt {
         self.expected
             .check(&claims)
             .map_err(Unidentified::BadToken)?;
-        match claims.get(&self.expected.claim) {
-            Some(Value::String(agent)) if !agent.trim().is_empty() => Ok(agent.clone()),
-            _ => Err(Unidentified::NoClaim(self.expected.claim.clone())),
-        }
+        let agent = match claims.get(&self.expected.claim) {
+            Some(Value::String(agent)) if !agent.trim().is_empty() => agent.clone(),
+            _ => return Err(Unidentified::NoClaim(self.expected.claim.clone())),
+        };
+        let declared = &self.expected.declared;
+        let claims = (!declared.is_empty())
+            .then(|| Claims::read(declared, &claims).map(Arc::new))
+            .transpose()?;
+        Ok((agent, claims))
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use thoughtgate_mcp::Era;
 use thoughtgate_mcp::tools::{Choose, Refused, Unreadable};
+use thoughtgate_policy::{Claims, Principal};
 
 use super::changes::Changes;
 use crate::message::Message;
@@ -20,6 +21,7 @@ const ID_BYTES_MAX: usize = 1024;
 pub struct Filter {
     pub(super) shared: Arc<Shared>,
     principal: String,
+    claims: Option<Arc<Claims>>,
     pub(super) era: Era,
     id: Option<Box<RawValue>>,
     watches_tools: bool,
@@ -55,6 +57,7 @@ impl Filter {
         Filter {
             shared,
             principal: message.principal.clone(),
+            claims: message.claims.clone(),
             era: message.era,
             // Copied, because a slice of the body would keep all of it for as long as the stream lasts.
             id: id.map(ToOwned::to_owned),
@@ -68,9 +71,13 @@ impl Filter {
     pub(super) fn with_decision<T>(&self, filter: impl FnOnce(&mut dyn Choose) -> T) -> T {
         let snapshot = self.shared.snapshot();
         let engine = snapshot.engine.as_ref();
+        let principal = Principal {
+            id: &self.principal,
+            claims: self.claims.as_deref(),
+        };
         let mut reader = self.shared.seen.reader(|tool: &str| {
             // Without policies nothing may be called, so nothing is listed.
-            engine.is_some_and(|engine| engine.may_call(&self.principal, tool))
+            engine.is_some_and(|engine| engine.may_call(principal, tool))
         });
         let filtered = filter(&mut reader);
         if reader.learn()
@@ -83,7 +90,11 @@ impl Filter {
 
     /// The notifications that are added to a stream of events, if its client wants them.
     pub(super) fn changes(&self) -> Option<Changes> {
-        let listener = || self.shared.listeners.enter(&self.principal);
+        let listener = || {
+            self.shared
+                .listeners
+                .enter(&self.principal, self.claims.clone())
+        };
         self.watches_tools
             .then(|| Changes::new(listener(), self.id()))
     }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use thoughtgate_approval::{Id, RequestError, State, View, chain};
 use thoughtgate_mcp::{Era, cut, visible};
-use thoughtgate_policy::{Decision, Engine};
+use thoughtgate_policy::{Decision, Engine, Principal};
 
 use super::retry::Retry;
 use crate::approve::Denial;
@@ -23,7 +23,7 @@ const TOOL_BYTES_MAX: usize = 256;
 /// A `tools/call` whose refusal is a tool result.
 pub struct Call<'c> {
     tool: &'c str,
-    principal: &'c str,
+    asker: Principal<'c>,
     era: Era,
     engine: Option<&'c Engine>,
 }
@@ -41,30 +41,31 @@ impl<'c> Call<'c> {
         let takes_result = !(asks_for_task && message.era == Era::Legacy);
         message.id()?;
         takes_result
-            .then(|| Call::made(snapshot, &message.principal, tool, message.era))
+            .then(|| Call::made(snapshot, message.asker(), tool, message.era))
             .flatten()
     }
 
-    /// The call that runs as the task of `view`.
+    /// The call that runs as the task of `view`. The claims with which it was asked for are not needed: it
+    /// has been decided.
     pub fn of_task(
         snapshot: &'c Snapshot,
         view: &'c View,
         principal: &'c str,
         era: Era,
     ) -> Option<Call<'c>> {
-        Call::made(snapshot, principal, &view.tool, era)
+        Call::made(snapshot, principal.into(), &view.tool, era)
     }
 
     fn made(
         snapshot: &'c Snapshot,
-        principal: &'c str,
+        asker: Principal<'c>,
         tool: &'c str,
         era: Era,
     ) -> Option<Call<'c>> {
         let engine = snapshot.engine.as_ref();
         (snapshot.rules.refusals == Refusals::Result).then_some(Call {
             tool,
-            principal,
+            asker,
             era,
             engine,
         })
@@ -212,7 +213,7 @@ fn after_rejection(decision: &Decision, policies: &[&str], call: &Call<'_>) -> R
     };
     if policies.is_empty() {
         // An error is most often about an argument; without a permit, other arguments may have one.
-        let passes = decision.error.is_some() || engine.may_call(call.principal, call.tool);
+        let passes = decision.error.is_some() || engine.may_call(call.asker, call.tool);
         return if passes { Retry::Changed } else { Retry::Never };
     }
     let about = || policies.iter().filter_map(|id| engine.about(id));

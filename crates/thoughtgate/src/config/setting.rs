@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use thoughtgate_policy::Declared;
+
 /// A setting, as its section declares it.
 #[derive(Debug)]
 pub struct Setting {
@@ -65,6 +67,10 @@ impl Typed for Vec<String> {
 }
 
 impl Typed for BTreeMap<String, Vec<String>> {
+    const FORM: Form = Form::Mapping;
+}
+
+impl Typed for Declared {
     const FORM: Form = Form::Mapping;
 }
 

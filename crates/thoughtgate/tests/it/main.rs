@@ -5,6 +5,7 @@ mod audit;
 mod authors;
 mod browsers;
 mod changes;
+mod claims;
 mod clients;
 mod conformance;
 mod cookbook;

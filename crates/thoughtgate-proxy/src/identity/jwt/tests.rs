@@ -66,6 +66,7 @@ fn expected(audience: Option<&str>, issuer: Option<&str>) -> Expected {
         audience: audience.map(str::to_owned),
         issuer: issuer.map(str::to_owned),
         leeway: Duration::from_secs(60),
+        declared: Arc::default(),
     }
 }
 
@@ -75,7 +76,8 @@ fn agent(jwt: &Jwt, token: &str) -> Result<String, String> {
         header::AUTHORIZATION,
         format!("Bearer {token}").parse().unwrap(),
     );
-    jwt.agent(&headers).map_err(|error| chain(&error))
+    let found = jwt.agent(&headers).map_err(|error| chain(&error))?;
+    Ok(found.0)
 }
 
 fn now() -> u64 {
