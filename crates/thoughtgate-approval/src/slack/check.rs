@@ -102,11 +102,8 @@ pub(super) async fn watch(workspace: Arc<Workspace>) {
                 backoff.reset();
             }
             // Nothing to do until a call fails. Each failure is told, also one that is over by now.
-            loop {
+            while faults.current().is_none() {
                 faults.changed.notified().await;
-                if faults.current().is_some() {
-                    break;
-                }
             }
         }
         let wait = match checked.error {

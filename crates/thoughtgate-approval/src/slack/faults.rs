@@ -10,11 +10,15 @@ use tokio::sync::Notify;
 
 use super::codes::About;
 use super::error::CallError;
+use crate::backoff::RETRY_MAX;
 use crate::cause::chain;
 
 /// Time after which the fault of a channel that policies name counts no more: they may not name it any
 /// more, so that no call can show that it works.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
+
+/// Time after which nobody repeats a call that failed: attempts are at most half of it apart.
+const ABANDONED: Duration = RETRY_MAX.saturating_mul(2);
 
 /// Rate limits in a row, and wait, from which on they are a fault. Less is the usual pace of Slack.
 const LIMITS_IN_A_ROW: u32 = 2;
@@ -98,7 +102,9 @@ impl Faults {
         self.remove(|place, fault| {
             let channel = place.channel.as_deref();
             let is_checked = match fault.about {
-                None | Some(About::Token | About::Channel) => true,
+                // Another method may go on failing; one that nobody calls any more is over.
+                None => fault.at.elapsed() >= ABANDONED,
+                Some(About::Token | About::Channel) => true,
                 Some(About::Scope) => with_scopes,
                 Some(About::Message | About::Other) => false,
             };
@@ -205,5 +211,80 @@ impl Faults {
         if self.logs && was_shown && !is_shown {
             say!("approvers can be asked again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::{Code, Loss, Refusal};
+    use super::*;
+
+    const POST: &str = "chat.postMessage";
+    const HISTORY: &str = "conversations.history";
+
+    fn refused(code: &str) -> CallError {
+        CallError::Refused(Refusal::Code {
+            code: Code::new(code),
+            needed: None,
+        })
+    }
+
+    fn lost() -> CallError {
+        CallError::Lost(Loss::NoVerdict)
+    }
+
+    #[test]
+    fn a_check_ends_what_it_shows_to_be_over_and_nothing_else() {
+        let faults = Faults::new("C1", false);
+        for (error, is_over) in [
+            (refused("token_revoked"), true),
+            (refused("not_in_channel"), true),
+            (refused("missing_scope"), false),
+            (refused("restricted_action"), false),
+            (lost(), false),
+        ] {
+            faults.note(POST, Some("C1"), Some(&error));
+            faults.checked(&["C1"], false);
+            assert_eq!(faults.current().is_none(), is_over, "{error}");
+            faults.note(POST, Some("C1"), None);
+            assert_eq!(faults.current(), None);
+        }
+        faults.note(POST, Some("C1"), Some(&refused("missing_scope")));
+        faults.note(POST, Some("C2"), Some(&refused("not_in_channel")));
+        faults.checked(&["C1"], true);
+        assert!(faults.current().unwrap().contains("not_in_channel"));
+    }
+
+    #[test]
+    fn an_answer_shows_that_the_token_is_valid_and_no_more() {
+        let faults = Faults::new("C1", false);
+        faults.note(POST, Some("C1"), Some(&lost()));
+        faults.note(HISTORY, Some("C1"), Some(&refused("invalid_auth")));
+        assert!(faults.current().unwrap().contains("invalid_auth"));
+        assert!(faults.is_refused(HISTORY, "C1") && !faults.is_refused(POST, "C1"));
+        faults.note(
+            "chat.update",
+            Some("C1"),
+            Some(&refused("message_not_found")),
+        );
+        let left = faults.current().unwrap();
+        assert!(left.starts_with(POST), "{left}");
+    }
+
+    #[test]
+    fn a_rate_limit_shows_if_it_is_long_or_repeated_and_hides_no_fault() {
+        let limited = |seconds| CallError::Limited(Duration::from_secs(seconds));
+        let faults = Faults::new("C1", false);
+        faults.note(POST, Some("C1"), Some(&limited(1)));
+        assert_eq!(faults.current(), None);
+        faults.note(POST, Some("C1"), Some(&limited(1)));
+        assert!(faults.current().is_some());
+        faults.note(HISTORY, Some("C1"), Some(&refused("missing_scope")));
+        faults.note(HISTORY, Some("C1"), Some(&limited(60)));
+        assert!(faults.current().unwrap().contains("missing_scope"));
+        faults.note("auth.test", None, Some(&limited(60)));
+        faults.note(POST, Some("C1"), None);
+        faults.note(HISTORY, Some("C1"), None);
+        assert!(faults.current().unwrap().starts_with("auth.test"));
     }
 }
