@@ -17,7 +17,7 @@ pub enum Failed {
     #[error("the upstream's answer to tools/list cannot be filtered")]
     List(#[source] Unfiltered),
     /// Metadata that names the upstream is not passed on.
-    #[error("the upstream's metadata cannot be made to name this proxy: {0}")]
+    #[error("the upstream's metadata cannot be made to name this proxy")]
     Metadata(#[from] Unusable),
     /// No room to hold a list or a document.
     #[error(transparent)]
@@ -50,13 +50,30 @@ mod tests {
 
     use super::*;
     use crate::identity::{TokenFault, Unidentified};
-    use crate::upstream::{BadTarget, UpstreamError};
+    use crate::upstream::{BadTarget, Redirect, UpstreamError};
 
     #[test]
     fn each_cause_is_printed_once() {
         let io = || io::Error::other("connection refused");
         let tls = rustls::Error::General("no cipher suite".to_owned());
-        let errors: [(&dyn Error, &str); 6] = [
+        let redirect = |status: u16| {
+            let response = http::Response::builder().status(status);
+            let response = response.header("location", "https://u:p@other/mcp?q");
+            Box::new(Redirect::of(&response.body(()).unwrap()))
+        };
+        let errors: [(&dyn Error, &str); 9] = [
+            (
+                &Failed::Upstream(UpstreamError::Moved(redirect(307))),
+                "the upstream has begun to redirect (307) to https://other/mcp; it has not executed this request: send it again",
+            ),
+            (
+                &Failed::Upstream(UpstreamError::Redirected(redirect(302))),
+                "the upstream redirects (302) to https://other/mcp, which is not followed; set `upstream.url` to the address of the MCP endpoint",
+            ),
+            (
+                &Failed::Metadata(Unusable::NotAnObject),
+                "the upstream's metadata cannot be made to name this proxy: it is not a JSON object with unique keys",
+            ),
             (
                 &Failed::Upstream(UpstreamError::Connect(io())),
                 "cannot connect to the upstream: connection refused",

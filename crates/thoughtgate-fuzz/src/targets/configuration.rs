@@ -61,7 +61,7 @@ fn generate(random: &mut Random) -> Vec<u8> {
 
 fn section(random: &mut Random, secret: &str) -> String {
     let value = value(random, secret);
-    match random.below(15) {
+    match random.below(16) {
         0 => format!("upstream:\n  url: http://user:{secret}@127.0.0.1:1/mcp\n"),
         1 => "upstream: {url: \"http://127.0.0.1:1/mcp\"}\n".to_owned(),
         2 => "policy: policies.cedar\n".to_owned(),
@@ -78,6 +78,7 @@ fn section(random: &mut Random, secret: &str) -> String {
         11 => format!("allowed_origins: [{value}, \"{secret}\"]\n"),
         12 => format!("workers: {value}\n"),
         13 => format!("audit: {value}\n"),
+        14 => format!("public_url: https://user:{secret}@gate.example/{value}\n"),
         _ => {
             format!("agent: {{jwt: {{claim: {value}, audience: {secret}, key_file: none.pem}}}}\n")
         }

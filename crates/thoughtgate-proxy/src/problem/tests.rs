@@ -5,6 +5,7 @@ use thoughtgate_mcp::tools::Unreadable;
 
 use super::*;
 use crate::budget::Spent;
+use crate::failed::Unusable;
 use crate::routes::Routes;
 
 const UNREAD: [Unread; 5] = [
@@ -42,6 +43,7 @@ fn for_each(check: impl Fn(&Problem<'_>)) {
     let failed = [
         Failed::Timeout,
         Failed::List(Unreadable::NotJson.into()),
+        Failed::Metadata(Unusable::NoHost),
         Failed::Spent(Spent),
     ];
     let message = b"{}";

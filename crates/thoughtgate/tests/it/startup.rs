@@ -120,6 +120,10 @@ fn each_mistake_is_named_with_the_way_out() {
         (&format!("{url}lsten: 127.0.0.1:1\n"), "lsten"),
         (&format!("{url}listen: nonsense\n"), "listen"),
         (&format!("{url}workers: 0\n"), "`workers` is 0"),
+        (
+            &format!("{url}public_url: gate.example\n"),
+            "failed to use `public_url`: it must be the http:// or https:// URL",
+        ),
         (&format!("{url}timeouts: {{drain: soon}}\n"), "drain"),
         (&format!("{url}limits: {{depth: 1000}}\n"), "`limits.depth`"),
         (
