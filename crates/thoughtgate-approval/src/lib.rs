@@ -17,6 +17,8 @@
 //!   [`Approvals::result`], [`Approvals::list`] and [`Approvals::cancel`] answer the client.
 //! - By retry: [`Approvals::seal`] makes the request state. The client sends it with the retry, for
 //!   [`Approvals::unseal`]; the digest of the retried call must equal the sealed one.
+//! - By repetition: the client is told that the approval is pending, and the same call sent again joins
+//!   it. [`Approvals::caller`] counts those who wait, and withdraws what nobody comes back for.
 //!
 //! [`View::explain`] is the sentence for the agent when a call does not run. The [`Observer`] is
 //! called for every state that an approval enters.

@@ -222,6 +222,7 @@ impl Record {
             state: self.state,
             created_ms: self.created_ms,
             updated_ms: self.updated_ms,
+            expires_ms: self.expires_ms,
             decided_by: self.decided_by.clone(),
             was_approved: self.means.is_some(),
             reason: self.reason.clone(),

@@ -18,6 +18,8 @@ pub struct View {
     pub created_ms: u64,
     /// When the state last changed.
     pub updated_ms: u64,
+    /// Deadline to decide while pending, and to make the call once approved.
+    pub expires_ms: u64,
     /// Decider: the Slack id of a user, or `policy` after [`crate::Approvals::revoke`]. Nobody decided
     /// that an approval expires.
     pub decided_by: Option<String>,

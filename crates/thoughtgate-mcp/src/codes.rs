@@ -26,6 +26,8 @@ pub const POLICY_ERROR: i64 = 40302;
 pub const APPROVAL_REJECTED: i64 = 40303;
 /// The agent withdrew its request for approval.
 pub const APPROVAL_CANCELLED: i64 = 40304;
+/// No approver has decided yet: the call was not made, and can be sent again.
+pub const APPROVAL_PENDING: i64 = 42501;
 /// The approval was already used; it is valid for one call.
 pub const APPROVAL_USED: i64 = 40901;
 /// No approver answered in time, or the approval was not used in time.
@@ -54,6 +56,7 @@ mod tests {
             POLICY_ERROR,
             APPROVAL_REJECTED,
             APPROVAL_CANCELLED,
+            APPROVAL_PENDING,
             APPROVAL_USED,
             APPROVAL_EXPIRED,
             UPSTREAM_UNREACHABLE,

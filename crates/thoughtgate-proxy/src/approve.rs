@@ -1,7 +1,7 @@
 //! Calls that a human must approve first.
 //!
 //! Chooses how the client gets its answer, by the protocol features that it supports: as a task, by a
-//! retry with a sealed request state, or by holding the request open. Also answers messages that concern
+//! retry with a sealed request state, by sending the same call again, or by holding the request open. Also answers messages that concern
 //! approvals. Decides nothing: a human does, and the policies are evaluated again afterwards.
 
 mod deferred;
@@ -14,6 +14,7 @@ mod press;
 mod stream;
 mod task;
 mod tasks;
+mod timestamp;
 mod waiting;
 
 use std::sync::Arc;
@@ -52,6 +53,8 @@ enum Delivery {
     Task,
     /// The client gets a request state after a while, and retries the call with it.
     Retry,
+    /// The client gets a result that says so after a while, and sends the same call again.
+    Repeat,
     /// The request is held until the decision, with keep-alive events if the client accepts a stream.
     Hold { stream: bool },
 }
@@ -123,8 +126,9 @@ pub async fn respond(
     match asked.delivery {
         Delivery::Task => tasks::created(&waiting),
         Delivery::Retry => hold::until_retry(waiting).await,
-        Delivery::Hold { stream: true } => hold::streamed(waiting),
-        Delivery::Hold { stream: false } => hold::silent(waiting).await,
+        Delivery::Repeat => hold::until_repeat(waiting).await,
+        Delivery::Hold { stream: true } => hold::streamed(waiting).await,
+        Delivery::Hold { stream: false } => hold::until_decided(waiting).await,
     }
 }
 
@@ -196,7 +200,7 @@ fn hold_for(
         Delivery::Task => Ok(None),
         // A retry without a place is answered at once, not refused: its approval may be decided by now.
         Delivery::Retry if fields.request_state.is_some() => Ok(place().ok()),
-        Delivery::Retry | Delivery::Hold { .. } => place().map(Some),
+        Delivery::Retry | Delivery::Repeat | Delivery::Hold { .. } => place().map(Some),
     }
 }
 
@@ -267,6 +271,7 @@ impl Delivery {
 
     fn of(message: &Message, fields: &Fields) -> Delivery {
         let returns = fields.own_state().is_some();
+        let stream = takes_stream(&message.parts.headers);
         // A client that carries the upstream's request state cannot carry a second one.
         let foreign = fields.has_input_responses || (fields.request_state.is_some() && !returns);
         match message.era {
@@ -275,10 +280,9 @@ impl Delivery {
             Era::Modern if fields.declares_tasks => Delivery::Task,
             Era::Modern if !foreign => Delivery::Retry,
             Era::Legacy if fields.asks_for_task => Delivery::Task,
-            // 2025-11-25 has no `input_required`: without a task such a call can only be held.
-            Era::Modern | Era::Legacy => Delivery::Hold {
-                stream: takes_stream(&message.parts.headers),
-            },
+            // 2025-11-25 has no `input_required`, and its clients end a call after a minute without progress.
+            Era::Legacy if !stream || fields.progress_token.is_none() => Delivery::Repeat,
+            Era::Modern | Era::Legacy => Delivery::Hold { stream },
         }
     }
 }

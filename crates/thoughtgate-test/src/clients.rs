@@ -32,7 +32,7 @@ pub enum Role {
     Permitted,
     /// Calls a denied tool.
     Denied,
-    /// Lets its call be held until an approver has decided.
+    /// Lets its call be held until an approver has decided, with progress or by sending it again.
     Held,
     /// Retries with the `requestState` of the answer.
     Retried,
@@ -72,6 +72,9 @@ impl Role {
         }
     }
 }
+
+/// Code of the refusal that says that an approval is pending.
+const PENDING: i64 = 42501;
 
 /// State that all clients share.
 #[derive(Debug)]
@@ -165,8 +168,17 @@ impl Call<'_> {
 
     async fn held(&self) -> io::Result<String> {
         let params = json!({"name": APPROVED, "arguments": {"mark": self.mark}});
-        let call = Message::legacy("tools/call", &params, &self.agent);
-        Ok(end(&call.answer(self.url).await?))
+        let mut call = Message::legacy("tools/call", &params, &self.agent);
+        if self.count.is_multiple_of(2) {
+            call.body["params"]["_meta"] = json!({ "progressToken": self.mark });
+        }
+        loop {
+            let answer = call.answer(self.url).await?;
+            // Without progress it has to send the same call again. The timeout of the approval ends the loop.
+            if answer["result"]["_meta"]["thoughtgate/refusal"]["code"] != PENDING {
+                return Ok(end(&answer));
+            }
+        }
     }
 
     async fn retried(&self) -> io::Result<String> {

@@ -7,6 +7,8 @@ use thoughtgate_approval::{ClaimError, Id, State, View, chain};
 use thoughtgate_mcp::codes;
 use thoughtgate_policy::{Decision, Outcome};
 
+use super::timestamp::timestamp;
+
 /// Reason why a call was not made, for its agent.
 #[derive(Debug)]
 pub struct Denial {
@@ -19,6 +21,8 @@ pub struct Denial {
     /// Ids of the policies that refuse the call if `by_policy`, or else of those that require approval.
     pub policies: Vec<String>,
     pub by_policy: bool,
+    /// Time at which a pending approval expires, in milliseconds since the Unix epoch.
+    pub expires_ms: Option<u64>,
 }
 
 impl Denial {
@@ -30,6 +34,7 @@ impl Denial {
             state: None,
             policies: Vec::new(),
             by_policy: false,
+            expires_ms: None,
         }
     }
 
@@ -74,6 +79,20 @@ impl Denial {
             code: codes::DRAINING,
             text: format!("{}; the proxy is stopping, retry later", view.explain()),
             state: Some(view.state),
+            ..Denial::about(view)
+        }
+    }
+
+    /// Nobody has decided yet; the approval remains.
+    pub fn pending(view: &View) -> Denial {
+        Denial {
+            code: codes::APPROVAL_PENDING,
+            text: format!(
+                "{}; the call was not executed; send the same call again, with the same arguments, to get its result",
+                view.explain()
+            ),
+            state: Some(view.state),
+            expires_ms: Some(view.expires_ms),
             ..Denial::about(view)
         }
     }
@@ -123,9 +142,13 @@ impl Denial {
         }
     }
 
-    /// Data for programs: the approval's id and state.
+    /// Data for programs: the approval's id and state, and until when it is pending.
     pub fn data(&self, id: Id) -> Value {
-        json!({ "approval": id.to_string(), "state": self.state.map(State::name) })
+        let mut data = json!({ "approval": id.to_string(), "state": self.state.map(State::name) });
+        if let Some(ms) = self.expires_ms {
+            data["expires"] = json!(timestamp(ms));
+        }
+        data
     }
 }
 
@@ -145,6 +168,7 @@ mod tests {
             updated_ms: 0,
             decided_by: None,
             was_approved: false,
+            expires_ms: 0,
             reason: None,
             refused_voters: 0,
             policies: vec!["risky".to_owned()],

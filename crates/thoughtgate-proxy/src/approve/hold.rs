@@ -1,5 +1,5 @@
-//! Answers that wait for a human's decision: the request is held open, or answered after a while with a
-//! request state to retry with.
+//! Answers that wait for a human's decision: the request is held open, or answered after a while so that
+//! the client asks again, with a request state or with the same call.
 
 use std::time::Duration;
 
@@ -32,23 +32,48 @@ pub async fn until_retry(waiting: Waiting) -> Response<Body> {
     }
 }
 
+/// Waits up to `approval.hold` for the decision, then answers with a result which says that the approval
+/// is pending: the same call sent again joins it.
+///
+/// Sends nothing before, so that the client gets the upstream's own response: some clients take JSON of
+/// any size, but only short events.
+pub async fn until_repeat(waiting: Waiting) -> Response<Body> {
+    let hold = waiting.worker.shared.settings.approval_hold;
+    wait(waiting, hold).await
+}
+
+/// Holds the call and sends nothing before its answer.
+pub async fn until_decided(waiting: Waiting) -> Response<Body> {
+    // No approval is pending for as long as this.
+    let life = waiting.approvals.life();
+    wait(waiting, life).await
+}
+
 /// Holds the call as a stream: keep-alive events until the decision, then the answer.
-pub fn streamed(waiting: Waiting) -> Response<Body> {
+pub async fn streamed(waiting: Waiting) -> Response<Body> {
     let every = waiting.worker.shared.settings.approval_keep_alive;
     let (id, token) = (
         waiting.message.id.clone(),
         waiting.fields.progress_token.clone(),
     );
-    stream::respond(every, id, token, silent(waiting))
+    let mut answer = Box::pin(until_decided(waiting));
+    // Before the first event is due the client can still get the upstream's own response.
+    match tokio::time::timeout(every, &mut answer).await {
+        Ok(response) => response,
+        Err(_) => stream::respond(every, id, token, answer),
+    }
 }
 
-/// Holds the call and sends nothing before its answer.
-pub async fn silent(mut waiting: Waiting) -> Response<Body> {
-    match waiting.held(waiting.approvals.life()).await {
-        // Only a stop of the proxy ends the wait early: no approval is pending for as long as `life`.
+async fn wait(mut waiting: Waiting, at_most: Duration) -> Response<Body> {
+    match waiting.held(at_most).await {
         Held::Pending(view) => {
             waiting.caller.answered();
-            waiting.ended(&Denial::of(&view))
+            let is_stopping = waiting.worker.shared.drain.has_started();
+            waiting.ended(&if is_stopping {
+                Denial::stopping(&view)
+            } else {
+                Denial::pending(&view)
+            })
         }
         Held::Decided => waiting.carry_out().await,
         Held::Cancelled => waiting.cancelled(),

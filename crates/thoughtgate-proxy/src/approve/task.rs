@@ -2,16 +2,14 @@
 //!
 //! In 2025-11-25 the result is separate from the task, in 2026-07-28 a part of it. Only reads approvals.
 
-use std::time::{Duration, SystemTime};
-
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use thoughtgate_approval::{Approvals, State, View};
 use thoughtgate_mcp::{Era, reply, tasks};
-use thoughtgate_policy::rfc3339;
 
 use super::deferred::Outcome;
 use super::denial::Denial;
+use super::timestamp::timestamp;
 use crate::problem::{Call, Refused};
 use crate::state::Shared;
 
@@ -107,8 +105,8 @@ impl Task {
             id: view.id.to_string(),
             status,
             status_message: view.explain(),
-            created_at: at(view.created_ms),
-            last_updated_at: at(view.updated_ms),
+            created_at: timestamp(view.created_ms),
+            last_updated_at: timestamp(view.updated_ms),
             times: match era {
                 Era::Legacy => Times::Legacy {
                     ttl,
@@ -139,22 +137,5 @@ impl Task {
             error: None,
             ..self
         }
-    }
-}
-
-/// Milliseconds since the Unix epoch as RFC 3339; empty if they are beyond its range.
-fn at(ms: u64) -> String {
-    let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms));
-    time.and_then(rfc3339).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_that_no_calendar_has_is_no_panic() {
-        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(at(u64::MAX), "");
     }
 }

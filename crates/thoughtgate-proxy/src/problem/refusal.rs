@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use thoughtgate_approval::{Id, RequestError, State, View, chain};
+use thoughtgate_approval::{Id, RequestError, View, chain};
 use thoughtgate_mcp::{Era, cut, visible};
 use thoughtgate_policy::{Decision, Engine, Principal};
 
@@ -76,11 +76,12 @@ impl<'c> Call<'c> {
 pub struct Refused<'r> {
     /// One of [`thoughtgate_mcp::codes`].
     code: i64,
-    /// Follows "the call was refused".
+    /// Follows "the call was refused", or "not executed".
     why: String,
     policies: Vec<&'r str>,
     retry: Retry,
-    approval: Option<(Id, Option<State>)>,
+    /// Facts about the approval.
+    approval: Option<Value>,
 }
 
 impl<'r> Refused<'r> {
@@ -143,7 +144,11 @@ impl<'r> Refused<'r> {
     pub fn denied(id: Id, denial: &'r Denial) -> Refused<'r> {
         use thoughtgate_mcp::codes;
         let policies: Vec<&str> = denial.policies.iter().map(AsRef::as_ref).collect();
-        let mut why = format!(": {}", denial.text);
+        let mut why = match denial.code {
+            // Its text has the advice as well.
+            codes::APPROVAL_PENDING => ": approval is pending".to_owned(),
+            _ => format!(": {}", denial.text),
+        };
         if !policies.is_empty() {
             let verb = if denial.by_policy {
                 "it is refused by"
@@ -155,6 +160,7 @@ impl<'r> Refused<'r> {
         let retry = match denial.code {
             codes::APPROVAL_REJECTED if denial.by_policy => Retry::Never,
             codes::APPROVAL_REJECTED => Retry::Denied,
+            codes::APPROVAL_PENDING => Retry::Collect,
             codes::APPROVAL_USED => Retry::Made,
             codes::APPROVAL_UNAVAILABLE => Retry::Later,
             _ => Retry::Anew,
@@ -164,7 +170,7 @@ impl<'r> Refused<'r> {
             why,
             policies,
             retry,
-            approval: Some((id, denial.state)),
+            approval: Some(denial.data(id)),
         }
     }
 
@@ -174,7 +180,12 @@ impl<'r> Refused<'r> {
         let about = |id: &&str| call.engine?.about(id)?.reason;
         let reasons: Vec<&str> = self.policies.iter().filter_map(about).collect();
         let advice = self.retry.advice();
-        let mut text = format!("The call of tool `{tool}` was refused{}.", self.why);
+        // A pending approval refuses nothing.
+        let outcome = match self.retry {
+            Retry::Collect => "not executed",
+            _ => "refused",
+        };
+        let mut text = format!("The call of tool `{tool}` was {outcome}{}.", self.why);
         // The name of the tool may be in the reason as well, as the agent sent it.
         text = visible(&text).into_owned();
         for reason in &reasons {
@@ -190,9 +201,8 @@ impl<'r> Refused<'r> {
             "retry": self.retry.helps(),
             "advice": advice,
         });
-        if let Some((id, state)) = self.approval {
-            facts["approval"] = json!(id.to_string());
-            facts["state"] = json!(state.map(State::name));
+        if let (Value::Object(facts), Some(Value::Object(about))) = (&mut facts, &self.approval) {
+            facts.extend(about.clone());
         }
         let mut result = json!({
             "content": [{ "type": "text", "text": text }],

@@ -11,6 +11,8 @@ pub enum Retry {
     Changed,
     /// At another time.
     Later,
+    /// It joins its approval, which is pending, and gets its result.
+    Collect,
     /// It asks for a new approval.
     Anew,
     /// A human has said no.
@@ -22,7 +24,7 @@ pub enum Retry {
 impl Retry {
     /// Whether sending the same call again can help.
     pub fn helps(self) -> bool {
-        matches!(self, Retry::Later | Retry::Anew)
+        matches!(self, Retry::Later | Retry::Collect | Retry::Anew)
     }
 
     /// One sentence for a model.
@@ -33,6 +35,9 @@ impl Retry {
                 "The same call would be refused again; a call with other arguments may be accepted."
             }
             Retry::Later => "The same call may be accepted later.",
+            Retry::Collect => {
+                "Send the same call again, with the same arguments, to get its result once it is approved."
+            }
             Retry::Anew => "Sending the same call again asks for a new approval.",
             Retry::Denied => "Do not send this call again unless the user asks for it.",
             Retry::Made => {

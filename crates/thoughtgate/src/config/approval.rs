@@ -34,7 +34,7 @@ section! {
         restart retention: Duration = approvals().retention,
         // The SDKs' clients end a call after a minute and retry at most ten times: this leaves an approver
         // about nine minutes.
-        /// how long a call is held open before its client is asked to retry
+        /// how long a call is held open before its client is asked to send it again
         #[serde(with = "duration")]
         restart hold: Duration = Duration::from_secs(50),
         /// interval between keep-alive messages on a held call

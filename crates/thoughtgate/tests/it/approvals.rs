@@ -6,6 +6,7 @@ mod claims;
 mod ends;
 mod hostile;
 mod leaving;
+mod pending;
 mod restart;
 mod revoking;
 mod set_up;
@@ -185,7 +186,7 @@ impl Message {
 
     /// Sends it as a client that accepts a stream, and reads up to the answer.
     async fn end(&self, proxy: &Proxy) -> Value {
-        self.open(proxy).await.next_data().await.unwrap().json()
+        answer(&mut self.open(proxy).await).await
     }
 
     async fn open(&self, proxy: &Proxy) -> EventStream {
@@ -195,8 +196,27 @@ impl Message {
     }
 }
 
+/// The answer on a stream, or the whole of one that came before a stream was needed.
+async fn answer(stream: &mut EventStream) -> Value {
+    if stream.headers["content-type"] == "application/json" {
+        return serde_json::from_slice(&stream.rest().await.unwrap()).unwrap();
+    }
+    loop {
+        let message = stream.next_data().await.unwrap().json();
+        if message["method"].is_null() {
+            return message;
+        }
+    }
+}
+
 /// A call of `deploy` as each kind of client makes it.
 fn held_call() -> Message {
+    let mut call = repeated_call();
+    call.body["params"]["_meta"] = json!({"progressToken": "p"});
+    call
+}
+
+fn repeated_call() -> Message {
     Message::legacy(
         "tools/call",
         &json!({"name": "deploy", "arguments": {"to": "prod"}}),
@@ -204,7 +224,7 @@ fn held_call() -> Message {
 }
 
 fn legacy_task_call() -> Message {
-    let mut call = held_call();
+    let mut call = repeated_call();
     call.body["params"]["task"] = json!({"ttl": 60000});
     call
 }

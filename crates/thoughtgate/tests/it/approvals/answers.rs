@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use thoughtgate_test::mock_mcp::{Canned, Fault};
 
-use super::{APPROVER, Message, Scene, held_call, legacy_task_call, task_call, task_end};
+use super::{APPROVER, Message, Scene, answer, held_call, legacy_task_call, task_call, task_end};
 use crate::support::Proxy;
 
 /// The deliveries for which the proxy reads the answer itself: on a held stream, and as a task of
@@ -18,12 +18,7 @@ async fn ends(scene: &Scene, proxy: &Proxy) -> Vec<(&'static str, Value)> {
     let mut ends = Vec::new();
     let mut held = held_call().open(proxy).await;
     approve().await;
-    let end = loop {
-        let event = held.next_data().await.unwrap().json();
-        if event["method"].is_null() {
-            break event;
-        }
-    };
+    let end = answer(&mut held).await;
     ends.push(("held", end));
     let created = legacy_task_call().send(proxy).await.json();
     approve().await;
@@ -90,16 +85,7 @@ async fn an_answer_that_is_none_is_an_error_that_says_so() {
             .turn(|knobs| knobs.canned = Some(answer.clone()));
         let mut held = held_call().open(&proxy).await;
         scene.approve().await;
-        let end = loop {
-            let data = held
-                .next_data()
-                .await
-                .unwrap_or_else(|_| panic!("{answer:?}"));
-            let event = data.json();
-            if event["method"].is_null() {
-                break event;
-            }
-        };
+        let end = super::answer(&mut held).await;
         assert_eq!(end["id"], 7, "{end}");
         let task = task_call().send(&proxy).await.json();
         scene.react(2, APPROVER, "white_check_mark").await;
@@ -123,12 +109,7 @@ async fn an_answer_that_breaks_off_is_an_error_that_says_so() {
         });
         let mut held = held_call().open(&proxy).await;
         scene.approve().await;
-        let end = loop {
-            let event = held.next_data().await.unwrap().json();
-            if event["method"].is_null() {
-                break event;
-            }
-        };
+        let end = answer(&mut held).await;
         let text = end["error"]["message"].as_str().unwrap();
         assert!(text.contains("the call was made"), "{text}");
         assert_eq!(scene.calls(), 1);

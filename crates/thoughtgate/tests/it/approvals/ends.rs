@@ -3,7 +3,9 @@
 use serde_json::json;
 use thoughtgate_test::mock_mcp::Canned;
 
-use super::{APPROVER, STRANGER, Scene, come_back, held_call, retried_call, task_call, task_end};
+use super::{
+    APPROVER, STRANGER, Scene, answer, come_back, held_call, retried_call, task_call, task_end,
+};
 use crate::support::{PATIENCE, is_permitted, refusal, told};
 
 #[tokio::test]
@@ -12,7 +14,7 @@ async fn a_no_is_told_with_who_said_it() {
     let proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
     scene.react(1, APPROVER, "x").await;
-    let end = held.next_data().await.unwrap().json();
+    let end = answer(&mut held).await;
     assert_eq!(
         (&end["id"], &refusal(&end)["code"]),
         (&json!(7), &json!(40303)),
@@ -48,7 +50,7 @@ async fn a_no_outweighs_a_yes_and_a_later_yes_changes_nothing() {
     let mut held = held_call().open(&proxy).await;
     scene.react(1, APPROVER, "white_check_mark").await;
     scene.react(1, APPROVER, "x").await;
-    let end = held.next_data().await.unwrap().json();
+    let end = answer(&mut held).await;
     assert_eq!(refusal(&end)["code"], 40303, "{end}");
     let ts = scene.slack.messages()[0].ts.clone();
     scene.slack.unreact(&ts, APPROVER, "x");
@@ -62,7 +64,7 @@ async fn a_yes_of_somebody_else_does_not_count_and_the_agent_is_told() {
     let proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
     scene.react(1, STRANGER, "white_check_mark").await;
-    let end = held.next_data().await.unwrap().json();
+    let end = answer(&mut held).await;
     let facts = refusal(&end);
     assert_eq!(
         (&facts["code"], &facts["retry"]),
@@ -118,7 +120,7 @@ async fn policies_that_changed_meanwhile_have_the_last_word() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     scene.approve().await;
-    let end = held.next_data().await.unwrap().json();
+    let end = answer(&mut held).await;
     assert_eq!(refusal(&end)["code"], 40303, "{end}");
     assert!(
         told(&end).contains("policies no longer permit the call"),
@@ -163,7 +165,7 @@ async fn an_upstream_that_fails_uses_the_approval_up() {
     let proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
     scene.approve().await;
-    let end = held.next_data().await.unwrap().json();
+    let end = answer(&mut held).await;
     assert_eq!(end["error"]["code"], 50201, "{end}");
     // The outcome is unknown, so the call is not repeated without a new approval.
     let _again = held_call().open(&proxy).await;
@@ -177,7 +179,7 @@ async fn a_stop_ends_the_wait_at_once_and_says_so() {
     let mut held = held_call().open(&proxy).await;
     scene.slack.wait_for_messages(1).await;
     proxy.process.terminate().unwrap();
-    let end = held.next_data().await.unwrap().json();
+    let end = answer(&mut held).await;
     assert_eq!(end["error"]["code"], 50302, "{end}");
     assert_eq!(proxy.process.wait(PATIENCE).unwrap().code(), Some(0));
     let cut_off = proxy
@@ -214,7 +216,7 @@ async fn an_answer_that_cannot_be_read_says_that_the_call_was_made() {
     let held = held_call().header("accept-encoding", "gzip");
     let mut held = held.open(&proxy).await;
     scene.approve().await;
-    says_so(&held.next_data().await.unwrap().json(), &scene);
+    says_so(&answer(&mut held).await, &scene);
 
     let scene = Scene::new();
     scene.upstream.turn(|knobs| knobs.canned = Some(encoded));

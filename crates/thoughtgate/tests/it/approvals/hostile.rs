@@ -4,7 +4,7 @@ use serde_json::json;
 use thoughtgate_test::client;
 use thoughtgate_test::mock_mcp::Canned;
 
-use super::{Message, Scene, held_call, legacy_task_call, retried_call};
+use super::{Message, Scene, answer, held_call, legacy_task_call, retried_call};
 
 /// Sends `call` with the progress token `token` in this spelling; the proxy must survive it.
 async fn first_progress(call: &Message, token: &str) -> (u16, String) {
@@ -13,12 +13,12 @@ async fn first_progress(call: &Message, token: &str) -> (u16, String) {
     let mut call = call.clone();
     call.body["params"]["_meta"]["progressToken"] = json!("TOKEN");
     let body = call.body.to_string().replace("\"TOKEN\"", token);
-    let mut answer = client::post_stream(&proxy.url(), &call.borrowed(), body)
+    let mut stream = client::post_stream(&proxy.url(), &call.borrowed(), body)
         .await
         .unwrap();
-    let first = answer.next_data().await.unwrap();
+    let first = stream.next_data().await.unwrap();
     assert_eq!(proxy.get("/health").await.status, 200);
-    (answer.status, first.data)
+    (stream.status, first.data)
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_held_call_whose_answer_is_empty_ends_with_an_error() {
         });
         let mut held = held_call().open(&proxy).await;
         scene.approve().await;
-        let end = held.next_data().await.unwrap().json();
+        let end = answer(&mut held).await;
         assert_eq!(
             (&end["id"], &end["error"]["code"]),
             (&json!(7), &json!(50202)),

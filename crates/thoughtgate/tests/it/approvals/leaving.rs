@@ -4,7 +4,7 @@ use serde_json::json;
 use thoughtgate_test::client;
 use tokio::task::JoinHandle;
 
-use super::{APPROVER, Message, POLICY, Scene, held_call, retried_call};
+use super::{APPROVER, Message, POLICY, Scene, answer, held_call, retried_call};
 use crate::support::{Proxy, is_permitted, refusal};
 
 /// A client that waits for the answer to `call`.
@@ -151,10 +151,10 @@ async fn a_call_that_is_cancelled_while_it_is_held_is_not_made() {
     for other in [cancellation(&json!("7")), cancellation(&json!(7)).of("bob")] {
         assert_eq!(other.send(&proxy).await.status, 202);
     }
-    let still = held.next_event().await.unwrap().unwrap();
-    assert_eq!(still.comments.len(), 1);
+    let still = held.next_data().await.unwrap().json();
+    assert_eq!(still["method"], "notifications/progress");
     cancellation(&json!(7)).send(&proxy).await;
-    let end = held.next_data().await.unwrap().json();
+    let end = answer(&mut held).await;
     assert_eq!(refusal(&end)["code"], 40304, "{end}");
     // The upstream, which may know a call of that id, got each cancellation.
     assert_eq!(scene.upstream.stats().requests, 3);
@@ -199,7 +199,7 @@ async fn clients_without_a_session_do_not_cancel_each_others_calls() {
         scene.react(count, APPROVER, "white_check_mark").await;
     }
     for held in [&mut one, &mut other, &mut session] {
-        let end = held.next_data().await.unwrap().json();
+        let end = answer(held).await;
         assert!(is_permitted(&end), "{end}");
     }
     assert_eq!(scene.calls(), 3);

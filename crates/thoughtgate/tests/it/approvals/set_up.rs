@@ -4,7 +4,7 @@ use thoughtgate_test::client;
 use thoughtgate_test::process::Output;
 use tokio::net::TcpListener;
 
-use super::{APPROVER, CHANNEL, Message, Scene, held_call};
+use super::{APPROVER, CHANNEL, Message, Scene, answer, held_call};
 use crate::support::{PATIENCE, Proxy, is_permitted, refusal, told};
 
 const FAULT: &str = "thoughtgate: warning: approvers cannot be asked: ";
@@ -134,7 +134,7 @@ async fn a_fault_that_passes_is_logged_once_when_it_comes_and_once_when_it_goes(
         .slack
         .react(&messages[0].ts, APPROVER, "white_check_mark");
     line(&proxy, FAULT);
-    assert!(is_permitted(&held.next_data().await.unwrap().json()));
+    assert!(is_permitted(&answer(&mut held).await));
     line(&proxy, OVER);
     shows(&proxy, false).await;
     assert_eq!((count(&proxy, FAULT), count(&proxy, OVER)), (1, 1));
@@ -154,7 +154,7 @@ async fn a_bot_that_is_removed_from_the_channel_ends_the_calls_and_works_again_w
     scene.slack.wait_for_messages(1).await;
     let removed = vec![CHANNEL.to_owned()];
     scene.slack.turn(|knobs| knobs.foreign_channels = removed);
-    let end = held.next_data().await.unwrap().json();
+    let end = answer(&mut held).await;
     let text = told(&end);
     assert!(text.contains("not_in_channel; invite the app"), "{text}");
     shows(&proxy, true).await;
@@ -164,6 +164,6 @@ async fn a_bot_that_is_removed_from_the_channel_ends_the_calls_and_works_again_w
     shows(&proxy, false).await;
     let mut held = held_call().open(&proxy).await;
     scene.react(2, APPROVER, "thumbsup").await;
-    assert!(is_permitted(&held.next_data().await.unwrap().json()));
+    assert!(is_permitted(&answer(&mut held).await));
     assert_eq!((count(&proxy, FAULT), scene.calls()), (1, 1));
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use thoughtgate_test::client;
 use thoughtgate_test::process::Output;
 
-use super::{APPROVER, STRANGER, Scene, held_call};
+use super::{APPROVER, STRANGER, Scene, answer, held_call};
 use crate::support::{PATIENCE, is_permitted, refusal};
 
 const POST: &str = "chat.postMessage";
@@ -20,7 +20,7 @@ async fn a_limit_is_waited_for_and_the_message_comes_once() {
     let proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
     scene.approve().await;
-    assert!(is_permitted(&held.next_data().await.unwrap().json()));
+    assert!(is_permitted(&answer(&mut held).await));
     assert_eq!(
         (scene.slack.calls(POST), scene.slack.messages().len()),
         (2, 1)
@@ -43,7 +43,7 @@ async fn a_lost_answer_is_looked_for_before_anything_is_posted_again() {
     let proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
     scene.approve().await;
-    assert!(is_permitted(&held.next_data().await.unwrap().json()));
+    assert!(is_permitted(&answer(&mut held).await));
     assert_eq!(scene.slack.messages().len(), 1);
     assert_eq!(
         proxy
@@ -60,7 +60,7 @@ async fn errors_of_the_server_are_tried_again() {
     let proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
     scene.approve().await;
-    assert!(is_permitted(&held.next_data().await.unwrap().json()));
+    assert!(is_permitted(&answer(&mut held).await));
     assert_eq!(scene.slack.messages().len(), 1);
 }
 
@@ -127,7 +127,7 @@ async fn buttons_decide_where_their_signature_is_right() {
     assert_eq!(send("payload=%7B%7D".to_owned(), "signing").await, 200);
     assert_eq!(scene.calls(), 0);
     assert_eq!(send(press(APPROVER), "signing").await, 200);
-    assert!(is_permitted(&held.next_data().await.unwrap().json()));
+    assert!(is_permitted(&answer(&mut held).await));
     assert_eq!(scene.calls(), 1);
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use thoughtgate_test::client;
 
-use super::{APPROVER, POLICY, Scene, held_call, legacy_task_call};
+use super::{APPROVER, POLICY, Scene, answer, held_call, legacy_task_call};
 use crate::support::{PATIENCE, is_permitted, policy, refusal};
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn the_audit_has_a_line_for_the_call_and_for_each_step_of_its_approval() {
     let mut proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
     scene.approve().await;
-    held.next_data().await.unwrap();
+    answer(&mut held).await;
     proxy.process.terminate().unwrap();
     proxy.process.wait(PATIENCE).unwrap();
     let text = std::fs::read_to_string(&audit).unwrap();
@@ -102,7 +102,7 @@ async fn figures_and_readiness_tell_of_approvals() {
         Some(1.0)
     );
     scene.approve().await;
-    held.next_data().await.unwrap();
+    answer(&mut held).await;
     let entered = |state: &str| format!("thoughtgate_approvals_entered_total{{state=\"{state}\"}}");
     assert_eq!(proxy.metric(&entered("done")).await, Some(1.0));
     assert_eq!(

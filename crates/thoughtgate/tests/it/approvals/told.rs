@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{
-    APPROVER, Message, Scene, come_back, held_call, legacy_task_call, retried_call, task_call,
-    task_end,
+    APPROVER, Message, Scene, answer, come_back, held_call, legacy_task_call, retried_call,
+    task_call, task_end,
 };
 use crate::support::{refusal, told};
 
@@ -17,7 +17,7 @@ async fn a_no_is_a_result_with_the_reason_for_which_somebody_was_asked() {
     let proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
     scene.react(1, APPROVER, "x").await;
-    let end = held.next_data().await.unwrap().json();
+    let end = answer(&mut held).await;
     assert_eq!(
         told(&end),
         "The call of tool `deploy` was refused: the call to `deploy` was rejected by U0APPROVER; approval is required by policy `risky`. Reason: deployments need a second pair of eyes. Do not send this call again unless the user asks for it."
@@ -57,7 +57,7 @@ async fn errors_are_as_they_were_where_they_are_asked_for() {
     let proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
     scene.react(1, APPROVER, "x").await;
-    let end = held.next_data().await.unwrap().json();
+    let end = answer(&mut held).await;
     let message = "the call to `deploy` was rejected by U0APPROVER";
     let (id, message) = (&end["error"]["data"]["approval"], json!(message));
     let error =

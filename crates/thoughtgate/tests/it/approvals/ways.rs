@@ -2,26 +2,28 @@
 
 use serde_json::json;
 
-use super::{APPROVER, Message, Scene, come_back, held_call, retried_call};
+use super::{APPROVER, Message, Scene, answer, come_back, held_call, retried_call};
 use crate::support::{is_permitted, refusal};
 
 #[tokio::test]
-async fn a_legacy_client_is_held_with_comments_until_a_human_says_yes() {
+async fn a_legacy_client_with_progress_is_held_until_a_human_says_yes() {
     let scene = Scene::new();
     let proxy = scene.start();
-    let mut answer = held_call().open(&proxy).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.headers["content-type"], "text/event-stream");
+    let mut held = held_call().open(&proxy).await;
+    assert_eq!(held.status, 200);
+    assert_eq!(held.headers["content-type"], "text/event-stream");
     for _ in 0..2 {
-        let comment = answer.next_event().await.unwrap().unwrap();
+        let comment = held.next_event().await.unwrap().unwrap();
         assert_eq!(comment.comments, ["waiting for approval"]);
+        let progress = held.next_event().await.unwrap().unwrap().json();
+        assert_eq!(progress["method"], "notifications/progress");
     }
     assert_eq!(scene.calls(), 0);
     scene.approve().await;
-    let message = answer.next_data().await.unwrap().json();
+    let message = answer(&mut held).await;
     assert_eq!(message["id"], 7);
     assert!(is_permitted(&message), "{message}");
-    assert_eq!(answer.next_event().await.unwrap(), None);
+    assert_eq!(held.next_event().await.unwrap(), None);
     assert_eq!(scene.calls(), 1);
     scene.message_says("Approved").await;
 }
@@ -30,9 +32,7 @@ async fn a_legacy_client_is_held_with_comments_until_a_human_says_yes() {
 async fn a_client_that_asks_for_progress_hears_that_it_waits() {
     let scene = Scene::new();
     let proxy = scene.start();
-    let mut call = held_call();
-    call.body["params"]["_meta"] = json!({"progressToken": "p"});
-    let mut answer = call.open(&proxy).await;
+    let mut answer = held_call().open(&proxy).await;
     let mut last = 0.0;
     for _ in 0..3 {
         let event = answer.next_data().await.unwrap().json();
@@ -52,19 +52,25 @@ async fn an_upstream_that_streams_is_passed_on_event_by_event() {
         knobs.sse_events = 2;
     });
     let proxy = scene.start();
-    let mut answer = held_call().open(&proxy).await;
+    let mut held = held_call().open(&proxy).await;
     scene.approve().await;
-    for _ in 0..2 {
-        let event = answer.next_data().await.unwrap().json();
-        assert!(event["method"].is_string(), "{event}");
-    }
-    let last = answer.next_data().await.unwrap().json();
+    let mut notifications = 0;
+    let last = loop {
+        let event = held.next_data().await.unwrap().json();
+        if event["method"].is_null() {
+            break event;
+        }
+        // Those of the upstream, among the signs of life.
+        let is_own = event["params"]["message"] == "waiting for approval";
+        notifications += usize::from(!is_own);
+    };
+    assert_eq!(notifications, 2);
     assert!(is_permitted(&last), "{last}");
 }
 
 #[tokio::test]
 async fn a_client_that_takes_no_stream_is_held_without_a_word() {
-    let scene = Scene::new();
+    let scene = Scene::new().with("APPROVAL_HOLD", "60s");
     let proxy = scene.start();
     let call = held_call().header("accept", "application/json");
     let (answer, ()) = tokio::join!(call.send(&proxy), scene.approve());
@@ -126,10 +132,7 @@ async fn equal_calls_wait_for_one_decision_and_one_of_them_is_made() {
     let mut one = held_call().open(&proxy).await;
     let mut two = held_call().open(&proxy).await;
     scene.approve().await;
-    let ends = [
-        one.next_data().await.unwrap().json(),
-        two.next_data().await.unwrap().json(),
-    ];
+    let ends = [answer(&mut one).await, answer(&mut two).await];
     let made = ends.iter().filter(|end| is_permitted(end)).count();
     let used = ends
         .iter()
