@@ -135,8 +135,7 @@ async fn pass(client: &Client, directory: &Directory, settings: &SlackSettings) 
             "the Slack token belongs to user {}, whose votes do not count; use the app's bot token (xoxb-…)",
             me.user
         ));
-    }
-    if settings.approvers.contains(&me.user) {
+    } else if settings.approvers.contains(&me.user) {
         checked.warning(format!(
             "approver {} is the Slack app itself, whose votes do not count",
             me.user

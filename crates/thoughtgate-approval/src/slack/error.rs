@@ -168,7 +168,9 @@ pub(super) enum Refusal {
     /// With the scopes that the token lacks, if that is the reason.
     #[error("{code}{}{}", needs(.needed.as_deref()), .code.advice())]
     Code { code: Code, needed: Option<String> },
-    #[error("HTTP status {0}")]
+    #[error(
+        "HTTP status {0}, which is not one of Slack's; check `approval.slack.base_url` and any HTTP proxy in between"
+    )]
     Status(StatusCode),
     /// The request cannot be written as HTTP.
     #[error(transparent)]

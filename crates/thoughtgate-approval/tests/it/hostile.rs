@@ -113,6 +113,7 @@ async fn the_token_goes_to_no_redirect_and_into_no_error() {
     let given_up = async |id: Id| decision(&approvals, id).await.explain();
     let redirected = given_up(request(&approvals, "one").await).await;
     assert!(redirected.contains("302"), "{redirected}");
+    assert!(redirected.contains("check `approval.slack.base_url`"));
     let followed = tokio::time::timeout(Duration::from_millis(100), elsewhere.accept()).await;
     assert!(followed.is_err());
 

@@ -93,6 +93,16 @@ async fn a_check_names_what_is_wrong_and_the_way_out() {
 }
 
 #[tokio::test]
+async fn a_token_of_a_person_is_warned_of() {
+    let slack = Slack::start();
+    let of_approver = format!(r#"{{"ok":true,"user_id":"{APPROVER}","team_id":"T0"}}"#);
+    slack.fail("auth.test", [Fault::Answer(StatusCode::OK, of_approver)]);
+    let faults = faults(&settings(&slack)).await;
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with("warning: ") && faults[0].contains("bot token (xoxb-…)"));
+}
+
+#[tokio::test]
 async fn a_token_in_the_clear_is_warned_of() {
     let slack = Slack::start();
     let mut settings = settings(&slack);
