@@ -1,4 +1,4 @@
-// The calls that each JavaScript client makes, and their report: one line of JSON on standard output.
+// The calls that each JavaScript client makes, and their report: one line of JSON on standard output, the last one.
 //
 // Knows no client: each one passes its way to list tools and to call one. Judges nothing: the Rust test does.
 
@@ -39,6 +39,8 @@ async function approved(call) {
     const end = await call("echo", { text: ARGUMENT }).catch(failed);
     tries.push({ after_s: Math.round(seconds() * 10) / 10, ...end });
     if (end.text.includes(ARGUMENT)) break;
+    // The test may approve the call now.
+    process.stdout.write(`${JSON.stringify({ try: end })}\n`);
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   return tries;

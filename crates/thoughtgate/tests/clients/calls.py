@@ -1,4 +1,4 @@
-"""The calls that each Python client makes, and their report: one line of JSON on standard output.
+"""The calls that each Python client makes, and their report: one line of JSON on standard output, the last one.
 
 Knows no client: each one passes its way to list tools and to call one. Judges nothing: the Rust test does.
 """
@@ -50,6 +50,8 @@ async def approved(call):
         tries.append({"after_s": round(time.monotonic() - started, 1), **end})
         if ARGUMENT in end["text"]:
             break
+        # The test may approve the call now.
+        print(json.dumps({"try": end}), flush=True)
         await asyncio.sleep(0.5)
     return tries
 

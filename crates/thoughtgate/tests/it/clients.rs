@@ -6,22 +6,36 @@
 
 mod install;
 
-use std::ffi::OsStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use thoughtgate_test::mock_mcp;
-use thoughtgate_test::mock_slack;
+use thoughtgate_test::mock_mcp::{self, MockMcp};
+use thoughtgate_test::mock_slack::{self, MockSlack};
 use thoughtgate_test::process::{Output, Process};
 
-use crate::support::{Proxy, before, policy};
+use crate::support::{PATIENCE, Proxy, before, policy};
+
+const APPROVER: &str = "U0APPROVER";
+/// The name of the reaction that approves.
+const APPROVAL: &str = "white_check_mark";
 
 /// Environment variable that runs all clients; `cargo xtask test --all-clients` sets it.
 const ALL: &str = "ALL_CLIENTS";
-/// Environment variable with the seconds after which the approver answers.
+/// Environment variable with the seconds that the approver takes, to see what clients do meanwhile. By
+/// default the approver waits only until the client has been told that approval is pending.
 const APPROVAL_SECONDS: &str = "APPROVAL_SECONDS";
 /// Time for all but the approval, on a loaded machine.
 const PATIENCE_SECONDS: u64 = 60;
+/// Clients of the session era, whose code or model is told to send the call again. The others do so by
+/// themselves, or show a message of their own.
+const TOLD: [&str; 6] = [
+    "python-1",
+    "typescript-1",
+    "langgraph",
+    "inspector",
+    "mcp-remote",
+    "mcp-use",
+];
 
 const POLICIES: &str = r#"
     @id("free") permit (principal == Agent::"alice", action == Action::"tools/call", resource)
@@ -126,69 +140,123 @@ fn check(client: &str) {
             return;
         }
     };
-    let seconds: u64 = std::env::var(APPROVAL_SECONDS)
-        .map_or(3, |text| text.parse().expect("a number of seconds"));
-    let upstream = mock_mcp::spawn(mock_mcp::Config {
-        tools: 3,
-        ..mock_mcp::Config::default()
-    });
-    let upstream = upstream.unwrap();
-    let mut config = mock_slack::Config::default();
-    config.knobs.decision = Some(mock_slack::Decision {
-        after_ms: seconds * 1000,
-        user: "U0APPROVER".to_owned(),
-        reaction: "white_check_mark".to_owned(),
-    });
-    let slack = mock_slack::spawn(config).unwrap();
-    let file = policy(POLICIES);
-    let proxy = Proxy::with(
-        &before(&upstream.url(), file.path()),
-        &[
-            ("THOUGHTGATE_AGENT_HEADER", "x-agent"),
-            ("THOUGHTGATE_APPROVAL_SLACK_TOKEN", "xoxb-test"),
-            ("THOUGHTGATE_APPROVAL_SLACK_BASE_URL", &slack.url()),
-            ("THOUGHTGATE_APPROVAL_SLACK_CHANNEL", "C0APPROVALS"),
-            ("THOUGHTGATE_APPROVAL_SLACK_APPROVERS", "U0APPROVER"),
-        ],
-    );
-    let line = run(&program, &proxy.url(), seconds + PATIENCE_SECONDS);
+    let seconds = std::env::var(APPROVAL_SECONDS).ok();
+    let seconds: Option<u64> = seconds.map(|text| text.parse().expect("a number of seconds"));
+    let scene = Scene::start(seconds);
+    let is_told = TOLD.contains(&client) && seconds.is_none();
+    let line = scene.report(&program, seconds, is_told);
     eprintln!("{client}: {line}");
-    let report: Report = serde_json::from_str(&line).unwrap();
-
-    assert_eq!(report.listed, ["echo", "tool_0", "tool_1"]);
-    let Answer { text, is_error } = report.permitted;
-    assert!(text.contains("ok") && is_error != Some(true), "{text}");
-    let Answer { text, is_error } = report.refused;
-    for part in ["tool_1", "no prod", "production is frozen"] {
-        assert!(text.contains(part), "{part} is not in the refusal: {text}");
-    }
-    assert_ne!(is_error, Some(false), "{text}");
-    let Answer { text, is_error } = report.approved.last().unwrap();
-    assert!(text.contains("hello"), "{text}");
-    assert_ne!(*is_error, Some(true), "{text}");
-    // All tries joined one approval, and the upstream was called once for it, and never for the refusal.
-    assert_eq!(slack.messages().len(), 1);
-    assert_eq!(upstream.stats().tool_calls, 2);
+    scene.judge(serde_json::from_str(&line).unwrap(), is_told);
 }
 
-/// Runs a client's script, and returns its report, one line of JSON.
-fn run(program: &install::Program, url: &str, patience_seconds: u64) -> String {
+/// A proxy between an upstream and a Slack.
+struct Scene {
+    upstream: MockMcp,
+    slack: MockSlack,
+    proxy: Proxy,
+}
+
+impl Scene {
+    /// With an approver who takes `seconds`, or else only answers to [`approve`].
+    fn start(seconds: Option<u64>) -> Scene {
+        let upstream = mock_mcp::spawn(mock_mcp::Config {
+            tools: 3,
+            ..mock_mcp::Config::default()
+        });
+        let upstream = upstream.unwrap();
+        let slack = mock_slack::spawn(mock_slack::Config::default()).unwrap();
+        slack.turn(|knobs| knobs.decision = seconds.map(after));
+        let file = policy(POLICIES);
+        let hold = if seconds.is_some() { "50s" } else { "1s" };
+        let proxy = Proxy::with(
+            &before(&upstream.url(), file.path()),
+            &[
+                ("THOUGHTGATE_AGENT_HEADER", "x-agent"),
+                ("THOUGHTGATE_APPROVAL_SLACK_TOKEN", "xoxb-test"),
+                ("THOUGHTGATE_APPROVAL_SLACK_BASE_URL", &slack.url()),
+                ("THOUGHTGATE_APPROVAL_SLACK_CHANNEL", "C0APPROVALS"),
+                ("THOUGHTGATE_APPROVAL_SLACK_APPROVERS", APPROVER),
+                ("THOUGHTGATE_APPROVAL_HOLD", hold),
+            ],
+        );
+        Scene {
+            upstream,
+            slack,
+            proxy,
+        }
+    }
+
+    /// Runs a client, and returns its report, one line of JSON. The call is approved after `seconds`, or as
+    /// soon as the client was told to come back, if it is.
+    fn report(&self, program: &install::Program, seconds: Option<u64>, is_told: bool) -> String {
+        let patience = PATIENCE_SECONDS + seconds.unwrap_or(0);
+        let process = start(program, &self.proxy.url(), patience);
+        // The last try may begin just before the script's own limit.
+        let limit = Duration::from_secs(2 * patience);
+        let wait = |prefix| {
+            let line = process.wait_line(Output::Stdout, prefix, limit);
+            line.unwrap_or_else(|error| panic!("{error}"))
+        };
+        if is_told {
+            wait("{\"try\"");
+        }
+        if seconds.is_none() {
+            approve(&self.slack);
+        }
+        wait("{\"listed\"")
+    }
+
+    fn judge(&self, report: Report, is_told: bool) {
+        assert_eq!(report.listed, ["echo", "tool_0", "tool_1"]);
+        let Answer { text, is_error } = report.permitted;
+        assert!(text.contains("ok") && is_error != Some(true), "{text}");
+        let Answer { text, is_error } = report.refused;
+        for part in ["tool_1", "no prod", "production is frozen"] {
+            assert!(text.contains(part), "{part} is not in the refusal: {text}");
+        }
+        assert_ne!(is_error, Some(false), "{text}");
+        if is_told {
+            let Answer { text, is_error } = &report.approved[0];
+            assert!(text.contains("Send the same call again"), "{text}");
+            assert_eq!(*is_error, Some(true), "{text}");
+        }
+        let Answer { text, is_error } = report.approved.last().unwrap();
+        assert!(text.contains("hello"), "{text}");
+        assert_ne!(*is_error, Some(true), "{text}");
+        // All tries joined one approval, and the upstream was called once for it, and never for the refusal.
+        assert_eq!(self.slack.messages().len(), 1);
+        assert_eq!(self.upstream.stats().tool_calls, 2);
+    }
+}
+
+/// The approver's answer to each message, after these seconds.
+fn after(seconds: u64) -> mock_slack::Decision {
+    mock_slack::Decision {
+        after_ms: seconds * 1000,
+        user: APPROVER.to_owned(),
+        reaction: APPROVAL.to_owned(),
+    }
+}
+
+/// Approves the one call that is asked about.
+fn approve(slack: &MockSlack) {
+    let until = Instant::now() + PATIENCE;
+    while slack.messages().is_empty() {
+        assert!(Instant::now() < until, "nobody was asked");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    slack.react(&slack.messages()[0].ts, APPROVER, APPROVAL);
+}
+
+/// Starts a client's script.
+fn start(program: &install::Program, url: &str, patience_seconds: u64) -> Process {
     let patience = patience_seconds.to_string();
-    let arguments = [
-        program.script.as_os_str(),
-        OsStr::new(url),
-        OsStr::new(&patience),
-    ];
     let mut command = std::process::Command::new(&program.interpreter);
     command
-        .args(arguments)
+        .args([program.script.as_os_str(), url.as_ref(), patience.as_ref()])
         .current_dir(&program.folder)
         // Some keep files in the user's home, and one reports to its makers unless told not to.
         .env("HOME", &program.folder)
         .env("MCP_USE_ANONYMIZED_TELEMETRY", "false");
-    let process = Process::spawn(command).unwrap();
-    // The last try may begin just before the script's own limit.
-    let limit = Duration::from_secs(2 * patience_seconds);
-    let line = process.wait_line(Output::Stdout, "{\"listed\"", limit);
-    line.unwrap_or_else(|error| panic!("{error}"))
+    Process::spawn(command).unwrap()
 }
