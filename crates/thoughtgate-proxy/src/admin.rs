@@ -56,12 +56,12 @@ fn ready(shared: &Shared) -> Response<Body> {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    answer::json(
-        status,
-        json!({"ready": ready, "checks": checks})
-            .to_string()
-            .into_bytes(),
-    )
+    let mut body = json!({"ready": ready, "checks": checks});
+    if shared.snapshot().rules.observe {
+        body["enforcing"] = json!(false);
+        body["warning"] = json!("policies are NOT enforced: `mode: observe`");
+    }
+    answer::json(status, body.to_string().into_bytes())
 }
 
 fn policies(shared: &Shared) -> Value {

@@ -27,7 +27,7 @@ use crate::problem::Problem;
 use crate::slots::Busy;
 use crate::state::{Shared, Snapshot};
 use crate::worker::Worker;
-use crate::{answer, cors, forward, inbound};
+use crate::{answer, cors, forward, inbound, observe};
 
 /// Answers one request to the MCP endpoint. `seen` is set to its body once that has been read.
 pub async fn serve(
@@ -122,6 +122,7 @@ async fn post(
         let since = in_flight.since();
         begin_trail(place, snapshot, asked, &message.principal, &decision, since)
     });
+    let decision = observe::carried_out(snapshot, decision);
     let listens = message.listens;
     let response = match fields {
         None if decision.outcome == Outcome::Forward => {
@@ -248,11 +249,21 @@ fn understand(
         &target,
         envelope.params.arguments,
     );
-    shared.metrics.decision(verdict(&decision));
-    let fields = Fields::of(&envelope, bytes, &decision.outcome);
+    let observes = snapshot.observes();
+    let outcome = if observes {
+        &Outcome::Forward
+    } else {
+        &decision.outcome
+    };
+    let fields = Fields::of(&envelope, bytes, outcome);
     let (principal, claims) = (agent.id.into_owned(), agent.claims);
     let mut message = Message::of(parts, bytes, &envelope, era, principal, &shared.abandoned);
     message.claims = claims;
+    if observes {
+        observe::note(shared, &decision, &mut message);
+    } else {
+        shared.metrics.decision(verdict(&decision));
+    }
     Ok((message, decision, fields))
 }
 
@@ -281,15 +292,20 @@ async fn bodiless(
     };
     shared.metrics.request(asks.action());
     let decision = decide(snapshot, agent.principal(), &Target::Plain(asks), None);
-    shared.metrics.decision(verdict(&decision));
     let (principal, claims) = (agent.id.into_owned(), agent.claims);
     let mut message = Message::bodiless(parts, principal, asks == Plain::Stream);
     message.claims = claims;
+    if snapshot.observes() {
+        observe::note(shared, &decision, &mut message);
+    } else {
+        shared.metrics.decision(verdict(&decision));
+    }
     let trail = place.map(|place| {
         let asked = Asked::Known(Subject::bodiless(asks.action()));
         let principal = &message.principal;
         begin_trail(place, snapshot, asked, principal, &decision, started)
     });
+    let decision = observe::carried_out(snapshot, decision);
     let response = match decision.outcome {
         Outcome::Forward => forward::send(worker, &snapshot.rules, &mut message).await,
         // Approvers are asked about tool calls only.
@@ -318,6 +334,7 @@ fn begin_trail<'a>(
         principal: principal.to_owned(),
         asked,
         decision: decision.clone(),
+        observed: snapshot.observes(),
         generation: snapshot.generation,
     };
     place.trail(record, started)

@@ -43,6 +43,7 @@ mod listeners;
 mod listing;
 mod message;
 mod metrics;
+mod observe;
 mod patience;
 mod probe;
 mod problem;

@@ -50,6 +50,7 @@ pub struct Metrics {
     policy_load_seconds: Gauge<f64, std::sync::atomic::AtomicU64>,
     policy_generation: Gauge,
     policies: Gauge,
+    enforcing: Gauge,
 }
 
 impl Default for Metrics {
@@ -61,6 +62,7 @@ impl Default for Metrics {
         let policy_load_seconds = Gauge::default();
         let policy_generation = Gauge::default();
         let policies = Gauge::default();
+        let enforcing = enforcing(&mut registry);
         let labelled = Labelled::registered(&mut registry);
         registry.register(
             "upstream_latency_seconds",
@@ -117,8 +119,16 @@ impl Default for Metrics {
             policy_load_seconds,
             policy_generation,
             policies,
+            enforcing,
         }
     }
+}
+
+fn enforcing(registry: &mut Registry) -> Gauge {
+    let gauge = Gauge::default();
+    let help = "Whether decisions are carried out: 1, or 0 under `mode: observe`";
+    registry.register("enforcing", help, gauge.clone());
+    gauge
 }
 
 impl Metrics {
@@ -134,6 +144,21 @@ impl Metrics {
 
     pub fn decision(&self, verdict: Verdict) {
         self.labelled.decisions[verdict as usize].inc();
+    }
+
+    /// Counts one decision that is not carried out.
+    pub fn observed(&self, verdict: Verdict) {
+        self.labelled.observed[verdict as usize].inc();
+    }
+
+    /// The number of such decisions so far.
+    pub fn observed_so_far(&self, verdict: Verdict) -> u64 {
+        self.labelled.observed[verdict as usize].get()
+    }
+
+    /// Records whether decisions are carried out.
+    pub fn enforcing(&self, enforcing: bool) {
+        self.enforcing.set(i64::from(enforcing));
     }
 
     /// Counts one request that was refused before any decision.

@@ -88,6 +88,8 @@ impl Settings {
 /// Settings that a reload may change. It also replaces the policies, which are not part of this.
 #[derive(Debug)]
 pub struct Rules {
+    /// Whether decisions are only observed, and everything decided is forwarded.
+    pub observe: bool,
     /// Source of the calling agent's id.
     pub identity: Identity,
     /// URL under which clients reach the MCP endpoint; without it, it is made from each request's `Host`.

@@ -33,6 +33,15 @@ pub struct Snapshot {
     pub generation: u64,
 }
 
+impl Snapshot {
+    /// Whether decisions are not carried out. Without policies there is nothing to observe, so that
+    /// everything is refused.
+    #[must_use]
+    pub fn observes(&self) -> bool {
+        self.rules.observe && self.engine.is_some()
+    }
+}
+
 /// Shared by the workers, the admin routes and the control thread.
 pub struct Shared {
     /// Fixed for the life of the process.
@@ -100,6 +109,7 @@ impl Shared {
         took: Duration,
     ) -> std::io::Result<Arc<Shared>> {
         let metrics = Metrics::default();
+        metrics.enforcing(!rules.observe);
         metrics.policies_loaded(1, engine.as_ref().map_or(0, Engine::policy_count), took);
         let mut buffered_bytes = settings.buffered_bytes;
         let audit = match &settings.audit {
@@ -196,6 +206,7 @@ impl Shared {
         self.metrics
             .policies_loaded(generation, engine.policy_count(), took);
         self.metrics.reload(true);
+        self.metrics.enforcing(!rules.observe);
         self.snapshot.store(Arc::new(Snapshot {
             engine: Some(engine),
             rules,

@@ -15,12 +15,14 @@ use thoughtgate_policy::Declared;
 mod approval;
 mod audit;
 mod duration;
+mod mode;
 mod refusals;
 mod setting;
 pub mod yaml;
 
 pub use approval::{Approval, MEMORY, Slack};
 pub use audit::{Audit, STDOUT, WhenFull};
+pub use mode::Mode;
 pub use refusals::Refusals;
 pub use setting::{Form, Setting, Typed};
 
@@ -43,6 +45,8 @@ section! {
         reload public_url: Option<String> = None,
         /// Cedar policy file, or directory of *.cedar files
         reload policy: Option<PathBuf> = None,
+        /// enforce decisions, or observe: forward what would be refused or held, count and log it
+        reload mode: Mode = Mode::Enforce,
         /// annotations that policies may use besides @id, @approve, @reason, @description, @owner, @author
         /// and @ticket
         reload policy_annotations: Vec<String> = Vec::new(),

@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use thoughtgate_panic::say;
 use thoughtgate_proxy::Shared;
 
-use crate::config::{Config, Setting};
+use crate::config::{Config, Mode, Setting};
 use crate::overlay::{self, SETTINGS};
 
 mod inputs;
@@ -126,10 +126,25 @@ impl Reloader {
         let count = engine.policy_count();
         let took = started.elapsed();
         let generation = self.shared.install(rules, engine, took);
+        let (old, new) = (self.in_force.config.mode, read.config.mode);
         self.in_force = read;
+        if old != new {
+            say!("mode changed: {}", new.in_words());
+        }
+        warn_of_mode(new);
         Ok(Some(format!(
             "reloaded: generation {generation}, {count} policies, {took:.1?}"
         )))
+    }
+}
+
+/// Warns of a proxy that does not enforce, at the start and at each reload.
+pub fn warn_of_mode(mode: Mode) {
+    if mode == Mode::Observe {
+        say!(
+            "warning: policies are NOT enforced: `mode: observe` forwards what they would refuse or hold; \
+             set `mode: enforce`"
+        );
     }
 }
 

@@ -57,6 +57,7 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     if engine.is_none() {
         say!("warning: no policy is configured, so everything is refused; pass --policy FILE");
     }
+    reload::warn_of_mode(inputs.config.mode);
     // Opens the audit log: a file that cannot be written ends the start, before any address is bound.
     let shared = Shared::new(fixed, rules, engine, took)?;
     let file = flags.config.clone();

@@ -12,7 +12,7 @@ use thoughtgate_proxy::{
     WhenFull,
 };
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Mode};
 use crate::{cgroup, container};
 
 /// More connections than any system gives a process descriptors for.
@@ -144,6 +144,7 @@ pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
         .as_deref()
         .map(thoughtgate_proxy::PublicUrl::new);
     Ok(Rules {
+        observe: config.mode == Mode::Observe,
         identity: identity(&config.agent, key)?,
         public_url: public_url
             .transpose()

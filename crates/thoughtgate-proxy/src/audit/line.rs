@@ -49,6 +49,7 @@ pub fn decision(line: &Line, text: &mut Vec<u8>) {
                 .as_ref()
                 .map(|digest| HEXLOWER.encode(digest)),
             decision: outcome,
+            observed: record.observed,
             approval: line.approval.map(|id| id.to_string()),
             error: record.decision.error.as_deref(),
             policies: named(policies),
@@ -115,6 +116,9 @@ struct Decided<'a> {
     subject: Option<&'a str>,
     arguments_sha256: Option<String>,
     decision: &'a str,
+    /// Present only if it is true.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    observed: bool,
     approval: Option<String>,
     error: Option<&'a str>,
     policies: Vec<Cow<'a, str>>,

@@ -23,6 +23,8 @@ pub struct Record {
     pub principal: String,
     pub asked: Asked,
     pub decision: Decision,
+    /// Whether the decision was not carried out, and the request forwarded.
+    pub observed: bool,
     /// Generation of the policies that decided.
     pub generation: u64,
 }

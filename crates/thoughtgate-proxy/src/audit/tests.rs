@@ -26,6 +26,7 @@ async fn queued(arguments: &str, is_crowded: bool) -> (Asked, usize) {
         principal: "a".repeat(4096),
         asked: Asked::Message(body.into()),
         decision: Decision::error(&"e".repeat(4096)),
+        observed: false,
         generation: 1,
     };
     drop(place.trail(record, Instant::now()));

@@ -41,6 +41,7 @@ pub const METHODS: [&str; 25] = [
 pub struct Labelled {
     pub requests: [Counter; METHODS.len()],
     pub decisions: [Counter; 4],
+    pub observed: [Counter; 4],
     pub refused: Family<StatusLabel, Counter>,
     pub failures: [Counter; 4],
     pub reloads: [Counter; 2],
@@ -76,6 +77,11 @@ struct MethodLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabel {
+    decision: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
 }
@@ -100,6 +106,7 @@ impl Labelled {
     pub fn registered(registry: &mut Registry) -> Labelled {
         let requests = Family::<MethodLabel, Counter>::default();
         let decisions = Family::<OutcomeLabel, Counter>::default();
+        let observed = Family::<DecisionLabel, Counter>::default();
         let failures = Family::<KindLabel, Counter>::default();
         let reloads = Family::<ResultLabel, Counter>::default();
         let refused = Family::<StatusLabel, Counter>::default();
@@ -112,6 +119,11 @@ impl Labelled {
             "decisions",
             "Policy decisions, by outcome",
             decisions.clone(),
+        );
+        registry.register(
+            "observed_decisions",
+            "Policy decisions that were not carried out because of `mode: observe`, by decision",
+            observed.clone(),
         );
         registry.register(
             "refused",
@@ -134,6 +146,8 @@ impl Labelled {
             requests: METHODS.map(|method| requests.get_or_create_owned(&MethodLabel { method })),
             decisions: ["forward", "reject", "approve", "error"]
                 .map(|outcome| decisions.get_or_create_owned(&OutcomeLabel { outcome })),
+            observed: ["forward", "reject", "approve", "error"]
+                .map(|decision| observed.get_or_create_owned(&DecisionLabel { decision })),
             failures: ["connect", "timeout", "exchange", "invalid"]
                 .map(|kind| failures.get_or_create_owned(&KindLabel { kind })),
             reloads: ["accepted", "refused"]

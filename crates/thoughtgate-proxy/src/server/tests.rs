@@ -29,6 +29,7 @@ fn start(upstream: &MockMcp) -> (Arc<Shared>, String) {
         approval_keep_alive: second,
     };
     let rules = Rules {
+        observe: false,
         identity: Identity::Fixed("alice".to_owned()),
         public_url: None,
         guard: Guard::new(listen, &[], &[]).unwrap(),

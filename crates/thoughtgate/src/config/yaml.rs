@@ -94,7 +94,13 @@ fn problem(error: &Error) -> String {
         Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
             // For a mapping with known keys serde gives the name of the Rust type.
             let mapping = expected.starts_with("struct ") || expected == "a map";
-            format!("expected {}", if mapping { "a mapping" } else { expected })
+            match expected.as_str() {
+                "a duration" => {
+                    "expected a duration with its unit, such as `30s`, `250ms` or `5m`".to_owned()
+                }
+                _ if mapping => "expected a mapping".to_owned(),
+                other => format!("expected {other}"),
+            }
         }
         Error::Unexpected { expected, .. } => match *expected {
             "mapping start" => "expected a mapping".to_owned(),
@@ -169,7 +175,7 @@ mod tests {
             ),
             (
                 "timeouts: {head: SECRET}\n",
-                "line 1, column 12: `timeouts.head`: expected a duration",
+                "line 1, column 12: `timeouts.head`: expected a duration with its unit, such as `30s`, `250ms` or `5m`",
             ),
             (
                 "timeouts: {head: 1000000y}\n",

@@ -16,6 +16,7 @@ mod lifecycle;
 mod limits;
 mod lists;
 mod markdown;
+mod observe;
 mod refusals;
 mod reload;
 mod secrets;
