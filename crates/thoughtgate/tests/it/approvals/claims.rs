@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::restart::kill;
-use super::{Message, Scene, come_back, held_call, retried_call, task_call, with_tasks};
+use super::{Message, Scene, answer, come_back, held_call, retried_call, task_call, with_tasks};
 use crate::claims::Issuer;
 use crate::support::{is_permitted, refusal};
 
@@ -42,7 +42,7 @@ async fn a_held_call_is_decided_by_the_claims_that_it_came_with() {
     assert_eq!(refusal(&refused.json())["code"], 40301);
     let mut held = signed(held_call(), &issuer, "ops").open(&proxy).await;
     scene.approve().await;
-    let end = held.next_data().await.unwrap().json();
+    let end = answer(&mut held).await;
     assert!(is_permitted(&end), "{end}");
     assert_eq!(scene.calls(), 1);
 }
