@@ -1,16 +1,20 @@
-//! Panic policy: a contained panic ends one request, any other panic ends the process.
+//! Panic policy: a contained panic ends one request, any other panic ends the process. Also the log that
+//! says so.
 //!
 //! Only work that runs through [`contain`] or [`contained`] is contained. A panic in any other thread or
 //! task ends the process with an error line, so that none of them disappears unnoticed. The line names
 //! the source location of the panic and never its message, which may quote what a client sent.
 
 use std::cell::Cell;
-use std::fmt::Arguments;
-use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+pub mod log;
+mod time;
+
+pub use time::rfc3339;
 
 /// Exit code of a process that a panic ended.
 const EXIT_CODE: i32 = 1;
@@ -25,7 +29,7 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Panicked;
 
-/// Installs the panic hook: each panic is reported in one line on standard error, and one that is not
+/// Installs the panic hook: each panic is reported in one line of the log, and one that is not
 /// contained ends the process.
 pub fn install() {
     std::panic::set_hook(Box::new(report));
@@ -81,25 +85,10 @@ pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(|_| poisoned::<T>())
 }
 
-/// Writes a line to standard error, with the arguments of `eprintln!`. Unlike `eprintln!` it does not
-/// panic when standard error is closed or its disk is full.
-#[macro_export]
-macro_rules! say {
-    ($($line:tt)*) => {
-        $crate::write_line(format_args!($($line)*))
-    };
-}
-
-/// Implementation of [`say!`]: writes the line with the program's name in front. A line that cannot be
-/// written is lost.
-pub fn write_line(line: Arguments<'_>) {
-    // One write for the whole line, so that lines of several threads do not mix.
-    let _ = std::io::stderr().write_all(format!("thoughtgate: {line}\n").as_bytes());
-}
-
 fn poisoned<T>() -> ! {
     let what = std::any::type_name::<T>();
-    say!("error: the process exits because a bug left a `{what}` half changed; please report it");
+    error!("the process exits because a bug left a `{what}` half changed; please report it");
+    log::flush();
     std::process::exit(EXIT_CODE)
 }
 
@@ -117,8 +106,9 @@ fn report(panic: &PanicHookInfo<'_>) {
     // Documented to be always `Some`, though a later standard library may change that.
     let place = panic.location().map(ToString::to_string);
     let place = place.unwrap_or_default();
-    say!("error: {end} because of a bug (panic at {place}, thread `{thread}`); please report it");
+    error!("{end} because of a bug (panic at {place}, thread `{thread}`); please report it");
     if !contained {
+        log::flush();
         std::process::exit(EXIT_CODE);
     }
 }

@@ -8,11 +8,11 @@ use std::time::SystemTime;
 
 use cedar_policy::{Context, RestrictedExpression};
 use serde_json::value::RawValue;
+use thoughtgate_panic::rfc3339;
 
 use crate::fault::ContextError;
 use crate::reader;
 use crate::reads::Reads;
-use crate::time::rfc3339;
 
 /// The context of one call, or the reason for refusing the call.
 pub fn context(

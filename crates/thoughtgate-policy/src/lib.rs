@@ -37,7 +37,6 @@ mod schema;
 mod scope;
 mod similar;
 mod syntax;
-mod time;
 mod types;
 
 pub use claims::{ClaimError, ClaimType, Claims, Declared};
@@ -50,4 +49,4 @@ pub use explain::{Considered, Effect, Explanation, Finding};
 pub use options::{Options, Source};
 pub use query::{Plain, Principal, Query, Target};
 pub use similar::nearest;
-pub use time::rfc3339;
+pub use thoughtgate_panic::rfc3339;

@@ -10,7 +10,6 @@ mod figures;
 mod file;
 mod line;
 mod record;
-mod refusals;
 mod room;
 mod writer;
 
@@ -19,7 +18,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use thoughtgate_approval::{Id, View};
-use thoughtgate_panic::say;
+use thoughtgate_panic::log::Sample;
+use thoughtgate_panic::warn;
 use thoughtgate_policy::Outcome;
 
 use cut::{NAME_BYTES, TEXT_BYTES, cut};
@@ -29,7 +29,6 @@ use file::Output;
 pub use file::Sink;
 pub use record::{Asked, Record, Subject};
 use record::{LATER_BYTES, Line, Message, Refused, Step};
-use refusals::Refusals;
 use room::{LINE_BYTES, Room};
 use writer::Writer;
 
@@ -68,7 +67,7 @@ pub struct Full;
 pub struct Audit {
     queue: Sender<Message>,
     room: Arc<Room>,
-    refusals: Arc<Refusals>,
+    refusals: Arc<Sample>,
     wait: Duration,
     when_full: WhenFull,
     figures: Figures,
@@ -214,9 +213,7 @@ impl Audit {
         let patience = CLOSE_MAX + Duration::from_secs(1);
         if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
             let lost = self.figures.waiting.get();
-            say!(
-                "warning: {lost} audit lines are lost: a write did not return within {patience:?}"
-            );
+            warn!("{lost} audit lines are lost: a write did not return within {patience:?}");
         }
     }
 

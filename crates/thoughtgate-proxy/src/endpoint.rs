@@ -27,7 +27,7 @@ use crate::problem::Problem;
 use crate::slots::Busy;
 use crate::state::{Shared, Snapshot};
 use crate::worker::Worker;
-use crate::{answer, cors, forward, inbound, observe};
+use crate::{answer, cors, forward, inbound, logged, observe};
 
 /// Answers one request to the MCP endpoint. `seen` is set to its body once that has been read.
 pub async fn serve(
@@ -263,6 +263,9 @@ fn understand(
         observe::note(shared, &decision, &mut message);
     } else {
         shared.metrics.decision(verdict(&decision));
+        if decision.outcome == Outcome::Reject {
+            logged::rejected(&message.principal, label(&target), &target, &decision);
+        }
     }
     Ok((message, decision, fields))
 }
@@ -299,6 +302,10 @@ async fn bodiless(
         observe::note(shared, &decision, &mut message);
     } else {
         shared.metrics.decision(verdict(&decision));
+        if decision.outcome == Outcome::Reject {
+            let target = Target::Plain(asks);
+            logged::rejected(&message.principal, asks.action(), &target, &decision);
+        }
     }
     let trail = place.map(|place| {
         let asked = Asked::Known(Subject::bodiless(asks.action()));

@@ -60,6 +60,7 @@ pub async fn exchange(
         OnDisconnect::Cancel => send_by(deadline, Arc::clone(&worker.pool), request).await?,
     };
     worker.shared.metrics.upstream_latency(started.elapsed());
+    worker.shared.exchanges.worked();
     Ok(head)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It asks `thoughtgate-policy` for a decision on each message and carries it out. It makes no
 //! decision itself, reads no configuration file and no environment variable ([`Settings`] is plain
-//! data), and logs nothing per request.
+//! data), and logs nothing per permitted request.
 //!
 //! ```text
 //! server ─ accept ─ connection ─┬─ admin                    /health /ready /metrics
@@ -29,6 +29,7 @@ mod cors;
 mod decide;
 mod drain;
 mod endpoint;
+mod exchanges;
 mod failed;
 mod forward;
 mod guard;
@@ -41,6 +42,7 @@ mod inbound;
 mod linger;
 mod listeners;
 mod listing;
+mod logged;
 mod message;
 mod metrics;
 mod observe;

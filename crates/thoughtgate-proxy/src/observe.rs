@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use thoughtgate_panic::say;
+use thoughtgate_panic::warn;
 use thoughtgate_policy::{Decision, Outcome};
 
 use crate::decide::verdict;
@@ -55,8 +55,8 @@ pub async fn run(shared: Arc<Shared>) {
         }
         let [refused, held, failed] = [0, 1, 2].map(|index| now[index] - known[index]);
         known = now;
-        say!(
-            "warning: not enforced (`mode: observe`): {refused} requests would have been refused, {held} \
+        warn!(
+            "not enforced (`mode: observe`): {refused} requests would have been refused, {held} \
              held for approval, {failed} refused because of an error; the audit has each"
         );
     }

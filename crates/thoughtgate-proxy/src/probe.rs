@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thoughtgate_approval::chain;
-use thoughtgate_panic::say;
+use thoughtgate_panic::{info, warn};
 
 use crate::state::{Reachability, Shared};
 use ping::NotMcp;
@@ -115,8 +115,8 @@ impl Reported {
             return;
         }
         match &reason {
-            Some(reason) => say!("warning: {}: {reason}", self.trouble),
-            None => say!("resolved: {}", self.trouble),
+            Some(reason) => warn!("{}: {reason}", self.trouble),
+            None => info!("resolved: {}", self.trouble),
         }
         self.reason = reason;
     }

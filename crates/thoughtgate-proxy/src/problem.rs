@@ -22,6 +22,7 @@ use crate::failed::Failed;
 use crate::guard::Rejected;
 use crate::identity::Unidentified;
 use crate::inbound::Unread;
+use crate::logged;
 use crate::metrics::Failure;
 use crate::state::Shared;
 use crate::upstream::UpstreamError;
@@ -238,10 +239,17 @@ impl<'p> Problem<'p> {
         let status = row.status.code(true).as_u16();
         match row.count {
             Count::None | Count::Decision => {}
-            Count::Refused => shared.metrics.refused(status),
-            Count::Audited(message) => shared.refused(status, &self.reason(), message),
+            Count::Refused => {
+                shared.metrics.refused(status);
+                logged::refused(status, || self.reason());
+            }
+            Count::Audited(message) => {
+                shared.refused(status, &self.reason(), message);
+                logged::refused(status, || self.reason());
+            }
             Count::Failure(kind) => {
                 shared.metrics.failure(kind);
+                shared.exchanges.failed(self);
                 shared.suspect_upstream();
             }
         }

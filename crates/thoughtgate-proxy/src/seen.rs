@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use thoughtgate_mcp::cut;
 use thoughtgate_mcp::tools::Choose;
-use thoughtgate_panic::{lock, say};
+use thoughtgate_panic::{info, lock, warn};
 use thoughtgate_policy::Engine;
 
 /// Limit of the names together; beyond it nothing is said about tools that were not listed.
@@ -92,11 +92,11 @@ impl Seen {
             return;
         }
         if count > 0 {
-            say!(
-                "warning: policies name tools that the upstream does not list: {text}; a misspelt name makes its policy apply to nothing"
+            warn!(
+                "policies name tools that the upstream does not list: {text}; a misspelt name makes its policy apply to nothing"
             );
         } else {
-            say!("resolved: the upstream lists all tools that policies name");
+            info!("resolved: the upstream lists all tools that policies name");
         }
         *logged = text;
     }

@@ -11,7 +11,7 @@ use crate::accept::{self, Handoff};
 use crate::routes::Routes;
 use crate::state::Shared;
 use crate::worker::Worker;
-use crate::{approve, observe, probe, sockets};
+use crate::{approve, logged, observe, probe, sockets};
 
 /// A proxy whose sockets are bound and which does not serve yet.
 pub struct Server {
@@ -100,6 +100,7 @@ impl Server {
         if let Some(serving) = admin_serving {
             serving.abort();
         }
+        logged::tell_suppressed();
         // Drops the requests that were cut off, which leaves their audit lines.
         for worker in workers {
             worker.end().await;

@@ -17,8 +17,10 @@ use crate::approve::Holds;
 use crate::audit::{self, Audit, Full, Place};
 use crate::budget::Budget;
 use crate::drain::Drain;
+use crate::exchanges::Exchanges;
 use crate::held::Held;
 use crate::listeners::Listeners;
+use crate::logged;
 use crate::metrics::Metrics;
 use crate::seen::Seen;
 use crate::settings::{Rules, Settings};
@@ -54,6 +56,8 @@ pub struct Shared {
     pub audit: Option<Arc<Audit>>,
     /// Start of the drain, and the requests and connections that it waits for.
     pub drain: Arc<Drain>,
+    /// Whether requests to the upstream succeed.
+    pub exchanges: Exchanges,
     /// Calls that continue without their client.
     pub abandoned: Arc<Abandoned>,
     /// Calls that wait for approval with their clients' connections open.
@@ -134,6 +138,7 @@ impl Shared {
             budget,
             audit,
             drain,
+            exchanges: Exchanges::default(),
             abandoned,
             held: Held::default(),
             holds,
@@ -162,6 +167,7 @@ impl Shared {
     ) -> Result<(), OpenError> {
         let audit = self.audit.clone();
         let observer = Box::new(move |view: &View, principal: &str| {
+            logged::approval(view, principal);
             if let Some(audit) = &audit {
                 audit.approval(view, principal);
             }

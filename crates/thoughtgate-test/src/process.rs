@@ -86,24 +86,19 @@ impl Process {
         })
     }
 
-    /// Waits up to `patience` for the first line of `output` that begins with `prefix`.
+    /// Waits up to `patience` for the first line of `output` that contains `part`.
     ///
     /// # Errors
     /// `TimedOut`, or `UnexpectedEof` if the output ended without such a line. The message shows both
     /// outputs so far.
-    pub fn wait_line(
-        &self,
-        output: Output,
-        prefix: &str,
-        patience: Duration,
-    ) -> io::Result<String> {
+    pub fn wait_line(&self, output: Output, part: &str, patience: Duration) -> io::Result<String> {
         let lines = match output {
             Output::Stdout => &self.stdout,
             Output::Stderr => &self.stderr,
         };
-        lines.wait(prefix, patience).map_err(|kind| {
+        lines.wait(part, patience).map_err(|kind| {
             let message = format!(
-                "no line on {output:?} begins with `{prefix}`\nstdout:\n{}\nstderr:\n{}",
+                "no line on {output:?} contains `{part}`\nstdout:\n{}\nstderr:\n{}",
                 self.output(Output::Stdout).join("\n"),
                 self.output(Output::Stderr).join("\n"),
             );
@@ -206,11 +201,11 @@ impl Lines {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait(&self, prefix: &str, patience: Duration) -> Result<String, io::ErrorKind> {
+    fn wait(&self, part: &str, patience: Duration) -> Result<String, io::ErrorKind> {
         let until = Instant::now() + patience;
         let mut state = self.state();
         loop {
-            if let Some(line) = state.lines.iter().find(|line| line.starts_with(prefix)) {
+            if let Some(line) = state.lines.iter().find(|line| line.contains(part)) {
                 return Ok(line.clone());
             }
             if state.ended {

@@ -15,6 +15,7 @@ use thoughtgate_policy::Declared;
 mod approval;
 mod audit;
 mod duration;
+mod log;
 mod mode;
 mod refusals;
 mod setting;
@@ -22,6 +23,7 @@ pub mod yaml;
 
 pub use approval::{Approval, MEMORY, Slack};
 pub use audit::{Audit, STDOUT, WhenFull};
+pub use log::Log;
 pub use mode::Mode;
 pub use refusals::Refusals;
 pub use setting::{Form, Setting, Typed};
@@ -67,6 +69,7 @@ section! {
         #[serde(deserialize_with = "audit::text_or_mapping")]
         section audit: Audit,
         section approval: Approval,
+        section log: Log,
     }
 }
 

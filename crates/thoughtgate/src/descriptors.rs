@@ -2,7 +2,7 @@
 //! where that is not enough.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use thoughtgate_panic::say;
+use thoughtgate_panic::warn;
 use thoughtgate_proxy::Settings;
 
 /// Raises the soft limit to the hard one. The soft one is low by default for the sake of programs that
@@ -30,8 +30,8 @@ pub fn fit(settings: &mut Settings) {
     };
     let needed = settings.descriptors();
     if settings.fit(usize::try_from(limit).unwrap_or(usize::MAX)) {
-        say!(
-            "warning: `limits.connections` is lowered to {} because of the limit of {limit} open files; the configured value needs {needed} (raise the limit with `ulimit -n`, or LimitNOFILE in systemd)",
+        warn!(
+            "`limits.connections` is lowered to {} because of the limit of {limit} open files; the configured value needs {needed} (raise the limit with `ulimit -n`, or LimitNOFILE in systemd)",
             settings.connections
         );
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use thoughtgate_panic::say;
+use thoughtgate_panic::error;
 
 use crate::overlay;
 
@@ -81,7 +81,7 @@ impl Flags {
             if !error.use_stderr() {
                 error.exit();
             }
-            say!("error: {} (see --help)", mistake(&error));
+            error!("{} (see --help)", mistake(&error));
             std::process::exit(2);
         })
     }

@@ -3,18 +3,17 @@
 
 use std::process::ExitCode;
 
-use thoughtgate_panic::say;
+use thoughtgate_panic::{error, log};
 
 fn main() -> ExitCode {
     // First, so that a panic in any later line is reported too.
     thoughtgate_panic::install();
-    match thoughtgate::main(thoughtgate::Flags::read()) {
-        Ok(code) => code,
-        Err(error) => {
-            for line in thoughtgate::lines(&error) {
-                say!("error: {line}");
-            }
-            ExitCode::from(2)
+    let code = thoughtgate::main(thoughtgate::Flags::read()).unwrap_or_else(|error| {
+        for line in thoughtgate::lines(&error) {
+            error!("{line}");
         }
-    }
+        ExitCode::from(2)
+    });
+    log::flush();
+    code
 }

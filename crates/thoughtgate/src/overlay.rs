@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use anyhow::{anyhow, bail};
 use serde_json::Value;
-use thoughtgate_panic::say;
+use thoughtgate_panic::warn;
 
 use crate::config::{Config, Form, Setting, yaml};
 
@@ -23,9 +23,7 @@ pub fn warn_of_unknown(environment: &[(String, String)]) {
         let known = name == "THOUGHTGATE_CONFIG"
             || SETTINGS.iter().any(|setting| setting.variable() == *name);
         if name.starts_with("THOUGHTGATE_") && !known {
-            say!(
-                "warning: environment variable `{name}` matches no setting and is ignored (see --help)"
-            );
+            warn!("environment variable `{name}` matches no setting and is ignored (see --help)");
         }
     }
 }

@@ -11,7 +11,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use thoughtgate_panic::say;
+use thoughtgate_panic::{info, warn};
+use thoughtgate_policy::Engine;
 use thoughtgate_proxy::Shared;
 
 use crate::config::{Config, Mode, Setting};
@@ -89,10 +90,10 @@ impl Reloader {
         // Ends the batch whatever the result is: a refused set is not read again until something changes.
         let asked = settling.done();
         match read.and_then(|read| self.install(read, started, asked)) {
-            Ok(Some(line)) => say!("{line}"),
+            Ok(Some(line)) => info!("{line}"),
             Ok(None) => {}
             Err(Refused { part, reason }) => {
-                say!("warning: reload refused, the previous policies stay in force: {reason:#}");
+                warn!("reload refused, the previous policies stay in force: {reason:#}");
                 self.shared.refuse_reload(part);
             }
         }
@@ -124,16 +125,18 @@ impl Reloader {
         let rules = read.rules()?;
         let engine = read.replacement()?;
         let count = engine.policy_count();
+        let before = self.shared.snapshot();
+        let before = before.engine.as_ref().map_or(0, Engine::policy_count);
         let took = started.elapsed();
         let generation = self.shared.install(rules, engine, took);
         let (old, new) = (self.in_force.config.mode, read.config.mode);
         self.in_force = read;
         if old != new {
-            say!("mode changed: {}", new.in_words());
+            info!("mode changed: {}", new.in_words());
         }
         warn_of_mode(new);
         Ok(Some(format!(
-            "reloaded: generation {generation}, {count} policies, {took:.1?}"
+            "reloaded: generation {generation}, {count} policies (before: {before}), {took:.1?}"
         )))
     }
 }
@@ -141,8 +144,8 @@ impl Reloader {
 /// Warns of a proxy that does not enforce, at the start and at each reload.
 pub fn warn_of_mode(mode: Mode) {
     if mode == Mode::Observe {
-        say!(
-            "warning: policies are NOT enforced: `mode: observe` forwards what they would refuse or hold; \
+        warn!(
+            "policies are NOT enforced: `mode: observe` forwards what they would refuse or hold; \
              set `mode: enforce`"
         );
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use thoughtgate_approval::ChannelSettings;
-use thoughtgate_panic::say;
+use thoughtgate_panic::{info, log, warn};
 use thoughtgate_policy::Engine;
 use thoughtgate_proxy::{Rules, Server, Settings, Shared};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +25,9 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    overlay::warn_of_unknown(&environment);
+    if flags.check || flags.command.is_some() {
+        overlay::warn_of_unknown(&environment);
+    }
     match &flags.command {
         Some(Command::Test { files }) => return authors::test(&flags, &environment, files),
         Some(Command::Explain(options)) => return authors::explain(&flags, &environment, options),
@@ -51,11 +53,11 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         approval,
         engine,
         took,
-    } = prepare(&flags, &environment)?;
+    } = started(prepare(&flags, &environment), &environment)?;
     descriptors::raise();
     descriptors::fit(&mut fixed);
     if engine.is_none() {
-        say!("warning: no policy is configured, so everything is refused; pass --policy FILE");
+        warn!("no policy is configured, so everything is refused; pass --policy FILE");
     }
     reload::warn_of_mode(inputs.config.mode);
     // Opens the audit log: a file that cannot be written ends the start, before any address is bound.
@@ -113,6 +115,19 @@ fn prepare(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Pr
     })
 }
 
+/// Starts the log, if the configuration could be read. Otherwise the error, and a warning that may explain
+/// it, are for the person who starts the process, as plain text.
+fn started(
+    prepared: anyhow::Result<Prepared>,
+    environment: &[(String, String)],
+) -> anyhow::Result<Prepared> {
+    if let Ok(prepared) = &prepared {
+        log::start(prepared.inputs.config.log.settings()).context("failed to start the log")?;
+    }
+    overlay::warn_of_unknown(environment);
+    prepared
+}
+
 async fn serve(
     shared: Arc<Shared>,
     reloader: Reloader,
@@ -146,12 +161,12 @@ async fn serve(
             }
         }
     });
-    say!("listening on {address}{admin} ({workers} workers, upstream {upstream:?})");
-    say!("{}", places(address, server.admin_address()));
+    info!("listening on {address}{admin} ({workers} workers, upstream {upstream:?})");
+    info!("{}", places(address, server.admin_address()));
     let drained = server.run(stop).await.context("failed to serve")?;
     if drained.cut_off > 0 {
-        say!(
-            "warning: {} requests were cut off after `timeouts.drain` ({drain_timeout:?})",
+        warn!(
+            "{} requests were cut off after `timeouts.drain` ({drain_timeout:?})",
             drained.cut_off
         );
     }
@@ -162,7 +177,8 @@ async fn serve(
     if let Some(audit) = &shared.audit {
         audit.close();
     }
-    say!("stopped");
+    info!("stopped");
+    log::flush();
     // Workers are not joined: whatever they still hold is past the drain deadline.
     std::process::exit(0);
 }
@@ -197,13 +213,13 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
                 _ = terminate.recv() => 143,
                 _ = interrupt.recv() => 130,
             };
-            match first.take() {
-                Some(first) => {
-                    say!("stopping: waiting for in-flight requests");
-                    // Fails only when the server has ended without a signal.
-                    let _ = first.send(());
-                }
-                None => std::process::exit(code),
+            if let Some(first) = first.take() {
+                info!("stopping: waiting for in-flight requests");
+                // Fails only when the server has ended without a signal.
+                let _ = first.send(());
+            } else {
+                log::flush();
+                std::process::exit(code)
             }
         }
     });

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use thoughtgate_panic::say;
+use thoughtgate_panic::warn;
 
 use super::client::Client;
 use super::directory::{Directory, authenticate, read_members};
@@ -85,7 +85,7 @@ pub(super) async fn watch(workspace: Arc<Workspace>) {
             .collect();
         for warning in warnings.iter().filter(|warning| !warned.contains(*warning)) {
             if let Finding::Warning(text) = warning {
-                say!("warning: {text}");
+                warn!("{text}");
             }
         }
         warned = warnings;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use thoughtgate_panic::{lock, say};
+use thoughtgate_panic::{info, lock, warn};
 use tokio::sync::Notify;
 
 use super::codes::About;
@@ -174,7 +174,7 @@ impl Faults {
             .any(|fault| fault.is_shown && fault.reason == reason);
         if self.logs && is_shown && !was_similar && !is_known {
             let (method, of) = (place.method, self.named(place.channel.as_deref()));
-            say!("warning: approvers cannot be asked: {method}{of}: {reason}");
+            warn!("approvers cannot be asked: {method}{of}: {reason}");
         }
         let at = Instant::now();
         known.insert(
@@ -209,7 +209,7 @@ impl Faults {
         known.retain(|place, fault| !is_over(place, fault));
         let is_shown = known.values().any(|fault| fault.is_shown);
         if self.logs && was_shown && !is_shown {
-            say!("approvers can be asked again");
+            info!("approvers can be asked again");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use thoughtgate_panic::{lock, say};
+use thoughtgate_panic::{info, lock, warn};
 use tokio::sync::oneshot;
 
 use super::base::Base;
@@ -151,7 +151,7 @@ impl Worker {
         match self.base.write(&all) {
             Ok(()) => {
                 if self.retry.take().is_some() {
-                    say!("the approval store can be written again");
+                    info!("the approval store can be written again");
                 }
                 self.note(None);
                 Ok(())
@@ -162,8 +162,8 @@ impl Worker {
                 }
                 // Printed once per outage, not for each attempt.
                 if self.retry.is_none() {
-                    say!(
-                        "warning: failed to write the approval store `{}`: {}; calls that need approval are refused until a write succeeds",
+                    warn!(
+                        "failed to write the approval store `{}`: {}; calls that need approval are refused until a write succeeds",
                         self.base.path().display(),
                         chain(&failure)
                     );

@@ -5,7 +5,9 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, RwLock};
 use std::task::Poll;
 
-use thoughtgate_panic::{Panicked, contain, contained, count, install, lock, read, say, write};
+use thoughtgate_panic::{
+    Panicked, contain, contained, count, info, install, lock, log, read, warn, write,
+};
 
 const CHILD: &str = "CHILD_OF_A_PANIC_TEST";
 
@@ -21,7 +23,7 @@ fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 
-/// Lines on standard error that [`say!`] wrote; the test harness writes others.
+/// Lines of the log; the test harness writes others.
 fn lines(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stderr);
     let own = text
@@ -99,6 +101,32 @@ fn any_other_panic_ends_the_process_with_a_line() {
 }
 
 #[test]
+fn once_the_log_has_started_its_lines_are_written_before_the_process_ends() {
+    let name = "once_the_log_has_started_its_lines_are_written_before_the_process_ends";
+    if is_child() {
+        install();
+        let settings = log::Settings {
+            format: log::Format::Json,
+            level: log::Level::Warn,
+        };
+        log::start(settings).unwrap();
+        for line in 0..100 {
+            info!("not logged");
+            warn!(line = 7_u64; "warning {line}");
+        }
+        panic_with_foreign_text();
+    }
+    let output = child(name).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('{')).collect();
+    assert_eq!(lines.len(), 101, "{text}");
+    assert!(lines[99].ends_with("\"message\":\"warning 99\",\"line\":7}"));
+    assert!(lines[100].contains("\"level\":\"error\"") && lines[100].contains("process exits"));
+    assert!(!text.contains("token"), "{text}");
+}
+
+#[test]
 fn a_lock_that_a_panic_left_half_changed_ends_the_process() {
     if is_child() {
         let book = Mutex::new(0);
@@ -136,7 +164,7 @@ fn ends_at_the_lock(test: &str) {
 fn a_line_that_nobody_reads_is_no_panic() {
     if is_child() {
         for line in 0..10 {
-            say!("warning: {line}");
+            warn!("{line}");
         }
         return;
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use thoughtgate_panic::say;
+use thoughtgate_panic::warn;
 
 /// Bytes that a writable pipe takes without blocking (`PIPE_BUF` of Linux).
 const PIPE_BYTES: usize = 4096;
@@ -205,11 +205,11 @@ fn restrict(path: &Path, file: &File, found: &Metadata) {
     }
     let path = path.display();
     match file.set_permissions(Permissions::from_mode(MODE)) {
-        Ok(()) => say!(
-            "warning: changed the mode of audit file `{path}` from {mode:04o} to {MODE:04o}: only its owner may read it"
+        Ok(()) => warn!(
+            "changed the mode of audit file `{path}` from {mode:04o} to {MODE:04o}: only its owner may read it"
         ),
-        Err(error) => say!(
-            "warning: failed to change the mode of audit file `{path}` from {mode:04o}, which gives others access, to {MODE:04o}: {error}"
+        Err(error) => warn!(
+            "failed to change the mode of audit file `{path}` from {mode:04o}, which gives others access, to {MODE:04o}: {error}"
         ),
     }
 }

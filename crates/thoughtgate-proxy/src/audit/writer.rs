@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use thoughtgate_panic::say;
+use thoughtgate_panic::log::{INTERVAL, Sample};
+use thoughtgate_panic::{info, warn};
 
 use super::figures::{CLOSE_MAX, Figures};
 use super::file::Output;
 use super::line;
 use super::record::Message;
-use super::refusals::{self, Refusals};
 use super::room::{LINE_BYTES, Room};
 
 /// Text that is gathered before a write, in bytes; a buffer of more than twice that is freed afterwards.
@@ -25,7 +25,7 @@ pub struct Writer {
     messages: Receiver<Message>,
     output: Output,
     room: Arc<Room>,
-    refusals: Arc<Refusals>,
+    refusals: Arc<Sample>,
     figures: Figures,
     /// Lines that are not written yet.
     text: Vec<u8>,
@@ -45,7 +45,7 @@ impl Writer {
         messages: Receiver<Message>,
         output: Output,
         room: Arc<Room>,
-        refusals: Arc<Refusals>,
+        refusals: Arc<Sample>,
         figures: Figures,
     ) -> Writer {
         Writer {
@@ -121,7 +121,7 @@ impl Writer {
             }
             Message::Tally => {
                 // Not written at once: refusals that follow within the interval are in the same count.
-                self.tally_at = Some(Instant::now() + refusals::INTERVAL);
+                self.tally_at = Some(Instant::now() + INTERVAL);
                 return;
             }
             Message::Reopen => return self.reopen(),
@@ -161,7 +161,7 @@ impl Writer {
         match self.output.reopen() {
             // The start of the first line is in the old file; the new one gets the whole line.
             Ok(()) => self.written = 0,
-            Err(error) => say!("warning: {error}"),
+            Err(error) => warn!("{error}"),
         }
     }
 
@@ -177,7 +177,7 @@ impl Writer {
         match self.output.write(&self.text, &mut self.written) {
             Ok(()) => {
                 if self.retry_at.take().is_some() {
-                    say!("audit lines are written again");
+                    info!("audit lines are written again");
                 }
             }
             Err(error) => {
@@ -185,9 +185,7 @@ impl Writer {
                 let again = Instant::now() + RETRY_INTERVAL;
                 // Printed once per fault, not with each of ten tries a second.
                 if self.retry_at.replace(again).is_none() {
-                    say!(
-                        "warning: audit lines cannot be written; they are kept and retried: {error}"
-                    );
+                    warn!("audit lines cannot be written; they are kept and retried: {error}");
                 }
             }
         }
@@ -221,10 +219,9 @@ impl Writer {
 
     fn give_up(&self) {
         if self.lines > 0 {
-            say!(
-                "warning: {} audit lines are lost: they could not be written within {CLOSE_MAX:?}: {}",
-                self.lines,
-                self.failure
+            warn!(
+                "{} audit lines are lost: they could not be written within {CLOSE_MAX:?}: {}",
+                self.lines, self.failure
             );
         }
     }

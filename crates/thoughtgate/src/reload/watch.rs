@@ -10,7 +10,7 @@ use std::sync::mpsc::Sender;
 use arc_swap::ArcSwap;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
-use thoughtgate_panic::say;
+use thoughtgate_panic::warn;
 
 use super::settling::Change;
 use crate::config::Config;
@@ -98,7 +98,7 @@ impl Watch {
 }
 
 fn warn(error: &notify::Error) {
-    say!("warning: failed to watch configured files ({error}); send SIGHUP to reload");
+    warn!("failed to watch configured files ({error}); send SIGHUP to reload");
 }
 
 impl Files {

@@ -6,6 +6,7 @@ mod claims;
 mod ends;
 mod hostile;
 mod leaving;
+mod logged;
 mod pending;
 mod restart;
 mod revoking;

@@ -15,6 +15,7 @@ mod half_closed;
 mod lifecycle;
 mod limits;
 mod lists;
+mod logs;
 mod markdown;
 mod observe;
 mod refusals;

@@ -80,7 +80,7 @@ async fn what_policies_would_refuse_or_hold_is_forwarded_and_told() {
         .process
         .wait_line(
             Output::Stderr,
-            "thoughtgate: warning: not enforced (`mode: observe`): ",
+            "WARN thoughtgate: not enforced (`mode: observe`): ",
             PATIENCE,
         )
         .unwrap();
@@ -115,7 +115,7 @@ async fn a_reload_changes_the_mode() {
         .process
         .wait_line(Output::Stderr, line, PATIENCE)
         .unwrap();
-    let line = "thoughtgate: warning: policies are NOT enforced";
+    let line = "WARN thoughtgate: policies are NOT enforced";
     proxy
         .process
         .wait_line(Output::Stderr, line, PATIENCE)

@@ -164,7 +164,7 @@ async fn the_path_of_the_upstream_stays_out_of_log_and_readiness() {
     let policy = folder.path().join("p.cedar");
     let proxy = Proxy::start("http://127.0.0.1:1/s/SECRET/mcp", &policy);
     // Waits for the first probe: before it, `/ready` gives another reason.
-    let line = "thoughtgate: warning: the upstream is not reachable: ";
+    let line = "WARN thoughtgate: the upstream is not reachable: ";
     proxy
         .process
         .wait_line(Output::Stderr, line, PATIENCE)

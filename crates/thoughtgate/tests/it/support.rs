@@ -53,13 +53,10 @@ impl Proxy {
         let all = [arguments, &["--listen", "127.0.0.1:0"]].concat();
         let process = Process::start(program, &all, environment).unwrap();
         let line = process
-            .wait_line(Output::Stderr, "thoughtgate: listening on ", PATIENCE)
+            .wait_line(Output::Stderr, "listening on ", PATIENCE)
             .unwrap();
-        let address = line["thoughtgate: listening on ".len()..]
-            .split([' ', ','])
-            .next()
-            .unwrap()
-            .to_owned();
+        let (_, address) = line.split_once("listening on ").unwrap();
+        let address = address.split([' ', ',']).next().unwrap().to_owned();
         Proxy { process, address }
     }
 

@@ -7,18 +7,18 @@ use tokio::net::TcpListener;
 use super::{APPROVER, CHANNEL, Message, Scene, answer, held_call};
 use crate::support::{PATIENCE, Proxy, is_permitted, refusal, told};
 
-const FAULT: &str = "thoughtgate: warning: approvers cannot be asked: ";
+const FAULT: &str = "WARN thoughtgate: approvers cannot be asked: ";
 const OVER: &str = "thoughtgate: approvers can be asked again";
 const SHOWN: &str = "approvers cannot be asked; see the log for the reason";
 
-fn line(proxy: &Proxy, begin: &str) -> String {
-    let line = proxy.process.wait_line(Output::Stderr, begin, PATIENCE);
+fn line(proxy: &Proxy, part: &str) -> String {
+    let line = proxy.process.wait_line(Output::Stderr, part, PATIENCE);
     line.unwrap()
 }
 
-fn count(proxy: &Proxy, begin: &str) -> usize {
+fn count(proxy: &Proxy, part: &str) -> usize {
     let lines = proxy.process.output(Output::Stderr);
-    lines.iter().filter(|line| line.starts_with(begin)).count()
+    lines.iter().filter(|line| line.contains(part)).count()
 }
 
 /// Waits until `/ready`, which stays 200, shows a fault of the approvers, or none.

@@ -79,7 +79,7 @@ async fn where_nobody_can_be_asked_the_agent_is_told_and_other_calls_go_on() {
     assert_eq!(ready["checks"]["approvals"]["ok"], true, "{ready}");
     let why = ready["checks"]["approvals"]["approvers"].as_str().unwrap();
     assert_eq!(why, "approvers cannot be asked; see the log for the reason");
-    let log = "thoughtgate: warning: approvers cannot be asked: ";
+    let log = "WARN thoughtgate: approvers cannot be asked: ";
     let line = proxy.process.wait_line(Output::Stderr, log, PATIENCE);
     assert!(line.unwrap().contains("channel_not_found"));
     assert_eq!(scene.calls(), 0);

@@ -52,7 +52,7 @@ async fn a_folder_that_vanished_keeps_the_lines_until_it_is_back() {
     let (_upstream, mut proxy) = audited_in(&sub.join("audit.jsonl"), &[]);
     std::fs::remove_dir_all(&sub).unwrap();
     proxy.process.signal(Signal::HUP).unwrap();
-    let warned = "thoughtgate: warning: failed to open audit file";
+    let warned = "WARN thoughtgate: failed to open audit file";
     let stderr = thoughtgate_test::process::Output::Stderr;
     proxy
         .process

@@ -136,8 +136,8 @@ async fn what_is_lost_at_a_stop_is_counted_on_stderr() {
     stop(&mut proxy);
     let stderr = proxy.process.output(Output::Stderr).join("\n");
     for expected in [
-        "warning: audit lines cannot be written; they are kept and retried",
-        "warning: 7 audit lines are lost",
+        "WARN thoughtgate: audit lines cannot be written; they are kept and retried",
+        "WARN thoughtgate: 7 audit lines are lost",
         "No space left on device",
     ] {
         assert!(stderr.contains(expected), "{stderr}");

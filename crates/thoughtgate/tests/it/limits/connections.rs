@@ -163,7 +163,7 @@ async fn connections_are_fitted_to_the_limit_on_open_files() {
     // The soft limit is raised to the hard one, and that one is too low for the default.
     let setup = "ulimit -S -n 200 && ulimit -H -n 300";
     let proxy = Proxy::after(setup, &before(&url, file.path()), &[]);
-    let warning = "thoughtgate: warning: `limits.connections` is lowered to ";
+    let warning = "WARN thoughtgate: `limits.connections` is lowered to ";
     let line = proxy
         .process
         .wait_line(Output::Stderr, warning, PATIENCE)

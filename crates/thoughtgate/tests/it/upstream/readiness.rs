@@ -21,7 +21,7 @@ async fn not_ready(proxy: &Proxy, part: &str) -> (Value, String) {
             .as_str()
             .is_some_and(|reason| reason.contains(part))
         {
-            let line = "thoughtgate: warning: the upstream ";
+            let line = "WARN thoughtgate: the upstream ";
             let line = proxy.process.wait_line(Output::Stderr, line, PATIENCE);
             return (check, line.unwrap());
         }
