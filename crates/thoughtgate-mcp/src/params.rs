@@ -10,6 +10,7 @@ use crate::refusal::Invalid;
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
 /// Members that affect a decision or its execution, so that no lookalike of them may pass.
@@ -51,6 +52,8 @@ pub struct Params<'a> {
     pub protocol_version: Option<Cow<'a, str>>,
     /// Capabilities of the client in `_meta`.
     pub(crate) client_capabilities: Option<&'a RawValue>,
+    /// The client's description of itself: in `_meta`, or a member of `initialize`. Decides nothing.
+    client_info: Option<&'a RawValue>,
     /// Token for progress notifications in `_meta`: a string or a number, as raw JSON.
     pub progress_token: Option<&'a RawValue>,
 }
@@ -78,6 +81,14 @@ impl<'a> Params<'a> {
             .is_some_and(|asked| asked["toolsListChanged"] == true)
     }
 
+    /// Name and version of the client, as it describes itself; the version may be empty.
+    #[must_use]
+    pub fn client(&self) -> Option<(String, String)> {
+        let info: serde_json::Value = serde_json::from_str(self.client_info?.get()).ok()?;
+        let member = |name: &str| info[name].as_str().map(ToOwned::to_owned);
+        Some((member("name")?, member("version").unwrap_or_default()))
+    }
+
     /// `known` are the members of `raw`, and of its `_meta`, if they have been read already.
     pub(crate) fn read(
         raw: &'a RawValue,
@@ -98,6 +109,7 @@ impl<'a> Params<'a> {
                 "task" => params.task = Some(value),
                 "inputResponses" => params.input_responses = Some(value),
                 "notifications" => params.notifications = Some(value),
+                "clientInfo" => params.client_info = params.client_info.or(Some(value)),
                 "_meta" => params.read_meta(value, meta.take())?,
                 _ => {}
             }
@@ -119,6 +131,7 @@ impl<'a> Params<'a> {
                         Some(text(value, "the protocol version in params._meta")?);
                 }
                 META_CAPABILITIES => self.client_capabilities = Some(value),
+                META_CLIENT => self.client_info = Some(value),
                 "progressToken" => self.progress_token = progress_token(value)?,
                 _ => {}
             }

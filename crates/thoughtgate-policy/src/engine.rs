@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use cedar_policy::Schema;
+use data_encoding::HEXLOWER;
+use ring::digest::{Context, SHA256};
 
 use crate::agreement;
 use crate::annotations;
@@ -35,6 +37,7 @@ pub struct Engine {
     /// Whether a policy may read claims of the agent.
     claims: bool,
     cache: DecisionCache,
+    sha256: Arc<str>,
 }
 
 impl Engine {
@@ -71,6 +74,7 @@ impl Engine {
             tools,
             claims,
             cache: DecisionCache::default(),
+            sha256: sha256(sources),
         })
     }
 
@@ -116,6 +120,13 @@ impl Engine {
             .iter()
             .filter(|policy| &*policy.file != BASELINE_FILE)
             .count()
+    }
+
+    /// SHA-256 of the texts of the sources, one after the other, in hexadecimal digits: that of
+    /// `cat *.cedar | sha256sum`.
+    #[must_use]
+    pub fn sha256(&self) -> Arc<str> {
+        Arc::clone(&self.sha256)
     }
 
     /// The Cedar schema, with the placeholders `CLAIMS` for the attributes of agents, which
@@ -204,6 +215,14 @@ pub struct About<'e> {
     pub reads_arguments: bool,
     /// Whether the same call may be decided otherwise at another time.
     pub reads_time: bool,
+}
+
+fn sha256(sources: &[Source]) -> Arc<str> {
+    let mut digest = Context::new(&SHA256);
+    for source in sources {
+        digest.update(source.text.as_bytes());
+    }
+    HEXLOWER.encode(digest.finish().as_ref()).into()
 }
 
 #[cfg(test)]

@@ -3,14 +3,18 @@
 //!
 //! Room for the line is reserved before its call is forwarded, and the line is queued when the answer is
 //! known. A separate thread writes the lines, and keeps those that cannot be written until they can be.
-//! Of arguments only a digest is written.
+//! Of arguments only a digest is written, and the values that the configuration names.
 
+mod caller;
+mod chosen;
+mod context;
 mod cut;
 mod figures;
 mod file;
 mod line;
 mod record;
 mod room;
+
 mod writer;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -22,6 +26,9 @@ use thoughtgate_panic::log::Sample;
 use thoughtgate_panic::warn;
 use thoughtgate_policy::Outcome;
 
+pub use caller::Caller;
+pub use chosen::Chosen;
+use context::Context;
 use cut::{NAME_BYTES, TEXT_BYTES, cut};
 use figures::CLOSE_MAX;
 pub use figures::Figures;
@@ -29,7 +36,7 @@ use file::Output;
 pub use file::Sink;
 pub use record::{Asked, Record, Subject};
 use record::{LATER_BYTES, Line, Message, Refused, Step};
-use room::{LINE_BYTES, Room};
+use room::Room;
 use writer::Writer;
 
 /// The audit has one part in this many of `limits.buffered_bytes` to itself: bodies cannot take that room
@@ -47,6 +54,8 @@ pub struct AuditSettings {
     pub wait: Duration,
     /// Treatment of a call that finds no room within `wait`.
     pub when_full: WhenFull,
+    /// The arguments that lines show; all others are digested only.
+    pub arguments: Chosen,
 }
 
 /// Treatment of a call for whose line there is no room.
@@ -71,6 +80,7 @@ pub struct Audit {
     wait: Duration,
     when_full: WhenFull,
     figures: Figures,
+    context: Arc<Context>,
     ended: Mutex<Receiver<()>>,
 }
 
@@ -97,20 +107,22 @@ pub fn share_of(buffered_bytes: usize) -> usize {
 
 impl Audit {
     /// Opens the sink and starts the writer thread; lines may hold `share` bytes until they are written.
-    /// An error of the sink names it.
+    /// `upstream` is the authority of its URL. An error of the sink names it.
     pub fn start(
         settings: &AuditSettings,
+        upstream: String,
         share: usize,
         figures: Figures,
     ) -> std::io::Result<Audit> {
         let output = Output::open(settings.sink.clone())?;
-        let (audit, messages, ending) = Audit::new(settings, share, figures);
+        let (audit, messages, ending) = Audit::new(settings, upstream, share, figures);
         let writer = Writer::new(
             messages,
             output,
             Arc::clone(&audit.room),
             Arc::clone(&audit.refusals),
             audit.figures.clone(),
+            Arc::clone(&audit.context),
         );
         std::thread::Builder::new()
             .name("audit".to_owned())
@@ -125,19 +137,26 @@ impl Audit {
     /// An audit log without a writer, with the queue to write and the sender to drop when the writer ends.
     fn new(
         settings: &AuditSettings,
+        upstream: String,
         share: usize,
         figures: Figures,
     ) -> (Audit, Receiver<Message>, Sender<()>) {
         // Unbounded, because `room` limits what is queued, in bytes.
         let (queue, messages) = channel();
         let (ending, ended) = channel();
+        let context = Context {
+            upstream,
+            chosen: settings.arguments.clone(),
+        };
+        let share = share.max(SHARE_BYTES_MIN);
         let audit = Audit {
             queue,
-            room: Arc::new(Room::new(share.max(SHARE_BYTES_MIN))),
+            room: Arc::new(Room::new(share, context.line_bytes())),
             refusals: Arc::default(),
             wait: settings.wait,
             when_full: settings.when_full,
             figures,
+            context: Arc::new(context),
             ended: Mutex::new(ended),
         };
         (audit, messages, ending)
@@ -253,7 +272,7 @@ impl<'a> Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.audit.room.give_back(LINE_BYTES);
+        self.audit.room.give_back(self.audit.room.line_bytes());
     }
 }
 
@@ -282,13 +301,13 @@ impl Drop for Trail<'_> {
         let Some(mut record) = self.record.take() else {
             return;
         };
-        let mut held = LINE_BYTES;
+        let mut held = self.audit.room.line_bytes();
         if let Asked::Message(body) = &record.asked {
             if body.len() <= LATER_BYTES && self.audit.room.take_body(body.len()) {
                 held += body.len();
             } else {
                 // Too large, or too little room: parsed now, so that the queue does not hold the body.
-                record.asked = Asked::Known(Subject::of(body));
+                record.asked = Asked::Known(Subject::of(body, &self.audit.context.chosen));
             }
         }
         self.audit.send(Message::Decision(Line {

@@ -8,8 +8,34 @@ use serde_json::value::RawValue;
 use thoughtgate_mcp::{Envelope, Kind};
 use thoughtgate_policy::{Decision, Outcome, Plain, Principal, Query, Target};
 
+use crate::logged;
 use crate::metrics::Verdict;
-use crate::state::Snapshot;
+use crate::state::{Shared, Snapshot};
+
+/// Decides a request by the policies of `snapshot`, counts the decision, and logs a refusal
+/// that is carried out.
+pub fn decided(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    principal: Principal<'_>,
+    target: &Target<'_>,
+    arguments: Option<&RawValue>,
+) -> Decision {
+    let decision = decide(snapshot, principal, target, arguments);
+    let verdict = verdict(&decision);
+    if snapshot.observes() {
+        shared.metrics.observed(verdict);
+        return decision;
+    }
+    shared.metrics.decision(verdict);
+    if let Target::Tool(tool) = *target {
+        shared.metrics.tools.decided(tool, verdict);
+    }
+    if decision.outcome == Outcome::Reject {
+        logged::rejected(principal.id, label(target), target, &decision);
+    }
+    decision
+}
 
 /// Decides by the policies of `snapshot`. Arguments that they read must be unambiguous, or the decision
 /// is an error.
@@ -67,7 +93,7 @@ pub fn label<'a>(target: &Target<'a>) -> &'a str {
 }
 
 /// Label of a decision in `thoughtgate_decisions_total`.
-pub fn verdict(decision: &Decision) -> Verdict {
+fn verdict(decision: &Decision) -> Verdict {
     match decision.outcome {
         Outcome::Forward => Verdict::Forward,
         Outcome::Approve { .. } => Verdict::Approve,

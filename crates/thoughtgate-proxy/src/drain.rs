@@ -10,11 +10,15 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 
+use crate::metrics::Seconds;
+
 /// State of the drain: whether it has started, and the number of all that it waits for.
 pub struct Drain {
     started: watch::Sender<bool>,
     /// Requests in flight, as `/metrics` shows them.
     in_flight: Gauge,
+    /// The time that each of them took.
+    seconds: Seconds,
     /// Connections that can bring requests.
     open_connections: AtomicUsize,
 }
@@ -28,16 +32,19 @@ pub struct OpenConnection {
 pub struct InFlight {
     drain: Arc<Drain>,
     since: Instant,
+    /// Its time counts when it ends.
+    is_timed: bool,
 }
 
 impl Drain {
     /// A drain that has not started. `in_flight` counts the requests in flight; calls that continue
     /// without their client are added to it elsewhere, so that the drain waits for those too.
     #[must_use]
-    pub fn new(in_flight: Gauge) -> Arc<Drain> {
+    pub fn new(in_flight: Gauge, seconds: Seconds) -> Arc<Drain> {
         Arc::new(Drain {
             started: watch::Sender::new(false),
             in_flight,
+            seconds,
             open_connections: AtomicUsize::new(0),
         })
     }
@@ -67,6 +74,7 @@ impl Drain {
         InFlight {
             drain: Arc::clone(self),
             since: Instant::now(),
+            is_timed: true,
         }
     }
 
@@ -111,10 +119,18 @@ impl InFlight {
     pub fn since(&self) -> Instant {
         self.since
     }
+
+    /// Ends a request whose answer is a stream that only listens: how long it takes says nothing.
+    pub fn untimed(mut self) {
+        self.is_timed = false;
+    }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.drain.in_flight.dec();
+        if self.is_timed {
+            self.drain.seconds.observe(self.since.elapsed());
+        }
     }
 }

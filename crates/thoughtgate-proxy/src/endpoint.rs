@@ -13,12 +13,12 @@ use http::{HeaderMap, Method, Response, Uri};
 use hyper::body::Incoming;
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{Era, Refusal, check_headers, parse};
-use thoughtgate_policy::{Decision, Outcome, Plain, Target};
+use thoughtgate_policy::{Decision, Engine, Outcome, Plain, Target};
 
 use crate::approve::{self, Fields};
-use crate::audit::{Asked, Place, Record, Subject, Trail};
+use crate::audit::{Asked, Caller, Place, Record, Subject, Trail};
 use crate::body::Body;
-use crate::decide::{decide, label, target, verdict};
+use crate::decide::{decided, label, target};
 use crate::headers::{governed, is_encoded, is_last, is_media_type};
 use crate::identity::Unidentified;
 use crate::message::{Message, id_of};
@@ -27,7 +27,7 @@ use crate::problem::Problem;
 use crate::slots::Busy;
 use crate::state::{Shared, Snapshot};
 use crate::worker::Worker;
-use crate::{answer, cors, forward, inbound, logged, observe};
+use crate::{answer, cors, forward, inbound, observe};
 
 /// Answers one request to the MCP endpoint. `seen` is set to its body once that has been read.
 pub async fn serve(
@@ -120,7 +120,7 @@ async fn post(
     let mut trail = place.map(|place| {
         let asked = Asked::Message(bytes.clone());
         let since = in_flight.since();
-        begin_trail(place, snapshot, asked, &message.principal, &decision, since)
+        begin_trail(place, snapshot, asked, &message, &decision, since)
     });
     let decision = observe::carried_out(snapshot, decision);
     let listens = message.listens;
@@ -141,10 +141,10 @@ async fn post(
     }
     // A stream that only listens may stay open for hours: drain does not wait for it.
     if listens {
-        response
-    } else {
-        response.map(|body| body.counted(in_flight))
+        in_flight.untimed();
+        return response;
     }
+    response.map(|body| body.counted(in_flight))
 }
 
 /// Patience with a client that closes its sending side while its message is forwarded.
@@ -243,12 +243,8 @@ fn understand(
         .map_err(|why| Box::new(unidentified(shared, bytes, envelope.id, &why)))?;
     let target = target(&envelope);
     shared.metrics.request(label(&target));
-    let decision = decide(
-        snapshot,
-        agent.principal(),
-        &target,
-        envelope.params.arguments,
-    );
+    let arguments = envelope.params.arguments;
+    let decision = decided(shared, snapshot, agent.principal(), &target, arguments);
     let observes = snapshot.observes();
     let outcome = if observes {
         &Outcome::Forward
@@ -260,12 +256,7 @@ fn understand(
     let mut message = Message::of(parts, bytes, &envelope, era, principal, &shared.abandoned);
     message.claims = claims;
     if observes {
-        observe::note(shared, &decision, &mut message);
-    } else {
-        shared.metrics.decision(verdict(&decision));
-        if decision.outcome == Outcome::Reject {
-            logged::rejected(&message.principal, label(&target), &target, &decision);
-        }
+        observe::note(&mut message);
     }
     Ok((message, decision, fields))
 }
@@ -294,23 +285,17 @@ async fn bodiless(
         Err(why) => return unidentified(shared, &[], None, &why),
     };
     shared.metrics.request(asks.action());
-    let decision = decide(snapshot, agent.principal(), &Target::Plain(asks), None);
+    let target = Target::Plain(asks);
+    let decision = decided(shared, snapshot, agent.principal(), &target, None);
     let (principal, claims) = (agent.id.into_owned(), agent.claims);
     let mut message = Message::bodiless(parts, principal, asks == Plain::Stream);
     message.claims = claims;
     if snapshot.observes() {
-        observe::note(shared, &decision, &mut message);
-    } else {
-        shared.metrics.decision(verdict(&decision));
-        if decision.outcome == Outcome::Reject {
-            let target = Target::Plain(asks);
-            logged::rejected(&message.principal, asks.action(), &target, &decision);
-        }
+        observe::note(&mut message);
     }
     let trail = place.map(|place| {
         let asked = Asked::Known(Subject::bodiless(asks.action()));
-        let principal = &message.principal;
-        begin_trail(place, snapshot, asked, principal, &decision, started)
+        begin_trail(place, snapshot, asked, &message, &decision, started)
     });
     let decision = observe::carried_out(snapshot, decision);
     let response = match decision.outcome {
@@ -332,17 +317,19 @@ fn begin_trail<'a>(
     place: Place<'a>,
     snapshot: &Snapshot,
     asked: Asked,
-    principal: &str,
+    message: &Message,
     decision: &Decision,
     started: Instant,
 ) -> Trail<'a> {
     let record = Record {
         time: SystemTime::now(),
-        principal: principal.to_owned(),
+        principal: message.principal.clone(),
+        caller: Caller::of(&message.parts.headers),
         asked,
         decision: decision.clone(),
         observed: snapshot.observes(),
         generation: snapshot.generation,
+        policies_sha256: snapshot.engine.as_ref().map(Engine::sha256),
     };
     place.trail(record, started)
 }

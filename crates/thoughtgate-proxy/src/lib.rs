@@ -65,7 +65,7 @@ mod upstream;
 mod well_known;
 mod worker;
 
-pub use audit::{Audit, AuditSettings, Sink, WhenFull};
+pub use audit::{Audit, AuditSettings, Chosen, Sink, WhenFull};
 pub use guard::{BadEntry, Guard};
 pub use identity::{BadKey, Expected, Identity, Jwt};
 pub use public_url::{BadPublicUrl, PublicUrl};

@@ -1,7 +1,7 @@
 //! Metrics of `/metrics`: counters of the data path, and figures of the process itself.
 //!
 //! Every label value comes from a fixed list, so that clients cannot add series. Handles are resolved
-//! once; a request that is not refused touches only atomics and one histogram.
+//! once; a request that is not refused touches only atomics.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use thoughtgate_approval::Counters;
 
@@ -19,24 +19,60 @@ use crate::process;
 mod approvals;
 pub mod counter;
 mod labelled;
+mod seconds;
+mod tools;
 
-use counter::counter;
+use counter::{counter, gauge};
+#[cfg(test)]
+pub use labelled::REFUSED;
 pub use labelled::{Failure, Verdict};
 use labelled::{Labelled, METHODS, StatusLabel};
+pub use seconds::Seconds;
+pub use tools::Tools;
 
 /// `Content-Type` of the text that [`Metrics::render`] makes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds in seconds; dense where the upstream of a sidecar answers.
-const LATENCY_BUCKETS: [f64; 14] = [
-    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0,
+/// Upper bounds in microseconds; dense where the upstream of a sidecar answers.
+const LATENCY_US: [u64; 14] = [
+    250,
+    500,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    1_000_000,
+    5_000_000,
+    30_000_000,
+    120_000_000,
+];
+/// Upper bounds in microseconds; up to the time that people take to approve a call.
+const REQUEST_US: [u64; 10] = [
+    1_000,
+    5_000,
+    10_000,
+    50_000,
+    100_000,
+    500_000,
+    1_000_000,
+    10_000_000,
+    60_000_000,
+    600_000_000,
 ];
 
 /// All series of one process.
 pub struct Metrics {
     registry: Registry,
     labelled: Labelled,
-    upstream_latency: Histogram,
+    upstream_latency: Seconds,
+    /// From the head of a POST request to the end of its answer.
+    pub requests: Seconds,
+    /// Decisions by tool.
+    pub tools: Tools,
     /// Requests being handled, without streams that only listen.
     pub in_flight: Gauge,
     pub connections: Gauge,
@@ -56,23 +92,15 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Metrics {
         let mut registry = Registry::with_prefix("thoughtgate");
-        let upstream_latency = Histogram::new(LATENCY_BUCKETS);
-        let in_flight = Gauge::default();
-        let connections = Gauge::default();
-        let policy_load_seconds = Gauge::default();
-        let policy_generation = Gauge::default();
-        let policies = Gauge::default();
         let enforcing = enforcing(&mut registry);
         let labelled = Labelled::registered(&mut registry);
-        registry.register(
-            "upstream_latency_seconds",
-            "Seconds from forwarding a request to the upstream's response head",
-            upstream_latency.clone(),
-        );
-        registry.register(
+        let (upstream_latency, requests) = times(&mut registry);
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "Version of this program", version);
+        let in_flight = gauge(
+            &mut registry,
             "requests_in_flight",
             "Requests being handled, without streams that only listen",
-            in_flight.clone(),
         );
         let audit = Figures::registered(&mut registry);
         let budget_refused = counter(
@@ -80,11 +108,7 @@ impl Default for Metrics {
             "budget_refused",
             "Reservations of buffer space that failed because `limits.buffered_bytes` was used up",
         );
-        registry.register(
-            "connections",
-            "Open client connections",
-            connections.clone(),
-        );
+        let connections = gauge(&mut registry, "connections", "Open client connections");
         let connections_evicted = counter(
             &mut registry,
             "connections_evicted",
@@ -95,21 +119,24 @@ impl Default for Metrics {
             "abandoned_cut_off",
             "Calls cut off because too many continued after their clients had disconnected",
         );
+        let policy_load_seconds = Gauge::default();
         registry.register(
             "policy_load_seconds",
             "Seconds that the last load of policies took",
             policy_load_seconds.clone(),
         );
-        registry.register(
+        let policy_generation = gauge(
+            &mut registry,
             "policy_generation",
             "Generation of the policy set in force, counted from 1",
-            policy_generation.clone(),
         );
-        registry.register("policies", "Policies in force", policies.clone());
+        let policies = gauge(&mut registry, "policies", "Policies in force");
         Metrics {
             registry,
             labelled,
             upstream_latency,
+            requests,
+            tools: Tools::default(),
             in_flight,
             connections,
             connections_evicted,
@@ -129,6 +156,22 @@ fn enforcing(registry: &mut Registry) -> Gauge {
     let help = "Whether decisions are carried out: 1, or 0 under `mode: observe`";
     registry.register("enforcing", help, gauge.clone());
     gauge
+}
+
+/// Registers the times of the upstream's answers and of whole requests.
+fn times(registry: &mut Registry) -> (Seconds, Seconds) {
+    let (upstream, requests) = (Seconds::new(&LATENCY_US), Seconds::new(&REQUEST_US));
+    registry.register(
+        "upstream_latency_seconds",
+        "Seconds from forwarding a request to the upstream's response head",
+        upstream.clone(),
+    );
+    registry.register(
+        "request_seconds",
+        "Seconds from the head of a POST request to the end of its answer, refusals included, streams that only listen excluded",
+        requests.clone(),
+    );
+    (upstream, requests)
 }
 
 impl Metrics {
@@ -180,7 +223,7 @@ impl Metrics {
 
     /// Records the time to the upstream's response head.
     pub fn upstream_latency(&self, elapsed: Duration) {
-        self.upstream_latency.observe(elapsed.as_secs_f64());
+        self.upstream_latency.observe(elapsed);
     }
 
     /// Records a policy set that is now in force.
@@ -217,6 +260,7 @@ impl Metrics {
             "# HELP thoughtgate_panics {help}.\n# TYPE thoughtgate_panics counter\nthoughtgate_panics_total {panics}"
         )
         .expect("a String takes any text");
+        self.tools.write(&mut text);
         if let Some(counters) = approvals {
             approvals::write(&mut text, counters);
         }
@@ -264,6 +308,15 @@ mod tests {
             "thoughtgate_refused_total{status=\"413\"} 1",
             "thoughtgate_upstream_failures_total{kind=\"timeout\"} 1",
             "thoughtgate_upstream_latency_seconds_count 1",
+            "thoughtgate_request_seconds_count 0",
+            concat!(
+                "thoughtgate_build_info{version=\"",
+                env!("CARGO_PKG_VERSION"),
+                "\"} 1"
+            ),
+            "thoughtgate_refused_total{status=\"400\"} 0",
+            "thoughtgate_decisions_total{outcome=\"approve\"} 0",
+            "thoughtgate_tool_decisions_total{tool=\"other\",decision=\"reject\"} 0",
             "thoughtgate_policy_generation 2",
             "thoughtgate_policies 10",
             "thoughtgate_policy_load_seconds 0.007",

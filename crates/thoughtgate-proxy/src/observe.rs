@@ -9,7 +9,6 @@ use std::time::Duration;
 use thoughtgate_panic::warn;
 use thoughtgate_policy::{Decision, Outcome};
 
-use crate::decide::verdict;
 use crate::message::Message;
 use crate::metrics::Verdict;
 use crate::state::{Shared, Snapshot};
@@ -17,10 +16,9 @@ use crate::state::{Shared, Snapshot};
 /// Least time between two lines of the log. The audit has a line for every decision.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Counts a decision that is only observed, and lets the message through with the answer as it is.
+/// Lets a message whose decision is only observed through, with the answer as it is.
 #[cold]
-pub fn note(shared: &Shared, decision: &Decision, message: &mut Message) {
-    shared.metrics.observed(verdict(decision));
+pub fn note(message: &mut Message) {
     // Lists show every tool: a client that lacks one would not try what is to be observed.
     message.tool_list = false;
 }

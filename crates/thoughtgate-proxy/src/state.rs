@@ -115,12 +115,16 @@ impl Shared {
         let metrics = Metrics::default();
         metrics.enforcing(!rules.observe);
         metrics.policies_loaded(1, engine.as_ref().map_or(0, Engine::policy_count), took);
+        learn(&metrics, engine.as_ref());
         let mut buffered_bytes = settings.buffered_bytes;
         let audit = match &settings.audit {
             Some(audit) => {
                 let share = audit::share_of(buffered_bytes);
                 buffered_bytes -= share;
-                Some(Arc::new(Audit::start(audit, share, metrics.audit.clone())?))
+                let upstream = settings.upstream.host_header();
+                let upstream = String::from_utf8_lossy(upstream.as_bytes()).into_owned();
+                let figures = metrics.audit.clone();
+                Some(Arc::new(Audit::start(audit, upstream, share, figures)?))
             }
             None => None,
         };
@@ -130,7 +134,7 @@ impl Shared {
             metrics.in_flight.clone(),
             metrics.abandoned_cut_off.clone(),
         );
-        let drain = Drain::new(metrics.in_flight.clone());
+        let drain = Drain::new(metrics.in_flight.clone(), metrics.requests.clone());
         let holds = Holds::new(settings.connections);
         Ok(Arc::new(Shared {
             settings,
@@ -213,6 +217,7 @@ impl Shared {
             .policies_loaded(generation, engine.policy_count(), took);
         self.metrics.reload(true);
         self.metrics.enforcing(!rules.observe);
+        learn(&self.metrics, Some(&engine));
         self.snapshot.store(Arc::new(Snapshot {
             engine: Some(engine),
             rules,
@@ -287,5 +292,12 @@ impl Shared {
     /// Resolves once a request to the upstream has failed since the last call.
     pub async fn suspected(&self) {
         self.suspected.notified().await;
+    }
+}
+
+/// Gives the tools that policies name series of their own.
+fn learn(metrics: &Metrics, engine: Option<&Engine>) {
+    for tool in engine.iter().flat_map(|engine| engine.named_tools()) {
+        metrics.tools.learn(tool);
     }
 }

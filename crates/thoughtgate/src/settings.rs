@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use thoughtgate_proxy::{
-    AuditSettings, Expected, Guard, Identity, Jwt, Limits, Refusals, Rules, Settings, Sink, Target,
-    WhenFull,
+    AuditSettings, Chosen, Expected, Guard, Identity, Jwt, Limits, Refusals, Rules, Settings, Sink,
+    Target, WhenFull,
 };
 
 use crate::config::{self, Config, Mode};
@@ -17,6 +17,10 @@ use crate::{cgroup, container};
 
 /// More connections than any system gives a process descriptors for.
 const CONNECTIONS_MAX: usize = 1 << 20;
+
+/// Most arguments, and longest path of one, in bytes, that audit lines show: each takes room.
+const ARGUMENTS_MAX: usize = 16;
+const ARGUMENT_BYTES_MAX: usize = 128;
 
 /// Default of `agent.id`.
 const AGENT: &str = "agent";
@@ -85,7 +89,7 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         drain_timeout: timeouts.drain,
         approval_hold: config.approval.hold,
         approval_keep_alive: config.approval.keep_alive,
-        audit: audit(&config.audit),
+        audit: audit(&config.audit)?,
     })
 }
 
@@ -100,9 +104,26 @@ fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || is_every)
 }
 
-fn audit(audit: &config::Audit) -> Option<AuditSettings> {
-    let file = audit.file.as_ref()?;
-    Some(AuditSettings {
+fn audit(audit: &config::Audit) -> anyhow::Result<Option<AuditSettings>> {
+    let paths = &audit.arguments;
+    ensure!(
+        paths.len() <= ARGUMENTS_MAX,
+        "`audit.arguments` has {} items; it can have at most {ARGUMENTS_MAX}",
+        paths.len()
+    );
+    let is_path = |path: &String| {
+        path.len() <= ARGUMENT_BYTES_MAX && path.split('.').all(|key| !key.is_empty())
+    };
+    if let Some(at) = paths.iter().position(|path| !is_path(path)) {
+        bail!(
+            "item {} of `audit.arguments` is not the name of an argument, or a path such as `deploy.env`, of at most {ARGUMENT_BYTES_MAX} bytes",
+            at + 1
+        );
+    }
+    let Some(file) = &audit.file else {
+        return Ok(None);
+    };
+    Ok(Some(AuditSettings {
         sink: match file.to_str() {
             Some(config::STDOUT) => Sink::Stdout,
             _ => Sink::File(file.clone()),
@@ -112,7 +133,8 @@ fn audit(audit: &config::Audit) -> Option<AuditSettings> {
             config::WhenFull::Refuse => WhenFull::Refuse,
             config::WhenFull::Drop => WhenFull::Drop,
         },
-    })
+        arguments: Chosen::new(paths.clone()),
+    }))
 }
 
 /// The rules, which a reload can change; `key` is the PEM key that verifies tokens. Fails with the

@@ -13,6 +13,8 @@ use serde_json::ser::Formatter;
 use thoughtgate_mcp::is_misleading;
 use thoughtgate_policy::{Outcome, rfc3339};
 
+use super::chosen::Values;
+use super::context::Context;
 use super::cut::{NAME_BYTES, cut};
 use super::record::{Asked, Line, Refused, Step, Subject};
 
@@ -20,13 +22,13 @@ use super::record::{Asked, Line, Refused, Step, Subject};
 const POLICIES_MAX: usize = 16;
 
 /// Appends the line of a decision to `text`.
-pub fn decision(line: &Line, text: &mut Vec<u8>) {
+pub fn decision(line: &Line, context: &Context, text: &mut Vec<u8>) {
     let record = &line.record;
     let read;
     let subject = match &record.asked {
         Asked::Known(subject) => subject,
         Asked::Message(body) => {
-            read = Subject::of(body);
+            read = Subject::of(body, &context.chosen);
             &read
         }
     };
@@ -36,23 +38,29 @@ pub fn decision(line: &Line, text: &mut Vec<u8>) {
         Outcome::Reject if record.decision.error.is_some() => "error",
         Outcome::Reject => "reject",
     };
+    let client = subject.client.clone().or_else(|| record.caller.program());
     let policies = record.decision.policies.iter().map(AsRef::as_ref);
     push(
         text,
         &Decided {
             time: Time(record.time),
             agent: &record.principal,
+            client,
+            session_sha256: record.caller.session_sha256(),
+            upstream: &context.upstream,
             method: &subject.method,
             subject: subject.name.as_deref(),
             arguments_sha256: subject
                 .digest
                 .as_ref()
                 .map(|digest| HEXLOWER.encode(digest)),
+            arguments: subject.arguments.as_ref(),
             decision: outcome,
             observed: record.observed,
             approval: line.approval.map(|id| id.to_string()),
             error: record.decision.error.as_deref(),
             policies: named(policies),
+            policies_sha256: record.policies_sha256.as_deref(),
             generation: record.generation,
             status: line.status,
             latency_us: microseconds(line.latency),
@@ -61,12 +69,13 @@ pub fn decision(line: &Line, text: &mut Vec<u8>) {
 }
 
 /// Appends the line of a state of an approval to `text`.
-pub fn approval(step: &Step, text: &mut Vec<u8>) {
+pub fn approval(step: &Step, context: &Context, text: &mut Vec<u8>) {
     push(
         text,
         &Stepped {
             time: Time(step.time),
             agent: &step.principal,
+            upstream: &context.upstream,
             method: "tools/call",
             subject: &step.tool,
             approval: step.id.to_string(),
@@ -112,9 +121,14 @@ pub fn tally(suppressed: u64, text: &mut Vec<u8>) {
 struct Decided<'a> {
     time: Time,
     agent: &'a str,
+    client: Option<String>,
+    session_sha256: Option<String>,
+    upstream: &'a str,
     method: &'a str,
     subject: Option<&'a str>,
     arguments_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<&'a Values>,
     decision: &'a str,
     /// Present only if it is true.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -122,6 +136,7 @@ struct Decided<'a> {
     approval: Option<String>,
     error: Option<&'a str>,
     policies: Vec<Cow<'a, str>>,
+    policies_sha256: Option<&'a str>,
     generation: u64,
     status: Option<u16>,
     latency_us: u64,
@@ -131,6 +146,7 @@ struct Decided<'a> {
 struct Stepped<'a> {
     time: Time,
     agent: &'a str,
+    upstream: &'a str,
     method: &'a str,
     subject: &'a str,
     approval: String,

@@ -2,6 +2,7 @@
 //!
 //! Every record has a bounded size: names are cut, and a body is kept only while there is room to spare.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -10,23 +11,31 @@ use thoughtgate_mcp::{Limits, canonical, parse};
 use thoughtgate_panic::contain;
 use thoughtgate_policy::Decision;
 
+use super::caller::Caller;
+use super::chosen::{Chosen, Values};
 use super::cut::{NAME_BYTES, TEXT_BYTES, cut};
 
 /// Largest body that is queued for the writer to digest, in bytes. A larger one is digested by the
 /// worker that has just read it.
 pub const LATER_BYTES: usize = 64 * 1024;
 
+/// Longest name, and longest version, of a client, in bytes.
+const CLIENT_BYTES: usize = 64;
+
 /// One decision, as the data path knows it.
 pub struct Record {
     /// Time of the decision.
     pub time: SystemTime,
     pub principal: String,
+    pub caller: Caller,
     pub asked: Asked,
     pub decision: Decision,
     /// Whether the decision was not carried out, and the request forwarded.
     pub observed: bool,
     /// Generation of the policies that decided.
     pub generation: u64,
+    /// SHA-256 of these policies; `None` when there were none.
+    pub policies_sha256: Option<Arc<str>>,
 }
 
 /// Subject of a request, or the body to read it from.
@@ -46,6 +55,10 @@ pub struct Subject {
     pub name: Option<String>,
     /// SHA-256 of the canonical arguments, if `params.name` is present.
     pub digest: Option<[u8; 32]>,
+    /// The arguments that are shown; `None` when none are chosen.
+    pub arguments: Option<Values>,
+    /// Name and version of the client, as it describes itself in the message.
+    pub client: Option<String>,
 }
 
 /// Message to the writer thread.
@@ -123,13 +136,14 @@ impl Subject {
 
     /// Parses the subject from a body that was parsed before; linear in its size. Most bodies are parsed
     /// here a second time, but on the writer's thread: no call waits for the digest of its arguments.
-    pub fn of(message: &[u8]) -> Subject {
+    pub fn of(message: &[u8], chosen: &Chosen) -> Subject {
         // A body that makes this panic still has its line: the writer serves all requests, and a trail
         // may be dropped while a panic over the same body unwinds.
-        contain(|| Subject::read(message, true)).unwrap_or_default()
+        contain(|| Subject::read(message, Some(chosen))).unwrap_or_default()
     }
 
-    fn read(message: &[u8], digests: bool) -> Subject {
+    /// With `chosen`, the arguments are digested, and those are shown.
+    fn read(message: &[u8], chosen: Option<&Chosen>) -> Subject {
         // Without the limit of nesting: a body that was refused for its depth has a subject too.
         let Ok(envelope) = parse(message, &Limits { depth: usize::MAX }) else {
             return Subject::default();
@@ -140,8 +154,13 @@ impl Subject {
             method: cut(&envelope.method, NAME_BYTES).into_owned(),
             name: name.map(|name| cut(name, NAME_BYTES).into_owned()),
             // Canonical, so that neither white space nor the order of keys changes the digest.
-            digest: (digests && params.name.is_some())
+            digest: (chosen.is_some() && params.name.is_some())
                 .then(|| sha256(&canonical(params.arguments))),
+            arguments: chosen.and_then(|chosen| chosen.of(params.arguments)),
+            client: params.client().map(|(name, version)| {
+                let version = cut(&version, CLIENT_BYTES);
+                format!("{}/{version}", cut(&name, CLIENT_BYTES))
+            }),
         }
     }
 }
@@ -172,7 +191,7 @@ impl Refused {
         let subject = Some(message)
             // It is parsed by the thread that serves requests, so the line of a large body has no subject.
             .filter(|message| (1..=LATER_BYTES).contains(&message.len()))
-            .map(|message| Subject::read(message, false));
+            .map(|message| Subject::read(message, None));
         Refused {
             time: SystemTime::now(),
             status,

@@ -7,32 +7,41 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-/// Bytes that one line counts until its text is known; with names of usual length it has 400.
+/// Bytes that one line counts until its text is known; with names of usual length it has 600. The chosen
+/// arguments come on top.
 pub const LINE_BYTES: usize = 1024;
 
 pub struct Room {
     bytes_max: usize,
+    line_bytes: usize,
     free: Semaphore,
 }
 
 impl Room {
-    pub fn new(bytes_max: usize) -> Room {
+    /// Every line takes `line_bytes`.
+    pub fn new(bytes_max: usize, line_bytes: usize) -> Room {
         // `Semaphore::new` panics above its maximum.
         let bytes_max = bytes_max.min(Semaphore::MAX_PERMITS);
         Room {
             bytes_max,
+            line_bytes,
             free: Semaphore::new(bytes_max),
         }
     }
 
+    /// Bytes that one line takes.
+    pub fn line_bytes(&self) -> usize {
+        self.line_bytes
+    }
+
     /// Takes room for one line, if there is any.
     pub fn take_line(&self) -> bool {
-        self.take(LINE_BYTES)
+        self.take(self.line_bytes)
     }
 
     /// Takes room for one line, waiting for it up to `at_most`. Cancel safe.
     pub async fn wait_for_line(&self, at_most: Duration) -> bool {
-        let free = self.free.acquire_many(permits(LINE_BYTES));
+        let free = self.free.acquire_many(permits(self.line_bytes));
         match tokio::time::timeout(at_most, free).await {
             Ok(Ok(permit)) => {
                 // Given back later by `give_back`, which may return it in parts.
@@ -76,7 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_gets_what_is_given_back() {
-        let room = Room::new(2 * LINE_BYTES);
+        let room = Room::new(2 * LINE_BYTES, LINE_BYTES);
         assert!(room.take_line() && room.take_line() && !room.take_line());
         assert!(!room.wait_for_line(Duration::from_millis(1)).await);
         let (got, ()) = tokio::join!(room.wait_for_line(Duration::from_secs(20)), async {
@@ -89,7 +98,7 @@ mod tests {
 
     #[test]
     fn bodies_leave_half_to_lines() {
-        let room = Room::new(8 * LINE_BYTES);
+        let room = Room::new(8 * LINE_BYTES, LINE_BYTES);
         assert!(!room.take_body(4 * LINE_BYTES));
         assert!(room.take_body(4 * LINE_BYTES - 1));
         assert!(!room.take_body(1));

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use prometheus_client::registry::Registry;
 use thoughtgate_policy::Decision;
 
+use super::room::LINE_BYTES;
 use super::*;
 
 /// The queued subject of a call with `arguments`, and the room that its line holds.
@@ -13,9 +14,10 @@ async fn queued(arguments: &str, is_crowded: bool) -> (Asked, usize) {
         sink: Sink::Stdout,
         wait: Duration::ZERO,
         when_full: WhenFull::Refuse,
+        arguments: Chosen::default(),
     };
     let figures = Figures::registered(&mut Registry::default());
-    let (audit, messages, _ending) = Audit::new(&settings, 1024 * 1024, figures);
+    let (audit, messages, _ending) = Audit::new(&settings, String::new(), 1024 * 1024, figures);
     let place = audit.place().await.unwrap().unwrap();
     while is_crowded && audit.room.take_line() {}
     let body = format!(
@@ -24,10 +26,12 @@ async fn queued(arguments: &str, is_crowded: bool) -> (Asked, usize) {
     let record = Record {
         time: SystemTime::now(),
         principal: "a".repeat(4096),
+        caller: Caller::default(),
         asked: Asked::Message(body.into()),
         decision: Decision::error(&"e".repeat(4096)),
         observed: false,
         generation: 1,
+        policies_sha256: None,
     };
     drop(place.trail(record, Instant::now()));
     let Ok(Message::Decision(line)) = messages.try_recv() else {

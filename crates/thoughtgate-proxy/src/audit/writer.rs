@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use thoughtgate_panic::log::{INTERVAL, Sample};
 use thoughtgate_panic::{info, warn};
 
+use super::context::Context;
 use super::figures::{CLOSE_MAX, Figures};
 use super::file::Output;
 use super::line;
 use super::record::Message;
-use super::room::{LINE_BYTES, Room};
+use super::room::Room;
 
 /// Text that is gathered before a write, in bytes; a buffer of more than twice that is freed afterwards.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -27,6 +28,7 @@ pub struct Writer {
     room: Arc<Room>,
     refusals: Arc<Sample>,
     figures: Figures,
+    context: Arc<Context>,
     /// Lines that are not written yet.
     text: Vec<u8>,
     lines: i64,
@@ -47,6 +49,7 @@ impl Writer {
         room: Arc<Room>,
         refusals: Arc<Sample>,
         figures: Figures,
+        context: Arc<Context>,
     ) -> Writer {
         Writer {
             messages,
@@ -54,6 +57,7 @@ impl Writer {
             room,
             refusals,
             figures,
+            context,
             text: Vec::new(),
             lines: 0,
             written: 0,
@@ -108,16 +112,16 @@ impl Writer {
         let before = self.text.len();
         let held = match message {
             Message::Decision(line) => {
-                line::decision(&line, &mut self.text);
+                line::decision(&line, &self.context, &mut self.text);
                 line.held
             }
             Message::Approval { step, has_room } => {
-                line::approval(&step, &mut self.text);
-                if has_room { LINE_BYTES } else { 0 }
+                line::approval(&step, &self.context, &mut self.text);
+                if has_room { self.room.line_bytes() } else { 0 }
             }
             Message::Refused(refused) => {
                 line::refused(&refused, &mut self.text);
-                LINE_BYTES
+                self.room.line_bytes()
             }
             Message::Tally => {
                 // Not written at once: refusals that follow within the interval are in the same count.

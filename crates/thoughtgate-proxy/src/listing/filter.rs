@@ -76,6 +76,7 @@ impl Filter {
             claims: self.claims.as_deref(),
         };
         let mut reader = self.shared.seen.reader(|tool: &str| {
+            self.shared.metrics.tools.learn(tool);
             // Without policies nothing may be called, so nothing is listed.
             engine.is_some_and(|engine| engine.may_call(principal, tool))
         });

@@ -37,6 +37,10 @@ pub const METHODS: [&str; 25] = [
     "other",
 ];
 
+/// Statuses with which requests are refused before a decision; a test holds the table of refusals against
+/// them.
+pub const REFUSED: [u32; 9] = [400, 401, 403, 404, 405, 408, 413, 415, 503];
+
 /// The counters, in the order of their labels.
 pub struct Labelled {
     pub requests: [Counter; METHODS.len()],
@@ -69,6 +73,26 @@ pub enum Failure {
     Exchange,
     /// An answer that could not be governed (a tool list that is not JSON, say).
     Invalid,
+}
+
+impl Verdict {
+    /// All variants, in the order of their declaration.
+    pub const ALL: [Verdict; 4] = [
+        Verdict::Forward,
+        Verdict::Reject,
+        Verdict::Approve,
+        Verdict::Error,
+    ];
+
+    /// Value of the label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Verdict::Forward => "forward",
+            Verdict::Reject => "reject",
+            Verdict::Approve => "approve",
+            Verdict::Error => "error",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -144,15 +168,24 @@ impl Labelled {
             // Every series exists from the start, at 0: a rate would miss the event with which a series
             // appears.
             requests: METHODS.map(|method| requests.get_or_create_owned(&MethodLabel { method })),
-            decisions: ["forward", "reject", "approve", "error"]
-                .map(|outcome| decisions.get_or_create_owned(&OutcomeLabel { outcome })),
-            observed: ["forward", "reject", "approve", "error"]
-                .map(|decision| observed.get_or_create_owned(&DecisionLabel { decision })),
+            decisions: Verdict::ALL.map(|verdict| {
+                let outcome = verdict.label();
+                decisions.get_or_create_owned(&OutcomeLabel { outcome })
+            }),
+            observed: Verdict::ALL.map(|verdict| {
+                let decision = verdict.label();
+                observed.get_or_create_owned(&DecisionLabel { decision })
+            }),
             failures: ["connect", "timeout", "exchange", "invalid"]
                 .map(|kind| failures.get_or_create_owned(&KindLabel { kind })),
             reloads: ["accepted", "refused"]
                 .map(|result| reloads.get_or_create_owned(&ResultLabel { result })),
-            refused,
+            refused: {
+                for status in REFUSED {
+                    let _ = refused.get_or_create_owned(&StatusLabel { status });
+                }
+                refused
+            },
         }
     }
 }

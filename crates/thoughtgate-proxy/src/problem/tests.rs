@@ -6,6 +6,7 @@ use thoughtgate_mcp::tools::Unreadable;
 use super::*;
 use crate::budget::Spent;
 use crate::failed::Unusable;
+use crate::metrics::REFUSED;
 use crate::routes::Routes;
 
 const UNREAD: [Unread; 5] = [
@@ -102,6 +103,8 @@ fn every_row_is_one_that_clients_can_read() {
         assert_eq!(row.retry_after, is_busy, "{text}");
         if let Count::Refused | Count::Audited(_) = row.count {
             assert!(matches!(row.status, row::Status::Always(_)), "{text}");
+            // Each has a series from the start.
+            assert!(REFUSED.contains(&status.as_u16().into()), "{text}");
         }
     });
 }

@@ -27,6 +27,8 @@ section! {
         restart wait: Duration = Duration::from_secs(1),
         /// for a call that finds no room in the audit queue: refuse (the call) or drop (its line)
         restart when_full: WhenFull = WhenFull::Refuse,
+        /// arguments of calls whose values audit lines show: names, or paths such as deploy.env
+        restart arguments: Vec<String> = Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use thoughtgate_test::mock_mcp::{self, Hold, MockMcp};
 
 use crate::support::{PATIENCE, Proxy, before, borrowed, call, modern_call, policy};
 
+mod facts;
 mod refused;
 mod rotation;
 mod stuck;

@@ -89,6 +89,77 @@ async fn metrics_count_what_happened() {
 }
 
 #[tokio::test]
+async fn series_are_there_before_what_they_count() {
+    let (_upstream, proxy) =
+        pair(r#"permit (principal, action == Action::"tools/call", resource == Tool::"rm");"#);
+    for status in [400, 401, 403, 404, 405, 408, 413, 415, 503] {
+        let series = format!("thoughtgate_refused_total{{status=\"{status}\"}}");
+        assert_eq!(proxy.metric(&series).await, Some(0.0), "{series}");
+    }
+    for decision in ["forward", "reject", "approve", "error"] {
+        let series = format!("thoughtgate_decisions_total{{outcome=\"{decision}\"}}");
+        assert_eq!(proxy.metric(&series).await, Some(0.0), "{series}");
+        for tool in ["rm", "other"] {
+            assert_eq!(proxy.metric(&tool_series(tool, decision)).await, Some(0.0));
+        }
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let build = format!("thoughtgate_build_info{{version=\"{version}\"}}");
+    assert_eq!(proxy.metric(&build).await, Some(1.0));
+}
+
+/// The series of decisions on calls of `tool`.
+fn tool_series(tool: &str, decision: &str) -> String {
+    format!("thoughtgate_tool_decisions_total{{tool=\"{tool}\",decision=\"{decision}\"}}")
+}
+
+#[tokio::test]
+async fn decisions_are_counted_by_tool_for_tools_that_exist() {
+    let (_upstream, proxy) =
+        pair(r#"permit (principal, action == Action::"tools/call", resource == Tool::"rm");"#);
+    for tool in ["rm", "echo", "made up", "made up too"] {
+        proxy.post(&call(tool)).await;
+    }
+    // Not listed yet.
+    assert_eq!(proxy.metric(&tool_series("echo", "reject")).await, None);
+    assert_eq!(
+        proxy.metric(&tool_series("other", "reject")).await,
+        Some(3.0)
+    );
+    proxy
+        .post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#)
+        .await;
+    proxy.post(&call("echo")).await;
+    assert_eq!(
+        proxy.metric(&tool_series("echo", "reject")).await,
+        Some(1.0)
+    );
+    assert_eq!(proxy.metric(&tool_series("rm", "forward")).await, Some(1.0));
+    assert_eq!(proxy.metric(&tool_series("made up", "reject")).await, None);
+}
+
+#[tokio::test]
+async fn every_request_is_timed_but_a_stream_that_listens() {
+    let (upstream, proxy) = pair(ALL);
+    proxy.post(&call("echo")).await;
+    proxy.post("[]").await;
+    let _listening = client::get_stream(&proxy.url(), &[]).await.unwrap();
+    upstream.hold(Hold::Answer);
+    let url = proxy.url();
+    let held = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
+    upstream.wait_for(|stats| stats.tool_calls == 2).await;
+    // The one that is in flight counts when it has ended.
+    let count = "thoughtgate_request_seconds_count";
+    proxy.metric_is(count, 2.0).await;
+    upstream.release();
+    held.await.unwrap().unwrap();
+    proxy.metric_is(count, 3.0).await;
+    proxy
+        .metric_is("thoughtgate_request_seconds_bucket{le=\"+Inf\"}", 3.0)
+        .await;
+}
+
+#[tokio::test]
 async fn a_stop_finishes_what_is_in_flight_and_refuses_what_is_new() {
     let (upstream, mut proxy) = pair(ALL);
     // An idle connection and an open stream must not delay the shutdown.
