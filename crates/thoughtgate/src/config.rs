@@ -15,6 +15,7 @@ use thoughtgate_policy::Declared;
 mod approval;
 mod audit;
 mod duration;
+pub mod every;
 mod log;
 mod mode;
 mod refusals;

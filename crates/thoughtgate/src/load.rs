@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::config::{Config, Form, MEMORY, STDOUT, Setting, yaml};
+use crate::config::{Config, Form, MEMORY, STDOUT, Setting, every, yaml};
 use crate::flags::Flags;
+use crate::mistakes::Mistakes;
 use crate::overlay::{self, SETTINGS};
 
 /// Values that are no paths, of settings whose other values are.
@@ -19,14 +20,21 @@ pub fn config(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result
         Some(path) => from_file(path)?,
         None => Config::default(),
     };
-    for (setting, name, text) in overlay::from_environment(environment) {
-        config = with(&config, setting, text, name)?;
+    let mut wrong = Mistakes::default();
+    let flags = flags.settings();
+    let flags = flags
+        .iter()
+        .map(|(path, text, flag)| (overlay::setting(path), *flag, text.as_str()));
+    let given = overlay::from_environment(environment)
+        .into_iter()
+        .chain(flags);
+    for (setting, source, text) in given {
+        if let Some(changed) = wrong.keep(with(&config, setting, text, source)) {
+            config = changed;
+        }
     }
-    for (path, text, flag) in flags.settings() {
-        config = with(&config, overlay::setting(path), &text, flag)?;
-    }
-    overlay::check_filled(&config)?;
-    Ok(config)
+    wrong.keep(overlay::check_filled(&config));
+    Ok(wrong.or(config)?)
 }
 
 /// Sets one value and deserializes the whole again, so that an error is that of this value.
@@ -57,8 +65,11 @@ fn from_file(path: &Path) -> anyhow::Result<Config> {
             "configuration `{shown}` is empty; it needs at least `upstream: {{url: …}}` and `policy: …`"
         );
     }
-    let config: Config =
-        yaml::parse(&text).with_context(|| format!("failed to parse configuration `{shown}`"))?;
+    let config: Config = yaml::parse(&text)
+        .map_err(|first: anyhow::Error| {
+            anyhow::Error::new(every::mistakes(&text, first.to_string()))
+        })
+        .with_context(|| format!("failed to parse configuration `{shown}`"))?;
     // Checked before paths are joined below: an empty path would become the directory's.
     overlay::check_filled(&config)
         .with_context(|| format!("failed to use configuration `{shown}`"))?;

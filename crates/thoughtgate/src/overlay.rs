@@ -5,11 +5,12 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use serde_json::Value;
 use thoughtgate_panic::warn;
 
 use crate::config::{Config, Form, Setting, yaml};
+use crate::mistakes::Mistakes;
 
 mod table;
 
@@ -63,22 +64,28 @@ pub fn value(setting: &Setting, text: &str) -> anyhow::Result<Value> {
 pub fn check_filled(config: &Config) -> anyhow::Result<()> {
     let blank = |value: &Value| value.as_str().is_some_and(|text| text.trim().is_empty());
     let tree = tree(config)?;
+    let mut empty = Mistakes::default();
     for setting in SETTINGS.iter() {
         let Setting { path, help, .. } = setting;
         match tree.pointer(&setting.pointer()) {
             Some(Value::Array(items)) => {
                 if let Some(at) = items.iter().position(blank) {
                     let count = items.len();
-                    bail!("`{path}`: item {} of {count} is empty ({help})", at + 1);
+                    empty.add(format!(
+                        "`{path}`: item {} of {count} is empty ({help})",
+                        at + 1
+                    ));
                 }
             }
             Some(value) if blank(value) => {
-                bail!("`{path}` is empty; give it a value ({help}) or leave it out");
+                empty.add(format!(
+                    "`{path}` is empty; give it a value ({help}) or leave it out"
+                ));
             }
             _ => {}
         }
     }
-    Ok(())
+    Ok(empty.or(())?)
 }
 
 /// The part of `--help` that follows the flags: environment variables, precedence, exit codes.

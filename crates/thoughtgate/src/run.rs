@@ -15,6 +15,7 @@ use thoughtgate_proxy::{Rules, Server, Settings, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::flags::{Command, Flags};
+use crate::mistakes::Mistakes;
 use crate::reload::{Change, Inputs, Reloader};
 use crate::{approvals, authors, descriptors, load, overlay, reload, settings};
 
@@ -99,19 +100,31 @@ pub fn check(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<
 
 fn prepare(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Prepared> {
     let config = load::config(flags, environment)?;
-    let fixed = settings::fixed(&config)?;
-    let approval = approvals::settings(&config.approval)?;
+    // Each part is read whatever is wrong with the others, so that all mistakes are reported at once.
+    let mut wrong = Mistakes::default();
+    let fixed = wrong.keep(settings::fixed(&config));
+    let approval = wrong.keep(approvals::settings(&config.approval));
     let started = Instant::now();
-    let inputs = Inputs::read(config)?;
-    let rules = inputs.rules()?;
-    let engine = inputs.engine()?;
+    let inputs = wrong.keep(Inputs::read(config).map_err(Into::into));
+    let rules = inputs
+        .as_ref()
+        .and_then(|inputs| wrong.keep(inputs.rules().map_err(Into::into)));
+    let engine = inputs
+        .as_ref()
+        .and_then(|inputs| wrong.keep(inputs.engine().map_err(Into::into)));
+    let took = started.elapsed();
+    wrong.or(())?;
+    // Nothing is missing where nothing is wrong.
+    let parts = inputs.zip(fixed).zip(rules).zip(approval).zip(engine);
+    let ((((inputs, fixed), rules), approval), engine) =
+        parts.context("internal error: a part of the configuration is missing")?;
     Ok(Prepared {
         inputs,
         fixed,
         rules,
         approval,
         engine,
-        took: started.elapsed(),
+        took,
     })
 }
 

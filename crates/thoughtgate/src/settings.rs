@@ -13,6 +13,7 @@ use thoughtgate_proxy::{
 };
 
 use crate::config::{self, Config, Mode};
+use crate::mistakes::Mistakes;
 use crate::{cgroup, container};
 
 /// More connections than any system gives a process descriptors for.
@@ -31,51 +32,47 @@ const LEEWAY: Duration = Duration::from_secs(60);
 /// A larger leeway is a mistake: a token's expiry would mean little.
 const LEEWAY_MAX: Duration = Duration::from_secs(600);
 
-/// The settings that are fixed for the life of the process. Fails with the first invalid one.
+/// The settings that are fixed for the life of the process. Fails with all invalid ones.
 pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
-    let Some(url) = &config.upstream.url else {
-        bail!("no upstream is configured; pass --upstream URL or set `upstream.url`");
-    };
-    // The URL itself is left out of errors: it may hold a password, in its path too.
-    let uri = url.parse().context("failed to parse `upstream.url`")?;
-    let upstream = Target::new(&uri).context("failed to use `upstream.url`")?;
+    let mut wrong = Mistakes::default();
+    let upstream = wrong.keep(upstream(config));
     let listen = listen(config);
-    if let Some(admin) = config.admin_listen
-        && clash(listen, admin)
-    {
-        bail!(
-            "`listen` and `admin_listen` are the same address, {admin}; to serve both on one address, leave `admin_listen` out"
-        );
+    if let Some(admin) = config.admin_listen {
+        wrong.require(!clash(listen, admin), || {
+            format!(
+                "`listen` and `admin_listen` are the same address, {admin}; to serve both on one address, leave `admin_listen` out"
+            )
+        });
     }
-    if let Some(workers) = config.workers {
-        ensure!(
-            (1..=256).contains(&workers),
-            "`workers` is {workers}; it must be between 1 and 256"
-        );
-    }
-    ensure!(
-        (1..=CONNECTIONS_MAX).contains(&config.limits.connections),
-        "`limits.connections` is {}; it must be between 1 and {CONNECTIONS_MAX}",
-        config.limits.connections
-    );
+    let workers = config.workers.unwrap_or(1);
+    wrong.require((1..=256).contains(&workers), || {
+        format!("`workers` is {workers}; it must be between 1 and 256")
+    });
     let limits = &config.limits;
+    wrong.require((1..=CONNECTIONS_MAX).contains(&limits.connections), || {
+        format!(
+            "`limits.connections` is {}; it must be between 1 and {CONNECTIONS_MAX}",
+            limits.connections
+        )
+    });
     let largest = limits.body_bytes.max(limits.list_bytes);
-    ensure!(
-        limits.buffered_bytes / 2 >= largest,
-        "`limits.buffered_bytes` is {}; it must be at least twice the larger of `limits.body_bytes` and `limits.list_bytes`, {largest}",
-        limits.buffered_bytes
-    );
+    wrong.require(limits.buffered_bytes / 2 >= largest, || {
+        format!(
+            "`limits.buffered_bytes` is {}; it must be at least twice the larger of `limits.body_bytes` and `limits.list_bytes`, {largest}",
+            limits.buffered_bytes
+        )
+    });
     let timeouts = &config.timeouts;
     for (name, value) in [
         ("head", timeouts.head),
         ("connect", timeouts.connect),
         ("probe_interval", timeouts.probe_interval),
     ] {
-        ensure!(
-            !value.is_zero(),
-            "`timeouts.{name}` is 0; it must be more than 0"
-        );
+        wrong.require(!value.is_zero(), || {
+            format!("`timeouts.{name}` is 0; it must be more than 0")
+        });
     }
+    let upstream = wrong.or(upstream)?.context("internal error: no upstream")?;
     Ok(Settings {
         listen,
         admin_listen: config.admin_listen,
@@ -137,45 +134,61 @@ fn audit(audit: &config::Audit) -> anyhow::Result<Option<AuditSettings>> {
     }))
 }
 
-/// The rules, which a reload can change; `key` is the PEM key that verifies tokens. Fails with the
-/// first invalid setting.
+/// The upstream. The URL itself is left out of errors: it may hold a password, in its path too.
+fn upstream(config: &Config) -> anyhow::Result<Target> {
+    let Some(url) = &config.upstream.url else {
+        bail!("no upstream is configured; pass --upstream URL or set `upstream.url`");
+    };
+    let uri = url.parse().context(
+        "failed to parse `upstream.url`; expected a URL with its scheme, such as \
+         http://127.0.0.1:3000/mcp",
+    )?;
+    Target::new(&uri).context("failed to use `upstream.url`")
+}
+
+/// The rules, which a reload can change; `key` is the PEM key that verifies tokens. Fails with all
+/// invalid settings.
 pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
+    let mut wrong = Mistakes::default();
     let limits = &config.limits;
     for (name, value) in [
         ("body_bytes", limits.body_bytes),
         ("depth", limits.depth),
         ("list_bytes", limits.list_bytes),
     ] {
-        ensure!(value > 0, "`limits.{name}` is 0; it must be more than 0");
+        wrong.require(value > 0, || {
+            format!("`limits.{name}` is 0; it must be more than 0")
+        });
     }
     // serde_json's own limit is 128, so a higher one would have no effect.
-    ensure!(
-        limits.depth <= 128,
-        "`limits.depth` is {}; it must be at most 128",
-        limits.depth
-    );
+    wrong.require(limits.depth <= 128, || {
+        format!("`limits.depth` is {}; it must be at most 128", limits.depth)
+    });
     let timeouts = &config.timeouts;
     for (name, value) in [("body", timeouts.body), ("response", timeouts.response)] {
-        ensure!(
-            !value.is_zero(),
-            "`timeouts.{name}` is 0; it must be more than 0"
-        );
+        wrong.require(!value.is_zero(), || {
+            format!("`timeouts.{name}` is 0; it must be more than 0")
+        });
     }
-    let public_url = config
-        .public_url
-        .as_deref()
-        .map(thoughtgate_proxy::PublicUrl::new);
+    let public_url = config.public_url.as_deref();
+    let public_url = public_url
+        .map(thoughtgate_proxy::PublicUrl::new)
+        .transpose();
+    let public_url = wrong.keep(public_url.context("failed to use `public_url`"));
+    let guard = Guard::new(
+        listen(config),
+        &config.allowed_hosts,
+        &config.allowed_origins,
+    );
+    let guard = wrong.keep(guard.map_err(Into::into));
+    let identity = wrong.keep(identity(&config.agent, key));
+    let parts = wrong.or(public_url.zip(guard).zip(identity))?;
+    let ((public_url, guard), identity) = parts.context("internal error: no identity")?;
     Ok(Rules {
         observe: config.mode == Mode::Observe,
-        identity: identity(&config.agent, key)?,
-        public_url: public_url
-            .transpose()
-            .context("failed to use `public_url`")?,
-        guard: Guard::new(
-            listen(config),
-            &config.allowed_hosts,
-            &config.allowed_origins,
-        )?,
+        identity,
+        public_url,
+        guard,
         limits: Limits {
             body_bytes: limits.body_bytes,
             depth: limits.depth,

@@ -18,6 +18,9 @@ const KEY_BYTES_MAX: usize = 24;
 /// Message for a value when nothing more precise is known.
 const NOT_VALID: &str = "not a valid value";
 
+/// Message for an alias without its anchor.
+pub const UNDEFINED: &str = "alias of an undefined anchor";
+
 /// A mistake in a document.
 #[derive(Debug)]
 pub struct Fault {
@@ -109,7 +112,7 @@ fn problem(error: &Error) -> String {
             other => format!("expected {other}"),
         },
         Error::MultipleDocuments { .. } => "more than one YAML document".to_owned(),
-        Error::UnknownAnchor { .. } => "alias of an undefined anchor".to_owned(),
+        Error::UnknownAnchor { .. } => UNDEFINED.to_owned(),
         Error::ExternalMessage { source, .. } => match &**source {
             ExternalMessageSource::Parser(error) => syntax(error.kind()).to_owned(),
             _ => "not valid YAML".to_owned(),

@@ -77,6 +77,74 @@ fn policies_that_do_not_mean_what_they_say() {
 }
 
 #[test]
+fn all_mistakes_in_the_configuration_are_reported_at_once() {
+    let check = |text: &str, environment: &[(&str, &str)]| {
+        let (_folder, path) = config(text);
+        let (code, out, err) = run(&["--config", &path, "--check"], environment);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{text}");
+        err
+    };
+    let all_found = |err: &str, expected: &[&str]| {
+        assert_eq!(err.lines().count(), expected.len(), "{err}");
+        for (line, expected) in err.lines().zip(expected) {
+            assert!(line.starts_with("thoughtgate: error: "), "{line}");
+            assert!(line.contains(expected), "{line}\n{expected}");
+        }
+    };
+    // By their form, each with its place.
+    let err = check(
+        "upstream: {ulr: x}\npolicy: p.cedar\ntimeouts: {head: 30, drain: soon}\nmode: obseve\n",
+        &[],
+    );
+    all_found(
+        &err,
+        &[
+            "line 1, column 12: `upstream`: unknown key `ulr`; did you mean `url`?",
+            "line 3, column 12: `timeouts.head`: expected a duration with its unit, such as `30s`",
+            "line 3, column 22: `timeouts.drain`: expected a duration",
+            "line 4, column 7: `mode`: ",
+        ],
+    );
+    // By their values, in every part.
+    let err = check(
+        "upstream: {url: 'localhost:3000/mcp'}\npolicy: p.cedar\nworkers: 0\n\
+         limits: {connections: 0, depth: 1000, list_bytes: 0}\ntimeouts: {head: 0s, body: 0s}\n\
+         approval: {timeout: 1s}\nagent: {id: a, header: x}\n",
+        &[],
+    );
+    all_found(
+        &err,
+        &[
+            "expected a URL with its scheme",
+            "`workers` is 0",
+            "`limits.connections` is 0",
+            "`timeouts.head` is 0",
+            "`approval` needs `slack.token`",
+            "`limits.list_bytes` is 0",
+            "`limits.depth` is 1000",
+            "`timeouts.body` is 0",
+            "are mutually exclusive",
+        ],
+    );
+    let err = check(
+        "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\nagent: {id: ' '}\n",
+        &[
+            ("THOUGHTGATE_WORKERS", "many"),
+            ("THOUGHTGATE_LISTEN", "here"),
+        ],
+    );
+    assert!(err.contains("`agent.id` is empty"), "{err}");
+    let err = check(
+        "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\n",
+        &[
+            ("THOUGHTGATE_WORKERS", "many"),
+            ("THOUGHTGATE_LISTEN", "here"),
+        ],
+    );
+    all_found(&err, &["`THOUGHTGATE_LISTEN`", "`THOUGHTGATE_WORKERS`"]);
+}
+
+#[test]
 fn all_mistakes_in_policies_are_reported_at_once() {
     let (folder, path) = config("upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: .\n");
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
