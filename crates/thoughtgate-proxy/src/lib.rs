@@ -68,6 +68,7 @@ mod worker;
 pub use audit::{Audit, AuditSettings, Chosen, Sink, WhenFull};
 pub use guard::{BadEntry, Guard};
 pub use identity::{BadKey, Expected, Identity, Jwt};
+pub use probe::check as check_upstream;
 pub use public_url::{BadPublicUrl, PublicUrl};
 pub use server::{Drained, Server};
 pub use settings::{Limits, Refusals, Rules, Settings};

@@ -10,6 +10,7 @@ use std::time::Duration;
 use thoughtgate_approval::chain;
 use thoughtgate_panic::{info, warn};
 
+use crate::settings::Settings;
 use crate::state::{Reachability, Shared};
 use ping::NotMcp;
 
@@ -28,6 +29,18 @@ const APPROVALS_INTERVAL: Duration = Duration::from_secs(1);
 /// Probes until the task is dropped; the first probe is made at once.
 pub async fn run(shared: Arc<Shared>) {
     tokio::join!(upstream(&shared), approvals(&shared));
+}
+
+/// Asks the upstream once; the reason why it does not count as an MCP server.
+///
+/// # Errors
+/// The reason, in words.
+pub async fn check(settings: &Settings) -> Result<(), String> {
+    let found = ping::ping(&settings.upstream, settings.connect_timeout).await;
+    if let Some(session) = found.map_err(|error| chain(&error))? {
+        ping::end(&settings.upstream, settings.connect_timeout, session).await;
+    }
+    Ok(())
 }
 
 async fn upstream(shared: &Shared) {

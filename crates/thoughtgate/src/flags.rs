@@ -64,6 +64,10 @@ pub struct Flags {
     #[arg(long)]
     pub check: bool,
 
+    /// With --check: also ask the upstream (one MCP request) and Slack (token, scopes, channel)
+    #[arg(long, requires = "check")]
+    pub online: bool,
+
     /// The command; without one, the proxy runs.
     #[command(subcommand)]
     pub command: Option<Command>,

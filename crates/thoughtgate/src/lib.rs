@@ -14,6 +14,7 @@ mod descriptors;
 mod flags;
 mod load;
 mod mistakes;
+mod online;
 mod overlay;
 mod policies;
 mod reload;

@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::flags::{Command, Flags};
 use crate::mistakes::Mistakes;
 use crate::reload::{Change, Inputs, Reloader};
-use crate::{approvals, authors, descriptors, load, overlay, reload, settings};
+use crate::{approvals, authors, descriptors, load, online, overlay, reload, settings};
 
 /// Validates the configuration with `--check`; otherwise serves until a signal arrives.
 pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
@@ -35,7 +35,8 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         None => {}
     }
     if flags.check {
-        let policies = check(&flags, &environment)?.context(
+        let prepared = prepare(&flags, &environment)?;
+        let policies = prepared.engine.map(|engine| engine.policy_count()).context(
             "no policy is configured, so everything would be refused; pass --policy FILE or set `policy`",
         )?;
         writeln!(
@@ -43,6 +44,10 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
             "ok: configuration, schema and {policies} policies are valid"
         )
         .context("failed to write to standard output")?;
+        if flags.online {
+            let channel = prepared.approval.as_ref().map(|(_, channel)| channel);
+            return online::check(&prepared.fixed, channel);
+        }
         return Ok(ExitCode::SUCCESS);
     }
     #[cfg(feature = "slowdown")]

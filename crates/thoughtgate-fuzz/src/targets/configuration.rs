@@ -144,6 +144,7 @@ fn flags(config: PathBuf) -> Flags {
         audit: None,
         workers: None,
         check: true,
+        online: false,
         command: None,
     }
 }

@@ -18,6 +18,7 @@ mod lists;
 mod logs;
 mod markdown;
 mod observe;
+mod online;
 mod refusals;
 mod reload;
 mod secrets;

@@ -1,0 +1,59 @@
+//! `--check --online`: asks the upstream and the approval channel whether they work as configured.
+//!
+//! Sends the upstream the same MCP request as the readiness probe, and makes a few calls to Slack. Calls no
+//! tool and asks nobody.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use thoughtgate_approval::{ChannelSettings, Finding};
+use thoughtgate_proxy::{Settings, check_upstream};
+
+/// Prints one line per fact. The exit code is 2 if something does not work.
+pub fn check(settings: &Settings, channel: Option<&ChannelSettings>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?;
+    let (lines, works) = runtime.block_on(facts(settings, channel))?;
+    std::io::stdout()
+        .write_all(lines.concat().as_bytes())
+        .context("failed to write to standard output")?;
+    Ok(if works {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
+}
+
+/// The lines, and whether all works.
+async fn facts(
+    settings: &Settings,
+    channel: Option<&ChannelSettings>,
+) -> anyhow::Result<(Vec<String>, bool)> {
+    let mut works = true;
+    let mut lines = Vec::new();
+    match check_upstream(settings).await {
+        Ok(()) => lines.push("ok: the upstream answers MCP requests\n".to_owned()),
+        Err(reason) => {
+            works = false;
+            lines.push(format!("failed: the upstream: {reason}\n"));
+        }
+    }
+    let findings = match channel {
+        Some(channel) => channel.check_online().await?,
+        None => Vec::new(),
+    };
+    for finding in findings {
+        lines.push(match finding {
+            Finding::Fact(text) => format!("ok: {text}\n"),
+            Finding::Warning(text) => format!("warning: {text}\n"),
+            Finding::Problem(text) => {
+                works = false;
+                format!("failed: {text}\n")
+            }
+        });
+    }
+    Ok((lines, works))
+}

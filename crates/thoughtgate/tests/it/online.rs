@@ -1,0 +1,62 @@
+//! `--check --online`: the upstream and Slack as they are.
+
+use std::process::Command;
+
+use thoughtgate_test::{mock_mcp, mock_slack};
+
+use crate::support::{ALL, policy};
+
+/// Exit code and standard output of a check of `upstream`, with Slack at this address.
+fn check(upstream: &str, slack: Option<&str>) -> (Option<i32>, String) {
+    let file = policy(ALL);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thoughtgate"));
+    command.args(["--check", "--online", "--upstream", upstream, "--policy"]);
+    command.arg(file.path());
+    if let Some(url) = slack {
+        command.envs([
+            ("THOUGHTGATE_APPROVAL_SLACK_TOKEN", "xoxb-test"),
+            ("THOUGHTGATE_APPROVAL_SLACK_BASE_URL", url),
+            ("THOUGHTGATE_APPROVAL_SLACK_CHANNEL", "C0APPROVALS"),
+            ("THOUGHTGATE_APPROVAL_SLACK_APPROVERS", "U0APPROVER"),
+        ]);
+    }
+    let output = command.output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+    )
+}
+
+#[test]
+fn each_fact_has_a_line_and_a_failure_ends_with_2() {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let slack = mock_slack::spawn(mock_slack::Config::default()).unwrap();
+    let (code, out) = check(&upstream.url(), Some(&slack.url()));
+    assert_eq!(code, Some(0), "{out}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[1], "ok: the upstream answers MCP requests");
+    assert!(lines.len() > 2, "nothing about Slack: {out}");
+    assert!(!out.contains("xoxb-test"), "{out}");
+    let dead = "http://127.0.0.1:9/mcp";
+    let (code, out) = check(dead, Some(&slack.url()));
+    assert_eq!(code, Some(2), "{out}");
+    assert!(out.contains("\nfailed: the upstream: "), "{out}");
+    let (code, out) = check(&upstream.url(), Some("http://127.0.0.1:9"));
+    assert_eq!(code, Some(2), "{out}");
+    assert!(out.contains("\nok: the upstream answers"), "{out}");
+    assert!(
+        out.lines().skip(2).any(|line| line.starts_with("failed: ")),
+        "{out}"
+    );
+    let (code, out) = check(&upstream.url(), None);
+    assert_eq!((code, out.lines().count()), (Some(0), 2), "{out}");
+}
+
+#[test]
+fn online_is_a_part_of_check() {
+    let output = Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
+        .args(["--online", "--upstream", "http://127.0.0.1:9/mcp"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
