@@ -81,9 +81,15 @@ pub fn strip_response(headers: &mut HeaderMap) {
 /// Removes the hop-by-hop fields, and those that `Connection` names unless they are governed.
 fn strip_hop_by_hop(headers: &mut HeaderMap, identity: Option<&HeaderName>) {
     // Going through the few fields that are present costs less than looking up each hop-by-hop name.
-    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+    if headers.keys().any(is_hop_by_hop) {
         remove(headers, hop_by_hop(headers, identity));
     }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    // Most fields begin with another letter, and then need no comparison with each name.
+    let first = name.as_str().as_bytes().first();
+    matches!(first, Some(b'c' | b'k' | b'p' | b't' | b'u')) && HOP_BY_HOP.contains(name)
 }
 
 #[cold]
@@ -95,10 +101,7 @@ fn hop_by_hop(headers: &HeaderMap, identity: Option<&HeaderName>) -> Vec<HeaderN
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         // Otherwise a client could have a field dropped that a decision was based on.
         .filter(|name| !is_governed(name.as_str(), identity));
-    let present = headers
-        .keys()
-        .filter(|name| HOP_BY_HOP.contains(name))
-        .cloned();
+    let present = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
     named.chain(present).collect()
 }
 
@@ -133,9 +136,19 @@ fn is_twin(name: &str, identity: Option<&HeaderName>) -> bool {
 }
 
 fn is_plain(name: &str) -> bool {
-    name.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    name.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
+
+/// Letters, digits and the dash. A table, since each byte of each name of a request is looked up.
+static PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        plain[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-';
+        byte += 1;
+    }
+    plain
+};
 
 fn dashed(name: &str) -> String {
     let dash = |char: char| {
@@ -304,6 +317,12 @@ mod tests {
             "mcp-session-id",
         ];
         assert_eq!(names(&headers), left);
+    }
+
+    #[test]
+    fn each_hop_by_hop_field_is_known_as_one() {
+        assert!(HOP_BY_HOP.iter().all(is_hop_by_hop));
+        assert!(!is_hop_by_hop(&header::CACHE_CONTROL) && !is_hop_by_hop(&header::HOST));
     }
 
     #[test]
