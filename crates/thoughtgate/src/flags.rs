@@ -5,8 +5,8 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Parser};
 use thoughtgate_panic::error;
 
 use crate::overlay;
@@ -108,22 +108,54 @@ impl Flags {
     }
 }
 
+/// The mistake, with the names of flags and of missing arguments, and without any text that was given.
 fn mistake(error: &clap::Error) -> String {
-    let problem = match error.kind() {
-        ErrorKind::UnknownArgument => "unknown argument",
-        // clap reports a repeated flag as a conflict with itself.
-        ErrorKind::ArgumentConflict => "duplicate argument",
-        ErrorKind::InvalidSubcommand => "unknown command",
-        ErrorKind::InvalidUtf8 => "non-UTF-8 argument",
-        _ => "missing or invalid value for argument",
+    let names = |kind| match error.get(kind) {
+        Some(ContextValue::String(name)) => vec![name.as_str()],
+        Some(ContextValue::Strings(names)) => names.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
     };
-    match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(name)) => match flag(name) {
-            Some(flag) => format!("{problem} `{flag}`"),
-            None => problem.to_owned(),
-        },
-        _ => problem.to_owned(),
+    let flags = |names: &[&str]| quoted(names.iter().copied().filter_map(flag));
+    let given = names(ContextKind::InvalidArg);
+    match error.kind() {
+        ErrorKind::UnknownArgument => format!("unknown argument{}", flags(&given)),
+        ErrorKind::ArgumentConflict => {
+            let prior = names(ContextKind::PriorArg);
+            // clap reports a repeated flag as a conflict with itself.
+            if given == prior {
+                format!("duplicate argument{}", flags(&given))
+            } else {
+                let (given, prior) = (flags(&given), flags(&prior));
+                format!("argument{given} cannot be combined with{prior}")
+            }
+        }
+        // These names are from the definitions above.
+        ErrorKind::MissingRequiredArgument => {
+            format!("missing argument{}", quoted(given.into_iter()))
+        }
+        ErrorKind::InvalidSubcommand => {
+            let root = Flags::command();
+            let known = quoted(root.get_subcommands().map(clap::Command::get_name));
+            format!("unknown command; expected one of{known}")
+        }
+        ErrorKind::InvalidUtf8 => "non-UTF-8 argument".to_owned(),
+        _ => {
+            let valid = quoted(names(ContextKind::ValidValue).into_iter());
+            let expected = if valid.is_empty() {
+                valid
+            } else {
+                format!("; expected one of{valid}")
+            };
+            let given = flags(&given);
+            format!("missing or invalid value for argument{given}{expected}")
+        }
     }
+}
+
+/// The names, each behind a space; nothing if there are none.
+fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let quoted: Vec<String> = names.map(|name| format!(" `{name}`")).collect();
+    quoted.join(",")
 }
 
 /// The flag's name in `argument`, if it looks like one; anything else may be a secret.

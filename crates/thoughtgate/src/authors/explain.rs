@@ -51,9 +51,11 @@ fn call(
     let given = options.arguments.as_deref();
     let arguments = given.map(|text| RawValue::from_string(text.to_owned()));
     // The text is left out of errors, as all values are.
-    let arguments = arguments
-        .transpose()
-        .map_err(|_| anyhow!("`--arguments` is not valid JSON"))?;
+    let arguments = arguments.transpose().map_err(|_| {
+        anyhow!(
+            r#"`--arguments` is not valid JSON; expected an object, such as '{{"path": "/srv/a"}}'"#
+        )
+    })?;
     let is_call = |method: &str| method == "tools/call";
     if let Some(line) = line {
         let known = arguments.is_some() || !is_call(&line.method);
@@ -76,8 +78,13 @@ fn call(
     if options.tool.is_none() && options.method.is_none() {
         bail!("nothing to explain; pass --tool NAME, --method METHOD, or --audit LINE");
     }
-    let asked = call::Asked::of(method, options.tool.as_deref())
-        .map_err(|problem| anyhow!("{problem}; pass it with --tool, or leave --tool out"))?;
+    let asked = call::Asked::of(method, options.tool.as_deref()).map_err(|problem| {
+        let advice = match options.tool {
+            Some(_) => "leave --tool out",
+            None => "pass it with --tool",
+        };
+        anyhow!("{problem}; {advice}")
+    })?;
     let time = options.time.as_deref().map(call::time).transpose();
     let at = time.map_err(|problem| anyhow!("`--time`: {problem}"))?;
     let agent = options.agent.as_deref().or(agent);
@@ -166,9 +173,12 @@ fn found(policy: &Considered) -> String {
     match &policy.finding {
         Finding::Applies => does.to_owned(),
         Finding::False { part, place } => {
-            let part = part.as_deref().unwrap_or("its condition");
+            let part = match part {
+                Some(part) => format!("this is false: {part}"),
+                None => "its condition is false".to_owned(),
+            };
             let place = place.iter().map(|place| format!(" at {place}"));
-            format!("{would}, but false is {part}{}", place.collect::<String>())
+            format!("{would}, but {part}{}", place.collect::<String>())
         }
         Finding::Failed { reason, part } => {
             let part = part.iter().map(|part| format!(", in {part}"));
@@ -195,10 +205,11 @@ fn quoted(arguments: &[String]) -> String {
 fn approvers(explanation: &Explanation, config: &Config) -> Option<String> {
     let (channel, approvers) = asked_of(explanation, config)?;
     let who = match approvers {
-        0 => "anyone in the channel".to_owned(),
+        // As without a configuration; a proxy does not start without approvers.
+        0 => "an approver (`approval.slack.approvers` is empty)".to_owned(),
         count => format!("one of {count} configured approvers (`approval.slack.approvers`)"),
     };
-    Some(format!("asked would be {who}, in {channel}"))
+    Some(format!("approval: asks {who}, in {channel}"))
 }
 
 /// The channel in words, and the number of approvers.

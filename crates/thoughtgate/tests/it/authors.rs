@@ -188,8 +188,12 @@ fn an_agent_that_comes_with_requests_has_to_be_named() {
 fn misuse_of_a_command_ends_with_2() {
     let folder = folder("cases.yaml", "- {call: list_files, expect: refuse}\n");
     for (arguments, expected) in [
-        (&["test"][..], "missing or invalid value"),
-        (&["tests", "cases.yaml"], "unknown command"),
+        (&["test"][..], "missing argument `<FILE>...`"),
+        (
+            &["tests", "cases.yaml"],
+            "unknown command; expected one of `test`, `explain`",
+        ),
+        (&["--online"], "missing argument `--check`"),
         (&["test", "cases.yaml"], "no policy is configured"),
         (
             &["test", "--config", "thoughtgate.yaml", "none.yaml"],

@@ -41,6 +41,7 @@ fn each_fact_has_a_line_and_a_failure_ends_with_2() {
     let (code, out) = check(dead, Some(&slack.url()));
     assert_eq!(code, Some(2), "{out}");
     assert!(out.contains("\nfailed: the upstream: "), "{out}");
+    assert!(out.contains("check that the server runs"), "{out}");
     let (code, out) = check(&upstream.url(), Some("http://127.0.0.1:9"));
     assert_eq!(code, Some(2), "{out}");
     assert!(out.contains("\nok: the upstream answers"), "{out}");

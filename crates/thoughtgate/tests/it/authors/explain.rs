@@ -28,9 +28,9 @@ fn the_decision_its_policies_and_those_that_nearly_apply_are_told() {
         "\
 a call of the tool `deploy` by agent `agent`
 decision: approve by `deploy`
-asked would be one of 1 configured approvers (`approval.slack.approvers`), in the channel of `approval.slack.channel`
+approval: asks one of 1 configured approvers (`approval.slack.approvers`), in the channel of `approval.slack.channel`
 * `deploy` at p.cedar:6:1: permits after approval
-- `quiet hours` at p.cedar:7:1: would forbid, but false is when { context.now.toTime() > duration(\"22h\") } at p.cedar:8:8
+- `quiet hours` at p.cedar:7:1: would forbid, but this is false: when { context.now.toTime() > duration(\"22h\") } at p.cedar:8:8
 "
     );
     assert_eq!(
@@ -49,7 +49,7 @@ decision: refuse by `quiet hours`
         "\
 a call of the tool `write_file` by agent `deployer`
 decision: refuse, since no policy permits it
-- `write` at p.cedar:3:1: would permit, but false is when { context.arguments.path like \"/srv/*\" } at p.cedar:5:38 (only below /srv)
+- `write` at p.cedar:3:1: would permit, but this is false: when { context.arguments.path like \"/srv/*\" } at p.cedar:5:38 (only below /srv)
 "
     );
     let failed = with(r#"{"path":1}"#);
@@ -136,7 +136,7 @@ fn misuse_ends_with_2_and_quotes_no_value() {
         (&[][..], "nothing to explain"),
         (
             &["--tool", "a", "--arguments", "{SECRET"],
-            "`--arguments` is not valid JSON",
+            "`--arguments` is not valid JSON; expected an object, such as '{\"path\": \"/srv/a\"}'",
         ),
         (
             &["--tool", "a", "--time", "SECRET"],
@@ -144,11 +144,11 @@ fn misuse_ends_with_2_and_quotes_no_value() {
         ),
         (
             &["--method", "tools/call"],
-            "`tools/call` needs the name of a tool",
+            "`tools/call` needs the name of a tool; pass it with --tool\n",
         ),
         (
             &["--method", "tools/list", "--tool", "SECRET"],
-            "has no name or URI",
+            "has no name or URI that policies see; leave --tool out\n",
         ),
         (
             &["--method", "tools/list", "--arguments", "{}"],
@@ -166,7 +166,15 @@ fn misuse_ends_with_2_and_quotes_no_value() {
         (&["--audit", "audit.jsonl:3"], "no such line"),
         (
             &["--tool", "a", "--format", "SECRET"],
-            "invalid value for argument `--format`",
+            "invalid value for argument `--format`; expected one of `text`, `json`",
+        ),
+        (
+            &["--tool", "a", "--audit", "SECRET"],
+            "argument `--tool` cannot be combined with `--audit`",
+        ),
+        (
+            &["--tool", "a", "--tool", "SECRET"],
+            "duplicate argument `--tool`",
         ),
     ] {
         let (code, out, err) = explain(arguments);
