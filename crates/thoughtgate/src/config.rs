@@ -48,7 +48,8 @@ section! {
         reload public_url: Option<String> = None,
         /// Cedar policy file, or directory of *.cedar files
         reload policy: Option<PathBuf> = None,
-        /// enforce decisions, or observe: forward what would be refused or held, count and log it
+        /// enforce (carry decisions out) or observe (forward also what would be refused or held; count and
+        /// log it)
         reload mode: Mode = Mode::Enforce,
         /// annotations that policies may use besides @id, @approve, @reason, @description, @owner, @author
         /// and @ticket

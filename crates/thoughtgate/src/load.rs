@@ -48,8 +48,12 @@ fn with(config: &Config, setting: &Setting, text: &str, source: &str) -> anyhow:
     }
     // serde's error is dropped: it quotes the value, which may be a secret.
     serde_json::from_value(tree).map_err(|_| {
+        let form = match setting.form {
+            Form::Duration => "a duration with its unit, such as `30s`, `250ms` or `5m`: ",
+            _ => "",
+        };
         anyhow!(
-            "invalid value of `{source}` (setting `{path}`); expected: {}",
+            "invalid value of `{source}` (setting `{path}`); expected: {form}{}",
             overlay::expected(setting)
         )
     })
@@ -96,6 +100,17 @@ fn below(folder: &Path, config: &Config) -> anyhow::Result<Config> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_without_its_unit_is_refused_with_the_form() {
+        let setting = overlay::setting("timeouts.body");
+        let error = with(&Config::default(), setting, "5", "SOURCE").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid value of `SOURCE` (setting `timeouts.body`); expected: a duration with its unit, such as \
+             `30s`, `250ms` or `5m`: time limit to receive a request's body (default: 30s)"
+        );
+    }
 
     #[test]
     fn paths_in_a_file_are_relative_to_it() {

@@ -14,7 +14,7 @@ use crate::mistakes::Mistakes;
 
 mod table;
 
-pub use table::{SETTINGS, expected, find, known_part, setting, tree};
+pub use table::{SETTINGS, described, expected, find, known_part, setting, tree};
 
 /// Warns on stderr about `THOUGHTGATE_…` variables that match no setting: a misspelt one would
 /// otherwise be ignored silently. It is not an error, since Kubernetes adds such variables for a
@@ -95,8 +95,11 @@ pub fn help() -> String {
     );
     let variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
     let width = variables.iter().map(String::len).max().unwrap_or(0);
+    // Once for all settings: this text is also built at each start that does not print it.
+    let defaults = tree(&Config::default()).unwrap_or_default();
     for (variable, setting) in variables.iter().zip(SETTINGS.iter()) {
-        writeln!(help, "  {variable:width$}  {}", setting.help).expect("a String takes any text");
+        let text = described(setting, &defaults);
+        writeln!(help, "  {variable:width$}  {text}").expect("a String takes any text");
     }
     help.push_str("\nFlags override environment variables, which override the configuration file.\nExit codes: 0 normal stop; 1 internal error (panic); 2 any other failure, such as an invalid command line or configuration; 130 or 143 second SIGINT or SIGTERM.");
     help

@@ -46,8 +46,8 @@ section! {
         restart open_per_agent: usize = approvals().open_per_principal_max,
         /// largest number of bytes of all stored approvals; open ones get half of it, one agent an eighth
         restart kept_bytes: usize = approvals().kept_bytes_max,
-        // When absent, common names of secrets are hidden.
-        /// arguments hidden from approvers: keys, JSON pointers, or all
+        /// arguments hidden from approvers: keys, JSON pointers, or all (default: keys that commonly hold
+        /// secrets, such as password and token)
         restart redact: Option<Vec<String>> = None,
         section slack: Slack,
     }

@@ -36,13 +36,22 @@ pub fn setting(path: &str) -> &'static Setting {
 
 /// The help of a setting and, if there is one, the default: shown for a value that was not accepted.
 pub fn expected(setting: &Setting) -> String {
-    let defaults = tree(&Config::default()).unwrap_or_default();
-    match defaults.pointer(&setting.pointer()) {
-        Some(default @ (Value::String(_) | Value::Number(_))) => {
-            format!("{} (default: {default})", setting.help)
+    described(setting, &tree(&Config::default()).unwrap_or_default())
+}
+
+/// The help of a setting and, if there is one, its default in `defaults`, the tree of the default
+/// configuration.
+pub fn described(setting: &Setting, defaults: &Value) -> String {
+    let default = match defaults.pointer(&setting.pointer()) {
+        Some(Value::String(text)) if !text.is_empty() => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Array(items)) if !items.is_empty() => {
+            let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+            items.join(",")
         }
-        _ => setting.help.to_owned(),
-    }
+        _ => return setting.help.to_owned(),
+    };
+    format!("{} (default: {default})", setting.help)
 }
 
 /// The longest prefix of `path` that is the path of a setting, or of a group of settings.
@@ -119,6 +128,25 @@ mod tests {
             .collect();
         ways.push(format!("{},{:03}", number / 1000, number % 1000));
         ways
+    }
+
+    #[test]
+    fn a_default_is_written_as_in_an_environment_variable() {
+        let defaults = tree(&Config::default()).unwrap();
+        for (path, expected) in [
+            ("timeouts.body", "request's body (default: 30s)"),
+            ("limits.depth", "at most 128 (default: 64)"),
+            ("refusals", "(a JSON-RPC error) (default: result)"),
+            ("approval.slack.approve_reactions", "(default: "),
+            ("upstream.url", "with its path"),
+            ("tool_groups", "{group: [tool, …]}"),
+            ("allowed_hosts", "*.example.com"),
+        ] {
+            let text = described(setting(path), &defaults);
+            assert_eq!(text, super::expected(setting(path)));
+            assert!(text.contains(expected), "{path}: {text}");
+            assert_eq!(text.contains("(default: "), expected.contains("(default: "));
+        }
     }
 
     #[test]
