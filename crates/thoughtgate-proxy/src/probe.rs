@@ -37,7 +37,16 @@ pub async fn run(shared: Arc<Shared>) {
 /// The reason, in words.
 pub async fn check(settings: &Settings) -> Result<(), String> {
     let found = ping::ping(&settings.upstream, settings.connect_timeout).await;
-    if let Some(session) = found.map_err(|error| chain(&error))? {
+    let found = found.map_err(|error| {
+        let reason = chain(&error);
+        match error {
+            NotMcp::Unreachable(_) => format!(
+                "{reason}; check that the server runs, and the scheme, host and port of `upstream.url`"
+            ),
+            _ => reason,
+        }
+    });
+    if let Some(session) = found? {
         ping::end(&settings.upstream, settings.connect_timeout, session).await;
     }
     Ok(())

@@ -38,9 +38,7 @@ async fn facts(
         Ok(()) => lines.push("ok: the upstream answers MCP requests\n".to_owned()),
         Err(reason) => {
             works = false;
-            lines.push(format!(
-                "failed: the upstream: {reason}; check that the server runs, and that `upstream.url` is the URL of its MCP endpoint\n"
-            ));
+            lines.push(format!("failed: the upstream: {reason}\n"));
         }
     }
     let findings = match channel {
