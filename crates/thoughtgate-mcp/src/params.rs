@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::codes;
-use crate::members::{Object, Unclear, has_nul, string};
+use crate::members::{Object, Unclear, has_nul, pick, string};
 use crate::refusal::Invalid;
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -62,31 +62,27 @@ impl<'a> Params<'a> {
     /// Whether the client accepts a task as the answer (the extension of 2026-07-28).
     #[must_use]
     pub fn declares_tasks(&self) -> bool {
-        let Some(capabilities) = self.client_capabilities else {
-            return false;
-        };
-        let Ok(parsed) = serde_json::from_str::<serde_json::Value>(capabilities.get()) else {
-            return false;
-        };
-        parsed["extensions"]
-            .get(TASKS_EXTENSION)
-            .is_some_and(serde_json::Value::is_object)
+        self.client_capabilities
+            .and_then(|capabilities| member(capabilities, "extensions"))
+            .and_then(|extensions| member(extensions, TASKS_EXTENSION))
+            .is_some_and(|settings| settings.get().starts_with('{'))
     }
 
     /// Whether a subscription asks for changes of the list of tools.
     #[must_use]
     pub fn watches_tools(&self) -> bool {
         self.notifications
-            .and_then(|asked| serde_json::from_str::<serde_json::Value>(asked.get()).ok())
-            .is_some_and(|asked| asked["toolsListChanged"] == true)
+            .and_then(|asked| member(asked, "toolsListChanged"))
+            .is_some_and(|asked| asked.get() == "true")
     }
 
     /// Name and version of the client, as it describes itself; the version may be empty.
     #[must_use]
     pub fn client(&self) -> Option<(String, String)> {
-        let info: serde_json::Value = serde_json::from_str(self.client_info?.get()).ok()?;
-        let member = |name: &str| info[name].as_str().map(ToOwned::to_owned);
-        Some((member("name")?, member("version").unwrap_or_default()))
+        let [name, version] = pick(self.client_info?, ["name", "version"])?;
+        let name = string(name?)?;
+        let version = version.and_then(string).unwrap_or_default();
+        Some((name.into_owned(), version.into_owned()))
     }
 
     /// `known` are the members of `raw`, and of its `_meta`, if they have been read already.
@@ -138,6 +134,11 @@ impl<'a> Params<'a> {
         }
         Ok(())
     }
+}
+
+fn member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValue> {
+    let [value] = pick(object, [name])?;
+    value
 }
 
 fn checked<'a>(
@@ -202,4 +203,48 @@ pub(crate) fn invalid(place: &str, unclear: &Unclear) -> Invalid {
 /// The first 64 characters of a key, with invisible ones escaped.
 fn shown(key: &str) -> String {
     key.chars().take(64).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Limits, parse};
+
+    /// Whether `params` watch tools and declare tasks, and the client that they name.
+    fn read(params: &str) -> (bool, bool, Option<(String, String)>) {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{params}}}"#);
+        let limits = Limits { depth: usize::MAX };
+        let envelope = parse(body.as_bytes(), &limits).unwrap();
+        let params = &envelope.params;
+        (
+            params.watches_tools(),
+            params.declares_tasks(),
+            params.client(),
+        )
+    }
+
+    #[test]
+    fn what_a_client_says_of_itself_is_found_beside_anything() {
+        // Deeper than serde_json makes a tree of: nothing may be made of what is not looked for.
+        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        let params = format!(
+            r#"{{"notifications":{{"x":{deep},"toolsListChanged": true}},"_meta":{{
+                "io.modelcontextprotocol/clientCapabilities":{{"x":{deep},"extensions":
+                    {{"x":{deep},"io.modelcontextprotocol/tasks": {{}}}}}},
+                "io.modelcontextprotocol/clientInfo":{{"x":{deep},"name": "n\u0061","version":"1"}}}}}}"#
+        );
+        let client = Some(("na".to_owned(), "1".to_owned()));
+        assert_eq!(read(&params), (true, true, client));
+        let only_name = r#"{"clientInfo":{"name":"n","version":1}}"#;
+        let client = Some(("n".to_owned(), String::new()));
+        assert_eq!(read(only_name), (false, false, client));
+        for other in [
+            "{}",
+            r#"{"notifications":{"toolsListChanged":"true"},"clientInfo":{"name":1}}"#,
+            r#"{"notifications":["toolsListChanged"],"clientInfo":"n"}"#,
+            r#"{"_meta":{"io.modelcontextprotocol/clientCapabilities":{"extensions":
+                {"io.modelcontextprotocol/tasks":true}}}}"#,
+        ] {
+            assert_eq!(read(other), (false, false, None), "{other}");
+        }
+    }
 }
