@@ -134,13 +134,17 @@ impl Target {
 /// it could hold a token or limit what the server offers.
 #[cold]
 fn join(path: &PathAndQuery, own: &str, query: &str) -> String {
-    let name = |pair: &str| pair.split(['=', '[']).next().unwrap_or_default().to_owned();
+    // PHP reads `a.b` as `a_b`, and `a[b` too unless a `]` follows.
+    let name = |pair: &str| until(pair, &['=', '[']).replace('.', "_");
     let taken: Vec<String> = own.split(['&', ';']).map(name).collect();
     // A name that has to be decoded could turn out to be any.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
     let may_be_set = |pair: &&str| {
-        let name = name(pair);
-        name.bytes().all(is_plain) && !taken.iter().any(|taken| taken.eq_ignore_ascii_case(&name))
+        let (name, key) = (name(pair), until(pair, &['=']));
+        let is_unclear = key.contains('[') && !key.contains(']');
+        !is_unclear
+            && name.bytes().all(is_plain)
+            && !taken.iter().any(|taken| taken.eq_ignore_ascii_case(&name))
     };
     let mut joined = path.to_string();
     for pair in query.split(['&', ';']).filter(may_be_set) {
@@ -148,6 +152,11 @@ fn join(path: &PathAndQuery, own: &str, query: &str) -> String {
         joined.push_str(pair);
     }
     joined
+}
+
+/// The start of `pair` before the first of `ends`.
+fn until(pair: &str, ends: &[char]) -> String {
+    pair.split(ends).next().unwrap_or_default().to_owned()
 }
 
 impl std::fmt::Debug for Target {
@@ -213,6 +222,10 @@ mod tests {
             // No client sets a parameter of the URL again, however it is written.
             (Some("a=1&token=2&TOKEN=2&token[]=2;read_only"), "&a=1"),
             (Some("a=%20&tok%65n=2&to+ken=2"), "&a=%20"),
+            (
+                Some("read.only=0&READ[only=0&read[only%5D=0&read[x]=1&a.b=1"),
+                "&read[x]=1&a.b=1",
+            ),
         ] {
             let path = target.path(query);
             assert_eq!(
