@@ -228,10 +228,11 @@ impl Pool {
 #[cold]
 fn redirected(response: &Response<Incoming>, lease: Lease) -> UpstreamError {
     lease.pool.direct.store(0, Ordering::Relaxed);
+    let path = lease.pool.target.path(None);
     if http_body::Body::is_end_stream(response.body()) {
         lease.release();
     }
-    let redirect = Box::new(Redirect::of(response));
+    let redirect = Box::new(Redirect::of(response).hiding(path.path()));
     if redirect.repeats() {
         UpstreamError::Moved(redirect)
     } else {

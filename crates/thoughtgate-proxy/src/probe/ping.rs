@@ -59,7 +59,7 @@ pub async fn ping(target: &Target, at_most: Duration) -> Result<Option<Session>,
             let response =
                 sent.map_err(|error| NotMcp::Unreachable(UpstreamError::Exchange(error)))?;
             if Redirect::is_one(&response) {
-                return Ok(Err(Redirect::of(&response)));
+                return Ok(Err(Redirect::of(&response).hiding(target.path(None).path())));
             }
             judge(response).await.map(Ok)
         };

@@ -8,6 +8,10 @@ use crate::headers::sole;
 
 /// Longest address that is shown, in bytes.
 const SHOWN_BYTES_MAX: usize = 200;
+/// Length from which a part of the upstream's path may be a token: hosted servers put tokens into it.
+const TOKEN_BYTES_MIN: usize = 16;
+/// Text in the place of one.
+const HIDDEN: &str = "***";
 
 /// An answer with a status of 3xx.
 #[derive(Debug)]
@@ -15,6 +19,8 @@ pub struct Redirect {
     pub status: StatusCode,
     /// As the upstream sent it, if it sent exactly one in UTF-8.
     pub location: Option<String>,
+    /// Parts of a path that are not shown.
+    hidden: Vec<String>,
 }
 
 impl Redirect {
@@ -28,7 +34,18 @@ impl Redirect {
         Redirect {
             status: response.status(),
             location: location.map(str::to_owned),
+            hidden: Vec::new(),
         }
+    }
+
+    /// Shows no part of `path`, that of the upstream's URL, which may be a token. A redirect often leads to
+    /// the same path with another end.
+    #[must_use]
+    pub fn hiding(mut self, path: &str) -> Redirect {
+        let parts = path.split('/');
+        let tokens = parts.filter(|part| part.len() >= TOKEN_BYTES_MIN);
+        self.hidden = tokens.map(str::to_owned).collect();
+        self
     }
 
     /// Whether the server asks for the same request, with its method and body, at another address. It has
@@ -41,8 +58,8 @@ impl Redirect {
         )
     }
 
-    /// The address as text for people: visible ASCII without user info, query and fragment, which may be
-    /// secret, and cut.
+    /// The address as text for people: visible ASCII without user info, query, fragment and tokens of the
+    /// upstream's own path, which may be secret, and cut.
     #[must_use]
     pub fn shown(&self) -> String {
         let Some(location) = self.location.as_deref() else {
@@ -54,8 +71,14 @@ impl Redirect {
         let (before, rest) = location.split_at(start);
         let (authority, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
         let host = authority.rsplit('@').next().unwrap_or_default();
+        let place = format!("{host}{path}");
+        let parts = place.split('/').map(|part| {
+            let is_hidden = self.hidden.iter().any(|hidden| hidden == part);
+            if is_hidden { HIDDEN } else { part }
+        });
+        let place = parts.collect::<Vec<_>>().join("/");
         let visible = |char: &char| char.is_ascii_graphic();
-        let mut shown: String = [before, host, path]
+        let mut shown: String = [before, place.as_str()]
             .iter()
             .flat_map(|part| part.chars())
             .filter(visible)
@@ -91,6 +114,15 @@ mod tests {
         }
         let long = redirect(302, &format!("/{}", "x".repeat(5000))).shown();
         assert_eq!((long.len(), &long[..2]), (203, "/x"));
+        for (location, expected) in [
+            ("http://host/0123456789abcdef/mcp/", "http://host/***/mcp/"),
+            ("0123456789abcdef/", "***/"),
+            ("/0123456789abcdef?0123456789abcdef", "/***"),
+            ("/v1/0123456789abcde/mcp", "/v1/0123456789abcde/mcp"),
+        ] {
+            let hiding = redirect(301, location).hiding("/v1/0123456789abcdef/mcp");
+            assert_eq!(hiding.shown(), expected);
+        }
         let none = Response::builder().status(302).body(()).unwrap();
         assert_eq!(Redirect::of(&none).shown(), "an unknown address");
     }

@@ -133,6 +133,19 @@ async fn other_redirects_are_told_and_neither_followed_nor_passed_on() {
 }
 
 #[tokio::test]
+async fn a_redirect_shows_no_token_of_the_upstreams_path() {
+    let upstream = Scripted::start(|request| redirect(301, &format!("{}/", request.path))).await;
+    let proxy = proxy(&upstream.url("/SECRET-0123456789/mcp"));
+    let posted = proxy.post(&call("tool_0")).await;
+    let (_, _, text) = error_of(&posted);
+    assert!(
+        text.contains("redirects (301) to /***/mcp/, which"),
+        "{text}"
+    );
+    assert!(!posted.text().contains("SECRET"));
+}
+
+#[tokio::test]
 async fn a_redirect_that_begins_later_fails_one_call_and_is_followed_then() {
     let moved = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let has_moved = std::sync::Arc::clone(&moved);
