@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow, bail, ensure};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use thoughtgate_mcp::visible;
 use thoughtgate_policy::{Considered, Effect, Explanation, Finding, rfc3339};
 
 use super::asked::Asked;
@@ -105,8 +106,9 @@ fn call(
 fn text(call: &Call, explanation: &Explanation, config: &Config, line: Option<&Line>) -> String {
     let mut text = String::new();
     let mut say = |line: String| writeln!(text, "{line}").expect("a String takes any text");
-    let Call { agent, asked, .. } = call;
-    say(format!("{} by agent `{agent}`", asked.in_words()));
+    // An agent has chosen what the audit line has, and could control the terminal by it.
+    let head = format!("{} by agent `{}`", call.asked.in_words(), call.agent);
+    say(visible(&head).into_owned());
     match &explanation.decision {
         Some(decision) => say(format!("decision: {}", in_words(decision))),
         None => say(
@@ -121,7 +123,7 @@ fn text(call: &Call, explanation: &Explanation, config: &Config, line: Option<&L
     if let Some(line) = line {
         say(format!(
             "the audit line says: {} (its policies may have been others than those of this configuration)",
-            line.decision
+            visible(&line.decision)
         ));
     }
     let determining = determining(explanation);

@@ -131,6 +131,17 @@ fn a_line_of_the_audit_is_explained_as_far_as_it_is_known() {
 }
 
 #[test]
+fn names_that_an_agent_has_chosen_cannot_control_the_terminal() {
+    let line = LINE.replace("write_file", r"x\u001b[2J\u202e\u0007");
+    let found = words(&["--audit", &line]);
+    assert!(
+        found.contains(r"`x\u{1b}[2J\u{202e}\u{7}` by agent"),
+        "{found}"
+    );
+    assert!(!found.contains(['\u{1b}', '\u{202e}', '\u{7}']));
+}
+
+#[test]
 fn misuse_ends_with_2_and_quotes_no_value() {
     for (arguments, expected) in [
         (&[][..], "nothing to explain"),
