@@ -105,24 +105,6 @@ macro_rules! debug {
     ($($line:tt)+) => { $crate::at_level!(Debug, $($line)+) };
 }
 
-/// Logs a line that may begin with its level (`warning: …`); for lines without one of the macros above.
-#[macro_export]
-macro_rules! say {
-    ($($line:tt)+) => { $crate::log::say(format_args!($($line)+)) };
-}
-
-/// Implementation of [`say!`](crate::say).
-pub fn say(line: Arguments<'_>) {
-    let line = line.to_string();
-    if let Some(line) = line.strip_prefix("error: ") {
-        crate::error!("{line}");
-    } else if let Some(line) = line.strip_prefix("warning: ") {
-        crate::warn!("{line}");
-    } else {
-        crate::info!("{line}");
-    }
-}
-
 /// Implementation of the macros of the levels.
 #[doc(hidden)]
 #[macro_export]

@@ -1,6 +1,6 @@
 //! Cedar's messages, with the way out in the terms of this proxy where Cedar's own help has none.
 //!
-//! A table from what Cedar says to what to write instead. A message that is not in it stays as it is, so
+//! A table from Cedar's messages to what to write instead. A message that is not in it stays as it is, so
 //! that a new release of Cedar costs advice at most.
 
 use miette::Diagnostic;
@@ -28,7 +28,7 @@ const METHODS: [(&[&str], &str); 4] = [
     (&["equals", "eq"], "write `… == …`"),
 ];
 
-/// What Cedar says (a part of it), and the help that replaces its own.
+/// Part of a message of Cedar's, and the help that replaces Cedar's own.
 const MESSAGES: [(&str, &str); 13] = [
     (
         "Set<__cedar::internal::AnyEntity>",
@@ -114,7 +114,7 @@ fn advice(said: &str, before: &str, after: &str) -> Option<String> {
     known.map(|(_, help)| (*help).to_owned())
 }
 
-/// What to write for a method that Cedar has not.
+/// Advice for a method that Cedar does not have.
 fn method(name: &str) -> String {
     let known = METHODS.iter().find(|(names, _)| names.contains(&name));
     known.map_or_else(
@@ -150,7 +150,7 @@ fn entity(said: &str, before: &str) -> Option<String> {
     ))
 }
 
-/// What to write for an operator of another language, or a number with a fraction.
+/// Advice for an operator of another language, or a number with a fraction.
 fn token(before: &str, after: &str) -> Option<&'static str> {
     let word = after.split(|letter: char| !letter.is_alphanumeric()).next();
     match word.unwrap_or_default() {

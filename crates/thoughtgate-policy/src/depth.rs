@@ -6,6 +6,7 @@
 use crate::error::LoadError;
 use crate::options::Source;
 use crate::place;
+use crate::token::{after_string, after_word, is_word};
 
 /// Greatest depth: far more than people write, and enough for generated conditions.
 const DEPTH_MAX: usize = 1000;
@@ -67,12 +68,9 @@ fn first_too_deep(text: &[u8]) -> Option<usize> {
                 true
             }
             byte if is_word(*byte) => {
-                let word = text.get(start..).unwrap_or_default();
-                let length = word.iter().position(|byte| !is_word(*byte));
-                let length = length.unwrap_or(word.len());
-                at = start + length;
+                at = after_word(text, start);
                 // A chain of `else if` nests as deeply as it is long.
-                word.get(..length) == Some(b"if")
+                text.get(start..at) == Some(b"if")
             }
             _ => false,
         };
@@ -85,23 +83,6 @@ fn first_too_deep(text: &[u8]) -> Option<usize> {
         }
     }
     None
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// The offset after the string literal whose first character, behind the quote, is at `at`.
-fn after_string(text: &[u8], mut at: usize) -> usize {
-    while let Some(byte) = text.get(at) {
-        at += 1;
-        match byte {
-            b'"' => break,
-            b'\\' => at += 1,
-            _ => {}
-        }
-    }
-    at
 }
 
 #[cfg(test)]

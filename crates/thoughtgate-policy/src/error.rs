@@ -239,17 +239,4 @@ impl LoadError {
             LoadError::Group { .. } | LoadError::Internal(_) => "",
         }
     }
-
-    /// Whether the error may have its cause in the configuration: a name or a channel that it lacks.
-    #[must_use]
-    pub fn is_of_configuration(&self) -> bool {
-        matches!(
-            self,
-            LoadError::Claim { .. }
-                | LoadError::NoApprovalChannel { .. }
-                | LoadError::Annotation { .. }
-                | LoadError::Reference { .. }
-                | LoadError::Group { .. }
-        )
-    }
 }

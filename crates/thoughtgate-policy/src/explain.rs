@@ -36,7 +36,7 @@ pub struct Considered {
     pub id: Arc<str>,
     /// `file:line:column`.
     pub place: Arc<str>,
-    /// What it does where it applies.
+    /// Its effect where it applies.
     pub effect: Effect,
     /// Whether it is built in.
     pub built_in: bool,
@@ -50,7 +50,7 @@ pub struct Considered {
     pub finding: Finding,
 }
 
-/// What a policy does where it applies.
+/// Effect of a policy where it applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It permits.
@@ -61,7 +61,7 @@ pub enum Effect {
     Forbid,
 }
 
-/// What became of a policy.
+/// Whether a policy applies, and what kept it from that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// Its scope matches and its condition holds.
@@ -137,7 +137,7 @@ impl Engine {
     }
 }
 
-/// What became of `policy`; `None` if it has nothing to do with the request.
+/// The part of `policy` in the decision; `None` if it has nothing to do with the request.
 fn consider(
     policy: &Arc<LoadedPolicy>,
     scope: &Scope,
@@ -176,7 +176,7 @@ fn consider(
     })
 }
 
-/// What became of a policy whose scope matches.
+/// The finding on a policy whose scope matches.
 fn found(
     policy: &LoadedPolicy,
     scope: &Scope,

@@ -37,6 +37,7 @@ mod schema;
 mod scope;
 mod similar;
 mod syntax;
+mod token;
 mod types;
 
 pub use claims::{ClaimError, ClaimType, Claims, Declared};

@@ -9,6 +9,7 @@ use crate::advice;
 use crate::error::LoadError;
 use crate::options::Source;
 use crate::place;
+use crate::token::{after_string, after_word, is_word};
 
 /// The policies of `source` that are valid, and the syntax errors in the others.
 pub fn parse(source: &Source, errors: &mut Vec<LoadError>) -> PolicySet {
@@ -110,11 +111,7 @@ fn pieces(text: &str) -> Vec<Piece> {
             b'"' => at = after_string(bytes, at),
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            byte if is_word(*byte) => {
-                let word = bytes.get(token..).unwrap_or_default();
-                let length = word.iter().position(|byte| !is_word(*byte));
-                at = token + length.unwrap_or(word.len());
-            }
+            byte if is_word(*byte) => at = after_word(bytes, token),
             _ => {}
         }
         let shown = bytes.get(token..at).unwrap_or_default();
@@ -145,23 +142,6 @@ fn piece(start: usize, end: usize, next: usize, ends: bool) -> Piece {
         next,
         ends,
     }
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// The offset after the string literal whose first character, behind the quote, is at `at`.
-fn after_string(text: &[u8], mut at: usize) -> usize {
-    while let Some(byte) = text.get(at) {
-        at += 1;
-        match byte {
-            b'"' => break,
-            b'\\' => at += 1,
-            _ => {}
-        }
-    }
-    at.min(text.len())
 }
 
 #[cfg(test)]

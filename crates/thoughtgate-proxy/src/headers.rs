@@ -10,12 +10,15 @@ use crate::public_url::PublicUrl;
 
 /// The protocol revision of a request.
 pub static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The session of a request, up to 2025-11-25.
+pub static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// Address of the client. One that the client sends is replaced: nothing shows that it is true.
 pub static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// Host by which the client called.
+pub static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Fields that belong to one connection (RFC 9110 §7.6.1) and are never forwarded.

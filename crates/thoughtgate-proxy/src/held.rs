@@ -10,15 +10,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use http::HeaderName;
 use serde_json::value::RawValue;
 use thoughtgate_mcp::Era;
 use thoughtgate_panic::lock;
 use tokio::sync::Notify;
 
+use crate::headers::SESSION_ID;
 use crate::message::Message;
-
-static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// Longest request id that is kept, in bytes: clients choose them freely.
 const ID_BYTES_MAX: usize = 1024;
@@ -102,7 +100,7 @@ impl Drop for Entry {
 }
 
 fn key(message: &Message, request: &str) -> Key {
-    let session = message.parts.headers.get(&SESSION);
+    let session = message.parts.headers.get(&SESSION_ID);
     Key {
         principal: message.principal.clone(),
         is_modern: message.era == Era::Modern,

@@ -1,6 +1,6 @@
-//! Open streams of clients that hear of changes of their list of tools.
+//! Open streams of clients that are notified of changes of their list of tools.
 //!
-//! Knows no policies and writes no event: who changes something says for which agents, and each stream
+//! Knows no policies and writes no event: the caller says which agents a change is for, and each stream
 //! sends the notification when it is between two events. Several changes until then are one.
 
 use std::collections::HashMap;
@@ -16,17 +16,17 @@ use thoughtgate_policy::{Claims, Principal};
 pub struct Listeners {
     numbers: AtomicU64,
     // No limit of its own: each is one of the connections, which have one.
-    open: Mutex<HashMap<u64, Arc<Ear>>>,
+    open: Mutex<HashMap<u64, Arc<Stream>>>,
 }
 
 /// One stream, until dropped.
 pub struct Listener {
     listeners: Arc<Listeners>,
     number: u64,
-    ear: Arc<Ear>,
+    stream: Arc<Stream>,
 }
 
-struct Ear {
+struct Stream {
     principal: String,
     /// The claims of the token with which the stream was opened.
     claims: Option<Arc<Claims>>,
@@ -37,7 +37,7 @@ struct Ear {
 impl Listeners {
     /// Adds a stream of this agent.
     pub fn enter(self: &Arc<Self>, principal: &str, claims: Option<Arc<Claims>>) -> Listener {
-        let ear = Arc::new(Ear {
+        let stream = Arc::new(Stream {
             principal: principal.to_owned(),
             claims,
             changed: AtomicBool::new(false),
@@ -45,31 +45,31 @@ impl Listeners {
         });
         // Relaxed: the numbers only have to differ.
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        lock(&self.open).insert(number, Arc::clone(&ear));
+        lock(&self.open).insert(number, Arc::clone(&stream));
         Listener {
             listeners: Arc::clone(self),
             number,
-            ear,
+            stream,
         }
     }
 
-    /// Tells the streams of the agents for which `is_changed`.
-    pub fn tell(&self, is_changed: impl Fn(Principal<'_>) -> bool) {
+    /// Notifies the streams of the agents for which `is_changed`.
+    pub fn notify(&self, is_changed: impl Fn(Principal<'_>) -> bool) {
         // Copied, so that no stream waits while the agents are looked at.
-        let open: Vec<Arc<Ear>> = lock(&self.open).values().cloned().collect();
+        let open: Vec<Arc<Stream>> = lock(&self.open).values().cloned().collect();
         let mut known: HashMap<(&str, Option<&str>), bool> = HashMap::new();
-        for ear in &open {
-            let claims = ear.claims.as_deref();
+        for stream in &open {
+            let claims = stream.claims.as_deref();
             let principal = Principal {
-                id: &ear.principal,
+                id: &stream.principal,
                 claims,
             };
             let changed = known
                 .entry((principal.id, claims.map(Claims::key)))
                 .or_insert_with(|| is_changed(principal));
             if *changed {
-                ear.changed.store(true, Ordering::Release);
-                if let Some(waker) = lock(&ear.waker).take() {
+                stream.changed.store(true, Ordering::Release);
+                if let Some(waker) = lock(&stream.waker).take() {
                     waker.wake();
                 }
             }
@@ -81,7 +81,7 @@ impl Listener {
     /// Whether something has changed since this returned true last; otherwise wakes the task at a change.
     pub fn take_change(&self, context: &Context<'_>) -> bool {
         {
-            let mut waker = lock(&self.ear.waker);
+            let mut waker = lock(&self.stream.waker);
             if !waker
                 .as_ref()
                 .is_some_and(|waker| waker.will_wake(context.waker()))
@@ -90,7 +90,7 @@ impl Listener {
             }
         }
         // After the waker: a change in between is seen here, a later one wakes.
-        self.ear.changed.swap(false, Ordering::AcqRel)
+        self.stream.changed.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -112,8 +112,8 @@ mod tests {
         let listeners = Arc::new(Listeners::default());
         let (alice, bob) = (listeners.enter("alice", None), listeners.enter("bob", None));
         let context = Context::from_waker(Waker::noop());
-        listeners.tell(|agent| agent.id == "alice");
-        listeners.tell(|agent| agent.id == "alice");
+        listeners.notify(|agent| agent.id == "alice");
+        listeners.notify(|agent| agent.id == "alice");
         assert!(alice.take_change(&context) && !alice.take_change(&context));
         assert!(!bob.take_change(&context));
         // Streams of one agent whose tokens differ are asked about apart.
@@ -123,7 +123,7 @@ mod tests {
         let other = claims(Map::new()).unwrap();
         let admin = listeners.enter("bob", Some(admin));
         let other = listeners.enter("bob", Some(other));
-        listeners.tell(|agent| {
+        listeners.notify(|agent| {
             agent
                 .claims
                 .is_some_and(|claims| claims.key().contains("true"))

@@ -60,7 +60,7 @@ pub fn approval(view: &View, principal: &str) {
 }
 
 /// Logs the number of refusals that had no line, if there are any; at the end of the process too.
-pub fn tell_suppressed() {
+pub fn log_suppressed() {
     let suppressed = REFUSALS.take_suppressed();
     if suppressed > 0 {
         info!(suppressed = suppressed; "{suppressed} more requests were refused");
@@ -78,7 +78,7 @@ fn admits() -> bool {
     {
         runtime.spawn(async {
             tokio::time::sleep(INTERVAL).await;
-            tell_suppressed();
+            log_suppressed();
         });
     }
     admits

@@ -255,7 +255,7 @@ impl<'p> Problem<'p> {
         }
     }
 
-    /// What the model of the agent that made `call` is told.
+    /// The refusal of `call` in words for the model of the agent that made it.
     fn refused(&self, code: i64, call: &Call<'_>) -> Refused<'_> {
         match self {
             Problem::Rejected(decision) => Refused::by_policies(code, decision, call),

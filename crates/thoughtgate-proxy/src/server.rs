@@ -100,7 +100,7 @@ impl Server {
         if let Some(serving) = admin_serving {
             serving.abort();
         }
-        logged::tell_suppressed();
+        logged::log_suppressed();
         // Drops the requests that were cut off, which leaves their audit lines.
         for worker in workers {
             worker.end().await;

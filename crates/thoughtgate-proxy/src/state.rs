@@ -64,7 +64,7 @@ pub struct Shared {
     pub held: Held,
     /// Limit of the number of such calls.
     pub holds: Holds,
-    /// Streams that hear of changes of what an agent may call.
+    /// Streams that are notified of changes of what an agent may call.
     pub listeners: Arc<Listeners>,
     /// The tools that the upstream has listed.
     pub seen: Seen,
@@ -226,14 +226,14 @@ impl Shared {
         *lock(&self.reload_refused) = None;
         if let Some(engine) = &self.snapshot().engine {
             self.seen.report(engine);
-            self.tell_listeners(before.engine.as_ref(), engine);
+            self.notify_listeners(before.engine.as_ref(), engine);
         }
         generation
     }
 
-    /// Tells the open streams of the agents whose list of tools another engine has changed.
-    fn tell_listeners(&self, before: Option<&Engine>, now: &Engine) {
-        self.listeners.tell(|agent| {
+    /// Notifies the open streams of the agents whose list of tools another engine has changed.
+    fn notify_listeners(&self, before: Option<&Engine>, now: &Engine) {
+        self.listeners.notify(|agent| {
             let Some(before) = before else { return true };
             let differs = |tool: &str| before.may_call(agent, tool) != now.may_call(agent, tool);
             self.seen.any(differs)

@@ -19,7 +19,7 @@ const RESOURCE_METHODS: [&str; 3] = [
 pub struct Call {
     /// Id of the agent.
     pub agent: String,
-    /// What it asks for.
+    /// The request.
     pub asked: Asked,
     /// The arguments of a `tools/call`, as JSON.
     pub arguments: Option<Box<RawValue>>,
@@ -27,7 +27,7 @@ pub struct Call {
     pub at: Option<SystemTime>,
 }
 
-/// What a request asks for.
+/// Method of a request, with the name or URI that it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// `tools/call` of the tool with this name.

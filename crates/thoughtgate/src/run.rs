@@ -201,7 +201,7 @@ async fn serve(
     std::process::exit(0);
 }
 
-/// Where agents, probes and monitoring find what they need, as URLs of this machine.
+/// The URLs for agents, probes and monitoring, as seen from this machine.
 fn places(main: SocketAddr, admin: Option<SocketAddr>) -> String {
     let base = |address: SocketAddr| {
         let port = address.port();

@@ -88,7 +88,7 @@ fn the_rules_find_what_they_forbid() {
         unguarded("book.lock().unwrap_or_else(PoisonError::into_inner)").len(),
         1
     );
-    let fine = "say!(\"x\"); lock(&book);\n#[cfg(test)]\nmod tests {\n    println!();";
+    let fine = "warn!(\"x\"); lock(&book);\n#[cfg(test)]\nmod tests {\n    println!();";
     assert_eq!(unguarded(fine), Vec::<String>::new());
     assert_eq!(head_and_length("use std::fs;\n", 400).len(), 1);
     assert_eq!(
@@ -196,7 +196,7 @@ fn unguarded(text: &str) -> Vec<String> {
     ["println!", "PoisonError"]
         .into_iter()
         .filter(|word| code.contains(word))
-        .map(|word| format!("`{word}`: use `thoughtgate_panic` (say!, lock, read, write)"))
+        .map(|word| format!("`{word}`: use `thoughtgate_panic` (error!, warn!, info!, lock, read, write)"))
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! Slack's error codes that say what is wrong with a set-up or a message, with the way out of each.
 //! Codes that are not listed are shown as they are.
 
-/// What an error code is about.
+/// Subject of an error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
     /// The token, so that every call fails.
@@ -26,7 +26,7 @@ const ARCHIVED: &str = "unarchive the channel, or set another one";
 const RESTRICTED: &str = "permit the app to post in the channel";
 const NO_GROUP: &str = "check the ids of user groups (S…) among the approvers";
 
-/// Code, what it is about, and what to do.
+/// Code, its subject, and the advice; empty where nothing in Slack or the settings has to change.
 const CODES: &[(&str, About, &str)] = &[
     ("invalid_auth", About::Token, NEW_TOKEN),
     ("not_authed", About::Token, NEW_TOKEN),
@@ -49,12 +49,12 @@ const CODES: &[(&str, About, &str)] = &[
     ("invalid_blocks_format", About::Message, ""),
 ];
 
-/// What `code` is about.
+/// Subject of `code`.
 pub(super) fn about(code: &str) -> About {
     find(code).map_or(About::Other, |(_, about, _)| *about)
 }
 
-/// What to do about `code`, if that is known.
+/// Advice for `code`, if there is any.
 pub(super) fn advice(code: &str) -> Option<&'static str> {
     find(code)
         .map(|(_, _, advice)| *advice)

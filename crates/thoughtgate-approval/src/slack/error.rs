@@ -118,7 +118,7 @@ impl CallError {
         self.about().is_some()
     }
 
-    /// What Slack's refusal is about; `None` for an error that may pass by itself.
+    /// Subject of Slack's refusal; `None` for an error that may pass by itself.
     pub(super) fn about(&self) -> Option<About> {
         match self {
             Self::Refused(Refusal::Code { code, .. }) => Some(code.about()),
@@ -210,7 +210,7 @@ impl Code {
         self.0.as_deref().map_or(About::Other, codes::about)
     }
 
-    /// What to do, behind a semicolon; empty if that is not known.
+    /// The advice, behind a semicolon; empty if there is none.
     fn advice(&self) -> String {
         let advice = self.0.as_deref().and_then(codes::advice);
         advice.map_or(String::new(), |advice| format!("; {advice}"))

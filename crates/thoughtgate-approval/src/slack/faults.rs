@@ -27,7 +27,7 @@ const LIMIT_LONG: Duration = Duration::from_secs(30);
 /// In place of a method: the scopes of the token, as Slack lists them.
 const SCOPES: &str = "auth.test (scopes)";
 
-/// Where a fault is: a method, and the channel if it takes one.
+/// Place of a fault: a method, and the channel if it takes one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     method: &'static str,

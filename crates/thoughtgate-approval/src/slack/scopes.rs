@@ -9,7 +9,7 @@ use super::settings::SlackSettings;
 pub struct Scope {
     /// Name, as in an app manifest.
     pub name: &'static str,
-    /// What it is needed for.
+    /// Its use, for the people who set Slack up.
     pub reason: &'static str,
     need: Need,
 }

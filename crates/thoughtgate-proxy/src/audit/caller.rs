@@ -1,20 +1,20 @@
-//! Who sent a request, as far as its headers say: the session, and the program.
+//! The sender of a request by its headers: the session, and the program.
 //!
 //! The thread that serves the request only copies the values; the writer makes of them what a line has.
 
 use data_encoding::HEXLOWER;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, header};
 use ring::digest::{SHA256, digest};
 
 use super::cut::{NAME_BYTES, cut};
+use crate::headers::SESSION_ID;
 
-static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 /// Hexadecimal digits of the session's digest: enough to tell sessions apart.
 const DIGITS: usize = 16;
 /// Longest session id that is copied, in bytes; a longer one is digested at once.
 const SESSION_BYTES_MAX: usize = 128;
 
-/// What the headers of a request say about its sender.
+/// Facts about the sender of a request that its headers have.
 #[derive(Debug, Default)]
 pub struct Caller {
     session: Option<Session>,
@@ -30,7 +30,7 @@ enum Session {
 impl Caller {
     /// Copies the values, shortened: a slice of the head would keep all of it while the line is queued.
     pub fn of(headers: &HeaderMap) -> Caller {
-        let session = headers.get(&SESSION).map(|id| {
+        let session = headers.get(&SESSION_ID).map(|id| {
             let id = id.as_bytes();
             if id.len() <= SESSION_BYTES_MAX {
                 Session::Id(id.into())
@@ -75,14 +75,14 @@ mod tests {
         let mut headers = HeaderMap::new();
         assert_eq!(Caller::of(&headers).session_sha256(), None);
         assert_eq!(Caller::of(&headers).program(), None);
-        headers.insert(&SESSION, "abc".parse().unwrap());
+        headers.insert(&SESSION_ID, "abc".parse().unwrap());
         headers.insert(header::USER_AGENT, "node".parse().unwrap());
         let sender = Caller::of(&headers);
         // The start of `printf abc | sha256sum`.
         assert_eq!(sender.session_sha256().unwrap(), "ba7816bf8f01cfea");
         assert_eq!(sender.program().unwrap(), "node");
         let long = "a".repeat(SESSION_BYTES_MAX + 1);
-        headers.insert(&SESSION, long.parse().unwrap());
+        headers.insert(&SESSION_ID, long.parse().unwrap());
         let digest = Caller::of(&headers).session_sha256().unwrap();
         assert_eq!(digest, sha256(long.as_bytes()));
     }

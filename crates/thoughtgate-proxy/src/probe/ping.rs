@@ -7,15 +7,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
-};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use serde_json::Value;
 use thoughtgate_mcp::sse::{Event, Splitter};
 
-use crate::headers::is_media_type;
+use crate::headers::{SESSION_ID, is_media_type};
 use crate::upstream::{REDIRECTS_MAX, Redirect, Target, UpstreamError, follow, open};
 
 /// Time limit from the request to its answer.
@@ -26,7 +24,6 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 /// Tells an operator of the upstream where the request comes from.
 const AGENT: &str = concat!("thoughtgate-probe/", env!("CARGO_PKG_VERSION"));
-static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// Reason why the upstream does not count as an MCP server.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +79,7 @@ pub async fn end(target: &Target, at_most: Duration, Session(id): Session) {
     let ending = async {
         let mut sender = open(target, at_most).await.ok()?;
         let mut request = request(target, Method::DELETE, Uri::from(target.path(None)));
-        request.headers_mut().insert(&SESSION, id);
+        request.headers_mut().insert(&SESSION_ID, id);
         sender.send_request(request).await.ok()
     };
     let _ = tokio::time::timeout(ANSWER_MAX, ending).await;
@@ -108,7 +105,7 @@ fn request(target: &Target, method: Method, path: Uri) -> Request<Full<Bytes>> {
 
 async fn judge(response: Response<Incoming>) -> Result<Option<Session>, NotMcp> {
     let (parts, body) = response.into_parts();
-    let session = parts.headers.get(&SESSION).cloned().map(Session);
+    let session = parts.headers.get(&SESSION_ID).cloned().map(Session);
     let refuses = matches!(
         parts.status,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN

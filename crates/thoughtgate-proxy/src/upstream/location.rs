@@ -1,4 +1,4 @@
-//! Where a redirect leads, and whether the same request may be sent there.
+//! The target of a redirect, and whether the same request may be sent to it.
 //!
 //! Sends nothing. Only a path of the upstream's own origin is ever followed, so that a redirect can lead no
 //! request, and no credential in it, to another server.
@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Uri};
 
 use super::redirect::Redirect;
 use super::target::Target;
+use crate::headers::FORWARDED_HOST;
 
 /// The path to which a request for `from` with these headers may be sent again, as `redirect` asks.
 #[must_use]
@@ -71,7 +72,7 @@ fn relative(from: &Uri, location: &str) -> Option<PathAndQuery> {
 
 /// Whether a server that builds its addresses from `X-Forwarded-Host` means itself by this one.
 fn is_forwarded(headers: &HeaderMap, authority: &str) -> bool {
-    let forwarded = headers.get("x-forwarded-host").map(HeaderValue::as_bytes);
+    let forwarded = headers.get(&FORWARDED_HOST).map(HeaderValue::as_bytes);
     forwarded.is_some_and(|host| host.eq_ignore_ascii_case(authority.as_bytes()))
 }
 

@@ -1,4 +1,4 @@
-//! What the token of the Slack double may do: the scopes that each method needs, the channels that the
+//! Permissions of the Slack double's token: the scopes that each method needs, the channels that the
 //! bot knows, and Slack's refusals.
 //!
 //! Decides no fault: see `fault`. Scopes that a method does not need are not modelled.

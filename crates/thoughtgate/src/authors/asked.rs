@@ -1,4 +1,4 @@
-//! What a command asks: the policies and what else it needs of the configuration.
+//! The policies that a command asks, and what else it needs of the configuration.
 //!
 //! Reads the configuration and the policies; asks neither the upstream nor Slack.
 

@@ -160,7 +160,7 @@ fn determining(explanation: &Explanation) -> Vec<&str> {
         .collect()
 }
 
-/// What became of a policy, in words.
+/// The part of a policy in the decision, in words.
 fn found(policy: &Considered) -> String {
     let does = match policy.effect {
         Effect::Permit => "permits",
@@ -203,7 +203,7 @@ fn quoted(arguments: &[String]) -> String {
     quoted.join(", ")
 }
 
-/// Who would be asked, if an approval is needed.
+/// The approvers that would be asked, if an approval is needed.
 fn approvers(explanation: &Explanation, config: &Config) -> Option<String> {
     let (channel, approvers) = asked_of(explanation, config)?;
     let who = match approvers {

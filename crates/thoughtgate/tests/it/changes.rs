@@ -1,4 +1,4 @@
-//! What a list of tools leads to: open streams hear when a reload changes it, and a name in a policy that
+//! Effects of a list of tools: open streams are notified when a reload changes it, and a name in a policy that
 //! the upstream does not list is reported.
 
 use std::sync::Arc;

@@ -47,7 +47,7 @@ const POLICIES: &str = r#"
     permit (principal == Agent::"alice", action == Action::"tools/call", resource == Tool::"echo");
 "#;
 
-/// What a client's code, or its model, saw.
+/// The answers that a client's code, or its model, saw.
 #[derive(Deserialize)]
 struct Report {
     listed: Vec<String>,

@@ -1,4 +1,4 @@
-//! What a line says about the client, the session, the upstream, the policies, and chosen arguments.
+//! The facts in a line about the client, the session, the upstream, the policies, and chosen arguments.
 
 use std::fmt::Write as _;
 

@@ -75,14 +75,14 @@ impl Scripted {
         format!("http://{}{path}", self.address)
     }
 
-    /// What arrived, the oldest first, without probes.
+    /// The requests that arrived, the oldest first, without probes.
     pub fn calls(&self) -> Vec<Request> {
         let mut seen = self.seen.lock().unwrap().clone();
         seen.retain(|request| !request.is_probe());
         seen
     }
 
-    /// What arrived of probes.
+    /// The probes that arrived.
     pub fn probes(&self) -> Vec<Request> {
         let mut seen = self.seen.lock().unwrap().clone();
         seen.retain(Request::is_probe);
