@@ -20,6 +20,7 @@ mod policies;
 mod reload;
 mod run;
 mod settings;
+mod text;
 
 pub use call::{Asked, Call};
 pub use flags::{Command, Explain, Flags, Format};

@@ -3,12 +3,13 @@
 //! Sends the upstream the same MCP request as the readiness probe, and makes a few calls to Slack. Calls no
 //! tool and asks nobody.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use thoughtgate_approval::{ChannelSettings, Finding};
 use thoughtgate_proxy::{Settings, check_upstream};
+
+use crate::text::print;
 
 /// Prints one line per fact. The exit code is 2 if something does not work.
 pub fn check(settings: &Settings, channel: Option<&ChannelSettings>) -> anyhow::Result<ExitCode> {
@@ -17,9 +18,7 @@ pub fn check(settings: &Settings, channel: Option<&ChannelSettings>) -> anyhow::
         .build()
         .context("failed to start the runtime")?;
     let (lines, works) = runtime.block_on(facts(settings, channel))?;
-    std::io::stdout()
-        .write_all(lines.concat().as_bytes())
-        .context("failed to write to standard output")?;
+    print(&lines.concat())?;
     Ok(if works {
         ExitCode::SUCCESS
     } else {

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use thoughtgate_policy::{Engine, LOAD_STACK_BYTES, LoadError, Options, Source};
+use thoughtgate_approval::chain;
+use thoughtgate_policy::{Engine, LOAD_STACK_BYTES, Options, Source};
 
 use crate::config::Config;
 use crate::mistakes::Mistakes;
-
-/// Limit for one file. A larger one is taken for a mistake, such as the wrong path.
-const BYTES_MAX: u64 = 16 * 1024 * 1024;
+use crate::text;
 
 /// Reads the policies that `config` names; `None` when it names none.
 pub fn read(config: &Config) -> anyhow::Result<Option<Vec<Source>>> {
@@ -61,19 +60,10 @@ pub fn load(sources: &[Source], options: &Options) -> anyhow::Result<Engine> {
             .join()
             .map_err(|_| anyhow!("failed to load policies: the loading thread panicked"))?;
         loaded.map_err(|errors| {
-            let mistakes: Mistakes = errors.all().iter().map(in_words).collect();
+            let mistakes: Mistakes = errors.all().iter().map(|error| chain(error)).collect();
             anyhow::Error::new(mistakes).context("failed to load policies")
         })
     })
-}
-
-/// An error with its causes.
-fn in_words(error: &LoadError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
-        error.source()
-    });
-    let parts: Vec<String> = causes.map(ToString::to_string).collect();
-    parts.join(": ")
 }
 
 /// The policy files of `folder`, sorted by name: the system may list them in another order each time,
@@ -98,16 +88,8 @@ pub fn is_policy_file(file: &Path) -> bool {
 }
 
 fn source(path: &Path) -> anyhow::Result<Source> {
-    let shown = path.display();
-    let failed = || format!("failed to read policy file `{shown}`");
-    // Before the file is read, which may be of any size if the path is wrong.
-    let length = std::fs::metadata(path).with_context(failed)?.len();
-    if length > BYTES_MAX {
-        bail!("policy file `{shown}` has {length} bytes; the limit is {BYTES_MAX}");
-    }
-    let text = std::fs::read_to_string(path).with_context(failed)?;
     Ok(Source {
-        name: shown.to_string(),
-        text,
+        name: path.display().to_string(),
+        text: text::read("policy file", path)?,
     })
 }

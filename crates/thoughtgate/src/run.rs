@@ -1,6 +1,5 @@
 //! Starts the proxy, waits for a signal, drains, and exits.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::flags::{Command, Flags};
 use crate::mistakes::Mistakes;
 use crate::reload::{Change, Inputs, Reloader};
+use crate::text::print;
 use crate::{approvals, authors, descriptors, load, online, overlay, reload, settings};
 
 /// Validates the configuration with `--check`; otherwise serves until a signal arrives.
@@ -39,11 +39,9 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         let policies = prepared.engine.map(|engine| engine.policy_count()).context(
             "no policy is configured, so everything would be refused; pass --policy FILE or set `policy`",
         )?;
-        writeln!(
-            std::io::stdout(),
-            "ok: configuration, schema and {policies} policies are valid"
-        )
-        .context("failed to write to standard output")?;
+        print(&format!(
+            "ok: configuration, schema and {policies} policies are valid\n"
+        ))?;
         if flags.online {
             let channel = prepared.approval.as_ref().map(|(_, channel)| channel);
             return online::check(&prepared.fixed, channel);

@@ -196,7 +196,7 @@ fn unguarded(text: &str) -> Vec<String> {
     ["println!", "PoisonError"]
         .into_iter()
         .filter(|word| code.contains(word))
-        .map(|word| format!("`{word}`: use `thoughtgate_panic` (error!, warn!, info!, lock, read, write)"))
+        .map(|word| format!("`{word}`: use `thoughtgate_panic` (warn!, lock, read, write)"))
         .collect()
 }
 

@@ -9,7 +9,7 @@ use super::settings::SlackSettings;
 pub struct Scope {
     /// Name, as in an app manifest.
     pub name: &'static str,
-    /// Its use, for the people who set Slack up.
+    /// Purpose of the scope.
     pub reason: &'static str,
     need: Need,
 }

@@ -4,7 +4,6 @@
 //! asked is taken from the configuration. Asks neither the upstream nor Slack.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -19,6 +18,7 @@ use crate::call::{self, Call};
 use crate::cases::{Expect, in_words};
 use crate::config::Config;
 use crate::flags::{Explain, Flags, Format};
+use crate::text::print;
 
 /// Prints the explanation. The exit code is 0 whatever the decision is.
 pub fn explain(
@@ -37,9 +37,7 @@ pub fn explain(
             as_json(&call, &explanation, &asked.config, line.as_ref())
         ),
     };
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("failed to write to standard output")?;
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,19 +2,14 @@
 //!
 //! The form of the files is in `cases.rs`. Prints one line for each difference, and a count.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-use anyhow::Context;
 
 use super::asked::Asked;
 use crate::cases::{self, Case};
 use crate::flags::Flags;
 use crate::mistakes::Mistakes;
-
-/// Largest file of cases; a larger one is taken for a mistake, such as the wrong path.
-const BYTES_MAX: u64 = 16 * 1024 * 1024;
+use crate::text::{print, read};
 
 /// Runs the cases of `files`. The exit code is 0 if all decisions are as expected, and 1 if not; a file
 /// with mistakes is an error.
@@ -29,7 +24,7 @@ pub fn test(
         .iter()
         .filter_map(|file| {
             let name = file.display().to_string();
-            let cases = mistakes.keep(read(file).and_then(|text| {
+            let cases = mistakes.keep(read("file of cases", file).and_then(|text| {
                 cases::parse(&name, &text, asked.agent()).map_err(anyhow::Error::new)
             }));
             Some((name, cases?))
@@ -51,19 +46,6 @@ pub fn test(
     lines.push(format!(
         "{count} cases: {passed} as expected, {failed} different\n"
     ));
-    std::io::stdout()
-        .write_all(lines.join("\n").as_bytes())
-        .context("failed to write to standard output")?;
+    print(&lines.join("\n"))?;
     Ok(ExitCode::from(u8::from(failed > 0)))
-}
-
-fn read(file: &PathBuf) -> anyhow::Result<String> {
-    let failed = || format!("failed to read cases `{}`", file.display());
-    let length = std::fs::metadata(file).with_context(failed)?.len();
-    anyhow::ensure!(
-        length <= BYTES_MAX,
-        "file of cases `{}` has {length} bytes; the limit is {BYTES_MAX}",
-        file.display()
-    );
-    std::fs::read_to_string(file).with_context(failed)
 }

@@ -197,7 +197,7 @@ fn misuse_of_a_command_ends_with_2() {
         (&["test", "cases.yaml"], "no policy is configured"),
         (
             &["test", "--config", "thoughtgate.yaml", "none.yaml"],
-            "failed to read cases `none.yaml`",
+            "failed to read file of cases `none.yaml`",
         ),
     ] {
         let (code, out, err) = run(folder.path(), arguments);
