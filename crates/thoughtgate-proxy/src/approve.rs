@@ -1,8 +1,9 @@
 //! Calls that a human must approve first.
 //!
 //! Chooses how the client gets its answer, by the protocol features that it supports: as a task, by a
-//! retry with a sealed request state, by sending the same call again, or by holding the request open. Also answers messages that concern
-//! approvals. Decides nothing: a human does, and the policies are evaluated again afterwards.
+//! retry with a sealed request state, by sending the same call again, or by holding the request open.
+//! Also answers messages that concern approvals. Decides nothing: a human does, and the policies are
+//! evaluated again afterwards.
 
 mod deferred;
 mod denial;

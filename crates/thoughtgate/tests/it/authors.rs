@@ -5,6 +5,8 @@ mod explain;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::outcome;
+
 /// The policies that the commands are asked about.
 pub const POLICIES: &str = r#"
 @id("read") permit (principal, action == Action::"tools/call", resource in ToolGroup::"read-only");
@@ -32,17 +34,8 @@ pub fn folder(name: &str, text: &str) -> tempfile::TempDir {
 
 /// Runs the binary in `folder`; returns exit code, standard output and standard error.
 pub fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thoughtgate"));
+    outcome(command.args(arguments).current_dir(folder))
 }
 
 /// The result of `thoughtgate test` on a file with these cases.

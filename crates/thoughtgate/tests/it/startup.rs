@@ -4,21 +4,12 @@ use std::process::Command;
 
 use thoughtgate_test::process::Output;
 
-use crate::support::{ALL, PATIENCE, Proxy, before, call, is_permitted, policy, refusal};
+use crate::support::{ALL, PATIENCE, Proxy, before, call, is_permitted, outcome, policy, refusal};
 
 /// Runs the binary; returns exit code, standard output and standard error.
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thoughtgate"));
+    outcome(command.args(arguments).envs(environment.iter().copied()))
 }
 
 fn config(text: &str) -> (tempfile::TempDir, String) {

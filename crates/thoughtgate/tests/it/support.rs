@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -162,6 +162,17 @@ pub async fn refused_reloads(proxy: &Proxy, count: usize) -> String {
         );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// Runs a command to its end; returns exit code, standard output and standard error.
+pub fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 /// The arguments of a proxy in front of `upstream`, with a policy file.
