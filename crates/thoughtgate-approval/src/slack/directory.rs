@@ -139,9 +139,7 @@ impl Directory {
         ];
         let mut pages = client.pages("conversations.list", &parameters, CHANNEL_PAGES_MAX);
         let needs_id = |error: CallError| match error {
-            CallError::Refused(why) => {
-                CallError::Refused(Refusal::Lookup(name.to_owned(), Box::new(why)))
-            }
+            CallError::Refused(why) => CallError::Refused(Refusal::Lookup(Box::new(why))),
             other => other,
         };
         while let Some(answer) = pages.next().await.map_err(needs_id)? {
@@ -157,6 +155,6 @@ impl Directory {
             pages.follow(page.next()?);
         }
         // Also if more pages are left than may be read: the error advises to use the id.
-        Err(CallError::Refused(Refusal::NoChannel(name.to_owned())))
+        Err(CallError::Refused(Refusal::NoChannel))
     }
 }

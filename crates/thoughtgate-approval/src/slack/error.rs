@@ -127,7 +127,7 @@ impl CallError {
             | Self::Limited(_)
             | Self::Unreachable(_)
             | Self::Lost(_) => None,
-            Self::Refused(Refusal::Lookup(_, why)) => match why.as_ref() {
+            Self::Refused(Refusal::Lookup(why)) => match why.as_ref() {
                 Refusal::Code { code, .. } => Some(code.about()),
                 _ => Some(About::Other),
             },
@@ -178,12 +178,13 @@ pub(super) enum Refusal {
     /// Posting without having searched could ask twice.
     #[error("too many new messages in the channel to find an earlier request")]
     Search,
-    #[error("found no channel named `{0}`; use its id")]
-    NoChannel(String),
+    /// Without the name: a secret that was pasted in its place can look like one.
+    #[error("found no channel of this name; use its id")]
+    NoChannel,
     #[error(
-        "cannot look up channel `{0}`; use its id instead of its name, or grant the app channels:read"
+        "cannot look up the channel; use its id instead of its name, or grant the app channels:read"
     )]
-    Lookup(String, #[source] Box<Refusal>),
+    Lookup(#[source] Box<Refusal>),
 }
 
 fn needs(scopes: Option<&str>) -> String {
@@ -261,10 +262,10 @@ mod tests {
     fn a_refused_lookup_tells_what_to_do_and_why() {
         let code = Code::new("missing_scope");
         let refusal = Refusal::Code { code, needed: None };
-        let lookup = Refusal::Lookup("#approvals".to_owned(), Box::new(refusal));
+        let lookup = Refusal::Lookup(Box::new(refusal));
         assert_eq!(
             chain(&CallError::Refused(lookup)),
-            "Slack refused: cannot look up channel `#approvals`; use its id instead of its name, or grant the app channels:read: missing_scope; add the scope to the Slack app under OAuth & Permissions, then reinstall the app"
+            "Slack refused: cannot look up the channel; use its id instead of its name, or grant the app channels:read: missing_scope; add the scope to the Slack app under OAuth & Permissions, then reinstall the app"
         );
     }
 }

@@ -80,8 +80,15 @@ async fn a_check_names_what_is_wrong_and_the_way_out() {
     expect(&settings, &["channel_not_found", "check the id"]).await;
     slack.turn(|knobs| knobs.unknown_channels.clear());
     slack.turn(|knobs| knobs.foreign_channels.clear());
-    settings.slack.channel = "#nowhere".to_owned();
+    // As a signing secret that was pasted in the wrong place.
+    settings.slack.channel = "0123456789abcdef0123456789abcdef".to_owned();
     expect(&settings, &["warning: ", "found no channel", "use its id"]).await;
+    assert!(
+        !faults(&settings)
+            .await
+            .concat()
+            .contains("0123456789abcdef")
+    );
     settings.slack.channel = CHANNEL.to_owned();
     settings.slack.approvers = vec!["S0NOBODY".to_owned()];
     expect(&settings, &["S0NOBODY", "no_such_subteam"]).await;
