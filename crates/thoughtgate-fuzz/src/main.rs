@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    /// What an input may take where nothing is optimised.
+    /// Time that an input may take where nothing is optimised.
     const UNOPTIMISED: Duration = Duration::from_secs(20);
 
     #[test]

@@ -35,7 +35,7 @@ pub struct Plan {
     pub folder: PathBuf,
 }
 
-/// What a run found.
+/// Findings of a run.
 pub struct Found {
     pub inputs: u64,
     /// Kinds of outcome that were seen.

@@ -4,11 +4,11 @@
 /// How one client reads a stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
-    /// Where a line ends.
+    /// Ends of lines.
     pub lines: Lines,
     /// Whether the name of a field may differ in case and in white space around it.
     pub lenient_names: bool,
-    /// What one message is.
+    /// Form of one message.
     pub message: Message,
     /// Whether an event counts that the end of the stream cuts off.
     pub keeps_the_last: bool,

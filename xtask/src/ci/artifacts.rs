@@ -1,4 +1,4 @@
-//! What earlier jobs left: their artifacts, and the history on its branch.
+//! Results of earlier jobs: their artifacts, and the history on its branch.
 //!
 //! Does not read a run or a history: whoever uses them does.
 

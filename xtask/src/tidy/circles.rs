@@ -91,7 +91,7 @@ struct Module {
     children: BTreeMap<String, usize>,
     /// The names of its items.
     items: BTreeSet<String>,
-    /// What names stand for that it imports, from the crate's root.
+    /// Paths of the names that it imports, from the crate's root.
     imports: BTreeMap<String, Vec<String>>,
     /// The modules of which it imports everything.
     globs: Vec<Vec<String>>,
@@ -99,7 +99,7 @@ struct Module {
     paths: Vec<Vec<String>>,
 }
 
-/// What a path leads to.
+/// Target of a path.
 enum Found {
     Module(usize),
     Item(usize),
@@ -353,7 +353,7 @@ fn absolute(module: &Module, path: &[String]) -> Option<Vec<String>> {
     }
 }
 
-/// What a path from the crate's root leads to.
+/// Target of a path from the crate's root.
 fn resolve(modules: &[Module], path: &[String], steps: usize) -> Option<Found> {
     let steps = steps.checked_sub(1)?;
     let mut current = 0;

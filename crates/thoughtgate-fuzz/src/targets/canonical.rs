@@ -32,7 +32,7 @@ fn generate(random: &mut Random) -> Vec<u8> {
     [first, second].join(CUT).into_bytes()
 }
 
-/// What takes long unless the time is linear: deep, wide, or of long keys.
+/// Inputs that take long unless the time is linear: deep, wide, or of long keys.
 fn large(random: &mut Random) -> String {
     let size = 1 << (8 + random.below(7));
     match random.below(4) {
@@ -105,7 +105,8 @@ fn differ((spelt, form): (&str, &str), other: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What an approval is bound to: principal, tool and arguments, with no way to shift one into another.
+/// Checks that digests bind an approval to principal, tool and arguments, with no way to shift one into
+/// another.
 fn digests(arguments: &str, other: &str) -> Result<(), String> {
     let raw = |text: &str| RawValue::from_string(text.to_owned()).ok();
     let (Some(arguments), Some(other)) = (raw(arguments), raw(other)) else {

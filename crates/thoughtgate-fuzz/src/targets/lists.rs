@@ -26,7 +26,7 @@ pub const STREAM: Target = Target {
 // Above the size of any input, so that no event is refused for its size.
 const EVENT_BYTES_MAX: usize = 256 * 1024;
 
-/// What the policy permits.
+/// Whether the policy permits the tool `name`.
 fn permitted(name: &str) -> bool {
     name.starts_with("ok")
 }
@@ -200,7 +200,7 @@ fn check_stream(input: &[u8]) -> Result<u64, String> {
     Ok(kind((words, output.len() == input.len(), output.first())))
 }
 
-/// What comes out of a stream that arrives in pieces of these sizes, again and again.
+/// Output for a stream that arrives in pieces of these sizes, again and again.
 fn in_pieces(input: &[u8], sizes: &[usize]) -> (Vec<u8>, Option<String>) {
     let mut events = Events::new(Era::Legacy, EVENT_BYTES_MAX);
     let mut out = Vec::new();

@@ -17,7 +17,7 @@ pub struct Target {
     pub check: fn() -> anyhow::Result<Check>,
 }
 
-/// What separates the parts of an input that has several.
+/// Separator of the parts of an input that has several.
 pub(super) const CUT: &str = "\n%%\n";
 
 /// A number for a kind of outcome; inputs that have a new one are kept.

@@ -1,4 +1,4 @@
-//! What all lines of one audit have in common. Only data.
+//! Facts that all lines of one audit have in common. Only data.
 
 use super::chosen::Chosen;
 use super::room::LINE_BYTES;

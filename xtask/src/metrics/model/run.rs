@@ -141,7 +141,7 @@ impl Run {
     }
 }
 
-/// What one machine measured.
+/// Measurements of one machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Piece<'r> {
     pub host: &'r Host,

@@ -55,7 +55,7 @@ pub(super) fn version(rustc: &Path, workspace: &Path) -> Option<String> {
     ask(rustc, &["--version"], workspace)
 }
 
-/// What `program` prints in `workspace`; none if it is missing or fails.
+/// Output of `program` in `workspace`; none if it is missing or fails.
 fn ask(program: &Path, arguments: &[&str], workspace: &Path) -> Option<String> {
     let sh = Shell::new().ok()?;
     let launch = Launch::from(cmd!(sh, "{program} {arguments...}"));
