@@ -60,8 +60,8 @@ section! {
         /// values of the Host header accepted besides loopback ones, such as tools.example (any port),
         /// tools.example:8080 and *.example.com
         reload allowed_hosts: Vec<String> = Vec::new(),
-        /// values of the Origin header accepted besides loopback ones, such as https://app.example,
-        /// http://app.example:* (any port) and https://*.example.com
+        /// values of the Origin header accepted besides loopback ones: SCHEME://HOST or SCHEME://HOST:PORT,
+        /// with * for any port (SCHEME://HOST:*) or any name below a domain (SCHEME://*.DOMAIN)
         reload allowed_origins: Vec<String> = Vec::new(),
         /// answer to a refused tools/call: result (a tool result with isError, which the model sees) or
         /// error (a JSON-RPC error)
