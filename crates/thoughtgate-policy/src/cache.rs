@@ -1,5 +1,5 @@
-//! Cache of partial decisions by principal (with its claims, if policies read any), action and resource: bounded in bytes, with equal parts
-//! shared.
+//! Cache of partial decisions by principal (with its claims, if policies read any), action and resource:
+//! bounded in bytes, with equal parts shared.
 //!
 //! Names come from agents, so their number is unlimited. The size of an entry is an estimate that errs
 //! on the large side. An evicted entry is computed again when needed, so no decision depends on the
