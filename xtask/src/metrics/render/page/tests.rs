@@ -1,8 +1,9 @@
 //! The content of the page, and that hostile text stays text.
 
 use super::*;
+use crate::metrics::digest;
 use crate::metrics::history::file::History;
-use crate::metrics::history::line::Line;
+use crate::metrics::history::line::{Job, Line};
 use crate::metrics::model::Run;
 use crate::metrics::render::fixture;
 
@@ -119,7 +120,7 @@ fn what_a_chart_leaves_out_is_told() {
     }
     let text = page(&history, None);
     assert!(
-        text.contains("20 earlier or other jobs ran on another kind of machine"),
+        text.contains("20 jobs ran on another kind of machine"),
         "{text}"
     );
     history.jobs[39].key = "a new machine".to_owned();
@@ -128,6 +129,28 @@ fn what_a_chart_leaves_out_is_told() {
         text.contains("No chart yet, since the last job was the first"),
         "{text}"
     );
+}
+
+#[test]
+fn all_but_the_newest_releases_are_folded() {
+    let mut history = history(20);
+    for (number, job) in history.jobs.iter_mut().enumerate() {
+        job.revision = Some(format!("{number:012x}{:028}", 0));
+    }
+    let releases = history.jobs[..15].to_vec();
+    history.jobs.extend(releases.into_iter().map(|job| Job {
+        branch: "releases".to_owned(),
+        ..job
+    }));
+    let text = page(&history, None);
+    let of = |number: usize| {
+        let commit = history.jobs[number].revision.as_deref().unwrap();
+        format!("Release of commit <code>{}</code>", digest::short(commit))
+    };
+    let folded = "<summary>5 more changes and releases of latency/p50</summary>";
+    let places = [of(14), of(5), folded.to_owned(), of(4), of(0)].map(|part| text.find(&part));
+    assert!(places.iter().all(Option::is_some), "{text}");
+    assert!(places.is_sorted(), "{places:?}");
 }
 
 #[test]
@@ -161,5 +184,9 @@ fn a_long_history_stays_a_small_page() {
     let history = History::parse(&lines);
     let page = page(&history, None);
     assert!(page.contains("over 1000 jobs"), "{page}");
+    assert!(
+        page.contains("500 earlier jobs are not shown"),
+        "of 1,500 jobs"
+    );
     assert!(page.len() < 60_000, "{} bytes for one metric", page.len());
 }

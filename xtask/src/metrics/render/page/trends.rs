@@ -12,6 +12,8 @@ use crate::metrics::render::number;
 
 /// Jobs that the table below a chart lists.
 const LISTED: usize = 20;
+/// Changes of level and releases that are listed below a chart, the newest; earlier ones are folded.
+const EVENTS: usize = 10;
 /// The longest reason of an accepted change that is shown.
 const REASON_CHARACTERS_MAX: usize = 200;
 /// Jobs that a chart shows: more points could not be told apart.
@@ -96,7 +98,7 @@ fn trend(view: &View<'_>, metric: &'static Metric, jobs: &[&Job]) -> String {
         shown: &|value, extra| scale.finer(value, extra),
     });
     let events = events(metric, scale, &moved, (&releases, jobs));
-    let others = others(view, metric, jobs.len());
+    let others = others(view, metric, jobs);
     format!(
         "<h3 id=\"{}\"><code>{}</code></h3>\n<p class=\"soft\">{}{others}</p>\n{drawn}{events}{}",
         anchor(metric),
@@ -129,19 +131,19 @@ fn releases(view: &View<'_>, jobs: &[&Job]) -> Vec<usize> {
         .collect()
 }
 
-/// The list of the changes of level and of the releases that a chart shows as lines; nothing without any.
+/// The list of the changes of level and of the releases that a chart shows as lines, each the newest first;
+/// nothing without any.
 fn events(
     metric: &Metric,
     scale: number::Scale,
     moved: &[(usize, &Moved)],
     (releases, jobs): (&[usize], &[&Job]),
 ) -> String {
-    let mut told = String::new();
-    for (_, moved) in moved {
+    let mut told = Vec::new();
+    for (_, moved) in moved.iter().rev() {
         let accepted = moved.accepted.as_deref();
-        let _ = writeln!(
-            told,
-            "<li>Since commit <code>{}</code>: from {} to {} ({:+.1} %, {}){}{}</li>",
+        told.push(format!(
+            "<li>Since commit <code>{}</code>: from {} to {} ({:+.1} %, {}){}{}</li>\n",
             escape(digest::short(
                 moved.job.revision.as_deref().unwrap_or("unknown")
             )),
@@ -162,30 +164,50 @@ fn events(
                 ", accepted: {}",
                 escape(&shortened(why))
             )),
-        );
+        ));
     }
-    for place in releases {
+    for place in releases.iter().rev() {
         let commit = jobs[*place].revision.as_deref().unwrap_or("unknown");
-        let _ = writeln!(
-            told,
-            "<li>Release of commit <code>{}</code></li>",
+        told.push(format!(
+            "<li>Release of commit <code>{}</code></li>\n",
             escape(digest::short(commit))
-        );
+        ));
     }
-    if told.is_empty() {
-        return told;
+    let list = |events: &[String]| format!("<ul>{}</ul>\n", events.concat());
+    match told.split_at_checked(EVENTS) {
+        None if told.is_empty() => String::new(),
+        None | Some((_, [])) => list(&told),
+        Some((newest, earlier)) => {
+            let title = format!(
+                "{} more changes and releases of {}",
+                earlier.len(),
+                metric.name
+            );
+            list(newest) + &folded(&title, &list(earlier))
+        }
     }
-    format!("<ul>{told}</ul>\n")
 }
 
-/// How many jobs are not in the chart, since they ran on another kind of machine.
-fn others(view: &View<'_>, metric: &Metric, charted: usize) -> String {
+/// How many jobs are not in the chart, and why.
+fn others(view: &View<'_>, metric: &Metric, charted: &[&Job]) -> String {
     let jobs = view.history.jobs.iter();
     let jobs = jobs.filter(|job| job.branch == view.branch && job.number(metric.name).is_some());
-    match jobs.count().saturating_sub(charted) {
-        0 => String::new(),
-        others => format!(". {others} earlier or other jobs ran on another kind of machine"),
+    let key = charted.last().map(|job| job.key_of(metric.name));
+    let (same, others): (Vec<&Job>, Vec<&Job>) =
+        jobs.partition(|job| Some(job.key_of(metric.name)) == key);
+    let mut text = String::new();
+    let earlier = same.len() - charted.len();
+    if earlier > 0 {
+        let _ = write!(text, ". {earlier} earlier jobs are not shown");
     }
+    if !others.is_empty() {
+        let _ = write!(
+            text,
+            ". {} jobs ran on another kind of machine",
+            others.len()
+        );
+    }
+    text
 }
 
 /// A reason, cut to what fits beside a figure.
