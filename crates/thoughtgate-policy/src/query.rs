@@ -59,6 +59,25 @@ pub enum Target<'a> {
     Plain(Plain),
 }
 
+impl<'a> Target<'a> {
+    /// The target of a JSON-RPC request; `name` and `uri` are those of its `params`, and an absent one counts
+    /// as empty.
+    #[must_use]
+    pub fn of_request(method: &'a str, name: Option<&'a str>, uri: Option<&'a str>) -> Target<'a> {
+        match method {
+            "tools/call" => Target::Tool(name.unwrap_or_default()),
+            "prompts/get" => Target::Prompt(name.unwrap_or_default()),
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+                Target::Resource {
+                    method,
+                    uri: uri.unwrap_or_default(),
+                }
+            }
+            _ => Target::Method(method),
+        }
+    }
+}
+
 /// Messages and HTTP requests whose action is not the name of a JSON-RPC method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plain {

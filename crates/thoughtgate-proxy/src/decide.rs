@@ -66,15 +66,7 @@ pub fn target<'a>(envelope: &'a Envelope<'_>) -> Target<'a> {
         (Kind::Notification, method) if method.starts_with("notifications/") => {
             Target::Plain(Plain::Notification)
         }
-        (_, "tools/call") => Target::Tool(params.name.as_deref().unwrap_or_default()),
-        (_, "prompts/get") => Target::Prompt(params.name.as_deref().unwrap_or_default()),
-        (_, method @ ("resources/read" | "resources/subscribe" | "resources/unsubscribe")) => {
-            Target::Resource {
-                method,
-                uri: params.uri.as_deref().unwrap_or_default(),
-            }
-        }
-        (_, method) => Target::Method(method),
+        (_, method) => Target::of_request(method, params.name.as_deref(), params.uri.as_deref()),
     }
 }
 

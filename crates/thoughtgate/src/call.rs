@@ -7,13 +7,6 @@ use std::time::SystemTime;
 use serde_json::value::RawValue;
 use thoughtgate_policy::{Plain, Query, Target};
 
-/// Methods that read a resource, whose URI policies see.
-const RESOURCE_METHODS: [&str; 3] = [
-    "resources/read",
-    "resources/subscribe",
-    "resources/unsubscribe",
-];
-
 /// A request to decide.
 #[derive(Debug)]
 pub struct Call {
@@ -48,19 +41,16 @@ pub enum Asked {
 impl Asked {
     /// The request of this method for this name or URI. The error says what is missing or too much.
     pub fn of(method: &str, subject: Option<&str>) -> Result<Asked, &'static str> {
-        let subject = subject.map(str::to_owned);
-        match (method, subject) {
-            ("tools/call", Some(name)) => Ok(Asked::Tool(name)),
-            ("prompts/get", Some(name)) => Ok(Asked::Prompt(name)),
-            (_, Some(uri)) if RESOURCE_METHODS.contains(&method) => Ok(Asked::Resource {
+        match (Target::of_request(method, subject, subject), subject) {
+            (Target::Tool(name), Some(_)) => Ok(Asked::Tool(name.to_owned())),
+            (Target::Prompt(name), Some(_)) => Ok(Asked::Prompt(name.to_owned())),
+            (Target::Resource { method, uri }, Some(_)) => Ok(Asked::Resource {
                 method: method.to_owned(),
-                uri,
+                uri: uri.to_owned(),
             }),
-            ("tools/call", None) => Err("`tools/call` needs the name of a tool"),
-            ("prompts/get", None) => Err("`prompts/get` needs the name of a prompt"),
-            _ if RESOURCE_METHODS.contains(&method) => {
-                Err("this method needs the URI of a resource")
-            }
+            (Target::Tool(_), None) => Err("`tools/call` needs the name of a tool"),
+            (Target::Prompt(_), None) => Err("`prompts/get` needs the name of a prompt"),
+            (Target::Resource { .. }, None) => Err("this method needs the URI of a resource"),
             (_, None) => Ok(Asked::Method(method.to_owned())),
             (_, Some(_)) => Err("this method has no name or URI that policies see"),
         }
