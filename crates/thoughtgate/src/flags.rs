@@ -25,7 +25,7 @@ pub use command::{Command, Explain, Format};
     clippy::doc_markdown,
     reason = "these are the texts of --help, not Markdown"
 )]
-#[command(version, after_long_help = overlay::help())]
+#[command(version)]
 pub struct Flags {
     /// Configuration file (YAML)
     #[arg(long, env = "THOUGHTGATE_CONFIG", value_name = "FILE", global = true)]
@@ -83,7 +83,9 @@ impl Flags {
         Flags::try_parse().unwrap_or_else(|error| {
             // `--help` and `--version` are errors to clap, which are printed on standard output.
             if !error.use_stderr() {
-                error.exit();
+                // The list of all settings is made for those who ask for it: no start needs it.
+                let described = Flags::command().after_long_help(overlay::help());
+                described.try_get_matches().err().unwrap_or(error).exit();
             }
             error!("{} (see --help)", mistake(&error));
             std::process::exit(2);

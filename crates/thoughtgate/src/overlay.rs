@@ -95,7 +95,6 @@ pub fn help() -> String {
     );
     let variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
     let width = variables.iter().map(String::len).max().unwrap_or(0);
-    // Once for all settings: this text is also built at each start that does not print it.
     let defaults = tree(&Config::default()).unwrap_or_default();
     for (variable, setting) in variables.iter().zip(SETTINGS.iter()) {
         let text = described(setting, &defaults);
