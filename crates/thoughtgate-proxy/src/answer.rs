@@ -27,8 +27,7 @@ pub fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
 /// The answer to a request that is refused, which is counted. `id` is that of the request, if a JSON-RPC
 /// answer to it is expected.
 pub fn problem(shared: &Shared, problem: &Problem<'_>, id: Option<&RawValue>) -> Response<Body> {
-    problem.count(shared);
-    response(problem, id, None)
+    refused(shared, problem, id, None)
 }
 
 /// The answer to `message`, which the policies of `snapshot` refuse.

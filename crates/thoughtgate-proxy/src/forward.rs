@@ -69,23 +69,14 @@ async fn send_by(
     pool: Arc<Pool>,
     request: Box<Request<Full<Bytes>>>,
 ) -> Result<Head, Failed> {
-    if !pool.is_direct(request.method()) {
+    let sent = if pool.is_direct(request.method()) {
+        tokio::time::timeout_at(deadline, pool.send(request)).await
+    } else {
         // Boxed, like all that few requests await.
-        return Box::pin(send_following_by(deadline, pool, request)).await;
-    }
-    match tokio::time::timeout_at(deadline, pool.send(request)).await {
-        Ok(sent) => sent.map_err(Failed::from),
-        Err(_) => Err(Failed::Timeout),
-    }
-}
-
-/// Like [`send_by`], and follows redirects.
-async fn send_following_by(
-    deadline: Instant,
-    pool: Arc<Pool>,
-    request: Box<Request<Full<Bytes>>>,
-) -> Result<Head, Failed> {
-    match tokio::time::timeout_at(deadline, pool.send_following(request)).await {
+        let following = Box::pin(pool.send_following(request));
+        tokio::time::timeout_at(deadline, following).await
+    };
+    match sent {
         Ok(sent) => sent.map_err(Failed::from),
         Err(_) => Err(Failed::Timeout),
     }

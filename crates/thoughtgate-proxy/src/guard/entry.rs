@@ -47,7 +47,7 @@ pub enum Invalid {
     )]
     EveryOrigin,
     #[error(
-        "is the origin of every sandboxed page and local file, so it tells none apart; serve the page from an origin of its own, such as http://localhost:3000"
+        "is the origin of every sandboxed page and local file, which cannot be told apart by it; serve the page from an origin of its own, such as http://localhost:3000"
     )]
     NullOrigin,
     #[error("has a scheme; write the host alone, such as tools.example or tools.example:8080")]

@@ -159,7 +159,7 @@ async fn counts_and_keeps_what_it_receives_but_not_what_controls_it() {
     let stats_url = format!("{}/control/stats", mock.base_url());
     let stats = client::get(&stats_url, &[]).await.unwrap().json();
     assert_eq!(stats["requests"], 3);
-    assert_eq!(stats["tool_calls"], 1, "a notification is no call");
+    assert_eq!(stats["tool_calls"], 1, "a notification is not a call");
     assert_eq!(stats["connections"], 4);
     assert_eq!(stats["cancelled"], 0);
     assert_eq!(stats["last_request"]["path"], "/elsewhere?q=1");
