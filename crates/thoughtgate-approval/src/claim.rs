@@ -122,9 +122,7 @@ impl Claim {
                 entry.result = Some(Bytes::from(result));
                 // Done on disk first, in memory after the flush: a crash in between does not
                 // turn the result into a failure.
-                let mut done = entry.record.clone();
-                done.state = State::Done;
-                writes.push(Write::Record(Box::new(done)));
+                writes.push(Write::Record(Box::new(entry.stored())));
             }
             table.weigh(self.id);
             // A result is not refused for want of room, since the call ran: older ended approvals make room.

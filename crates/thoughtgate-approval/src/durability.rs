@@ -157,6 +157,36 @@ async fn a_result_is_on_disk_before_anyone_is_told() {
     drop(slow_disk);
 }
 
+#[tokio::test]
+async fn a_change_beside_a_result_does_not_take_it_back_from_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("approvals.redb");
+    let approvals = open_in(StoreLocation::File(path.clone()), 1).await;
+    let id = request(&approvals).await.unwrap();
+    approvals.decide(id);
+    let digest = crate::digest("agent", "tool", None);
+    let claim = approvals.claim(id, "agent", &digest).await.unwrap();
+    let slow_disk = approvals.stall();
+    let mut completing = Box::pin(claim.complete(Some(b"result".to_vec())));
+    let told = tokio::time::timeout(MEANWHILE, &mut completing).await;
+    assert!(told.is_err());
+    // As when the message in Slack is updated while the result is on its way to the disk.
+    approvals.ledger.refuse_voters(id, &["U9".to_owned()]);
+    drop(slow_disk);
+    let written = approvals.ledger.store.submit(Vec::new());
+    written.done().await.unwrap();
+    // What a kill would leave: the copy is made before memory hears of the result.
+    let copy = directory.path().join("copy.redb");
+    std::fs::copy(path, &copy).unwrap();
+    drop(completing);
+    let next = open_in(StoreLocation::File(copy), 1).await;
+    assert_eq!(next.find(id, "agent").unwrap().state, State::Done);
+    let result = Some(b"result".as_slice());
+    assert_eq!(next.result(id, "agent").as_deref(), result);
+    next.close().await;
+    approvals.close().await;
+}
+
 /// Waits until the store can be written again, which the writer tries by itself.
 async fn recovered(approvals: &Approvals) {
     while approvals.health().store.is_some() {

@@ -197,7 +197,7 @@ impl Ledger {
         };
         if edit(&mut entry.record) {
             entry.record.cap();
-            let record = entry.record.clone();
+            let record = entry.stored();
             table.weigh(id);
             self.lanes.wake(&record.channel);
             self.store.submit(vec![Write::Record(Box::new(record))]);

@@ -52,6 +52,16 @@ impl Entry {
             trouble: None,
         }
     }
+
+    /// The record as it is written. A call whose result is in the same queue of writes has run: on disk
+    /// it stays done, whatever else of it changes before memory says so.
+    pub(crate) fn stored(&self) -> Record {
+        let mut record = self.record.clone();
+        if self.result.is_some() && record.state == State::Executing {
+            record.state = State::Done;
+        }
+        record
+    }
 }
 
 #[derive(Default)]
