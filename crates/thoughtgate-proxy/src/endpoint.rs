@@ -245,8 +245,7 @@ fn understand(
     shared.metrics.request(label(&target));
     let arguments = envelope.params.arguments;
     let decision = decided(shared, snapshot, agent.principal(), &target, arguments);
-    let observes = snapshot.observes();
-    let outcome = if observes {
+    let outcome = if snapshot.observes() {
         &Outcome::Forward
     } else {
         &decision.outcome
@@ -255,9 +254,6 @@ fn understand(
     let (principal, claims) = (agent.id.into_owned(), agent.claims);
     let mut message = Message::of(parts, bytes, &envelope, era, principal, &shared.abandoned);
     message.claims = claims;
-    if observes {
-        observe::note(&mut message);
-    }
     Ok((message, decision, fields))
 }
 
@@ -290,9 +286,6 @@ async fn bodiless(
     let (principal, claims) = (agent.id.into_owned(), agent.claims);
     let mut message = Message::bodiless(parts, principal, asks == Plain::Stream);
     message.claims = claims;
-    if snapshot.observes() {
-        observe::note(&mut message);
-    }
     let trail = place.map(|place| {
         let asked = Asked::Known(Subject::bodiless(asks.action()));
         begin_trail(place, snapshot, asked, &message, &decision, started)

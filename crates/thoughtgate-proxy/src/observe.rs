@@ -9,19 +9,11 @@ use std::time::Duration;
 use thoughtgate_panic::warn;
 use thoughtgate_policy::{Decision, Outcome};
 
-use crate::message::Message;
 use crate::metrics::Verdict;
 use crate::state::{Shared, Snapshot};
 
 /// Least time between two lines of the log. The audit has a line for every decision.
 const INTERVAL: Duration = Duration::from_secs(1);
-
-/// Lets a message whose decision is only observed through, with the answer as it is.
-#[cold]
-pub fn note(message: &mut Message) {
-    // Lists show every tool: a client that lacks one would not try what is to be observed.
-    message.tool_list = false;
-}
 
 /// The decision that is carried out: this one, unless it is only observed.
 pub fn carried_out(snapshot: &Snapshot, decision: Decision) -> Decision {

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use http::StatusCode;
 use thoughtgate_approval::{Approvals, ChannelSettings, OpenError, View};
 use thoughtgate_panic::lock;
-use thoughtgate_policy::Engine;
+use thoughtgate_policy::{Engine, Principal};
 use tokio::sync::Notify;
 
 use crate::abandoned::{self, Abandoned};
@@ -41,6 +41,16 @@ impl Snapshot {
     #[must_use]
     pub fn observes(&self) -> bool {
         self.rules.observe && self.engine.is_some()
+    }
+
+    /// Whether lists show `tool` to `agent`. While decisions are only observed they show every tool: a client
+    /// that lacks one would not try what is to be observed.
+    #[must_use]
+    pub fn lists(&self, agent: Principal<'_>, tool: &str) -> bool {
+        // Without policies nothing may be called, so nothing is listed.
+        self.engine
+            .as_ref()
+            .is_some_and(|engine| self.rules.observe || engine.may_call(agent, tool))
     }
 }
 
@@ -224,19 +234,19 @@ impl Shared {
             generation,
         }));
         *lock(&self.reload_refused) = None;
-        if let Some(engine) = &self.snapshot().engine {
+        let now = self.snapshot();
+        if let Some(engine) = &now.engine {
             self.seen.report(engine);
-            self.notify_listeners(before.engine.as_ref(), engine);
         }
+        self.notify_listeners(&before, &now);
         generation
     }
 
-    /// Notifies the open streams of the agents whose list of tools another engine has changed.
-    fn notify_listeners(&self, before: Option<&Engine>, now: &Engine) {
+    /// Notifies the open streams of the agents whose list of tools another set has changed.
+    fn notify_listeners(&self, before: &Snapshot, now: &Snapshot) {
         self.listeners.notify(|agent| {
-            let Some(before) = before else { return true };
-            let differs = |tool: &str| before.may_call(agent, tool) != now.may_call(agent, tool);
-            self.seen.any(differs)
+            let differs = |tool: &str| before.lists(agent, tool) != now.lists(agent, tool);
+            before.engine.is_none() || self.seen.any(differs)
         });
     }
 

@@ -67,22 +67,20 @@ impl Filter {
     }
 
     /// Runs `filter` with the decision about a tool. The snapshot is loaded for each piece of a stream,
-    /// which may outlive many generations.
+    /// which may outlive many generations and a change of `mode`.
     pub(super) fn with_decision<T>(&self, filter: impl FnOnce(&mut dyn Choose) -> T) -> T {
         let snapshot = self.shared.snapshot();
-        let engine = snapshot.engine.as_ref();
         let principal = Principal {
             id: &self.principal,
             claims: self.claims.as_deref(),
         };
         let mut reader = self.shared.seen.reader(|tool: &str| {
             self.shared.metrics.tools.learn(tool);
-            // Without policies nothing may be called, so nothing is listed.
-            engine.is_some_and(|engine| engine.may_call(principal, tool))
+            snapshot.lists(principal, tool)
         });
         let filtered = filter(&mut reader);
         if reader.learn()
-            && let Some(engine) = engine
+            && let Some(engine) = &snapshot.engine
         {
             self.shared.seen.report(engine);
         }

@@ -1,5 +1,7 @@
 //! `mode: observe`: decisions are told and not carried out.
 
+use serde_json::json;
+use thoughtgate_test::client::{self, EventStream};
 use thoughtgate_test::mock_mcp;
 use thoughtgate_test::process::Output;
 
@@ -12,6 +14,8 @@ const POLICIES: &str = r#"
 @id("c") permit (principal, action == Action::"tools/call", resource == Tool::"fails")
 when { context.arguments has n && context.arguments.n > 0 };
 "#;
+
+const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 
 /// A folder with the policies and a configuration in this mode.
 fn folder(url: &str, mode: &str) -> tempfile::TempDir {
@@ -69,11 +73,10 @@ async fn what_policies_would_refuse_or_hold_is_forwarded_and_told() {
         assert_eq!(proxy.metric(&carried_out).await, Some(0.0), "{decision}");
     }
     // Lists are uncut.
-    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     let url = upstream.url();
-    let direct = thoughtgate_test::client::post_json(&url, &[], list.to_owned());
+    let direct = thoughtgate_test::client::post_json(&url, &[], LIST.to_owned());
     let direct = direct.await.unwrap();
-    assert_eq!(proxy.post(list).await.text(), direct.text());
+    assert_eq!(proxy.post(LIST).await.text(), direct.text());
     // What is no valid message is refused.
     assert_eq!(proxy.post("{").await.status, 400);
     proxy
@@ -124,6 +127,45 @@ async fn a_reload_changes_the_mode() {
     proxy.metric_is("thoughtgate_enforcing", 1.0).await;
     assert!(!is_forwarded().await);
     assert!(proxy.ready_is(200).await["enforcing"].is_null());
+}
+
+/// The next event's tools, or its method.
+async fn next(stream: &mut EventStream) -> String {
+    let event = stream.next_data().await.unwrap().json();
+    let tools = event["result"]["tools"].as_array();
+    let names = tools.map(|tools| tools.iter().map(|tool| tool["name"].as_str().unwrap()));
+    names.map_or_else(
+        || event["method"].as_str().unwrap().to_owned(),
+        |names| names.collect::<Vec<_>>().join(","),
+    )
+}
+
+#[tokio::test]
+async fn lists_on_an_open_stream_follow_the_mode() {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let tools = json!({ "tools": [{ "name": "permitted" }, { "name": "refused" }] });
+    upstream.turn(|knobs| {
+        knobs.results.insert("tools/list".to_owned(), tools.clone());
+    });
+    let pushed = json!({ "jsonrpc": "2.0", "id": 1, "result": tools }).to_string();
+    let folder = folder(&upstream.url(), "observe");
+    let proxy = start(&folder);
+    let mut stream = client::get_stream(&proxy.url(), &[]).await.unwrap();
+    upstream.wait_for(|stats| stats.open_streams == 1).await;
+    // Names the tools whose change is to be notified.
+    proxy.post(LIST).await;
+    upstream.push(&pushed);
+    assert_eq!(next(&mut stream).await, "permitted,refused");
+    for (mode, enforcing, listed) in [
+        ("enforce", 1.0, "permitted"),
+        ("observe", 0.0, "permitted,refused"),
+    ] {
+        configure(&folder, &upstream.url(), mode);
+        proxy.metric_is("thoughtgate_enforcing", enforcing).await;
+        assert_eq!(next(&mut stream).await, "notifications/tools/list_changed");
+        upstream.push(&pushed);
+        assert_eq!(next(&mut stream).await, listed, "{mode}");
+    }
 }
 
 #[tokio::test]
