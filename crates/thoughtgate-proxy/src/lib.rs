@@ -16,6 +16,7 @@
 
 mod abandoned;
 mod accept;
+mod address;
 mod admin;
 mod answer;
 mod approve;

@@ -1,13 +1,17 @@
 //! Lines of the log about requests: refusals, of which a burst is only counted, and states of approvals.
 //!
-//! A permitted request logs nothing. Ids and names are logged, arguments never; the audit has every
-//! decision.
+//! A permitted request logs nothing. Ids and names are logged, arguments never, and of a resource's URI not
+//! the parts in which secrets are sent; the audit has every decision.
+
+use std::borrow::Cow;
 
 use thoughtgate_approval::{State, View};
 use thoughtgate_panic::info;
 use thoughtgate_panic::log::{INTERVAL, Level, Sample, is_logged};
 use thoughtgate_policy::{Decision, Target};
 use tokio::runtime::Handle;
+
+use crate::address::without_secrets;
 
 /// Refusals of the process, by policy and before a decision.
 static REFUSALS: Sample = Sample::new();
@@ -27,9 +31,8 @@ pub fn rejected(principal: &str, method: &str, target: &Target<'_>, decision: &D
         return;
     }
     let name = match target {
-        Target::Tool(name) | Target::Prompt(name) | Target::Resource { uri: name, .. } => {
-            Some(name)
-        }
+        Target::Tool(name) | Target::Prompt(name) => Some(Cow::Borrowed(*name)),
+        Target::Resource { uri, .. } => Some(Cow::Owned(without_secrets(uri))),
         Target::Method(_) | Target::Plain(_) => None,
     };
     let policies = decision.policies.join(",");
@@ -38,7 +41,7 @@ pub fn rejected(principal: &str, method: &str, target: &Target<'_>, decision: &D
         Some(error) => format!(": {error}"),
         None => " by policy".to_owned(),
     };
-    info!(agent = &principal, method = &method, name = name, policies = policies;
+    info!(agent = &principal, method = &method, name = name.as_ref(), policies = policies;
         "refused{why}");
 }
 

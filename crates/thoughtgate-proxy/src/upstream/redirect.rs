@@ -4,6 +4,7 @@
 
 use http::{Response, StatusCode, header};
 
+use crate::address::without_secrets;
 use crate::headers::sole;
 
 /// Longest address that is shown, in bytes.
@@ -65,25 +66,15 @@ impl Redirect {
         let Some(location) = self.location.as_deref() else {
             return "an unknown address".to_owned();
         };
-        let end = location.find(['?', '#']).unwrap_or(location.len());
-        let location = &location[..end];
-        let start = location.find("//").map_or(0, |at| at + 2);
-        let (before, rest) = location.split_at(start);
-        let (authority, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        let place = format!("{host}{path}");
-        let parts = place.split('/').map(|part| {
+        let location = without_secrets(location);
+        let parts = location.split('/').map(|part| {
             let is_hidden = self.hidden.iter().any(|hidden| hidden == part);
             if is_hidden { HIDDEN } else { part }
         });
-        let place = parts.collect::<Vec<_>>().join("/");
+        let location = parts.collect::<Vec<_>>().join("/");
         let visible = |char: &char| char.is_ascii_graphic();
-        let mut shown: String = [before, place.as_str()]
-            .iter()
-            .flat_map(|part| part.chars())
-            .filter(visible)
-            .take(SHOWN_BYTES_MAX + 1)
-            .collect();
+        let shown = location.chars().filter(visible);
+        let mut shown: String = shown.take(SHOWN_BYTES_MAX + 1).collect();
         if shown.len() > SHOWN_BYTES_MAX {
             shown.truncate(SHOWN_BYTES_MAX);
             shown.push_str("...");

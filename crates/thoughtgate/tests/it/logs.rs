@@ -174,6 +174,26 @@ async fn a_refusal_before_a_decision_has_its_status_and_no_argument() {
 }
 
 #[tokio::test]
+async fn a_refused_resource_is_named_without_what_may_be_secret_in_its_uri() {
+    let (_upstream, proxy) = pair("");
+    let read = |uri: &str| {
+        json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}})
+            .to_string()
+    };
+    proxy
+        .post(&read("https://user:SECRET@host/a/b?key=SECRET#SECRET"))
+        .await;
+    let first = line(&proxy, "method=\"resources/read\"");
+    assert!(first.contains(" name=\"https://host/a/b\""), "{first}");
+    proxy
+        .post(&read(&format!("file:///{}", "x".repeat(5000))))
+        .await;
+    let second = line(&proxy, "name=\"file:///xxx");
+    assert!(second.len() < 500, "{second}");
+    assert!(!log(&proxy).concat().contains("SECRET"));
+}
+
+#[tokio::test]
 async fn a_fault_of_the_upstream_is_two_lines() {
     let (upstream, proxy) = pair(ALL);
     proxy.post(&call("echo")).await;
