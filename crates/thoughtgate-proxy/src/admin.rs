@@ -2,42 +2,49 @@
 //!
 //! `/health` reports that the process answers, `/ready` that it can govern calls now. Both use what is
 //! already known, so that a request to them costs the upstream nothing. Anyone who can call a tool can
-//! read them, so they name the fault and leave its reason, which may quote configuration, to the log.
+//! read them, so they name the fault and leave its reason, which may quote configuration, to the log. Web
+//! pages that [`crate::guard`] does not accept learn the status alone.
 
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 use thoughtgate_approval::Approvals;
 
 use crate::answer;
 use crate::body::Body;
+use crate::guard::Rejected;
 use crate::metrics;
 use crate::problem::{Elsewhere, Problem};
 use crate::state::{Part, Reachability, Shared};
 
-/// The answer to an admin path, or `None` when `path` is not one.
-pub fn serve(shared: &Shared, method: &Method, path: &str) -> Option<Response<Body>> {
-    let answer: fn(&Shared) -> Response<Body> = match path {
+/// The answer to a request for an admin path, or `None` if its path is not one.
+pub fn serve<B>(shared: &Shared, request: &Request<B>) -> Option<Response<Body>> {
+    let answer: fn(&Shared, Reader) -> Response<Body> = match request.uri().path() {
         "/health" => health,
         "/ready" => ready,
         "/metrics" => scrape,
         _ => return None,
     };
     // hyper leaves out the body of an answer to HEAD.
-    if *method == Method::GET || *method == Method::HEAD {
-        return Some(answer(shared));
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let problem = Problem::Elsewhere(Elsewhere::AdminMethod);
+        return Some(answer::problem(shared, &problem, None));
     }
-    let problem = Problem::Elsewhere(Elsewhere::AdminMethod);
-    Some(answer::problem(shared, &problem, None))
+    let guard = &shared.snapshot().rules.guard;
+    Some(answer(shared, guard.check_reader(request.headers())))
 }
 
-fn health(_: &Shared) -> Response<Body> {
+/// Whether the reader may have more than the status. A probe by any name needs that alone; the rest a web
+/// page could read by DNS rebinding.
+type Reader = Result<(), Rejected>;
+
+fn health(_: &Shared, _: Reader) -> Response<Body> {
     answer::json(
         StatusCode::OK,
         json!({"status": "alive"}).to_string().into_bytes(),
     )
 }
 
-fn ready(shared: &Shared) -> Response<Body> {
+fn ready(shared: &Shared, reader: Reader) -> Response<Body> {
     let mut checks = Map::new();
     checks.insert("policies".to_owned(), policies(shared));
     checks.insert("upstream".to_owned(), upstream(shared));
@@ -56,6 +63,10 @@ fn ready(shared: &Shared) -> Response<Body> {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
+    if let Err(rejected) = reader {
+        let body = json!({"ready": ready, "details": format!("not shown: {rejected}")});
+        return answer::json(status, body.to_string().into_bytes());
+    }
     let mut body = json!({"ready": ready, "checks": checks});
     if shared.snapshot().rules.observe {
         body["enforcing"] = json!(false);
@@ -123,7 +134,11 @@ fn upstream(shared: &Shared) -> Value {
     }
 }
 
-fn scrape(shared: &Shared) -> Response<Body> {
+fn scrape(shared: &Shared, reader: Reader) -> Response<Body> {
+    if let Err(rejected) = reader {
+        let problem = Problem::Elsewhere(Elsewhere::AdminGuard(rejected));
+        return answer::problem(shared, &problem, None);
+    }
     let mut response = Response::new(Body::own(
         shared
             .metrics

@@ -178,7 +178,7 @@ fn address_of(stream: &TcpStream) -> HeaderValue {
 /// Answers a request on a connection beyond `limits.connections`: admin routes as usual, others with 503.
 fn full(shared: &Shared, routes: Routes, request: &Request<Incoming>) -> Response<Body> {
     let about = (routes != Routes::Mcp)
-        .then(|| admin::serve(shared, request.method(), request.uri().path()))
+        .then(|| admin::serve(shared, request))
         .flatten();
     about.map_or_else(|| no_place(shared), answer::closing)
 }
@@ -201,7 +201,7 @@ async fn route(
         return endpoint::serve(worker, request, busy, message).await;
     }
     if routes != Routes::Mcp
-        && let Some(response) = admin::serve(&worker.shared, request.method(), path)
+        && let Some(response) = admin::serve(&worker.shared, &request)
     {
         return response;
     }

@@ -13,7 +13,7 @@ mod entry;
 
 use entry::{HostEntry, Invalid, OriginEntry, number, split};
 
-/// The `Host` and `Origin` values that are accepted for the MCP endpoint.
+/// The `Host` and `Origin` values that are accepted.
 #[derive(Debug, Clone)]
 pub struct Guard {
     listen: IpAddr,
@@ -70,6 +70,26 @@ impl Guard {
         if !self.accepts_host(host) {
             return Err(Rejected::Host);
         }
+        self.check_origin(headers)
+    }
+
+    /// Checks `Host` and `Origin` of a request that only reads what the proxy says about itself.
+    ///
+    /// Probes and monitoring use addresses of their own, and some send no `Host`. Both are accepted: a web
+    /// page that reads by DNS rebinding sends the name that it was loaded from.
+    pub fn check_reader(&self, headers: &HeaderMap) -> Result<(), Rejected> {
+        let is_address = |host: &str| {
+            name_and_port(host).is_some_and(|(name, _)| name.parse::<IpAddr>().is_ok())
+        };
+        let accepts = |host: &str| is_address(host) || self.accepts_host(host);
+        if headers.contains_key(header::HOST) && !sole(headers, &header::HOST).is_some_and(accepts)
+        {
+            return Err(Rejected::Host);
+        }
+        self.check_origin(headers)
+    }
+
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Rejected> {
         if !headers.contains_key(header::ORIGIN) || self.accepts_origin_of(headers) {
             return Ok(());
         }
@@ -208,6 +228,46 @@ mod tests {
             check("10.1.2.3:8080", "10.1.2.4:8080", None),
             Err(Rejected::Host)
         );
+    }
+
+    #[test]
+    fn readers_may_use_any_address_and_no_name_that_a_page_could_be_loaded_from() {
+        let guard = Guard::new(
+            "127.0.0.1:1".parse().unwrap(),
+            &["metrics.internal".into()],
+            &[],
+        )
+        .unwrap();
+        let check = |hosts: &[&str], origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(header::HOST, host.parse().unwrap());
+            }
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            guard.check_reader(&headers)
+        };
+        for hosts in [
+            &[][..],
+            &["10.1.2.3:9090"],
+            &["[fd00::1]:9090"],
+            &["localhost:8080"],
+            &["metrics.internal:9090"],
+        ] {
+            assert_eq!(check(hosts, None), Ok(()), "{hosts:?}");
+        }
+        for hosts in [
+            &["evil.example:8080"][..],
+            &["10.1.2.3.evil.example"],
+            &["10.1.2.3", "10.1.2.3"],
+            &[""],
+        ] {
+            assert_eq!(check(hosts, None), Err(Rejected::Host), "{hosts:?}");
+        }
+        let origin = |origin| check(&["10.1.2.3"], Some(origin));
+        assert_eq!(origin("http://localhost:5173"), Ok(()));
+        assert_eq!(origin("https://evil.example"), Err(Rejected::Origin));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use http::StatusCode;
 use thoughtgate_approval::{InteractionError, chain};
 
 use super::row::{Count, Form, Row};
+use crate::guard::Rejected;
 use crate::routes::Routes;
 
 /// A refusal on another path than the MCP endpoint's.
@@ -15,6 +16,9 @@ pub enum Elsewhere {
     NoPath(Routes),
     #[error("use GET")]
     AdminMethod,
+    /// `Host` or `Origin` of a request for the metrics.
+    #[error("{0}")]
+    AdminGuard(Rejected),
     /// A path that servers could read in two ways.
     #[error("no such path")]
     WellKnownPath,
@@ -45,6 +49,11 @@ impl Elsewhere {
             Elsewhere::AdminMethod => Row {
                 allow: Some("GET, HEAD"),
                 ..Row::of_path(Form::Error, StatusCode::METHOD_NOT_ALLOWED)
+            },
+            // Not audited: monitoring by a wrong name asks every few seconds.
+            Elsewhere::AdminGuard(_) => Row {
+                count: Count::Refused,
+                ..Row::of_path(Form::Error, StatusCode::FORBIDDEN)
             },
             Elsewhere::WellKnownGuard => Row {
                 count: Count::Audited(&[]),

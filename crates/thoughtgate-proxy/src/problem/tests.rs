@@ -17,10 +17,11 @@ const UNREAD: [Unread; 5] = [
     Unread::Spent(Spent),
 ];
 
-const ELSEWHERE: [Elsewhere; 10] = [
+const ELSEWHERE: [Elsewhere; 11] = [
     Elsewhere::NoPath(Routes::All),
     Elsewhere::WellKnownPath,
     Elsewhere::AdminMethod,
+    Elsewhere::AdminGuard(Rejected::Host),
     Elsewhere::WellKnownGuard,
     Elsewhere::WellKnownMethod,
     Elsewhere::WellKnownBody,

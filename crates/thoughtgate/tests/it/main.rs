@@ -1,5 +1,6 @@
 //! Integration tests: the real binary in front of an upstream double, over real sockets.
 
+mod admin;
 mod approvals;
 mod audit;
 mod authors;
