@@ -15,7 +15,7 @@ const LONGEST_FUNCTION_LINES: usize = 70;
 const TABLES: &[&str] = &[
     "crates/thoughtgate-mcp/src/envelope/tests.rs",
     "crates/thoughtgate/tests/it/refusals.rs",
-    "crates/thoughtgate/tests/it/startup.rs",
+    "crates/thoughtgate/tests/it/mistakes.rs",
     "crates/thoughtgate-test/tests/it/mock_slack.rs",
 ];
 

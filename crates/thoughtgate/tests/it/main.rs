@@ -18,6 +18,7 @@ mod limits;
 mod lists;
 mod logs;
 mod markdown;
+mod mistakes;
 mod observe;
 mod online;
 mod refusals;
