@@ -11,6 +11,7 @@ mod cgroup;
 mod config;
 mod container;
 mod descriptors;
+mod exposure;
 mod flags;
 mod load;
 mod mistakes;

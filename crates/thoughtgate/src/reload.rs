@@ -16,6 +16,7 @@ use thoughtgate_policy::Engine;
 use thoughtgate_proxy::Shared;
 
 use crate::config::{Config, Mode, Setting};
+use crate::exposure;
 use crate::overlay::{self, SETTINGS};
 
 mod inputs;
@@ -130,6 +131,8 @@ impl Reloader {
         let took = started.elapsed();
         let generation = self.shared.install(rules, engine, took);
         let (old, new) = (self.in_force.config.mode, read.config.mode);
+        let listen = self.shared.settings.listen.ip();
+        exposure::warn_at_reload(listen, &self.in_force.config.agent, &read.config.agent);
         self.in_force = read;
         if old != new {
             info!("mode changed: {}", new.in_words());

@@ -17,7 +17,7 @@ use crate::flags::{Command, Flags};
 use crate::mistakes::Mistakes;
 use crate::reload::{Change, Inputs, Reloader};
 use crate::text::print;
-use crate::{approvals, authors, descriptors, load, online, overlay, reload, settings};
+use crate::{approvals, authors, descriptors, exposure, load, online, overlay, reload, settings};
 
 /// Validates the configuration with `--check`; otherwise serves until a signal arrives.
 pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
@@ -64,6 +64,7 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         warn!("no policy is configured, so everything is refused; pass --policy FILE");
     }
     reload::warn_of_mode(inputs.config.mode);
+    exposure::warn_at_start(fixed.listen.ip(), &inputs.config.agent);
     // Opens the audit log: a file that cannot be written ends the start, before any address is bound.
     let shared = Shared::new(fixed, rules, engine, took)?;
     let file = flags.config.clone();

@@ -102,3 +102,33 @@ fn a_line_at_the_start_says_where_everything_is() {
         assert!(line.ends_with(&places), "{line}");
     }
 }
+
+#[test]
+fn an_address_for_others_without_verified_agents_is_warned_of() {
+    let file = policy(ALL);
+    // No address is opened: the port is taken.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for (ip, agent, expected) in [
+        ("0.0.0.0", None, Some("as the configured agent")),
+        ("0.0.0.0", Some("x-agent"), Some("as any agent")),
+        ("127.0.0.1", Some("x-agent"), None),
+    ] {
+        let address = format!("{ip}:{port}");
+        let arguments = before("http://127.0.0.1:1/mcp", file.path());
+        let arguments = [&arguments[..], &["--listen", &address]].concat();
+        let header = agent.map(|agent| ("THOUGHTGATE_AGENT_HEADER", agent));
+        let environment: Vec<_> = header.into_iter().collect();
+        let (_, _, log) = run(&arguments, &environment);
+        assert!(log.contains("failed to listen"), "{log}");
+        let warnings = log
+            .lines()
+            .filter(|line| line.contains("anyone who can connect"));
+        let warnings: Vec<_> = warnings.collect();
+        assert_eq!(warnings.len(), usize::from(expected.is_some()), "{log}");
+        if let Some(expected) = expected {
+            assert!(warnings[0].contains(" WARN thoughtgate: "), "{log}");
+            assert!(warnings[0].contains(expected), "{log}");
+        }
+    }
+}
