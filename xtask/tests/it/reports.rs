@@ -2,11 +2,14 @@
 //! Bencher and of GitHub.
 
 mod bencher;
+mod comments;
 mod github;
+mod history;
 mod scene;
 mod strangers;
+mod trials;
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::{ends, stderr};
 use scene::{HEAD, Scene, comparison, pull_request, push, run_text, usual};
@@ -255,95 +258,6 @@ fn tc_obs_006_metrics_that_could_not_be_had_are_a_warning() {
 }
 
 #[test]
-fn github_that_refuses_or_fails_is_a_warning() {
-    for (status, body, times) in [
-        (
-            403,
-            "{\"message\":\"Resource not accessible by integration\"}",
-            9,
-        ),
-        (404, "{\"message\":\"Not Found\"}", 9),
-        (500, "<html>", 9),
-        (429, "{\"message\":\"API rate limit exceeded\"}", 9),
-        (200, "<html>", 9),
-        (200, github::CUT_OFF, 9),
-    ] {
-        let scene =
-            of_pull_request("a/gate").left("metrics-compare", "compare.json", &comparison());
-        scene.github.fail(status, body, times);
-        let output = scene.run("report");
-        ends(&output, 1, "BLOCK");
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            printed.contains("::warning title=metrics::commenting failed: "),
-            "{status}: {printed}"
-        );
-        assert!(scene.path("target/metrics/comment.md").exists());
-    }
-    // A request that fails once is repeated.
-    let scene = of_pull_request("a/gate").left("metrics-compare", "compare.json", &comparison());
-    scene.github.fail(502, "", 1);
-    scene.run("report");
-    assert_eq!(scene.github.comments().len(), 1);
-    let asked = scene.github.asked();
-    assert!(
-        asked
-            .iter()
-            .all(|asked| asked.authorization == format!("Bearer {}", scene::TOKEN))
-    );
-}
-
-#[test]
-fn a_job_that_is_tried_elsewhere_tells_nobody() {
-    let scene = on_main(2.0)
-        .history("main", usual())
-        .with("GITHUB_ACTIONS", "");
-    ends(&scene.run("report"), 0, "PASS");
-    let output = scene.run("publish");
-    ends(&output, 0, "nothing was sent or pushed");
-    assert!(
-        stderr(&output).contains("would run: cargo xtask metrics publish"),
-        "{}",
-        stderr(&output)
-    );
-    assert_eq!(scene.pushed().len(), 30);
-    assert!(scene.calls().is_empty());
-    let scene = of_pull_request("a/gate")
-        .left("metrics-compare", "compare.json", &comparison())
-        .with("GITHUB_ACTIONS", "");
-    ends(&scene.run("report"), 1, "BLOCK");
-    assert!(scene.github.asked().is_empty());
-}
-
-#[test]
-fn a_release_that_is_tried_elsewhere_keeps_the_results_of_its_own_runs() {
-    let scene = Scene::of(push("refs/tags/v1.2.0"))
-        .left("report", "run.json", &run_text(9_000, 2.0, HEAD))
-        .left("binaries-amd64", "thoughtgate-v1.2.0-linux-amd64", "abc")
-        .history("main", usual())
-        .with("GITHUB_ACTIONS", "");
-    let results = scene.path("target/metrics");
-    std::fs::create_dir_all(results.join("badges")).unwrap();
-    let own = [
-        "index.html",
-        "notes.md",
-        "SHA256SUMS",
-        "badges/binary-size.svg",
-    ];
-    for file in own {
-        std::fs::write(results.join(file), "mine").unwrap();
-    }
-    let output = scene.run("release");
-    ends(&output, 0, "would release v1.2.0 with 8 files, see `");
-    ends(&output, 0, "target/metrics/trial` (--really does it)");
-    for file in own {
-        let kept = std::fs::read_to_string(results.join(file)).unwrap();
-        assert_eq!(kept, "mine", "{file}");
-        assert!(results.join("trial").join(file).exists(), "{file}");
-    }
-}
-
-#[test]
 fn what_could_not_be_compared_stops_nothing_and_is_told_with_its_reason() {
     let mut event = pull_request("a/gate");
     event["pull_request"]["base"]["sha"] = json!(scene::BASE);
@@ -361,151 +275,4 @@ fn what_could_not_be_compared_stops_nothing_and_is_told_with_its_reason() {
         "{printed}"
     );
     assert!(scene.summary().contains(why), "{}", scene.summary());
-}
-
-#[test]
-fn a_comment_is_not_made_on_a_pull_request_that_has_moved_on() {
-    let scene =
-        Scene::of(pull_request("a/gate")).left("metrics-compare", "compare.json", &comparison());
-    scene.github.pull(7, scene::BASE);
-    let output = scene.run("report");
-    ends(&output, 1, "BLOCK");
-    assert!(
-        stderr(&output).contains("has another last commit by now"),
-        "{}",
-        stderr(&output)
-    );
-    assert!(scene.github.comments().is_empty());
-}
-
-#[test]
-fn an_image_that_is_not_as_required_is_an_alert_on_the_pull_request() {
-    let mut run: Json = serde_json::from_str(&run_text(9_000, 2.0, HEAD)).unwrap();
-    run["metrics"][1] = json!({"name": "binary/docker_base", "unit": "string",
-                     "outcome": {"measured": {"value": "debian", "interval": null}}});
-    let scene = of_pull_request("a/gate").left("metrics-container", "run.json", &run.to_string());
-    let same = scene::session("same_program");
-    let scene = scene.left("metrics-compare", "compare.json", &same);
-    let output = scene.run("report");
-    ends(&output, 0, "ALERT");
-    let comments = scene.github.comments();
-    assert!(
-        comments[0].contains("### ALERT: worse: `binary/docker_base`"),
-        "{comments:?}"
-    );
-}
-
-#[test]
-fn a_pull_request_that_takes_no_comment_keeps_no_other_from_its_own() {
-    // Both became worse, with two commits.
-    let scene = Scene::of(push("refs/heads/main")).history("main", usual().chain([2.3]));
-    let mut run: Json = serde_json::from_str(&run_text(9_000, 2.3, HEAD)).unwrap();
-    run["metrics"][0]["outcome"]["measured"]["value"] = json!(12_000_000);
-    let scene = scene.left("metrics-load", "run.json", &run.to_string());
-    scene.github.pull(12, &scene::past(30)).pull(13, HEAD);
-    scene.github.lock(12);
-    let output = scene.run("report");
-    ends(&output, 1, "BLOCK");
-    let asked = scene.github.asked();
-    let told = |number: &str| {
-        let mut posts = asked.iter().filter(|asked| asked.method == "POST");
-        posts.any(|asked| asked.path.ends_with(&format!("issues/{number}/comments")))
-    };
-    assert!(told("12") && told("13"));
-    assert_eq!(scene.github.comments().len(), 1);
-    assert!(scene.github.comments()[0].contains("merged: `binary/size`"));
-}
-
-#[test]
-fn to_accept_what_the_last_job_is_not_compared_with_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let history = |arguments: &[&str]| {
-        let file = path("history.jsonl");
-        super::xtask(&[&["metrics", "history", "--file", &file][..], arguments].concat())
-    };
-    let add = |run: &str| {
-        std::fs::write(path("run.json"), run).unwrap();
-        let run = path("run.json");
-        let output = history(&["add", "--run", &run, "--branch", "main"]);
-        ends(&output, 0, "2 metrics of `main` added");
-        stderr(&output)
-    };
-    let accept = |commit: &str| {
-        let flags = [
-            "--metric",
-            "latency/p50",
-            "--commit",
-            commit,
-            "--reason",
-            "meant",
-        ];
-        let output = history(&[&["accept"][..], &flags].concat());
-        ends(&output, 0, "has a new baseline");
-        stderr(&output)
-    };
-    let (here, there) = (scene::past(1), scene::past(2));
-    add(&run_text(1_000, 2.0, &here));
-    add(&run_text(2_000, 2.0, &there).replace("x86_64", "aarch64"));
-    add(&run_text(3_000, 2.0, HEAD));
-    let told = accept(&there);
-    assert!(
-        told.contains(
-            "warning: the last job of `main` is not compared with the job of 000000000000, which ran on \
-             another kind of machine or with other settings: the baseline of `latency/p50` stays as it was"
-        ),
-        "{told}"
-    );
-    let told = accept(&here);
-    assert!(!told.contains("warning"), "{told}");
-    // A job of a machine whose clock was wrong.
-    let told = add(&run_text(9_000_000_000, 2.0, scene::BASE));
-    assert!(
-        told.contains("began in the future, by the clock of this machine"),
-        "{told}"
-    );
-    let output = history(&["show"]);
-    ends(&output, 0, "3 jobs");
-    let told = stderr(&output);
-    assert!(
-        told.contains("the job of 89abcdef0123 is left out: it began in the future"),
-        "{told}"
-    );
-    let run = path("run.json");
-    let again = history(&["add", "--run", &run, "--branch", "main"]);
-    ends(&again, 0, "has this run already");
-}
-
-#[test]
-fn a_branch_of_sources_is_not_published_to() {
-    let scene = on_main(2.0).history("main", usual());
-    let clone = scene.path("sources");
-    std::fs::create_dir(&clone).unwrap();
-    std::fs::write(clone.join("index.html"), "mine").unwrap();
-    scene::git(&clone, &["init", "--quiet"]);
-    scene::git(&clone, &["add", "."]);
-    scene::git(&clone, &["commit", "--quiet", "--message", "sources"]);
-    let remote = scene.path("server").display().to_string();
-    scene::git(
-        &clone,
-        &["push", "--quiet", &remote, "HEAD:refs/heads/main"],
-    );
-    let publish = ["metrics", "publish", "--branch", "main", "--refresh"];
-    let output = super::xtask(&[&publish[..], &["--remote", &remote]].concat());
-    ends(&output, 2, "has files, but no valid history.jsonl");
-}
-
-#[test]
-fn what_is_tried_out_archives_nothing() {
-    let mut closed = pull_request("a/gate");
-    closed["action"] = json!("closed");
-    for event in [closed, json!({"schedule": "0 3 * * *"})] {
-        let scene = Scene::of(event).with("GITHUB_ACTIONS", "");
-        for job in ["report", "archive"] {
-            ends(&scene.run(job), 0, "");
-        }
-        let dry = scene.xtask(&["metrics", "report", "--dry-run"]);
-        ends(&dry, 0, "would archive");
-        assert!(scene.calls().is_empty(), "{:?}", scene.calls());
-    }
 }
