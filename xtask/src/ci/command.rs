@@ -10,13 +10,10 @@ use clap::Parser as _;
 
 use crate::exit::Exit;
 use crate::flags::{self, Command, Flags};
-use crate::metrics::measure::RESULTS;
+use crate::metrics::measure::{RESULTS, TRIAL};
 use crate::say::say;
 use crate::tools::cargo;
 use crate::workspace;
-
-/// Folder of the results of a job that a contributor tries out, below the results.
-const TRIAL: &str = "trial";
 
 /// Runs a command line that was parsed. It is passed down from `main`: one of the commands is `ci` itself.
 pub type Dispatch = fn(&Command) -> anyhow::Result<Exit>;

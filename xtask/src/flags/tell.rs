@@ -12,7 +12,10 @@ request, BENCHER_API_KEY (or the older BENCHER_API_TOKEN) for the report to Benc
 cannot be reached is a warning and does not change the exit code.
 
 Exit codes: 0 fine, or nothing could be judged; 1 BLOCK; 2 misuse, or no verdict with --strict; 130
-or 143 interrupted: what was not sent yet is not sent.")]
+or 143 interrupted: what was not sent yet is not sent.
+
+The comment (comment.md) and the metrics for Bencher (bencher.json) are written to target/metrics, or,
+outside of a workflow and with --dry-run, to target/metrics/trial.")]
 pub struct Report {
     /// Run to report [default: target/metrics/run.json]
     #[arg(long, value_name = "FILE")]

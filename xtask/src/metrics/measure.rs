@@ -25,6 +25,8 @@ use crate::workspace;
 
 /// The directory of results, below cargo's target directory.
 pub const RESULTS: &str = "metrics";
+/// The directory, below that of results, of what a contributor tries out: own results are not overwritten.
+pub const TRIAL: &str = "trial";
 
 pub fn run(flags: &flags::Measure) -> anyhow::Result<Exit> {
     interrupt::install()?;

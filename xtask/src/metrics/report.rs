@@ -94,13 +94,13 @@ pub fn run(flags: &flags::Report) -> anyhow::Result<Exit> {
     if has_rights {
         found.text += "\nMeasured by the jobs of the fork.\n";
     }
-    save(&results, &place, &found, run.as_ref())?;
+    let saved = save(folder(flags, &place, results), &place, &found, run.as_ref())?;
     announce::summary(&found);
     announce::annotations(&place, &found);
     if !flags.dry_run {
         soft("commenting", announce::comment(&place, &found, has_rights))?;
         if let Some(run) = &run {
-            let sent = bencher::report(flags, &place, run, &found, &results.join(BENCHER));
+            let sent = bencher::report(flags, &place, run, &found, &saved.join(BENCHER));
             soft("reporting to Bencher", sent)?;
         }
     }
@@ -113,6 +113,17 @@ pub fn run(flags: &flags::Report) -> anyhow::Result<Exit> {
 
 fn results() -> anyhow::Result<PathBuf> {
     Ok(cargo::target_dir(&workspace::root()?).join(measure::RESULTS))
+}
+
+/// The folder of the reports: apart from the results if nothing is to be sent, as no job will take them up.
+fn folder(flags: &flags::Report, place: &Place, results: PathBuf) -> PathBuf {
+    let is_trial = *place == Place::Local && std::env::var_os("GITHUB_ACTIONS").is_none();
+    if !flags.dry_run && !is_trial {
+        return results;
+    }
+    let folder = results.join(measure::TRIAL);
+    say!("nothing is sent; see `{}`", workspace::shown(&folder));
+    folder
 }
 
 /// Turns the failure of a service into a warning; an interruption ends the report.
@@ -191,15 +202,20 @@ fn identify(files: &Files, revision: &str) -> anyhow::Result<Identified> {
     }))
 }
 
-/// Saves the reports as files: they can be sent later if a service cannot be reached now.
-fn save(results: &Path, place: &Place, found: &Found, run: Option<&Run>) -> anyhow::Result<()> {
-    store::save(&results.join(COMMENT), &found.text)?;
+/// Saves the reports as files in this folder: they can be sent later if a service cannot be reached now.
+fn save(
+    folder: PathBuf,
+    place: &Place,
+    found: &Found,
+    run: Option<&Run>,
+) -> anyhow::Result<PathBuf> {
+    store::save(&folder.join(COMMENT), &found.text)?;
     if let Some(text) = run.and_then(bmf::render) {
-        store::save(&results.join(BENCHER), &text)?;
+        store::save(&folder.join(BENCHER), &text)?;
     }
     // For the workflow that runs after a fork's jobs: its own event does not name the pull request.
     if let Place::PullRequest(request) = place {
-        store::save(&results.join(NUMBER), &format!("{}\n", request.number))?;
+        store::save(&folder.join(NUMBER), &format!("{}\n", request.number))?;
     }
-    Ok(())
+    Ok(folder)
 }

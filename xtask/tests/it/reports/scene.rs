@@ -122,10 +122,23 @@ impl Scene {
         output
     }
 
+    /// Runs a command beside this job, without its event.
+    pub fn without_event(&self, arguments: &[&str]) -> Output {
+        let output = self.bare_command(arguments).output().unwrap();
+        self.keeps_secrets(&output);
+        output
+    }
+
     /// A command with the event of this job.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let event = self.path("event.json");
         std::fs::write(&event, self.event.to_string()).unwrap();
+        let mut command = self.bare_command(arguments);
+        command.arg("--event").arg(&event);
+        command
+    }
+
+    fn bare_command(&self, arguments: &[&str]) -> Command {
         let path = std::env::var("PATH").unwrap_or_default();
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         for name in [
@@ -139,8 +152,6 @@ impl Scene {
         }
         command
             .args(arguments)
-            .arg("--event")
-            .arg(&event)
             .current_dir(self.folder.path())
             .env("CARGO_TARGET_DIR", self.path("target"))
             .env("PATH", format!("{}:{path}", self.path("bin").display()))

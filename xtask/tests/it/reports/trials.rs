@@ -1,5 +1,7 @@
 //! Jobs and reports that a contributor tries out: nobody is told, and own results are kept.
 
+use std::process::Output;
+
 use serde_json::json;
 
 use super::super::{ends, stderr};
@@ -69,4 +71,34 @@ fn what_is_tried_out_archives_nothing() {
         ends(&dry, 0, "would archive");
         assert!(scene.calls().is_empty(), "{:?}", scene.calls());
     }
+}
+
+#[test]
+fn a_report_that_is_tried_elsewhere_stays_apart_from_the_results() {
+    let scene = Scene::of(pull_request("a/gate")).with("GITHUB_ACTIONS", "");
+    let results = scene.path("target/metrics");
+    std::fs::create_dir_all(&results).unwrap();
+    let inputs = [
+        ("run.json", run_text(9_000, 2.0, HEAD)),
+        ("compare.json", comparison()),
+    ];
+    for (name, text) in &inputs {
+        std::fs::write(results.join(name), text).unwrap();
+    }
+    // Without an event, and for one without sending anything.
+    let local = || scene.without_event(&["metrics", "report"]);
+    let dry = || scene.xtask(&["metrics", "report", "--dry-run"]);
+    for report in [&local as &dyn Fn() -> Output, &dry] {
+        let output = report();
+        let told = stderr(&output);
+        assert!(told.contains("nothing is sent; see `"), "{told}");
+        assert!(told.contains("target/metrics/trial`"), "{told}");
+        for name in ["comment.md", "bencher.json"] {
+            assert!(!results.join(name).exists(), "{name}");
+            let trial = results.join("trial").join(name);
+            assert!(trial.exists(), "{name}: {told}");
+            std::fs::remove_file(trial).unwrap();
+        }
+    }
+    assert!(scene.calls().is_empty() && scene.github.asked().is_empty());
 }
