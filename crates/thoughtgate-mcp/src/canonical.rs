@@ -153,9 +153,8 @@ mod tests {
         match raw.get().as_bytes().first() {
             Some(b'{') => {
                 let read = crate::members::Object::read(raw.get(), &[]);
-                let mut members = read
-                    .map_err(|_| serde::de::Error::custom("unclear"))?
-                    .members;
+                let object = read.map_err(|_| serde::de::Error::custom("unclear"))?;
+                let mut members: Vec<_> = object.top().members().collect();
                 members.sort_by(|left, right| left.0.cmp(&right.0));
                 text.push('{');
                 for (index, (key, value)) in members.iter().enumerate() {

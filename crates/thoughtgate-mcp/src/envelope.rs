@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::codes;
 use crate::fold::folds_to_one_of;
-use crate::members::{Object, Unclear, has_nul, string};
+use crate::members::{Level, Object, Unclear, has_nul, string};
 use crate::params::{Params, invalid};
 use crate::refusal::Refusal;
 use crate::scan::{self, Limits};
@@ -64,7 +64,8 @@ pub fn parse<'a>(body: &'a [u8], limits: &Limits) -> Result<Envelope<'a>, Refusa
     let text = scan::text(body, *limits)?;
     // A message that the fast path cannot read is read again member by member, to find the reason.
     let object = Object::read(text, &PATH).or_else(|_| Object::read(text, &[]));
-    Parts::of(object.map_err(|_| unreadable(text))?)?.envelope()
+    let object = object.map_err(|_| unreadable(text))?;
+    Parts::of(object.top())?.envelope()
 }
 
 /// The refusal of a `text` that is not a JSON object.
@@ -84,28 +85,31 @@ fn unreadable(text: &str) -> Refusal {
 }
 
 /// The members of the envelope, before they are checked together.
-#[derive(Default)]
-struct Parts<'a> {
+struct Parts<'o, 'a> {
     jsonrpc: Option<&'a RawValue>,
     id: Option<&'a RawValue>,
     method: Option<&'a RawValue>,
     params: Option<&'a RawValue>,
     /// The members of `params`, if they have been read already.
-    inner: Option<Box<Object<'a>>>,
+    inner: Option<Level<'o, 'a>>,
     /// Whether there is a `result` or an `error`.
     answer: bool,
 }
 
-impl<'a> Parts<'a> {
-    fn of(object: Object<'a>) -> Result<Parts<'a>, Refusal> {
+impl<'o, 'a> Parts<'o, 'a> {
+    fn of(object: Level<'o, 'a>) -> Result<Parts<'o, 'a>, Refusal> {
         object
             .check(GOVERNED)
             .map_err(|unclear| invalid("the message", &unclear).refusal(None))?;
         let mut parts = Parts {
-            inner: object.inner,
-            ..Parts::default()
+            jsonrpc: None,
+            id: None,
+            method: None,
+            params: None,
+            inner: object.inner(),
+            answer: false,
         };
-        for (key, value) in object.members {
+        for (key, value) in object.members() {
             match key.as_ref() {
                 "jsonrpc" => parts.jsonrpc = Some(value),
                 "id" => parts.id = Some(value),

@@ -36,17 +36,32 @@ pub(crate) fn members<'a, 'g>(
     governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
 ) -> Result<Vec<Member<'a>>, Unclear> {
     let object = Object::read(text, &[])?;
-    object.check(governed)?;
-    Ok(object.members)
+    object.top().check(governed)?;
+    Ok(object
+        .members
+        .into_iter()
+        .map(|(_, member)| member)
+        .collect())
 }
 
+/// Members for which a list has room from the start: messages have fewer, so that each is read with a
+/// single allocation.
+const USUAL_MEMBERS: usize = 16;
+
 /// An object's members, and those of the objects along a path in it.
-#[derive(Default)]
 pub(crate) struct Object<'a> {
-    /// All members; the value of the one that is in `inner` is replaced by `null`.
-    pub(crate) members: Vec<Member<'a>>,
-    /// The member that the path names, if the object has it.
-    pub(crate) inner: Option<Box<Object<'a>>>,
+    /// Each with its level: 0 for those of the object itself. The value of a member on the path is
+    /// replaced by `null`; its own members are one level below.
+    members: Vec<(usize, Member<'a>)>,
+    /// The lowest level that was read.
+    lowest: usize,
+}
+
+/// The members of one object in an [`Object`].
+#[derive(Clone, Copy)]
+pub(crate) struct Level<'o, 'a> {
+    object: &'o Object<'a>,
+    number: usize,
 }
 
 impl<'a> Object<'a> {
@@ -54,25 +69,53 @@ impl<'a> Object<'a> {
     /// the path may be absent, but must not be anything other than an object.
     pub(crate) fn read(text: &'a str, path: &[&str]) -> Result<Object<'a>, Unclear> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let object = Along(path)
-            .deserialize(&mut deserializer)
-            .map_err(|_| Unclear::NotAnObject)?;
+        let mut members = Vec::with_capacity(USUAL_MEMBERS);
+        Along {
+            path,
+            level: 0,
+            members: &mut members,
+        }
+        .deserialize(&mut deserializer)
+        .map_err(|_| Unclear::NotAnObject)?;
         // The deserializer stops after the object, so text behind it would pass unseen.
         deserializer.end().map_err(|_| Unclear::NotAnObject)?;
-        Ok(object)
+        let lowest = path.len();
+        Ok(Object { members, lowest })
     }
 
-    /// Refuses keys that parsers could read differently. Does not check `inner`.
+    /// The object's own members.
+    pub(crate) fn top(&self) -> Level<'_, 'a> {
+        let (object, number) = (self, 0);
+        Level { object, number }
+    }
+}
+
+impl<'o, 'a> Level<'o, 'a> {
+    /// The members in their order.
+    pub(crate) fn members(self) -> impl Iterator<Item = &'o Member<'a>> + Clone {
+        let all = self.object.members.iter();
+        all.filter(move |(level, _)| *level == self.number)
+            .map(|(_, member)| member)
+    }
+
+    /// The object that the path names in this one; `None` if the path does not go on. Only for a member
+    /// that is there, and once, which [`Level::check`] shows.
+    pub(crate) fn inner(self) -> Option<Level<'o, 'a>> {
+        let number = self.number + 1;
+        (number <= self.object.lowest).then_some(Level { number, ..self })
+    }
+
+    /// Refuses keys that parsers could read differently. Does not check inner objects.
     pub(crate) fn check<'g>(
-        &self,
+        self,
         governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
     ) -> Result<(), Unclear> {
-        let keys = || self.members.iter().map(|(key, _)| key.as_ref());
+        let keys = || self.members().map(|(key, _)| key.as_ref());
         if let Some(key) = duplicate(keys()) {
             return Err(Unclear::Duplicate(key.to_owned()));
         }
         // JSON can only write U+0000 as an escape, and a key with escapes is not borrowed.
-        let mut escaped = self.members.iter().filter_map(|(key, _)| match key {
+        let mut escaped = self.members().filter_map(|(key, _)| match key {
             Cow::Owned(key) => Some(key),
             Cow::Borrowed(_) => None,
         });
@@ -113,38 +156,45 @@ pub fn has_nul(text: &str) -> bool {
     memchr::memchr(0, text.as_bytes()).is_some()
 }
 
-/// Reads an object, and the objects in it along the path.
-struct Along<'p>(&'p [&'p str]);
+/// Reads an object, and the objects in it along the path, into one list.
+struct Along<'p, 'm, 'de> {
+    path: &'p [&'p str],
+    level: usize,
+    members: &'m mut Vec<(usize, Member<'de>)>,
+}
 
-impl<'de> DeserializeSeed<'de> for Along<'_> {
-    type Value = Object<'de>;
+impl<'de> DeserializeSeed<'de> for Along<'_, '_, 'de> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Along<'_> {
-    type Value = Object<'de>;
+impl<'de> Visitor<'de> for Along<'_, '_, 'de> {
+    type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut object = Object::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
-            let value = match self.0 {
+            let value = match self.path {
                 [inner, path @ ..] if key == *inner => {
-                    // A second member of this name replaces the first; `check` then finds the duplicate key.
-                    object.inner = Some(Box::new(map.next_value_seed(Along(path))?));
+                    let (level, members) = (self.level + 1, &mut *self.members);
+                    map.next_value_seed(Along {
+                        path,
+                        level,
+                        members,
+                    })?;
                     RawValue::NULL
                 }
                 _ => map.next_value()?,
             };
-            object.members.push((key, value));
+            self.members.push((self.level, (key, value)));
         }
-        Ok(object)
+        Ok(())
     }
 }
 
@@ -196,6 +246,11 @@ pub struct Key<'a>(#[serde(borrow)] pub Cow<'a, str>);
 /// The text of a JSON string, borrowed if it has no escapes; `None` for other values and for strings
 /// that are not valid Unicode.
 pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    // Only escapes need to be decoded: all else was checked when the value was read.
+    let text = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    if memchr::memchr(b'\\', text.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(text));
+    }
     serde_json::from_str::<Key<'_>>(raw.get())
         .ok()
         .map(|Key(text)| text)

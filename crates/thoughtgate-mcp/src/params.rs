@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::codes;
-use crate::members::{Object, Unclear, has_nul, pick, string};
+use crate::members::{Level, Object, Unclear, has_nul, pick, string};
 use crate::refusal::Invalid;
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -88,13 +88,19 @@ impl<'a> Params<'a> {
     /// `known` are the members of `raw`, and of its `_meta`, if they have been read already.
     pub(crate) fn read(
         raw: &'a RawValue,
-        known: Option<Box<Object<'a>>>,
+        known: Option<Level<'_, 'a>>,
     ) -> Result<Params<'a>, Invalid> {
-        let object =
-            checked(raw, known, &GOVERNED).map_err(|unclear| invalid("params", &unclear))?;
+        match known {
+            Some(known) => Params::of(known),
+            None => Params::of(object("params", raw)?.top()),
+        }
+    }
+
+    fn of(object: Level<'_, 'a>) -> Result<Params<'a>, Invalid> {
+        let unclear = |unclear| invalid("params", &unclear);
+        object.check(GOVERNED).map_err(unclear)?;
         let mut params = Params::default();
-        let mut meta = object.inner;
-        for (key, value) in object.members {
+        for (key, value) in object.members() {
             match key.as_ref() {
                 "name" => params.name = Some(text(value, "params.name")?),
                 "uri" => params.uri = Some(text(value, "params.uri")?),
@@ -106,21 +112,20 @@ impl<'a> Params<'a> {
                 "inputResponses" => params.input_responses = Some(value),
                 "notifications" => params.notifications = Some(value),
                 "clientInfo" => params.client_info = params.client_info.or(Some(value)),
-                "_meta" => params.read_meta(value, meta.take())?,
+                "_meta" => match object.inner() {
+                    Some(meta) => params.read_meta(meta)?,
+                    None => params.read_meta(self::object("params._meta", value)?.top())?,
+                },
                 _ => {}
             }
         }
         Ok(params)
     }
 
-    fn read_meta(
-        &mut self,
-        raw: &'a RawValue,
-        known: Option<Box<Object<'a>>>,
-    ) -> Result<(), Invalid> {
-        let object = checked(raw, known, &GOVERNED_META)
-            .map_err(|unclear| invalid("params._meta", &unclear))?;
-        for (key, value) in object.members {
+    fn read_meta(&mut self, object: Level<'_, 'a>) -> Result<(), Invalid> {
+        let unclear = |unclear| invalid("params._meta", &unclear);
+        object.check(GOVERNED_META).map_err(unclear)?;
+        for (key, value) in object.members() {
             match key.as_ref() {
                 META_VERSION => {
                     self.protocol_version =
@@ -136,22 +141,14 @@ impl<'a> Params<'a> {
     }
 }
 
+/// The members of the object at `place`.
+fn object<'a>(place: &str, raw: &'a RawValue) -> Result<Object<'a>, Invalid> {
+    Object::read(raw.get(), &[]).map_err(|unclear| invalid(place, &unclear))
+}
+
 fn member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValue> {
     let [value] = pick(object, [name])?;
     value
-}
-
-fn checked<'a>(
-    raw: &'a RawValue,
-    known: Option<Box<Object<'a>>>,
-    governed: &[&str],
-) -> Result<Object<'a>, Unclear> {
-    let object = match known {
-        Some(known) => *known,
-        None => Object::read(raw.get(), &[])?,
-    };
-    object.check(governed.iter().copied())?;
-    Ok(object)
 }
 
 fn text<'a>(raw: &'a RawValue, place: &str) -> Result<Cow<'a, str>, Invalid> {
