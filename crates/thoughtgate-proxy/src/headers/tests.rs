@@ -134,3 +134,17 @@ fn only_identity_is_no_encoding() {
         ("content-encoding", "br")
     ])));
 }
+
+#[test]
+fn fields_that_repeat_the_body_are_found_and_repeated_ones_told_apart() {
+    let headers = map(&[
+        ("mcp-name", "a"),
+        ("mcp-method", "tools/call"),
+        ("mcp-session-id", "s"),
+        ("mcp-name", "a"),
+    ]);
+    let found = governed(&headers);
+    assert_eq!(found.protocol_version, HeaderField::Absent);
+    assert_eq!(found.method, HeaderField::One(b"tools/call"));
+    assert_eq!(found.name, HeaderField::Many);
+}
