@@ -36,6 +36,8 @@ pub struct Engine {
     tools: Vec<Box<str>>,
     /// Whether a policy may read claims of the agent.
     claims: bool,
+    /// Whether a policy reads the time.
+    now: bool,
     cache: DecisionCache,
     sha256: Arc<str>,
 }
@@ -64,6 +66,7 @@ impl Engine {
         let named = policies.iter().any(|policy| policy.reads.name.is_some());
         let tools = references::tools(policies.iter().map(|policy| &policy.policy));
         let claims = policies.iter().any(|policy| policy.reads.claims);
+        let now = policies.iter().any(|policy| policy.reads.now);
         let options = options.clone();
         Ok(Engine {
             policies,
@@ -73,6 +76,7 @@ impl Engine {
             named,
             tools,
             claims,
+            now,
             cache: DecisionCache::default(),
             sha256: sha256(sources),
         })
@@ -93,6 +97,12 @@ impl Engine {
     pub fn may_call<'a>(&self, principal: impl Into<Principal<'a>>, tool: &str) -> bool {
         self.residual(principal.into(), &Target::Tool(tool))
             .is_ok_and(|residual| residual.may_pass())
+    }
+
+    /// Whether a decision can depend on [`Query::now`].
+    #[must_use]
+    pub fn reads_now(&self) -> bool {
+        self.now
     }
 
     /// The facts about the policy with this id that concern whoever it refuses. Looks through all

@@ -104,21 +104,21 @@ async fn post(
     seen.clone_from(&inbound.bytes);
     #[cfg(test)]
     assert!(!seen.ends_with(b"\"panic\"}"), "a test asked for this");
-    let bytes = &inbound.bytes;
-    let place = match admit(shared, &mut snapshot, &parts, bytes).await {
+    let place = match admit(shared, &mut snapshot, &parts, seen).await {
         Ok(place) => place,
         Err(response) => return *response,
     };
     #[cfg(feature = "slowdown")]
     crate::slowdown::at_call().await;
     let snapshot = &*snapshot;
-    let (mut message, decision, fields) = match understand(shared, snapshot, parts, bytes) {
+    let understood = understand(shared, snapshot, parts, (seen, inbound.bytes));
+    let (mut message, decision, fields) = match understood {
         Ok(understood) => understood,
         Err(response) => return *response,
     };
     // Begun before the call is forwarded: if the client disconnects, the drop leaves the line.
     let mut trail = place.map(|place| {
-        let asked = Asked::Message(bytes.clone());
+        let asked = Asked::Message(seen.clone());
         let since = in_flight.since();
         begin_trail(place, snapshot, asked, &message, &decision, since)
     });
@@ -220,13 +220,14 @@ async fn admit<'a>(
 type Understood = (Message, Decision, Option<Box<Fields>>);
 
 /// Parses and checks a message and gets the decision on it. `Err` is the answer to a refused message.
+/// Of the two handles of its body one is borrowed for that, and the message takes the other.
 ///
 /// Only the audit's writer parses the message again: all else that is needed of it later is taken here.
 fn understand(
     shared: &Shared,
     snapshot: &Snapshot,
     parts: Box<Parts>,
-    bytes: &Bytes,
+    (bytes, taken): (&Bytes, Bytes),
 ) -> Result<Understood, Box<Response<Body>>> {
     let limits = thoughtgate_mcp::Limits {
         depth: snapshot.rules.limits.depth,
@@ -252,7 +253,7 @@ fn understand(
     };
     let fields = Fields::of(&envelope, bytes, outcome);
     let (principal, claims) = (agent.id.into_owned(), agent.claims);
-    let mut message = Message::of(parts, bytes, &envelope, era, principal, &shared.abandoned);
+    let mut message = Message::of(parts, taken, &envelope, era, principal, &shared.abandoned);
     message.claims = claims;
     Ok((message, decision, fields))
 }

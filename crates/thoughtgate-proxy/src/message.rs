@@ -45,11 +45,12 @@ pub struct Message {
 pub struct Raw(Bytes);
 
 impl Message {
-    /// The message that `envelope` was parsed from, whose body is `bytes`, of an agent without claims.
+    /// The message that `envelope` was parsed from, of an agent without claims. `bytes` is its body, the
+    /// very bytes that the envelope borrows.
     #[must_use]
     pub fn of(
         parts: Box<Parts>,
-        bytes: &Bytes,
+        bytes: Bytes,
         envelope: &Envelope<'_>,
         era: Era,
         principal: String,
@@ -67,8 +68,8 @@ impl Message {
         Message {
             parts,
             host: None,
-            bytes: bytes.clone(),
-            id: id.map(|id| Raw::of(bytes, id)),
+            id: id.map(|id| Raw::of(&bytes, id)),
+            bytes,
             principal,
             claims: None,
             era,
@@ -170,7 +171,14 @@ mod tests {
             let body = Bytes::from_static(body.as_bytes());
             let parts = Box::new(http::Request::new(()).into_parts().0);
             let envelope = parse(&body, &Limits::default()).unwrap();
-            let message = Message::of(parts, &body, &envelope, era, "a".to_owned(), &abandoned);
+            let message = Message::of(
+                parts,
+                body.clone(),
+                &envelope,
+                era,
+                "a".to_owned(),
+                &abandoned,
+            );
             let id = message.id().map(|id| id.get().to_owned());
             let finishes = message.on_disconnect != OnDisconnect::Cancel;
             (id, message.tool_list, message.listens, finishes)

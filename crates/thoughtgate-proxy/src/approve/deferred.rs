@@ -191,7 +191,7 @@ fn restore(kept: &[u8], principal: &str, abandoned: &Abandoned) -> Option<(Messa
     }
     let fields = Fields::stored(&envelope, &body);
     let principal = principal.to_owned();
-    let mut message = Message::of(parts, &body, &envelope, era, principal, abandoned);
+    let mut message = Message::of(parts, body.clone(), &envelope, era, principal, abandoned);
     message.claims = kept.claims.map(Arc::new);
     Some((message, fields))
 }
@@ -301,7 +301,7 @@ mod tests {
         let parts = Box::new(request.body(()).unwrap().into_parts().0);
         let message = Message::of(
             parts,
-            &body,
+            body.clone(),
             &envelope,
             Era::Legacy,
             "a".to_owned(),

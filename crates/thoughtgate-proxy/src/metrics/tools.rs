@@ -3,12 +3,12 @@
 //! Agents choose the names in their calls and must not add series: a name that is not known is counted as
 //! `other`, and so are those beyond the limit. A request allocates nothing here.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use hashbrown::HashMap;
 use thoughtgate_panic::lock;
 
 use super::labelled::Verdict;
