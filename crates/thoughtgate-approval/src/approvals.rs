@@ -22,7 +22,7 @@ use crate::settings::Settings;
 use crate::slack::{Interaction, InteractionError, InteractionOutcome};
 use crate::state::State;
 use crate::store::Store;
-use crate::view::{POLICY, View};
+use crate::view::{POLICY, SUPERSEDED, View};
 
 /// Handle to all approvals of this process. Clones are cheap, share everything, and work on any
 /// thread.
@@ -83,6 +83,16 @@ impl Approvals {
             .table()
             .owned(id, principal)
             .map(|entry| entry.record.view())
+    }
+
+    /// Whether the approval belongs to `principal` and is asked for in that channel, a name or an id;
+    /// `None` is the default channel. Check it with the latest decision of the policies: an approval
+    /// given in one channel is not good for a call that needs another one.
+    #[must_use]
+    pub fn is_asked_in(&self, id: Id, principal: &str, channel: Option<&str>) -> bool {
+        let table = self.ledger.table();
+        let entry = table.owned(id, principal);
+        entry.is_some_and(|entry| self.channel.is_asked_in(&entry.record, channel))
     }
 
     /// All approvals of `principal` that are kept, newest first.
@@ -184,6 +194,12 @@ impl Approvals {
             record.reason = Some(reason.to_owned());
             record.decided_by = Some(POLICY.to_owned());
         });
+    }
+
+    /// Rejects the approval because the policies now require one in another channel. Does nothing once
+    /// the approval is claimed or has ended.
+    pub fn supersede(&self, id: Id, principal: &str) {
+        self.revoke(id, principal, SUPERSEDED);
     }
 
     fn end(&self, id: Id, principal: &str, state: State, edit: impl FnOnce(&mut Record)) {

@@ -8,6 +8,7 @@ use crate::counters::Counts;
 use crate::error::OpenError;
 use crate::ids::Id;
 use crate::ledger::Ledger;
+use crate::record::Record;
 use crate::slack::{
     Client, ConfirmError, Finding, Interaction, InteractionError, InteractionOutcome,
     SlackSettings, Workspace, check_once,
@@ -93,6 +94,14 @@ impl Channel {
     pub(crate) fn default_name(&self) -> &str {
         match self {
             Self::Slack(workspace) => workspace.default_channel(),
+        }
+    }
+
+    /// Whether `record` asks in the channel of that name; `None` is the default channel.
+    pub(crate) fn is_asked_in(&self, record: &Record, name: Option<&str>) -> bool {
+        let name = name.unwrap_or(self.default_name());
+        match self {
+            Self::Slack(workspace) => workspace.is_same_channel(&record.channel, name),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Human approval of calls: the state machine, its store, and Slack.
 //!
-//! An approval is bound to a digest of principal, tool and arguments. It expires, is decided once,
+//! An approval is bound to a digest of principal, tool and arguments, and to its channel. It expires, is decided once,
 //! and lets one call through, once, restarts included. [`Approvals`] is the handle; `ledger.rs` makes
 //! every change; `store.rs` describes what is stored and when it is flushed; `channel.rs` lists the
 //! ways to ask approvers. Only `slack.rs` and its submodules know Slack's API. This crate evaluates no

@@ -87,7 +87,8 @@ impl Approvals {
         })
     }
 
-    /// Requests approval, or joins the approval that an equal call waits for or has not used yet.
+    /// Requests approval, or joins the approval that an equal call waits for in the same channel, or has
+    /// not used yet.
     /// The request is on disk when this returns; approvers are asked in the background. Cancel safe:
     /// if the caller goes away meanwhile, approvers are asked all the same, and the approval can be
     /// joined.
@@ -145,7 +146,8 @@ impl Approvals {
         // Held from the search to the insertion, so that two equal calls cannot both ask.
         let mut table = ledger.table();
         let mut writes = Vec::new();
-        let joined = table.joinable(&digest, now_ms());
+        let asks_in = |record: &Record| self.channel.is_asked_in(record, call.channel);
+        let joined = table.joinable(&digest, now_ms(), asks_in);
         let id = if let Some(id) = joined {
             ledger.counts.joined.add(1);
             id

@@ -67,8 +67,9 @@ impl Entry {
 #[derive(Default)]
 pub(crate) struct ApprovalTable {
     entries: HashMap<Id, Entry>,
-    /// Approvals that another call with the same digest joins: pending and unclaimed ones.
-    joinable: HashMap<Digest, Id>,
+    /// Approvals that another call with the same digest may join: pending and unclaimed ones. Usually
+    /// one; more when policies have asked in several channels.
+    joinable: HashMap<Digest, Vec<Id>>,
     /// Sum of [`Entry::bytes`].
     bytes: usize,
 }
@@ -96,10 +97,8 @@ impl ApprovalTable {
     }
 
     pub(crate) fn insert(&mut self, record: Record) {
-        if is_joinable(record.state) {
-            self.joinable.insert(record.digest, record.id);
-        }
         let id = record.id;
+        self.index(record.digest, id, record.state);
         self.entries.insert(id, Entry::new(record));
         self.weigh(id);
     }
@@ -132,11 +131,29 @@ impl ApprovalTable {
             .filter(|entry| entry.record.principal == principal)
     }
 
-    /// The approval that a call with this digest joins; an overdue one is not joined.
-    pub(crate) fn joinable(&self, digest: &Digest, now_ms: u64) -> Option<Id> {
-        let id = *self.joinable.get(digest)?;
-        let overdue = self.get(id)?.record.overdue(now_ms);
-        overdue.is_none().then_some(id)
+    /// The approval that a call with this digest joins, among those that `fits` accepts; an overdue one
+    /// is not joined.
+    pub(crate) fn joinable(
+        &self,
+        digest: &Digest,
+        now_ms: u64,
+        fits: impl Fn(&Record) -> bool,
+    ) -> Option<Id> {
+        let ids = self.joinable.get(digest)?.iter();
+        let mut records = ids.filter_map(|id| Some(&self.get(*id)?.record));
+        let record = records.find(|record| record.overdue(now_ms).is_none() && fits(record))?;
+        Some(record.id)
+    }
+
+    /// Notes whether another call may join the approval.
+    fn index(&mut self, digest: Digest, id: Id, state: State) {
+        let ids = self.joinable.entry(digest).or_default();
+        ids.retain(|known| *known != id);
+        if matches!(state, State::Pending | State::Approved) {
+            ids.push(id);
+        } else if ids.is_empty() {
+            self.joinable.remove(&digest);
+        }
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -183,13 +200,10 @@ impl ApprovalTable {
             record.has_body = false;
             record.body_bytes = 0;
         }
-        if is_joinable(next) {
-            self.joinable.insert(record.digest, id);
-        } else if self.joinable.get(&record.digest) == Some(&id) {
-            self.joinable.remove(&record.digest);
-        }
+        let digest = record.digest;
         // `send` would keep the old state while nobody waits.
         entry.changed.send_replace(next);
+        self.index(digest, id, next);
         self.weigh(id);
         true
     }
@@ -233,10 +247,6 @@ impl ApprovalTable {
             })
             .min()
     }
-}
-
-fn is_joinable(state: State) -> bool {
-    matches!(state, State::Pending | State::Approved)
 }
 
 #[cfg(test)]
@@ -292,12 +302,35 @@ pub(crate) mod tests {
         let pending = record("a", State::Pending, 100);
         let (id, digest) = (pending.id, pending.digest);
         table.insert(pending);
-        assert_eq!(table.joinable(&digest, 1), Some(id));
-        assert_eq!(table.joinable(&digest, 100), None);
+        let joined = |table: &ApprovalTable, now_ms| table.joinable(&digest, now_ms, |_| true);
+        assert_eq!(joined(&table, 1), Some(id));
+        assert_eq!(joined(&table, 100), None);
         table.change(id, State::Approved, 1, |_| {});
-        assert_eq!(table.joinable(&digest, 1), Some(id));
+        assert_eq!(joined(&table, 1), Some(id));
         table.change(id, State::Executing, 1, |_| {});
-        assert_eq!(table.joinable(&digest, 1), None);
+        assert_eq!(joined(&table, 1), None);
+        assert!(table.joinable.is_empty());
+    }
+
+    #[test]
+    fn a_call_joins_the_approval_that_fits_it() {
+        let mut table = ApprovalTable::default();
+        let [low, high] = ["C1", "C2"].map(|channel| Record {
+            channel: channel.to_owned(),
+            ..record("a", State::Pending, 100)
+        });
+        let (digest, ids) = (low.digest, [low.id, high.id]);
+        table.insert(low);
+        table.insert(high);
+        let joined = |table: &ApprovalTable, channel: &str| {
+            table.joinable(&digest, 1, |record| record.channel == channel)
+        };
+        assert_eq!(joined(&table, "C1"), Some(ids[0]));
+        assert_eq!(joined(&table, "C2"), Some(ids[1]));
+        assert_eq!(joined(&table, "C3"), None);
+        table.change(ids[0], State::Rejected, 1, |_| {});
+        assert_eq!(joined(&table, "C1"), None);
+        assert_eq!(joined(&table, "C2"), Some(ids[1]));
     }
 
     #[test]

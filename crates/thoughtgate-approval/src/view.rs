@@ -40,11 +40,23 @@ pub struct View {
 /// Decider of approvals that the policies have ended.
 pub(crate) const POLICY: &str = "policy";
 
+/// Reason for an approval that was asked for in another channel than the policies require now.
+pub(crate) const SUPERSEDED: &str =
+    "the policies now require approval in another channel than the one that was asked";
+
 impl View {
-    /// Whether the policies ended the approval, which they had asked for before.
+    /// Whether the policies ended the approval, which they had asked for before, since they refuse the
+    /// call now.
     #[must_use]
     pub fn is_revoked(&self) -> bool {
-        self.decided_by.as_deref() == Some(POLICY)
+        self.decided_by.as_deref() == Some(POLICY) && !self.is_superseded()
+    }
+
+    /// Whether the policies ended the approval because they require one in another channel: the same
+    /// call sent again asks there.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.reason.as_deref() == Some(SUPERSEDED)
     }
 
     /// One sentence for the agent: what became of its request, and why.

@@ -30,7 +30,8 @@ pub const APPROVAL_CANCELLED: i64 = 40304;
 pub const APPROVAL_PENDING: i64 = 42501;
 /// The approval was already used; it is valid for one call.
 pub const APPROVAL_USED: i64 = 40901;
-/// No approver answered in time, or the approval was not used in time.
+/// No approver answered in time, the approval was not used in time, or the policies now require one in
+/// another channel.
 pub const APPROVAL_EXPIRED: i64 = 40801;
 /// The upstream server could not be reached.
 pub const UPSTREAM_UNREACHABLE: i64 = 50201;

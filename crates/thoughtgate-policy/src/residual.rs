@@ -12,7 +12,6 @@ use std::time::SystemTime;
 use cedar_policy::{Context, Effect, Entities, Request};
 use serde_json::value::RawValue;
 
-use crate::annotations::Approve;
 use crate::arguments;
 use crate::decision::{Decision, Outcome};
 use crate::fault::{EvaluationFault, ResidualError};
@@ -260,17 +259,15 @@ impl<'a> Tally<'a> {
         } else {
             self.permits
         };
-        // By id, since the order so far is that of the index: the first `@approve` gives the channel.
+        // By id, since the order so far is that of the index.
         determining.sort_by(|left, right| left.id.cmp(&right.id));
-        let approve = determining
-            .iter()
-            .find_map(|policy| policy.approve.as_ref());
-        let outcome = match approve {
-            _ if forbidden || determining.is_empty() => Outcome::Reject,
-            Some(Approve { channel }) => Outcome::Approve {
-                channel: channel.clone(),
-            },
-            None => Outcome::Forward,
+        let outcome = if forbidden || determining.is_empty() {
+            Outcome::Reject
+        } else {
+            match permitted(&determining) {
+                Ok(outcome) => outcome,
+                Err(conflict) => return Decision::error(&conflict),
+            }
         };
         Decision {
             outcome,
@@ -280,5 +277,24 @@ impl<'a> Tally<'a> {
                 .collect(),
             error: None,
         }
+    }
+}
+
+/// The outcome that `permits` have together. Those that ask for approval must name one channel: approvers
+/// of the one would decide for those of the other.
+fn permitted(permits: &[&Arc<LoadedPolicy>]) -> Result<Outcome, String> {
+    let mut asking = permits
+        .iter()
+        .filter_map(|policy| Some((&policy.id, &policy.approve.as_ref()?.channel)));
+    let Some((first, channel)) = asking.next() else {
+        return Ok(Outcome::Forward);
+    };
+    match asking.find(|(_, other)| *other != channel) {
+        None => Ok(Outcome::Approve {
+            channel: channel.clone(),
+        }),
+        Some((other, _)) => Err(format!(
+            "policies `{first}` and `{other}` ask for approval in different channels; write the same @approve in both, or conditions that exclude each other"
+        )),
     }
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, header};
-use thoughtgate_approval::{Approvals, Digest, Id};
+use thoughtgate_approval::{Approvals, Digest, Id, State};
 use thoughtgate_mcp::{Era, without};
 use thoughtgate_policy::{Decision, Outcome};
 
@@ -175,10 +175,13 @@ async fn ask(
     let delivery = Delivery::of(message, fields);
     // Before the approval is requested: nobody is asked about a call that cannot be held.
     let hold = hold_for(worker, delivery, principal, fields).map_err(Problem::TooManyHeld)?;
-    let id = if let Some(state) = fields.own_state() {
-        sealed(approvals, state, principal, &digest)?
-    } else {
-        requested(approvals, snapshot, message, fields, delivery, decision).await?
+    let named = fields
+        .own_state()
+        .map(|state| sealed(approvals, state, principal, &digest))
+        .transpose()?;
+    let id = match named {
+        Some(id) if !supersedes(approvals, id, principal, decision) => id,
+        _ => requested(approvals, snapshot, message, fields, delivery, decision).await?,
     };
     Ok(Asked {
         delivery,
@@ -221,6 +224,19 @@ fn sealed(
     } else {
         Err(Problem::OtherCall)
     }
+}
+
+/// Whether the policies now require approval in another channel than that of the approval, which then
+/// ends: approvers are asked there. One that has ended already says more by its end.
+fn supersedes(approvals: &Approvals, id: Id, principal: &str, decision: &Decision) -> bool {
+    let is_unused = approvals
+        .find(id, principal)
+        .is_some_and(|view| matches!(view.state, State::Pending | State::Approved));
+    let supersedes = is_unused && !approvals.is_asked_in(id, principal, channel(decision));
+    if supersedes {
+        approvals.supersede(id, principal);
+    }
+    supersedes
 }
 
 /// A new approval, or the one that the same call already waits for.

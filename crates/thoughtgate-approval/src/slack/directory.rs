@@ -115,7 +115,17 @@ impl Directory {
     /// Caches that the channel `name` has the id `id`, as the response to a message showed.
     pub(super) fn learn(&self, name: &str, id: &str) {
         let mut channels = lock(&self.channels);
-        channels.insert(name.to_owned(), id.to_owned());
+        channels.insert(bare(name).to_owned(), id.to_owned());
+    }
+
+    /// Whether two names, or a name and an id, are of one channel. A name whose id is not known yet
+    /// differs from every id: then approvers are asked once more, rather than in the wrong channel.
+    pub(super) fn is_same(&self, one: &str, other: &str) -> bool {
+        if bare(one) == bare(other) {
+            return true;
+        }
+        let id = self.known_channel(one);
+        id.is_some() && id == self.known_channel(other)
     }
 
     /// Id of a channel, if it is given by its id or was learned before.
@@ -123,7 +133,7 @@ impl Directory {
         if is_channel_id(name) {
             return Some(name.to_owned());
         }
-        lock(&self.channels).get(name).cloned()
+        lock(&self.channels).get(bare(name)).cloned()
     }
 
     /// Id of a channel: reading needs the id, while posting takes names too.
@@ -131,7 +141,7 @@ impl Directory {
         if let Some(id) = self.known_channel(name) {
             return Ok(id);
         }
-        let wanted = name.trim_start_matches('#');
+        let wanted = bare(name);
         let parameters = [
             ("types", "public_channel,private_channel"),
             ("exclude_archived", "true"),
@@ -156,5 +166,28 @@ impl Directory {
         }
         // Also if more pages are left than may be read: the error advises to use the id.
         Err(CallError::Refused(Refusal::NoChannel))
+    }
+}
+
+/// Name of a channel without the `#` that it may be given with.
+fn bare(name: &str) -> &str {
+    name.strip_prefix('#').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_is_known_by_its_name_and_by_its_id() {
+        let directory = Directory::new(&[]);
+        assert!(directory.is_same("#low", "low"));
+        assert!(!directory.is_same("#low", "#security"));
+        assert!(!directory.is_same("#low", "C1"));
+        directory.learn("#low", "C1");
+        assert!(directory.is_same("low", "C1") && directory.is_same("C1", "#low"));
+        assert!(!directory.is_same("#security", "C1"));
+        directory.learn("#security", "C2");
+        assert!(!directory.is_same("#security", "#low"));
     }
 }

@@ -37,6 +37,11 @@ impl Workspace {
         &self.settings.channel
     }
 
+    /// Whether two names are of one channel, as far as that is known.
+    pub(crate) fn is_same_channel(&self, one: &str, other: &str) -> bool {
+        self.directory.is_same(one, other)
+    }
+
     /// The present fault of the calls to Slack, if there is one.
     pub(crate) fn failure(&self) -> Option<String> {
         self.client.faults.current()

@@ -110,6 +110,38 @@ fn the_most_restrictive_permit_wins() {
 }
 
 #[test]
+fn permits_that_ask_in_different_channels_refuse() {
+    let engine = engine(
+        r##"@id("low") @approve("#low") permit (principal, action == Action::"tools/call", resource);
+            @id("security") @approve("#security") permit (principal, action == Action::"tools/call", resource == Tool::"pay");
+            @id("more") @approve("#low") permit (principal, action == Action::"tools/call", resource == Tool::"move");
+            @id("unnamed") @approve permit (principal, action == Action::"tools/call", resource == Tool::"sell");
+            @id("never") forbid (principal, action == Action::"tools/call", resource == Tool::"pay")
+                when { context.arguments has amount && context.arguments.amount > 100 };"##,
+    );
+    let pay = |arguments| ask(&engine, "alice", Target::Tool("pay"), arguments);
+    let error =
+        |decision: &thoughtgate_policy::Decision| decision.error.as_deref().map(str::to_owned);
+    assert_eq!(
+        error(&pay("{}")).as_deref(),
+        Some(
+            "policies `low` and `security` ask for approval in different channels; write the same @approve in both, or conditions that exclude each other"
+        )
+    );
+    // The channel of `@approve` alone is not known here.
+    let sell = ask(&engine, "alice", Target::Tool("sell"), "{}");
+    assert!(error(&sell).is_some_and(|error| error.contains("`low` and `unnamed`")));
+    assert_eq!(
+        ask(&engine, "alice", Target::Tool("move"), "{}").outcome,
+        Outcome::Approve {
+            channel: Some(Arc::from("#low"))
+        }
+    );
+    let forbidden = pay(r#"{"amount": 101}"#);
+    assert_eq!((error(&forbidden), forbidden.policies.len()), (None, 1));
+}
+
+#[test]
 fn arguments_of_each_type() {
     let engine = engine(
         r#"permit (principal, action == Action::"tools/call", resource == Tool::"text") when { context.arguments has path && context.arguments.path like "/srv/*" };

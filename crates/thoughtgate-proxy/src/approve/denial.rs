@@ -41,6 +41,7 @@ impl Denial {
     /// The reason that follows from an approval which does not permit its call.
     pub fn of(view: &View) -> Denial {
         let code = match view.state {
+            State::Rejected if view.is_superseded() => codes::APPROVAL_EXPIRED,
             State::Rejected => codes::APPROVAL_REJECTED,
             State::Expired => codes::APPROVAL_EXPIRED,
             State::Cancelled => codes::APPROVAL_CANCELLED,

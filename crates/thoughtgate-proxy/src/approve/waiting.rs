@@ -167,6 +167,14 @@ pub async fn settle(
         let view = approvals.find(id, principal).ok_or_else(forgotten)?;
         return Err(Denial::of(&view).because_of(&decision));
     }
+    // Given in another channel, by people who were not asked for this: the call has to be sent again.
+    if let Outcome::Approve { channel } = &decision.outcome
+        && !approvals.is_asked_in(id, principal, channel.as_deref())
+    {
+        approvals.supersede(id, principal);
+        let view = approvals.find(id, principal).ok_or_else(forgotten)?;
+        return Err(Denial::of(&view));
+    }
     match approvals.claim(id, principal, digest).await {
         Ok(claim) => Ok((snapshot, claim)),
         Err(error) => Err(Denial::unclaimed(&error, &view)),

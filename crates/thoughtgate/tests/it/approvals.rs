@@ -2,6 +2,7 @@
 
 mod answers;
 mod bounds;
+mod channels;
 mod claims;
 mod ends;
 mod hostile;
