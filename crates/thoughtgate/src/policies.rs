@@ -13,6 +13,10 @@ use crate::config::Config;
 use crate::mistakes::Mistakes;
 use crate::text;
 
+/// A mistake of a set without any policy: most likely a wrong path, a half-written file, or one emptied by a
+/// full disk.
+pub const EMPTY: &str = "the policy files contain no policy; to refuse everything, write `forbid (principal, action, resource);`";
+
 /// Reads the policies that `config` names; `None` when it names none.
 pub fn read(config: &Config) -> anyhow::Result<Option<Vec<Source>>> {
     let Some(path) = &config.policy else {

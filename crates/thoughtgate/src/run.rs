@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use thoughtgate_approval::ChannelSettings;
 use thoughtgate_panic::{info, log, warn};
 use thoughtgate_policy::Engine;
@@ -17,7 +17,9 @@ use crate::flags::{Command, Flags};
 use crate::mistakes::Mistakes;
 use crate::reload::{Change, Inputs, Reloader};
 use crate::text::print;
-use crate::{approvals, authors, descriptors, exposure, load, online, overlay, reload, settings};
+use crate::{
+    approvals, authors, descriptors, exposure, load, online, overlay, policies, reload, settings,
+};
 
 /// Validates the configuration with `--check`; otherwise serves until a signal arrives.
 pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
@@ -39,6 +41,7 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         let policies = prepared.engine.map(|engine| engine.policy_count()).context(
             "no policy is configured, so everything would be refused; pass --policy FILE or set `policy`",
         )?;
+        ensure!(policies > 0, policies::EMPTY);
         print(&format!(
             "ok: configuration, schema and {policies} policies are valid\n"
         ))?;
@@ -60,8 +63,12 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     } = started(prepare(&flags, &environment), &environment)?;
     descriptors::raise();
     descriptors::fit(&mut fixed);
-    if engine.is_none() {
-        warn!("no policy is configured, so everything is refused; pass --policy FILE");
+    match &engine {
+        None => warn!("no policy is configured, so everything is refused; pass --policy FILE"),
+        Some(engine) if engine.policy_count() == 0 => {
+            warn!("every tool call is refused: {}", policies::EMPTY);
+        }
+        Some(_) => {}
     }
     reload::warn_of_mode(inputs.config.mode);
     exposure::warn_at_start(fixed.listen.ip(), &inputs.config.agent);

@@ -2,7 +2,7 @@
 //!
 //! Reads the configuration and the policies; asks neither the upstream nor Slack.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use thoughtgate_policy::Engine;
 
 use crate::config::Config;
@@ -25,6 +25,7 @@ impl Asked {
         // Without a configuration there is no approval channel, which matters only to a proxy.
         options.approvals |= flags.config.is_none();
         let engine = policies::load(&sources, &options)?;
+        ensure!(engine.policy_count() > 0, policies::EMPTY);
         Ok(Asked { engine, config })
     }
 

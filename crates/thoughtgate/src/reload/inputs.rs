@@ -56,10 +56,7 @@ impl Inputs {
         let some = || match self.engine() {
             // It would refuse everything from now on; in a running proxy that is taken for a mistake.
             Ok(None) => bail!("no policy file is configured any more; set `policy`"),
-            // Most likely a half-written file, or one emptied by a full disk.
-            Ok(Some(engine)) if engine.policy_count() == 0 => bail!(
-                "the policy files contain no policy; to refuse everything, write `forbid (principal, action, resource);`"
-            ),
+            Ok(Some(engine)) if engine.policy_count() == 0 => bail!(policies::EMPTY),
             Ok(Some(engine)) => Ok(engine),
             Err(refused) => Err(refused.reason),
         };

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use crate::support::{ALL, before, outcome, policy};
+use thoughtgate_test::process::Output;
+
+use crate::support::{ALL, Proxy, before, outcome, policy};
 
 /// Runs the binary; returns exit code, standard output and standard error.
 pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
@@ -32,6 +34,34 @@ fn check_accepts_what_is_valid() {
             "ok: configuration, schema and 1 policies are valid\n"
         )
     );
+}
+
+#[test]
+fn files_without_a_policy_are_a_mistake_unless_they_say_so() {
+    let (folder, path) = config("upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: policies\n");
+    let policies = folder.path().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    let write = |text| std::fs::write(policies.join("p.cedar"), text).unwrap();
+    let explain = ["explain", "--config", &path, "--tool", "a"];
+    for text in ["", "\n// permit (principal, action, resource);\n"] {
+        write(text);
+        for arguments in [&["--config", &path, "--check"][..], &explain] {
+            let (code, out, err) = run(arguments, &[]);
+            assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");
+            assert_eq!(
+                err,
+                "thoughtgate: error: the policy files contain no policy; to refuse everything, write \
+                 `forbid (principal, action, resource);`\n"
+            );
+        }
+    }
+    let proxy = Proxy::with(&["--config", &path], &[]);
+    let log = proxy.process.output(Output::Stderr);
+    let warned = "every tool call is refused: the policy files contain no policy";
+    assert!(log.iter().any(|line| line.contains(warned)), "{log:?}");
+    write("forbid (principal, action, resource);");
+    let (code, _, err) = run(&["--config", &path, "--check"], &[]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
 }
 
 #[test]
