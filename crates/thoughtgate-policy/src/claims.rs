@@ -4,34 +4,19 @@
 //! declared one is an error, and not absent: a `forbid` that reads it would not apply.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use cedar_policy::RestrictedExpression;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Claims that policies may read, with their types.
-pub type Declared = BTreeMap<String, ClaimType>;
+use crate::declared::{ClaimType, Declared, DeclaredClaim};
+use crate::similar::nearest;
 
 /// Largest size of the declared claims of a token, in bytes; each element of a set counts as 8 more.
 pub const BYTES_MAX: usize = 16 * 1024;
 /// Bytes that an element of a set counts as besides its text.
 const ELEMENT_BYTES: usize = 8;
-
-/// Type of a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ClaimType {
-    /// A list of strings, or the words of `scope` or `scp`.
-    Set,
-    /// A string.
-    Text,
-    /// `true` or `false`.
-    Bool,
-    /// A whole number of 64 bits.
-    Number,
-}
 
 /// Value of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +51,7 @@ pub enum ClaimError {
     /// `wanted` is a type with its article.
     #[error("claim `{name}` of the token is not {wanted}")]
     Type {
-        /// The claim.
+        /// The claim by its place in the token, such as `realm_access.roles`.
         name: String,
         /// Its declared type.
         wanted: &'static str,
@@ -76,21 +61,68 @@ pub enum ClaimError {
     TooLarge,
 }
 
-impl ClaimType {
-    /// The type in Cedar's schema.
-    fn schema_name(self) -> &'static str {
-        match self {
-            ClaimType::Set => "Set<String>",
-            ClaimType::Text => "String",
-            ClaimType::Bool => "Bool",
-            ClaimType::Number => "Long",
-        }
-    }
+/// A mistake in claims that an author states, for a call that has no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatedError {
+    /// A name that is not declared.
+    #[error("claim `{name}` is not declared; {help}")]
+    Undeclared {
+        /// The name.
+        name: String,
+        /// The way out.
+        help: String,
+    },
+    /// A value of another type.
+    #[error(
+        "claim `{name}` is declared as `{declared}`, but is not {wanted}; leave it out for a token without it"
+    )]
+    Type {
+        /// The name.
+        name: String,
+        /// Its declared type in the configuration.
+        declared: &'static str,
+        /// The same with its article.
+        wanted: &'static str,
+    },
+    /// All together.
+    #[error("the claims take more than {BYTES_MAX} bytes; a token with as many is refused")]
+    TooLarge,
+}
 
+impl DeclaredClaim {
+    /// The value in a token, if it has one.
+    fn find<'t>(
+        &self,
+        name: &str,
+        token: &'t Map<String, Value>,
+    ) -> Result<Option<&'t Value>, ClaimError> {
+        let Some(path) = &self.path else {
+            return Ok(token.get(name));
+        };
+        let (last, parents) = path.split_last().unzip();
+        let mut within = token;
+        for (depth, key) in parents.into_iter().flatten().enumerate() {
+            within = match within.get(key) {
+                Some(Value::Object(within)) => within,
+                None => return Ok(None),
+                // Not absent, as a claim of another type is not.
+                Some(_) => {
+                    return Err(ClaimError::Type {
+                        name: path[..=depth].join("."),
+                        wanted: "an object",
+                    });
+                }
+            };
+        }
+        Ok(last.and_then(|key| within.get(key)))
+    }
+}
+
+impl ClaimType {
     /// The type in messages.
-    fn shown(self, name: &str) -> &'static str {
+    fn shown(self, key: &str) -> &'static str {
         match self {
-            ClaimType::Set if is_scope(name) => "a list of strings or a string of words",
+            ClaimType::Set if is_scope(key) => "a list of strings or a string of words",
             ClaimType::Set => "a list of strings",
             ClaimType::Text => "a string",
             ClaimType::Bool => "a boolean",
@@ -99,14 +131,14 @@ impl ClaimType {
     }
 
     /// `value` as a claim of this type.
-    fn read(self, name: &str, value: &Value) -> Option<Claim> {
+    fn read(self, key: &str, value: &Value) -> Option<Claim> {
         match (self, value) {
             (ClaimType::Set, Value::Array(items)) => {
                 let items = items.iter().map(|item| item.as_str().map(str::to_owned));
                 items.collect::<Option<Vec<_>>>().map(Claim::set)
             }
             // OAuth has its scopes in one string (RFC 8693 §4.2).
-            (ClaimType::Set, Value::String(text)) if is_scope(name) => {
+            (ClaimType::Set, Value::String(text)) if is_scope(key) => {
                 let words = text.split(' ').filter(|word| !word.is_empty());
                 Some(Claim::set(words.map(str::to_owned).collect()))
             }
@@ -118,8 +150,24 @@ impl ClaimType {
     }
 }
 
-fn is_scope(name: &str) -> bool {
-    matches!(name, "scope" | "scp")
+/// The way out for a stated claim that is not declared.
+fn undeclared(declared: &Declared, name: &str) -> String {
+    let first =
+        |claim: &DeclaredClaim| claim.path.iter().flatten().next() == Some(&name.to_owned());
+    if let Some((meant, _)) = declared.iter().find(|(_, claim)| first(claim)) {
+        return format!("state what is read from it by its declared name, such as `{meant}`");
+    }
+    if let Some(meant) = nearest(name, declared.keys().map(String::as_str)) {
+        return format!("did you mean `{meant}`?");
+    }
+    format!(
+        "declare it with its type in `agent.jwt.claims` (set, text, bool or number), such as `{name}: set`"
+    )
+}
+
+/// `key` is the last one of the claim's place.
+fn is_scope(key: &str) -> bool {
+    matches!(key, "scope" | "scp")
 }
 
 impl Claim {
@@ -159,21 +207,62 @@ impl Claims {
     pub fn read(declared: &Arc<Declared>, token: &Map<String, Value>) -> Result<Self, ClaimError> {
         let mut values = BTreeMap::new();
         let mut bytes = 0;
-        for (name, wanted) in &**declared {
-            let Some(value) = token.get(name) else {
+        for (name, claim) in &**declared {
+            let Some(value) = claim.find(name, token)? else {
                 continue;
             };
-            let claim = wanted.read(name, value).ok_or_else(|| ClaimError::Type {
-                name: name.clone(),
-                wanted: wanted.shown(name),
+            let (wanted, key) = (claim.kind, claim.key(name));
+            let value = wanted.read(key, value).ok_or_else(|| ClaimError::Type {
+                name: claim.place(name),
+                wanted: wanted.shown(key),
             })?;
-            bytes += claim.bytes();
-            values.insert(name.clone(), claim);
+            bytes += value.bytes();
+            values.insert(name.clone(), value);
         }
         if bytes > BYTES_MAX {
             return Err(ClaimError::TooLarge);
         }
         Ok(Claims::new(Arc::clone(declared), values))
+    }
+
+    /// The claims that an author states by their declared names; those that are left out are absent, as in
+    /// a token.
+    ///
+    /// # Errors
+    /// All mistakes: names that are not declared, values of another type, and too many of them.
+    pub fn stated(
+        declared: &Arc<Declared>,
+        stated: &Map<String, Value>,
+    ) -> Result<Self, Vec<StatedError>> {
+        let mut values = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (name, value) in stated {
+            let name = name.clone();
+            let Some(claim) = declared.get(&name) else {
+                let help = undeclared(declared, &name);
+                wrong.push(StatedError::Undeclared { name, help });
+                continue;
+            };
+            let (kind, key) = (claim.kind, claim.key(&name));
+            match kind.read(key, value) {
+                Some(value) => {
+                    values.insert(name, value);
+                }
+                None => wrong.push(StatedError::Type {
+                    declared: kind.name(),
+                    wanted: kind.shown(key),
+                    name,
+                }),
+            }
+        }
+        if values.values().map(Claim::bytes).sum::<usize>() > BYTES_MAX {
+            wrong.push(StatedError::TooLarge);
+        }
+        if wrong.is_empty() {
+            Ok(Claims::new(Arc::clone(declared), values))
+        } else {
+            Err(wrong)
+        }
     }
 
     fn new(declared: Arc<Declared>, values: BTreeMap<String, Claim>) -> Claims {
@@ -228,62 +317,4 @@ impl From<Claims> for Stored {
             values: claims.values,
         }
     }
-}
-
-/// The claims that one policy reads.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct ReadClaims {
-    /// Whether a declared one may be read.
-    pub any: bool,
-    /// An attribute of `principal` that is not declared.
-    pub undeclared: Option<String>,
-}
-
-impl ReadClaims {
-    /// The claims that a policy reads; `policy` is its JSON form (Cedar's EST). Whatever has the name of a
-    /// claim counts as one, whose attribute it may be.
-    pub fn of(policy: &Value, declared: &Declared) -> ReadClaims {
-        let mut found = ReadClaims::default();
-        found.collect(&policy["conditions"], declared);
-        found
-    }
-
-    fn collect(&mut self, part: &Value, declared: &Declared) {
-        match part {
-            Value::Array(items) => items.iter().for_each(|item| self.collect(item, declared)),
-            Value::Object(members) => {
-                for (operator, operands) in members {
-                    if matches!(operator.as_str(), "." | "has") {
-                        self.attribute(operands, declared);
-                    }
-                    self.collect(operands, declared);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn attribute(&mut self, operands: &Value, declared: &Declared) {
-        // `has a.b` names several at once.
-        let names: Vec<&str> = match &operands["attr"] {
-            Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-            name => name.as_str().into_iter().collect(),
-        };
-        self.any |= names.iter().any(|name| declared.contains_key(*name));
-        if let Some(first) = names.first()
-            && operands["left"]["Var"] == "principal"
-            && !declared.contains_key(*first)
-        {
-            self.undeclared.get_or_insert_with(|| (*first).to_owned());
-        }
-    }
-}
-
-/// The attributes of an agent in Cedar's schema. All are optional: a token may lack any of them.
-pub fn schema_text(declared: &Declared) -> String {
-    let mut text = String::new();
-    for (name, wanted) in declared {
-        write!(text, "{name:?}?: {}, ", wanted.schema_name()).expect("a String takes any text");
-    }
-    text
 }

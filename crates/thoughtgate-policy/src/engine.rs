@@ -13,6 +13,7 @@ use crate::annotations;
 use crate::cache::{DecisionCache, Lookup};
 use crate::claims::Claims;
 use crate::decision::Decision;
+use crate::declared;
 use crate::errors::LoadErrors;
 use crate::fault::ResidualError;
 use crate::index::Index;
@@ -48,6 +49,7 @@ impl Engine {
     pub fn load(sources: &[Source], options: &Options) -> Result<Engine, LoadErrors> {
         let mut errors = Vec::new();
         references::check_groups(options, &mut errors);
+        declared::check(&options.claims, &mut errors);
         let policies = policy::parse_all(sources, options, &mut errors);
         let groups = agreement::groups(&policies, sources, &mut errors);
         let schemas = groups
@@ -65,7 +67,7 @@ impl Engine {
         let index = Index::new(policies.iter().map(|policy| &**policy));
         let named = policies.iter().any(|policy| policy.reads.name.is_some());
         let tools = references::tools(policies.iter().map(|policy| &policy.policy));
-        let claims = policies.iter().any(|policy| policy.reads.claims);
+        let claims = policies.iter().any(|policy| !policy.claims.is_empty());
         let now = policies.iter().any(|policy| policy.reads.now);
         let options = options.clone();
         Ok(Engine {

@@ -32,7 +32,7 @@ pub enum LoadError {
     },
     /// An attribute of `principal` that is not a declared claim.
     #[error(
-        "{place}: policy `{policy}` reads `principal.{claim}`, but no claim `{claim}` is declared; declare it with its type in `agent.jwt.claims`, such as `{claim}: set` (set, text, bool or number)"
+        "{place}: policy `{policy}` reads `principal.{claim}`, but no claim `{claim}` is declared; {help}"
     )]
     Claim {
         /// `file:line:column` of the policy.
@@ -41,6 +41,16 @@ pub enum LoadError {
         policy: String,
         /// The claim.
         claim: String,
+        /// The declaration to write.
+        help: String,
+    },
+    /// A declaration of a claim that cannot be used.
+    #[error("claim `{claim}` of `agent.jwt.claims`: {problem}")]
+    Declaration {
+        /// The declared name.
+        claim: String,
+        /// The problem and its remedy.
+        problem: String,
     },
     /// Two policies with the same id; a decision's reasons would be ambiguous.
     #[error("{place}: the id `{policy}` is used twice; give each policy its own @id")]
@@ -236,7 +246,7 @@ impl LoadError {
             | LoadError::WholeRecord { place, .. }
             | LoadError::Constructed { place, .. } => place,
             LoadError::TypeConflict(conflict) => &conflict.place,
-            LoadError::Group { .. } | LoadError::Internal(_) => "",
+            LoadError::Group { .. } | LoadError::Declaration { .. } | LoadError::Internal(_) => "",
         }
     }
 }

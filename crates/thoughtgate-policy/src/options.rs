@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::claims::Declared;
+use crate::declared::Declared;
 
 /// One `.cedar` file.
 #[derive(Debug, Clone, PartialEq, Eq)]

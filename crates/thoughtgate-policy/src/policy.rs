@@ -3,7 +3,7 @@
 //!
 //! Evaluates nothing.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{
@@ -13,13 +13,14 @@ use miette::Diagnostic;
 
 use crate::advice;
 use crate::annotations::{self, Approve};
-use crate::claims::ReadClaims;
+use crate::declared;
 use crate::depth;
 use crate::error::{LoadError, TypeConflict};
 use crate::fault::EvaluationFault;
 use crate::infer::{self, Unreadable};
 use crate::options::{Options, Source};
 use crate::place;
+use crate::read_claims::ReadClaims;
 use crate::reads::Reads;
 use crate::references;
 use crate::rule::Rule;
@@ -43,6 +44,8 @@ pub struct LoadedPolicy {
     pub number: u32,
     /// The arguments it reads of a call, and whether it reads the time.
     pub reads: Reads,
+    /// The declared claims of the agent that it may read.
+    pub claims: BTreeSet<String>,
     pub approve: Option<Approve>,
 }
 
@@ -146,7 +149,7 @@ fn load(
             return None;
         }
     };
-    let mut reads = match infer::reads(&json) {
+    let reads = match infer::reads(&json) {
         Ok(reads) => reads,
         Err(unreadable) => {
             errors.push(load_error(unreadable, source, policy, &id));
@@ -155,15 +158,15 @@ fn load(
     };
     let claims = ReadClaims::of(&json, &options.claims);
     // Cedar's message would be that the policy can never apply.
-    if let Some(claim) = claims.undeclared {
+    if let Some(path) = claims.undeclared {
         errors.push(LoadError::Claim {
             place: place.to_string(),
             policy: id.to_string(),
-            claim,
+            help: declared::help(&path),
+            claim: path.into_iter().next().unwrap_or_default(),
         });
         return None;
     }
-    reads.claims = claims.any;
     // The ids that Cedar gives are unique in one file only.
     let policy = policy.new_id(PolicyId::new(&*id));
     Some(LoadedPolicy {
@@ -175,6 +178,7 @@ fn load(
         // Set by `parse_all`, which counts across files.
         number: 0,
         reads,
+        claims: claims.declared,
         approve,
     })
 }

@@ -13,8 +13,6 @@ pub struct Reads {
     pub now: bool,
     /// The use of the resource's name or URI as a string, if it is read.
     pub name: Option<Text>,
-    /// Whether claims of the agent may be read.
-    pub claims: bool,
 }
 
 impl Reads {
@@ -27,7 +25,6 @@ impl Reads {
     /// Adds what `other` reads.
     pub fn join(&mut self, other: &Reads) -> Result<(), Conflict> {
         self.now |= other.now;
-        self.claims |= other.claims;
         self.name = match (self.name, other.name) {
             (Some(own), Some(other)) => Some(own.join(other)),
             (own, other) => own.or(other),

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid, Schema};
 use thoughtgate_mcp::folds_to_one_of;
 
-use crate::claims::{self, Declared};
+use crate::declared::{self, Declared};
 use crate::error::LoadError;
 use crate::query::Plain;
 use crate::types::{Fields, record_type};
@@ -29,7 +29,7 @@ pub fn complete(claims: &Declared, arguments: &Fields) -> Result<Schema, LoadErr
     let (before, after) = TEXT.split_once("CLAIMS").unwrap_or((TEXT, ""));
     let text = format!(
         "{before}{}{}",
-        claims::schema_text(claims),
+        declared::schema_text(claims),
         after.replace("ARGUMENTS", &record_type(arguments))
     );
     let (schema, _) =

@@ -114,7 +114,8 @@ section! {
         reload audience: Option<String> = None,
         /// issuer that bearer tokens must have (claim iss)
         reload issuer: Option<String> = None,
-        /// claims of the bearer token that policies can read, {claim: set | text | bool | number}
+        /// claims of the bearer token that policies can read, {claim: set | text | bool | number}, a nested one
+        /// by its path: {name: {path: [key, …], type: set}}
         reload claims: Declared = Declared::new(),
         /// clock difference tolerated at a token's exp and nbf, at most 10m (default: 60s)
         #[serde(with = "humantime_serde::option")]

@@ -4,13 +4,23 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use thoughtgate_policy::{
-    ClaimError, ClaimType, Claims, Decision, Declared, Engine, LoadErrors, Options, Principal,
-    Query, Source, Target,
+    ClaimError, ClaimType, Claims, Decision, Declared, DeclaredClaim, Engine, LoadErrors, Options,
+    Principal, Query, Source, StatedError, Target,
 };
 
 use crate::{now, word};
 
 pub fn declared() -> Arc<Declared> {
+    let keys = |keys: &[&str]| Some(keys.iter().map(|key| (*key).to_owned()).collect());
+    let nested = [
+        ("roles", &["realm_access", "roles"][..]),
+        ("client_roles", &["resource_access", "my.client", "roles"]),
+        ("scopes", &["https://idp/auth", "scope"]),
+    ]
+    .map(|(name, path)| {
+        let (kind, path) = (ClaimType::Set, keys(path));
+        (name.to_owned(), DeclaredClaim { kind, path })
+    });
     let declared = [
         ("groups", ClaimType::Set),
         ("scope", ClaimType::Set),
@@ -21,8 +31,10 @@ pub fn declared() -> Arc<Declared> {
     ];
     Arc::new(
         declared
-            .map(|(name, claim)| (name.to_owned(), claim))
-            .into(),
+            .map(|(name, kind)| (name.to_owned(), kind.into()))
+            .into_iter()
+            .chain(nested)
+            .collect(),
     )
 }
 
@@ -146,6 +158,140 @@ fn a_claim_of_another_type_is_an_error_and_not_absent() {
 }
 
 #[test]
+fn a_nested_claim_is_found_by_its_path_and_read_by_its_name() {
+    let engine = engine(
+        r#"@id("admin") permit (principal, action, resource == Tool::"restart")
+             when { principal has roles && principal.roles.contains("admin") };
+           @id("client") permit (principal, action, resource == Tool::"write")
+             when { principal has client_roles && principal.client_roles.contains("editor") };
+           @id("scopes") permit (principal, action, resource == Tool::"read")
+             when { principal has scopes && principal.scopes.contains("read") };"#,
+    );
+    for (token, tool, expected) in [
+        (
+            json!({"realm_access": {"roles": ["admin"]}}),
+            "restart",
+            "forward",
+        ),
+        (
+            json!({"realm_access": {"roles": ["dev"]}}),
+            "restart",
+            "reject",
+        ),
+        (json!({"realm_access": {}}), "restart", "reject"),
+        (json!({}), "restart", "reject"),
+        // The name that policies have is not a place in the token, nor is a key with a dot a path.
+        (json!({"roles": ["admin"]}), "restart", "reject"),
+        (
+            json!({"realm_access.roles": ["admin"]}),
+            "restart",
+            "reject",
+        ),
+        (
+            json!({"resource_access": {"my.client": {"roles": ["editor"]}}}),
+            "write",
+            "forward",
+        ),
+        (
+            json!({"resource_access": {"my": {"client": {"roles": ["editor"]}}}}),
+            "write",
+            "reject",
+        ),
+        (
+            json!({"https://idp/auth": {"scope": "openid read"}}),
+            "read",
+            "forward",
+        ),
+    ] {
+        let decision = decide(&engine, Some(&claims(&token)), tool);
+        assert_eq!(word(&decision), expected, "{token} {tool}");
+    }
+    for (token, wanted) in [
+        (
+            json!({"realm_access": {"roles": "admin"}}),
+            "claim `realm_access.roles` of the token is not a list of strings",
+        ),
+        (
+            json!({"realm_access": ["admin"]}),
+            "claim `realm_access` of the token is not an object",
+        ),
+        (
+            json!({"resource_access": {"my.client": null}}),
+            "claim `resource_access.my.client` of the token is not an object",
+        ),
+    ] {
+        assert_eq!(read(&token).unwrap_err().to_string(), wanted);
+    }
+    let large = json!({"realm_access": {"roles": ["x".repeat(16 * 1024)]}});
+    assert_eq!(read(&large), Err(ClaimError::TooLarge));
+}
+
+#[test]
+fn a_declaration_that_policies_cannot_read_is_refused_at_load() {
+    let path = Some(vec!["realm_access".to_owned(), "roles".to_owned()]);
+    let kind = ClaimType::Set;
+    let declared: Declared = [("realm-roles".to_owned(), DeclaredClaim { kind, path })].into();
+    let error = load_with("permit (principal, action, resource);", &Arc::new(declared));
+    let error = error.err().unwrap().to_string();
+    assert!(
+        error.starts_with("claim `realm-roles` of `agent.jwt.claims`: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn stated_claims_have_the_declared_names_and_types() {
+    let state = |stated: Value| Claims::stated(&declared(), stated.as_object().unwrap());
+    let token = json!({"groups": ["b", "a"], "realm_access": {"roles": ["x"]}, "scope": "c d"});
+    let stated = json!({"groups": ["a", "b"], "roles": ["x"], "scope": "d c"});
+    assert_eq!(state(stated), Ok(claims(&token)));
+    assert_eq!(state(json!({})), Ok(claims(&json!({}))));
+    for (stated, says) in [
+        (
+            json!({"groups": "a"}),
+            "claim `groups` is declared as `set`, but is not a list of strings; leave it out for a token \
+             without it",
+        ),
+        (json!({"admin": null}), "is not a boolean; leave it out"),
+        (json!({"level": 1.5}), "is not a whole number of 64 bits"),
+        (json!({"roles": 1}), "claim `roles` is declared as `set`"),
+        (
+            json!({"team": "a"}),
+            "claim `team` is not declared; declare it with its type in `agent.jwt.claims`",
+        ),
+        (
+            json!({"group": ["a"]}),
+            "not declared; did you mean `groups`?",
+        ),
+        (
+            json!({"realm_access": {"roles": ["a"]}}),
+            "state what is read from it by its declared name, such as `roles`",
+        ),
+    ] {
+        let errors = state(stated.clone()).unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        let error = errors[0].to_string();
+        assert!(error.contains(says), "{stated}: {error}");
+    }
+    let errors = state(json!({"a_b_c": 1, "groups": 1, "department": "x".repeat(16 * 1024 + 1)}));
+    let errors = errors.unwrap_err();
+    assert_eq!(
+        (errors.len(), errors.last()),
+        (3, Some(&StatedError::TooLarge))
+    );
+}
+
+/// Only what an agent may have: an argument with the name of a claim is none.
+#[test]
+fn an_argument_with_the_name_of_a_claim_needs_no_token() {
+    let engine = engine(
+        r#"permit (principal, action == Action::"tools/call", resource)
+             unless { context.arguments has groups && context.arguments.groups.contains("x") };"#,
+    );
+    assert_eq!(word(&decide(&engine, None, "t")), "forward");
+}
+
+#[test]
 fn without_the_claims_that_policies_read_nothing_is_decided() {
     let text = r#"permit (principal, action == Action::"tools/call", resource);
                   forbid (principal, action, resource)
@@ -154,7 +300,7 @@ fn without_the_claims_that_policies_read_nothing_is_decided() {
     assert_eq!(word(&decide(&engine, None, "t")), "error");
     assert!(!engine.may_call("alice", "t"));
     // Read by an older declaration, in which `admin` was not.
-    let older: Arc<Declared> = Arc::new([("groups".to_owned(), ClaimType::Set)].into());
+    let older: Arc<Declared> = Arc::new([("groups".to_owned(), ClaimType::Set.into())].into());
     let token = json!({"admin": true});
     let older = Claims::read(&older, token.as_object().unwrap()).unwrap();
     let decision = decide(&engine, Some(&older), "t");
@@ -172,18 +318,23 @@ fn without_the_claims_that_policies_read_nothing_is_decided() {
 
 #[test]
 fn a_policy_that_reads_what_is_not_declared_is_refused_with_the_way_out() {
-    for condition in [
-        "principal has team && principal.team.contains(\"a\")",
-        "principal.team == \"a\"",
-        "principal has team.name",
+    let team = "declare it with its type in `agent.jwt.claims`, such as `team: set`";
+    let name = "in `agent.jwt.claims`, such as `name: {path: [team, name], type: set}`";
+    for (condition, help) in [
+        ("principal has team && principal.team.contains(\"a\")", team),
+        ("principal.team == \"a\"", team),
+        ("principal has team.name", name),
+        ("principal has team && principal.team.name == \"a\"", name),
+        (
+            "principal has team && principal[\"team\"][\"name\"].contains(\"a\")",
+            name,
+        ),
     ] {
         let text = format!("\npermit (principal, action, resource) when {{ {condition} }};");
         let error = load_with(&text, &declared()).err().unwrap().to_string();
         assert!(error.starts_with("test.cedar:2:1: "), "{error}");
-        assert!(
-            error.contains("`team: set`") && error.contains("agent.jwt.claims"),
-            "{error}"
-        );
+        let no = "reads `principal.team`, but no claim `team` is declared; ";
+        assert!(error.contains(no) && error.contains(help), "{error}");
     }
     // A declared claim is checked by its type, and may be absent.
     for (condition, says) in [

@@ -14,6 +14,10 @@ use crate::support::{Proxy, before, call, is_permitted, policy, refusal, told};
 const POLICIES: &str = r#"
     @id("sre") permit (principal, action == Action::"tools/call", resource == Tool::"echo")
       when { principal has groups && principal.groups.contains("sre") };
+    @id("roles") permit (principal, action == Action::"tools/call", resource == Tool::"tool_0")
+      when { principal has roles && principal.roles.contains("admin") };
+    @id("url") permit (principal, action == Action::"tools/call", resource == Tool::"tool_1")
+      when { principal has url_roles && principal.url_roles.contains("admin") };
     @id("suspended") forbid (principal, action, resource)
       when { principal has suspended && principal.suspended };
 "#;
@@ -51,7 +55,7 @@ impl Issuer {
     }
 }
 
-/// A proxy whose policies read two claims.
+/// A proxy whose policies read claims, two of them by their path.
 struct Scene {
     upstream: MockMcp,
     issuer: Issuer,
@@ -73,7 +77,8 @@ impl Scene {
             ),
             (
                 "THOUGHTGATE_AGENT_JWT_CLAIMS",
-                "{groups: set, suspended: bool}",
+                "{groups: set, suspended: bool, roles: {path: [realm_access, roles], type: set}, \
+                 url_roles: {path: ['https://example.com/roles'], type: set}}",
             ),
         ];
         let proxy = Proxy::with(&before(&url, file.path()), &environment);
@@ -125,6 +130,31 @@ async fn one_agent_is_decided_by_the_claims_of_each_of_its_tokens() {
 }
 
 #[tokio::test]
+async fn a_nested_claim_is_read_by_its_path_only() {
+    let scene = Scene::start();
+    for (claims, tool, permitted) in [
+        (
+            json!({"realm_access": {"roles": ["admin"]}}),
+            "tool_0",
+            true,
+        ),
+        (json!({"realm_access": {"roles": []}}), "tool_0", false),
+        (json!({"realm_access": {}}), "tool_0", false),
+        (json!({"roles": ["admin"]}), "tool_0", false),
+        (
+            json!({"https://example.com/roles": ["admin"]}),
+            "tool_1",
+            true,
+        ),
+        (json!({"url_roles": ["admin"]}), "tool_1", false),
+    ] {
+        let answer = scene.post(claims.clone(), &call(tool)).await.json();
+        assert_eq!(is_permitted(&answer), permitted, "{claims}: {answer}");
+    }
+    assert_eq!(scene.upstream.stats().tool_calls, 2);
+}
+
+#[tokio::test]
 async fn a_claim_of_another_type_is_refused_and_named() {
     let scene = Scene::start();
     for (claims, says) in [
@@ -135,6 +165,14 @@ async fn a_claim_of_another_type_is_refused_and_named() {
         (
             json!({"groups": ["sre"], "suspended": "no"}),
             "claim `suspended` of the token is not a boolean",
+        ),
+        (
+            json!({"realm_access": {"roles": "admin"}}),
+            "claim `realm_access.roles` of the token is not a list of strings",
+        ),
+        (
+            json!({"realm_access": "admin"}),
+            "claim `realm_access` of the token is not an object",
         ),
     ] {
         let response = scene.post(claims, &call("echo")).await;
@@ -166,14 +204,16 @@ async fn a_policy_on_an_undeclared_claim_is_refused_with_the_way_out() {
             String::from_utf8(output.stderr).unwrap(),
         )
     };
-    assert_eq!(config("{groups: set, suspended: bool}").0, Some(0));
-    let (code, error) = config("{suspended: bool}");
+    let roles = "roles: {path: [realm_access, roles], type: set}, url_roles: {path: ['https://example.com/roles'], type: set}";
+    let config = |claims: &str| config(&format!("{{{claims}, suspended: bool, {roles}}}"));
+    assert_eq!(config("groups: set").0, Some(0));
+    let (code, error) = config("level: number");
     assert_eq!(code, Some(2));
     assert!(
         error.contains("p.cedar:2:") && error.contains("`groups: set`"),
         "{error}"
     );
-    let (code, error) = config("{groups: list, suspended: bool}");
+    let (code, error) = config("groups: list");
     assert_eq!(code, Some(2));
     assert!(
         error.contains("agent.jwt.claims") && !error.contains("list,"),
