@@ -23,10 +23,19 @@ use crate::types::paths;
 /// A decision, and what the policies had to do with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// The decision, or `None` if it depends on arguments that are not known.
+    /// The decision, or `None` if it depends on arguments or claims that are not known.
     pub decision: Option<Decision>,
     /// The policies whose scope matches, or nearly does, in the order of the files.
     pub policies: Vec<Considered>,
+}
+
+/// The parts of a query that are known; the others are not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Its arguments.
+    pub arguments: bool,
+    /// The claims of its agent.
+    pub claims: bool,
 }
 
 /// A policy that applied or nearly did.
@@ -44,6 +53,8 @@ pub struct Considered {
     pub reason: Option<String>,
     /// The arguments that it reads, as paths below `context.arguments`.
     pub arguments: Vec<String>,
+    /// The declared claims of the agent that it may read.
+    pub claims: Vec<String>,
     /// Whether it reads the time.
     pub time: bool,
     /// Whether it applies.
@@ -80,7 +91,7 @@ pub enum Finding {
         /// The part that failed, if it is known.
         part: Option<String>,
     },
-    /// It depends on arguments that are not known.
+    /// It depends on arguments or claims that are not known.
     Unknown,
     /// It names the resource, but another agent.
     OtherAgent,
@@ -89,10 +100,10 @@ pub enum Finding {
 }
 
 impl Engine {
-    /// The decision on `query` and the policies behind it. Without `arguments_known`, those of `query` are
-    /// not looked at, and what depends on arguments is unknown.
+    /// The decision on `query` and the policies behind it. What depends on parts that are not `known` is
+    /// unknown, too; an agent with unknown claims has some without values in `query`.
     #[must_use]
-    pub fn explain(&self, query: &Query<'_>, arguments_known: bool) -> Explanation {
+    pub fn explain(&self, query: &Query<'_>, known: Known) -> Explanation {
         let scope = match self.scope(query.principal, &query.target) {
             Ok(scope) => scope,
             Err(error) => {
@@ -105,7 +116,7 @@ impl Engine {
         let policies: Vec<Considered> = self
             .policies()
             .iter()
-            .filter_map(|policy| consider(policy, &scope, query, arguments_known))
+            .filter_map(|policy| consider(policy, &scope, query, known))
             .collect();
         let is_unknown = |policy: &Considered| policy.finding == Finding::Unknown;
         let holds_anyway = |policy: &Considered| {
@@ -129,7 +140,11 @@ impl Engine {
     /// Whether a policy that may apply reads the time, so that the decision depends on it.
     #[must_use]
     pub fn reads_time(&self, query: &Query<'_>) -> bool {
-        let explanation = self.explain(query, true);
+        let known = Known {
+            arguments: true,
+            claims: true,
+        };
+        let explanation = self.explain(query, known);
         let mut policies = explanation.policies.iter();
         policies.any(|policy| {
             policy.time && !matches!(policy.finding, Finding::OtherAgent | Finding::OtherAction)
@@ -142,7 +157,7 @@ fn consider(
     policy: &Arc<LoadedPolicy>,
     scope: &Scope,
     query: &Query<'_>,
-    arguments_known: bool,
+    known: Known,
 ) -> Option<Considered> {
     let built_in = &*policy.file == BASELINE_FILE;
     let request = scope.request(Context::empty());
@@ -153,7 +168,7 @@ fn consider(
         ResourceConstraint::Any | ResourceConstraint::Is(_)
     );
     let finding = match (action, principal, resource) {
-        (true, true, true) => found(policy, scope, query, arguments_known),
+        (true, true, true) => found(policy, scope, query, known),
         (true, false, true) if named && !built_in => Finding::OtherAgent,
         (false, true, true) if named && !built_in => Finding::OtherAction,
         _ => return None,
@@ -171,20 +186,17 @@ fn consider(
             .filter(|text| !text.is_empty())
             .map(str::to_owned),
         arguments: paths(&policy.reads.arguments),
+        claims: policy.claims.iter().cloned().collect(),
         time: policy.reads.now,
         finding,
     })
 }
 
 /// The finding on a policy whose scope matches.
-fn found(
-    policy: &LoadedPolicy,
-    scope: &Scope,
-    query: &Query<'_>,
-    arguments_known: bool,
-) -> Finding {
+fn found(policy: &LoadedPolicy, scope: &Scope, query: &Query<'_>, known: Known) -> Finding {
     let reads: &Reads = &policy.reads;
-    if !arguments_known && !reads.arguments.is_empty() {
+    let is_unknown = !known.arguments && !reads.arguments.is_empty();
+    if is_unknown || !known.claims && !policy.claims.is_empty() {
         return Finding::Unknown;
     }
     let context = match arguments::context(reads, query.arguments, query.now) {

@@ -49,7 +49,7 @@ pub use depth::LOAD_STACK_BYTES;
 pub use engine::{About, Engine};
 pub use error::{LoadError, TypeConflict};
 pub use errors::LoadErrors;
-pub use explain::{Considered, Effect, Explanation, Finding};
+pub use explain::{Considered, Effect, Explanation, Finding, Known};
 pub use options::{Options, Source};
 pub use query::{Plain, Principal, Query, Target};
 pub use similar::nearest;

@@ -1,23 +1,46 @@
-//! A request as an author of policies describes it: agent, method, name or URI, arguments and time.
+//! A request as an author of policies describes it: agent with its claims, method, name or URI, arguments and
+//! time.
 //!
 //! Only data and its conversion to a query; `cases.rs` and `explain.rs` have it decided.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::value::RawValue;
-use thoughtgate_policy::{Plain, Query, Target};
+use serde_json::{Map, Value};
+use thoughtgate_policy::{Claims, Declared, Plain, Principal, Query, StatedError, Target};
 
 /// A request to decide.
 #[derive(Debug)]
 pub struct Call {
     /// Id of the agent.
     pub agent: String,
+    /// The claims of its token; `None` if none are declared.
+    pub claims: Option<Claims>,
     /// The request.
     pub asked: Asked,
     /// The arguments of a `tools/call`, as JSON.
     pub arguments: Option<Box<RawValue>>,
     /// The time of the request; the present if there is none.
     pub at: Option<SystemTime>,
+}
+
+/// The facts about agents that the configuration has.
+#[derive(Debug)]
+pub struct Agents<'c> {
+    /// The agent that all requests are attributed to; `None` if they bring their own.
+    pub fixed: Option<&'c str>,
+    /// The claims that policies may read.
+    pub declared: Arc<Declared>,
+}
+
+impl Agents<'_> {
+    /// The claims of an agent's token that an author states by their declared names; `None` if none are
+    /// declared. The errors are all mistakes in them.
+    pub fn claims(&self, stated: &Map<String, Value>) -> Result<Option<Claims>, Vec<StatedError>> {
+        let claims = Claims::stated(&self.declared, stated)?;
+        Ok((!self.declared.is_empty()).then_some(claims))
+    }
 }
 
 /// Method of a request, with the name or URI that it asks for.
@@ -88,7 +111,10 @@ impl Call {
     /// The query for the engine.
     pub fn query(&self) -> Query<'_> {
         Query {
-            principal: self.agent.as_str().into(),
+            principal: Principal {
+                id: &self.agent,
+                claims: self.claims.as_ref(),
+            },
             target: self.asked.target(),
             arguments: self.arguments.as_deref(),
             now: self.at.unwrap_or_else(SystemTime::now),

@@ -1,8 +1,11 @@
 //! Explanations of decisions.
 
-use thoughtgate_policy::{Decision, Effect, Engine, Explanation, Finding, Outcome, Query, Target};
+use serde_json::json;
+use thoughtgate_policy::{
+    Decision, Effect, Engine, Explanation, Finding, Known, Outcome, Principal, Query, Target,
+};
 
-use crate::{engine, now};
+use crate::{claims, engine, now};
 
 const POLICIES: &str = r#"@id("any") permit (principal, action, resource) when { context.now < datetime("2020-01-01") };
 @id("get") @reason("reads only") permit (principal, action == Action::"tools/call", resource == Tool::"get");
@@ -25,7 +28,11 @@ fn explain(engine: &Engine, target: Target<'_>, arguments: Option<&str>) -> Expl
         arguments: raw.as_deref(),
         now: now(),
     };
-    engine.explain(&query, arguments.is_some())
+    let known = Known {
+        arguments: arguments.is_some(),
+        claims: true,
+    };
+    engine.explain(&query, known)
 }
 
 fn findings(explanation: &Explanation) -> Vec<(&str, &Finding)> {
@@ -140,4 +147,37 @@ fn what_depends_on_unknown_arguments_is_unknown() {
     let list = explain(&engine, Target::Method("tools/list"), None);
     assert_eq!(outcome(list.decision), Some(Outcome::Forward));
     assert!(list.policies.iter().all(|policy| policy.built_in));
+}
+
+#[test]
+fn what_depends_on_claims_that_are_not_known_is_unknown() {
+    let engine = claims::engine(
+        r#"@id("sre") permit (principal, action, resource == Tool::"restart")
+             when { principal has groups && principal.groups.contains("sre") };
+           @id("get") permit (principal, action, resource == Tool::"get");"#,
+    );
+    let token = claims::claims(&json!({}));
+    let explain = |tool, known| {
+        let query = Query {
+            principal: Principal {
+                id: "alice",
+                claims: Some(&token),
+            },
+            target: Target::Tool(tool),
+            arguments: None,
+            now: now(),
+        };
+        let (arguments, claims) = (true, known);
+        engine.explain(&query, Known { arguments, claims })
+    };
+    let known = explain("restart", true);
+    assert_eq!(known.policies[0].claims, ["groups"]);
+    assert!(matches!(known.policies[0].finding, Finding::False { .. }));
+    assert_eq!(known.decision.unwrap().outcome, Outcome::Reject);
+    let unknown = explain("restart", false);
+    assert_eq!(findings(&unknown), [("sre", &Finding::Unknown)]);
+    assert_eq!(unknown.decision, None);
+    // Whatever its claims are.
+    let other = explain("get", false);
+    assert_eq!(other.decision.unwrap().outcome, Outcome::Forward);
 }

@@ -2,9 +2,12 @@
 //!
 //! Reads the configuration and the policies; asks neither the upstream nor Slack.
 
+use std::sync::Arc;
+
 use anyhow::{Context, ensure};
 use thoughtgate_policy::Engine;
 
+use crate::call::Agents;
 use crate::config::Config;
 use crate::flags::Flags;
 use crate::{load, policies, settings};
@@ -29,9 +32,11 @@ impl Asked {
         Ok(Asked { engine, config })
     }
 
-    /// The agent of a request that names none: the one that the configuration gives to all of them;
-    /// `None` if requests bring their own.
-    pub fn agent(&self) -> Option<&str> {
-        settings::fixed_agent(&self.config.agent)
+    /// The facts about agents that calls do not have themselves.
+    pub fn agents(&self) -> Agents<'_> {
+        Agents {
+            fixed: settings::fixed_agent(&self.config.agent),
+            declared: Arc::new(self.config.agent.jwt.claims.clone()),
+        }
     }
 }

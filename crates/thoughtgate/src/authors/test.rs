@@ -19,14 +19,16 @@ pub fn test(
     files: &[PathBuf],
 ) -> anyhow::Result<ExitCode> {
     let asked = Asked::read(flags, environment)?;
+    let agents = asked.agents();
     let mut mistakes = Mistakes::default();
     let all: Vec<(String, Vec<Case>)> = files
         .iter()
         .filter_map(|file| {
             let name = file.display().to_string();
-            let cases = mistakes.keep(read("file of cases", file).and_then(|text| {
-                cases::parse(&name, &text, asked.agent()).map_err(anyhow::Error::new)
-            }));
+            let cases =
+                mistakes.keep(read("file of cases", file).and_then(|text| {
+                    cases::parse(&name, &text, &agents).map_err(anyhow::Error::new)
+                }));
             Some((name, cases?))
         })
         .collect();

@@ -3,12 +3,13 @@
 //! Decides nothing. Cases are no secrets, so mistakes may name what is written.
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
+use thoughtgate_policy::Claims;
 
 use super::case::{Case, Expect};
-use crate::call::{Asked, Call, time};
+use crate::call::{Agents, Asked, Call, time};
 use crate::config::yaml;
 use crate::mistakes::Mistakes;
 
@@ -21,6 +22,7 @@ struct Row {
     resource: Option<String>,
     method: Option<String>,
     agent: Option<String>,
+    claims: Option<Spanned<Map<String, Value>>>,
     arguments: Option<Spanned<Value>>,
     at: Option<Spanned<String>>,
     expect: Option<Spanned<String>>,
@@ -28,8 +30,8 @@ struct Row {
     why: Option<String>,
 }
 
-/// The cases in `text`; `name` and `agent` are as in [`super::parse`].
-pub fn read(name: &str, text: &str, agent: Option<&str>) -> Result<Vec<Case>, Mistakes> {
+/// The cases in `text`; `name` and `agents` are as in [`super::parse`].
+pub fn read(name: &str, text: &str, agents: &Agents<'_>) -> Result<Vec<Case>, Mistakes> {
     let one = |mistake: String| Err(Mistakes::from_iter([mistake]));
     if text.trim().is_empty() {
         return one(format!(
@@ -57,7 +59,7 @@ pub fn read(name: &str, text: &str, agent: Option<&str>) -> Result<Vec<Case>, Mi
         let mut wrong = |at: &Location, problem: &str| {
             mistakes.add(format!("{}: {problem}", place(at)));
         };
-        cases.extend(case(row.value, &at, agent, &mut wrong));
+        cases.extend(case(row.value, &at, agents, &mut wrong));
     }
     mistakes.or(cases)
 }
@@ -66,11 +68,12 @@ pub fn read(name: &str, text: &str, agent: Option<&str>) -> Result<Vec<Case>, Mi
 fn case(
     row: Row,
     at: &Location,
-    agent: Option<&str>,
+    agents: &Agents<'_>,
     wrong: &mut impl FnMut(&Location, &str),
 ) -> Option<Case> {
     let asked = asked(&row).map_err(|problem| wrong(at, problem)).ok();
-    let agent = row.agent.or_else(|| agent.map(str::to_owned));
+    let claims = claims(row.claims, at, agents, wrong);
+    let agent = row.agent.or_else(|| agents.fixed.map(str::to_owned));
     if agent.is_none() {
         wrong(
             at,
@@ -117,6 +120,7 @@ fn case(
         line: at.line(),
         call: Call {
             agent: agent?,
+            claims,
             asked: asked?,
             arguments,
             at: time,
@@ -124,6 +128,25 @@ fn case(
         expect: expect?,
         by,
         why: row.why,
+    })
+}
+
+/// The claims of the agent; without any, those of a token that has none of the declared ones.
+fn claims(
+    stated: Option<Spanned<Map<String, Value>>>,
+    at: &Location,
+    agents: &Agents<'_>,
+    wrong: &mut impl FnMut(&Location, &str),
+) -> Option<Claims> {
+    let (stated, at) = match stated {
+        Some(stated) => (stated.value, stated.referenced),
+        None => (Map::new(), *at),
+    };
+    agents.claims(&stated).unwrap_or_else(|mistakes| {
+        for mistake in mistakes {
+            wrong(&at, &mistake.to_string());
+        }
+        None
     })
 }
 

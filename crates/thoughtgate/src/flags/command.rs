@@ -45,6 +45,11 @@ pub struct Explain {
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
 
+    /// Claims of the agent's token, as a JSON object, by the names that agent.jwt.claims declares [default:
+    /// a token without them]
+    #[arg(long, value_name = "JSON")]
+    pub claims: Option<String>,
+
     /// Time of the call, such as 2026-01-05T23:00:00Z [default: the present]
     #[arg(long, value_name = "RFC3339")]
     pub time: Option<String>,

@@ -1,5 +1,6 @@
 //! The commands for authors of policies.
 
+mod claims;
 mod explain;
 
 use std::path::Path;

@@ -28,6 +28,7 @@ fn the_decision_its_policies_and_those_that_nearly_apply_are_told() {
         "\
 a call of the tool `deploy` by agent `agent`
 decision: approve by `deploy`
+mode: enforce, so decisions are carried out
 approval: asks one of 1 configured approvers (`approval.slack.approvers`), in the channel of `approval.slack.channel`
 * `deploy` at p.cedar:6:1: permits after approval
 - `quiet hours` at p.cedar:7:1: would forbid, but this is false: when { context.now.toTime() > duration(\"22h\") } at p.cedar:8:8
@@ -38,6 +39,7 @@ approval: asks one of 1 configured approvers (`approval.slack.approvers`), in th
         "\
 a call of the tool `deploy` by agent `agent`
 decision: refuse by `quiet hours`
+mode: enforce, so decisions are carried out
 - `deploy` at p.cedar:6:1: permits after approval
 * `quiet hours` at p.cedar:7:1: forbids
 "
@@ -49,6 +51,7 @@ decision: refuse by `quiet hours`
         "\
 a call of the tool `write_file` by agent `deployer`
 decision: refuse, since no policy permits it
+mode: enforce, so decisions are carried out
 - `write` at p.cedar:3:1: would permit, but this is false: when { context.arguments.path like \"/srv/*\" } at p.cedar:5:38 (only below /srv)
 "
     );
@@ -84,6 +87,10 @@ fn the_same_is_told_as_json() {
     let found: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(found["decision"], "approve");
     assert_eq!(found["approval"]["approvers"], 1);
+    assert_eq!(
+        (&found["mode"], &found["enforcing"]),
+        (&"enforce".into(), &true.into())
+    );
     let policies = found["policies"].as_array().unwrap();
     let of = |policy: &Value| {
         let text = |name: &str| policy[name].as_str().unwrap_or_default().to_owned();
@@ -110,6 +117,40 @@ fn the_same_is_told_as_json() {
         ]
     );
     assert_eq!(policies[1]["condition_place"], "p.cedar:8:8");
+}
+
+#[test]
+fn an_observing_proxy_forwards_what_it_would_refuse_or_hold() {
+    let folder = folder("none", "");
+    let file = folder.path().join("thoughtgate.yaml");
+    let config = std::fs::read_to_string(&file).unwrap() + "mode: observe\n";
+    std::fs::write(&file, config).unwrap();
+    let explain = |time: &str, more: &[&str]| {
+        let call = ["--tool", "deploy", "--time", time];
+        let base = ["explain", "--config", "thoughtgate.yaml"];
+        let (code, out, err) = run(folder.path(), &[&base[..], &call, more].concat());
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        out
+    };
+    let all_the_same = "mode: observe, so this is what `mode: enforce` would do; the request is forwarded all the same";
+    let day = explain("2026-01-05T20:00:00Z", &[]);
+    assert!(
+        day.contains("decision: approve by `deploy`\n")
+            && day.contains(all_the_same)
+            && day.contains("approval: would ask one of 1"),
+        "{day}"
+    );
+    let night = explain("2026-01-05T23:00:00Z", &[]);
+    assert!(
+        night.contains("decision: refuse by `quiet hours`\n") && night.contains(all_the_same),
+        "{night}"
+    );
+    let found = explain("2026-01-05T23:00:00Z", &["--format", "json"]);
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(
+        (&found["mode"], &found["enforcing"], &found["decision"]),
+        (&"observe".into(), &false.into(), &"refuse".into())
+    );
 }
 
 #[test]

@@ -1,0 +1,59 @@
+//! The answer of `thoughtgate explain`, as data; `words.rs` and `json.rs` print it.
+
+use thoughtgate_policy::{Considered, Explanation, Finding, Known, Outcome};
+
+use super::audit_line::Line;
+use crate::call::Call;
+use crate::config::{Config, Mode};
+
+/// A decision and all that there is to say about it.
+pub struct Answer<'a> {
+    pub call: Call,
+    /// The parts of the call that are known.
+    pub known: Known,
+    /// Whether claims were stated; otherwise the call is that of a token without any.
+    pub claims_stated: bool,
+    pub explanation: Explanation,
+    pub config: &'a Config,
+    /// The line of the audit that the call is from.
+    pub line: Option<&'a Line>,
+}
+
+impl Answer<'_> {
+    /// Whether the proxy only observes decisions.
+    pub fn observes(&self) -> bool {
+        self.config.mode == Mode::Observe
+    }
+
+    /// Ids of the policies that made the decision.
+    pub fn determining(&self) -> Vec<&str> {
+        let decision = self.explanation.decision.iter();
+        decision
+            .flat_map(|decision| decision.policies.iter().map(|id| &**id))
+            .collect()
+    }
+
+    /// Whether a policy that is unknown depends on the arguments, and whether one does on claims.
+    pub fn missing(&self) -> [bool; 2] {
+        let unknown = |reads: fn(&Considered) -> bool| {
+            let mut policies = self.explanation.policies.iter();
+            policies.any(|policy| policy.finding == Finding::Unknown && reads(policy))
+        };
+        [
+            !self.known.arguments && unknown(|policy| !policy.arguments.is_empty()),
+            !self.known.claims && unknown(|policy| !policy.claims.is_empty()),
+        ]
+    }
+
+    /// The channel in words, and the number of approvers, if an approval is needed.
+    pub fn approval(&self) -> Option<(String, usize)> {
+        let Outcome::Approve { channel } = &self.explanation.decision.as_ref()?.outcome else {
+            return None;
+        };
+        let channel = match channel {
+            Some(channel) => format!("the policy's channel {channel}"),
+            None => "the channel of `approval.slack.channel`".to_owned(),
+        };
+        Some((channel, self.config.approval.slack.approvers.len()))
+    }
+}
