@@ -6,6 +6,8 @@ use crate::markdown::{self, Block};
 
 /// A recipe: policies, and the decisions expected of them.
 struct Recipe {
+    /// Its own configuration, if it has one.
+    configuration: Option<Block>,
     policies: Block,
     cases: Block,
 }
@@ -40,17 +42,37 @@ fn a_recipe_without_cases_or_with_a_wrong_one_fails() {
     ] {
         assert!(found(wrong).is_some(), "{wrong}");
     }
-    for unpaired in [cedar.to_owned(), cedar.repeat(2)] {
+    let own = "```yaml\npolicy: policies.cedar\n```\n";
+    for unpaired in [
+        cedar.to_owned(),
+        cedar.repeat(2),
+        own.to_owned(),
+        format!("{own}{cedar}"),
+        format!("{own}{own}"),
+    ] {
         let paired = std::panic::catch_unwind(|| recipes(markdown::blocks(&unpaired)).len());
         assert!(paired.is_err(), "{unpaired}");
     }
 }
 
-/// Pairs each block of policies with the block of cases below it, under one heading.
+/// Pairs each block of policies with the block of cases below it, under one heading, which may have a
+/// configuration above both.
 fn recipes(blocks: Vec<Block>) -> Vec<Recipe> {
     let mut blocks = blocks.into_iter();
     let mut recipes = Vec::new();
-    while let Some(policies) = blocks.next() {
+    while let Some(first) = blocks.next() {
+        let (configuration, policies) = match first.language.as_str() {
+            "yaml" => {
+                let heading = first.heading.clone();
+                let below = blocks.next().filter(|below| below.heading == heading);
+                let line = first.line;
+                let Some(below) = below else {
+                    panic!("line {line}: a configuration without policies below it")
+                };
+                (Some(first), below)
+            }
+            _ => (None, first),
+        };
         let cases = blocks.next();
         let cases = cases.filter(|cases| {
             (policies.language.as_str(), cases.language.as_str()) == ("cedar", "yaml")
@@ -62,14 +84,23 @@ fn recipes(blocks: Vec<Block>) -> Vec<Recipe> {
                 policies.line
             )
         };
-        recipes.push(Recipe { policies, cases });
+        recipes.push(Recipe {
+            configuration,
+            policies,
+            cases,
+        });
     }
     recipes
 }
 
 /// The output of the command, if not all cases of the recipe are decided as expected.
 fn fault(recipe: &Recipe, configuration: &str) -> Option<String> {
-    let Recipe { policies, cases } = recipe;
+    let Recipe {
+        configuration: own,
+        policies,
+        cases,
+    } = recipe;
+    let configuration = own.as_ref().map_or(configuration, |own| own.text.as_str());
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("thoughtgate.yaml", configuration),
