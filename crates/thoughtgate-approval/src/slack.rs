@@ -20,6 +20,7 @@ mod message;
 mod pages;
 mod poll;
 mod post;
+mod press;
 mod reaction;
 mod scopes;
 mod settings;
@@ -38,7 +39,8 @@ pub(crate) use check::check_once;
 pub(crate) use client::Client;
 pub use error::{ConfirmError, SettingsError};
 use interactivity::verify_and_parse;
-pub use interactivity::{Interaction, InteractionError, InteractionOutcome};
+pub use interactivity::{Interaction, InteractionError};
+pub use press::InteractionOutcome;
 pub use scopes::{SLACK_SCOPES, Scope};
 pub use settings::SlackSettings;
 pub(crate) use workspace::Workspace;
@@ -112,6 +114,6 @@ impl Workspace {
     }
 
     pub(crate) async fn interact(&self, interaction: Interaction) -> InteractionOutcome {
-        interactivity::act(self, interaction).await
+        press::act(self, interaction).await
     }
 }
