@@ -46,7 +46,7 @@ pub async fn check(settings: &Settings) -> Result<(), String> {
             _ => reason,
         }
     });
-    if let Some(session) = found? {
+    if let Some(session) = found?.session {
         ping::end(&settings.upstream, settings.connect_timeout, session).await;
     }
     Ok(())
@@ -60,12 +60,14 @@ async fn upstream(shared: &Shared) {
     let mut mcp = Reported::of("the upstream does not answer MCP requests");
     loop {
         let found = ping::ping(&settings.upstream, settings.connect_timeout).await;
+        let moved = found.as_ref().ok().and_then(|found| found.moved.clone());
+        shared.moved.set(moved);
         shared.set_upstream(kind_of(&found));
         let session = match found {
-            Ok(session) => {
+            Ok(found) => {
                 reachable.report(None);
                 mcp.report(None);
-                session
+                found.session
             }
             Err(NotMcp::Unreachable(error)) => {
                 reachable.report(Some(chain(&error)));

@@ -24,6 +24,7 @@ use crate::logged;
 use crate::metrics::Metrics;
 use crate::seen::Seen;
 use crate::settings::{Rules, Settings};
+use crate::upstream::Moved;
 
 /// One generation of policies and rules; a request is handled by one alone.
 pub struct Snapshot {
@@ -76,6 +77,8 @@ pub struct Shared {
     pub holds: Holds,
     /// Streams that are notified of changes of what an agent may call.
     pub listeners: Arc<Listeners>,
+    /// Path to which the upstream's endpoint has moved.
+    pub moved: Arc<Moved>,
     /// The tools that the upstream has listed.
     pub seen: Seen,
     approvals: OnceLock<Approvals>,
@@ -157,6 +160,7 @@ impl Shared {
             held: Held::default(),
             holds,
             listeners: Arc::default(),
+            moved: Arc::default(),
             seen: Seen::default(),
             approvals: OnceLock::new(),
             snapshot: ArcSwap::from_pointee(Snapshot {

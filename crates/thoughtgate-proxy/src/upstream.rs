@@ -21,6 +21,7 @@ use crate::contained;
 
 pub use error::UpstreamError;
 pub use location::follow;
+pub use moved::Moved;
 pub use redirect::Redirect;
 pub use target::{BadTarget, Target};
 
@@ -30,6 +31,7 @@ mod connect;
 mod error;
 mod framing;
 mod location;
+mod moved;
 mod redirect;
 mod target;
 
@@ -85,6 +87,7 @@ pub struct Pool {
     target: Target,
     connect_timeout: Duration,
     abandoned: Arc<Abandoned>,
+    moved: Arc<Moved>,
     idle: Mutex<Vec<(Sender, Instant)>>,
     /// Number of POST requests in a row that were not redirected; counted up to [`DIRECT`].
     direct: AtomicU8,
@@ -93,11 +96,17 @@ pub struct Pool {
 impl Pool {
     /// An empty pool; connections are opened when requests need them.
     #[must_use]
-    pub fn new(target: Target, connect_timeout: Duration, abandoned: Arc<Abandoned>) -> Arc<Pool> {
+    pub fn new(
+        target: Target,
+        connect_timeout: Duration,
+        abandoned: Arc<Abandoned>,
+        moved: Arc<Moved>,
+    ) -> Arc<Pool> {
         Arc::new(Pool {
             target,
             connect_timeout,
             abandoned,
+            moved,
             idle: Mutex::new(Vec::new()),
             direct: AtomicU8::new(0),
         })
@@ -110,19 +119,29 @@ impl Pool {
         *method == Method::POST && self.direct.load(Ordering::Relaxed) >= DIRECT
     }
 
-    /// Like [`Pool::send`], but follows redirects within the upstream's origin.
+    /// Like [`Pool::send`], but follows redirects within the upstream's origin, the first time or where the
+    /// endpoint has not moved for good.
     #[cold]
     pub async fn send_following(
         self: &Arc<Self>,
         mut request: Box<Request<Full<Bytes>>>,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         let mut followed = 0;
+        let endpoint = self.target.path(None);
+        let is_endpoint = request.uri().path_and_query() == Some(&endpoint);
+        let moved = self.moved.path().filter(|_| is_endpoint);
+        let has_moved = moved.is_some();
+        if let Some(path) = moved {
+            *request.uri_mut() = Uri::from(path);
+        }
         loop {
             let sent = Box::pin(self.send(request.clone())).await;
             let redirect = match sent {
                 Err(UpstreamError::Moved(redirect)) => redirect,
                 Ok((response, lease)) => {
-                    if followed == 0 && *request.method() == Method::POST {
+                    if has_moved {
+                        self.moved.answered(response.status());
+                    } else if followed == 0 && *request.method() == Method::POST {
                         let counted = self.direct.load(Ordering::Relaxed).saturating_add(1);
                         self.direct.store(counted, Ordering::Relaxed);
                     }

@@ -22,6 +22,7 @@ impl Worker {
             shared.settings.upstream.clone(),
             shared.settings.connect_timeout,
             Arc::clone(&shared.abandoned),
+            Arc::clone(&shared.moved),
         );
         Arc::new(Worker {
             shared: Arc::clone(shared),

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -42,14 +43,22 @@ pub enum NotMcp {
     Redirected(UpstreamError),
 }
 
+/// Answer of an MCP server.
+pub struct Found {
+    pub session: Option<Session>,
+    /// Path that answered, if the endpoint has moved there for good.
+    pub moved: Option<PathAndQuery>,
+}
+
 /// Session that a server has opened although none was asked for.
 pub struct Session(HeaderValue);
 
 /// Sends one `ping`. `at_most` limits connecting.
-pub async fn ping(target: &Target, at_most: Duration) -> Result<Option<Session>, NotMcp> {
-    let mut path = Uri::from(target.path(None));
+pub async fn ping(target: &Target, at_most: Duration) -> Result<Found, NotMcp> {
+    let mut path = target.path(None);
+    let (mut has_moved, mut is_for_good) = (false, true);
     for _ in 0..=REDIRECTS_MAX {
-        let request = request(target, Method::POST, path.clone());
+        let request = request(target, Method::POST, Uri::from(path.clone()));
         let mut sender = open(target, at_most).await.map_err(NotMcp::Unreachable)?;
         let asking = async {
             let sent = sender.send_request(request).await;
@@ -62,14 +71,19 @@ pub async fn ping(target: &Target, at_most: Duration) -> Result<Option<Session>,
         };
         let asked = tokio::time::timeout(ANSWER_MAX, asking).await;
         let redirect = match asked.unwrap_or(Err(NotMcp::Silent))? {
-            Ok(session) => return Ok(session),
+            Ok(session) => {
+                let moved = (has_moved && is_for_good).then_some(path);
+                return Ok(Found { session, moved });
+            }
             Err(redirect) => redirect,
         };
-        let Some(next) = follow(&redirect, target, &path, &HeaderMap::new()) else {
+        let Some(next) = follow(&redirect, target, &Uri::from(path), &HeaderMap::new()) else {
             let redirected = UpstreamError::Redirected(Box::new(redirect));
             return Err(NotMcp::Redirected(redirected));
         };
-        path = Uri::from(next);
+        has_moved = true;
+        is_for_good &= redirect.status == StatusCode::PERMANENT_REDIRECT;
+        path = next;
     }
     Err(NotMcp::Status(StatusCode::TEMPORARY_REDIRECT))
 }

@@ -56,6 +56,8 @@ async fn the_query_of_the_upstreams_url_is_sent_with_each_request() {
 async fn a_redirect_within_the_origin_is_followed_with_the_same_request() {
     for status in [307, 308] {
         let upstream = Scripted::start(move |request| match request.path.as_str() {
+            // It does not learn of the redirect.
+            _ if request.is_probe() => result(request),
             "/mcp/" => redirect(status, &format!("http://{}/mcp", request.header("host"))),
             "/mcp" => redirect(status, "/v2/mcp?x=1"),
             _ => result(request),
@@ -83,6 +85,60 @@ async fn a_redirect_within_the_origin_is_followed_with_the_same_request() {
             assert_eq!(request.header("authorization"), "Bearer x");
             assert_eq!(request.header("host"), upstream.address.to_string());
         }
+    }
+}
+
+#[tokio::test]
+async fn a_move_for_good_is_learnt_from_the_probe_and_forgotten_where_nothing_is_found() {
+    for (status, paths) in [
+        (308, &["/new", "/new", "/new", "/mcp", "/new"][..]),
+        (
+            307,
+            &[
+                "/mcp", "/new", "/mcp", "/new", "/mcp", "/new", "/mcp", "/new",
+            ],
+        ),
+    ] {
+        let upstream = Scripted::start(move |request| match request.path.as_str() {
+            "/mcp" => redirect(status, "/new"),
+            // One client finds nothing there.
+            "/new" if request.header("x-lost") == "1" => scripted::json(404, "{}"),
+            _ => result(request),
+        })
+        .await;
+        let (url, file) = (upstream.url("/mcp"), policy(ALL));
+        // No second probe, from which it would learn again.
+        let seldom = ("THOUGHTGATE_TIMEOUTS_PROBE_INTERVAL", "1h");
+        let proxy = Proxy::with(&before(&url, file.path()), &[seldom]);
+        proxy.ready().await;
+        for lost in ["0", "0", "1", "0"] {
+            let (url, headers) = (proxy.url(), [("x-lost", lost)]);
+            let posted = client::post_json(&url, &headers, call("tool_0"));
+            let expected = if lost == "1" { 404 } else { 200 };
+            assert_eq!(posted.await.unwrap().status, expected);
+        }
+        let calls = upstream.calls();
+        let found: Vec<&str> = calls.iter().map(|call| &*call.path).collect();
+        assert_eq!(found, paths, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_depends_on_no_other_client() {
+    let upstream = Scripted::start(|request| match request.path.as_str() {
+        "/mcp" if request.is_probe() => result(request),
+        "/mcp" => redirect(308, &format!("/{}", request.header("x-prefix"))),
+        _ => result(request),
+    })
+    .await;
+    let proxy = proxy(&upstream.url("/mcp"));
+    proxy.ready().await;
+    for prefix in ["a", "b"] {
+        let (url, headers) = (proxy.url(), [("x-prefix", prefix)]);
+        let posted = client::post_json(&url, &headers, call("tool_0"));
+        assert_eq!(posted.await.unwrap().status, 200);
+        let last = upstream.calls().pop().unwrap();
+        assert_eq!(last.path, format!("/{prefix}"));
     }
 }
 
