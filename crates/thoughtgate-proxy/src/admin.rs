@@ -12,6 +12,7 @@ use thoughtgate_approval::Approvals;
 use crate::answer;
 use crate::body::Body;
 use crate::guard::Rejected;
+use crate::identity::KeySet;
 use crate::metrics;
 use crate::problem::{Elsewhere, Problem};
 use crate::state::{Part, Reachability, Shared};
@@ -48,6 +49,9 @@ fn ready(shared: &Shared, reader: Reader) -> Response<Body> {
     let mut checks = Map::new();
     checks.insert("policies".to_owned(), policies(shared));
     checks.insert("upstream".to_owned(), upstream(shared));
+    if let Some(keys) = shared.key_set() {
+        checks.insert("token_keys".to_owned(), token_keys(&keys));
+    }
     if let Some(approvals) = shared.approvals() {
         checks.insert("approvals".to_owned(), approval(&approvals.health()));
     }
@@ -96,6 +100,20 @@ fn policies(shared: &Shared) -> Value {
             Part::Configuration => "the configuration was refused; see the log for the reason",
             Part::Policies => "the policies were refused; see the log for the reason",
         });
+    }
+    check
+}
+
+fn token_keys(keys: &KeySet) -> Value {
+    let count = keys.count();
+    if count == 0 {
+        let reason = "there are no keys to verify bearer tokens with; see the log for the reason";
+        return json!({"ok": false, "reason": reason});
+    }
+    let mut check = json!({"ok": true, "keys": count});
+    if keys.failed() {
+        // The last ones stay in force.
+        check["last_fetch_error"] = json!("the last fetch failed; see the log for the reason");
     }
     check
 }

@@ -90,13 +90,8 @@ async fn post(
         return answer::problem(shared, &problem, None);
     }
     let rules = &snapshot.rules;
-    let read = inbound::read(
-        &shared.budget,
-        rules.limits.body_bytes,
-        rules.body_timeout,
-        body,
-        Some(busy),
-    );
+    let (bytes_max, at_most) = (rules.limits.body_bytes, rules.body_timeout);
+    let read = inbound::read(&shared.budget, bytes_max, at_most, body, Some(busy));
     let inbound = match read.await {
         Ok(inbound) => inbound,
         Err(unread) => return answer::problem(shared, &Problem::Unread(unread), None),
@@ -114,7 +109,10 @@ async fn post(
     let understood = understand(shared, snapshot, parts, (seen, inbound.bytes));
     let (mut message, decision, fields) = match understood {
         Ok(understood) => understood,
-        Err(response) => return *response,
+        Err(stopped) => match Box::pin(renewed(stopped, shared, snapshot, seen)).await {
+            Ok(understood) => understood,
+            Err(response) => return *response,
+        },
     };
     // Begun before the call is forwarded: if the client disconnects, the drop leaves the line.
     let mut trail = place.map(|place| {
@@ -219,7 +217,15 @@ async fn admit<'a>(
 /// A message, the decision on it, and the members that approvals read, if it needs or concerns one.
 type Understood = (Message, Decision, Option<Box<Fields>>);
 
-/// Parses and checks a message and gets the decision on it. `Err` is the answer to a refused message.
+/// Reason why there is no decision on a message.
+enum Stopped {
+    /// The answer to it.
+    Refused(Box<Response<Body>>),
+    /// Its token may be signed with a key that is not known yet.
+    LacksKey(Box<Parts>, Unidentified),
+}
+
+/// Parses and checks a message and gets the decision on it.
 /// Of the two handles of its body one is borrowed for that, and the message takes the other.
 ///
 /// Only the audit's writer parses the message again: all else that is needed of it later is taken here.
@@ -228,20 +234,26 @@ fn understand(
     snapshot: &Snapshot,
     parts: Box<Parts>,
     (bytes, taken): (&Bytes, Bytes),
-) -> Result<Understood, Box<Response<Body>>> {
+) -> Result<Understood, Stopped> {
     let limits = thoughtgate_mcp::Limits {
         depth: snapshot.rules.limits.depth,
     };
     let refused = |refusal: Refusal| {
         let id = refusal.id.as_deref();
-        Box::new(answer::problem(shared, &Problem::Invalid(&refusal), id))
+        let response = answer::problem(shared, &Problem::Invalid(&refusal), id);
+        Stopped::Refused(Box::new(response))
     };
     let envelope = parse(bytes, &limits).map_err(refused)?;
     let era = check_headers(&envelope, &governed(&parts.headers)).map_err(refused)?;
     let identity = &snapshot.rules.identity;
-    let agent = identity
-        .of(&parts.headers)
-        .map_err(|why| Box::new(unidentified(shared, bytes, envelope.id, &why)))?;
+    let agent = match identity.of(&parts.headers) {
+        Ok(agent) => agent,
+        Err(why) if why.lacks_key() => return Err(Stopped::LacksKey(parts, why)),
+        Err(why) => {
+            let response = unidentified(shared, bytes, envelope.id, &why);
+            return Err(Stopped::Refused(Box::new(response)));
+        }
+    };
     let target = target(&envelope);
     shared.metrics.request(label(&target));
     let arguments = envelope.params.arguments;
@@ -256,6 +268,28 @@ fn understand(
     let mut message = Message::of(parts, taken, &envelope, era, principal, &shared.abandoned);
     message.claims = claims;
     Ok((message, decision, fields))
+}
+
+/// Repeats [`understand`] once the keys of tokens have been fetched again, if a key was lacking.
+#[cold]
+async fn renewed(
+    stopped: Stopped,
+    shared: &Shared,
+    snapshot: &Snapshot,
+    bytes: &Bytes,
+) -> Result<Understood, Box<Response<Body>>> {
+    let parts = match stopped {
+        Stopped::Refused(response) => return Err(response),
+        Stopped::LacksKey(parts, _) => parts,
+    };
+    snapshot.rules.identity.renewed().await;
+    understand(shared, snapshot, parts, (bytes, bytes.clone())).map_err(|stopped| match stopped {
+        Stopped::Refused(response) => response,
+        Stopped::LacksKey(_, why) => {
+            let id = id_of(bytes);
+            Box::new(unidentified(shared, bytes, id.as_deref(), &why))
+        }
+    })
 }
 
 /// Handles GET, which opens a stream, and DELETE, which ends a session. Neither may have a body, so that
@@ -277,7 +311,7 @@ async fn bodiless(
         Err(response) => return *response,
     };
     let snapshot = &*snapshot;
-    let agent = match snapshot.rules.identity.of(&parts.headers) {
+    let agent = match snapshot.rules.identity.of_renewed(&parts.headers).await {
         Ok(agent) => agent,
         Err(why) => return unidentified(shared, &[], None, &why),
     };

@@ -158,7 +158,7 @@ fn name_and_port(host: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-fn is_loopback_name(name: &str) -> bool {
+pub fn is_loopback_name(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost")
         || name
             .parse::<IpAddr>()

@@ -1,7 +1,7 @@
 //! Identity of the calling agent: a fixed name, a header that the mesh sets, or a claim of a verified JWT.
 //!
 //! A claim is trusted only after its signature has been verified; there is no unverified mode. The token
-//! itself is forwarded to the upstream unchanged.
+//! itself is forwarded to the upstream unchanged. Fetches no keys: [`crate::jwks`] does.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,10 +13,18 @@ use crate::headers::sole;
 
 mod crypto;
 mod error;
+mod jwk;
 mod jwt;
+mod key;
+mod keys;
 
-pub use error::{TokenFault, Unidentified};
-pub use jwt::{BadKey, Expected, Jwt};
+#[cfg(test)]
+pub use error::TokenFault;
+pub use error::Unidentified;
+pub use jwk::{BadKeySet, Published, read as read_keys};
+pub use jwt::{Expected, Jwt};
+pub use key::BadKey;
+pub use keys::{BadKeysUrl, KeySet};
 
 /// Source of the agent's id.
 #[derive(Debug)]
@@ -46,6 +54,44 @@ impl Identity {
                     claims,
                 })
             }
+        }
+    }
+
+    /// Like [`Identity::of`], but waits for keys that are not known yet.
+    pub async fn of_renewed<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+    ) -> Result<Agent<'a>, Unidentified> {
+        match self.of(headers) {
+            Err(why) if why.lacks_key() => {
+                self.renewed().await;
+                self.of(headers)
+            }
+            found => found,
+        }
+    }
+
+    /// The published keys that tokens are verified with, if there are any.
+    #[must_use]
+    pub fn key_set(&self) -> Option<&Arc<KeySet>> {
+        match self {
+            Identity::Jwt(jwt) => jwt.key_set(),
+            Identity::Fixed(_) | Identity::Header(_) => None,
+        }
+    }
+
+    /// Takes over the published keys that are in force, if these are published at the same URL.
+    pub fn keep_keys(&mut self, before: &Identity) {
+        if let (Identity::Jwt(own), Identity::Jwt(before)) = (self, before) {
+            own.keep_keys(before);
+        }
+    }
+
+    /// Waits until published keys have been fetched again, if that may help; at once in all other cases.
+    #[cold]
+    pub async fn renewed(&self) {
+        if let Some(keys) = self.key_set() {
+            keys.renewed().await;
         }
     }
 }

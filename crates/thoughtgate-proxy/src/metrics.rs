@@ -239,6 +239,11 @@ impl Metrics {
         self.labelled.reloads[usize::from(!accepted)].inc();
     }
 
+    /// Counts a fetch of the keys that verify tokens.
+    pub fn key_fetch(&self, worked: bool) {
+        self.labelled.key_fetches[usize::from(!worked)].inc();
+    }
+
     /// The OpenMetrics text of all series.
     #[must_use]
     pub fn render(&self, approvals: Option<&Counters>) -> String {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thoughtgate_approval::chain;
-use thoughtgate_panic::{info, warn};
 
+use crate::reported::Reported;
 use crate::settings::Settings;
 use crate::state::{Reachability, Shared};
 use ping::NotMcp;
@@ -115,33 +115,5 @@ async fn approvals(shared: &Shared) {
             store.report(approvals.health().store);
         }
         tokio::time::sleep(APPROVALS_INTERVAL).await;
-    }
-}
-
-/// A fault that may come and go, with the reason that was logged last.
-struct Reported {
-    trouble: &'static str,
-    reason: Option<String>,
-}
-
-impl Reported {
-    fn of(trouble: &'static str) -> Reported {
-        Reported {
-            trouble,
-            reason: None,
-        }
-    }
-
-    /// Logs a new `reason`, or that the fault is over; nothing if that is logged already.
-    fn report(&mut self, reason: Option<String>) {
-        // A fault that lasts would otherwise add a line at each interval.
-        if reason == self.reason {
-            return;
-        }
-        match &reason {
-            Some(reason) => warn!("{}: {reason}", self.trouble),
-            None => info!("resolved: {}", self.trouble),
-        }
-        self.reason = reason;
     }
 }

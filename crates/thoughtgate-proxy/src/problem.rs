@@ -151,20 +151,10 @@ impl<'p> Problem<'p> {
                     ..Row::error(status.unwrap_or(StatusCode::BAD_REQUEST), refusal.code)
                 }
             }
-            Problem::Unidentified { why, message } => {
-                // A 401 makes clients look for an authorization server, which a header does not have.
-                let challenges = !matches!(why, Unidentified::Header(_));
-                let status = if challenges {
-                    StatusCode::UNAUTHORIZED
-                } else {
-                    StatusCode::FORBIDDEN
-                };
-                Row {
-                    count: Count::Audited(message),
-                    challenges,
-                    ..Row::error(status, codes::POLICY_DENIED)
-                }
-            }
+            Problem::Unidentified { why, message } => Row {
+                count: Count::Audited(message),
+                ..of_unidentified(why)
+            },
             // Counted in `thoughtgate_panics_total` already.
             Problem::Panicked => {
                 Row::error(StatusCode::INTERNAL_SERVER_ERROR, codes::INTERNAL_ERROR)
@@ -293,6 +283,19 @@ fn of_unread(unread: Unread) -> Row<'static> {
             count: Count::Audited(&[]),
             closes: true,
             ..Row::busy()
+        },
+    }
+}
+
+fn of_unidentified(why: &Unidentified) -> Row<'static> {
+    match why {
+        // A 401 makes clients look for an authorization server, which a header does not have.
+        Unidentified::Header(_) => Row::error(StatusCode::FORBIDDEN, codes::POLICY_DENIED),
+        // A new token would not help.
+        Unidentified::NoKeys => Row::busy(),
+        _ => Row {
+            challenges: true,
+            ..Row::error(StatusCode::UNAUTHORIZED, codes::POLICY_DENIED)
         },
     }
 }

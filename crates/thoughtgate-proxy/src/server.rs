@@ -11,7 +11,7 @@ use crate::accept::{self, Handoff};
 use crate::routes::Routes;
 use crate::state::Shared;
 use crate::worker::Worker;
-use crate::{approve, logged, observe, probe, sockets};
+use crate::{approve, jwks, logged, observe, probe, sockets};
 
 /// A proxy whose sockets are bound and which does not serve yet.
 pub struct Server {
@@ -76,6 +76,7 @@ impl Server {
             .map(|index| Handoff::start(index, &shared, main_routes))
             .collect::<std::io::Result<Vec<_>>>()?;
         let probing = tokio::spawn(probe::run(Arc::clone(&shared)));
+        let fetching = tokio::spawn(jwks::run(Arc::clone(&shared)));
         let observing = tokio::spawn(observe::run(Arc::clone(&shared)));
         // Makes approved calls whose clients did not wait, on this runtime instead of a worker's.
         let making = tokio::spawn(approve::run_deferred(Worker::new(&shared)));
@@ -95,6 +96,7 @@ impl Server {
         let cut_off = shared.drain.idle(shared.settings.drain_timeout).await;
         // Only now, so that `/ready` and the admin address answer for as long as the drain lasts.
         probing.abort();
+        fetching.abort();
         observing.abort();
         making.abort();
         if let Some(serving) = admin_serving {

@@ -19,6 +19,7 @@ use crate::budget::Budget;
 use crate::drain::Drain;
 use crate::exchanges::Exchanges;
 use crate::held::Held;
+use crate::identity::KeySet;
 use crate::listeners::Listeners;
 use crate::logged;
 use crate::metrics::Metrics;
@@ -86,6 +87,7 @@ pub struct Shared {
     reload_refused: Mutex<Option<Part>>,
     upstream: Mutex<Reachability>,
     suspected: Notify,
+    installed: Notify,
 }
 
 /// Part of a reload that was refused.
@@ -171,6 +173,7 @@ impl Shared {
             reload_refused: Mutex::new(None),
             upstream: Mutex::new(Reachability::Unknown),
             suspected: Notify::new(),
+            installed: Notify::new(),
         }))
     }
 
@@ -224,8 +227,10 @@ impl Shared {
     /// generation.
     ///
     /// To be called from one thread only, because two calls at once could use the same generation.
-    pub fn install(&self, rules: Rules, engine: Engine, took: Duration) -> u64 {
+    pub fn install(&self, mut rules: Rules, engine: Engine, took: Duration) -> u64 {
         let before = self.snapshot();
+        // The keys in force serve on, unless others are configured.
+        rules.identity.keep_keys(&before.rules.identity);
         let generation = before.generation + 1;
         self.metrics
             .policies_loaded(generation, engine.policy_count(), took);
@@ -237,6 +242,7 @@ impl Shared {
             rules,
             generation,
         }));
+        self.installed.notify_one();
         *lock(&self.reload_refused) = None;
         let now = self.snapshot();
         if let Some(engine) = &now.engine {
@@ -285,6 +291,17 @@ impl Shared {
         }
         *snapshot = Arc::clone(&current);
         true
+    }
+
+    /// Resolves once a set has been installed since the last call.
+    pub async fn installed(&self) {
+        self.installed.notified().await;
+    }
+
+    /// The published keys that the rules in force verify tokens with, if there are any.
+    #[must_use]
+    pub fn key_set(&self) -> Option<Arc<KeySet>> {
+        self.snapshot.load().rules.identity.key_set().cloned()
     }
 
     /// Records the result of a probe.

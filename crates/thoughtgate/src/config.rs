@@ -110,6 +110,9 @@ section! {
         reload claim: Option<String> = None,
         /// PEM file with the public key that verifies bearer tokens
         reload key_file: Option<PathBuf> = None,
+        // Not followed from `issuer` by discovery: every issuer documents this URL.
+        /// URL of the JWK Set with the keys that verify bearer tokens, https, instead of key_file
+        reload jwks_url: Option<String> = None,
         /// audience that bearer tokens must name (claim aud)
         reload audience: Option<String> = None,
         /// issuer that bearer tokens must have (claim iss)

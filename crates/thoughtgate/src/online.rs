@@ -1,23 +1,28 @@
-//! `--check --online`: asks the upstream and the approval channel whether they work as configured.
+//! `--check --online`: asks the upstream, the issuer's keys and the approval channel whether they work as
+//! configured.
 //!
-//! Sends the upstream the same MCP request as the readiness probe, and makes a few calls to Slack. Calls no
-//! tool and asks nobody.
+//! Sends the upstream the same MCP request as the readiness probe, fetches the keys of bearer tokens, and makes
+//! a few calls to Slack. Calls no tool and asks nobody.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use thoughtgate_approval::{ChannelSettings, Finding};
-use thoughtgate_proxy::{Settings, check_upstream};
+use thoughtgate_proxy::{Rules, Settings, check_keys, check_upstream};
 
 use crate::text::print;
 
 /// Prints one line per fact. The exit code is 2 if something does not work.
-pub fn check(settings: &Settings, channel: Option<&ChannelSettings>) -> anyhow::Result<ExitCode> {
+pub fn check(
+    settings: &Settings,
+    rules: &Rules,
+    channel: Option<&ChannelSettings>,
+) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
-    let (lines, works) = runtime.block_on(facts(settings, channel))?;
+    let (lines, works) = runtime.block_on(facts(settings, rules, channel))?;
     print(&lines.concat())?;
     Ok(if works {
         ExitCode::SUCCESS
@@ -29,6 +34,7 @@ pub fn check(settings: &Settings, channel: Option<&ChannelSettings>) -> anyhow::
 /// The lines, and whether all works.
 async fn facts(
     settings: &Settings,
+    rules: &Rules,
     channel: Option<&ChannelSettings>,
 ) -> anyhow::Result<(Vec<String>, bool)> {
     let mut works = true;
@@ -38,6 +44,14 @@ async fn facts(
         Err(reason) => {
             works = false;
             lines.push(format!("failed: the upstream: {reason}\n"));
+        }
+    }
+    match check_keys(rules).await {
+        None => {}
+        Some(Ok(found)) => lines.push(format!("ok: {found} of bearer tokens\n")),
+        Some(Err(reason)) => {
+            works = false;
+            lines.push(format!("failed: the keys of bearer tokens: {reason}\n"));
         }
     }
     let findings = match channel {

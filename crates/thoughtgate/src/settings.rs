@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use thoughtgate_proxy::{
-    AuditSettings, Chosen, Expected, Guard, Identity, Jwt, Limits, Refusals, Rules, Settings, Sink,
-    Target, WhenFull,
+    AuditSettings, Chosen, Expected, Guard, Identity, Jwt, KeySet, Limits, Refusals, Rules,
+    Settings, Sink, Target, WhenFull,
 };
 
 use crate::config::{self, Config, Mode};
@@ -228,11 +228,6 @@ fn identity(agent: &config::Agent, key: Option<&[u8]>) -> anyhow::Result<Identit
             Ok(Identity::Header(name))
         }
         (None, None, true) => {
-            let Some(pem) = key else {
-                bail!(
-                    "`agent.jwt` needs `key_file`, a file with the PEM public key that verifies tokens"
-                );
-            };
             let leeway = jwt.leeway.unwrap_or(LEEWAY);
             ensure!(
                 leeway <= LEEWAY_MAX,
@@ -245,11 +240,28 @@ fn identity(agent: &config::Agent, key: Option<&[u8]>) -> anyhow::Result<Identit
                 leeway,
                 declared: Arc::new(jwt.claims.clone()),
             };
-            let jwt = Jwt::new(pem, expected)
-                .context("failed to use the file named by `agent.jwt.key_file`")?;
-            Ok(Identity::Jwt(Box::new(jwt)))
+            Ok(Identity::Jwt(Box::new(verification(jwt, key, expected)?)))
         }
         _ => bail!("`agent.id`, `agent.header` and `agent.jwt` are mutually exclusive; keep one"),
+    }
+}
+
+/// How tokens are verified. The URL is left out of errors: it may hold a secret.
+fn verification(jwt: &config::Jwt, key: Option<&[u8]>, expected: Expected) -> anyhow::Result<Jwt> {
+    match (key, &jwt.jwks_url) {
+        (Some(pem), None) => {
+            Jwt::new(pem, expected).context("failed to use the file named by `agent.jwt.key_file`")
+        }
+        (None, Some(url)) => {
+            let keys = KeySet::new(url).context("failed to use `agent.jwt.jwks_url`")?;
+            Ok(Jwt::published(keys, expected))
+        }
+        (Some(_), Some(_)) => {
+            bail!("`agent.jwt.key_file` and `agent.jwt.jwks_url` are mutually exclusive; keep one")
+        }
+        (None, None) => bail!(
+            "`agent.jwt` needs `jwks_url`, the URL of the issuer's JWK Set, or `key_file`, a file with the PEM public key that verifies tokens"
+        ),
     }
 }
 

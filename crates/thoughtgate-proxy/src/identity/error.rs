@@ -13,6 +13,11 @@ pub enum Unidentified {
     Header(HeaderName),
     #[error("the request has no bearer token in its Authorization header")]
     NoToken,
+    /// Its issuer's keys have not been fetched yet, or not for a long time.
+    #[error(
+        "bearer tokens cannot be verified now: the keys of their issuer could not be fetched; the proxy's log has the reason"
+    )]
+    NoKeys,
     /// The token's form, signature, lifetime, audience or issuer is wrong.
     #[error("the bearer token was not accepted")]
     BadToken(#[source] TokenFault),
@@ -24,13 +29,28 @@ pub enum Unidentified {
     Claim(#[from] ClaimError),
 }
 
+impl Unidentified {
+    /// Whether keys that are fetched now may change it.
+    #[must_use]
+    pub fn lacks_key(&self) -> bool {
+        matches!(
+            self,
+            Unidentified::NoKeys | Unidentified::BadToken(TokenFault::UnknownKey)
+        )
+    }
+}
+
 /// Reason why a bearer token is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenFault {
     #[error("it is not a valid JWT")]
     Malformed,
-    #[error("its algorithm does not fit the configured key")]
+    #[error("its algorithm does not fit its key")]
     Algorithm,
+    #[error("its `kid` names no key that the issuer publishes")]
+    UnknownKey,
+    #[error("several keys of the issuer fit its `kid` and `alg`")]
+    SeveralKeys,
     #[error("its signature is invalid")]
     Signature,
     #[error("its header has `crit`, but no extension is supported")]

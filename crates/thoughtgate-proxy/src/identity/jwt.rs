@@ -1,5 +1,5 @@
-//! Bearer tokens, verified with one public key. Claims that are configured must be present, with the type
-//! that RFC 7519 gives them.
+//! Bearer tokens, verified with one public key, or with those that their issuer publishes. Claims that are
+//! configured must be present, with the type that RFC 7519 gives them.
 //!
 //! The library checks signature, algorithm and times, and ignores claims of an unexpected type; those are
 //! refused here. No part of a token is put into an error.
@@ -9,24 +9,32 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 use jsonwebtoken::errors::{Error, ErrorKind};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, TokenData, Validation};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use thoughtgate_mcp::unique_keys;
 use thoughtgate_policy::{Claims, Declared};
 
-use super::{TokenFault, Unidentified, crypto};
+use super::crypto;
+use super::error::{TokenFault, Unidentified};
+use super::jwk::Published;
+use super::key::{BadKey, Key, Kind};
+use super::keys::KeySet;
 use crate::headers::sole;
-
-/// Bytes of the shortest RSA key that ring verifies with, 2048 bits, in DER.
-const RSA_BYTES_MIN: usize = 264;
 
 /// Verification of bearer tokens.
 #[derive(Debug)]
 pub struct Jwt {
     expected: Expected,
-    key: DecodingKey,
-    validation: Validation,
+    keys: Keys,
+    /// One of each [`Kind`] of keys, in their order.
+    validations: [Validation; Kind::ALL.len()],
+}
+
+#[derive(Debug)]
+enum Keys {
+    One(Key),
+    Published(Arc<KeySet>),
 }
 
 /// Claims that a token must have.
@@ -44,38 +52,54 @@ pub struct Expected {
     pub declared: Arc<Declared>,
 }
 
-/// Reason why a verification key cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum BadKey {
-    /// A private key, which the proxy does not need and must not have.
-    #[error("the file has a private key; replace it with its public key (openssl pkey -pubout)")]
-    Private,
-    /// Not a key, or of a kind that is not supported.
-    #[error("not a PEM public key (RSA of 2048 bits or more, EC P-256 or P-384, or Ed25519)")]
-    Unusable,
-}
-
 impl Jwt {
     /// `pem` is a public key; its kind selects the algorithms that are accepted, so that a token
     /// cannot choose a weaker one. `exp` is always required and checked.
     pub fn new(pem: &[u8], expected: Expected) -> Result<Jwt, BadKey> {
+        Ok(Jwt::with(Keys::One(Key::from_pem(pem)?), expected))
+    }
+
+    /// Verifies tokens with the keys of `set` that are in force at the time, each for its own algorithms.
+    #[must_use]
+    pub fn published(set: Arc<KeySet>, expected: Expected) -> Jwt {
+        Jwt::with(Keys::Published(set), expected)
+    }
+
+    fn with(keys: Keys, expected: Expected) -> Jwt {
         crypto::install();
-        // Looked for in the text: the library would read a private RSA key (PKCS #1) as a public one.
-        if pem.windows(11).any(|text| text == b"PRIVATE KEY") {
-            return Err(BadKey::Private);
-        }
-        let (key, algorithms) = key(pem).ok_or(BadKey::Unusable)?;
-        let mut validation = Validation::new(algorithms[0]);
-        validation.algorithms = algorithms.to_vec();
-        validation.leeway = expected.leeway.as_secs();
-        validation.validate_nbf = true;
-        // Checked more strictly by `Expected::check`.
-        validation.validate_aud = false;
-        Ok(Jwt {
+        let validations = Kind::ALL.map(|kind| {
+            let mut validation = Validation::new(kind.algorithms()[0]);
+            validation.algorithms = kind.algorithms().to_vec();
+            validation.leeway = expected.leeway.as_secs();
+            validation.validate_nbf = true;
+            // Checked more strictly by `Expected::check`.
+            validation.validate_aud = false;
+            validation
+        });
+        Jwt {
             expected,
-            key,
-            validation,
-        })
+            keys,
+            validations,
+        }
+    }
+
+    /// The published keys, unless one key is configured.
+    #[must_use]
+    pub fn key_set(&self) -> Option<&Arc<KeySet>> {
+        match &self.keys {
+            Keys::One(_) => None,
+            Keys::Published(set) => Some(set),
+        }
+    }
+
+    /// Takes over the keys of `before` if they are published at the same URL, so that a reload keeps those in
+    /// force.
+    pub fn keep_keys(&mut self, before: &Jwt) {
+        if let (Keys::Published(own), Keys::Published(before)) = (&mut self.keys, &before.keys)
+            && own.is_at(before)
+        {
+            *own = Arc::clone(before);
+        }
     }
 
     /// The agent that the request's token names, and the declared claims of the token.
@@ -88,9 +112,7 @@ impl Jwt {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or(Unidentified::NoToken)?;
-        // Raw, because a map would keep one of two values of a duplicate key and hide the other.
-        let decoded = jsonwebtoken::decode::<Box<RawValue>>(token, &self.key, &self.validation)
-            .map_err(|error| Unidentified::BadToken(fault(&error)))?;
+        let decoded = self.decode(token)?;
         // Who does not understand a critical extension has to refuse the token (RFC 7515 §4.1.11).
         if decoded.header.crit.is_some() {
             return Err(Unidentified::BadToken(TokenFault::Extension));
@@ -111,6 +133,48 @@ impl Jwt {
             .then(|| Claims::read(declared, &claims).map(Arc::new))
             .transpose()?;
         Ok((agent, claims))
+    }
+
+    fn decode(&self, token: &str) -> Result<TokenData<Box<RawValue>>, Unidentified> {
+        let bad = |error: &Error| Unidentified::BadToken(fault(error));
+        // Raw, because a map would keep one of two values of a duplicate key and hide the other.
+        let decode = |key: &Key| {
+            let validation = &self.validations[key.kind as usize];
+            jsonwebtoken::decode::<Box<RawValue>>(token, &key.decoding, validation)
+                .map_err(|error| bad(&error))
+        };
+        match &self.keys {
+            Keys::One(key) => decode(key),
+            Keys::Published(set) => {
+                let header = jsonwebtoken::decode_header(token).map_err(|error| bad(&error))?;
+                let held = set.held();
+                let keys = held.as_ref().ok_or(Unidentified::NoKeys)?;
+                let found = find(keys, header.kid.as_deref(), header.alg);
+                decode(&found.map_err(Unidentified::BadToken)?.key)
+            }
+        }
+    }
+}
+
+/// The one key that a token with this `kid` and `alg` may be signed with. Without `kid`, a token says too
+/// little if several keys fit.
+fn find<'k>(
+    keys: &'k [Published],
+    id: Option<&str>,
+    algorithm: Algorithm,
+) -> Result<&'k Published, TokenFault> {
+    let mut named = keys
+        .iter()
+        .filter(|key| id.is_none() || key.id.as_deref() == id)
+        .peekable();
+    if named.peek().is_none() {
+        return Err(TokenFault::UnknownKey);
+    }
+    let mut fitting = named.filter(|key| key.is_for(algorithm));
+    match (fitting.next(), fitting.next()) {
+        (Some(key), None) => Ok(key),
+        (Some(_), Some(_)) => Err(TokenFault::SeveralKeys),
+        (None, _) => Err(TokenFault::Algorithm),
     }
 }
 
@@ -145,33 +209,6 @@ fn names(aud: &Value, audience: &str) -> bool {
         }
         _ => false,
     }
-}
-
-/// Parses a public key, and selects the algorithms that it is for.
-fn key(pem: &[u8]) -> Option<(DecodingKey, &'static [Algorithm])> {
-    if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-        let long = key.try_get_as_bytes().ok()?.len() >= RSA_BYTES_MIN;
-        let algorithms: &[Algorithm] = &[
-            Algorithm::RS256,
-            Algorithm::RS384,
-            Algorithm::RS512,
-            Algorithm::PS256,
-            Algorithm::PS384,
-            Algorithm::PS512,
-        ];
-        return long.then_some((key, algorithms));
-    }
-    if let Ok(key) = DecodingKey::from_ec_pem(pem) {
-        // The length of an uncompressed point identifies the curve.
-        let algorithms: &[Algorithm] = match key.try_get_as_bytes().ok()?.len() {
-            65 => &[Algorithm::ES256],
-            97 => &[Algorithm::ES384],
-            _ => return None,
-        };
-        return Some((key, algorithms));
-    }
-    let key = DecodingKey::from_ed_pem(pem).ok()?;
-    Some((key, &[Algorithm::EdDSA]))
 }
 
 /// The library's own text is not used: it can quote the token.

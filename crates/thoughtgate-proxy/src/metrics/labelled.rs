@@ -1,4 +1,4 @@
-//! The counters that have a label: messages, decisions, refusals, failures and reloads.
+//! The counters that have a label: messages, decisions, refusals, failures, reloads and fetches of keys.
 //!
 //! Every label value comes from a fixed list, so that clients cannot add series, and the handle of each
 //! series but a refusal's is resolved once. Counts nothing itself.
@@ -49,6 +49,7 @@ pub struct Labelled {
     pub refused: Family<StatusLabel, Counter>,
     pub failures: [Counter; 4],
     pub reloads: [Counter; 2],
+    pub key_fetches: [Counter; 2],
 }
 
 /// Decision on a valid request. The order is that of the labels of `thoughtgate_decisions`.
@@ -133,6 +134,7 @@ impl Labelled {
         let observed = Family::<DecisionLabel, Counter>::default();
         let failures = Family::<KindLabel, Counter>::default();
         let reloads = Family::<ResultLabel, Counter>::default();
+        let key_fetches = Family::<ResultLabel, Counter>::default();
         let refused = Family::<StatusLabel, Counter>::default();
         registry.register(
             "requests",
@@ -164,6 +166,11 @@ impl Labelled {
             "Reloads of policies and configuration, by result",
             reloads.clone(),
         );
+        registry.register(
+            "jwks_fetches",
+            "Fetches of the keys that verify bearer tokens, by result",
+            key_fetches.clone(),
+        );
         Labelled {
             // Every series exists from the start, at 0: a rate would miss the event with which a series
             // appears.
@@ -180,6 +187,8 @@ impl Labelled {
                 .map(|kind| failures.get_or_create_owned(&KindLabel { kind })),
             reloads: ["accepted", "refused"]
                 .map(|result| reloads.get_or_create_owned(&ResultLabel { result })),
+            key_fetches: ["ok", "failed"]
+                .map(|result| key_fetches.get_or_create_owned(&ResultLabel { result })),
             refused: {
                 for status in REFUSED {
                     let _ = refused.get_or_create_owned(&StatusLabel { status });

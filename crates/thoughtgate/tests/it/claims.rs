@@ -42,16 +42,27 @@ impl Issuer {
     }
 
     /// `Authorization` with a token of `alice` that has these claims besides.
-    pub fn bearer(&self, mut claims: Value) -> String {
+    pub fn bearer(&self, claims: Value) -> String {
+        self.signed(&json!({"alg": "EdDSA"}), claims)
+    }
+
+    /// The same, with this head of the token.
+    pub fn signed(&self, head: &Value, mut claims: Value) -> String {
         claims["sub"] = json!("alice");
         claims["exp"] = json!(4_102_444_800_u64);
         let encode = |part: &Value| BASE64URL_NOPAD.encode(part.to_string().as_bytes());
-        let text = format!("{}.{}", encode(&json!({"alg": "EdDSA"})), encode(&claims));
+        let text = format!("{}.{}", encode(head), encode(&claims));
         let signature = self.key.sign(text.as_bytes());
         format!(
             "Bearer {text}.{}",
             BASE64URL_NOPAD.encode(signature.as_ref())
         )
+    }
+
+    /// Its public key as a JWK.
+    pub fn jwk(&self, id: &str) -> Value {
+        let x = BASE64URL_NOPAD.encode(self.key.public_key().as_ref());
+        json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": id, "use": "sig"})
     }
 }
 

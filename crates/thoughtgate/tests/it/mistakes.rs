@@ -227,6 +227,16 @@ fn each_mistake_is_named_with_the_way_out() {
             "PEM public key",
         ),
         (
+            &format!("{url}agent: {{jwt: {{jwks_url: 'http://idp.example/secret'}}}}\n"),
+            "failed to use `agent.jwt.jwks_url`: it must be an https:// URL",
+        ),
+        (
+            &format!(
+                "{url}agent: {{jwt: {{key_file: p.cedar, jwks_url: 'https://idp.example'}}}}\n"
+            ),
+            "`agent.jwt.key_file` and `agent.jwt.jwks_url` are mutually exclusive",
+        ),
+        (
             &format!("{url}admin_listen: 127.0.0.1:8080\n"),
             "same address",
         ),
@@ -237,6 +247,7 @@ fn each_mistake_is_named_with_the_way_out() {
         let (code, out, error) = run(&["--config", &path, "--check"], &[]);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{text}");
         assert!(error.contains(expected), "{text}\n{error}");
+        assert!(!error.contains("secret"), "{text}\n{error}");
         assert_eq!(
             error.lines().filter(|line| line.contains("error")).count(),
             1,

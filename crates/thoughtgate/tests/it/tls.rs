@@ -14,6 +14,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::claims;
+use crate::keys::{KeyEndpoint, bearer, post};
 use crate::support::{ALL, Proxy, before, call, is_permitted, policy};
 
 /// Accepts TLS connections and forwards their plaintext to a server without TLS.
@@ -97,6 +99,25 @@ async fn an_upstream_is_spoken_to_in_tls_and_has_to_be_trusted() {
     let error = answer.json()["error"]["message"].to_string();
     assert!(error.contains("certificate"), "{error}");
     assert_eq!(upstream.stats().tool_calls, 1);
+}
+
+#[tokio::test]
+async fn keys_of_tokens_are_fetched_in_tls() {
+    let issuer = claims::Issuer::new(tempfile::tempdir().unwrap().path());
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let endpoint = KeyEndpoint::start(&[issuer.jwk("a")]).await;
+    let terminator = Terminator::before(endpoint.address()).await;
+    let url = format!("https://{}/jwks.json", terminator.address);
+    let authority = terminator.authority();
+    let environment = [
+        ("SSL_CERT_FILE", authority.to_str().unwrap()),
+        ("THOUGHTGATE_AGENT_JWT_JWKS_URL", &url),
+    ];
+    let (upstream, file) = (upstream.url(), policy(ALL));
+    let proxy = Proxy::with(&before(&upstream, file.path()), &environment);
+    proxy.ready().await;
+    let answer = post(&proxy, &bearer(&issuer, "a")).await;
+    assert!(is_permitted(&answer.json()), "{}", answer.text());
 }
 
 #[tokio::test]

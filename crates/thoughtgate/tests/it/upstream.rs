@@ -9,7 +9,7 @@ use scripted::{Request, Scripted};
 
 mod oauth;
 mod readiness;
-mod scripted;
+pub mod scripted;
 
 /// A proxy with one worker, whose connections all share one memory of the upstream.
 fn proxy(url: &str) -> Proxy {

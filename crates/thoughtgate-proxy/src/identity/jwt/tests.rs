@@ -239,3 +239,25 @@ fn a_token_has_one_reading_and_names_an_agent() {
         assert!(agent(&jwt, token).is_err(), "{token}");
     }
 }
+
+#[test]
+fn published_keys_of_every_kind_verify_their_tokens() {
+    let tokens = include_str!("../../../test_data/tokens.txt");
+    let set = KeySet::new("http://127.0.0.1/").unwrap();
+    let jwt = Jwt::published(Arc::clone(&set), expected(None, None));
+    let (_, token) = tokens.lines().next().unwrap().split_once(' ').unwrap();
+    assert!(
+        agent(&jwt, token)
+            .unwrap_err()
+            .contains("could not be fetched")
+    );
+    let document = include_bytes!("../../../test_data/jwks.json");
+    set.put(Some(crate::identity::read_keys(document).unwrap()));
+    for line in tokens.lines() {
+        let (_, token) = line.split_once(' ').unwrap();
+        // No token names a key, and one key of each kind fits.
+        assert_eq!(agent(&jwt, token).as_deref(), Ok("alice"), "{line}");
+    }
+    set.put(Some(Vec::new()));
+    assert!(agent(&jwt, token).unwrap_err().contains("names no key"));
+}
