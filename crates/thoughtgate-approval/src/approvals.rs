@@ -253,6 +253,12 @@ impl Approvals {
         decided.saturating_add(settings.retention)
     }
 
+    /// Time within which a client sends an approved call again.
+    #[must_use]
+    pub fn approved_for(&self) -> Duration {
+        self.ledger.settings.approved_for
+    }
+
     /// Largest result that is kept for a call that is answered later, in bytes.
     #[must_use]
     pub fn result_bytes_max(&self) -> usize {

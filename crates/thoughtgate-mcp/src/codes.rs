@@ -33,6 +33,9 @@ pub const APPROVAL_USED: i64 = 40901;
 /// No approver answered in time, the approval was not used in time, or the policies now require one in
 /// another channel.
 pub const APPROVAL_EXPIRED: i64 = 40801;
+/// The call was made, and its result is too large for the stream that answers it: the same call, sent
+/// again, gets it.
+pub const RESULT_TOO_LARGE: i64 = 41301;
 /// The upstream server could not be reached.
 pub const UPSTREAM_UNREACHABLE: i64 = 50201;
 /// The upstream server's answer must not be passed on.
@@ -60,6 +63,7 @@ mod tests {
             APPROVAL_PENDING,
             APPROVAL_USED,
             APPROVAL_EXPIRED,
+            RESULT_TOO_LARGE,
             UPSTREAM_UNREACHABLE,
             UPSTREAM_INVALID,
             APPROVAL_UNAVAILABLE,

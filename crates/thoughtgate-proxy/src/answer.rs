@@ -2,20 +2,32 @@
 //!
 //! Does not choose status, code or text of a refusal: its row in the table does.
 
+use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{Limits, parse};
 use thoughtgate_panic::contain;
 use thoughtgate_policy::Decision;
+use tokio::sync::mpsc::Receiver;
 
 use crate::body::Body;
 use crate::message::{Message, id_of};
 use crate::problem::{Call, Problem};
+use crate::relay::BodyError;
 use crate::state::{Shared, Snapshot};
 
 /// A response with a JSON body.
 pub fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::own(body));
+    json_of(status, Body::own(body))
+}
+
+/// A response with JSON that another task feeds.
+pub fn fed(status: StatusCode, pieces: Receiver<Result<Bytes, BodyError>>) -> Response<Body> {
+    json_of(status, Body::fed(pieces))
+}
+
+fn json_of(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(
         header::CONTENT_TYPE,

@@ -96,6 +96,7 @@ pub struct Trail<'a> {
     started: Instant,
     record: Option<Box<Record>>,
     approval: Option<Id>,
+    collected: bool,
     status: Option<u16>,
 }
 
@@ -265,6 +266,7 @@ impl<'a> Place<'a> {
             started,
             record: Some(Box::new(record)),
             approval: None,
+            collected: false,
             status: None,
         }
     }
@@ -280,6 +282,13 @@ impl Trail<'_> {
     /// Sets the approval that the request waits for.
     pub fn approval(&mut self, id: Id) {
         self.approval = Some(id);
+    }
+
+    /// Records that the request was not forwarded: its answer is the result of the same call, which was made
+    /// with this approval.
+    pub fn collected(&mut self, id: Id) {
+        self.approval = Some(id);
+        self.collected = true;
     }
 
     /// Records that the request was refused after it had been decided otherwise.
@@ -313,6 +322,7 @@ impl Drop for Trail<'_> {
         self.audit.send(Message::Decision(Line {
             record,
             approval: self.approval,
+            collected: self.collected,
             status: self.status,
             latency: self.started.elapsed(),
             held,

@@ -176,8 +176,14 @@ async fn approval(
     message: Message,
     fields: Box<Fields>,
     decision: &Decision,
-    trail: Option<&mut Trail<'_>>,
+    mut trail: Option<&mut Trail<'_>>,
 ) -> Response<Body> {
+    if decision.outcome != Outcome::Reject
+        && let Some(result) =
+            approve::collect(&worker.shared, &message, &fields, trail.as_deref_mut())
+    {
+        return result;
+    }
     match decision.outcome {
         Outcome::Forward => approve::serve_permitted(worker, snapshot, message, &fields).await,
         Outcome::Reject => {
@@ -263,7 +269,8 @@ fn understand(
     } else {
         &decision.outcome
     };
-    let fields = Fields::of(&envelope, bytes, outcome);
+    let collects = shared.parked.any() && approve::awaits(shared, &envelope, era, &agent.id);
+    let fields = Fields::of(&envelope, bytes, outcome, collects);
     let (principal, claims) = (agent.id.into_owned(), agent.claims);
     let mut message = Message::of(parts, taken, &envelope, era, principal, &shared.abandoned);
     message.claims = claims;

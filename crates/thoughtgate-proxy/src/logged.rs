@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use thoughtgate_approval::{State, View};
+use thoughtgate_approval::{Id, State, View};
 use thoughtgate_panic::info;
 use thoughtgate_panic::log::{INTERVAL, Level, Sample, is_logged};
 use thoughtgate_policy::{Decision, Target};
@@ -60,6 +60,11 @@ pub fn approval(view: &View, principal: &str) {
     };
     info!(approval = &view.id, agent = &principal, tool = &view.tool,
         decided_by = view.decided_by.as_ref(), reason = view.reason.as_ref(); "approval {event}");
+}
+
+/// Logs what becomes of the result of an approved call that is too large for an event.
+pub fn large_result(approval: Id, agent: &str, tool: &str, event: &str) {
+    info!(approval = &approval, agent = &agent, tool = &tool; "result of an approved call {event}");
 }
 
 /// Logs the number of refusals that had no line, if there are any; at the end of the process too.

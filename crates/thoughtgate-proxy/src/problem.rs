@@ -16,7 +16,7 @@ use thoughtgate_approval::{Id, RequestError, UnsealError, chain};
 use thoughtgate_mcp::{Refusal, codes, reply};
 use thoughtgate_policy::Decision;
 
-use crate::approve::{Denial, TooMany};
+use crate::approve::{Denial, Kept, TooMany};
 use crate::audit::Full;
 use crate::failed::Failed;
 use crate::guard::Rejected;
@@ -89,6 +89,11 @@ pub enum Problem<'p> {
     /// The call of an approval is not made.
     #[error("{}", .1.text)]
     Denied(Id, &'p Denial),
+    /// The result of a call that was made.
+    #[error(
+        "the call was executed; {0}; send the same call again, with the same arguments, to get it: the call is not executed again"
+    )]
+    Kept(Kept),
     #[error("failed to seal a request state: the system's random source failed")]
     NotSealed,
 
@@ -111,6 +116,10 @@ pub enum Problem<'p> {
     BrokeOff,
     #[error("the call was made and is not repeated: the upstream's stream ended without an answer")]
     StreamEnded,
+    #[error(
+        "the call was made and is not repeated: its result is too large for an event of this stream, and cannot be kept, because the proxy is stopping"
+    )]
+    NotKept,
     /// Such as a 401 with an HTML page.
     #[error("the upstream answered with status {0} and no JSON-RPC message")]
     NoMessage(StatusCode),
@@ -171,14 +180,17 @@ impl<'p> Problem<'p> {
             | Problem::NotCancellable(_) => Row::shown(codes::INVALID_PARAMS),
             Problem::Unrequested(error) => of_approval(code_of(error)),
             Problem::Denied(_, denial) => of_approval(denial.code),
+            Problem::Kept(_) => Row::told(codes::RESULT_TOO_LARGE),
             Problem::NotSealed => Row::shown(codes::INTERNAL_ERROR),
             Problem::TasksUndeclared => {
                 Row::error(StatusCode::BAD_REQUEST, codes::MISSING_CLIENT_CAPABILITY)
             }
             Problem::TaskMethod => Row::shown(codes::METHOD_NOT_FOUND),
-            Problem::Encoded | Problem::BrokeOff | Problem::StreamEnded | Problem::NoMessage(_) => {
-                Row::shown(codes::UPSTREAM_INVALID)
-            }
+            Problem::Encoded
+            | Problem::BrokeOff
+            | Problem::StreamEnded
+            | Problem::NotKept
+            | Problem::NoMessage(_) => Row::shown(codes::UPSTREAM_INVALID),
             Problem::Elsewhere(elsewhere) => elsewhere.row(),
         }
     }
@@ -251,6 +263,7 @@ impl<'p> Problem<'p> {
             Problem::Rejected(decision) => Refused::by_policies(code, decision, call),
             Problem::Denied(id, denial) => Refused::denied(*id, denial),
             Problem::Unrequested(error) => Refused::unrequested(code, error),
+            Problem::Kept(kept) => Refused::kept(code, kept),
             Problem::Unseal(_) => Refused::outdated(code),
             _ => Refused::always(code, &self.to_string()),
         }
@@ -264,6 +277,7 @@ impl<'p> Problem<'p> {
                 Some(json!({ "policies": policies.collect::<Vec<&str>>() }))
             }
             Problem::Denied(id, denial) => Some(denial.data(*id)),
+            Problem::Kept(kept) => Some(kept.data()),
             Problem::TasksUndeclared => {
                 let tasks = json!({ "io.modelcontextprotocol/tasks": {} });
                 Some(json!({ "requiredCapabilities": { "extensions": tasks } }))

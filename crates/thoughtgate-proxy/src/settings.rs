@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::abandoned;
+use crate::approve::PARKED_MAX;
 use crate::audit::AuditSettings;
 use crate::guard::Guard;
 use crate::identity::Identity;
@@ -54,13 +55,15 @@ const DESCRIPTORS_PER_WORKER: usize = 4;
 
 impl Settings {
     /// Upper bound of the file descriptors in use under these settings: each client connection may need
-    /// a second one to the upstream, and each call that continues without its client needs one.
+    /// a second one to the upstream, and each call that continues, or result that waits, without its client
+    /// needs one.
     #[must_use]
     pub fn descriptors(&self) -> usize {
         let beside = DESCRIPTORS_BESIDE + DESCRIPTORS_PER_WORKER * self.workers;
         beside
             .saturating_add(self.connections.saturating_mul(2))
             .saturating_add(abandoned::calls_max(self.connections))
+            .saturating_add(PARKED_MAX)
     }
 
     /// Lowers `connections` until `available` file descriptors suffice; returns whether it was lowered.

@@ -13,7 +13,7 @@ use thoughtgate_policy::{Engine, Principal};
 use tokio::sync::Notify;
 
 use crate::abandoned::{self, Abandoned};
-use crate::approve::Holds;
+use crate::approve::{Holds, Parked};
 use crate::audit::{self, Audit, Full, Place};
 use crate::budget::Budget;
 use crate::drain::Drain;
@@ -76,6 +76,8 @@ pub struct Shared {
     pub held: Held,
     /// Limit of the number of such calls.
     pub holds: Holds,
+    /// Results of approved calls that wait for the same call, sent again.
+    pub parked: Parked,
     /// Streams that are notified of changes of what an agent may call.
     pub listeners: Arc<Listeners>,
     /// Path to which the upstream's endpoint has moved.
@@ -161,6 +163,7 @@ impl Shared {
             abandoned,
             held: Held::default(),
             holds,
+            parked: Parked::default(),
             listeners: Arc::default(),
             moved: Arc::default(),
             seen: Seen::default(),

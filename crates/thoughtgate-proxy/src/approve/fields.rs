@@ -47,10 +47,16 @@ pub enum Addressed {
 
 impl Fields {
     /// The members of the message in `body`; `None` if it neither needs an approval nor concerns one.
-    pub fn of(envelope: &Envelope<'_>, body: &Bytes, outcome: &Outcome) -> Option<Box<Fields>> {
+    /// `collects`: the result of such a call, made before, waits for it.
+    pub fn of(
+        envelope: &Envelope<'_>,
+        body: &Bytes,
+        outcome: &Outcome,
+        collects: bool,
+    ) -> Option<Box<Fields>> {
         let addressed = Addressed::of(envelope);
         let needs_approval = matches!(outcome, Outcome::Approve { .. });
-        (needs_approval || addressed != Addressed::Upstream)
+        (needs_approval || collects || addressed != Addressed::Upstream)
             .then(|| Box::new(Fields::read(envelope, body, addressed)))
     }
 

@@ -9,7 +9,8 @@ use thoughtgate_approval::View;
 use thoughtgate_mcp::reply;
 
 use super::denial::Denial;
-use super::stream;
+use super::large::Made;
+use super::stream::{self, Overflow};
 use super::waiting::{Held, Waiting};
 use crate::answer;
 use crate::body::Body;
@@ -56,11 +57,16 @@ pub async fn streamed(waiting: Waiting) -> Response<Body> {
         waiting.message.id.clone(),
         waiting.fields.progress_token.clone(),
     );
+    let made = Made::of(&waiting);
+    let overflow = Overflow {
+        room: waiting.worker.shared.budget.hold(),
+        park: Box::new(|large| made.park(large)),
+    };
     let mut answer = Box::pin(until_decided(waiting));
     // Before the first event is due the client can still get the upstream's own response.
     match tokio::time::timeout(every, &mut answer).await {
         Ok(response) => response,
-        Err(_) => stream::respond(every, id, token, answer),
+        Err(_) => stream::respond(every, id, token, answer, Some(overflow)),
     }
 }
 

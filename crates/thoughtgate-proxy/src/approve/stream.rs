@@ -1,24 +1,26 @@
 //! A pending answer as a stream of events: keep-alive events until it is available, then the answer.
 //!
-//! Does not depend on what is waited for. A client that disconnects ends the wait.
+//! Does not depend on what is waited for, and leaves JSON that is too large for an event to its caller. A
+//! client that disconnects ends the wait.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::BodyExt;
+use http_body::Body as _;
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{reply, sse};
 use thoughtgate_panic::{Panicked, contained};
 use tokio::sync::mpsc::{self, Sender};
 
+use super::pieces::{Gone, Piece, fail, fed, next, send};
 use crate::answer;
 use crate::body::Body;
+use crate::budget::Reserved;
 use crate::headers::{is_encoded, is_media_type};
 use crate::message::Raw;
 use crate::problem::Problem;
-use crate::relay::BodyError;
 
 const COMMENT: &[u8] = b": waiting for approval\n\n";
 
@@ -26,36 +28,55 @@ const COMMENT: &[u8] = b": waiting for approval\n\n";
 /// under the same token afterwards.
 const PROGRESS_STEP: f64 = 1e-9;
 
-/// Largest answer or event that is held back until it is complete, in bytes.
+/// Largest JSON that becomes an event, in bytes: Python's SDK 2 refuses events of more than 1 MiB. Less than
+/// that, because a proxy on the way may add fields to an event.
+const EVENT_BYTES_MAX: usize = 1_000_000;
+
+/// Largest event of the upstream that is held back until it is complete, in bytes.
 const HELD_BYTES_MAX: usize = 256 * 1024;
 
-type Piece = Result<Bytes, BodyError>;
+/// Treatment of JSON that is too large for an event.
+pub struct Overflow {
+    /// Room in the budget, for what is read until the size is known.
+    pub room: Reserved,
+    /// Takes the JSON; returns the message to send in its place.
+    pub park: Box<dyn FnOnce(Large) -> Vec<u8> + Send>,
+}
 
-/// End of the answer: it was passed on, or the reason why not.
-type Ended = Result<(), Problem<'static>>;
+/// JSON that is too large for an event.
+pub struct Large {
+    pub status: StatusCode,
+    /// Its beginning.
+    pub read: Vec<u8>,
+    /// Room in the budget for that.
+    pub room: Reserved,
+    /// The body with the rest, which is not read: the upstream waits.
+    pub rest: Body,
+}
+
+/// End of the answer: it was passed on, or the message to send in its place, or the reason why there is none.
+type Ended = Result<Option<Vec<u8>>, Problem<'static>>;
 
 /// Answers the request `id` with a stream at once: a keep-alive event per interval `every`, then `answer`.
-/// `token` is the request's progress token.
+/// `token` is the request's progress token. Without `overflow` JSON of any size becomes an event.
 pub fn respond(
     every: Duration,
     id: Option<Raw>,
     token: Option<Raw>,
     answer: impl Future<Output = Response<Body>> + Send + 'static,
+    overflow: Option<Overflow>,
 ) -> Response<Body> {
     // One piece at a time: a slow client slows the upstream down, and nothing piles up in between.
-    let (pieces, fed) = mpsc::channel(1);
+    let (pieces, received) = mpsc::channel(1);
     tokio::spawn(async move {
-        // A panic while waiting becomes an error event. One while feeding, contained below, ends the stream.
+        // A panic while waiting becomes an error event. One while feeding breaks the stream off.
         let answer = contained(Box::pin(answer));
         let (id, token) = (id.as_ref().map(Raw::get), token.as_ref().map(Raw::get));
         let answer = async { (answer.await).unwrap_or_else(|Panicked| answer::panicked(id)) };
-        let fed = contained(pin!(feed(every, (id, token), &pieces, answer))).await;
-        // The only other failure is a client that has disconnected, which gets no answer.
-        if fed == Err(Panicked) {
-            let _ = pieces.send(Err("a bug broke the answer off".into())).await;
-        }
+        // The only failure is a client that has disconnected, which gets no answer.
+        fed(&pieces, feed(every, (id, token), &pieces, answer, overflow)).await;
     });
-    let mut response = Response::new(Body::fed(fed));
+    let mut response = Response::new(Body::fed(received));
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_TYPE, "text/event-stream"),
@@ -68,15 +89,12 @@ pub fn respond(
     response
 }
 
-/// The client has disconnected.
-#[derive(Debug, PartialEq, Eq)]
-struct Gone;
-
 async fn feed(
     every: Duration,
     (id, token): (Option<&RawValue>, Option<&RawValue>),
     pieces: &Sender<Piece>,
     answer: impl Future<Output = Response<Body>>,
+    overflow: Option<Overflow>,
 ) -> Result<(), Gone> {
     let mut answer = pin!(answer);
     let mut signs = 0_u32;
@@ -96,15 +114,16 @@ async fn feed(
     } else if is_media_type(&head.headers, "text/event-stream") {
         events(pieces, body).await?
     } else if is_media_type(&head.headers, "application/json") {
-        json(pieces, body, head.status).await?
+        json(pieces, body, head.status, overflow).await?
     } else {
         Err(Problem::NoMessage(head.status))
     };
-    let Err(problem) = ended else {
-        return Ok(());
+    let last = match ended {
+        Ok(None) => return Ok(()),
+        Ok(Some(message)) => message,
+        Err(problem) => problem.body(id),
     };
-    let error = problem.body(id);
-    send(pieces, Bytes::from(sse::encode(&error))).await
+    send(pieces, Bytes::from(sse::encode(&last))).await
 }
 
 /// A comment, and with a progress token a progress notification as well: it keeps clients waiting that
@@ -123,35 +142,69 @@ fn keep_alive(token: Option<&RawValue>, signs: u32) -> Bytes {
     Bytes::from([COMMENT, &event].concat())
 }
 
-/// Passes JSON on as one event. Up to [`HELD_BYTES_MAX`] it is sent when it is complete, so that one that
-/// breaks off becomes an error.
-async fn json(pieces: &Sender<Piece>, mut body: Body, status: StatusCode) -> Result<Ended, Gone> {
-    let mut whole = Vec::new();
-    let mut begun = false;
-    loop {
+/// Passes JSON on as one event, when it is complete: one that breaks off becomes an error. With `overflow`
+/// no more is read than an event and the budget have room for.
+async fn json(
+    pieces: &Sender<Piece>,
+    mut body: Body,
+    status: StatusCode,
+    mut overflow: Option<Overflow>,
+) -> Result<Ended, Gone> {
+    let mut read = Vec::new();
+    let is_whole = loop {
         match next(pieces, &mut body).await? {
-            Some(Ok(data)) if begun => send(pieces, in_one_line(&data)).await?,
-            Some(Ok(data)) => {
-                whole.extend_from_slice(&data);
-                if whole.len() > HELD_BYTES_MAX {
-                    begun = true;
-                    send(pieces, as_data(&std::mem::take(&mut whole))).await?;
-                }
-            }
-            Some(Err(error)) if begun => return fail(pieces, error).await,
+            None => break true,
             Some(Err(_)) => return Ok(Err(Problem::BrokeOff)),
-            None => break,
+            Some(Ok(data)) => read.extend_from_slice(&data),
         }
+        if let Some(overflow) = &mut overflow
+            && !fits(&read, &body, &mut overflow.room)
+        {
+            break false;
+        }
+    };
+    if let Some(Overflow { room, park }) = overflow
+        && !is_whole
+    {
+        // What is no object is no message that a client waits for, however large.
+        let text = read.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&read);
+        if !text.trim_ascii_start().starts_with(b"{") {
+            return Ok(Err(Problem::NoMessage(status)));
+        }
+        read.shrink_to_fit();
+        let message = park(Large {
+            status,
+            read,
+            room,
+            rest: body,
+        });
+        return Ok(Ok(Some(message)));
     }
     // An empty body, or an error status without a JSON-RPC message, would leave the call unanswered.
-    if !begun && (whole.trim_ascii().is_empty() || (!status.is_success() && !is_answer(&whole))) {
+    if read.trim_ascii().is_empty() || (!status.is_success() && !is_answer(&read)) {
         return Ok(Err(Problem::NoMessage(status)));
     }
-    if !begun {
-        send(pieces, as_data(&whole)).await?;
+    in_one_line(&mut read);
+    for part in [
+        b"data: ".as_slice().into(),
+        read.into(),
+        b"\n\n".as_slice().into(),
+    ] {
+        send(pieces, part).await?;
     }
-    send(pieces, Bytes::from_static(b"\n\n")).await?;
-    Ok(Ok(()))
+    Ok(Ok(None))
+}
+
+/// Whether an event and the budget have room for all of the JSON whose beginning was read.
+fn fits(read: &[u8], rest: &Body, room: &mut Reserved) -> bool {
+    let announced = usize::try_from(rest.size_hint().lower()).unwrap_or(usize::MAX);
+    if read.len().saturating_add(announced) > EVENT_BYTES_MAX {
+        // Counts what is here already, if there is room; no more of it comes.
+        let _ = room.grow(read.len() - room.bytes());
+        return false;
+    }
+    // At its end it is passed on at once.
+    rest.is_end_stream() || room.grow(read.len() - room.bytes()).is_ok()
 }
 
 /// Passes events on, each when it is complete. A stream that ends without an answer becomes an error,
@@ -192,7 +245,7 @@ async fn events(pieces: &Sender<Piece>, mut body: Body) -> Result<Ended, Gone> {
     };
     match broken {
         // An error event could be a second answer to the same request.
-        Some(error) if settled => fail(pieces, error).await,
+        Some(error) if settled => fail(pieces, error).await.map(|()| Ok(None)),
         Some(_) => Ok(Err(Problem::BrokeOff)),
         None => {
             // A last event without its blank line counts only if nothing else of it is missing.
@@ -203,7 +256,7 @@ async fn events(pieces: &Sender<Piece>, mut body: Body) -> Result<Ended, Gone> {
                 send(pieces, [rest.bytes(), b"\n\n"].concat().into()).await?;
             }
             Ok(if settled {
-                Ok(())
+                Ok(None)
             } else {
                 Err(Problem::StreamEnded)
             })
@@ -220,60 +273,19 @@ fn is_answer(message: &[u8]) -> bool {
     reply::answer(message).is_some()
 }
 
-/// The next piece of a body, or [`Gone`] if the client disconnects first.
-async fn next(pieces: &Sender<Piece>, body: &mut Body) -> Result<Option<Piece>, Gone> {
-    loop {
-        let frame = tokio::select! {
-            frame = body.frame() => frame,
-            () = pieces.closed() => return Err(Gone),
-        };
-        match frame {
-            None => return Ok(None),
-            Some(Err(error)) => return Ok(Some(Err(error))),
-            Some(Ok(frame)) => {
-                // Trailers are dropped: they have no place in the stream of events.
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(Ok(data)));
-                }
-            }
+/// Replaces line breaks, which in JSON occur only between tokens, by spaces.
+fn in_one_line(json: &mut [u8]) {
+    for byte in json {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
         }
     }
 }
 
-/// Ends the client's stream with the error that ended the upstream's.
-async fn fail(pieces: &Sender<Piece>, error: BodyError) -> Result<Ended, Gone> {
-    pieces.send(Err(error)).await.map_err(|_| Gone)?;
-    Ok(Ok(()))
-}
-
-async fn send(pieces: &Sender<Piece>, bytes: Bytes) -> Result<(), Gone> {
-    pieces.send(Ok(bytes)).await.map_err(|_| Gone)
-}
-
-/// JSON as the data of an event that is not ended yet.
-fn as_data(json: &[u8]) -> Bytes {
-    [
-        b"data: ",
-        in_one_line(&Bytes::copy_from_slice(json)).as_ref(),
-    ]
-    .concat()
-    .into()
-}
-
-/// JSON with spaces for line breaks, which in JSON occur only between tokens.
-fn in_one_line(json: &Bytes) -> Bytes {
-    let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    if !json.iter().any(is_break) {
-        return json.clone();
-    }
-    json.iter()
-        .map(|byte| if is_break(byte) { b' ' } else { *byte })
-        .collect::<Vec<u8>>()
-        .into()
-}
-
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt;
+
     use super::*;
 
     #[test]
@@ -297,7 +309,8 @@ mod tests {
         let body = Bytes::from_static(b"7");
         let id = Raw::of(&body, serde_json::from_slice(&body).unwrap());
         let answer = async { panic!("a test asked for this") };
-        let response = respond(Duration::from_secs(1), Some(id), None, answer);
+        let every = Duration::from_secs(1);
+        let response = respond(every, Some(id), None, answer, None);
         let text = response.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8(text.to_vec()).unwrap();
         assert!(text.contains(r#""id":7,"error":{"code":-32603"#), "{text}");
@@ -318,9 +331,8 @@ mod tests {
 
     #[test]
     fn json_of_many_lines_becomes_one() {
-        let pretty = Bytes::from_static(b"{\r\n  \"a\": \"\\n\"\n}");
-        assert_eq!(in_one_line(&pretty).as_ref(), b"{    \"a\": \"\\n\" }");
-        let plain = Bytes::from_static(b"{}");
-        assert_eq!(in_one_line(&plain), plain);
+        let mut pretty = *b"{\r\n  \"a\": \"\\n\"\n}";
+        in_one_line(&mut pretty);
+        assert_eq!(pretty, *b"{    \"a\": \"\\n\" }");
     }
 }

@@ -179,7 +179,8 @@ async fn result(
     };
     if takes_stream(&message.parts.headers) {
         let token = fields.progress_token.clone();
-        stream::respond(every, message.id.clone(), token, answer)
+        // A stored result is hardly larger than an event may be.
+        stream::respond(every, message.id.clone(), token, answer, None)
     } else {
         answer.await
     }

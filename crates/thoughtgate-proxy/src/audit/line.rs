@@ -58,6 +58,7 @@ pub fn decision(line: &Line, context: &Context, text: &mut Vec<u8>) {
             decision: outcome,
             observed: record.observed,
             approval: line.approval.map(|id| id.to_string()),
+            collected: line.collected,
             error: record.decision.error.as_deref(),
             policies: named(policies),
             policies_sha256: record.policies_sha256.as_deref(),
@@ -134,6 +135,9 @@ struct Decided<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     observed: bool,
     approval: Option<String>,
+    /// Present only if it is true.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    collected: bool,
     error: Option<&'a str>,
     policies: Vec<Cow<'a, str>>,
     policies_sha256: Option<&'a str>,

@@ -89,6 +89,8 @@ pub struct Line {
     pub record: Box<Record>,
     /// The approval that the request waited for.
     pub approval: Option<Id>,
+    /// Whether the answer was the result of an earlier call with that approval.
+    pub collected: bool,
     /// HTTP status of the answer; `None` if there was no answer.
     pub status: Option<u16>,
     /// Time from the request to its answer.

@@ -7,12 +7,12 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use thoughtgate_approval::{Id, RequestError, View, chain};
+use thoughtgate_approval::{Id, RequestError, chain};
 use thoughtgate_mcp::{Era, cut, visible};
 use thoughtgate_policy::{Decision, Engine, Principal};
 
 use super::retry::Retry;
-use crate::approve::Denial;
+use crate::approve::{Denial, Kept};
 use crate::message::Message;
 use crate::settings::Refusals;
 use crate::state::Snapshot;
@@ -45,15 +45,14 @@ impl<'c> Call<'c> {
             .flatten()
     }
 
-    /// The call that runs as the task of `view`. The claims with which it was asked for are not needed: it
-    /// has been decided.
-    pub fn of_task(
+    /// A call that was decided before. The claims with which it was asked for are not needed any more.
+    pub fn decided(
         snapshot: &'c Snapshot,
-        view: &'c View,
+        tool: &'c str,
         principal: &'c str,
         era: Era,
     ) -> Option<Call<'c>> {
-        Call::made(snapshot, principal.into(), &view.tool, era)
+        Call::made(snapshot, principal.into(), tool, era)
     }
 
     fn made(
@@ -76,7 +75,7 @@ impl<'c> Call<'c> {
 pub struct Refused<'r> {
     /// One of [`thoughtgate_mcp::codes`].
     code: i64,
-    /// Follows "the call was refused", or "not executed".
+    /// Follows "the call was refused", "not executed" or "executed".
     why: String,
     policies: Vec<&'r str>,
     retry: Retry,
@@ -140,6 +139,15 @@ impl<'r> Refused<'r> {
         }
     }
 
+    /// Not refused: the call was made, and its result waits.
+    pub fn kept(code: i64, kept: &Kept) -> Refused<'r> {
+        Refused {
+            retry: Retry::Fetch,
+            approval: Some(kept.data()),
+            ..Refused::always(code, &kept.to_string())
+        }
+    }
+
     /// The approval does not permit the call.
     pub fn denied(id: Id, denial: &'r Denial) -> Refused<'r> {
         use thoughtgate_mcp::codes;
@@ -180,9 +188,10 @@ impl<'r> Refused<'r> {
         let about = |id: &&str| call.engine?.about(id)?.reason;
         let reasons: Vec<&str> = self.policies.iter().filter_map(about).collect();
         let advice = self.retry.advice();
-        // A pending approval refuses nothing.
+        // A pending approval refuses nothing, and a result that waits still less.
         let outcome = match self.retry {
             Retry::Collect => "not executed",
+            Retry::Fetch => "executed",
             _ => "refused",
         };
         let mut text = format!("The call of tool `{tool}` was {outcome}{}.", self.why);

@@ -13,6 +13,8 @@ pub enum Retry {
     Later,
     /// It joins its approval, which is pending, and gets its result.
     Collect,
+    /// It was made, and gets its result without being made again.
+    Fetch,
     /// It asks for a new approval.
     Anew,
     /// A human has said no.
@@ -24,7 +26,10 @@ pub enum Retry {
 impl Retry {
     /// Whether sending the same call again can help.
     pub fn helps(self) -> bool {
-        matches!(self, Retry::Later | Retry::Collect | Retry::Anew)
+        matches!(
+            self,
+            Retry::Later | Retry::Collect | Retry::Fetch | Retry::Anew
+        )
     }
 
     /// One sentence for a model.
@@ -37,6 +42,9 @@ impl Retry {
             Retry::Later => "The same call may be accepted later.",
             Retry::Collect => {
                 "Send the same call again, with the same arguments, to get its result once it is approved."
+            }
+            Retry::Fetch => {
+                "Send the same call again, with the same arguments, to get its result; it is not executed again."
             }
             Retry::Anew => "Sending the same call again asks for a new approval.",
             Retry::Denied => "Do not send this call again unless the user asks for it.",

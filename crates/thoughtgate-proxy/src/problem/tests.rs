@@ -69,6 +69,10 @@ fn for_each(check: impl Fn(&Problem<'_>)) {
         Problem::OtherCall,
         Problem::Unrequested(RequestError::Closed),
         Problem::Denied(id, &denial),
+        Problem::Kept(Kept {
+            approval: id,
+            time: std::time::Duration::from_secs(300),
+        }),
         Problem::NotSealed,
         Problem::NoTask,
         Problem::TasksUndeclared,
@@ -77,6 +81,7 @@ fn for_each(check: impl Fn(&Problem<'_>)) {
         Problem::Encoded,
         Problem::BrokeOff,
         Problem::StreamEnded,
+        Problem::NotKept,
         Problem::NoMessage(StatusCode::UNAUTHORIZED),
     ];
     others.iter().for_each(&check);

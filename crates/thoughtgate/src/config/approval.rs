@@ -23,7 +23,7 @@ section! {
         /// time limit for an approver to decide
         #[serde(with = "duration")]
         restart timeout: Duration = approvals().timeout,
-        /// how long after the approval the call can be made
+        /// how long after the approval the call can be made, and a result too large for its stream is kept
         #[serde(with = "duration")]
         restart approved_for: Duration = approvals().approved_for,
         /// how long an approval stays open after its client went away (MCP 2026-07-28) and may come back

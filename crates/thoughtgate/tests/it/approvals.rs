@@ -6,6 +6,7 @@ mod channels;
 mod claims;
 mod ends;
 mod hostile;
+mod large;
 mod leaving;
 mod logged;
 mod pending;

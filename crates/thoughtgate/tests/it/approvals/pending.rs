@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Scene, answer, held_call, repeated_call, retried_call};
+use super::{Message, Scene, held_call, repeated_call, retried_call};
 use crate::support::{Proxy, is_permitted, refusal, told};
 
 const PENDING: i64 = 42501;
@@ -124,17 +124,4 @@ async fn a_large_result_arrives_as_the_upstream_sent_it() {
         assert!(end.body.len() > 2_000_000);
         assert!(is_permitted(&end.json()));
     }
-}
-
-#[tokio::test]
-async fn a_large_result_is_one_event_on_a_stream_that_has_begun() {
-    let scene = Scene::new();
-    scene
-        .upstream
-        .turn(|knobs| knobs.response_bytes = 2_000_000);
-    let proxy = scene.start();
-    let mut held = held_call().open(&proxy).await;
-    scene.approve().await;
-    let end = answer(&mut held).await;
-    assert!(is_permitted(&end) && end.to_string().len() > 2_000_000);
 }

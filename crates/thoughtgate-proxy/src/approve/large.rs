@@ -1,0 +1,192 @@
+//! The result of an approved call that is too large for the stream which answers it: the stream ends with a
+//! text that says so, and the same call, sent again, gets the result.
+//!
+//! The call was made and is not made again. What has arrived of the result is kept, and the rest stays with
+//! the upstream, which waits. Nothing here decides: the repeated call has been permitted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use thoughtgate_approval::{Id, digest};
+use thoughtgate_mcp::{Envelope, Era, Kind, Renumber};
+use tokio::sync::{mpsc, oneshot};
+
+use super::fields::Fields;
+use super::parked::{Collector, Found, Kept, Key, Place};
+use super::pieces::{Gone, fail, fed, next, send};
+use super::stream::Large;
+use super::waiting::Waiting;
+use crate::audit::Trail;
+use crate::body::Body;
+use crate::message::{Message, Raw};
+use crate::problem::{Call, Problem};
+use crate::state::Shared;
+use crate::worker::Worker;
+use crate::{answer, contained, logged};
+
+/// Bytes of what was read that are sent at once.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The facts about an approved call that are needed when its result is too large.
+pub struct Made {
+    worker: Arc<Worker>,
+    agent: String,
+    tool: Box<str>,
+    key: Key,
+    approval: Id,
+    id: Option<Raw>,
+    kept_for: Duration,
+}
+
+impl Made {
+    /// Those of a call that waits for its approval.
+    pub fn of(waiting: &Waiting) -> Made {
+        let message = &waiting.message;
+        Made {
+            worker: Arc::clone(&waiting.worker),
+            agent: message.principal.clone(),
+            tool: waiting.fields.tool.clone(),
+            key: Key {
+                digest: waiting.digest,
+                era: message.era,
+            },
+            approval: waiting.id,
+            id: message.id.clone(),
+            // The client knows this time: it is the one within which it sends any approved call again.
+            kept_for: waiting.approvals.approved_for(),
+        }
+    }
+
+    /// Keeps the result; returns the message that ends the stream.
+    pub fn park(self, large: Large) -> Vec<u8> {
+        let shared = Arc::clone(&self.worker.shared);
+        let id = self.id.clone();
+        let id = id.as_ref().map(Raw::get);
+        // Its client could not come back to this process.
+        if shared.drain.has_started() {
+            return Problem::NotKept.body(id);
+        }
+        let problem = Problem::Kept(Kept {
+            approval: self.approval,
+            time: self.kept_for,
+        });
+        let snapshot = shared.snapshot();
+        let message = match Call::decided(&snapshot, &self.tool, &self.agent, self.key.era) {
+            Some(call) => problem.told(id, &call),
+            None => problem.body(id),
+        };
+        let (collector, collected) = oneshot::channel();
+        let found = Found {
+            approval: self.approval,
+            status: large.status,
+            collector,
+        };
+        let place = shared.parked.enter(self.key, &self.agent, found);
+        self.log("is too large for an event, and is kept until the call is sent again");
+        contained::spawn(self.keep(place, collected, large));
+        message
+    }
+
+    async fn keep(self, place: Place, collected: oneshot::Receiver<Collector>, large: Large) {
+        match self.collector(place, collected).await {
+            Ok(Collector { id, pieces }) => {
+                self.log("is collected");
+                fed(&pieces, Box::pin(deliver(large, &id, &pieces))).await;
+            }
+            Err(why) => self.log(why),
+        }
+    }
+
+    /// The call that collects the result, or the reason why none can any more.
+    async fn collector(
+        &self,
+        place: Place,
+        mut collected: oneshot::Receiver<Collector>,
+    ) -> Result<Collector, &'static str> {
+        const CROWDED_OUT: &str = "is lost: later ones needed its place";
+        let mut draining = self.worker.shared.drain.watch();
+        let why = tokio::select! {
+            biased;
+            collector = &mut collected => return collector.map_err(|_| CROWDED_OUT),
+            () = tokio::time::sleep(self.kept_for) => "is lost: the call was not sent again in time",
+            _ = draining.wait_for(|draining| *draining) => "is lost: the proxy is stopping",
+        };
+        if place.leave() {
+            return Err(why);
+        }
+        // Taken at this moment, by a call that is about to say so.
+        collected.await.map_err(|_| CROWDED_OUT)
+    }
+
+    fn log(&self, event: &str) {
+        logged::large_result(self.approval, &self.agent, &self.tool, event);
+    }
+}
+
+/// Sends the result with the id of the call that collects it.
+async fn deliver(
+    large: Large,
+    id: &Raw,
+    pieces: &mpsc::Sender<super::pieces::Piece>,
+) -> Result<(), Gone> {
+    let Large {
+        read,
+        room,
+        mut rest,
+        ..
+    } = large;
+    let mut renumber = Renumber::new(id.get());
+    let mut renumbered = |piece: &[u8]| Bytes::from(renumber.piece(piece));
+    for piece in read.chunks(PIECE_BYTES) {
+        send(pieces, renumbered(piece)).await?;
+    }
+    drop((read, room));
+    loop {
+        match next(pieces, &mut rest).await? {
+            Some(Ok(piece)) => send(pieces, renumbered(&piece)).await?,
+            Some(Err(error)) => return fail(pieces, error).await,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Whether a result waits for the call in `envelope` by `agent`. To be asked only if any waits: it digests
+/// the arguments.
+#[cold]
+pub fn awaits(shared: &Shared, envelope: &Envelope<'_>, era: Era, agent: &str) -> bool {
+    let params = &envelope.params;
+    let tool = params.name.as_deref().unwrap_or_default();
+    envelope.kind == Kind::Request
+        && envelope.method == "tools/call"
+        && shared.parked.has(Key {
+            digest: digest(agent, tool, params.arguments),
+            era,
+        })
+}
+
+/// Answers a permitted call with the result that waits for it, if there is one.
+pub fn collect(
+    shared: &Shared,
+    message: &Message,
+    fields: &Fields,
+    trail: Option<&mut Trail<'_>>,
+) -> Option<Response<Body>> {
+    // A task is answered in another form, and a sealed state names another approval.
+    if !shared.parked.any() || fields.asks_for_task || fields.own_state().is_some() {
+        return None;
+    }
+    let id = message.id.clone()?;
+    let found = shared.parked.take(Key {
+        digest: fields.digest(&message.principal),
+        era: message.era,
+    })?;
+    let (pieces, received) = mpsc::channel(1);
+    // Fails only if a bug has ended the task that keeps the result.
+    found.collector.send(Collector { id, pieces }).ok()?;
+    if let Some(trail) = trail {
+        trail.collected(found.approval);
+    }
+    Some(answer::fed(found.status, received))
+}

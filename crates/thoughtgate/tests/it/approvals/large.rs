@@ -1,0 +1,234 @@
+//! Results that are too large for the stream which answers an approved call: the same call, sent again,
+//! collects them, and is not made again.
+
+use serde_json::{Value, json};
+use thoughtgate_test::client::{self, Response};
+use thoughtgate_test::mock_mcp::Fault;
+use thoughtgate_test::process::Output;
+
+use super::{APPROVER, Message, POLICY, Scene, answer, held_call, repeated_call, retried_call};
+use crate::support::{PATIENCE, Proxy, is_permitted, refusal, told};
+
+const BYTES: usize = 2_000_000;
+const TOO_LARGE: i64 = 41301;
+
+/// An upstream whose results are too large for an event.
+fn scene() -> Scene {
+    let scene = Scene::new();
+    scene.upstream.turn(|knobs| knobs.response_bytes = BYTES);
+    scene
+}
+
+/// Lets a call be approved on a stream, which ends without its result; returns the message at the end.
+async fn park(scene: &Scene, proxy: &Proxy, call: &Message) -> Value {
+    let count = scene.slack.messages().len();
+    let mut held = call.open(proxy).await;
+    assert_eq!(held.headers["content-type"], "text/event-stream");
+    scene.react(count + 1, APPROVER, "white_check_mark").await;
+    let end = answer(&mut held).await;
+    assert_eq!(refusal(&end)["code"], TOO_LARGE, "{end}");
+    end
+}
+
+/// The same call, sent again with another id.
+async fn again(proxy: &Proxy) -> Response {
+    let mut call = repeated_call();
+    call.body["id"] = json!("another id");
+    call.send(proxy).await
+}
+
+/// Checks that `response` has the result that was parked, and all of it.
+fn is_collected(response: &Response) {
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    let message = response.json();
+    assert_eq!(message["id"], "another id");
+    assert!(is_permitted(&message));
+    assert_eq!(told(&message).len(), BYTES);
+}
+
+fn log(proxy: &Proxy, part: &str) {
+    let found = proxy.process.wait_line(Output::Stderr, part, PATIENCE);
+    found.unwrap();
+}
+
+#[tokio::test]
+async fn the_same_call_sent_again_collects_it_once() {
+    // With a length and without one.
+    for slow_body_ms in [0, 20] {
+        let scene = scene();
+        let audit = scene.folder.path().join("audit.jsonl");
+        let scene = scene.with("AUDIT", audit.to_str().unwrap());
+        scene
+            .upstream
+            .turn(|knobs| knobs.slow_body_ms = slow_body_ms);
+        let mut proxy = scene.start();
+        let end = park(&scene, &proxy, &held_call()).await;
+        let text = told(&end);
+        for part in [
+            "was executed: its result is too large",
+            "is kept for 300s",
+            "Send the same call again, with the same arguments",
+            "not executed again",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        assert_eq!(end["id"], 7);
+        let facts = refusal(&end);
+        assert_eq!(
+            (&facts["retry"], &facts["kept_seconds"]),
+            (&json!(true), &json!(300))
+        );
+        is_collected(&again(&proxy).await);
+        assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
+        let used = facts["approval"].as_str().unwrap();
+
+        // It is gone now: the call needs another approval.
+        let next = again(&proxy).await.json();
+        assert_eq!(refusal(&next)["state"], "pending", "{next}");
+        assert_ne!(refusal(&next)["approval"], used);
+        assert_eq!(scene.calls(), 1);
+
+        proxy.process.terminate().unwrap();
+        proxy.process.wait(PATIENCE).unwrap();
+        let lines = std::fs::read_to_string(&audit).unwrap();
+        let lines: Vec<Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .filter(|line: &Value| line["decision"] == "approve")
+            .collect();
+        let facts = |line: &Value| (line["approval"] == used, line["collected"] == true);
+        let facts: Vec<_> = lines.iter().map(facts).collect();
+        assert_eq!(facts, [(true, false), (true, true), (false, false)]);
+    }
+}
+
+#[tokio::test]
+async fn another_agent_another_call_and_another_era_do_not_get_it() {
+    let scene = scene();
+    let proxy = scene.start();
+    park(&scene, &proxy, &held_call()).await;
+    let mut other = repeated_call();
+    other.body["params"]["arguments"]["to"] = json!("test");
+    for call in [repeated_call().of("bob"), other] {
+        let end = call.send(&proxy).await.json();
+        assert_eq!(refusal(&end)["state"], "pending", "{end}");
+    }
+    let end = retried_call().send(&proxy).await.json();
+    assert_eq!(end["result"]["resultType"], "input_required", "{end}");
+    // A call that needs no approval is made as ever.
+    let echo = Message::legacy("tools/call", &json!({"name": "echo", "arguments": {}}));
+    assert!(is_permitted(&echo.send(&proxy).await.json()));
+    assert_eq!(scene.calls(), 2);
+    is_collected(&again(&proxy).await);
+    assert_eq!(scene.calls(), 2);
+}
+
+#[tokio::test]
+async fn of_two_calls_at_once_one_gets_it() {
+    let scene = scene();
+    let proxy = scene.start();
+    park(&scene, &proxy, &held_call()).await;
+    let (first, second) = tokio::join!(again(&proxy), again(&proxy));
+    let (got, not) = if first.body.len() > BYTES {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    is_collected(&got);
+    assert_eq!(refusal(&not.json())["state"], "pending", "{}", not.text());
+    assert_eq!(scene.calls(), 1);
+}
+
+#[tokio::test]
+async fn the_policies_in_force_decide_about_the_call_that_collects_it() {
+    let scene = scene();
+    let proxy = scene.start();
+    park(&scene, &proxy, &held_call()).await;
+    let freeze = r#"@id("freeze") forbid (principal, action, resource == Tool::"deploy");"#;
+    scene.write_policy(&format!("{POLICY}{freeze}"));
+    proxy.metric_is("thoughtgate_policy_generation", 2.0).await;
+    let end = again(&proxy).await.json();
+    assert_eq!(refusal(&end)["code"], 40301, "{end}");
+    // Permitted without approval, it is not made again either.
+    scene.write_policy(&POLICY.replace("@approve", ""));
+    proxy.metric_is("thoughtgate_policy_generation", 3.0).await;
+    is_collected(&again(&proxy).await);
+    assert_eq!(scene.calls(), 1);
+    let end = again(&proxy).await.json();
+    assert!(is_permitted(&end));
+    assert_eq!(scene.calls(), 2);
+}
+
+#[tokio::test]
+async fn it_is_dropped_when_nobody_collects_it_in_time() {
+    let scene = scene().with("APPROVAL_APPROVED_FOR", "1s");
+    let proxy = scene.start();
+    park(&scene, &proxy, &held_call()).await;
+    log(&proxy, "is lost: the call was not sent again in time");
+    let end = again(&proxy).await.json();
+    assert_eq!(refusal(&end)["state"], "pending", "{end}");
+    assert_eq!(scene.calls(), 1);
+}
+
+#[tokio::test]
+async fn it_does_not_hold_up_a_stop() {
+    let scene = scene();
+    let mut proxy = scene.start();
+    park(&scene, &proxy, &held_call()).await;
+    proxy.process.terminate().unwrap();
+    log(&proxy, "is lost: the proxy is stopping");
+    let status = proxy.process.wait(PATIENCE).unwrap();
+    assert!(status.success(), "{status}");
+}
+
+#[tokio::test]
+async fn one_that_breaks_off_is_not_taken_for_a_whole_one() {
+    let scene = scene();
+    scene
+        .upstream
+        .turn(|knobs| knobs.fault = Fault::CloseMidAnswer);
+    let proxy = scene.start();
+    park(&scene, &proxy, &held_call()).await;
+    let call = repeated_call();
+    let headers = call.borrowed();
+    let end = client::post_json(&proxy.url(), &headers, call.body.to_string()).await;
+    assert!(end.is_err(), "{end:?}");
+    assert_eq!(scene.calls(), 1);
+}
+
+#[tokio::test]
+async fn it_is_an_error_where_errors_are_asked_for() {
+    let scene = scene().with("REFUSALS", "error");
+    let proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    scene.approve().await;
+    let end = answer(&mut held).await;
+    assert_eq!(end["error"]["code"], TOO_LARGE, "{end}");
+    let text = end["error"]["message"].as_str().unwrap();
+    assert!(text.contains("send the same call again"), "{text}");
+    is_collected(&again(&proxy).await);
+}
+
+#[tokio::test]
+async fn an_event_of_the_upstream_passes_whatever_its_size() {
+    let scene = scene();
+    scene.upstream.turn(|knobs| knobs.sse = true);
+    let proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    scene.approve().await;
+    let end = answer(&mut held).await;
+    assert!(is_permitted(&end));
+    assert_eq!(told(&end).len(), BYTES);
+}
+
+#[tokio::test]
+async fn what_an_event_can_hold_is_one() {
+    let scene = scene();
+    scene.upstream.turn(|knobs| knobs.response_bytes = 900_000);
+    let proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    scene.approve().await;
+    let end = answer(&mut held).await;
+    assert!(is_permitted(&end));
+    assert_eq!(told(&end).len(), 900_000);
+}
