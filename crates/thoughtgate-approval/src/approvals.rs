@@ -22,6 +22,7 @@ use crate::settings::Settings;
 use crate::slack::{Interaction, InteractionError, InteractionOutcome};
 use crate::state::State;
 use crate::store::Store;
+use crate::user::{UserDigest, UserKey};
 use crate::view::{POLICY, SUPERSEDED, View};
 
 /// Handle to all approvals of this process. Clones are cheap, share everything, and work on any
@@ -60,7 +61,8 @@ impl Approvals {
             .await
             .map_err(OpenError::Aborted)??;
         let sealer = Sealer::new(&loaded.seal_key).ok_or(OpenError::Random)?;
-        let ledger = Arc::new(Ledger::new(settings, store, sealer, counts, observer));
+        let keys = (sealer, UserKey::new(&loaded.seal_key));
+        let ledger = Arc::new(Ledger::new(settings, store, keys, counts, observer));
         // Before any worker starts, so that none sees a call of the previous process as running.
         ledger.restore(loaded.records);
         tokio::spawn(keep(Arc::clone(&ledger)));
@@ -95,14 +97,36 @@ impl Approvals {
         entry.is_some_and(|entry| self.channel.is_asked_in(&entry.record, channel))
     }
 
+    /// Digest of a user, by what the user is identified by: those of one agent may be many.
+    #[must_use]
+    pub fn user(&self, identity: &[u8]) -> UserDigest {
+        self.ledger.users.digest(identity)
+    }
+
+    /// The approval, if its call is answered later, to `user` of `principal`.
+    #[must_use]
+    pub fn task(&self, id: Id, principal: &str, user: UserDigest) -> Option<View> {
+        let table = self.ledger.table();
+        let record = &table.owned(id, principal)?.record;
+        record.is_task_of(user).then(|| record.view())
+    }
+
+    /// All approvals that [`Approvals::task`] finds, newest first.
+    #[must_use]
+    pub fn tasks(&self, principal: &str, user: UserDigest) -> Vec<View> {
+        self.newest_first(|record| record.principal == principal && record.is_task_of(user))
+    }
+
     /// All approvals of `principal` that are kept, newest first.
     #[must_use]
     pub fn list(&self, principal: &str) -> Vec<View> {
+        self.newest_first(|record| record.principal == principal)
+    }
+
+    fn newest_first(&self, wanted: impl Fn(&Record) -> bool) -> Vec<View> {
         let table = self.ledger.table();
-        let own = table
-            .records()
-            .filter(|record| record.principal == principal);
-        let mut views: Vec<View> = own.map(Record::view).collect();
+        let wanted = table.records().filter(|record| wanted(record));
+        let mut views: Vec<View> = wanted.map(Record::view).collect();
         views.sort_unstable_by_key(|view| std::cmp::Reverse((view.created_ms, view.id)));
         views
     }

@@ -34,6 +34,7 @@ fn call() -> Call<'static> {
         arguments: None,
         channel: None,
         body: None,
+        user: None,
         policies: &[],
         generation: 1,
         cancelled_on_drop: false,

@@ -19,6 +19,7 @@ use crate::settings::Settings;
 use crate::state::State;
 use crate::store::{Flush, Store, Write};
 use crate::table::ApprovalTable;
+use crate::user::UserKey;
 use crate::view::View;
 
 /// Called for each state that an approval enters, with the approval and its principal. It runs
@@ -29,6 +30,7 @@ pub(crate) struct Ledger {
     pub(crate) settings: Settings,
     pub(crate) store: Store,
     pub(crate) sealer: Sealer,
+    pub(crate) users: UserKey,
     pub(crate) counts: Arc<Counts>,
     observer: Observer,
     /// Workers that ask approvers, to be woken after changes.
@@ -46,7 +48,7 @@ impl Ledger {
     pub(crate) fn new(
         settings: Settings,
         store: Store,
-        sealer: Sealer,
+        (sealer, users): (Sealer, UserKey),
         counts: Arc<Counts>,
         observer: Observer,
     ) -> Self {
@@ -54,6 +56,7 @@ impl Ledger {
             settings,
             store,
             sealer,
+            users,
             counts,
             observer,
             lanes: Lanes::default(),

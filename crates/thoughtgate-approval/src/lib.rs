@@ -49,6 +49,7 @@ mod state;
 mod store;
 mod table;
 mod text;
+mod user;
 mod view;
 mod vote;
 
@@ -71,4 +72,5 @@ pub use slack::{
     SettingsError, SlackSettings,
 };
 pub use state::State;
+pub use user::UserDigest;
 pub use view::View;

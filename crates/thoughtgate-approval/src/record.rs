@@ -6,6 +6,7 @@ use thoughtgate_mcp::cut;
 
 use crate::ids::{Digest, Id};
 use crate::state::State;
+use crate::user::UserDigest;
 use crate::view::View;
 
 /// The message that asks approvers: ids of its channel, and of the message there.
@@ -92,6 +93,10 @@ pub(crate) struct Record {
     /// Whether a body was ever kept with it: the call is answered later.
     #[serde(default)]
     pub(crate) is_deferred: bool,
+    /// User whose body that is, and who gets the result. `None` without one, and in records of earlier
+    /// versions.
+    #[serde(default)]
+    pub(crate) user: Option<UserDigest>,
     /// Size of the kept body; 0 without one.
     #[serde(default)]
     pub(crate) body_bytes: usize,
@@ -142,6 +147,7 @@ impl Record {
             rendered: None,
             has_body: false,
             is_deferred: false,
+            user: None,
             body_bytes: 0,
             result_bytes: 0,
         }
@@ -172,6 +178,11 @@ impl Record {
             },
             _ => None,
         }
+    }
+
+    /// Whether the call is answered later, to `user`.
+    pub(crate) fn is_task_of(&self, user: UserDigest) -> bool {
+        self.is_deferred && self.user.is_none_or(|own| own == user)
     }
 
     /// The next deadline of an approval that is pending or approved.
@@ -229,7 +240,6 @@ impl Record {
             refused_voters: self.non_approvers.len(),
             policies: self.policies.clone(),
             generation: self.generation,
-            is_deferred: self.is_deferred,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::record::{Departure, Record};
 use crate::redact;
 use crate::store::{Flush, Write};
 use crate::table::ApprovalTable;
+use crate::user::UserDigest;
 
 /// Bytes of the arguments that are kept for approvers to read: a message shows slightly less.
 const ARGUMENTS_BYTES_MAX: usize = 12_000;
@@ -40,6 +41,8 @@ pub struct Call<'a> {
     /// Everything needed to make the call later, opaque to this crate; `None` unless it is answered
     /// later.
     pub body: Option<&'a [u8]>,
+    /// User whose credentials are in the body, who alone gets the result.
+    pub user: Option<UserDigest>,
     /// Ids of the policies that ask for approval.
     pub policies: &'a [Arc<str>],
     /// Generation of those policies.
@@ -146,8 +149,12 @@ impl Approvals {
         // Held from the search to the insertion, so that two equal calls cannot both ask.
         let mut table = ledger.table();
         let mut writes = Vec::new();
-        let asks_in = |record: &Record| self.channel.is_asked_in(record, call.channel);
-        let joined = table.joinable(&digest, now_ms(), asks_in);
+        let fits = |record: &Record| {
+            // A kept call is made with the credentials of one user.
+            let is_own = call.body.is_none() || !record.is_deferred || record.user == call.user;
+            is_own && self.channel.is_asked_in(record, call.channel)
+        };
+        let joined = table.joinable(&digest, now_ms(), fits);
         let id = if let Some(id) = joined {
             ledger.counts.joined.add(1);
             id
@@ -161,7 +168,7 @@ impl Approvals {
             id
         };
         let has_body = table.get(id).is_some_and(|entry| entry.record.has_body);
-        // Calls that join have the same digest; the first body is kept and a later one is not needed.
+        // Calls that join with a body have the same digest and user: a later body is not needed.
         let body = call.body.filter(|_| !has_body);
         if body.is_some() && joined.is_some() {
             self.make_room(&mut table, call.principal, 0, body_bytes)?;
@@ -172,6 +179,7 @@ impl Approvals {
         if let Some(body) = body {
             entry.record.has_body = true;
             entry.record.is_deferred = true;
+            entry.record.user = call.user;
             entry.record.body_bytes = body_bytes;
             writes.push(Write::Body(id, body.to_vec()));
         }

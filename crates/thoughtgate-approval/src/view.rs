@@ -33,8 +33,6 @@ pub struct View {
     pub policies: Vec<String>,
     /// Generation of those policies.
     pub generation: u64,
-    /// Whether a body was kept at any time: the call is answered later.
-    pub is_deferred: bool,
 }
 
 /// Decider of approvals that the policies have ended.

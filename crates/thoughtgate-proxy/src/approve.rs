@@ -77,7 +77,7 @@ pub async fn serve_permitted(
     };
     match fields.addressed {
         Addressed::Task(id) => {
-            return tasks::serve(worker, approvals, &message, fields, id).await;
+            return tasks::serve(worker, snapshot, approvals, &message, fields, id).await;
         }
         Addressed::TaskList => return tasks::list(worker, snapshot, approvals, message).await,
         Addressed::Cancellation => {
@@ -255,12 +255,16 @@ async fn requested(
 ) -> Result<Id, Problem<'static>> {
     // A task's call is made later, without its client, and possibly by the next process.
     let kept = (delivery == Delivery::Task).then(|| deferred::keep(message));
+    let user = kept
+        .is_some()
+        .then(|| tasks::user(snapshot, approvals, message));
     let call = thoughtgate_approval::Call {
         principal: &message.principal,
         tool: &fields.tool,
         arguments: fields.arguments.as_ref().map(Raw::get),
         channel: channel(decision),
         body: kept.as_deref(),
+        user,
         policies: &decision.policies,
         generation: snapshot.generation,
         cancelled_on_drop: delivery.cancels_on_drop(message.era),

@@ -17,6 +17,7 @@ mod jwk;
 mod jwt;
 mod key;
 mod keys;
+mod user;
 
 #[cfg(test)]
 pub use error::TokenFault;
@@ -93,6 +94,17 @@ impl Identity {
         if let Some(keys) = self.key_set() {
             keys.renewed().await;
         }
+    }
+
+    /// What identifies the user behind the agent in a request whose agent is valid. With `agent.jwt` the
+    /// issuer and subject of the token, otherwise its exact credentials.
+    #[must_use]
+    pub fn user(&self, headers: &HeaderMap) -> Vec<u8> {
+        let of_token = match self {
+            Identity::Jwt(jwt) => jwt.user(headers),
+            Identity::Fixed(_) | Identity::Header(_) => None,
+        };
+        of_token.unwrap_or_else(|| user::of_credentials(headers))
     }
 }
 

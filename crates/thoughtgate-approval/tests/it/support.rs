@@ -178,6 +178,7 @@ pub(crate) fn call(tool: &str) -> Call<'_> {
         arguments: None,
         channel: None,
         body: None,
+        user: None,
         policies: &[],
         generation: 1,
         cancelled_on_drop: false,

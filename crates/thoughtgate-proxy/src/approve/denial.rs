@@ -174,7 +174,6 @@ mod tests {
             refused_voters: 0,
             policies: vec!["risky".to_owned()],
             generation: 1,
-            is_deferred: false,
         }
     }
 

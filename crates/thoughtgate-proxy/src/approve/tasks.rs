@@ -1,7 +1,7 @@
 //! Approvals as tasks: the `tasks/*` methods of both eras, for the tasks of this proxy.
 //!
 //! 2025-11-25 returns the result with `tasks/result`, 2026-07-28 with `tasks/get`. A task belongs to one
-//! principal; for all others it does not exist. The calls are made by `deferred.rs`.
+//! user of one agent; for all others it does not exist. The calls are made by `deferred.rs`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use thoughtgate_approval::{Approvals, Id, State, View};
+use thoughtgate_approval::{Approvals, Id, State, UserDigest, View};
 use thoughtgate_mcp::{Era, reply, tasks, without};
 
 use super::deferred::{self, Outcome};
@@ -57,9 +57,16 @@ pub fn created(waiting: &Waiting) -> Response<Body> {
     answer::json(StatusCode::OK, body)
 }
 
+/// The user who sent `message`: one agent may call for many.
+pub fn user(snapshot: &Snapshot, approvals: &Approvals, message: &Message) -> UserDigest {
+    let identity = &snapshot.rules.identity;
+    approvals.user(&identity.user(&message.parts.headers))
+}
+
 /// Answers a message about a task of this proxy.
 pub async fn serve(
     worker: &Arc<Worker>,
+    snapshot: &Snapshot,
     approvals: &Approvals,
     message: &Message,
     fields: &Fields,
@@ -72,7 +79,8 @@ pub async fn serve(
     if message.era == Era::Modern && !fields.declares_tasks {
         return refused(Problem::TasksUndeclared);
     }
-    let Some(view) = approvals.find(id, principal) else {
+    let user = user(snapshot, approvals, message);
+    let Some(view) = approvals.task(id, principal, user) else {
         return refused(Problem::NoTask);
     };
     match (message.era, &*fields.method) {
@@ -117,9 +125,9 @@ pub async fn list(
 ) -> Response<Body> {
     let first_page = without(&message.bytes, &["params", "cursor"]).is_none();
     let (principal, era) = (&message.principal, message.era);
-    let kept = approvals.list(principal).into_iter();
+    let user = user(snapshot, approvals, &message);
+    let kept = approvals.tasks(principal, user).into_iter();
     let ours: Vec<Box<RawValue>> = kept
-        .filter(|view| view.is_deferred)
         .map(|view| Task::of(&worker.shared, approvals, &view, principal, era).bare())
         .filter_map(|task| to_raw_value(&task).ok())
         .collect();

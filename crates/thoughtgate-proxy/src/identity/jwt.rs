@@ -20,6 +20,7 @@ use super::error::{TokenFault, Unidentified};
 use super::jwk::Published;
 use super::key::{BadKey, Key, Kind};
 use super::keys::KeySet;
+use super::user;
 use crate::headers::sole;
 
 /// Verification of bearer tokens.
@@ -107,6 +108,27 @@ impl Jwt {
         &self,
         headers: &HeaderMap,
     ) -> Result<(String, Option<Arc<Claims>>), Unidentified> {
+        let claims = self.claims(headers)?;
+        let agent = match claims.get(&self.expected.claim) {
+            Some(Value::String(agent)) if !agent.trim().is_empty() => agent.clone(),
+            _ => return Err(Unidentified::NoClaim(self.expected.claim.clone())),
+        };
+        let declared = &self.expected.declared;
+        let claims = (!declared.is_empty())
+            .then(|| Claims::read(declared, &claims).map(Arc::new))
+            .transpose()?;
+        Ok((agent, claims))
+    }
+
+    /// What identifies the user that the request's token is for. The token is verified once more, since
+    /// it is seldom asked for.
+    #[must_use]
+    pub fn user(&self, headers: &HeaderMap) -> Option<Vec<u8>> {
+        user::of_token(&self.claims(headers).ok()?)
+    }
+
+    /// All claims of the request's token, if it is valid.
+    fn claims(&self, headers: &HeaderMap) -> Result<Map<String, Value>, Unidentified> {
         let token = sole(headers, &header::AUTHORIZATION)
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
@@ -124,15 +146,7 @@ impl Jwt {
         self.expected
             .check(&claims)
             .map_err(Unidentified::BadToken)?;
-        let agent = match claims.get(&self.expected.claim) {
-            Some(Value::String(agent)) if !agent.trim().is_empty() => agent.clone(),
-            _ => return Err(Unidentified::NoClaim(self.expected.claim.clone())),
-        };
-        let declared = &self.expected.declared;
-        let claims = (!declared.is_empty())
-            .then(|| Claims::read(declared, &claims).map(Arc::new))
-            .transpose()?;
-        Ok((agent, claims))
+        Ok(claims)
     }
 
     fn decode(&self, token: &str) -> Result<TokenData<Box<RawValue>>, Unidentified> {

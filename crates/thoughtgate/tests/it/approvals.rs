@@ -17,6 +17,7 @@ mod slack;
 mod surroundings;
 mod tasks;
 mod told;
+mod users;
 mod ways;
 
 use std::path::PathBuf;
@@ -258,7 +259,15 @@ async fn come_back(proxy: &Proxy, call: &Message, mut answer: Value) -> Value {
 
 /// Polls a task until it is no longer `working`.
 async fn task_end(proxy: &Proxy, id: &str) -> Value {
-    let get = Message::modern("tasks/get", &json!({"taskId": id}), &with_tasks());
+    end_of(proxy, &get_task(id)).await
+}
+
+fn get_task(id: &str) -> Message {
+    Message::modern("tasks/get", &json!({"taskId": id}), &with_tasks())
+}
+
+/// Sends `get` until its task is no longer `working`.
+async fn end_of(proxy: &Proxy, get: &Message) -> Value {
     loop {
         let task = get.send(proxy).await.json()["result"].clone();
         if task["status"] != "working" {

@@ -1,12 +1,12 @@
 //! Claims of the token with which a call was made that needs approval: policies read them again when it
 //! is approved, in whichever process.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::restart::kill;
-use super::{Message, Scene, answer, come_back, held_call, retried_call, task_call, with_tasks};
+use super::{
+    Message, Scene, answer, come_back, end_of, get_task, held_call, retried_call, task_call,
+};
 use crate::claims::Issuer;
 use crate::support::{is_permitted, refusal};
 
@@ -74,15 +74,8 @@ async fn a_task_keeps_its_claims_in_the_store() {
     kill(proxy);
     let proxy = scene.start();
     scene.approve().await;
-    let get = Message::modern("tasks/get", &json!({ "taskId": id }), &with_tasks());
-    let get = signed(get, &issuer, "dev");
-    let task = loop {
-        let task = get.send(&proxy).await.json()["result"].clone();
-        if task["status"] != "working" {
-            break task;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let get = signed(get_task(id), &issuer, "dev");
+    let task = end_of(&proxy, &get).await;
     assert_eq!(task["status"], "completed", "{task}");
     assert!(is_permitted(&task), "{task}");
     assert_eq!(scene.calls(), 1);

@@ -5,7 +5,7 @@ use serde_json::json;
 use thoughtgate_test::mock_mcp::Hold;
 use thoughtgate_test::process::Output;
 
-use super::{Scene, come_back, retried_call, task_call, task_end};
+use super::{Scene, come_back, end_of, get_task, retried_call, task_call, task_end};
 use crate::support::{PATIENCE, Proxy, is_permitted};
 
 pub(super) fn kill(mut proxy: Proxy) {
@@ -43,7 +43,8 @@ async fn a_task_is_made_by_the_process_that_hears_of_the_decision() {
     kill(proxy);
     scene.approve().await;
     let proxy = scene.start();
-    let task = task_end(&proxy, id).await;
+    let get = get_task(id).header("authorization", "Bearer t");
+    let task = end_of(&proxy, &get).await;
     assert_eq!(task["status"], "completed", "{task}");
     assert_eq!(scene.calls(), 1);
     let seen = scene.upstream.requests();
@@ -54,7 +55,7 @@ async fn a_task_is_made_by_the_process_that_hears_of_the_decision() {
     kill(proxy);
     // Every later process knows how it ended, and the call is not made again.
     let proxy = scene.start();
-    assert_eq!(task_end(&proxy, id).await["status"], "completed");
+    assert_eq!(end_of(&proxy, &get).await["status"], "completed");
     assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
 }
 
