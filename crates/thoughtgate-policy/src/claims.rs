@@ -151,17 +151,25 @@ impl ClaimType {
 }
 
 /// The way out for a stated claim that is not declared.
-fn undeclared(declared: &Declared, name: &str) -> String {
+fn undeclared(declared: &Declared, name: &str, value: &Value) -> String {
     let first =
         |claim: &DeclaredClaim| claim.path.iter().flatten().next() == Some(&name.to_owned());
     if let Some((meant, _)) = declared.iter().find(|(_, claim)| first(claim)) {
         return format!("state what is read from it by its declared name, such as `{meant}`");
     }
-    if let Some(meant) = nearest(name, declared.keys().map(String::as_str)) {
+    let attribute = name.strip_prefix("principal.").unwrap_or(name);
+    if let Some(meant) = nearest(attribute, declared.keys().map(String::as_str)) {
         return format!("did you mean `{meant}`?");
     }
+    let kind = match value {
+        Value::String(_) => ClaimType::Text,
+        Value::Bool(_) => ClaimType::Bool,
+        Value::Number(_) => ClaimType::Number,
+        _ => ClaimType::Set,
+    };
+    let kind = kind.name();
     format!(
-        "declare it with its type in `agent.jwt.claims` (set, text, bool or number), such as `{name}: set`"
+        "declare it with its type in `agent.jwt.claims` (set, text, bool or number), such as `{name}: {kind}`"
     )
 }
 
@@ -239,7 +247,7 @@ impl Claims {
         for (name, value) in stated {
             let name = name.clone();
             let Some(claim) = declared.get(&name) else {
-                let help = undeclared(declared, &name);
+                let help = undeclared(declared, &name, value);
                 wrong.push(StatedError::Undeclared { name, help });
                 continue;
             };

@@ -120,7 +120,17 @@ fn mistake(error: &clap::Error) -> String {
     let flags = |names: &[&str]| quoted(names.iter().copied().filter_map(flag));
     let given = names(ContextKind::InvalidArg);
     match error.kind() {
-        ErrorKind::UnknownArgument => format!("unknown argument{}", flags(&given)),
+        ErrorKind::UnknownArgument => {
+            let meant = flags(&names(ContextKind::SuggestedArg));
+            match (flags(&given), meant) {
+                (given, _) if given.is_empty() => {
+                    "unknown argument; each value follows its flag, such as `--policy FILE`"
+                        .to_owned()
+                }
+                (given, meant) if meant.is_empty() => format!("unknown argument{given}"),
+                (given, meant) => format!("unknown argument{given}; did you mean{meant}?"),
+            }
+        }
         ErrorKind::ArgumentConflict => {
             let prior = names(ContextKind::PriorArg);
             // clap reports a repeated flag as a conflict with itself.

@@ -255,6 +255,11 @@ fn stated_claims_have_the_declared_names_and_types() {
         (json!({"admin": null}), "is not a boolean; leave it out"),
         (json!({"level": 1.5}), "is not a whole number of 64 bits"),
         (json!({"roles": 1}), "claim `roles` is declared as `set`"),
+        (json!({"tenant": true}), "such as `tenant: bool`"),
+        (
+            json!({"principal.groups": ["a"]}),
+            "not declared; did you mean `groups`?",
+        ),
         (
             json!({"team": "a"}),
             "claim `team` is not declared; declare it with its type in `agent.jwt.claims`",

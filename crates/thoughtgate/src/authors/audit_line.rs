@@ -27,6 +27,8 @@ pub struct Line {
     pub at: SystemTime,
     /// The decision that was made then, in the words of the audit.
     pub decision: String,
+    /// Whether it was not carried out, and the request forwarded.
+    pub observed: bool,
 }
 
 /// The line that `given` is, or where it is found: `-` for standard input, or `FILE:LINE`.
@@ -41,7 +43,9 @@ pub fn read(given: &str) -> anyhow::Result<Line> {
             .rsplit_once(':')
             .and_then(|(file, number)| Some((file, number.parse::<usize>().ok()?)))
             .filter(|(_, number)| *number > 0)
-            .context("`--audit` is not a JSON object, `-`, or FILE:LINE")?;
+            .context(
+                "`--audit` is not a JSON object, `-`, or FILE:LINE, such as `audit.jsonl:17` for the 17th line",
+            )?;
         let failed = || format!("failed to read line {number} of `{file}`");
         let opened = std::fs::File::open(file).with_context(failed)?;
         nth(BufReader::new(opened), number).with_context(failed)?
@@ -73,6 +77,8 @@ struct Keys {
     method: Option<String>,
     subject: Option<String>,
     decision: Option<String>,
+    #[serde(default)]
+    observed: bool,
 }
 
 fn parse(text: &str) -> anyhow::Result<Line> {
@@ -103,6 +109,7 @@ fn parse(text: &str) -> anyhow::Result<Line> {
         asked,
         at,
         decision,
+        observed: keys.observed,
     })
 }
 

@@ -105,6 +105,10 @@ fn call(
     let agent = options.agent.as_deref().or(agent);
     let agent =
         agent.context("pass --agent: the configuration takes the agent's id from each request")?;
+    ensure!(
+        !agent.trim().is_empty(),
+        "`--agent` is empty, which no request's agent is"
+    );
     let agent = agent.to_owned();
     Ok((
         Call {

@@ -63,6 +63,7 @@ pub fn json(answer: &Answer<'_>) -> Value {
             json!({"channel": channel, "approvers": approvers})
         }),
         "audited": line.map(|line| &line.decision),
+        "observed": line.map(|line| line.observed),
         "policies": policies.collect::<Vec<_>>(),
     })
 }

@@ -34,8 +34,13 @@ pub fn words(answer: &Answer<'_>) -> String {
         say(approvers);
     }
     if let Some(line) = line {
+        let observed = if line.observed {
+            ", not carried out, since the mode was `observe`"
+        } else {
+            ""
+        };
         say(format!(
-            "the audit line says: {} (its policies may have been others than those of this configuration)",
+            "the audit line says: {}{observed} (its policies may have been others than those of this configuration)",
             visible(&line.decision)
         ));
     }

@@ -59,10 +59,21 @@ impl Case {
             None => self.expect.to_string(),
         };
         Some(format!(
-            "{}expected {expected}, decided {}",
+            "{}expected {expected}, decided {}{}",
             self.prefix(),
-            in_words(&decision)
+            in_words(&decision),
+            self.unknown(engine)
         ))
+    }
+
+    /// A note on expected policies that do not exist, which no decision can have.
+    fn unknown(&self, engine: &Engine) -> String {
+        let expected = self.by.iter().flatten();
+        let unknown: Vec<&String> = expected.filter(|id| engine.about(id).is_none()).collect();
+        if unknown.is_empty() {
+            return String::new();
+        }
+        format!("; no policy has the id {}", listed(&unknown))
     }
 
     /// The name of the case, if it has one, and the call.

@@ -10,7 +10,7 @@ use thoughtgate_policy::Claims;
 
 use super::case::{Case, Expect};
 use crate::call::{Agents, Asked, Call, time};
-use crate::config::yaml;
+use crate::config::yaml::{self, Fault};
 use crate::mistakes::Mistakes;
 
 /// A case as it is written.
@@ -43,7 +43,9 @@ pub fn read(name: &str, text: &str, agents: &Agents<'_>) -> Result<Vec<Case>, Mi
         Err(fault) => {
             let at = fault.place;
             let at = at.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
-            return one(format!("{name}{at}: {}", fault.problem));
+            let key = key(&fault).map(|key| format!("`{key}`: "));
+            let key = key.unwrap_or_default();
+            return one(format!("{name}{at}: {key}{}", fault.problem));
         }
     };
     if rows.is_empty() {
@@ -64,6 +66,16 @@ pub fn read(name: &str, text: &str, agents: &Agents<'_>) -> Result<Vec<Case>, Mi
     mistakes.or(cases)
 }
 
+/// The key of the case that has the value with the fault, unless the fault is the key.
+fn key(fault: &Fault) -> Option<&str> {
+    // A row and its values have their places, so that the path is `[0].value.claims.value`.
+    let (_, key) = fault.path.split_once("].value.")?;
+    let key = key.split(['.', '[']).next()?;
+    // A key whose value was not reached is `?` in the path.
+    let is_named = key != "?" && !fault.problem.contains(&format!("key `{key}`"));
+    is_named.then_some(key)
+}
+
 /// The case of one row; `wrong` takes all its mistakes.
 fn case(
     row: Row,
@@ -74,11 +86,13 @@ fn case(
     let asked = asked(&row).map_err(|problem| wrong(at, problem)).ok();
     let claims = claims(row.claims, at, agents, wrong);
     let agent = row.agent.or_else(|| agents.fixed.map(str::to_owned));
-    if agent.is_none() {
-        wrong(
+    match agent.as_deref() {
+        None => wrong(
             at,
             "the case needs `agent`, since the configuration takes the agent's id from each request",
-        );
+        ),
+        Some(id) if id.trim().is_empty() => wrong(at, "`agent` is empty, which no request's is"),
+        Some(_) => {}
     }
     let expect = match &row.expect {
         None => {

@@ -125,16 +125,18 @@ fn problem(error: &Error) -> String {
 
 fn syntax(kind: &ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation => {
-            "not valid YAML: tabs cannot be used for indentation"
-        }
+        ErrorKind::TabNotAllowed
+        | ErrorKind::TabInBlockIndentation
+        | ErrorKind::TabInIndentation => "not valid YAML: tabs cannot be used for indentation",
         ErrorKind::InvalidIndentation => "not valid YAML: wrong indentation",
         ErrorKind::UnexpectedEof
         | ErrorKind::UnexpectedEofFlowSequence
         | ErrorKind::UnexpectedEofFlowMapping
         | ErrorKind::UnexpectedEofImplicitFlowMapping
         | ErrorKind::UnexpectedEofBlockSequence
-        | ErrorKind::UnexpectedEofBlockMapping => {
+        | ErrorKind::UnexpectedEofBlockMapping
+        | ErrorKind::UnclosedFlowCollection { .. }
+        | ErrorKind::UnclosedQuotedScalar => {
             "not valid YAML: unclosed quotation mark, list or mapping"
         }
         _ => "not valid YAML",
@@ -211,6 +213,14 @@ mod tests {
             (
                 "workers: 1\n---\nSECRET: 1\n",
                 "line 3, column 1: more than one YAML document",
+            ),
+            (
+                "workers: 1\nupstream: {url: SECRET\n",
+                "line 2, column 11: `upstream`: not valid YAML: unclosed quotation mark, list or mapping",
+            ),
+            (
+                "upstream: {url: 'SECRET}\n",
+                "line 1, column 17: `upstream`: not valid YAML: unclosed quotation mark, list or mapping",
             ),
             ("policy: \"\\qSECRET\"", "line 1, column 9: not valid YAML"),
             ("SECRET", "line 1, column 1: expected a mapping"),

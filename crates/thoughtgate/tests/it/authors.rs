@@ -84,7 +84,7 @@ fn each_difference_has_a_line_with_both_decisions_and_their_policies() {
   expect: approve
   by: [deploy]
   why: nightly deploys need a human
-- {call: rm, expect: permit}
+- {call: rm, expect: permit, by: [remove]}
 - {call: write_file, agent: deployer, arguments: {path: 1}, expect: permit}
 - {call: deploy, expect: approve}
 - {call: list_files, expect: permit}
@@ -94,7 +94,7 @@ fn each_difference_has_a_line_with_both_decisions_and_their_policies() {
 cases.yaml:2: a call of the tool `list_files` by `agent`: expected refuse, decided permit by `read`
 cases.yaml:3: a call of the tool `list_files` by `agent`: expected permit by `read`, `write`, decided permit by `read`
 cases.yaml:4: nightly deploys need a human: a call of the tool `deploy` by `agent`: expected approve by `deploy`, decided refuse by `quiet hours`
-cases.yaml:9: a call of the tool `rm` by `agent`: expected permit, decided refuse, since no policy permits it
+cases.yaml:9: a call of the tool `rm` by `agent`: expected permit by `remove`, decided refuse, since no policy permits it; no policy has the id `remove`
 cases.yaml:10: a call of the tool `write_file` by `deployer`: expected permit, decided refuse because of an error: argument `path` is a number, but policies read it as a string
 cases.yaml:11: a call of the tool `deploy` by `agent`: policies that read the time may apply; give the case a time, such as `at: 2026-01-05T23:00:00Z`
 7 cases: 1 as expected, 6 different
@@ -119,7 +119,7 @@ fn a_file_with_mistakes_ends_with_2_and_names_them() {
         ),
         (
             "- {call: a, arguments: {b: 1, b: 2}, expect: permit}",
-            "cases.yaml:1:31: duplicate key",
+            "cases.yaml:1:31: `arguments`: duplicate key `b`",
         ),
         (
             "- {expect: permit}",
@@ -130,6 +130,18 @@ fn a_file_with_mistakes_ends_with_2_and_names_them() {
             "cases.yaml:1:3: the case needs one of",
         ),
         ("- {call: a}", "cases.yaml:1:3: the case needs `expect`"),
+        (
+            "- {call: a, by: b, expect: permit}",
+            "cases.yaml:1:17: `by`: expected a list",
+        ),
+        (
+            "- {call: a, agent: '', expect: permit}",
+            "cases.yaml:1:3: `agent` is empty, which no request's is",
+        ),
+        (
+            "- {call: a, expect: permit",
+            "cases.yaml:1:3: not valid YAML: unclosed quotation mark, list or mapping",
+        ),
         (
             "- {prompt: a, arguments: {b: 1}, expect: permit}",
             "cases.yaml:1:26: only a `call` has `arguments`",

@@ -96,11 +96,11 @@ thoughtgate: error: cases.yaml:4:36: claim `group` is not declared; did you mean
     for (cases, says) in [
         (
             "- {call: a, agent: a, claims: [dev], expect: permit}",
-            "cases.yaml:1:31: expected a mapping",
+            "cases.yaml:1:31: `claims`: expected a mapping",
         ),
         (
             "- {call: a, agent: a, claims: {groups: [], groups: [dev]}, expect: permit}",
-            "cases.yaml:1:44: duplicate key `groups`",
+            "cases.yaml:1:44: `claims`: duplicate key `groups`",
         ),
     ] {
         let (code, _, err) = test(cases);

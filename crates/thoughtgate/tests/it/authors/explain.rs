@@ -166,6 +166,12 @@ fn a_line_of_the_audit_is_explained_as_far_as_it_is_known() {
     }
     let found = words(&["--audit", LINE, "--arguments", r#"{"path":"/srv/a"}"#]);
     assert!(found.contains("decision: permit by `write`"), "{found}");
+    let observed = LINE.replace("\"decision\"", "\"observed\":true,\"decision\"");
+    let found = words(&["--audit", &observed]);
+    assert!(
+        found.contains("says: reject, not carried out, since the mode was `observe` (its"),
+        "{found}"
+    );
     let read = LINE.replace("write_file", "list_files");
     let found = words(&["--audit", &read]);
     assert!(found.contains("decision: permit by `read`"), "{found}");
@@ -191,6 +197,15 @@ fn misuse_ends_with_2_and_quotes_no_value() {
             "`--arguments` is not valid JSON; expected an object, such as '{\"path\": \"/srv/a\"}'",
         ),
         (
+            &["--tool", "a", "--agent", " "],
+            "`--agent` is empty, which no request's agent is",
+        ),
+        (
+            &["--tool", "a", "--argument", "{}"],
+            "unknown argument `--argument`; did you mean `--arguments`?",
+        ),
+        (&["SECRET"], "unknown argument; each value follows its flag"),
+        (
             &["--tool", "a", "--time", "SECRET"],
             "`--time`: not a valid time",
         ),
@@ -208,7 +223,7 @@ fn misuse_ends_with_2_and_quotes_no_value() {
         ),
         (
             &["--audit", "SECRET"],
-            "not a JSON object, `-`, or FILE:LINE",
+            "not a JSON object, `-`, or FILE:LINE, such as `audit.jsonl:17`",
         ),
         (
             &["--audit", "{SECRET"],
