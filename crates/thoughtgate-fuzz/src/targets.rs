@@ -6,6 +6,7 @@ mod configuration;
 mod envelope;
 mod lists;
 mod press;
+mod renumber;
 mod seal;
 mod target;
 
@@ -17,6 +18,7 @@ pub const TARGETS: &[Target] = &[
     lists::STREAM,
     arguments::TARGET,
     canonical::TARGET,
+    renumber::TARGET,
     seal::TARGET,
     press::TARGET,
     configuration::TARGET,
