@@ -285,8 +285,10 @@ fn in_one_line(json: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use prometheus_client::metrics::counter::Counter;
 
     use super::*;
+    use crate::budget::Budget;
 
     #[test]
     fn keep_alive_events_are_progress_for_those_who_ask_for_it() {
@@ -314,6 +316,26 @@ mod tests {
         let text = response.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8(text.to_vec()).unwrap();
         assert!(text.contains(r#""id":7,"error":{"code":-32603"#), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_left_to_the_upstream() {
+        let (upstream, body) = mpsc::channel(2);
+        for piece in [&b" {\"id\":"[..], b"7}"] {
+            upstream.try_send(Ok(Bytes::from_static(piece))).unwrap();
+        }
+        drop(upstream);
+        let answer = async { answer::fed(StatusCode::OK, body) };
+        let overflow = Overflow {
+            room: Budget::new(0, Counter::default()).hold(),
+            park: Box::new(|large| {
+                assert_eq!(large.read, b" {\"id\":");
+                b"parked".to_vec()
+            }),
+        };
+        let response = respond(Duration::from_secs(1), None, None, answer, Some(overflow));
+        let text = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(text.ends_with(b"data: parked\n\n"), "{text:?}");
     }
 
     #[test]
