@@ -17,7 +17,7 @@ use crate::relay::BodyError;
 use crate::state::{Shared, Snapshot};
 
 /// A response with a JSON body.
-pub fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
+pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     json_of(status, Body::own(body))
 }
 

@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Response, Uri};
+use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{Era, Refusal, check_headers, parse};
@@ -24,6 +24,7 @@ use crate::identity::Unidentified;
 use crate::message::{Message, id_of};
 use crate::patience::Patience;
 use crate::problem::Problem;
+use crate::settings::Rules;
 use crate::slots::Busy;
 use crate::state::{Shared, Snapshot};
 use crate::worker::Worker;
@@ -256,7 +257,7 @@ fn understand(
         Ok(agent) => agent,
         Err(why) if why.lacks_key() => return Err(Stopped::LacksKey(parts, why)),
         Err(why) => {
-            let response = unidentified(shared, bytes, envelope.id, &why);
+            let response = unidentified(shared, &snapshot.rules, bytes, envelope.id, &why);
             return Err(Stopped::Refused(Box::new(response)));
         }
     };
@@ -294,7 +295,13 @@ async fn renewed(
         Stopped::Refused(response) => response,
         Stopped::LacksKey(_, why) => {
             let id = id_of(bytes);
-            Box::new(unidentified(shared, bytes, id.as_deref(), &why))
+            Box::new(unidentified(
+                shared,
+                &snapshot.rules,
+                bytes,
+                id.as_deref(),
+                &why,
+            ))
         }
     })
 }
@@ -320,7 +327,7 @@ async fn bodiless(
     let snapshot = &*snapshot;
     let agent = match snapshot.rules.identity.of_renewed(&parts.headers).await {
         Ok(agent) => agent,
-        Err(why) => return unidentified(shared, &[], None, &why),
+        Err(why) => return unidentified(shared, &snapshot.rules, &[], None, &why),
     };
     shared.metrics.request(asks.action());
     let target = Target::Plain(asks);
@@ -372,10 +379,18 @@ fn begin_trail<'a>(
 /// The answer to a request that names no valid agent; `body` is its body, `id` the message's in it.
 fn unidentified(
     shared: &Shared,
+    rules: &Rules,
     body: &[u8],
     id: Option<&RawValue>,
     why: &Unidentified,
 ) -> Response<Body> {
     let problem = Problem::Unidentified { why, message: body };
-    answer::problem(shared, &problem, id)
+    let mut response = answer::problem(shared, &problem, id);
+    if let Some(own) = &rules.protected
+        && response.status() == StatusCode::UNAUTHORIZED
+    {
+        let headers = response.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, own.challenge(why));
+    }
+    response
 }

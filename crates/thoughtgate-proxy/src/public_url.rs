@@ -64,6 +64,20 @@ impl PublicUrl {
         format!("{}{}", self.origin, self.path)
     }
 
+    /// The URL of the metadata of that resource.
+    #[must_use]
+    pub fn resource_metadata(&self) -> String {
+        format!("{}{RESOURCE_METADATA}{}", self.origin, self.path)
+    }
+
+    /// Whether a request for `path` asks for that metadata: with the endpoint's path at its end, as clients
+    /// know it or as this proxy has it, or without one.
+    #[must_use]
+    pub fn has_metadata_at(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(RESOURCE_METADATA);
+        rest.is_some_and(|rest| rest.is_empty() || rest == PATH || rest == self.path)
+    }
+
     /// Values of `X-Forwarded-Proto` and `X-Forwarded-Host`.
     #[must_use]
     pub fn forwarded(&self) -> (HeaderValue, HeaderValue) {

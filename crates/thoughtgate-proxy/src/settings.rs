@@ -12,6 +12,7 @@ use crate::approve::PARKED_MAX;
 use crate::audit::AuditSettings;
 use crate::guard::Guard;
 use crate::identity::Identity;
+use crate::protected::Protected;
 use crate::public_url::PublicUrl;
 use crate::slots::{ADMIN_MAX, LEAVING_MAX, SPARE_MAX};
 use crate::upstream::Target;
@@ -97,6 +98,8 @@ pub struct Rules {
     pub identity: Identity,
     /// URL under which clients reach the MCP endpoint; without it, it is made from each request's `Host`.
     pub public_url: Option<PublicUrl>,
+    /// The proxy as an OAuth protected resource with metadata of its own, if it is one.
+    pub protected: Option<Protected>,
     /// Accepted `Host` and `Origin` values.
     pub guard: Guard,
     /// Limits of one request.

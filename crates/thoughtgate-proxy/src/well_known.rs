@@ -1,11 +1,12 @@
-//! `/.well-known/*`: forwarded to the upstream, which has its authorization metadata there.
+//! `/.well-known/*`: forwarded to the upstream, which has its authorization metadata there, unless the proxy has
+//! metadata of its own ([`crate::protected`]).
 //!
 //! Only a GET without a body is forwarded, and only if every server reads its path in the same way, so
 //! that no message can reach the upstream by it.
 
 use std::sync::Arc;
 
-use http::{Method, Request, Response, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 
 use crate::body::Body;
@@ -50,6 +51,13 @@ pub async fn serve(
         return refused(Elsewhere::WellKnownPath);
     }
     let is_resource = is_resource(parts.uri.path());
+    if is_resource && let Some(own) = &snapshot.rules.protected {
+        // The upstream's are about other tokens than those that are accepted here.
+        return match own.document(parts.uri.path()) {
+            Some(document) => answer::json(StatusCode::OK, document),
+            None => refused(Elsewhere::WellKnownPath),
+        };
+    }
     let path = upstream_path(
         parts.uri.path(),
         snapshot.rules.public_url.as_ref(),

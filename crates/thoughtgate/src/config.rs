@@ -113,10 +113,15 @@ section! {
         // Not followed from `issuer` by discovery: every issuer documents this URL.
         /// URL of the JWK Set with the keys that verify bearer tokens, https, instead of key_file
         reload jwks_url: Option<String> = None,
-        /// audience that bearer tokens must name (claim aud)
+        /// audience that bearer tokens must name (claim aud) (default with authorization_servers: public_url)
         reload audience: Option<String> = None,
         /// issuer that bearer tokens must have (claim iss)
         reload issuer: Option<String> = None,
+        /// issuers' URLs, https, of the authorization servers whose tokens are accepted: clients learn them from
+        /// OAuth metadata and challenges of the proxy's own, which replace the upstream's; needs public_url
+        reload authorization_servers: Vec<String> = Vec::new(),
+        /// scopes that clients should ask these servers for
+        reload scopes: Vec<String> = Vec::new(),
         /// claims of the bearer token that policies can read, {claim: set | text | bool | number}, a nested one
         /// by its path: {name: {path: [key, …], type: set}}
         reload claims: Declared = Declared::new(),

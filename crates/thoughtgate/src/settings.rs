@@ -1,20 +1,23 @@
 //! Checks the configuration and turns it into the proxy's settings (fixed) and rules (reloadable).
 //!
-//! Reads no file but the public key of bearer tokens. Approvals are checked in `approvals.rs`.
+//! Reads no file but the public key of bearer tokens (`settings/agent.rs`). Approvals are checked in
+//! `approvals.rs`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use thoughtgate_proxy::{
-    AuditSettings, Chosen, Expected, Guard, Identity, Jwt, KeySet, Limits, Refusals, Rules,
-    Settings, Sink, Target, WhenFull,
+    AuditSettings, Chosen, Guard, Limits, PublicUrl, Refusals, Rules, Settings, Sink, Target,
+    WhenFull,
 };
 
 use crate::config::{self, Config, Mode};
 use crate::mistakes::Mistakes;
 use crate::{cgroup, container};
+
+mod agent;
+
+pub use agent::{fixed_agent, key};
 
 /// More connections than any system gives a process descriptors for.
 const CONNECTIONS_MAX: usize = 1 << 20;
@@ -22,15 +25,6 @@ const CONNECTIONS_MAX: usize = 1 << 20;
 /// Most arguments, and longest path of one, in bytes, that audit lines show: each takes room.
 const ARGUMENTS_MAX: usize = 16;
 const ARGUMENT_BYTES_MAX: usize = 128;
-
-/// Default of `agent.id`.
-const AGENT: &str = "agent";
-/// Default of `agent.jwt.claim`.
-const CLAIM: &str = "sub";
-/// Default of `agent.jwt.leeway`.
-const LEEWAY: Duration = Duration::from_secs(60);
-/// A larger leeway is a mistake: a token's expiry would mean little.
-const LEEWAY_MAX: Duration = Duration::from_secs(600);
 
 /// The settings that are fixed for the life of the process. Fails with all invalid ones.
 pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
@@ -171,9 +165,7 @@ pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
         });
     }
     let public_url = config.public_url.as_deref();
-    let public_url = public_url
-        .map(thoughtgate_proxy::PublicUrl::new)
-        .transpose();
+    let public_url = public_url.map(PublicUrl::new).transpose();
     let public_url = wrong.keep(public_url.context("failed to use `public_url`"));
     let guard = Guard::new(
         listen(config),
@@ -181,13 +173,19 @@ pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
         &config.allowed_origins,
     );
     let guard = wrong.keep(guard.map_err(Into::into));
-    let identity = wrong.keep(identity(&config.agent, key));
-    let parts = wrong.or(public_url.zip(guard).zip(identity))?;
-    let ((public_url, guard), identity) = parts.context("internal error: no identity")?;
+    let known = public_url.as_ref().and_then(Option::as_ref);
+    let protected = wrong.keep(agent::protected(config, known));
+    let audience = known.filter(|_| !config.agent.jwt.authorization_servers.is_empty());
+    let audience = audience.map(PublicUrl::resource);
+    let identity = wrong.keep(agent::identity(&config.agent, key, audience));
+    let parts = wrong.or(public_url.zip(protected).zip(guard).zip(identity))?;
+    let (((public_url, protected), guard), identity) =
+        parts.context("internal error: no identity")?;
     Ok(Rules {
         observe: config.mode == Mode::Observe,
         identity,
         public_url,
+        protected,
         guard,
         limits: Limits {
             body_bytes: limits.body_bytes,
@@ -201,107 +199,4 @@ pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
         body_timeout: timeouts.body,
         response_timeout: timeouts.response,
     })
-}
-
-/// The id that all requests are attributed to; `None` if each brings its own.
-pub fn fixed_agent(agent: &config::Agent) -> Option<&str> {
-    let own = agent.header.is_some() || agent.jwt != config::Jwt::default();
-    (!own).then(|| agent.id.as_deref().unwrap_or(AGENT))
-}
-
-fn identity(agent: &config::Agent, key: Option<&[u8]>) -> anyhow::Result<Identity> {
-    let jwt = &agent.jwt;
-    match (&agent.id, &agent.header, *jwt != config::Jwt::default()) {
-        (id, None, false) => Ok(Identity::Fixed(
-            id.clone().unwrap_or_else(|| AGENT.to_owned()),
-        )),
-        (None, Some(header), false) => {
-            let name = header
-                .parse()
-                .context("`agent.header` is not a valid header name, such as `x-agent`")?;
-            ensure!(
-                !is_taken(&header.to_ascii_lowercase()),
-                "`agent.header` names a header that holds a credential or has another meaning in \
-                 HTTP or MCP; use one that holds only the agent's id, such as `x-agent` (for bearer \
-                 tokens, set `agent.jwt`)"
-            );
-            Ok(Identity::Header(name))
-        }
-        (None, None, true) => {
-            let leeway = jwt.leeway.unwrap_or(LEEWAY);
-            ensure!(
-                leeway <= LEEWAY_MAX,
-                "`agent.jwt.leeway` is {leeway:?}; it must be at most {LEEWAY_MAX:?}"
-            );
-            let expected = Expected {
-                claim: jwt.claim.clone().unwrap_or_else(|| CLAIM.to_owned()),
-                audience: jwt.audience.clone(),
-                issuer: jwt.issuer.clone(),
-                leeway,
-                declared: Arc::new(jwt.claims.clone()),
-            };
-            Ok(Identity::Jwt(Box::new(verification(jwt, key, expected)?)))
-        }
-        _ => bail!("`agent.id`, `agent.header` and `agent.jwt` are mutually exclusive; keep one"),
-    }
-}
-
-/// How tokens are verified. The URL is left out of errors: it may hold a secret.
-fn verification(jwt: &config::Jwt, key: Option<&[u8]>, expected: Expected) -> anyhow::Result<Jwt> {
-    match (key, &jwt.jwks_url) {
-        (Some(pem), None) => {
-            Jwt::new(pem, expected).context("failed to use the file named by `agent.jwt.key_file`")
-        }
-        (None, Some(url)) => {
-            let keys = KeySet::new(url).context("failed to use `agent.jwt.jwks_url`")?;
-            Ok(Jwt::published(keys, expected))
-        }
-        (Some(_), Some(_)) => {
-            bail!("`agent.jwt.key_file` and `agent.jwt.jwks_url` are mutually exclusive; keep one")
-        }
-        (None, None) => bail!(
-            "`agent.jwt` needs `jwks_url`, the URL of the issuer's JWK Set, or `key_file`, a file with the PEM public key that verifies tokens"
-        ),
-    }
-}
-
-/// Whether a header holds something other than an agent's id. Ids are logged and audited, which a
-/// credential must not be.
-fn is_taken(name: &str) -> bool {
-    const TAKEN: [&str; 22] = [
-        "accept",
-        "accept-encoding",
-        "authorization",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "cookie",
-        "date",
-        "expect",
-        "host",
-        "last-event-id",
-        "origin",
-        "proxy-authorization",
-        "set-cookie",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-    ];
-    TAKEN.contains(&name) || name.starts_with("mcp-")
-}
-
-/// Reads the PEM key that verifies bearer tokens; `None` when none is configured.
-pub fn key(config: &Config) -> anyhow::Result<Option<Vec<u8>>> {
-    let Some(path) = &config.agent.jwt.key_file else {
-        return Ok(None);
-    };
-    // The file's name is left out of errors: the key itself may have been put in its place.
-    let pem =
-        std::fs::read(path).context("failed to read the key file named by `agent.jwt.key_file`")?;
-    Ok(Some(pem))
 }

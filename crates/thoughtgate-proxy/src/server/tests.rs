@@ -31,6 +31,7 @@ fn start(upstream: &MockMcp) -> (Arc<Shared>, String) {
     let rules = Rules {
         observe: false,
         identity: Identity::Fixed("alice".to_owned()),
+        protected: None,
         public_url: None,
         guard: Guard::new(listen, &[], &[]).unwrap(),
         limits: Limits {

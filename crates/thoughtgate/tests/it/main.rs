@@ -25,6 +25,7 @@ mod observe;
 mod online;
 mod refusals;
 mod reload;
+mod resource;
 mod secrets;
 mod slack_document;
 mod snippets;

@@ -237,6 +237,28 @@ fn each_mistake_is_named_with_the_way_out() {
             "`agent.jwt.key_file` and `agent.jwt.jwks_url` are mutually exclusive",
         ),
         (
+            &format!(
+                "{url}agent: {{jwt: {{jwks_url: 'https://idp.example', authorization_servers: ['https://idp.example']}}}}\n"
+            ),
+            "`agent.jwt.authorization_servers` needs `public_url`",
+        ),
+        (
+            &format!("{url}agent: {{jwt: {{jwks_url: 'https://idp.example', scopes: [a]}}}}\n"),
+            "`agent.jwt.scopes` needs `agent.jwt.authorization_servers`",
+        ),
+        (
+            &format!(
+                "{url}public_url: https://gate.example\nagent: {{jwt: {{jwks_url: 'https://idp.example', authorization_servers: ['http://secret']}}}}\n"
+            ),
+            "item 1 of `agent.jwt.authorization_servers` is not an issuer's URL",
+        ),
+        (
+            &format!(
+                "{url}public_url: gate\nagent: {{jwt: {{jwks_url: 'https://idp.example', authorization_servers: ['https://idp.example']}}}}\n"
+            ),
+            "failed to use `public_url`",
+        ),
+        (
             &format!("{url}admin_listen: 127.0.0.1:8080\n"),
             "same address",
         ),
