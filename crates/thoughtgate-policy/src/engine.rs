@@ -134,6 +134,12 @@ impl Engine {
             .count()
     }
 
+    /// Whether the source with this name has a policy.
+    #[must_use]
+    pub fn has_policy_of(&self, source: &str) -> bool {
+        self.policies.iter().any(|policy| &*policy.file == source)
+    }
+
     /// SHA-256 of the texts of the sources, one after the other, in hexadecimal digits: that of
     /// `cat *.cedar | sha256sum`.
     #[must_use]

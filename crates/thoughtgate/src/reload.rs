@@ -129,6 +129,7 @@ impl Reloader {
         let before = self.shared.snapshot();
         let before = before.engine.as_ref().map_or(0, Engine::policy_count);
         let took = started.elapsed();
+        read.warn_of_missing(Some(&engine));
         let generation = self.shared.install(rules, engine, took);
         let (old, new) = (self.in_force.config.mode, read.config.mode);
         let listen = self.shared.settings.listen.ip();

@@ -38,10 +38,12 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     }
     if flags.check {
         let prepared = prepare(&flags, &environment)?;
-        let policies = prepared.engine.map(|engine| engine.policy_count()).context(
+        let engine = prepared.engine.as_ref().context(
             "no policy is configured, so everything would be refused; pass --policy FILE or set `policy`",
         )?;
+        let policies = engine.policy_count();
         ensure!(policies > 0, policies::EMPTY);
+        prepared.inputs.warn_of_missing(Some(engine));
         print(&format!(
             "ok: configuration, schema and {policies} policies are valid\n"
         ))?;
@@ -63,13 +65,7 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
     } = started(prepare(&flags, &environment), &environment)?;
     descriptors::raise();
     descriptors::fit(&mut fixed);
-    match &engine {
-        None => warn!("no policy is configured, so everything is refused; pass --policy FILE"),
-        Some(engine) if engine.policy_count() == 0 => {
-            warn!("every tool call is refused: {}", policies::EMPTY);
-        }
-        Some(_) => {}
-    }
+    inputs.warn_of_missing(engine.as_ref());
     reload::warn_of_mode(inputs.config.mode);
     exposure::warn_at_start(fixed.listen.ip(), &inputs.config.agent);
     // Opens the audit log: a file that cannot be written ends the start, before any address is bound.

@@ -3,6 +3,7 @@
 //! Reads files and builds rules and an engine from them; puts nothing in force.
 
 use anyhow::bail;
+use thoughtgate_panic::warn;
 use thoughtgate_policy::{Engine, Source};
 use thoughtgate_proxy::{Part, Rules};
 
@@ -61,6 +62,23 @@ impl Inputs {
             Err(refused) => Err(refused.reason),
         };
         some().map_err(Refused::policies)
+    }
+
+    /// Warns where policies are missing: all of them, or those of a file, which may have been cut off and of
+    /// which nobody would miss a `forbid`. `engine` has the policies of these inputs.
+    pub fn warn_of_missing(&self, engine: Option<&Engine>) {
+        let Some(engine) = engine else {
+            return warn!("no policy is configured, so everything is refused; pass --policy FILE");
+        };
+        if engine.policy_count() == 0 {
+            return warn!("every tool call is refused: {}", policies::EMPTY);
+        }
+        for source in self.sources.iter().flatten() {
+            let name = &source.name;
+            if !engine.has_policy_of(name) {
+                warn!("policy file `{name}` contains no policy");
+            }
+        }
     }
 
     /// Whether a file of these inputs is missing or shorter in `newer`: an editor may be about to write

@@ -65,6 +65,38 @@ fn files_without_a_policy_are_a_mistake_unless_they_say_so() {
 }
 
 #[test]
+fn a_file_without_a_policy_beside_others_is_told() {
+    let (folder, path) = config("upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: policies\n");
+    let policies = folder.path().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    std::fs::write(policies.join("permits.cedar"), ALL).unwrap();
+    std::fs::write(policies.join("forbids.cedar"), "\n").unwrap();
+    let expected = format!(
+        "policy file `{}` contains no policy",
+        policies.join("forbids.cedar").display()
+    );
+    let (code, out, err) = run(&["--config", &path, "--check"], &[]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("ok: "), "{out}");
+    assert_eq!(err, format!("thoughtgate: warning: {expected}\n"));
+    let proxy = Proxy::with(&["--config", &path], &[]);
+    let log = proxy.process.output(Output::Stderr);
+    assert!(log.iter().any(|line| line.contains(&expected)), "{log:?}");
+    assert!(!log.iter().any(|line| line.contains("permits.cedar")));
+    // A reload that empties another file says so, too.
+    std::fs::write(policies.join("more.cedar"), "// later").unwrap();
+    let more = format!(
+        "policy file `{}` contains no policy",
+        policies.join("more.cedar").display()
+    );
+    let patience = crate::support::PATIENCE;
+    proxy
+        .process
+        .wait_line(Output::Stderr, &more, patience)
+        .unwrap();
+}
+
+#[test]
 fn policies_that_do_not_mean_what_they_say() {
     let (folder, path) = config(
         "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\npolicy_annotations: [team]\n\
