@@ -99,7 +99,7 @@ struct Parts<'o, 'a> {
 impl<'o, 'a> Parts<'o, 'a> {
     fn of(object: Level<'o, 'a>) -> Result<Parts<'o, 'a>, Refusal> {
         object
-            .check(GOVERNED)
+            .check(&GOVERNED)
             .map_err(|unclear| invalid("the message", &unclear).refusal(None))?;
         let mut parts = Parts {
             jsonrpc: None,

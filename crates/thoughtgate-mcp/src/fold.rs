@@ -35,6 +35,16 @@ pub fn folds_to_one_of<'k>(
         .find_map(|(known, folded)| (folded == name).then_some(known))
 }
 
+/// Whether a lenient parser could take `name` for one of `known`, which are printable ASCII without spaces.
+/// Same result as [`folds_to_one_of`], for less: it need not look at them.
+pub(crate) fn folds_to_plain(name: &str, known: &[&str]) -> bool {
+    if is_plain(name) {
+        known.iter().any(|known| name.eq_ignore_ascii_case(known))
+    } else {
+        folds_to_one_of(name, known.iter().copied()).is_some()
+    }
+}
+
 /// The folded name; `None` if it has more than `longest` letters.
 fn folded_to(name: &str, longest: usize) -> Option<String> {
     let mut letters = letters(name).skip_while(|letter| letter.is_whitespace());
@@ -136,6 +146,10 @@ mod tests {
             for known in letters() {
                 let slow = folded(&name) == folded(&known);
                 assert_eq!(folds_to(&name, &known), slow, "{name:?} {known:?}");
+                if is_plain(&known) {
+                    let plain = folds_to_plain(&name, &[&known]);
+                    assert_eq!(plain, slow, "{name:?} {known:?}");
+                }
             }
         }
     }

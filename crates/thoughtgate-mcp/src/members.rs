@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::fold::folds_to_one_of;
+use crate::fold::folds_to_plain;
 
 /// A key and its value as raw text.
 pub(crate) type Member<'a> = (Cow<'a, str>, &'a RawValue);
@@ -29,14 +29,11 @@ pub(crate) enum Unclear {
     Nul(String),
 }
 
-/// The members of the object in `text`. An object with a duplicate key, a key that contains U+0000, or
-/// a lookalike of a key in `governed` is an error.
-pub(crate) fn members<'a, 'g>(
-    text: &'a str,
-    governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
-) -> Result<Vec<Member<'a>>, Unclear> {
+/// The members of the object in `text`. An object with a duplicate key, or a key that contains U+0000, is
+/// an error.
+pub(crate) fn members(text: &str) -> Result<Vec<Member<'_>>, Unclear> {
     let object = Object::read(text, &[])?;
-    object.top().check(governed)?;
+    object.top().check(&[])?;
     Ok(object
         .members
         .into_iter()
@@ -105,42 +102,39 @@ impl<'o, 'a> Level<'o, 'a> {
         (number <= self.object.lowest).then_some(Level { number, ..self })
     }
 
-    /// Refuses keys that parsers could read differently. Does not check inner objects.
-    pub(crate) fn check<'g>(
-        self,
-        governed: impl IntoIterator<Item = &'g str, IntoIter: Clone>,
-    ) -> Result<(), Unclear> {
+    /// Refuses keys that parsers could read differently. Does not check inner objects. The keys in
+    /// `governed` are printable ASCII without spaces, as MCP's are.
+    pub(crate) fn check(self, governed: &[&str]) -> Result<(), Unclear> {
         let keys = || self.members().map(|(key, _)| key.as_ref());
         if let Some(key) = duplicate(keys()) {
             return Err(Unclear::Duplicate(key.to_owned()));
         }
-        // JSON can only write U+0000 as an escape, and a key with escapes is not borrowed.
-        let mut escaped = self.members().filter_map(|(key, _)| match key {
-            Cow::Owned(key) => Some(key),
-            Cow::Borrowed(_) => None,
-        });
-        if let Some(key) = escaped.find(|key| has_nul(key)) {
-            return Err(Unclear::Nul(key.clone()));
+        for (key, _) in self.members() {
+            // JSON can only write U+0000 as an escape, and a key with escapes is not borrowed.
+            if matches!(key, Cow::Owned(key) if has_nul(key)) {
+                return Err(Unclear::Nul(key.to_string()));
+            }
+            if !governed.contains(&key.as_ref()) && folds_to_plain(key, governed) {
+                return Err(Unclear::Lookalike(key.to_string()));
+            }
         }
-        let governed = governed.into_iter();
-        let mut others = keys().filter(|key| !governed.clone().any(|name| name == *key));
-        match others.find(|key| folds_to_one_of(key, governed.clone()).is_some()) {
-            Some(key) => Err(Unclear::Lookalike(key.to_owned())),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
 /// A duplicate key, if there is one.
 pub fn duplicate<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Option<&'k str> {
-    let count = keys.clone().count();
+    let mut few = [""; PAIRWISE_MAX];
+    let mut count = 0;
+    for key in keys.clone().take(PAIRWISE_MAX + 1) {
+        if let Some(place) = few.get_mut(count) {
+            *place = key;
+        }
+        count += 1;
+    }
     if count <= PAIRWISE_MAX {
-        return keys.clone().enumerate().find_map(|(at, key)| {
-            keys.clone()
-                .take(at)
-                .any(|earlier| earlier == key)
-                .then_some(key)
-        });
+        let twice = |at: &usize| few[..*at].contains(&few[*at]);
+        return (1..count).find(twice).map(|at| few[at]);
     }
     let mut sorted: Vec<&str> = keys.collect();
     sorted.sort_unstable();

@@ -98,7 +98,7 @@ impl<'a> Params<'a> {
 
     fn of(object: Level<'_, 'a>) -> Result<Params<'a>, Invalid> {
         let unclear = |unclear| invalid("params", &unclear);
-        object.check(GOVERNED).map_err(unclear)?;
+        object.check(&GOVERNED).map_err(unclear)?;
         let mut params = Params::default();
         for (key, value) in object.members() {
             match key.as_ref() {
@@ -124,7 +124,7 @@ impl<'a> Params<'a> {
 
     fn read_meta(&mut self, object: Level<'_, 'a>) -> Result<(), Invalid> {
         let unclear = |unclear| invalid("params._meta", &unclear);
-        object.check(GOVERNED_META).map_err(unclear)?;
+        object.check(&GOVERNED_META).map_err(unclear)?;
         for (key, value) in object.members() {
             match key.as_ref() {
                 META_VERSION => {

@@ -104,7 +104,7 @@ pub fn with_member(object: &[u8], key: &str, value: &str) -> Option<Vec<u8>> {
 
 /// The members of an object whose keys are all different; `None` for anything else.
 pub(crate) fn object(text: &str) -> Option<Vec<Member<'_>>> {
-    members(text, []).ok()
+    members(text).ok()
 }
 
 /// The object in `text` with the value of `key` replaced, or added as the last member. `members` are

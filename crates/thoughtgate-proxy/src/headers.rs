@@ -139,7 +139,9 @@ fn is_twin(name: &str, identity: Option<&HeaderName>) -> bool {
 }
 
 fn is_plain(name: &str) -> bool {
-    name.bytes().all(|byte| PLAIN[usize::from(byte)])
+    // Without an early end: a jump per byte costs more than the rest of a short name.
+    name.bytes()
+        .fold(true, |plain, byte| plain & PLAIN[usize::from(byte)])
 }
 
 /// Letters, digits and the dash. A table, since each byte of each name of a request is looked up.
