@@ -167,10 +167,10 @@ impl Ledger {
     }
 
     /// Notes why approvers could not be asked, or their votes not be read: the reason if the approval
-    /// expires before that works again.
+    /// expires before that works again, decided or not.
     pub(crate) fn trouble(&self, id: Id, reason: &str) {
         if let Some(entry) = self.table().get_mut(id)
-            && entry.record.state == State::Pending
+            && matches!(entry.record.state, State::Pending | State::Approved)
         {
             entry.trouble = Some(cut(reason, REASON_BYTES_MAX).to_owned());
         }

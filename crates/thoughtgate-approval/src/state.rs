@@ -17,7 +17,8 @@ pub enum State {
     Expired,
     /// Cancelled by the agent, or withdrawn because its client went away.
     Cancelled,
-    /// Approvers could not be asked, or their message was deleted before they decided.
+    /// Approvers could not be asked, their message was deleted before they decided, or their votes can no
+    /// longer be read.
     Unavailable,
     /// Claimed: the call is running.
     Executing,
@@ -60,7 +61,11 @@ impl State {
             ),
             Self::Approved => matches!(
                 next,
-                Self::Executing | Self::Rejected | Self::Expired | Self::Cancelled
+                Self::Executing
+                    | Self::Rejected
+                    | Self::Expired
+                    | Self::Cancelled
+                    | Self::Unavailable
             ),
             // Back to Approved only when the claim was never handed out: see `Approvals::claim`.
             Self::Executing => matches!(next, Self::Done | Self::Failed | Self::Approved),

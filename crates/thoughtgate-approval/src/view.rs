@@ -79,7 +79,7 @@ impl View {
             State::Approved => format!("the call to `{tool}` was approved{by}"),
             State::Rejected => format!("the call to `{tool}` was rejected{by}{why}"),
             State::Expired if self.was_approved => {
-                format!("the call to `{tool}` was approved, but not made in time")
+                format!("the call to `{tool}` was approved, but not made in time{why}")
             }
             State::Expired => {
                 format!("no approver decided on the call to `{tool}` in time{why}{ignored}")

@@ -86,7 +86,8 @@ impl Ledger {
         })
     }
 
-    /// Ends a pending approval that approvers cannot be asked about, or whose message is gone.
+    /// Ends an approval that approvers cannot be asked about, whose message is gone, or whose votes cannot
+    /// be read any more, as is needed before the call is made.
     pub(crate) fn give_up(&self, id: Id, reason: &str) {
         let mut table = self.table();
         self.change(&mut table, id, State::Unavailable, |record| {

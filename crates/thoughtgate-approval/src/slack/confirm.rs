@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use super::error::{CallError, ConfirmError};
-use super::poll::straggler;
+use super::poll::{straggler, unreadable};
 use super::workspace::Workspace;
 use crate::backoff::{Backoff, RETRY_MAX};
 use crate::ids::Id;
@@ -27,10 +27,14 @@ pub(super) async fn confirm(workspace: &Workspace, id: Id) -> Result<(), Confirm
                 Err(error) => error,
             };
             let wait = match error {
-                CallError::Refused(_) => return Err(ConfirmError::refused(error)),
+                CallError::Refused(_) => {
+                    workspace.ledger.trouble(id, &unreadable(&error));
+                    return Err(ConfirmError::refused(error));
+                }
                 CallError::Limited(wait) => wait,
                 CallError::Lost(_) | CallError::Unreachable(_) => backoff.next(),
             };
+            workspace.ledger.trouble(id, &unreadable(&error));
             latest = Some(error);
             tokio::time::sleep(wait).await;
         }

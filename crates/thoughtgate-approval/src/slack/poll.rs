@@ -252,7 +252,7 @@ pub(super) async fn straggler(
             if code.is_one_of(&["message_not_found"]) =>
         {
             let reason = "the Slack message that asked for approval was deleted";
-            // The first acts on an approved call only, the second on a pending one only.
+            // The first ends an approved call, the second one that is still pending.
             workspace.ledger.retract(id, None, reason);
             workspace.ledger.give_up(id, reason);
             Ok(())

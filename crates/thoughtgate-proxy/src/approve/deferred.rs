@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use thoughtgate_approval::{Approvals, Id, chain};
+use thoughtgate_approval::{Approvals, Id, State, chain};
 use thoughtgate_mcp::reply::{self, Answer};
 use thoughtgate_mcp::{Era, Limits, parse, sse, tasks, without};
 use thoughtgate_policy::Claims;
@@ -40,8 +40,12 @@ const TASKS_EXTENSION: [&str; 5] = [
     "io.modelcontextprotocol/tasks",
 ];
 
-/// Pause before another try to find room for an approved call, or to confirm its approval.
+/// Pause before another try to find room for an approved call, and the first one before another try to use
+/// its approval.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Longest pause before another try to use an approval: hundreds may wait for Slack or the disk.
+const TRY_AGAIN_MAX: Duration = Duration::from_secs(30);
 
 /// Pause before another try to find room for an answer; the upstream waits meanwhile.
 const ROOM_AGAIN: Duration = Duration::from_millis(50);
@@ -123,17 +127,22 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
         tokio::time::sleep(TRY_AGAIN).await;
     }
     let principal = &kept.principal;
-    let Some((mut message, fields)) = restore(&kept.body, principal, &shared.abandoned) else {
+    let restored = restore(&kept.body, principal, &shared.abandoned)
+        .filter(|(_, fields)| fields.digest(principal) == kept.digest);
+    let Some((mut message, fields)) = restored else {
         // Otherwise the client would poll a task whose call no process can make.
         approvals.revoke(id, principal, "the stored call cannot be read");
         return;
     };
+    let mut pause = TRY_AGAIN;
     let (snapshot, claim) = loop {
         match waiting::settle(worker, message.asker(), &fields, id, &kept.digest).await {
             Ok(settled) => break settled,
-            // Repeated until the approval expires; at a stop it is left to the next process.
-            Err(denial) if denial.passes && !worker.shared.drain.has_started() => {
-                tokio::time::sleep(TRY_AGAIN).await;
+            // The votes could not be read, or the use not be stored, which may pass: repeated until the
+            // approval expires or is given up. At a stop it is left to the next process.
+            Err(_) if is_unused(approvals, id, principal) && !shared.drain.has_started() => {
+                tokio::time::sleep(pause).await;
+                pause = pause.saturating_mul(2).min(TRY_AGAIN_MAX);
             }
             // The reason has become the approval's state, which the client polls.
             Err(_) => return,
@@ -158,6 +167,12 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
         // The upstream may have carried the call out, so it is never repeated.
         Err(reason) => claim.fail(&reason),
     }
+}
+
+/// Whether the call of the approval may still be made.
+fn is_unused(approvals: &Approvals, id: Id, principal: &str) -> bool {
+    let view = approvals.find(id, principal);
+    view.is_some_and(|view| view.state == State::Approved)
 }
 
 /// Reads the call of `principal` that [`keep`] has stored, and parses its body: the only time in this

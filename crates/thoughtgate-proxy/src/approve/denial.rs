@@ -15,8 +15,6 @@ pub struct Denial {
     /// JSON-RPC error code, one of [`codes`].
     pub code: i64,
     pub text: String,
-    /// Whether the approval remains usable and the call can be tried again.
-    pub passes: bool,
     pub state: Option<State>,
     /// Ids of the policies that refuse the call if `by_policy`, or else of those that require approval.
     pub policies: Vec<String>,
@@ -30,7 +28,6 @@ impl Denial {
         Denial {
             code,
             text: text.to_owned(),
-            passes: false,
             state: None,
             policies: Vec::new(),
             by_policy: false,
@@ -118,12 +115,13 @@ impl Denial {
         };
         // Votes that cannot be read leave the approval as it was. A claim whose write failed does not pass:
         // the write may have reached the disk, so that the approval counts as used.
-        let passes = matches!(error, ClaimError::Unconfirmed(_));
-        let advice = if passes { "; try again" } else { "" };
+        let advice = match error {
+            ClaimError::Unconfirmed(_) => "; try again",
+            _ => "",
+        };
         Denial {
             code,
             text: format!("{}{advice}", chain(error)),
-            passes,
             ..Denial::about(view)
         }
     }
@@ -182,7 +180,7 @@ mod tests {
         let view = view(State::Approved);
         let denial = Denial::unclaimed(&ClaimError::Store(StoreError::Closed), &view);
         let text = "failed to record the approval as used: the approval store is closed";
-        assert_eq!((denial.text.as_str(), denial.passes), (text, false));
+        assert_eq!(denial.text, text);
         assert_eq!(denial.policies, ["risky"]);
     }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use thoughtgate_test::mock_slack::MockSlack;
 
 use super::restart::kill;
-use super::{APPROVER, Scene, come_back, held_call, retried_call, task_call, task_end};
-use crate::support::{refusal, told};
+use super::{APPROVER, Scene, come_back, get_task, held_call, retried_call, task_call, task_end};
+use crate::support::{is_permitted, refusal, told};
 
 #[tokio::test]
 async fn a_no_after_a_yes_stops_the_call_and_is_audited() {
@@ -98,6 +99,62 @@ async fn a_task_waits_until_it_can_be_read_whether_its_approval_holds() {
     let end = task_end(&proxy, id).await;
     assert_eq!(end["status"], "completed", "{end}");
     assert_eq!((scene.calls(), scene.slack.knobs().next_refused), (1, 0));
+}
+
+#[tokio::test]
+async fn a_task_ends_with_the_reason_when_its_votes_cannot_be_read_any_more() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let task = task_call().send(&proxy).await.json();
+    let id = task["result"]["taskId"].as_str().unwrap();
+    scene.slack.wait_for_messages(1).await;
+    // Each reading takes longer than the interval in which it counts, and those before the call fail.
+    scene.slack.turn(|knobs| {
+        knobs.latency_ms = 50;
+        knobs.only_method = Some("reactions.get".to_owned());
+        knobs.next_refused = 1000;
+        knobs.refusal = "not_in_channel".to_owned();
+    });
+    scene.approve().await;
+    let confirms = |slack: &MockSlack| slack.knobs().next_refused < 1000;
+    scene.slack.wait_for(confirms).await;
+    scene.slack.turn(|knobs| knobs.only_method = None);
+    let end = task_end(&proxy, id).await;
+    assert_eq!(end["status"], "completed", "{end}");
+    assert_eq!(refusal(&end)["code"], 50301, "{end}");
+    let why = "the votes cannot be read: Slack refused: not_in_channel; invite the app";
+    assert!(told(&end).contains(why), "{end}");
+    assert_eq!(scene.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_task_waits_until_its_approval_can_be_marked_as_used() {
+    let scene = Scene::new().kept().with("APPROVAL_APPROVED_FOR", "60s");
+    let store = scene.folder.path().join("approvals.redb");
+    let aside = scene.folder.path().join("aside.redb");
+    let proxy = scene.start();
+    let task = task_call().send(&proxy).await.json();
+    let id = task["result"]["taskId"].as_str().unwrap();
+    scene.slack.wait_for_messages(1).await;
+    // The proxy does not write to a file that was put in the place of its own.
+    std::fs::rename(&store, &aside).unwrap();
+    std::fs::write(&store, "another file").unwrap();
+    let other = retried_call().of("bob").send(&proxy).await.json();
+    assert_eq!(refusal(&other)["code"], 50301, "{other}");
+    scene.approve().await;
+    // The disk being as it is, only its client hears that the task was approved.
+    let task = loop {
+        let task = get_task(id).send(&proxy).await.json()["result"].clone();
+        if task["statusMessage"].to_string().contains("was approved") {
+            break task;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!((&task["status"], scene.calls()), (&json!("working"), 0));
+    std::fs::rename(&aside, &store).unwrap();
+    let end = task_end(&proxy, id).await;
+    assert!(is_permitted(&end), "{end}");
+    assert_eq!(scene.calls(), 1);
 }
 
 #[tokio::test]
