@@ -229,7 +229,7 @@ impl<'p> Problem<'p> {
     #[must_use]
     pub fn told(&self, id: Option<&RawValue>, call: &Call<'_>) -> Vec<u8> {
         match self.row().form {
-            Form::ToolResult(code) => reply::result(id, &self.refused(code, call).result(call)),
+            Form::ToolResult(code) => self.refused(code, call).answer(id, call),
             _ => self.body(id),
         }
     }

@@ -6,9 +6,10 @@
 
 use std::fmt::Write as _;
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use thoughtgate_approval::{Id, RequestError, chain};
-use thoughtgate_mcp::{Era, cut, visible};
+use thoughtgate_mcp::{Era, cut, reply, visible};
 use thoughtgate_policy::{Decision, Engine, Principal};
 
 use super::retry::Retry;
@@ -26,23 +27,28 @@ pub struct Call<'c> {
     asker: Principal<'c>,
     era: Era,
     engine: Option<&'c Engine>,
+    /// Its client takes an error in place of a tool result.
+    takes_error: bool,
 }
 
 impl<'c> Call<'c> {
-    /// The call of `tool` in `message`; `None` if its refusal is a JSON-RPC error (or only a status).
+    /// The call of `tool` in `message`; `None` if its refusal is a plain JSON-RPC error (or only a status).
     pub fn of(
         snapshot: &'c Snapshot,
         message: &'c Message,
         tool: &'c str,
         asks_for_task: bool,
     ) -> Option<Call<'c>> {
-        // A request for a task of 2025-11-25 is answered by a task or an error: its clients accept no
-        // tool result there.
-        let takes_result = !(asks_for_task && message.era == Era::Legacy);
         message.id()?;
-        takes_result
-            .then(|| Call::made(snapshot, message.asker(), tool, message.era))
-            .flatten()
+        let call = Call::made(snapshot, message.asker(), tool, message.era)?;
+        // A request for a task of 2025-11-25 is answered by a task or an error: its clients accept no
+        // tool result there. No task may begin as failed, and of one that fails later TypeScript's SDK does
+        // not fetch the reason.
+        let takes_error = asks_for_task && message.era == Era::Legacy;
+        Some(Call {
+            takes_error,
+            ..call
+        })
     }
 
     /// A call that was decided before. The claims with which it was asked for are not needed any more.
@@ -67,6 +73,7 @@ impl<'c> Call<'c> {
             asker,
             era,
             engine,
+            takes_error: false,
         })
     }
 }
@@ -182,8 +189,32 @@ impl<'r> Refused<'r> {
         }
     }
 
+    /// The body of the answer to `call`, whose request has `id`.
+    pub fn answer(&self, id: Option<&RawValue>, call: &Call<'_>) -> Vec<u8> {
+        if call.takes_error {
+            let (text, facts) = self.told(call);
+            reply::error(id, self.code, &text, Some(&facts))
+        } else {
+            reply::result(id, &self.result(call))
+        }
+    }
+
     /// The tool result that answers `call`.
     pub fn result(&self, call: &Call<'_>) -> Value {
+        let (text, facts) = self.told(call);
+        let mut result = json!({
+            "content": [{ "type": "text", "text": text }],
+            "isError": true,
+            "_meta": { "thoughtgate/refusal": facts },
+        });
+        if call.era == Era::Modern {
+            result["resultType"] = json!("complete");
+        }
+        result
+    }
+
+    /// The text for the model, and the same facts for programs.
+    fn told(&self, call: &Call<'_>) -> (String, Value) {
         let tool = visible(cut(call.tool, TOOL_BYTES_MAX)).replace('`', "ˋ");
         let about = |id: &&str| call.engine?.about(id)?.reason;
         let reasons: Vec<&str> = self.policies.iter().filter_map(about).collect();
@@ -213,15 +244,7 @@ impl<'r> Refused<'r> {
         if let (Value::Object(facts), Some(Value::Object(about))) = (&mut facts, &self.approval) {
             facts.extend(about.clone());
         }
-        let mut result = json!({
-            "content": [{ "type": "text", "text": text }],
-            "isError": true,
-            "_meta": { "thoughtgate/refusal": facts },
-        });
-        if call.era == Era::Modern {
-            result["resultType"] = json!("complete");
-        }
-        result
+        (text, facts)
     }
 }
 

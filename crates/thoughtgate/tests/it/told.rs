@@ -154,7 +154,12 @@ async fn only_calls_that_expect_a_tools_result_get_one() {
     }
     // In 2025-11-25 a request for a task is answered by a task or an error.
     let task = call("rm").replace(r#""arguments":{}"#, r#""task":{"ttl":1}"#);
-    assert_eq!(proxy.post(&task).await.json()["error"], error);
+    let task = proxy.post(&task).await.json();
+    let plain = proxy.post(&call("rm")).await.json();
+    // Its text is for the model as well, with the facts that a result has.
+    assert_eq!(task["error"]["code"], 40301, "{task}");
+    assert_eq!(task["error"]["message"], told(&plain), "{task}");
+    assert_eq!(&task["error"]["data"], refusal(&plain), "{task}");
     assert_eq!(upstream.stats().requests, 0);
 }
 
