@@ -44,7 +44,7 @@ use fields::Addressed;
 pub use fields::Fields;
 use holds::Hold;
 pub use holds::{Holds, TooMany};
-pub use large::{awaits, collect};
+pub use large::awaits;
 pub use parked::{Kept, PARKED_MAX, Parked};
 pub use press::{PATH as PRESS_PATH, serve as serve_press};
 use waiting::Waiting;
@@ -65,8 +65,40 @@ enum Delivery {
     Hold { stream: bool },
 }
 
+/// Carries out the decision on a message that needs an approval, or concerns one.
+pub async fn serve(
+    worker: &Arc<Worker>,
+    snapshot: &Snapshot,
+    message: Message,
+    fields: Box<Fields>,
+    decision: &Decision,
+    mut trail: Option<&mut Trail<'_>>,
+) -> Response<Body> {
+    if decision.outcome != Outcome::Reject
+        && let Some(result) = large::collect(
+            &worker.shared,
+            snapshot,
+            &message,
+            &fields,
+            trail.as_deref_mut(),
+        )
+    {
+        return result;
+    }
+    match decision.outcome {
+        Outcome::Forward => serve_permitted(worker, snapshot, message, &fields).await,
+        Outcome::Reject => {
+            withdraw(worker, &message, &fields, decision);
+            answer::rejected(&worker.shared, snapshot, &message, decision)
+        }
+        Outcome::Approve { .. } => {
+            respond(worker, snapshot, message, fields, decision, trail).await
+        }
+    }
+}
+
 /// Answers a permitted message that concerns approvals.
-pub async fn serve_permitted(
+async fn serve_permitted(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
     mut message: Message,
@@ -93,7 +125,7 @@ pub async fn serve_permitted(
 }
 
 /// Answers a call that needs approval.
-pub async fn respond(
+async fn respond(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
     mut message: Message,
@@ -139,7 +171,7 @@ pub async fn respond(
 }
 
 /// Revokes the approval of a retried call that the policies now refuse.
-pub fn withdraw(worker: &Worker, message: &Message, fields: &Fields, decision: &Decision) {
+fn withdraw(worker: &Worker, message: &Message, fields: &Fields, decision: &Decision) {
     let Some(approvals) = worker.shared.approvals() else {
         return;
     };

@@ -131,7 +131,7 @@ async fn post(
         None => answer::rejected(shared, snapshot, &message, &decision),
         Some(fields) => {
             let trail = trail.as_mut();
-            let carried_out = approval(worker, snapshot, message, fields, &decision, trail);
+            let carried_out = approve::serve(worker, snapshot, message, fields, &decision, trail);
             Box::pin(carried_out).await
         }
     };
@@ -168,33 +168,6 @@ fn check_content(headers: &HeaderMap) -> Result<(), Problem<'static>> {
         return Err(Problem::ContentEncoding);
     }
     Ok(())
-}
-
-/// Carries out the decision on a message that needs an approval, or concerns one.
-async fn approval(
-    worker: &Arc<Worker>,
-    snapshot: &Snapshot,
-    message: Message,
-    fields: Box<Fields>,
-    decision: &Decision,
-    mut trail: Option<&mut Trail<'_>>,
-) -> Response<Body> {
-    if decision.outcome != Outcome::Reject
-        && let Some(result) =
-            approve::collect(&worker.shared, &message, &fields, trail.as_deref_mut())
-    {
-        return result;
-    }
-    match decision.outcome {
-        Outcome::Forward => approve::serve_permitted(worker, snapshot, message, &fields).await,
-        Outcome::Reject => {
-            approve::withdraw(worker, &message, &fields, decision);
-            answer::rejected(&worker.shared, snapshot, &message, decision)
-        }
-        Outcome::Approve { .. } => {
-            approve::respond(worker, snapshot, message, fields, decision, trail).await
-        }
-    }
 }
 
 /// Reserves room for the audit line of a complete request, then takes the snapshot that decides it.

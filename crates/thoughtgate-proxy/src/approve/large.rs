@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use thoughtgate_approval::{Id, digest};
+use thoughtgate_approval::{Id, UserDigest, digest};
 use thoughtgate_mcp::{Envelope, Era, Kind, Renumber};
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,12 +17,13 @@ use super::fields::Fields;
 use super::parked::{Collector, Found, Kept, Key, Place};
 use super::pieces::{Gone, fail, fed, next, send};
 use super::stream::Large;
+use super::tasks::user;
 use super::waiting::Waiting;
 use crate::audit::Trail;
 use crate::body::Body;
 use crate::message::{Message, Raw};
 use crate::problem::{Call, Problem};
-use crate::state::Shared;
+use crate::state::{Shared, Snapshot};
 use crate::worker::Worker;
 use crate::{answer, contained, logged};
 
@@ -35,6 +36,7 @@ pub struct Made {
     agent: String,
     tool: Box<str>,
     key: Key,
+    user: UserDigest,
     approval: Id,
     id: Option<Raw>,
     kept_for: Duration,
@@ -52,6 +54,12 @@ impl Made {
                 digest: waiting.digest,
                 era: message.era,
             },
+            // Now, because the headers are sent with the call.
+            user: user(
+                &waiting.worker.shared.snapshot(),
+                &waiting.approvals,
+                message,
+            ),
             approval: waiting.id,
             id: message.id.clone(),
             // The client knows this time: it is the one within which it sends any approved call again.
@@ -80,6 +88,7 @@ impl Made {
         let (collector, collected) = oneshot::channel();
         let found = Found {
             approval: self.approval,
+            user: self.user,
             status: large.status,
             collector,
         };
@@ -169,6 +178,7 @@ pub fn awaits(shared: &Shared, envelope: &Envelope<'_>, era: Era, agent: &str) -
 /// Answers a permitted call with the result that waits for it, if there is one.
 pub fn collect(
     shared: &Shared,
+    snapshot: &Snapshot,
     message: &Message,
     fields: &Fields,
     trail: Option<&mut Trail<'_>>,
@@ -178,10 +188,16 @@ pub fn collect(
         return None;
     }
     let id = message.id.clone()?;
-    let found = shared.parked.take(Key {
+    let key = Key {
         digest: fields.digest(&message.principal),
         era: message.era,
-    })?;
+    };
+    // First: to tell the user, a token is verified again.
+    if !shared.parked.has(key) {
+        return None;
+    }
+    let user = user(snapshot, shared.approvals()?, message);
+    let found = shared.parked.take(key, user)?;
     let (pieces, received) = mpsc::channel(1);
     // Fails only if a bug has ended the task that keeps the result.
     found.collector.send(Collector { id, pieces }).ok()?;

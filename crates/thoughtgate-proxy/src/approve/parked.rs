@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
-use thoughtgate_approval::{Digest, Id};
+use thoughtgate_approval::{Digest, Id, UserDigest};
 use thoughtgate_mcp::Era;
 use thoughtgate_panic::lock;
 use tokio::sync::mpsc::Sender;
@@ -51,6 +51,8 @@ pub struct Key {
 pub struct Found {
     /// The approval that was used for the call.
     pub approval: Id,
+    /// The user whose credentials the call was made with: nobody else gets the result.
+    pub user: UserDigest,
     /// That of the upstream's answer.
     pub status: StatusCode,
     /// Wakes the task that keeps the result.
@@ -127,14 +129,14 @@ impl Parked {
         self.0.any.load(Ordering::Acquire)
     }
 
-    /// Whether a result of this call waits.
+    /// Whether a result of this call waits, whoever made it.
     pub fn has(&self, key: Key) -> bool {
         self.waiting().iter().any(|entry| entry.key == key)
     }
 
-    /// Takes the oldest result of this call: nobody else gets it.
-    pub fn take(&self, key: Key) -> Option<Found> {
-        self.remove(|entry| entry.key == key)
+    /// Takes the oldest result of this call by `user`: nobody gets it again.
+    pub fn take(&self, key: Key, user: UserDigest) -> Option<Found> {
+        self.remove(|entry| entry.key == key && entry.found.user == user)
     }
 
     fn remove(&self, is_meant: impl Fn(&Entry) -> bool) -> Option<Found> {
@@ -178,11 +180,17 @@ mod tests {
         }
     }
 
-    /// Parks a result; the receiver ends when it is dropped.
+    fn user(name: &str) -> UserDigest {
+        let digest = serde_json::to_value(digest(name, "", None)).unwrap();
+        serde_json::from_value(digest).unwrap()
+    }
+
+    /// Parks a result of Ann's; the receiver ends when it is dropped.
     fn park(parked: &Parked, agent: &str, tool: &str) -> (Place, Receiver<Collector>) {
         let (collector, collected) = oneshot::channel();
         let found = Found {
             approval: Id::parse("tg-00000000000000000000000000000000").unwrap(),
+            user: user("ann"),
             status: StatusCode::OK,
             collector,
         };
@@ -204,10 +212,13 @@ mod tests {
             ..own
         };
         for other in [key("bob", "deploy"), key("alice", "echo"), modern] {
-            assert!(parked.any() && !parked.has(other) && parked.take(other).is_none());
+            assert!(
+                parked.any() && !parked.has(other) && parked.take(other, user("ann")).is_none()
+            );
         }
-        assert!(parked.has(own) && parked.take(own).is_some());
-        assert!(!parked.has(own) && parked.take(own).is_none() && !parked.any());
+        assert!(parked.take(own, user("ben")).is_none());
+        assert!(parked.has(own) && parked.take(own, user("ann")).is_some());
+        assert!(!parked.has(own) && parked.take(own, user("ann")).is_none() && !parked.any());
     }
 
     #[test]

@@ -124,6 +124,27 @@ async fn another_agent_another_call_and_another_era_do_not_get_it() {
 }
 
 #[tokio::test]
+async fn another_user_of_the_same_agent_does_not_get_it() {
+    let scene = scene();
+    let proxy = scene.start();
+    let by = |call: Message, user| call.header("authorization", user);
+    park(&scene, &proxy, &by(held_call(), "Bearer ann")).await;
+    for other in [by(repeated_call(), "Bearer ben"), repeated_call()] {
+        let end = other.send(&proxy).await.json();
+        assert_eq!(refusal(&end)["state"], "pending", "{end}");
+    }
+    // Permitted without approval, the call of another user is made with that user's credentials.
+    scene.write_policy(&POLICY.replace("@approve", ""));
+    proxy.metric_is("thoughtgate_policy_generation", 2.0).await;
+    let end = by(repeated_call(), "Bearer ben").send(&proxy).await.json();
+    assert!(is_permitted(&end));
+    assert_eq!(scene.calls(), 2);
+    let end = by(repeated_call(), "Bearer ann").send(&proxy).await.json();
+    assert!(is_permitted(&end));
+    assert_eq!(scene.calls(), 2);
+}
+
+#[tokio::test]
 async fn of_two_calls_at_once_one_gets_it() {
     let scene = scene();
     let proxy = scene.start();
