@@ -1,10 +1,11 @@
 //! Real MCP clients and agent frameworks through the proxy: each lists tools, makes a permitted call, a
-//! refused one, and one that a human approves.
+//! refused one, and one that a human approves. Python's SDK 2 also logs in.
 //!
 //! Their scripts, and the versions of all that they need, are in `tests/clients`, one folder each. They
 //! are installed below `target/`, once. Models are scripted: no framework needs one that is real.
 
 mod install;
+mod login;
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +67,9 @@ struct Answer {
 
 #[test]
 fn python_sdk_2() {
-    check("python-2");
+    if let Some(program) = check("python-2") {
+        login::check(&program);
+    }
 }
 
 #[test]
@@ -128,7 +131,8 @@ fn check_if_all(client: &str) {
     }
 }
 
-fn check(client: &str) {
+/// Returns the client, unless it cannot run here.
+fn check(client: &str) -> Option<install::Program> {
     let program = match install::install(client) {
         Ok(program) => program,
         Err(missing) => {
@@ -137,7 +141,7 @@ fn check(client: &str) {
                 "the client {client} cannot run: {missing}"
             );
             eprintln!("NOT RUN: the client {client} needs python3, or node and npm: {missing}");
-            return;
+            return None;
         }
     };
     let seconds = std::env::var(APPROVAL_SECONDS).ok();
@@ -147,6 +151,7 @@ fn check(client: &str) {
     let line = scene.report(&program, seconds, is_told);
     eprintln!("{client}: {line}");
     scene.judge(serde_json::from_str(&line).unwrap(), is_told);
+    Some(program)
 }
 
 /// A proxy between an upstream and a Slack.
