@@ -75,6 +75,12 @@ fn verification(jwt: &config::Jwt, key: Option<&[u8]>, expected: Expected) -> an
         }
         (None, Some(url)) => {
             let keys = KeySet::new(url).context("failed to use `agent.jwt.jwks_url`")?;
+            // Some sign the tokens of all their tenants with the same keys.
+            ensure!(
+                jwt.issuer.is_some(),
+                "`agent.jwt.jwks_url` needs `agent.jwt.issuer`, the `iss` of its tokens: others may be signed \
+                 with the same keys"
+            );
             Ok(Jwt::published(keys, expected))
         }
         (Some(_), Some(_)) => {

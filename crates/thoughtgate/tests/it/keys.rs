@@ -19,6 +19,9 @@ mod reloaded;
 /// Path of the keys; no text may show it.
 const PATH: &str = "/secret-path/jwks.json";
 
+/// `iss` of the tokens.
+pub const ISSUER: &str = "https://idp.test";
+
 /// Publishes keys, and can fail.
 pub struct KeyEndpoint {
     server: Scripted,
@@ -63,7 +66,12 @@ fn published(keys: &[Value]) -> String {
 
 /// `Authorization` with a token of `issuer` whose `kid` is this.
 pub fn bearer(issuer: &Issuer, id: &str) -> String {
-    issuer.signed(&json!({"alg": "EdDSA", "kid": id}), json!({}))
+    signed(issuer, &json!({"alg": "EdDSA", "kid": id}))
+}
+
+/// The same, with this head of the token.
+fn signed(issuer: &Issuer, head: &Value) -> String {
+    issuer.signed(head, json!({ "iss": ISSUER }))
 }
 
 pub async fn post(proxy: &Proxy, bearer: &str) -> Response {
@@ -80,7 +88,10 @@ fn issuer() -> Issuer {
 fn proxy(endpoint: &KeyEndpoint) -> (MockMcp, Proxy) {
     let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
     let (url, file) = (upstream.url(), policy(ALL));
-    let environment = [("THOUGHTGATE_AGENT_JWT_JWKS_URL", &*endpoint.url())];
+    let environment = [
+        ("THOUGHTGATE_AGENT_JWT_JWKS_URL", &*endpoint.url()),
+        ("THOUGHTGATE_AGENT_JWT_ISSUER", ISSUER),
+    ];
     let proxy = Proxy::with(&before(&url, file.path()), &environment);
     (upstream, proxy)
 }
@@ -233,6 +244,7 @@ async fn a_check_fetches_the_keys() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_thoughtgate"));
         command.args(before(&upstream.url(), file.path()));
         command.args(["--check", "--online"]);
+        command.env("THOUGHTGATE_AGENT_JWT_ISSUER", ISSUER);
         outcome(command.env("THOUGHTGATE_AGENT_JWT_JWKS_URL", endpoint.url()))
     };
     let (code, out, _) = check();

@@ -259,6 +259,10 @@ fn each_mistake_is_named_with_the_way_out() {
             "PEM public key",
         ),
         (
+            &format!("{url}agent: {{jwt: {{jwks_url: 'https://idp.example/secret'}}}}\n"),
+            "`agent.jwt.jwks_url` needs `agent.jwt.issuer`",
+        ),
+        (
             &format!("{url}agent: {{jwt: {{jwks_url: 'http://idp.example/secret'}}}}\n"),
             "failed to use `agent.jwt.jwks_url`: it must be an https:// URL",
         ),
@@ -270,23 +274,25 @@ fn each_mistake_is_named_with_the_way_out() {
         ),
         (
             &format!(
-                "{url}agent: {{jwt: {{jwks_url: 'https://idp.example', authorization_servers: ['https://idp.example']}}}}\n"
+                "{url}agent: {{jwt: {{jwks_url: 'https://idp.example', issuer: i, authorization_servers: ['https://idp.example']}}}}\n"
             ),
             "`agent.jwt.authorization_servers` needs `public_url`",
         ),
         (
-            &format!("{url}agent: {{jwt: {{jwks_url: 'https://idp.example', scopes: [a]}}}}\n"),
+            &format!(
+                "{url}agent: {{jwt: {{jwks_url: 'https://idp.example', issuer: i, scopes: [a]}}}}\n"
+            ),
             "`agent.jwt.scopes` needs `agent.jwt.authorization_servers`",
         ),
         (
             &format!(
-                "{url}public_url: https://gate.example\nagent: {{jwt: {{jwks_url: 'https://idp.example', authorization_servers: ['http://secret']}}}}\n"
+                "{url}public_url: https://gate.example\nagent: {{jwt: {{jwks_url: 'https://idp.example', issuer: i, authorization_servers: ['http://secret']}}}}\n"
             ),
             "item 1 of `agent.jwt.authorization_servers` is not an issuer's URL",
         ),
         (
             &format!(
-                "{url}public_url: gate\nagent: {{jwt: {{jwks_url: 'https://idp.example', authorization_servers: ['https://idp.example']}}}}\n"
+                "{url}public_url: gate\nagent: {{jwt: {{jwks_url: 'https://idp.example', issuer: i, authorization_servers: ['https://idp.example']}}}}\n"
             ),
             "failed to use `public_url`",
         ),

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::claims;
-use crate::keys::{KeyEndpoint, bearer, post};
+use crate::keys::{ISSUER, KeyEndpoint, bearer, post};
 use crate::support::{ALL, Proxy, before, call, is_permitted, policy};
 
 /// Accepts TLS connections and forwards their plaintext to a server without TLS.
@@ -112,6 +112,7 @@ async fn keys_of_tokens_are_fetched_in_tls() {
     let environment = [
         ("SSL_CERT_FILE", authority.to_str().unwrap()),
         ("THOUGHTGATE_AGENT_JWT_JWKS_URL", &url),
+        ("THOUGHTGATE_AGENT_JWT_ISSUER", ISSUER),
     ];
     let (upstream, file) = (upstream.url(), policy(ALL));
     let proxy = Proxy::with(&before(&upstream, file.path()), &environment);

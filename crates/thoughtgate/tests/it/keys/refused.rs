@@ -41,7 +41,7 @@ async fn only_one_key_that_fits_verifies_a_token() {
     let (upstream, proxy) = proxy(&endpoint);
     let ready = proxy.ready_is(200).await;
     assert_eq!(ready["checks"]["token_keys"]["keys"], 3);
-    let head = |head: Value| good.signed(&head, json!({}));
+    let head = |head: Value| signed(&good, &head);
     let bytes = BASE64URL_NOPAD.decode(public.as_bytes()).unwrap();
     for (token, expected) in [
         (symmetric(b"secret", "oct"), "names no key"),
@@ -66,9 +66,9 @@ async fn only_one_key_that_fits_verifies_a_token() {
         (bearer(&other, "good"), "its signature is invalid"),
         // A key that a token brings along is not looked at.
         (
-            other.signed(
+            signed(
+                &other,
                 &json!({"alg": "EdDSA", "jwk": other.jwk("a"), "kid": "good"}),
-                json!({}),
             ),
             "its signature is invalid",
         ),
@@ -94,7 +94,7 @@ async fn without_kid_the_only_key_that_fits_is_used() {
     let endpoint = KeyEndpoint::start(&[key]).await;
     let (_upstream, proxy) = proxy(&endpoint);
     proxy.ready().await;
-    let token = only.bearer(json!({}));
+    let token = signed(&only, &json!({"alg": "EdDSA"}));
     let answer = post(&proxy, &token).await;
     assert!(is_permitted(&answer.json()), "{}", answer.text());
     // A token that names a key is verified with that one alone.
@@ -104,4 +104,18 @@ async fn without_kid_the_only_key_that_fits_is_used() {
         "{}",
         refused.text()
     );
+}
+
+#[tokio::test]
+async fn a_token_of_another_tenant_with_the_same_keys_is_refused() {
+    let keys = issuer();
+    let endpoint = KeyEndpoint::start(&[keys.jwk("a")]).await;
+    let (_upstream, proxy) = proxy(&endpoint);
+    proxy.ready().await;
+    let head = json!({"alg": "EdDSA", "kid": "a"});
+    for claims in [json!({ "iss": "https://idp.test/b" }), json!({})] {
+        let refused = post(&proxy, &keys.signed(&head, claims)).await;
+        let text = refused.text();
+        assert!(text.contains("`iss` is not `agent.jwt.issuer`"), "{text}");
+    }
 }

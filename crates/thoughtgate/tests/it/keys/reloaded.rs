@@ -46,7 +46,7 @@ async fn a_reload_keeps_the_keys_of_the_same_url_and_fetches_others() {
     let (first, second) = (issuer(), issuer());
     let one = KeyEndpoint::start(&[first.jwk("a")]).await;
     let other = KeyEndpoint::start(&[second.jwk("a")]).await;
-    let at = |endpoint: &KeyEndpoint| format!("jwks_url: '{}'", endpoint.url());
+    let at = |endpoint: &KeyEndpoint| format!("jwks_url: '{}', issuer: '{ISSUER}'", endpoint.url());
     let scene = Scene::start(&at(&one));
     let proxy = &scene.proxy;
     proxy.ready().await;
