@@ -3,6 +3,7 @@
 //! Accepts no connection and selects no thread: [`crate::accept`] does both.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +29,7 @@ use crate::problem::{Elsewhere, Problem};
 use crate::routes::Routes;
 use crate::slots::{Busy, Slot};
 use crate::state::Shared;
+use crate::trusted::FromTrusted;
 use crate::worker::Worker;
 use crate::{admin, answer, approve, contained, cors, endpoint, well_known};
 
@@ -105,7 +107,9 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
     let shared = &worker.shared;
     let open = client.open.take();
     let (worker, slot, is_spare) = (&worker, &client.slot, client.is_spare);
-    let address = &address_of(&stream);
+    let peer = stream.peer_addr().ok().map(|peer| peer.ip());
+    let address = &address_of(peer);
+    let is_trusted = peer.is_some_and(|peer| shared.settings.trusted_proxies.contain(peer));
     let service = service_fn(move |mut request: Request<Incoming>| async move {
         // On every answer, a refusal too: otherwise a page only learns that something failed.
         let page = cors::page(shared, request.headers());
@@ -116,7 +120,11 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
             Some(busy) => {
                 let mut message = Bytes::new();
                 // Here, where the request is, and not handed on: each function would have to carry it.
-                (request.headers_mut()).insert(&FORWARDED_FOR, address.clone());
+                if is_trusted {
+                    trust(&mut request, address);
+                } else {
+                    (request.headers_mut()).insert(&FORWARDED_FOR, address.clone());
+                }
                 // A panic ends only its own request, which is answered with 500.
                 let answer = {
                     let answering = pin!(route(worker, routes, request, &busy, &mut message));
@@ -167,12 +175,23 @@ async fn serve(worker: Arc<Worker>, stream: TcpStream, routes: Routes, mut clien
 }
 
 /// The client's address for `X-Forwarded-For`, made once for all of its requests.
-fn address_of(stream: &TcpStream) -> HeaderValue {
-    let address = stream.peer_addr().ok();
-    address
-        .and_then(|address| HeaderValue::try_from(address.ip().to_canonical().to_string()).ok())
+fn address_of(peer: Option<IpAddr>) -> HeaderValue {
+    peer.and_then(|peer| HeaderValue::try_from(peer.to_canonical().to_string()).ok())
         // RFC 7239 §6.2. The client's own value must not stay in its place.
         .unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// Marks a request of a trusted proxy, and adds the proxy to the addresses that the request came by.
+#[cold]
+fn trust(request: &mut Request<Incoming>, proxy: &HeaderValue) {
+    request.extensions_mut().insert(FromTrusted);
+    let headers = request.headers_mut();
+    // In one field: some servers read only the first or the last.
+    let before = headers.get_all(&FORWARDED_FOR).into_iter();
+    let all: Vec<&[u8]> = before.chain([proxy]).map(HeaderValue::as_bytes).collect();
+    let joined = HeaderValue::from_bytes(&all.join(&b", "[..]));
+    let joined = joined.unwrap_or_else(|_| proxy.clone());
+    headers.insert(&FORWARDED_FOR, joined);
 }
 
 /// Answers a request on a connection beyond `limits.connections`: admin routes as usual, others with 503.

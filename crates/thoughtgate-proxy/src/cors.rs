@@ -13,6 +13,7 @@ use crate::answer::closing;
 use crate::body::Body;
 use crate::headers::sole;
 use crate::identity::Identity;
+use crate::provenance::misleads;
 use crate::state::Shared;
 
 /// Headers of answers that a page may read besides those that it always may.
@@ -115,7 +116,7 @@ fn sendable(headers: &HeaderMap, identity: &Identity) -> HeaderValue {
 /// Whether a header is one in which proxies, never pages, say where a request comes from.
 fn is_of_a_proxy(name: &HeaderName) -> bool {
     let name = name.as_str();
-    matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-")
+    name == "via" || name.starts_with("x-forwarded-") || misleads(name, false)
 }
 
 #[cfg(test)]

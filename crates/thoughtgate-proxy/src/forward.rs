@@ -26,6 +26,7 @@ use crate::problem::Problem;
 use crate::public_url::PublicUrl;
 use crate::relay::{OnDisconnect, Relay};
 use crate::settings::Rules;
+use crate::trusted::FromTrusted;
 use crate::upstream::{Lease, Pool};
 use crate::worker::Worker;
 
@@ -89,11 +90,12 @@ fn outgoing(worker: &Worker, rules: &Rules, message: &mut Message) -> Box<Reques
         Identity::Header(name) => Some(name),
         Identity::Fixed(_) | Identity::Jwt(_) => None,
     };
-    strip_request(&mut headers, identity);
+    let is_trusted = message.parts.extensions.get::<FromTrusted>().is_some();
+    strip_request(&mut headers, identity, is_trusted);
     // The body has been read, so there is nothing left for `100-continue` to announce.
     headers.remove(header::EXPECT);
     let public = rules.public_url.as_ref();
-    message.host = address_to(&mut headers, target.host_header(), public);
+    message.host = address_to(&mut headers, target.host_header(), public, is_trusted);
     if message.tool_list {
         ask_for_identity(&mut headers);
     }

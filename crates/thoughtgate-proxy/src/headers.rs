@@ -1,11 +1,12 @@
 //! Header fields: which of them cross the proxy, and the values of those that decisions depend on.
 //!
-//! End-to-end fields are passed on unchanged, known or not. Only hop-by-hop fields are dropped, and names
-//! that a server could mistake for a governed field.
+//! End-to-end fields are passed on unchanged, known or not. Only hop-by-hop fields are dropped, names that a
+//! server could mistake for a governed field, and those with which a client could lie about its request.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use thoughtgate_mcp::{HeaderField, Headers};
 
+use crate::provenance::misleads;
 use crate::public_url::PublicUrl;
 
 /// The session of a request, up to 2025-11-25.
@@ -61,16 +62,21 @@ const GOVERNED_PREFIXES: [&str; 6] = [
     "x-forwarded-",
 ];
 
-/// Removes the hop-by-hop fields of a request, and fields that an upstream could mistake for another one.
-/// `identity` is the field that names the agent, if there is one.
-pub fn strip_request(headers: &mut HeaderMap, identity: Option<&HeaderName>) {
+/// Removes the hop-by-hop fields of a request, fields that an upstream could mistake for another one, and those
+/// that could mislead it. `identity` is the field that names the agent, if there is one; `is_trusted`: it comes
+/// from a trusted proxy.
+pub fn strip_request(headers: &mut HeaderMap, identity: Option<&HeaderName>, is_trusted: bool) {
+    let misleads =
+        |name: &HeaderName| misleads(name.as_str(), is_trusted) && identity != Some(name);
     // One pass over the few fields that are present: most requests have nothing to remove.
-    let is_removed = |name: &HeaderName| is_hop_by_hop(name) || is_twin(name.as_str(), identity);
+    let is_removed = |name: &HeaderName| {
+        is_hop_by_hop(name) || misleads(name) || is_twin(name.as_str(), identity)
+    };
     if headers.keys().any(is_removed) {
         remove(headers, hop_by_hop(headers, identity));
-        let is_twin = |name: &&HeaderName| is_twin(name.as_str(), identity);
-        let twins = headers.keys().filter(is_twin).cloned().collect();
-        remove(headers, twins);
+        let is_left = |name: &&HeaderName| misleads(name) || is_twin(name.as_str(), identity);
+        let left = headers.keys().filter(is_left).cloned().collect();
+        remove(headers, left);
     }
 }
 
@@ -135,7 +141,9 @@ fn is_twin(name: &str, identity: Option<&HeaderName>) -> bool {
     // Both names are compared with dashes: that of the agent may have other punctuation too.
     identity.is_some_and(|identity| is(identity.as_str()))
         || dashed != name
-            && (is_governed(&dashed, None) || HOP_BY_HOP.iter().any(|field| *field == *dashed))
+            && (is_governed(&dashed, None)
+                || misleads(&dashed, false)
+                || HOP_BY_HOP.iter().any(|field| *field == *dashed))
 }
 
 fn is_plain(name: &str) -> bool {
@@ -236,13 +244,23 @@ pub fn is_media_type(headers: &HeaderMap, essence: &str) -> bool {
 /// Puts the upstream's own `Host` in place of the client's, by which it called this proxy and which the
 /// upstream finds in the usual fields.
 ///
-/// Returns the client's. `public` is the address that clients use, if it is known to be another.
+/// Returns the client's. `public` is the address that clients use, if it is known to be another; `is_trusted`:
+/// the request comes from a trusted proxy, which may have said by which it was called.
 pub fn address_to(
     headers: &mut HeaderMap,
     host: HeaderValue,
     public: Option<&PublicUrl>,
+    is_trusted: bool,
 ) -> Option<HeaderValue> {
     let called = headers.insert(header::HOST, host);
+    if is_trusted && public.is_none() {
+        let proto = headers.entry(&FORWARDED_PROTO);
+        proto.or_insert(HeaderValue::from_static("http"));
+        if let Some(called) = &called {
+            headers.entry(&FORWARDED_HOST).or_insert(called.clone());
+        }
+        return called;
+    }
     let (proto, host) = match public {
         None => (HeaderValue::from_static("http"), called.clone()),
         Some(public) => {

@@ -15,6 +15,7 @@ use crate::identity::Identity;
 use crate::protected::Protected;
 use crate::public_url::PublicUrl;
 use crate::slots::{ADMIN_MAX, LEAVING_MAX, SPARE_MAX};
+use crate::trusted::TrustedProxies;
 use crate::upstream::Target;
 
 /// Settings that are fixed for the life of the process.
@@ -24,6 +25,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Separate address for `/health`, `/ready` and `/metrics`. If set, `listen` no longer serves them.
     pub admin_listen: Option<SocketAddr>,
+    /// Proxies in front whose word on where a request comes from is passed on.
+    pub trusted_proxies: TrustedProxies,
     /// The one MCP server behind the proxy.
     pub upstream: Target,
     /// Number of threads that serve requests, each with its own runtime and connection pool.

@@ -39,6 +39,10 @@ section! {
         restart listen: Option<SocketAddr> = None,
         /// separate address for /health, /ready and /metrics, IP:PORT
         restart admin_listen: Option<SocketAddr> = None,
+        // It also limits who may say so: a client could invent any address.
+        /// addresses or networks (10.0.0.0/8) of proxies in front, from which the upstream also gets
+        /// X-Real-IP, Forwarded and all of X-Forwarded-*; from others they are dropped
+        restart trusted_proxies: Vec<String> = Vec::new(),
         /// number of threads that serve requests
         restart workers: Option<usize> = None,
         section upstream: Upstream,

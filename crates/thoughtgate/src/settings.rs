@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, bail, ensure};
 use thoughtgate_proxy::{
     AuditSettings, Chosen, Guard, Limits, PublicUrl, Refusals, Rules, Settings, Sink, Target,
-    WhenFull,
+    TrustedProxies, WhenFull,
 };
 
 use crate::config::{self, Config, Mode};
@@ -66,10 +66,13 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
             format!("`timeouts.{name}` is 0; it must be more than 0")
         });
     }
-    let upstream = wrong.or(upstream)?.context("internal error: no upstream")?;
+    let trusted = wrong.keep(TrustedProxies::new(&config.trusted_proxies).map_err(Into::into));
+    let parts = wrong.or(upstream.zip(trusted))?;
+    let (upstream, trusted_proxies) = parts.context("internal error: no upstream")?;
     Ok(Settings {
         listen,
         admin_listen: config.admin_listen,
+        trusted_proxies,
         upstream,
         workers: config.workers.unwrap_or_else(cgroup::workers),
         connections: config.limits.connections,

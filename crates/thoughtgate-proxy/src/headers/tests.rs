@@ -67,7 +67,11 @@ fn connection_cannot_name_governed_fields_away() {
     let all = HeaderValue::from_static("close, X-Agent ,x-hop,  MCP-Name, \"x\"");
     headers.append(header::CONNECTION, all);
     headers.insert("x-hop", HeaderValue::from_static("1"));
-    strip_request(&mut headers, Some(&HeaderName::from_static("x-agent")));
+    strip_request(
+        &mut headers,
+        Some(&HeaderName::from_static("x-agent")),
+        true,
+    );
     assert_eq!(names(&headers), governed);
 }
 
@@ -87,11 +91,46 @@ fn names_that_a_cgi_server_reads_as_governed_ones_are_dropped() {
     let others = ["mcp-name", "x-agent", "x-trace", "x_request_id"];
     let mut headers = map(&twins.map(|name| (name, "1")));
     headers.extend(map(&others.map(|name| (name, "1"))));
-    strip_request(&mut headers, Some(&HeaderName::from_static("x-agent")));
+    strip_request(
+        &mut headers,
+        Some(&HeaderName::from_static("x-agent")),
+        false,
+    );
     assert_eq!(names(&headers), others);
     let mut headers = map(&[("x-agent", "1"), ("x_agent", "1")]);
-    strip_request(&mut headers, Some(&HeaderName::from_static("x_agent")));
+    strip_request(
+        &mut headers,
+        Some(&HeaderName::from_static("x_agent")),
+        false,
+    );
     assert_eq!(names(&headers), ["x_agent"]);
+}
+
+#[test]
+fn fields_that_could_mislead_are_dropped_unless_they_name_the_agent() {
+    let all = [
+        "forwarded",
+        "x-agent",
+        "x-forwarded-for",
+        "x-original-url",
+        "x-real-ip",
+        "x_rewrite_url",
+    ];
+    let left = |identity: Option<&'static str>, is_trusted| {
+        let mut headers = map(&all.map(|name| (name, "1")));
+        let identity = identity.map(HeaderName::from_static);
+        strip_request(&mut headers, identity.as_ref(), is_trusted);
+        names(&headers).join(" ")
+    };
+    assert_eq!(left(None, false), "x-agent x-forwarded-for");
+    assert_eq!(
+        left(Some("x-real-ip"), false),
+        "x-agent x-forwarded-for x-real-ip"
+    );
+    assert_eq!(
+        left(None, true),
+        "forwarded x-agent x-forwarded-for x-real-ip"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use thoughtgate_test::client;
 use thoughtgate_test::mock_mcp::{self, Hold, MockMcp};
 
 use super::*;
-use crate::{Guard, Identity, Limits, Refusals, Rules, Settings, Target};
+use crate::{Guard, Identity, Limits, Refusals, Rules, Settings, Target, TrustedProxies};
 
 /// A proxy with one worker in front of `upstream`, and the URL of its endpoint.
 fn start(upstream: &MockMcp) -> (Arc<Shared>, String) {
@@ -26,6 +26,7 @@ fn start(upstream: &MockMcp) -> (Arc<Shared>, String) {
         drain_timeout: second,
         audit: None,
         approval_hold: second,
+        trusted_proxies: TrustedProxies::default(),
         approval_keep_alive: second,
     };
     let rules = Rules {

@@ -414,11 +414,15 @@ fn what_is_given_is_not_empty() {
 }
 
 #[test]
-fn hosts_and_origins_are_ones_that_can_match() {
+fn hosts_origins_and_proxies_are_ones_that_can_match() {
     for (text, expected) in [
         (
             "allowed_hosts: [a, 'https://tools.example']",
             "`allowed_hosts`: item 2 of 2 has a scheme",
+        ),
+        (
+            "trusted_proxies: [10.0.0.0/8, proxy.example]",
+            "`trusted_proxies`: item 2 of 2 is not an IP address or network",
         ),
         (
             "allowed_hosts: ['*']",

@@ -8,6 +8,7 @@ use crate::support::{ALL, Proxy, before, call, policy};
 use scripted::{Request, Scripted};
 
 mod oauth;
+mod provenance;
 mod readiness;
 pub mod scripted;
 
