@@ -115,16 +115,16 @@ section! {
         /// PEM file with the public key that verifies bearer tokens
         reload key_file: Option<PathBuf> = None,
         // Not followed from `issuer` by discovery: every issuer documents this URL.
-        /// URL of the JWK Set with the keys that verify bearer tokens, https, instead of key_file
+        /// https URL of the issuer's JWK Set, whose keys verify bearer tokens, instead of key_file; needs issuer
         reload jwks_url: Option<String> = None,
         /// audience that bearer tokens must name (claim aud) (default with authorization_servers: public_url)
         reload audience: Option<String> = None,
         /// issuer that bearer tokens must have (claim iss)
         reload issuer: Option<String> = None,
-        /// issuers' URLs, https, of the authorization servers whose tokens are accepted: clients learn them from
-        /// OAuth metadata and challenges of the proxy's own, which replace the upstream's; needs public_url
+        /// issuers (https URLs) of the authorization servers at which clients log in, published in OAuth metadata
+        /// of the proxy's own, in place of the upstream's; needs public_url
         reload authorization_servers: Vec<String> = Vec::new(),
-        /// scopes that clients should ask these servers for
+        /// scopes that clients should ask the authorization servers for, published there as well
         reload scopes: Vec<String> = Vec::new(),
         /// claims of the bearer token that policies can read, {claim: set | text | bool | number}, a nested one
         /// by its path: {name: {path: [key, …], type: set}}

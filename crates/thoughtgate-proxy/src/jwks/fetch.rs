@@ -141,6 +141,19 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_down_or_silent_is_told_apart() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let target = Target::new(&url.parse().unwrap()).unwrap();
+        let failed = fetch(&target).await.err();
+        assert!(matches!(failed, Some(FetchError::Silent)), "{failed:?}");
+        drop(listener);
+        tokio::time::resume();
+        let failed = fetch(&target).await.err();
+        assert!(matches!(failed, Some(FetchError::Connect(_))), "{failed:?}");
+    }
+
     #[test]
     fn the_servers_max_age_is_read() {
         let found = |values: &[&'static str]| {
