@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use thoughtgate_test::client::{self, Response};
@@ -10,7 +11,7 @@ use thoughtgate_test::mock_mcp::{self, MockMcp};
 use thoughtgate_test::process::Output;
 
 use crate::claims::Issuer;
-use crate::support::{ALL, Proxy, before, call, is_permitted, outcome, policy};
+use crate::support::{ALL, PATIENCE, Proxy, before, call, is_permitted, outcome, policy};
 use crate::upstream::scripted::{self, Request, Scripted};
 
 mod refused;
@@ -96,6 +97,19 @@ fn proxy(endpoint: &KeyEndpoint) -> (MockMcp, Proxy) {
     (upstream, proxy)
 }
 
+/// The log, once it has `count` lines with this text: another thread writes it.
+async fn log_with(proxy: &Proxy, text: &str, count: usize) -> String {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let log = proxy.process.output(Output::Stderr).join("\n");
+        if log.matches(text).count() >= count {
+            return log;
+        }
+        assert!(tokio::time::Instant::now() < until, "{text}: {log}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 fn reason(response: &Response) -> String {
     response.json()["error"]["message"].to_string()
 }
@@ -134,9 +148,8 @@ async fn a_new_key_serves_its_first_call_and_a_withdrawn_one_no_more() {
     assert_eq!(upstream.stats().tool_calls, 3);
     let series = "thoughtgate_jwks_fetches_total{result=\"ok\"}";
     assert_eq!(proxy.metric(series).await, Some(2.0));
-    let log = proxy.process.output(Output::Stderr).join("\n");
     let verified = format!("verified with 1 key of http://{}", endpoint.address());
-    assert_eq!(log.matches(&verified).count(), 2, "{log}");
+    let log = log_with(&proxy, &verified, 2).await;
     assert!(!log.contains("secret-path"), "{log}");
 }
 
@@ -195,11 +208,7 @@ async fn without_keys_nothing_is_served_and_the_last_ones_outlast_a_fault() {
         "the keys of bearer tokens cannot be fetched: http://{}: status 500; check the path",
         endpoint.address()
     );
-    let patience = crate::support::PATIENCE;
-    proxy
-        .process
-        .wait_line(Output::Stderr, &fault, patience)
-        .unwrap();
+    log_with(&proxy, &fault, 1).await;
     // Without a request that asks for it.
     endpoint.publish(&[known.jwk("a")]);
     proxy.ready().await;
@@ -208,9 +217,8 @@ async fn without_keys_nothing_is_served_and_the_last_ones_outlast_a_fault() {
 
     assert_eq!(upstream.stats().tool_calls, 1);
 
-    let log = proxy.process.output(Output::Stderr).join("\n");
+    let log = log_with(&proxy, "resolved: the keys of bearer tokens", 1).await;
     assert_eq!(log.matches(&fault).count(), 1, "{log}");
-    assert!(log.contains("resolved: the keys of bearer tokens"), "{log}");
     assert!(!log.contains("secret-path"), "{log}");
     assert!(
         !ready.to_string().contains(&endpoint.address().to_string()),
