@@ -136,9 +136,12 @@ async fn a_task_waits_until_its_approval_can_be_marked_as_used() {
     let task = task_call().send(&proxy).await.json();
     let id = task["result"]["taskId"].as_str().unwrap();
     scene.slack.wait_for_messages(1).await;
-    // The proxy does not write to a file that was put in the place of its own.
-    std::fs::rename(&store, &aside).unwrap();
-    std::fs::write(&store, "another file").unwrap();
+    // The proxy does not write to a file that was put in the place of its own, which is in its place at any
+    // moment: a file that is gone would be written anew.
+    let other = scene.folder.path().join("other.redb");
+    std::fs::write(&other, "another file").unwrap();
+    std::fs::hard_link(&store, &aside).unwrap();
+    std::fs::rename(&other, &store).unwrap();
     let other = retried_call().of("bob").send(&proxy).await.json();
     assert_eq!(refusal(&other)["code"], 50301, "{other}");
     scene.approve().await;
