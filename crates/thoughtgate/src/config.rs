@@ -20,6 +20,7 @@ mod log;
 mod mode;
 mod refusals;
 mod setting;
+mod syntax;
 pub mod yaml;
 
 pub use approval::{Approval, MEMORY, Slack};

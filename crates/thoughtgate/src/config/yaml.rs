@@ -4,12 +4,12 @@
 //! secret: messages of the YAML library and of serde are not passed on.
 
 use serde::de::DeserializeOwned;
-use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::localizer::ExternalMessageSource;
 use serde_saphyr::{Error, Location};
 
 use thoughtgate_policy::nearest;
 
+use super::syntax;
 use crate::overlay::{expected, find, known_part};
 
 /// An unknown key of at most this length, in lower-case letters, is taken for a misspelt setting.
@@ -19,7 +19,8 @@ const KEY_BYTES_MAX: usize = 24;
 const NOT_VALID: &str = "not a valid value";
 
 /// Message for an alias without its anchor.
-pub const UNDEFINED: &str = "alias of an undefined anchor";
+pub const UNDEFINED: &str =
+    "alias of an undefined anchor; write a text that begins with `*` in quotes";
 
 /// A mistake in a document.
 #[derive(Debug)]
@@ -114,32 +115,12 @@ fn problem(error: &Error) -> String {
         Error::MultipleDocuments { .. } => "more than one YAML document".to_owned(),
         Error::UnknownAnchor { .. } => UNDEFINED.to_owned(),
         Error::ExternalMessage { source, .. } => match &**source {
-            ExternalMessageSource::Parser(error) => syntax(error.kind()).to_owned(),
+            ExternalMessageSource::Parser(error) => syntax::cause(error.kind()).to_owned(),
             _ => "not valid YAML".to_owned(),
         },
         Error::Eof { .. } => "unexpected end of the text".to_owned(),
         // All other errors, since their messages may quote the text.
         _ => NOT_VALID.to_owned(),
-    }
-}
-
-fn syntax(kind: &ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::TabNotAllowed
-        | ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation => "not valid YAML: tabs cannot be used for indentation",
-        ErrorKind::InvalidIndentation => "not valid YAML: wrong indentation",
-        ErrorKind::UnexpectedEof
-        | ErrorKind::UnexpectedEofFlowSequence
-        | ErrorKind::UnexpectedEofFlowMapping
-        | ErrorKind::UnexpectedEofImplicitFlowMapping
-        | ErrorKind::UnexpectedEofBlockSequence
-        | ErrorKind::UnexpectedEofBlockMapping
-        | ErrorKind::UnclosedFlowCollection { .. }
-        | ErrorKind::UnclosedQuotedScalar => {
-            "not valid YAML: unclosed quotation mark, list or mapping"
-        }
-        _ => "not valid YAML",
     }
 }
 
@@ -204,7 +185,7 @@ mod tests {
             ),
             (
                 "upstream: *SECRET\n",
-                "line 1, column 11: alias of an undefined anchor",
+                "line 1, column 11: alias of an undefined anchor; write a text that begins with `*` in quotes",
             ),
             (
                 "workers: &a SECRET\nlimits: {depth: *a}\n",
@@ -222,10 +203,43 @@ mod tests {
                 "upstream: {url: 'SECRET}\n",
                 "line 1, column 17: `upstream`: not valid YAML: unclosed quotation mark, list or mapping",
             ),
-            ("policy: \"\\qSECRET\"", "line 1, column 9: not valid YAML"),
+            (
+                "policy: \"\\qSECRET\"",
+                "line 1, column 9: not valid YAML: unknown escape in double quotes; write `\\\\` for a backslash, or use single quotes",
+            ),
             ("SECRET", "line 1, column 1: expected a mapping"),
         ] {
             check(text, expected);
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_yaml_has_a_cause() {
+        for (text, expected) in [
+            (
+                "upstream: {url: SECRET\npolicy: SECRET\n",
+                "expected `,` or `}`",
+            ),
+            ("allowed_hosts: [SECRET\npolicy: SECRET\n", "close the list"),
+            ("allowed_hosts: [SECRET}\n", "closing"),
+            ("policy: a\n  listen: SECRET\n", "key"),
+            (
+                "upstream:\n    url: SECRET\n  name: SECRET\n",
+                "indentation",
+            ),
+            ("upstream:\n\turl: SECRET\n", "tabs"),
+            ("policy: SECRET: x\n", "in quotes"),
+            ("policy: @SECRET\n", "in quotes"),
+            ("allowed_hosts: [*]\n", "in quotes"),
+            ("policy: 'SECRET' SECRET\n", "expected"),
+            ("allowed_hosts:\n  - SECRET\n  SECRET\n", "expected"),
+            ("workers: 1\nSECRET\n", "expected"),
+        ] {
+            let fault = parse::<Config>(text).unwrap_err().to_string();
+            assert!(fault.starts_with("line "), "{text}\n{fault}");
+            let (_, cause) = fault.split_once("not valid YAML: ").unwrap_or_default();
+            assert!(cause.contains(expected), "{text}\n{fault}");
+            assert!(!fault.contains("SECRET"), "{text}\n{fault}");
         }
     }
 
