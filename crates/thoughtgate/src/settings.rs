@@ -5,10 +5,9 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use thoughtgate_proxy::{
-    AuditSettings, Chosen, Guard, Limits, PublicUrl, Refusals, Rules, Settings, Sink, Target,
-    TrustedProxies, WhenFull,
+    Guard, Limits, PublicUrl, Refusals, Rules, Settings, Target, TrustedProxies,
 };
 
 use crate::config::{self, Config, Mode};
@@ -16,15 +15,12 @@ use crate::mistakes::Mistakes;
 use crate::{cgroup, container};
 
 mod agent;
+mod audit;
 
 pub use agent::{fixed_agent, key};
 
 /// More connections than any system gives a process descriptors for.
 const CONNECTIONS_MAX: usize = 1 << 20;
-
-/// Most arguments, and longest path of one, in bytes, that audit lines show: each takes room.
-const ARGUMENTS_MAX: usize = 16;
-const ARGUMENT_BYTES_MAX: usize = 128;
 
 /// The settings that are fixed for the life of the process. Fails with all invalid ones.
 pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
@@ -67,8 +63,9 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         });
     }
     let trusted = wrong.keep(TrustedProxies::new(&config.trusted_proxies).map_err(Into::into));
-    let parts = wrong.or(upstream.zip(trusted))?;
-    let (upstream, trusted_proxies) = parts.context("internal error: no upstream")?;
+    let audit = wrong.keep(audit::settings(&config.audit));
+    let parts = wrong.or(upstream.zip(trusted).zip(audit))?;
+    let ((upstream, trusted_proxies), audit) = parts.context("internal error: no upstream")?;
     Ok(Settings {
         listen,
         admin_listen: config.admin_listen,
@@ -83,7 +80,7 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
         drain_timeout: timeouts.drain,
         approval_hold: config.approval.hold,
         approval_keep_alive: config.approval.keep_alive,
-        audit: audit(&config.audit)?,
+        audit,
     })
 }
 
@@ -96,39 +93,6 @@ fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     let is_every = one.ip().is_unspecified() || other.ip().is_unspecified();
     // Port 0 stands for one that is free.
     one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || is_every)
-}
-
-fn audit(audit: &config::Audit) -> anyhow::Result<Option<AuditSettings>> {
-    let paths = &audit.arguments;
-    ensure!(
-        paths.len() <= ARGUMENTS_MAX,
-        "`audit.arguments` has {} items; it can have at most {ARGUMENTS_MAX}",
-        paths.len()
-    );
-    let is_path = |path: &String| {
-        path.len() <= ARGUMENT_BYTES_MAX && path.split('.').all(|key| !key.is_empty())
-    };
-    if let Some(at) = paths.iter().position(|path| !is_path(path)) {
-        bail!(
-            "item {} of `audit.arguments` is not the name of an argument, or a path such as `deploy.env`, of at most {ARGUMENT_BYTES_MAX} bytes",
-            at + 1
-        );
-    }
-    let Some(file) = &audit.file else {
-        return Ok(None);
-    };
-    Ok(Some(AuditSettings {
-        sink: match file.to_str() {
-            Some(config::STDOUT) => Sink::Stdout,
-            _ => Sink::File(file.clone()),
-        },
-        wait: audit.wait,
-        when_full: match audit.when_full {
-            config::WhenFull::Refuse => WhenFull::Refuse,
-            config::WhenFull::Drop => WhenFull::Drop,
-        },
-        arguments: Chosen::new(paths.clone()),
-    }))
 }
 
 /// The upstream. The URL itself is left out of errors: it may hold a password, in its path too.

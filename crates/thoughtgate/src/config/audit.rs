@@ -27,7 +27,7 @@ section! {
         restart wait: Duration = Duration::from_secs(1),
         /// for a call that finds no room in the audit queue: refuse (the call) or drop (its line)
         restart when_full: WhenFull = WhenFull::Refuse,
-        /// arguments of calls whose values audit lines show: names, or paths such as deploy.env
+        /// arguments of calls whose values audit lines show: names, or paths such as deploy.env; needs audit.file
         restart arguments: Vec<String> = Vec::new(),
     }
 }

@@ -95,10 +95,57 @@ async fn chosen_arguments_are_shown_and_no_other() {
 }
 
 #[test]
-fn a_path_that_names_no_argument_is_refused_and_not_quoted() {
-    for paths in ["a,SECRET..x", "SECRET.", &"SECRET,".repeat(17)] {
+fn an_audit_without_a_file_is_refused() {
+    let file = crate::support::policy(crate::support::ALL);
+    let check = |variables: &[(&str, &str)]| {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
-            .args(["--check", "--upstream", "http://127.0.0.1:1/mcp"])
+            .args([
+                "--check",
+                "--upstream",
+                "http://127.0.0.1:1/mcp",
+                "--policy",
+            ])
+            .arg(file.path())
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    for name in ["ARGUMENTS", "WAIT", "WHEN_FULL"] {
+        let value = if name == "WAIT" { "2s" } else { "drop" };
+        let given = format!("THOUGHTGATE_AUDIT_{name}");
+        let (code, error) = check(&[(&given, value)]);
+        assert_eq!(code, Some(2), "{name}: {error}");
+        assert!(error.contains("`audit` has no `file`"), "{name}: {error}");
+        let (code, error) = check(&[(&given, value), ("THOUGHTGATE_AUDIT", "stdout")]);
+        assert_eq!(code, Some(0), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_path_that_names_no_argument_is_refused_and_not_quoted() {
+    for paths in [
+        "a,SECRET..x",
+        "SECRET.",
+        &"SECRET,".repeat(17),
+        "*",
+        "SECRET.*",
+        "$.SECRET",
+        "$['SECRET']",
+        "/SECRET",
+        "SECRET[0].a",
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
+            .args([
+                "--check",
+                "--upstream",
+                "http://127.0.0.1:1/mcp",
+                "--audit",
+                "stdout",
+            ])
             .env("THOUGHTGATE_AUDIT_ARGUMENTS", paths)
             .output()
             .unwrap();
