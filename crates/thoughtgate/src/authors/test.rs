@@ -32,6 +32,13 @@ pub fn test(
             Some((name, cases?))
         })
         .collect();
+    for (name, cases) in &all {
+        for case in cases {
+            if let Some(mistake) = case.missing_time(&asked.engine) {
+                mistakes.add(format!("{name}:{}: {mistake}", case.line));
+            }
+        }
+    }
     mistakes.or(())?;
     let (mut count, mut failed) = (0, 0);
     let mut lines = Vec::new();

@@ -35,18 +35,23 @@ pub enum Expect {
 }
 
 impl Case {
-    /// Decides the call; the difference from what is expected, if there is one.
+    /// The mistake of a case without a time whose decision may depend on the time.
     #[must_use]
-    pub fn difference(&self, engine: &Engine) -> Option<String> {
-        let query = self.call.query();
-        if self.call.at.is_none() && engine.reads_time(&query) {
-            return Some(format!(
+    pub fn missing_time(&self, engine: &Engine) -> Option<String> {
+        let misses = self.call.at.is_none() && engine.reads_time(&self.call.query());
+        misses.then(|| {
+            format!(
                 "{}policies that read the time may apply; give the case a time, such as \
                  `at: 2026-01-05T23:00:00Z`",
                 self.prefix()
-            ));
-        }
-        let decision = engine.decide(&query);
+            )
+        })
+    }
+
+    /// Decides the call; the difference from what is expected, if there is one.
+    #[must_use]
+    pub fn difference(&self, engine: &Engine) -> Option<String> {
+        let decision = engine.decide(&self.call.query());
         let by = |expected: &Vec<String>| {
             let found = decision.policies.iter().map(|id| &**id);
             found.eq(expected.iter().map(String::as_str))

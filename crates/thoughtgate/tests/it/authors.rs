@@ -86,7 +86,6 @@ fn each_difference_has_a_line_with_both_decisions_and_their_policies() {
   why: nightly deploys need a human
 - {call: rm, expect: permit, by: [remove]}
 - {call: write_file, agent: deployer, arguments: {path: 1}, expect: permit}
-- {call: deploy, expect: approve}
 - {call: list_files, expect: permit}
 ",
     );
@@ -96,10 +95,27 @@ cases.yaml:3: a call of the tool `list_files` by `agent`: expected permit by `re
 cases.yaml:4: nightly deploys need a human: a call of the tool `deploy` by `agent`: expected approve by `deploy`, decided refuse by `quiet hours`
 cases.yaml:9: a call of the tool `rm` by `agent`: expected permit by `remove`, decided refuse, since no policy permits it; no policy has the id `remove`
 cases.yaml:10: a call of the tool `write_file` by `deployer`: expected permit, decided refuse because of an error: argument `path` is a number, but policies read it as a string
-cases.yaml:11: a call of the tool `deploy` by `agent`: policies that read the time may apply; give the case a time, such as `at: 2026-01-05T23:00:00Z`
-7 cases: 1 as expected, 6 different
+6 cases: 1 as expected, 5 different
 ";
     assert_eq!((code, out.as_str(), err.as_str()), (Some(1), expected, ""));
+}
+
+#[test]
+fn a_case_without_the_time_that_policies_read_is_a_mistake() {
+    let (code, out, err) = test(
+        "- {call: deploy, expect: approve}\n- {call: list_files, expect: refuse}\n\
+         - {call: deploy, expect: refuse}\n",
+    );
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(lines.len(), 2, "{err}");
+    for (line, place) in lines.iter().zip(["cases.yaml:1: ", "cases.yaml:3: "]) {
+        assert!(line.contains(place), "{line}");
+        assert!(
+            line.ends_with("give the case a time, such as `at: 2026-01-05T23:00:00Z`"),
+            "{line}"
+        );
+    }
 }
 
 #[test]
