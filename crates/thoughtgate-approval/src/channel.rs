@@ -30,14 +30,15 @@ impl ChannelSettings {
     }
 
     /// Asks the channel itself whether approvals can work with these settings: whether the token is
-    /// valid, has the scopes that it needs, and can read the channel. Makes a few calls and asks nobody.
+    /// valid, has the scopes that it needs, and can read the channel and those that policies name, `named`.
+    /// Makes a few calls and asks nobody.
     ///
     /// # Errors
     /// When a setting is invalid, or TLS cannot be set up. Faults of the channel are findings.
-    pub async fn check_online(&self) -> Result<Vec<Finding>, OpenError> {
+    pub async fn check_online(&self, named: &[&str]) -> Result<Vec<Finding>, OpenError> {
         self.check()?;
         match self {
-            Self::Slack(settings) => check_once(settings).await,
+            Self::Slack(settings) => check_once(settings, named).await,
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Reads no file: the caller passes the text of the policies.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cedar_policy::Schema;
@@ -123,6 +124,19 @@ impl Engine {
     /// list the upstream's tools, so a misspelt one is found only when the upstream does.
     pub fn named_tools(&self) -> impl Iterator<Item = &str> {
         self.tools.iter().map(AsRef::as_ref)
+    }
+
+    /// Channels that policies name for their approvals, sorted, each once.
+    #[must_use]
+    pub fn approval_channels(&self) -> Vec<&str> {
+        let approvals = self
+            .policies
+            .iter()
+            .filter_map(|policy| policy.approve.as_ref());
+        let channels: BTreeSet<&str> = approvals
+            .filter_map(|approve| approve.channel.as_deref())
+            .collect();
+        channels.into_iter().collect()
     }
 
     /// Number of policies, the built-in baseline excluded.

@@ -64,7 +64,8 @@ pub struct Flags {
     #[arg(long)]
     pub check: bool,
 
-    /// With --check: also ask the upstream (one MCP request) and Slack (token, scopes, channel)
+    /// With --check: also ask the upstream (one MCP request), the issuer (keys of tokens) and Slack (token,
+    /// scopes, channels)
     #[arg(long, requires = "check")]
     pub online: bool,
 

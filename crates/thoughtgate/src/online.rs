@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use thoughtgate_approval::{ChannelSettings, Finding};
+use thoughtgate_policy::Engine;
 use thoughtgate_proxy::{Rules, Settings, check_keys, check_upstream};
 
 use crate::text::print;
@@ -16,13 +17,14 @@ use crate::text::print;
 pub fn check(
     settings: &Settings,
     rules: &Rules,
+    engine: &Engine,
     channel: Option<&ChannelSettings>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
-    let (lines, works) = runtime.block_on(facts(settings, rules, channel))?;
+    let (lines, works) = runtime.block_on(facts(settings, rules, engine, channel))?;
     print(&lines.concat())?;
     Ok(if works {
         ExitCode::SUCCESS
@@ -35,6 +37,7 @@ pub fn check(
 async fn facts(
     settings: &Settings,
     rules: &Rules,
+    engine: &Engine,
     channel: Option<&ChannelSettings>,
 ) -> anyhow::Result<(Vec<String>, bool)> {
     let mut works = true;
@@ -55,7 +58,7 @@ async fn facts(
         }
     }
     let findings = match channel {
-        Some(channel) => channel.check_online().await?,
+        Some(channel) => channel.check_online(&engine.approval_channels()).await?,
         None => Vec::new(),
     };
     for finding in findings {

@@ -49,7 +49,7 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         ))?;
         if flags.online {
             let channel = prepared.approval.as_ref().map(|(_, channel)| channel);
-            return online::check(&prepared.fixed, &prepared.rules, channel);
+            return online::check(&prepared.fixed, &prepared.rules, engine, channel);
         }
         return Ok(ExitCode::SUCCESS);
     }

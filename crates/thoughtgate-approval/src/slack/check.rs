@@ -9,7 +9,7 @@ use thoughtgate_panic::warn;
 use super::client::Client;
 use super::directory::{Directory, authenticate, read_members};
 use super::error::CallError;
-use super::ids::{is_channel_id, is_group};
+use super::ids::{is_channel_id, is_group, is_person_or_group};
 use super::pages::read_one;
 use super::scopes::missing;
 use super::settings::SlackSettings;
@@ -42,7 +42,7 @@ struct Checked {
     missing: Option<String>,
     /// Whether Slack listed the scopes.
     lists_scopes: bool,
-    /// Id of the channel, if it is known.
+    /// Id of the default channel, if it is known.
     channel: Option<String>,
     /// The last call that failed.
     error: Option<CallError>,
@@ -64,11 +64,19 @@ impl Checked {
     }
 }
 
-/// Checks these settings with one pass of calls.
-pub(crate) async fn check_once(settings: &SlackSettings) -> Result<Vec<Finding>, OpenError> {
+/// Checks these settings, and the channels that policies name, with one pass of calls.
+pub(crate) async fn check_once(
+    settings: &SlackSettings,
+    of_policies: &[&str],
+) -> Result<Vec<Finding>, OpenError> {
     let client = Client::new(settings, Arc::new(Counts::default()), false)?;
     let directory = Directory::new(&settings.approvers);
-    Ok(pass(&client, &directory, settings).await.findings)
+    let mut checked = Checked::default();
+    if check_access(&mut checked, &client, settings).await {
+        check_channels(&mut checked, &client, &directory, settings, of_policies).await;
+        check_groups(&mut checked, &client, settings).await;
+    }
+    Ok(checked.findings)
 }
 
 /// Checks at once, and again while something is wrong. Runs until it is dropped.
@@ -115,8 +123,18 @@ pub(super) async fn watch(workspace: Arc<Workspace>) {
     }
 }
 
+/// One pass of the proxy itself, which asks in the default channel whatever the policies name.
 async fn pass(client: &Client, directory: &Directory, settings: &SlackSettings) -> Checked {
     let mut checked = Checked::default();
+    if check_access(&mut checked, client, settings).await {
+        check_channel(&mut checked, client, directory, settings).await;
+        check_groups(&mut checked, client, settings).await;
+    }
+    checked
+}
+
+/// Checks the token and its scopes; whether it can be used at all.
+async fn check_access(checked: &mut Checked, client: &Client, settings: &SlackSettings) -> bool {
     if settings.is_in_the_clear() {
         checked.warning(
             "the Slack token is sent unencrypted, since `approval.slack.base_url` begins with http://",
@@ -126,7 +144,7 @@ async fn pass(client: &Client, directory: &Directory, settings: &SlackSettings) 
         Ok(answer) => answer,
         Err(error) => {
             checked.problem("the Slack token cannot be used", error);
-            return checked;
+            return false;
         }
     };
     checked.fact(format!("the Slack token is valid, of user {}", me.user));
@@ -141,8 +159,11 @@ async fn pass(client: &Client, directory: &Directory, settings: &SlackSettings) 
             me.user
         ));
     }
-    check_scopes(&mut checked, scopes.as_deref(), settings);
-    check_channel(&mut checked, client, directory, settings).await;
+    check_scopes(checked, scopes.as_deref(), settings);
+    true
+}
+
+async fn check_groups(checked: &mut Checked, client: &Client, settings: &SlackSettings) {
     for group in settings.approvers.iter().filter(|id| is_group(id)) {
         match read_members(client, group).await {
             Ok(members) if members.is_empty() => {
@@ -162,7 +183,6 @@ async fn pass(client: &Client, directory: &Directory, settings: &SlackSettings) 
             }
         }
     }
-    checked
 }
 
 fn check_scopes(checked: &mut Checked, scopes: Option<&str>, settings: &SlackSettings) {
@@ -200,19 +220,90 @@ async fn check_channel(
     settings: &SlackSettings,
 ) {
     let name = &settings.channel;
-    let id = match directory.channel(client, name).await {
-        Ok(id) => id,
-        Err(error @ CallError::Refused(_)) => {
-            // Posting takes names, and shows the id. Only after a lost answer it has to be looked up.
-            checked.warning(format!("`approval.slack.channel`: {}", chain(&error)));
-            return;
+    match directory.channel(client, name).await {
+        Ok(id) => {
+            if let Err(error) = check_reading(checked, client, "the channel", name, &id).await {
+                checked.problem("votes in the channel cannot be read", error);
+            }
+            checked.channel = Some(id);
         }
-        Err(error) => return checked.problem("the channel cannot be looked up", error),
-    };
-    match read_one(client, &id).await {
-        Ok(()) if is_channel_id(name) => checked.fact("the channel is known and can be read"),
-        Ok(()) => checked.fact(format!("the channel is known, as {id}, and can be read")),
-        Err(error) => checked.problem("votes in the channel cannot be read", error),
+        // Posting takes names, and shows the id. Only after a lost answer it has to be looked up.
+        Err(error @ CallError::Refused(_)) => {
+            checked.warning(format!("`approval.slack.channel`: {}", chain(&error)));
+        }
+        Err(error) => checked.problem("the channel cannot be looked up", error),
     }
-    checked.channel = Some(id);
+}
+
+/// Checks the default channel and those that policies name.
+async fn check_channels(
+    checked: &mut Checked,
+    client: &Client,
+    directory: &Directory,
+    settings: &SlackSettings,
+    of_policies: &[&str],
+) {
+    let default = settings.channel.as_str();
+    let others = of_policies
+        .iter()
+        .filter(|name| !directory.is_same(default, name));
+    let mut names = vec![default];
+    names.extend(others);
+    // Direct messages have no name that could be looked up.
+    let is_direct = |name: &str| is_person_or_group(name);
+    let listed: Vec<&str> = names
+        .iter()
+        .copied()
+        .filter(|name| !is_direct(name))
+        .collect();
+    let found = directory.find(client, &listed).await;
+    for name in names {
+        // A secret that was pasted in the place of the channel is not shown; policies are no secrets.
+        let label = if name == default {
+            "the channel of `approval.slack.channel`".to_owned()
+        } else {
+            format!("the channel `{name}` of `@approve`")
+        };
+        match (directory.known_channel(name), &found) {
+            (Some(id), _) => match check_reading(checked, client, &label, name, &id).await {
+                Ok(()) => {}
+                Err(error @ CallError::Limited(_)) => {
+                    checked.warning(format!("{label} was not checked: {}", chain(&error)));
+                }
+                Err(error) => checked.problem(&format!("votes in {label} cannot be read"), error),
+            },
+            (None, _) if is_direct(name) => {
+                checked.warning(format!("{label} was not checked: it is a direct message"));
+            }
+            (None, Ok(true)) => checked.findings.push(Finding::Problem(format!(
+                "{label} was not found; check its name, or use its id (C…), and invite the app if it is private"
+            ))),
+            (None, Ok(false)) => checked.warning(format!(
+                "{label} was not checked: Slack has more channels than are read to find a name; use its id (C…)"
+            )),
+            (None, Err(error @ (CallError::Refused(_) | CallError::Limited(_)))) => {
+                checked.warning(format!("{label} was not checked: {}", chain(error)));
+            }
+            (None, Err(error)) => {
+                checked.problem(&format!("{label} cannot be looked up"), error.clone());
+            }
+        }
+    }
+}
+
+/// Reads a message of a channel, as polls do.
+async fn check_reading(
+    checked: &mut Checked,
+    client: &Client,
+    label: &str,
+    name: &str,
+    id: &str,
+) -> Result<(), CallError> {
+    read_one(client, id).await?;
+    checked.fact(if is_channel_id(name) {
+        format!("{label} is known and can be read")
+    } else {
+        format!("{label} is known, as {id}, and can be read")
+    });
+    Ok(())
 }

@@ -141,7 +141,15 @@ impl Directory {
         if let Some(id) = self.known_channel(name) {
             return Ok(id);
         }
-        let wanted = bare(name);
+        self.find(client, &[name]).await?;
+        // Also if more channels are left than may be read: the error advises to use the id.
+        self.known_channel(name)
+            .ok_or(CallError::Refused(Refusal::NoChannel))
+    }
+
+    /// Learns the ids of the channels with these names, by one pass through Slack's list of channels. Returns
+    /// whether the list was read to its end, so that a name that is not known now does not exist.
+    pub(super) async fn find(&self, client: &Client, names: &[&str]) -> Result<bool, CallError> {
         let parameters = [
             ("types", "public_channel,private_channel"),
             ("exclude_archived", "true"),
@@ -152,20 +160,21 @@ impl Directory {
             CallError::Refused(why) => CallError::Refused(Refusal::Lookup(Box::new(why))),
             other => other,
         };
-        while let Some(answer) = pages.next().await.map_err(needs_id)? {
-            let page: Channels<'_> = answer.read()?;
-            let is_wanted = |channel: &&Channel<'_>| {
-                let named = channel.name.as_ref();
-                named.is_some_and(|name| name.0 == wanted) && is_channel_id(&channel.id.0)
+        while names.iter().any(|name| self.known_channel(name).is_none()) {
+            let Some(answer) = pages.next().await.map_err(needs_id)? else {
+                return Ok(!pages.is_cut_off());
             };
-            if let Some(channel) = page.channels.iter().find(is_wanted) {
-                self.learn(name, &channel.id.0);
-                return Ok(channel.id.0.to_string());
+            let page: Channels<'_> = answer.read()?;
+            for Channel { id, name, .. } in &page.channels {
+                let listed = name.as_ref().filter(|_| is_channel_id(&id.0));
+                let wanted = |name: &&&str| listed.is_some_and(|listed| listed.0 == bare(name));
+                if let Some(name) = names.iter().find(wanted) {
+                    self.learn(name, &id.0);
+                }
             }
             pages.follow(page.next()?);
         }
-        // Also if more pages are left than may be read: the error advises to use the id.
-        Err(CallError::Refused(Refusal::NoChannel))
+        Ok(true)
     }
 }
 

@@ -14,14 +14,19 @@ const HISTORY: &str = "conversations.history";
 const POST: &str = "chat.postMessage";
 const EMPTY_PAGE: &str = r#"{"ok":true,"messages":[]}"#;
 
-async fn findings(setup: &Setup) -> Vec<Finding> {
+async fn findings(setup: &Setup, named: &[&str]) -> Vec<Finding> {
     let channel = ChannelSettings::Slack(setup.slack.clone());
-    channel.check_online().await.expect("a check")
+    channel.check_online(named).await.expect("a check")
 }
 
 /// The problems and warnings among the findings.
 async fn faults(setup: &Setup) -> Vec<String> {
-    let findings = findings(setup).await.into_iter();
+    faults_with(setup, &[]).await
+}
+
+/// As `faults`, with channels that policies name.
+async fn faults_with(setup: &Setup, named: &[&str]) -> Vec<String> {
+    let findings = findings(setup, named).await.into_iter();
     let faults = findings.filter_map(|finding| match finding {
         Finding::Fact(_) => None,
         Finding::Warning(text) => Some(format!("warning: {text}")),
@@ -47,7 +52,7 @@ async fn a_check_of_a_good_set_up_finds_facts_and_posts_nothing() {
     let mut settings = settings(&slack);
     settings.slack.approvers.push("S0OPS".to_owned());
     assert_eq!(faults(&settings).await, [""; 0]);
-    assert!(findings(&settings).await.len() >= 4);
+    assert!(findings(&settings, &[]).await.len() >= 4);
     assert_eq!(slack.calls(POST), 0);
     settings.slack.channel = "#general".to_owned();
     assert_eq!(faults(&settings).await, [""; 0]);
@@ -82,7 +87,8 @@ async fn a_check_names_what_is_wrong_and_the_way_out() {
     slack.turn(|knobs| knobs.foreign_channels.clear());
     // As a signing secret that was pasted in the wrong place.
     settings.slack.channel = "0123456789abcdef0123456789abcdef".to_owned();
-    expect(&settings, &["warning: ", "found no channel", "use its id"]).await;
+    expect(&settings, &["was not found", "use its id"]).await;
+    assert!(!faults(&settings).await[0].starts_with("warning"));
     assert!(
         !faults(&settings)
             .await
@@ -97,6 +103,54 @@ async fn a_check_names_what_is_wrong_and_the_way_out() {
     for fault in faults(&settings).await {
         assert!(!fault.contains("xoxb-test"), "{fault}");
     }
+}
+
+#[tokio::test]
+async fn the_channels_that_policies_name_are_checked_with_one_listing() {
+    let slack = Slack::start();
+    let settings = settings(&slack);
+    let named = ["#general", "#no-such-channel", "#nor-this", "C0FOREIGN"];
+    slack.turn(|knobs| knobs.foreign_channels = vec!["C0FOREIGN".to_owned()]);
+    let found = faults_with(&settings, &named).await;
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[0].starts_with("the channel `#no-such-channel` of `@approve` was not found"));
+    assert!(found[1].starts_with("the channel `#nor-this` of `@approve` was not found"));
+    assert!(
+        found[2].contains("`C0FOREIGN`") && found[2].contains("/invite"),
+        "{found:?}"
+    );
+    assert_eq!(slack.calls("conversations.list"), 1);
+    assert_eq!(faults_with(&settings, &["#general"]).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_channel_that_cannot_be_looked_up_was_not_checked() {
+    let slack = Slack::start();
+    let settings = settings(&slack);
+    grant(
+        &slack,
+        &["chat:write", "reactions:read", "channels:history"],
+    );
+    let found = faults_with(&settings, &["#no-such-channel", "U0APPROVER"]).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    for (text, why) in found.iter().zip(["channels:read", "direct message"]) {
+        assert!(text.starts_with("warning: the channel `"), "{text}");
+        assert!(
+            text.contains("was not checked: ") && text.contains(why),
+            "{text}"
+        );
+    }
+    slack.turn(|knobs| knobs.scopes = None);
+    slack.fail(
+        "conversations.list",
+        [Fault::TooManyRequests { retry_after_s: 30 }],
+    );
+    let found = faults_with(&settings, &["#general"]).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("warning: ") && found[0].contains("rate limited"),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]

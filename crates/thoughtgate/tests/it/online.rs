@@ -8,7 +8,17 @@ use crate::support::{ALL, policy};
 
 /// Exit code and standard output of a check of `upstream`, with Slack at this address.
 fn check(upstream: &str, slack: Option<&str>) -> (Option<i32>, String) {
-    let file = policy(ALL);
+    check_policy(ALL, "C0APPROVALS", upstream, slack)
+}
+
+/// As `check`, with these policies, and the default channel of approvals.
+fn check_policy(
+    text: &str,
+    channel: &str,
+    upstream: &str,
+    slack: Option<&str>,
+) -> (Option<i32>, String) {
+    let file = policy(text);
     let mut command = Command::new(env!("CARGO_BIN_EXE_thoughtgate"));
     command.args(["--check", "--online", "--upstream", upstream, "--policy"]);
     command.arg(file.path());
@@ -16,7 +26,7 @@ fn check(upstream: &str, slack: Option<&str>) -> (Option<i32>, String) {
         command.envs([
             ("THOUGHTGATE_APPROVAL_SLACK_TOKEN", "xoxb-test"),
             ("THOUGHTGATE_APPROVAL_SLACK_BASE_URL", url),
-            ("THOUGHTGATE_APPROVAL_SLACK_CHANNEL", "C0APPROVALS"),
+            ("THOUGHTGATE_APPROVAL_SLACK_CHANNEL", channel),
             ("THOUGHTGATE_APPROVAL_SLACK_APPROVERS", "U0APPROVER"),
         ]);
     }
@@ -51,6 +61,31 @@ fn each_fact_has_a_line_and_a_failure_ends_with_2() {
     );
     let (code, out) = check(&upstream.url(), None);
     assert_eq!((code, out.lines().count()), (Some(0), 2), "{out}");
+}
+
+#[test]
+fn a_channel_that_does_not_exist_fails_also_if_a_policy_names_it() {
+    let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
+    let slack = mock_slack::spawn(mock_slack::Config::default()).unwrap();
+    let named = format!("@approve(\"#no-such-channel\") {ALL}");
+    let general = format!("@approve(\"#general\") {ALL}");
+    for (policy, channel, expected) in [
+        (
+            ALL,
+            "#no-such-channel",
+            Some("\nfailed: the channel of `approval.slack.channel` was not found"),
+        ),
+        (
+            &named,
+            "C0APPROVALS",
+            Some("\nfailed: the channel `#no-such-channel` of `@approve` was not found"),
+        ),
+        (&general, "#general", None),
+    ] {
+        let (code, out) = check_policy(policy, channel, &upstream.url(), Some(&slack.url()));
+        assert_eq!(code, Some(if expected.is_some() { 2 } else { 0 }), "{out}");
+        assert!(expected.is_none_or(|line| out.contains(line)), "{out}");
+    }
 }
 
 #[test]
