@@ -7,11 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, header};
 
+use crate::address::number;
 use crate::headers::sole;
 
 mod entry;
 
-use entry::{HostEntry, Invalid, OriginEntry, number, split};
+use entry::{HostEntry, Invalid, OriginEntry, split};
 
 /// The `Host` and `Origin` values that are accepted.
 #[derive(Debug, Clone)]

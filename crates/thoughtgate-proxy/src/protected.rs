@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Uri};
 use serde_json::json;
 
+use crate::address;
 use crate::guard::is_loopback_name;
 use crate::identity::Unidentified;
 use crate::public_url::PublicUrl;
@@ -29,7 +30,8 @@ pub enum BadMetadata {
     /// Clients would refuse it (RFC 8414 §2).
     #[error(
         "item {0} of `agent.jwt.authorization_servers` is not an issuer's URL: https://, or http:// with a \
-         loopback address, without user, query or fragment, such as https://idp.example/realms/agents"
+         loopback address, without user, query or fragment, and with a port, if any, from 1 to 65535, such as \
+         https://idp.example/realms/agents"
     )]
     Server(usize),
     /// Not of the characters of RFC 6749 §3.3.
@@ -102,7 +104,8 @@ fn is_issuer(url: &str) -> bool {
         Some("http") => is_loopback_name(host),
         _ => false,
     };
-    is_safe && !url.contains(['?', '#', '@'])
+    let has_port = |authority| address::port(authority).is_ok();
+    is_safe && !url.contains(['?', '#', '@']) && uri.authority().is_some_and(has_port)
 }
 
 fn is_scope(scope: &str) -> bool {
@@ -151,6 +154,7 @@ mod tests {
             "https://idp.example/?a",
             "https://idp.example/#a",
             "ftp://127.0.0.1",
+            "https://idp.example:99999",
         ] {
             let refused = made(&["https://idp.example", server], &[]).unwrap_err();
             assert_eq!(refused, BadMetadata::Server(2), "{server}");

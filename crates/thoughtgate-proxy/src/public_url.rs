@@ -5,6 +5,8 @@
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Uri};
 
+use crate::address;
+
 /// Path of this proxy's endpoint, unless something in front of it shows another one.
 const PATH: &str = "/mcp";
 /// Folder of the documents that servers publish about themselves (RFC 8615).
@@ -25,7 +27,7 @@ pub struct PublicUrl {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "it must be the http:// or https:// URL of the endpoint as clients know it, without user, query or \
-     fragment, such as https://gate.example/mcp"
+     fragment, and a port in it must be a number from 1 to 65535, such as https://gate.example/mcp"
 )]
 pub struct BadPublicUrl;
 
@@ -40,6 +42,7 @@ impl PublicUrl {
         if !is_http || url.contains(['#', '?', '@']) || authority.host().is_empty() {
             return Err(BadPublicUrl);
         }
+        address::port(authority).map_err(|_| BadPublicUrl)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| BadPublicUrl)?;
         let path = uri.path().trim_end_matches('/');
         Ok(PublicUrl {
@@ -155,6 +158,8 @@ mod tests {
             "https://u:p@gate.example",
             "https://gate.example/?a",
             "https://gate.example/#a",
+            "https://gate.example:99999/mcp",
+            "https://gate.example:/mcp",
             "/mcp",
             "https://",
         ] {

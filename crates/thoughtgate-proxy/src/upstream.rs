@@ -32,6 +32,7 @@ mod error;
 mod framing;
 mod location;
 mod moved;
+mod query;
 mod redirect;
 mod target;
 

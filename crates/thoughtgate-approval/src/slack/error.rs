@@ -69,6 +69,11 @@ pub enum SettingsError {
         "the Slack base URL must have a host, and may have a path, but no user, password or query"
     )]
     UrlParts,
+    /// A base URL with a port that no server can have.
+    #[error(
+        "the port of the Slack base URL must be a number from 1 to 65535, or left out with its colon"
+    )]
+    UrlPort,
 }
 
 /// The votes for an approval could not be read again.

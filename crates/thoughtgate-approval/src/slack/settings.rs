@@ -136,6 +136,11 @@ impl SlackSettings {
         if authority.is_empty() || authority.contains('@') || uri.query().is_some() {
             return Err(SettingsError::UrlParts);
         }
+        // A port that cannot be read counts as none to the parser: the default one is another server.
+        let has_port = authority.len() > uri.host().unwrap_or_default().len();
+        if has_port && uri.port_u16().is_none_or(|port| port == 0) {
+            return Err(SettingsError::UrlPort);
+        }
         Ok(uri)
     }
 

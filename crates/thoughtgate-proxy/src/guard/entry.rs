@@ -5,6 +5,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::address::number;
+
 /// An accepted host: its name, and its port if the entry has one.
 #[derive(Debug, Clone)]
 pub struct HostEntry {
@@ -202,12 +204,6 @@ pub fn split(authority: &str) -> Option<(&str, Option<&str>)> {
         }
     };
     (!name.is_empty()).then_some((name, port))
-}
-
-/// A port in decimal digits.
-pub fn number(port: &str) -> Option<u16> {
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    port.parse().ok().filter(|_| digits)
 }
 
 fn default_port(scheme: &str) -> Option<u16> {

@@ -13,6 +13,8 @@ use tokio_rustls::TlsConnector;
 
 use super::connect::connect;
 use super::error::UpstreamError;
+use super::query;
+use crate::address;
 use crate::sockets::notice_dead_peers;
 
 /// The address of an MCP endpoint, parsed once.
@@ -34,6 +36,9 @@ pub enum BadTarget {
     /// No host, or user info in it.
     #[error("the URL must name a host, without user or password")]
     Host,
+    /// A port that is out of range, or empty.
+    #[error("the port of the URL must be a number from 1 to 65535, or left out with its colon")]
+    Port,
     /// The system's certificates could not be loaded.
     #[error("no usable CA certificates on this system (set SSL_CERT_FILE to a CA bundle)")]
     Certificates,
@@ -54,10 +59,11 @@ impl Target {
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return Err(BadTarget::Host);
         }
+        let port = address::port(authority).map_err(|_| BadTarget::Port)?;
         let tls = if https { Some(tls_connector()?) } else { None };
         Ok(Target {
             host: bare_host(authority).to_owned(),
-            port: authority.port_u16().unwrap_or(default_port(tls.as_ref())),
+            port: port.unwrap_or(default_port(tls.as_ref())),
             host_header: host_header(authority),
             path: url
                 .path_and_query()
@@ -81,7 +87,7 @@ impl Target {
         };
         let joined = match self.path.query() {
             None => format!("{}?{query}", self.path.path()),
-            Some(own) => join(&self.path, own, query),
+            Some(own) => format!("{}{}", self.path, query::added(own, query)),
         };
         joined.parse().unwrap_or_else(|_| self.path.clone())
     }
@@ -99,12 +105,15 @@ impl Target {
     /// Whether `scheme` and `authority` are those of its URL.
     #[must_use]
     pub fn is_origin(&self, scheme: &str, authority: &str) -> bool {
+        // An empty port is the default one (RFC 3986 §6.2.3).
+        let authority = authority.strip_suffix(':').unwrap_or(authority);
         let Ok(authority) = authority.parse::<Authority>() else {
             return false;
         };
-        let port = authority
-            .port_u16()
-            .unwrap_or(default_port(self.tls.as_ref()));
+        let Ok(port) = address::port(&authority) else {
+            return false;
+        };
+        let port = port.unwrap_or(default_port(self.tls.as_ref()));
         !authority.as_str().contains('@')
             && scheme.eq_ignore_ascii_case(self.scheme().as_str())
             && bare_host(&authority).eq_ignore_ascii_case(&self.host)
@@ -128,35 +137,6 @@ impl Target {
     pub(super) fn tls(&self) -> Option<(&TlsConnector, &str)> {
         self.tls.as_ref().map(|tls| (tls, self.host.as_str()))
     }
-}
-
-/// Joins the endpoint's query, `own`, and a client's, in which no parameter of the endpoint's may be set again:
-/// it could hold a token or limit what the server offers.
-#[cold]
-fn join(path: &PathAndQuery, own: &str, query: &str) -> String {
-    // PHP reads `a.b` as `a_b`, and `a[b` too unless a `]` follows.
-    let name = |pair: &str| until(pair, &['=', '[']).replace('.', "_");
-    let taken: Vec<String> = own.split(['&', ';']).map(name).collect();
-    // A name that has to be decoded could turn out to be any.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
-    let may_be_set = |pair: &&str| {
-        let (name, key) = (name(pair), until(pair, &['=']));
-        let is_unclear = key.contains('[') && !key.contains(']');
-        !is_unclear
-            && name.bytes().all(is_plain)
-            && !taken.iter().any(|taken| taken.eq_ignore_ascii_case(&name))
-    };
-    let mut joined = path.to_string();
-    for pair in query.split(['&', ';']).filter(may_be_set) {
-        joined.push('&');
-        joined.push_str(pair);
-    }
-    joined
-}
-
-/// The start of `pair` before the first of `ends`.
-fn until(pair: &str, ends: &[char]) -> String {
-    pair.split(ends).next().unwrap_or_default().to_owned()
 }
 
 impl std::fmt::Debug for Target {
@@ -214,32 +194,20 @@ mod tests {
 
     #[test]
     fn the_query_of_the_url_is_joined_with_that_of_a_client() {
-        let target = target("http://x/mcp?token=1&read_only=1").unwrap();
-        for (query, expected) in [
-            (None, ""),
-            (Some(""), "&"),
-            (Some("a=1&b"), "&a=1&b"),
-            // No client sets a parameter of the URL again, however it is written.
-            (Some("a=1&token=2&TOKEN=2&token[]=2;read_only"), "&a=1"),
-            (Some("a=%20&tok%65n=2&to+ken=2"), "&a=%20"),
-            (
-                Some("read.only=0&READ[only=0&read[only%5D=0&read[x]=1&a.b=1"),
-                "&read[x]=1&a.b=1",
-            ),
-        ] {
-            let path = target.path(query);
-            assert_eq!(
-                path,
-                *format!("/mcp?token=1&read_only=1{expected}"),
-                "{query:?}"
-            );
-        }
+        let target = target("http://x/mcp?token=1").unwrap();
+        assert_eq!(target.path(None), "/mcp?token=1");
+        let path = target.path(Some("a=%20;b&TOKEN=2"));
+        assert_eq!(path, "/mcp?token=1&a=%20;b");
     }
 
     #[test]
     fn unusable_urls_say_why() {
         assert!(target("ftp://x/").unwrap_err().contains("http://"));
         assert!(target("/mcp").unwrap_err().contains("http://"));
+        for port in ["0", "65536", "99999", ""] {
+            let said = target(&format!("http://x:{port}/mcp")).unwrap_err();
+            assert!(said.contains("from 1 to 65535"), "{port}: {said}");
+        }
         assert!(
             target("http://user:secret@x/")
                 .unwrap_err()

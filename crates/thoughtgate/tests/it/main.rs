@@ -23,6 +23,7 @@ mod mistakes;
 mod oauth_document;
 mod observe;
 mod online;
+mod ports;
 mod readme;
 mod refusals;
 mod reload;

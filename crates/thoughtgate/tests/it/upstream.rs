@@ -42,7 +42,7 @@ async fn the_query_of_the_upstreams_url_is_sent_with_each_request() {
     let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();
     let proxy = proxy(&format!("{}?key=1", upstream.url()));
     assert_eq!(proxy.post(&call("tool_0")).await.status, 200);
-    let url = proxy.at("/mcp?a=2&KEY=3");
+    let url = proxy.at("/mcp?a%5Bx%5D=2;b&KEY=3&c+d=%20");
     let own = client::post_json(&url, &[], call("x"));
     assert_eq!(own.await.unwrap().status, 200);
     let uris: Vec<_> = upstream
@@ -50,7 +50,7 @@ async fn the_query_of_the_upstreams_url_is_sent_with_each_request() {
         .into_iter()
         .map(|request| request.head.uri)
         .collect();
-    assert_eq!(uris, ["/mcp?key=1", "/mcp?key=1&a=2"]);
+    assert_eq!(uris, ["/mcp?key=1", "/mcp?key=1&a%5Bx%5D=2;b&c+d=%20"]);
 }
 
 #[tokio::test]
