@@ -133,6 +133,10 @@ fn approval(health: &thoughtgate_approval::Health) -> Value {
 fn upstream(shared: &Shared) -> Value {
     match shared.upstream() {
         Reachability::Up => json!({"ok": true}),
+        Reachability::Compresses => json!({
+            "ok": true,
+            "warning": "compresses its answers, so that lists of tools are refused; see the log for the way out",
+        }),
         Reachability::Unknown => json!({"ok": false, "reason": "not probed yet"}),
         Reachability::Down => {
             json!({"ok": false, "reason": "not reachable; see the log for the reason"})

@@ -12,7 +12,7 @@ use thoughtgate_approval::chain;
 use crate::reported::Reported;
 use crate::settings::Settings;
 use crate::state::{Reachability, Shared};
-use ping::NotMcp;
+use ping::{COMPRESSES, Found, NotMcp};
 
 mod ping;
 
@@ -31,11 +31,11 @@ pub async fn run(shared: Arc<Shared>) {
     tokio::join!(upstream(&shared), approvals(&shared));
 }
 
-/// Asks the upstream once; the reason why it does not count as an MCP server.
+/// Asks the upstream once; a warning, if it answers in a way that not all requests work with.
 ///
 /// # Errors
-/// The reason, in words.
-pub async fn check(settings: &Settings) -> Result<(), String> {
+/// The reason why it does not count as an MCP server, in words.
+pub async fn check(settings: &Settings) -> Result<Option<&'static str>, String> {
     let found = ping::ping(&settings.upstream, settings.connect_timeout).await;
     let found = found.map_err(|error| {
         let reason = chain(&error);
@@ -46,10 +46,11 @@ pub async fn check(settings: &Settings) -> Result<(), String> {
             _ => reason,
         }
     });
-    if let Some(session) = found?.session {
+    let found = found?;
+    if let Some(session) = found.session {
         ping::end(&settings.upstream, settings.connect_timeout, session).await;
     }
-    Ok(())
+    Ok(found.compresses.then_some(COMPRESSES))
 }
 
 async fn upstream(shared: &Shared) {
@@ -58,6 +59,7 @@ async fn upstream(shared: &Shared) {
     let mut retry = RETRY_FIRST;
     let mut reachable = Reported::of("the upstream is not reachable");
     let mut mcp = Reported::of("the upstream does not answer MCP requests");
+    let mut encoding = Reported::of("the upstream's answers cannot be read");
     loop {
         let found = ping::ping(&settings.upstream, settings.connect_timeout).await;
         let moved = found.as_ref().ok().and_then(|found| found.moved.clone());
@@ -67,6 +69,7 @@ async fn upstream(shared: &Shared) {
             Ok(found) => {
                 reachable.report(None);
                 mcp.report(None);
+                encoding.report(found.compresses.then(|| COMPRESSES.to_owned()));
                 found.session
             }
             Err(NotMcp::Unreachable(error)) => {
@@ -98,13 +101,16 @@ async fn wait_to_retry(retry: &mut Duration, interval: Duration) {
     tokio::time::sleep(*retry).await;
 }
 
-fn kind_of<T>(found: &Result<T, NotMcp>) -> Reachability {
+fn kind_of(found: &Result<Found, NotMcp>) -> Reachability {
     match found {
+        Ok(found) if found.compresses => Reachability::Compresses,
         Ok(_) => Reachability::Up,
         Err(NotMcp::Unreachable(_)) => Reachability::Down,
         Err(NotMcp::Silent | NotMcp::BrokeOff) => Reachability::Silent,
         Err(NotMcp::Redirected(_)) => Reachability::Redirects,
-        Err(NotMcp::Status(status) | NotMcp::NoChallenge(status)) => Reachability::NotMcp(*status),
+        Err(NotMcp::Status(status) | NotMcp::Encoded(status) | NotMcp::NoChallenge(status)) => {
+            Reachability::NotMcp(*status)
+        }
     }
 }
 

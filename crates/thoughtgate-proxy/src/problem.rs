@@ -352,7 +352,10 @@ fn of_failure(failed: &Failed) -> Row<'static> {
         Failed::List(_)
         | Failed::Metadata(_)
         | Failed::Upstream(
-            UpstreamError::Framing(_) | UpstreamError::Moved(_) | UpstreamError::Redirected(_),
+            UpstreamError::Framing(_)
+            | UpstreamError::Moved(_)
+            | UpstreamError::Redirected(_)
+            | UpstreamError::Circular(_),
         ) => (
             Failure::Invalid,
             StatusCode::BAD_GATEWAY,

@@ -108,6 +108,8 @@ pub enum Reachability {
     Unknown,
     /// An MCP server answers.
     Up,
+    /// It answers, compressed although no encoding was asked for: calls pass, lists of tools do not.
+    Compresses,
     /// No connection could be opened; the log has the reason.
     Down,
     /// It accepts connections, and gives no complete answer.

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::abandoned::Abandoned;
 use crate::contained;
 
-pub use error::UpstreamError;
+pub use error::{UpstreamError, advice};
 pub use location::follow;
 pub use moved::Moved;
 pub use redirect::Redirect;
@@ -46,8 +46,6 @@ const IDLE_COUNT_MAX: usize = 64;
 const BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// Interval at which idle connections are checked.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Limit of the redirects that one request follows.
-pub const REDIRECTS_MAX: usize = 3;
 /// Number of requests in a row that were answered where they were sent, after which no copy of a request is
 /// kept for a redirect.
 const DIRECT: u8 = 16;
@@ -150,13 +148,10 @@ impl Pool {
                 }
                 Err(error) => return Err(error),
             };
-            match follow(&redirect, &self.target, request.uri(), request.headers()) {
-                Some(path) if followed < REDIRECTS_MAX => {
-                    followed += 1;
-                    *request.uri_mut() = Uri::from(path);
-                }
-                _ => return Err(UpstreamError::Redirected(redirect)),
-            }
+            let from = (request.uri(), request.headers());
+            let path = follow(redirect, followed, &self.target, from)?;
+            followed += 1;
+            *request.uri_mut() = Uri::from(path);
         }
     }
 

@@ -43,7 +43,11 @@ async fn facts(
     let mut works = true;
     let mut lines = Vec::new();
     match check_upstream(settings).await {
-        Ok(()) => lines.push("ok: the upstream answers MCP requests\n".to_owned()),
+        Ok(warning) => {
+            lines.push("ok: the upstream answers MCP requests\n".to_owned());
+            let warning = warning.map(|text| format!("warning: the upstream: {text}\n"));
+            lines.extend(warning);
+        }
         Err(reason) => {
             works = false;
             lines.push(format!("failed: the upstream: {reason}\n"));

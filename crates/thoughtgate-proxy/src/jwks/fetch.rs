@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 
 use crate::headers::{ask_for_identity, is_encoded};
 use crate::identity::{BadKeySet, Published, read_keys};
-use crate::upstream::{Target, UpstreamError, open};
+use crate::upstream::{Target, UpstreamError, advice, open};
 
 /// Time limit from connecting to the last byte.
 const FETCH_MAX: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ pub enum FetchError {
         .0.as_u16()
     )]
     Redirected(StatusCode),
-    #[error("status {}; check the path of `agent.jwt.jwks_url`", .0.as_u16())]
+    #[error("status {}; {}", .0.as_u16(), advice(*.0, "agent.jwt.jwks_url"))]
     Status(StatusCode),
     #[error("the document has a Content-Encoding, although none was asked for")]
     Encoded,

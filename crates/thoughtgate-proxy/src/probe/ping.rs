@@ -14,8 +14,8 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use thoughtgate_mcp::sse::{Event, Splitter};
 
-use crate::headers::{SESSION_ID, is_media_type};
-use crate::upstream::{REDIRECTS_MAX, Redirect, Target, UpstreamError, follow, open};
+use crate::headers::{SESSION_ID, ask_for_identity, is_encoded, is_media_type};
+use crate::upstream::{Redirect, Target, UpstreamError, advice, follow, open};
 
 /// Time limit from the request to its answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -23,6 +23,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+/// Consequence of [`Found::compresses`].
+pub const COMPRESSES: &str = "it compresses although `Accept-Encoding: identity` was sent: calls pass, but lists of tools \
+     cannot be filtered and are refused; configure the server to honour Accept-Encoding";
 /// Tells an operator of the upstream where the request comes from.
 const AGENT: &str = concat!("thoughtgate-probe/", env!("CARGO_PKG_VERSION"));
 
@@ -33,8 +36,13 @@ pub enum NotMcp {
     Unreachable(UpstreamError),
     #[error("no answer to an MCP request within {ANSWER_MAX:?}")]
     Silent,
-    #[error("status {} and no JSON-RPC message; check the path of `upstream.url`", .0.as_u16())]
+    #[error("status {} and no JSON-RPC message; {}", .0.as_u16(), advice(*.0, "upstream.url"))]
     Status(StatusCode),
+    #[error(
+        "status {} and a body that cannot be read, since it has a Content-Encoding, although none was asked for; configure the server to honour Accept-Encoding",
+        .0.as_u16()
+    )]
+    Encoded(StatusCode),
     #[error("status {} without a WWW-Authenticate header", .0.as_u16())]
     NoChallenge(StatusCode),
     #[error("the connection broke off in the answer to an MCP request")]
@@ -46,6 +54,8 @@ pub enum NotMcp {
 /// Answer of an MCP server.
 pub struct Found {
     pub session: Option<Session>,
+    /// The answer could not be read, because it is compressed although no encoding was asked for.
+    pub compresses: bool,
     /// Path that answered, if the endpoint has moved there for good.
     pub moved: Option<PathAndQuery>,
 }
@@ -56,8 +66,8 @@ pub struct Session(HeaderValue);
 /// Sends one `ping`. `at_most` limits connecting.
 pub async fn ping(target: &Target, at_most: Duration) -> Result<Found, NotMcp> {
     let mut path = target.path(None);
-    let (mut has_moved, mut is_for_good) = (false, true);
-    for _ in 0..=REDIRECTS_MAX {
+    let (mut followed, mut is_for_good) = (0, true);
+    loop {
         let request = request(target, Method::POST, Uri::from(path.clone()));
         let mut sender = open(target, at_most).await.map_err(NotMcp::Unreachable)?;
         let asking = async {
@@ -71,21 +81,17 @@ pub async fn ping(target: &Target, at_most: Duration) -> Result<Found, NotMcp> {
         };
         let asked = tokio::time::timeout(ANSWER_MAX, asking).await;
         let redirect = match asked.unwrap_or(Err(NotMcp::Silent))? {
-            Ok(session) => {
-                let moved = (has_moved && is_for_good).then_some(path);
-                return Ok(Found { session, moved });
+            Ok(found) => {
+                let moved = (followed > 0 && is_for_good).then_some(path);
+                return Ok(Found { moved, ..found });
             }
             Err(redirect) => redirect,
         };
-        let Some(next) = follow(&redirect, target, &Uri::from(path), &HeaderMap::new()) else {
-            let redirected = UpstreamError::Redirected(Box::new(redirect));
-            return Err(NotMcp::Redirected(redirected));
-        };
-        has_moved = true;
         is_for_good &= redirect.status == StatusCode::PERMANENT_REDIRECT;
-        path = next;
+        let from = (&Uri::from(path), &HeaderMap::new());
+        path = follow(Box::new(redirect), followed, target, from).map_err(NotMcp::Redirected)?;
+        followed += 1;
     }
-    Err(NotMcp::Status(StatusCode::TEMPORARY_REDIRECT))
 }
 
 /// Ends a session. A server that does not let clients do that ends it by itself, after a time.
@@ -110,6 +116,8 @@ fn request(target: &Target, method: Method, path: Uri) -> Request<Full<Bytes>> {
     headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
     let accept = HeaderValue::from_static("application/json, text/event-stream");
     headers.insert(header::ACCEPT, accept);
+    // Without the header, a server may choose any encoding (RFC 9110 §12.5.3).
+    ask_for_identity(headers);
     if has_body {
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);
@@ -117,23 +125,39 @@ fn request(target: &Target, method: Method, path: Uri) -> Request<Full<Bytes>> {
     request
 }
 
-async fn judge(response: Response<Incoming>) -> Result<Option<Session>, NotMcp> {
+async fn judge(response: Response<Incoming>) -> Result<Found, NotMcp> {
     let (parts, body) = response.into_parts();
     let session = parts.headers.get(&SESSION_ID).cloned().map(Session);
+    let mut found = Found {
+        session,
+        compresses: false,
+        moved: None,
+    };
     let refuses = matches!(
         parts.status,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
     );
     if refuses && parts.headers.contains_key(header::WWW_AUTHENTICATE) {
-        return Ok(session);
+        return Ok(found);
     }
-    let found = if is_media_type(&parts.headers, "text/event-stream") {
+    let is_stream = is_media_type(&parts.headers, "text/event-stream");
+    let may_be_mcp = is_stream || is_media_type(&parts.headers, "application/json");
+    if !refuses && may_be_mcp && is_encoded(&parts.headers) {
+        // Not a reason to be not ready, since such answers to calls are passed on as they come.
+        found.compresses = parts.status.is_success();
+        return if found.compresses {
+            Ok(found)
+        } else {
+            Err(NotMcp::Encoded(parts.status))
+        };
+    }
+    let has_answer = if is_stream {
         in_events(body).await?
     } else {
         whole(body).await?.is_some_and(|body| is_answer(&body))
     };
-    match found {
-        true => Ok(session),
+    match has_answer {
+        true => Ok(found),
         false if refuses => Err(NotMcp::NoChallenge(parts.status)),
         false => Err(NotMcp::Status(parts.status)),
     }

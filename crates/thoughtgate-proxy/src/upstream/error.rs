@@ -1,10 +1,12 @@
 //! The reasons why an upstream gave no response that can be passed on.
 //!
-//! Only the errors; [`super::Pool`] finds them, `problem.rs` says how they are answered.
+//! Only the errors, and advice; [`super::Pool`] finds them, `problem.rs` says how they are answered.
 
 use std::time::Duration;
 
-use super::redirect::Redirect;
+use http::StatusCode;
+
+use super::redirect::{REDIRECTS_MAX, Redirect};
 
 /// Reason why a request got no response head.
 #[derive(Debug, thiserror::Error)]
@@ -34,4 +36,22 @@ pub enum UpstreamError {
         .0.status.as_u16(), .0.shown()
     )]
     Redirected(Box<Redirect>),
+    /// Redirects within its origin that lead nowhere.
+    #[error(
+        "the upstream redirects in a loop, or more than {REDIRECTS_MAX} times in a row, the last time ({}) to {}; set `upstream.url` to the address of the MCP endpoint",
+        .0.status.as_u16(), .0.shown()
+    )]
+    Circular(Box<Redirect>),
+}
+
+/// What to do about a status that no answer of `setting`'s server should have.
+#[must_use]
+pub fn advice(status: StatusCode, setting: &str) -> String {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => "the server limits requests".to_owned(),
+        status if status.is_server_error() => {
+            "the server, or a proxy before it, fails: see its log".to_owned()
+        }
+        _ => format!("check the path of `{setting}`"),
+    }
 }

@@ -6,13 +6,30 @@
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri};
 
-use super::redirect::Redirect;
+use super::error::UpstreamError;
+use super::redirect::{REDIRECTS_MAX, Redirect};
 use super::target::Target;
 use crate::headers::FORWARDED_HOST;
 
-/// The path to which a request for `from` with these headers may be sent again, as `redirect` asks.
-#[must_use]
+/// The path to which a request for this URI with these headers, which has followed `followed` redirects, may be
+/// sent again, as `redirect` asks.
+///
+/// # Errors
+/// When it may not: [`UpstreamError::Redirected`], or after too many [`UpstreamError::Circular`].
 pub fn follow(
+    redirect: Box<Redirect>,
+    followed: usize,
+    target: &Target,
+    (from, headers): (&Uri, &HeaderMap),
+) -> Result<PathAndQuery, UpstreamError> {
+    match place(&redirect, target, from, headers) {
+        None => Err(UpstreamError::Redirected(redirect)),
+        Some(_) if followed >= REDIRECTS_MAX => Err(UpstreamError::Circular(redirect)),
+        Some(path) => Ok(path),
+    }
+}
+
+fn place(
     redirect: &Redirect,
     target: &Target,
     from: &Uri,
@@ -37,7 +54,7 @@ pub fn follow(
     match path {
         "" => Some(PathAndQuery::from_static("/")),
         path if path.starts_with('?') => format!("/{path}").parse().ok(),
-        path => path.parse().ok(),
+        path => without_dots(path).parse().ok(),
     }
 }
 
@@ -51,23 +68,42 @@ fn absolute(location: &str) -> Option<(Option<&str>, &str)> {
     is_scheme.then_some((Some(scheme), rest))
 }
 
-/// The path of an address without a host, seen from `from` (RFC 3986 §5.2, without dot segments).
+/// The path of an address without a host, seen from `from` (RFC 3986 §5.2).
 fn relative(from: &Uri, location: &str) -> Option<PathAndQuery> {
     let path = location.split('?').next().unwrap_or_default();
-    // `mailto:x` is an address of another scheme, and what `..` leads to depends on the reader.
-    let is_unclear = |segment: &str| segment.contains(':') || segment == "." || segment == "..";
-    if location.is_empty() || path.split('/').any(is_unclear) {
+    // `mailto:x` is an address of another scheme.
+    let first = path.split('/').next().unwrap_or_default();
+    if location.is_empty() || first.contains(':') {
         return None;
     }
     if location.starts_with('/') {
-        return location.parse().ok();
+        return without_dots(location).parse().ok();
     }
     let folder = if path.is_empty() {
         from.path()
     } else {
         &from.path()[..from.path().rfind('/').map_or(0, |at| at + 1)]
     };
-    format!("{folder}{location}").parse().ok()
+    without_dots(&format!("{folder}{location}")).parse().ok()
+}
+
+/// A path, with its query, without the segments `.` and `..` (RFC 3986 §5.2.4).
+fn without_dots(location: &str) -> String {
+    let (path, query) = location.split_at(location.find('?').unwrap_or(location.len()));
+    let mut kept = Vec::new();
+    let mut segments = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            name => kept.push(name),
+        }
+        // What they lead to is a folder.
+        if matches!(segment, "." | "..") && segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
 }
 
 /// Whether a server that builds its addresses from `X-Forwarded-Host` means itself by this one.
@@ -90,7 +126,7 @@ mod tests {
         let response = Response::builder().status(status);
         let response = response.header(header::LOCATION, location.as_bytes());
         let redirect = Redirect::of(&response.body(()).unwrap());
-        let path = follow(&redirect, &target, &from, &headers);
+        let path = place(&redirect, &target, &from, &headers);
         path.map(|path| path.to_string())
     }
 
@@ -105,6 +141,12 @@ mod tests {
             ("/x?y=http://z", "/x?y=http://z"),
             ("x", "/a/mcp/x"),
             ("?x=1", "/a/mcp/?x=1"),
+            ("../x", "/a/x"),
+            ("../../../x?y=../z", "/x?y=../z"),
+            ("/../x/./y/..", "/x/"),
+            (".", "/a/mcp/"),
+            ("./x:y", "/a/mcp/x:y"),
+            ("http://up.test:/a/../b", "/b"),
             // A server behind a proxy names itself by the address of the proxy.
             ("http://gate:8080/a/mcp", "/a/mcp"),
         ] {
@@ -129,8 +171,8 @@ mod tests {
             "//other/a/mcp",
             "//gate:8080/a/mcp",
             "mailto:x",
-            "../x",
-            "/../x",
+            "x:y/..",
+            "http://up.test:99999/a/mcp",
             "http:\\\\other",
         ] {
             assert_eq!(path(307, location), None, "{location}");

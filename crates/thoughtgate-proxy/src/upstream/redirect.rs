@@ -7,6 +7,8 @@ use http::{Response, StatusCode, header};
 use crate::address::without_secrets;
 use crate::headers::sole;
 
+/// Limit of the redirects that one request follows.
+pub const REDIRECTS_MAX: usize = 3;
 /// Longest address that is shown, in bytes.
 const SHOWN_BYTES_MAX: usize = 200;
 /// Length from which a part of the upstream's path may be a token: hosted servers put tokens into it.

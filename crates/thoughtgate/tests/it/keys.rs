@@ -205,7 +205,7 @@ async fn without_keys_nothing_is_served_and_the_last_ones_outlast_a_fault() {
     assert_eq!(check["ok"], false);
     assert!(check["reason"].to_string().contains("no keys"), "{check}");
     let fault = format!(
-        "the keys of bearer tokens cannot be fetched: http://{}: status 500; check the path",
+        "the keys of bearer tokens cannot be fetched: http://{}: status 500; the server, or a proxy before it, fails",
         endpoint.address()
     );
     log_with(&proxy, &fault, 1).await;

@@ -5,6 +5,7 @@ use std::process::Command;
 use thoughtgate_test::{mock_mcp, mock_slack};
 
 use crate::support::{ALL, policy};
+use crate::upstream::scripted::{self, Scripted};
 
 /// Exit code and standard output of a check of `upstream`, with Slack at this address.
 fn check(upstream: &str, slack: Option<&str>) -> (Option<i32>, String) {
@@ -61,6 +62,20 @@ fn each_fact_has_a_line_and_a_failure_ends_with_2() {
     );
     let (code, out) = check(&upstream.url(), None);
     assert_eq!((code, out.lines().count()), (Some(0), 2), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_compresses_whatever_is_asked_is_a_warning() {
+    let upstream = Scripted::start(|_| {
+        let answer = scripted::json(200, "?");
+        answer.replacen("\r\n", "\r\ncontent-encoding: gzip\r\n", 1)
+    })
+    .await;
+    let (code, out) = check(&upstream.url("/mcp"), None);
+    assert_eq!(code, Some(0), "{out}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[1], "ok: the upstream answers MCP requests");
+    assert!(lines[2].starts_with("warning: the upstream: it compresses"));
 }
 
 #[test]

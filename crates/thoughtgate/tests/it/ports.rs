@@ -19,9 +19,11 @@ fn a_port_that_no_server_has_is_refused_in_every_url() {
         "upstream: {url: 'http://127.0.0.1PORT/mcp'}".to_owned(),
         "upstream: {url: 'https://[::1]PORT/mcp'}".to_owned(),
         format!("{upstream}public_url: https://gate.testPORT/mcp"),
-        format!("{upstream}agent: {{jwt: {{jwks_url: 'https://idp.testPORT/keys'}}}}"),
         format!(
-            "{upstream}public_url: https://gate.test/mcp\nagent: {{jwt: {{jwks_url: 'https://idp.test/keys', \
+            "{upstream}agent: {{jwt: {{issuer: 'https://idp.test', jwks_url: 'https://idp.testPORT/keys'}}}}"
+        ),
+        format!(
+            "{upstream}public_url: https://gate.test/mcp\nagent: {{jwt: {{issuer: 'https://idp.test', jwks_url: 'https://idp.test/keys', \
              authorization_servers: ['https://idp.testPORT/a']}}}}"
         ),
         format!("{upstream}allowed_hosts: ['gate.testPORT']"),

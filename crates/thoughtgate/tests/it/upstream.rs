@@ -3,6 +3,7 @@
 use serde_json::Value;
 use thoughtgate_test::client::{self, Response};
 use thoughtgate_test::mock_mcp;
+use thoughtgate_test::process::Output;
 
 use crate::support::{ALL, Proxy, before, call, policy};
 use scripted::{Request, Scripted};
@@ -60,7 +61,7 @@ async fn a_redirect_within_the_origin_is_followed_with_the_same_request() {
             // It does not learn of the redirect.
             _ if request.is_probe() => result(request),
             "/mcp/" => redirect(status, &format!("http://{}/mcp", request.header("host"))),
-            "/mcp" => redirect(status, "/v2/mcp?x=1"),
+            "/mcp" => redirect(status, "../x/../v2/./mcp?x=1"),
             _ => result(request),
         })
         .await;
@@ -165,8 +166,12 @@ async fn other_redirects_are_told_and_neither_followed_nor_passed_on() {
             "https://login.test/".to_owned(),
         ),
         (303, "/mcp".to_owned(), "/mcp".to_owned()),
-        // A circle is left after a few steps.
-        (307, "/mcp".to_owned(), "/mcp".to_owned()),
+        // The scheme's default port is not meant.
+        (
+            307,
+            format!("http://{}:99999/mcp", elsewhere.ip()),
+            format!("http://{}:99999/mcp", elsewhere.ip()),
+        ),
     ] {
         let to = location.clone();
         let upstream = Scripted::start(move |_| redirect(status, &to)).await;
@@ -187,6 +192,31 @@ async fn other_redirects_are_told_and_neither_followed_nor_passed_on() {
         assert!(upstream.calls().len() <= 8, "{:?}", upstream.calls());
     }
     assert_eq!(other.stats().requests, 0);
+}
+
+#[tokio::test]
+async fn a_circle_of_redirects_is_left_and_called_so() {
+    let upstream = Scripted::start(|request| match &*request.path {
+        "/mcp" => redirect(307, "/b"),
+        _ => redirect(308, "/mcp"),
+    })
+    .await;
+    let proxy = proxy(&upstream.url("/mcp"));
+    let (status, code, text) = error_of(&proxy.post(&call("tool_0")).await);
+    assert_eq!((status, code), (502, 50202.into()), "{text}");
+    let expected = "the upstream redirects in a loop, or more than 3 times in a row";
+    assert!(text.starts_with(expected), "{text}");
+    assert_eq!(upstream.calls().len(), 4);
+    let check = proxy.ready_is(503).await["checks"]["upstream"].clone();
+    assert_eq!(
+        check["reason"],
+        "redirects MCP requests; see the log for the address"
+    );
+    let patience = crate::support::PATIENCE;
+    let line = proxy
+        .process
+        .wait_line(Output::Stderr, "does not answer MCP requests", patience);
+    assert!(line.unwrap().contains(expected));
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ async fn a_path_without_an_mcp_server_shows_with_its_status() {
         scripted::json(200, r#"{"jsonrpc":"2.0","method":"x"}"#),
         "HTTP/1.1 200 x\r\ncontent-type: text/event-stream\r\n\r\ndata: {}\n\n".to_owned(),
         scripted::json(401, "{}"),
+        scripted::json(500, "{}"),
     ];
     for answer in answers {
         let status = answer["HTTP/1.1 ".len()..][..3].to_owned();
@@ -51,7 +52,46 @@ async fn a_path_without_an_mcp_server_shows_with_its_status() {
             "{line}"
         );
         assert!(line.contains(&status), "{line}");
+        let path = "check the path of `upstream.url`";
+        assert_eq!(line.contains(path), status != "500" && status != "401");
     }
+}
+
+/// JSON that says it is compressed.
+fn compressed(status: u16) -> String {
+    scripted::json(status, "?").replacen("\r\n", "\r\ncontent-encoding: gzip\r\n", 1)
+}
+
+#[tokio::test]
+async fn a_server_that_compresses_unless_asked_not_to_is_ready() {
+    let upstream = Scripted::start(|request| match &*request.header("accept-encoding") {
+        "identity" => result(request),
+        _ => compressed(200),
+    })
+    .await;
+    let proxy = proxy(&upstream.url("/mcp"));
+    proxy.ready().await;
+    let check = proxy.ready_is(200).await["checks"]["upstream"].clone();
+    assert_eq!(check, serde_json::json!({"ok": true}));
+}
+
+#[tokio::test]
+async fn a_server_that_compresses_all_the_same_is_ready_with_a_warning() {
+    let upstream = Scripted::start(|_| compressed(200)).await;
+    let ready = proxy(&upstream.url("/mcp"));
+    let check = ready.ready_is(200).await["checks"]["upstream"].clone();
+    let warning = check["warning"].as_str().unwrap();
+    assert!(warning.contains("lists of tools are refused"), "{check}");
+    let line = "calls pass, but lists of tools cannot be filtered and are refused";
+    let line = ready.process.wait_line(Output::Stderr, line, PATIENCE);
+    assert!(line.unwrap().contains("Accept-Encoding"));
+    assert_eq!(ready.post(&call("tool_0")).await.status, 200);
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    assert_eq!(ready.post(list).await.status, 502);
+    // An error could be that of any server.
+    let upstream = Scripted::start(|_| compressed(400)).await;
+    let (_, line) = not_ready(&proxy(&upstream.url("/mcp")), "400").await;
+    assert!(line.contains("a Content-Encoding, although none"), "{line}");
 }
 
 #[tokio::test]
