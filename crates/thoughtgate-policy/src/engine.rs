@@ -25,6 +25,8 @@ use crate::references;
 use crate::residual::Residual;
 use crate::schema::{self, Actions};
 use crate::scope::Scope;
+use crate::spelling::ComparedPaths;
+use crate::tools;
 
 /// One generation of policies. Immutable, except for a cache of partial decisions.
 pub struct Engine {
@@ -36,6 +38,8 @@ pub struct Engine {
     named: bool,
     /// Names of the tools that policies name, sorted.
     tools: Vec<Box<str>>,
+    /// The policies that compare names or URIs with paths.
+    paths: ComparedPaths,
     /// Whether a policy may read claims of the agent.
     claims: bool,
     /// Whether a policy reads the time.
@@ -67,7 +71,8 @@ impl Engine {
         }
         let index = Index::new(policies.iter().map(|policy| &**policy));
         let named = policies.iter().any(|policy| policy.reads.name.is_some());
-        let tools = references::tools(policies.iter().map(|policy| &policy.policy));
+        let tools = tools::named(policies.iter().map(|policy| &**policy), options);
+        let paths = ComparedPaths::of(&policies);
         let claims = policies.iter().any(|policy| !policy.claims.is_empty());
         let now = policies.iter().any(|policy| policy.reads.now);
         let options = options.clone();
@@ -78,6 +83,7 @@ impl Engine {
             options,
             named,
             tools,
+            paths,
             claims,
             now,
             cache: DecisionCache::default(),
@@ -120,8 +126,8 @@ impl Engine {
         })
     }
 
-    /// Names of the tools that policies name, in scopes or conditions, sorted. The configuration does not
-    /// list the upstream's tools, so a misspelt one is found only when the upstream does.
+    /// Names of the tools that policies name, sorted: in scopes or conditions, or by a group of tools. A
+    /// misspelt one is found only when the upstream lists its tools.
     pub fn named_tools(&self) -> impl Iterator<Item = &str> {
         self.tools.iter().map(AsRef::as_ref)
     }
@@ -229,6 +235,7 @@ impl Engine {
         }
         // Computed without a lock: two threads may do this for one request, and the cache keeps one result.
         let scope = self.scope(principal, target)?;
+        self.paths.check(&scope)?;
         let positions = self.index.candidates(&scope.principal, &scope.resource);
         let candidates = positions.filter_map(|position| self.policies.get(position));
         let shared = |numbers: &[u32]| self.cache.shared(numbers);

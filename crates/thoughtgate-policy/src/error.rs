@@ -118,14 +118,14 @@ pub enum LoadError {
         /// The probable intention, or the known annotations.
         help: String,
     },
-    /// An entity that no request can match, such as a group that is not configured.
+    /// An entity, or a text that is compared with a name, a URI or a path, that no request can match.
     #[error("{place}: policy `{policy}` names `{entity}`, {problem}")]
     Reference {
-        /// `file:line:column` of the entity.
+        /// `file:line:column` of the entity or the text.
         place: String,
         /// The policy's id.
         policy: String,
-        /// The entity in Cedar's syntax.
+        /// The entity or the text in Cedar's syntax.
         entity: String,
         /// A relative clause with the reason and, where known, the probable intention.
         problem: String,

@@ -28,6 +28,11 @@ pub enum ResidualError {
         name: &'static str,
         problem: &'static str,
     },
+    /// A resource that is named by a path, where policies name files by URIs.
+    #[error(
+        "the resource's URI has no scheme, and policies compare it with `file:` URIs, so that a server could read it as a path that they name otherwise; send a `file:///` URI"
+    )]
+    Scheme,
     /// Policies that were loaded together need different types of an argument; a bug.
     #[error("policies disagree on the type of an argument")]
     Types,

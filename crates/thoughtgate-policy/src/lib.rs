@@ -23,6 +23,7 @@ mod extension;
 mod fault;
 mod index;
 mod infer;
+mod literals;
 mod number;
 mod options;
 mod paths;
@@ -38,8 +39,10 @@ mod rule;
 mod schema;
 mod scope;
 mod similar;
+mod spelling;
 mod syntax;
 mod token;
+mod tools;
 mod types;
 
 pub use claims::{ClaimError, Claims, StatedError};

@@ -12,13 +12,20 @@ const PATH_BYTES_MAX: usize = 32 * 1024;
 
 /// Whether a policy's string, or the part of a pattern before its first `*`, is a path.
 pub fn is_path(text: &str) -> bool {
-    text.starts_with(['/', '~'])
-        || text
-            .get(..SCHEME.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
+    text.starts_with(['/', '~']) || is_file(text)
+}
+
+/// Whether `text` has the scheme of files, in any spelling.
+pub fn is_file(text: &str) -> bool {
+    text.get(..SCHEME.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
 }
 
 const SCHEME: &str = "file:";
+
+/// Start of the only form of a `file:` URI that is accepted: servers ignore hosts, and count slashes in
+/// different ways.
+pub const FILE_URI: &str = "file:///";
 
 /// Whether `text` is a URI that does not name a file: it has another scheme, of two letters or more since
 /// one is a drive of Windows.
@@ -29,7 +36,7 @@ pub fn is_other_uri(text: &str) -> bool {
             && scheme
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-            && !scheme.eq_ignore_ascii_case("file")
+            && !is_file(text)
     })
 }
 
@@ -59,8 +66,14 @@ pub fn ambiguity(text: &str) -> Option<&'static str> {
     {
         return Some("percent-encoding");
     }
-    // A scheme in upper case keeps its `//`, and is refused for it.
-    let path = without_scheme(text);
+    let path = match text.strip_prefix(FILE_URI) {
+        // A server that parses URIs opens the file without them, and another one a file with them.
+        Some(rest) if rest.contains(['?', '#']) => return Some("a query or a fragment"),
+        // The third slash belongs to the path.
+        Some(_) => text.get(FILE_URI.len() - 1..).unwrap_or_default(),
+        None if is_file(text) => return Some("a `file:` URI that does not begin with `file:///`"),
+        None => text,
+    };
     if path.contains("//") {
         return Some("`//`");
     }
@@ -86,11 +99,6 @@ fn is_encoded(rest: &[u8]) -> bool {
         [high, low, ..] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
         _ => false,
     }
-}
-
-/// `text` without `file://`. The third slash of `file:///srv` belongs to the path.
-fn without_scheme(text: &str) -> &str {
-    text.strip_prefix("file://").unwrap_or(text)
 }
 
 /// Whether a segment is `.` or `..`, also for servers that drop white space or cut segments at a `;`.
@@ -170,8 +178,8 @@ mod tests {
             "/srv/100%/a",
             "/srv/50% off",
             "file:///srv/a",
-            "file://host/srv/a",
-            "file:/srv/a",
+            "file:///",
+            "/srv/a?b#c",
             "/srv/größe/報告",
             "/srv/a b/c;d/e…",
             "/srv/e\u{301}",
@@ -208,6 +216,15 @@ mod tests {
             "/srv/a%2f",
             "/srv/%u002e",
             "file:////etc",
+            "file:",
+            "file:srv/a",
+            "file:/srv/a",
+            "file://host/srv/a",
+            "file://localhost/srv/a",
+            "FILE:///srv/a",
+            "File:/srv/a",
+            "file:///srv/a?",
+            "file:///srv/a#b",
             "file:///srv/../etc",
             "file://../etc",
             "/srv/\u{ff0e}\u{ff0e}/a",

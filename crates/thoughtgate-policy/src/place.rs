@@ -71,6 +71,19 @@ fn plain(path: impl Iterator<Item = char>) -> impl Iterator<Item = char> {
     })
 }
 
+/// The place of a string literal that begins with `text`; of the policy, if `text` is written otherwise.
+pub fn of_text(source: &Source, policy: &Policy, text: &str) -> String {
+    let offset = policy.as_ref().loc().and_then(|loc| {
+        let start = loc.span.offset();
+        let written = source.text.get(start..start + loc.span.len())?;
+        Some(start + written.find(&format!("\"{text}"))?)
+    });
+    match offset {
+        Some(_) => at(source, offset),
+        None => of_policy(source, policy),
+    }
+}
+
 /// The place of a policy's first character, its annotations included.
 pub fn of_policy(source: &Source, policy: &Policy) -> String {
     at(source, policy.as_ref().loc().map(|loc| loc.span.offset()))

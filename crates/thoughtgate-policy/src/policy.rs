@@ -18,6 +18,7 @@ use crate::depth;
 use crate::error::{LoadError, TypeConflict};
 use crate::fault::EvaluationFault;
 use crate::infer::{self, Unreadable};
+use crate::literals::{self, Literal};
 use crate::options::{Options, Source};
 use crate::place;
 use crate::read_claims::ReadClaims;
@@ -44,6 +45,8 @@ pub struct LoadedPolicy {
     pub number: u32,
     /// The arguments it reads of a call, and whether it reads the time.
     pub reads: Reads,
+    /// The texts that it compares with names, URIs and arguments.
+    pub literals: Vec<Literal>,
     /// The declared claims of the agent that it may read.
     pub claims: BTreeSet<String>,
     pub approve: Option<Approve>,
@@ -149,6 +152,8 @@ fn load(
             return None;
         }
     };
+    let literals = literals::of(&json);
+    literals::check(&literals, policy, &id, source, errors);
     let reads = match infer::reads(&json) {
         Ok(reads) => reads,
         Err(unreadable) => {
@@ -178,6 +183,7 @@ fn load(
         // Set by `parse_all`, which counts across files.
         number: 0,
         reads,
+        literals,
         claims: claims.declared,
         approve,
     })

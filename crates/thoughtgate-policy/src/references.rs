@@ -4,12 +4,13 @@
 //! `forbid` on a misspelt group, which would never apply. Agents and tools are not checked, since the
 //! configuration does not list them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cedar_policy::{EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
 use thoughtgate_mcp::folds_to;
 
 use crate::error::LoadError;
+use crate::literals::{NO_PATTERN, no_path, starred};
 use crate::options::{Options, Source};
 use crate::place;
 use crate::similar::nearest;
@@ -55,10 +56,6 @@ pub fn check_groups(options: &Options, errors: &mut Vec<LoadError>) {
         }
     }
 }
-
-/// Message for a name with a `*`.
-const NO_PATTERN: &str = "contains `*`, but names are matched literally and not as patterns; list \
-                          each name";
 
 fn is_blank(text: &str) -> bool {
     text.is_empty() || text.trim() != text
@@ -125,14 +122,6 @@ fn no_group(entity: &EntityUid, options: &Options) -> Option<String> {
     })
 }
 
-/// Names of the tools in `policies`, sorted.
-pub fn tools<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Box<str>> {
-    let literals = policies.flat_map(Policy::entity_literals);
-    let tools = literals.filter(|entity| entity.type_name().to_string() == "Tool");
-    let names: BTreeSet<Box<str>> = tools.map(|tool| tool.id().unescaped().into()).collect();
-    names.into_iter().collect()
-}
-
 fn problem(entity: &EntityUid, options: &Options) -> Option<String> {
     let id = entity.id().unescaped();
     let kind = entity.type_name().to_string();
@@ -144,9 +133,9 @@ fn problem(entity: &EntityUid, options: &Options) -> Option<String> {
             options.upstream
         )),
         "Agent" if id.contains('*') => Some(format!("which {NO_PATTERN}")),
-        "Tool" if id.contains('*') => Some(format!(
-            "which {NO_PATTERN}, or compare with a pattern in a condition: `resource.name like {id:?}`"
-        )),
+        "Tool" | "Prompt" if id.contains('*') => Some(starred("name", id)),
+        "Resource" if id.contains('*') => Some(starred("uri", id)),
+        "Tool" | "Prompt" | "Resource" => no_path(id),
         _ => None,
     }
 }

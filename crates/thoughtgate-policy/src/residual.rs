@@ -15,10 +15,9 @@ use serde_json::value::RawValue;
 use crate::arguments;
 use crate::decision::{Decision, Outcome};
 use crate::fault::{EvaluationFault, ResidualError};
-use crate::paths::{ambiguity, is_other_uri};
 use crate::policy::LoadedPolicy;
 use crate::reads::Reads;
-use crate::scope::{Attribute, Scope};
+use crate::scope::Scope;
 use crate::types::paths;
 
 /// The partly evaluated policies for one principal, action and resource.
@@ -75,7 +74,6 @@ impl Residual {
             if !applies.map_err(ResidualError::Scope)? {
                 continue;
             }
-            check_name(&scope, policy)?;
             if policy.reads.is_nothing() {
                 tally.add(policy, &request, &scope.entities);
             } else {
@@ -122,26 +120,6 @@ impl Residual {
     /// Estimated memory of this value without the `shared` part.
     pub fn own_bytes(&self) -> usize {
         size_of::<Residual>() + self.scope.as_ref().map_or(0, |scope| scope.bytes)
-    }
-}
-
-/// Refuses a resource that `policy` compares with a path, if a server could read it as a different path.
-fn check_name(scope: &Scope, policy: &LoadedPolicy) -> Result<(), ResidualError> {
-    let Some(attribute) = scope.attribute else {
-        return Ok(());
-    };
-    let id = scope.resource.id().unescaped();
-    if !policy.reads.name.is_some_and(|text| text.path)
-        || (attribute == Attribute::Uri && is_other_uri(id))
-    {
-        return Ok(());
-    }
-    match ambiguity(id) {
-        Some(problem) => Err(ResidualError::Path {
-            name: attribute.shown(),
-            problem,
-        }),
-        None => Ok(()),
     }
 }
 

@@ -44,7 +44,7 @@ impl Rule {
         Ok(true)
     }
 
-    /// Whether action, principal and resource match, each on its own. Only to explain a decision.
+    /// Whether action, principal and resource match, each on its own. Not for the path of requests.
     pub fn matches(
         &self,
         request: &Request,

@@ -1,6 +1,6 @@
 //! Arguments that policies compare with paths, in every form of policy.
 
-use crate::{call, engine, word};
+use crate::{call, engine, load, word};
 
 /// A permit of everything and one policy with `condition`.
 fn with(effect: &str, condition: &str) -> thoughtgate_policy::Engine {
@@ -79,7 +79,7 @@ fn every_form_of_policy_is_followed_to_the_argument() {
             "permit",
             format!("when {{ {has} && [\"x\", \"/etc/passwd\"].contains({p}) }}"),
         ),
-        ("permit", format!("when {{ {has} && {p} like \"FILE:*\" }}")),
+        ("permit", format!("when {{ {has} && {p} like \"file:*\" }}")),
     ] {
         let engine = with(effect, &condition);
         let refused = call(&engine, "t", r#"{"p": "/etc/../x", "q": ""}"#);
@@ -87,6 +87,71 @@ fn every_form_of_policy_is_followed_to_the_argument() {
         let plain = call(&engine, "t", r#"{"p": "/etc/a", "q": ""}"#);
         assert_ne!(plain, "error", "{condition}");
     }
+}
+
+#[test]
+fn a_path_that_every_request_is_refused_for_is_refused_at_load() {
+    let p = "context.arguments has p && context.arguments.p";
+    let resource = "principal, action == Action::\"resources/read\", resource";
+    for (condition, expected) in [
+        (format!("{p} like \"FILE:*\""), "\"FILE:*\""),
+        (format!("{p} like \"file:/etc/*\""), "\"file:/etc/*\""),
+        (
+            format!("{p} like \"file://host/*\""),
+            "not begin with `file:///`",
+        ),
+        (
+            format!("{p} like \"/srv/../etc/*\""),
+            "a `.` or `..` segment",
+        ),
+        (format!("{p} == \"/etc//passwd\""), "contains `//`"),
+        (
+            "context.arguments has p && ![\"a\", \"~/%61\"].contains(context.arguments.p)"
+                .to_owned(),
+            "percent-encoding",
+        ),
+    ] {
+        let scope = "principal, action == Action::\"tools/call\", resource";
+        refused(
+            &format!("permit ({scope}) when {{ {condition} }};"),
+            expected,
+        );
+    }
+    for condition in [
+        "when { resource.uri like \"file:/etc/*\" }",
+        "unless { resource.uri == \"FILE:///etc/passwd\" }",
+        "when { resource == Resource::\"file:///etc/./passwd\" }",
+        "when { resource in [Resource::\"file:///a\", Resource::\"file://host/a\"] }",
+    ] {
+        refused(
+            &format!("forbid ({resource}) {condition};"),
+            "which no request can have",
+        );
+    }
+    refused(
+        &format!("forbid ({resource} == Resource::\"file:/etc/passwd\");"),
+        "test.cedar:1:68: policy `policy0@test.cedar` names `Resource::\"file:/etc/passwd\"`",
+    );
+    for pattern in [
+        "/srv/.*",
+        "/srv/..a*",
+        "file:*",
+        "file:/*",
+        "file:///*",
+        "/a b *",
+        "~*",
+        "*//*",
+    ] {
+        with("permit", &format!("when {{ {p} like \"{pattern}\" }}"));
+    }
+}
+
+fn refused(policy: &str, expected: &str) {
+    let error = load(policy).err().expect(policy).to_string();
+    assert!(
+        error.starts_with("test.cedar:1:") && error.contains(expected),
+        "{policy}: {error}"
+    );
 }
 
 #[test]

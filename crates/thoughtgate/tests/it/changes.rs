@@ -10,7 +10,7 @@ use thoughtgate_test::process::Output;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
-use crate::support::{PATIENCE, Proxy};
+use crate::support::{PATIENCE, Proxy, before, policy};
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 const CHANGED: &str = "notifications/tools/list_changed";
@@ -205,4 +205,37 @@ async fn a_tool_that_only_policies_name_is_reported_once_a_list_was_seen() {
     let mut log = proxy.process.output(Output::Stderr);
     log.retain(|line| line.contains("policies name tools that the upstream does not list"));
     assert!(log.len() == 1 && log[0].contains("\"tpyo\""), "{log:?}");
+}
+
+#[tokio::test]
+async fn a_tool_that_policies_name_by_a_group_or_a_text_is_reported_too() {
+    let upstream = upstream();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("c.yaml");
+    std::fs::write(
+        &config,
+        "tool_groups: {destructive: [drop_bd, a], unused: [x]}\n",
+    )
+    .unwrap();
+    let policies = policy(
+        r#"permit (principal, action == Action::"tools/call", resource);
+           forbid (principal, action == Action::"tools/call", resource in ToolGroup::"destructive");
+           forbid (principal, action == Action::"tools/call", resource) when { resource.name == "rm_al" };
+           forbid (principal, action == Action::"tools/call", resource) when { ["b", "tpyo"].contains(resource.name) };"#,
+    );
+    let url = upstream.url();
+    let arguments = [
+        &before(&url, policies.path())[..],
+        &["--config", config.to_str().unwrap()],
+    ];
+    let proxy = Proxy::with(&arguments.concat(), &[]);
+    proxy.ready().await;
+    proxy.post(LIST).await;
+    let ready = proxy.ready_is(200).await;
+    let expected = json!({ "count": 3, "names": ["drop_bd", "rm_al", "tpyo"] });
+    assert_eq!(ready["checks"]["policies"]["unlisted_tools"], expected);
+    let warning = "thoughtgate: policies name tools that the upstream does not list: \
+                   \"drop_bd\", \"rm_al\", \"tpyo\"";
+    let stderr = &proxy.process;
+    stderr.wait_line(Output::Stderr, warning, PATIENCE).unwrap();
 }

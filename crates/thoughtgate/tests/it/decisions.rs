@@ -69,6 +69,45 @@ async fn refused_calls_say_why_and_never_arrive() {
 }
 
 #[tokio::test]
+async fn a_file_that_a_forbid_names_is_not_read_by_another_spelling() {
+    for forbid in [
+        r#"resource == Resource::"file:///etc/passwd");"#,
+        r#"resource) when { resource == Resource::"file:///etc/passwd" };"#,
+        r#"resource) when { resource.uri like "file:///etc/*" };"#,
+    ] {
+        let (upstream, proxy) = pair(&format!(
+            r#"permit (principal, action == Action::"resources/read", resource);
+               forbid (principal, action == Action::"resources/read", {forbid}"#
+        ));
+        let plain = proxy.post(&read("file:///etc/passwd")).await.json();
+        assert_eq!(plain["error"]["code"], 40301, "{forbid}: {plain}");
+        for uri in [
+            "file:///etc/./passwd",
+            "file:///x/../etc/passwd",
+            "file:///etc//passwd",
+            "file:///etc/%70asswd",
+            "FILE:///etc/passwd",
+            "file:/etc/passwd",
+            "file://localhost/etc/passwd",
+            "/etc/passwd",
+        ] {
+            let answer = proxy.post(&read(uri)).await.json();
+            assert_eq!(answer["error"]["code"], 40302, "{forbid} {uri}: {answer}");
+        }
+        assert_eq!(upstream.stats().requests, 0);
+        for uri in ["file:///srv/a", "db://x//y"] {
+            proxy.post(&read(uri)).await;
+        }
+        assert_eq!(upstream.stats().requests, 2);
+    }
+}
+
+fn read(uri: &str) -> String {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}})
+        .to_string()
+}
+
+#[tokio::test]
 async fn an_error_while_evaluating_is_a_refusal() {
     let (upstream, proxy) = pair(
         r#"permit (principal, action, resource);
