@@ -130,6 +130,20 @@ pub enum LoadError {
         /// A relative clause with the reason and, where known, the probable intention.
         problem: String,
     },
+    /// A policy whose scope and conditions no request meets together.
+    #[error(
+        "{place}: policy `{policy}` can never apply: no value of `{subject}` meets its scope and all of its conditions; {help}"
+    )]
+    Impossible {
+        /// `file:line:column` of the policy.
+        place: String,
+        /// The policy's id.
+        policy: String,
+        /// The expression that would need such a value.
+        subject: String,
+        /// The probable intention.
+        help: &'static str,
+    },
     /// A group of the configuration whose name or members are unusable.
     #[error("group `{group}` of `{setting}`: {problem}")]
     Group {
@@ -243,6 +257,7 @@ impl LoadError {
             | LoadError::EmptyId { place }
             | LoadError::Annotation { place, .. }
             | LoadError::Reference { place, .. }
+            | LoadError::Impossible { place, .. }
             | LoadError::WholeRecord { place, .. }
             | LoadError::Constructed { place, .. } => place,
             LoadError::TypeConflict(conflict) => &conflict.place,

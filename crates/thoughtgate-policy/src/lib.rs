@@ -24,6 +24,8 @@ mod fault;
 mod index;
 mod infer;
 mod literals;
+mod milliseconds;
+mod never;
 mod number;
 mod options;
 mod paths;

@@ -19,6 +19,7 @@ use crate::error::{LoadError, TypeConflict};
 use crate::fault::EvaluationFault;
 use crate::infer::{self, Unreadable};
 use crate::literals::{self, Literal};
+use crate::never;
 use crate::options::{Options, Source};
 use crate::place;
 use crate::read_claims::ReadClaims;
@@ -154,6 +155,7 @@ fn load(
     };
     let literals = literals::of(&json);
     literals::check(&literals, policy, &id, source, errors);
+    errors.extend(never::check(&json, &place, &id));
     let reads = match infer::reads(&json) {
         Ok(reads) => reads,
         Err(unreadable) => {

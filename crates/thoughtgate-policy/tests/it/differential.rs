@@ -116,7 +116,10 @@ fn condition(random: &mut Random) -> String {
             " when {{ context.arguments has prices && \
              context.arguments.prices.contains(decimal(\"{number}.5\")) }}"
         ),
-        18 => format!(" when {{ resource.name like \"tool-{number}*\" }}"),
+        // The alternative keeps it from contradicting the scope, for which a policy is refused.
+        18 => {
+            format!(" when {{ resource.name like \"tool-{number}*\" || context.arguments has s }}")
+        }
         19 => " unless { context.arguments has n }".to_owned(),
         12 => format!(
             " when {{ context.arguments has s && context.arguments.s like \"s{}*\" }}",
@@ -133,7 +136,7 @@ fn condition(random: &mut Random) -> String {
         6 => " when { principal in Group::\"ops\" }".to_owned(),
         7 => format!(
             " when {{ context.arguments has n }} unless {{ context.arguments.n == {number} }} \
-             unless {{ principal == Agent::\"agent-1\" }}"
+             unless {{ principal == Agent::\"agent-1\" && context.arguments.n > 2 }}"
         ),
         8 => " when { context.arguments has n && \
                context.arguments.n * 1000000000000000000 < 0 }"

@@ -9,6 +9,7 @@ mod explain;
 mod extension;
 mod load;
 mod names;
+mod never;
 mod null;
 mod numbers;
 mod paths;
