@@ -205,6 +205,14 @@ impl Approvals {
         held.or_else(|| self.ledger.store.result(id).map(Bytes::from))
     }
 
+    /// Notes that a caller is told of the approval's end, which no equal call is then told again.
+    pub fn told(&self, id: Id) {
+        let mut table = self.ledger.table();
+        self.ledger
+            .edit_in(&mut table, id, |record| record.untold_ms.take().is_some());
+        table.index(id);
+    }
+
     /// Cancels the agent's request. Does nothing once the approval is claimed or has ended, or if it
     /// belongs to another principal. Other calls that joined the approval see it cancelled too.
     pub fn cancel(&self, id: Id, principal: &str) {

@@ -35,6 +35,7 @@ mod counters;
 mod durability;
 mod error;
 mod ids;
+mod joinable;
 mod lanes;
 mod ledger;
 mod record;

@@ -7,7 +7,7 @@ use thoughtgate_mcp::cut;
 use crate::ids::{Digest, Id};
 use crate::state::State;
 use crate::user::UserDigest;
-use crate::view::View;
+use crate::view::{POLICY, View};
 
 /// The message that asks approvers: ids of its channel, and of the message there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,10 +93,13 @@ pub(crate) struct Record {
     /// Whether a body was ever kept with it: the call is answered later.
     #[serde(default)]
     pub(crate) is_deferred: bool,
-    /// User whose body that is, and who gets the result. `None` without one, and in records of earlier
-    /// versions.
+    /// User who asked: whose body that is, and who gets the result, or the refusal. `None` if several asked
+    /// for calls that are not answered later, and in records of earlier versions.
     #[serde(default)]
     pub(crate) user: Option<UserDigest>,
+    /// Time at which it ended as a refusal, if no caller was told.
+    #[serde(default)]
+    pub(crate) untold_ms: Option<u64>,
     /// Size of the kept body; 0 without one.
     #[serde(default)]
     pub(crate) body_bytes: usize,
@@ -148,6 +151,7 @@ impl Record {
             has_body: false,
             is_deferred: false,
             user: None,
+            untold_ms: None,
             body_bytes: 0,
             result_bytes: 0,
         }
@@ -178,6 +182,29 @@ impl Record {
             },
             _ => None,
         }
+    }
+
+    /// Whether its end refuses the call, and nobody can know that before a caller is told. Whoever polls a
+    /// task reads its end; an approval that nobody used was no refusal, and policies refuse by themselves.
+    pub(crate) fn refuses(&self) -> bool {
+        let refuses = match self.state {
+            State::Rejected => self.decided_by.as_deref() != Some(POLICY),
+            State::Expired => self.means.is_none(),
+            State::Unavailable => true,
+            _ => false,
+        };
+        refuses && !self.is_deferred
+    }
+
+    /// Whether it has ended as a refusal that no caller was told.
+    pub(crate) fn is_untold(&self) -> bool {
+        self.untold_ms.is_some()
+    }
+
+    /// Whether an equal call gets it instead of a new one: it may still permit that call, or has to tell
+    /// its refusal.
+    pub(crate) fn is_joinable(&self) -> bool {
+        self.is_untold() || matches!(self.state, State::Pending | State::Approved)
     }
 
     /// Whether the call is answered later, to `user`.

@@ -41,7 +41,8 @@ pub struct Call<'a> {
     /// Everything needed to make the call later, opaque to this crate; `None` unless it is answered
     /// later.
     pub body: Option<&'a [u8]>,
-    /// User whose credentials are in the body, who alone gets the result.
+    /// User who makes the call, who alone gets the result of a body, or a refusal that comes while nobody
+    /// waits.
     pub user: Option<UserDigest>,
     /// Ids of the policies that ask for approval.
     pub policies: &'a [Arc<str>],
@@ -91,7 +92,8 @@ impl Approvals {
     }
 
     /// Requests approval, or joins the approval that an equal call waits for in the same channel, or has
-    /// not used yet.
+    /// not used yet. Without a body, it also joins one that has ended as a refusal of the same user's call
+    /// within [`crate::Settings::approved_for`], if no caller was told: see [`Approvals::told`].
     /// The request is on disk when this returns; approvers are asked in the background. Cancel safe:
     /// if the caller goes away meanwhile, approvers are asked all the same, and the approval can be
     /// joined.
@@ -125,6 +127,8 @@ impl Approvals {
             Err(error) => {
                 if queued.is_new {
                     ledger.give_up(id, "the approval could not be stored");
+                    // This error tells.
+                    self.told(id);
                 } else if queued.brings_body {
                     // The store drops a body whose write failed (`lost.rs`); the record must not promise it.
                     ledger.edit(id, |record| {
@@ -148,13 +152,10 @@ impl Approvals {
         let body_bytes = call.body.map_or(0, <[u8]>::len);
         // Held from the search to the insertion, so that two equal calls cannot both ask.
         let mut table = ledger.table();
-        let mut writes = Vec::new();
-        let fits = |record: &Record| {
-            // A kept call is made with the credentials of one user.
-            let is_own = call.body.is_none() || !record.is_deferred || record.user == call.user;
-            is_own && self.channel.is_asked_in(record, call.channel)
-        };
-        let joined = table.joinable(&digest, now_ms(), fits);
+        let joined = self.joinable(&table, call, &digest);
+        if let Some(queued) = joined.and_then(|id| self.untold(&table, id)) {
+            return Ok(queued);
+        }
         let id = if let Some(id) = joined {
             ledger.counts.joined.add(1);
             id
@@ -167,6 +168,7 @@ impl Approvals {
             table.insert(record);
             id
         };
+        let mut writes = Vec::new();
         let has_body = table.get(id).is_some_and(|entry| entry.record.has_body);
         // Calls that join with a body have the same digest and user: a later body is not needed.
         let body = call.body.filter(|_| !has_body);
@@ -184,12 +186,17 @@ impl Approvals {
             writes.push(Write::Body(id, body.to_vec()));
         }
         let brings_body = !writes.is_empty();
+        let user = &mut entry.record.user;
+        let is_shared = !entry.record.is_deferred && user.is_some() && *user != call.user;
+        if is_shared {
+            *user = None;
+        }
         let is_new_to_stay =
             !call.cancelled_on_drop && entry.record.departure != Departure::Ignored;
         if is_new_to_stay {
             entry.record.departure = Departure::Ignored;
         }
-        if joined.is_none() || brings_body || is_new_to_stay {
+        if joined.is_none() || brings_body || is_shared || is_new_to_stay {
             writes.push(Write::Record(Box::new(entry.record.clone())));
         }
         let channel = entry.record.channel.clone();
@@ -202,6 +209,34 @@ impl Approvals {
             flush,
             is_new: joined.is_none(),
             brings_body,
+        })
+    }
+
+    /// The approval that the call joins.
+    fn joinable(&self, table: &ApprovalTable, call: &Call<'_>, digest: &Digest) -> Option<Id> {
+        let fits = |record: &Record| {
+            // A kept call is made with the credentials of one user, and a task does not begin with a refusal.
+            let is_own = match (call.body, record.is_untold()) {
+                (None, false) => true,
+                (None, true) => record.user.is_none() || record.user == call.user,
+                (Some(_), false) => !record.is_deferred || record.user == call.user,
+                (Some(_), true) => false,
+            };
+            is_own && self.channel.is_asked_in(record, call.channel)
+        };
+        let told_for = millis(self.ledger.settings.approved_for);
+        table.joinable(digest, (now_ms(), told_for), fits)
+    }
+
+    /// The request that joins a refusal, which has ended and stays as it is; `None` if it is none.
+    fn untold(&self, table: &ApprovalTable, id: Id) -> Option<Queued> {
+        let record = &table.get(id)?.record;
+        record.is_untold().then(|| Queued {
+            id,
+            channel: record.channel.clone(),
+            flush: self.ledger.store.submit(Vec::new()),
+            is_new: false,
+            brings_body: false,
         })
     }
 
@@ -258,6 +293,7 @@ impl Approvals {
         let channel = call.channel.unwrap_or(self.channel.default_name());
         Record {
             policies: policies(call.policies),
+            user: call.user,
             generation: call.generation,
             arguments: shown.text,
             arguments_complete: shown.complete,

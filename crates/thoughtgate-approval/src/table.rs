@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::ids::{Digest, Id};
+use crate::joinable::Joinable;
 use crate::record::Record;
 use crate::state::State;
 
@@ -67,9 +68,7 @@ impl Entry {
 #[derive(Default)]
 pub(crate) struct ApprovalTable {
     entries: HashMap<Id, Entry>,
-    /// Approvals that another call with the same digest may join: pending and unclaimed ones. Usually
-    /// one; more when policies have asked in several channels.
-    joinable: HashMap<Digest, Vec<Id>>,
+    pub(crate) joinable: Joinable,
     /// Sum of [`Entry::bytes`].
     bytes: usize,
 }
@@ -98,8 +97,8 @@ impl ApprovalTable {
 
     pub(crate) fn insert(&mut self, record: Record) {
         let id = record.id;
-        self.index(record.digest, id, record.state);
         self.entries.insert(id, Entry::new(record));
+        self.index(id);
         self.weigh(id);
     }
 
@@ -131,28 +130,36 @@ impl ApprovalTable {
             .filter(|entry| entry.record.principal == principal)
     }
 
-    /// The approval that a call with this digest joins, among those that `fits` accepts; an overdue one
-    /// is not joined.
+    /// The approval that a call with this digest joins, among those that `fits` accepts: not an overdue
+    /// one, and of refusals only one that was given less than `told_for_ms` ago.
     pub(crate) fn joinable(
         &self,
         digest: &Digest,
-        now_ms: u64,
+        (now_ms, told_for_ms): (u64, u64),
         fits: impl Fn(&Record) -> bool,
     ) -> Option<Id> {
-        let ids = self.joinable.get(digest)?.iter();
-        let mut records = ids.filter_map(|id| Some(&self.get(*id)?.record));
-        let record = records.find(|record| record.overdue(now_ms).is_none() && fits(record))?;
-        Some(record.id)
+        let is_due = |record: &Record| match record.untold_ms {
+            Some(since) => since.saturating_add(told_for_ms) <= now_ms,
+            None => record.overdue(now_ms).is_some(),
+        };
+        let records = self
+            .joinable
+            .ids(digest)
+            .iter()
+            .filter_map(|id| Some(&self.get(*id)?.record));
+        let mut records = records.filter(|record| !is_due(record) && fits(record));
+        // An open one comes first: a task does not get the refusal of the call before it.
+        let first = records.next()?;
+        let open = std::iter::once(first)
+            .chain(records)
+            .find(|record| !record.is_untold());
+        Some(open.unwrap_or(first).id)
     }
 
     /// Notes whether another call may join the approval.
-    fn index(&mut self, digest: Digest, id: Id, state: State) {
-        let ids = self.joinable.entry(digest).or_default();
-        ids.retain(|known| *known != id);
-        if matches!(state, State::Pending | State::Approved) {
-            ids.push(id);
-        } else if ids.is_empty() {
-            self.joinable.remove(&digest);
+    pub(crate) fn index(&mut self, id: Id) {
+        if let Some(entry) = self.entries.get(&id) {
+            self.joinable.note(&entry.record);
         }
     }
 
@@ -200,10 +207,10 @@ impl ApprovalTable {
             record.has_body = false;
             record.body_bytes = 0;
         }
-        let digest = record.digest;
+        record.untold_ms = record.refuses().then_some(now_ms);
         // `send` would keep the old state while nobody waits.
         entry.changed.send_replace(next);
-        self.index(digest, id, next);
+        self.index(id);
         self.weigh(id);
         true
     }
@@ -226,8 +233,8 @@ impl ApprovalTable {
     }
 
     pub(crate) fn remove(&mut self, id: Id) {
-        // The index by digest needs no update: only ended approvals are removed, and those are not in it.
         if let Some(entry) = self.entries.remove(&id) {
+            self.joinable.forget(entry.record.digest, id);
             self.bytes = self.bytes.saturating_sub(entry.bytes);
         }
     }
@@ -302,7 +309,8 @@ pub(crate) mod tests {
         let pending = record("a", State::Pending, 100);
         let (id, digest) = (pending.id, pending.digest);
         table.insert(pending);
-        let joined = |table: &ApprovalTable, now_ms| table.joinable(&digest, now_ms, |_| true);
+        let joined =
+            |table: &ApprovalTable, now_ms| table.joinable(&digest, (now_ms, 10), |_| true);
         assert_eq!(joined(&table, 1), Some(id));
         assert_eq!(joined(&table, 100), None);
         table.change(id, State::Approved, 1, |_| {});
@@ -323,12 +331,12 @@ pub(crate) mod tests {
         table.insert(low);
         table.insert(high);
         let joined = |table: &ApprovalTable, channel: &str| {
-            table.joinable(&digest, 1, |record| record.channel == channel)
+            table.joinable(&digest, (1, 10), |record| record.channel == channel)
         };
         assert_eq!(joined(&table, "C1"), Some(ids[0]));
         assert_eq!(joined(&table, "C2"), Some(ids[1]));
         assert_eq!(joined(&table, "C3"), None);
-        table.change(ids[0], State::Rejected, 1, |_| {});
+        table.change(ids[0], State::Cancelled, 1, |_| {});
         assert_eq!(joined(&table, "C1"), None);
         assert_eq!(joined(&table, "C2"), Some(ids[1]));
     }

@@ -287,16 +287,13 @@ async fn requested(
 ) -> Result<Id, Problem<'static>> {
     // A task's call is made later, without its client, and possibly by the next process.
     let kept = (delivery == Delivery::Task).then(|| deferred::keep(message));
-    let user = kept
-        .is_some()
-        .then(|| tasks::user(snapshot, approvals, message));
     let call = thoughtgate_approval::Call {
         principal: &message.principal,
         tool: &fields.tool,
         arguments: fields.arguments.as_ref().map(Raw::get),
         channel: channel(decision),
         body: kept.as_deref(),
-        user,
+        user: Some(tasks::user(snapshot, approvals, message)),
         policies: &decision.policies,
         generation: snapshot.generation,
         cancelled_on_drop: delivery.cancels_on_drop(message.era),

@@ -126,6 +126,16 @@ impl Denial {
         }
     }
 
+    /// Whether it tells the agent that the approval has ended as a refusal.
+    pub fn is_end(&self) -> bool {
+        match self.code {
+            codes::APPROVAL_REJECTED | codes::APPROVAL_EXPIRED => true,
+            // Votes that cannot be read now end nothing.
+            codes::APPROVAL_UNAVAILABLE => self.state == Some(State::Unavailable),
+            _ => false,
+        }
+    }
+
     /// The policies of `view`, to be completed.
     fn about(view: &View) -> Denial {
         let by_policy = view.is_revoked();

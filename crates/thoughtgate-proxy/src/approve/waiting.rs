@@ -117,6 +117,10 @@ impl Waiting {
 
     /// The answer to the call when it is not made.
     pub fn ended(&self, denial: &Denial) -> Response<Body> {
+        // A caller that has gone away does not come here.
+        if denial.is_end() {
+            self.approvals.told(self.id);
+        }
         let shared = &self.worker.shared;
         let snapshot = shared.snapshot();
         let call = self.fields.call(&snapshot, &self.message);

@@ -17,6 +17,7 @@ mod slack;
 mod surroundings;
 mod tasks;
 mod told;
+mod untold;
 mod users;
 mod ways;
 

@@ -22,7 +22,7 @@ async fn nobody_waits(proxy: &Proxy) {
 }
 
 /// Sends `call` and goes away once it is held.
-async fn go_away(scene: &Scene, proxy: &Proxy, call: Message) {
+pub(super) async fn go_away(scene: &Scene, proxy: &Proxy, call: Message) {
     let asking = asking(proxy, call);
     scene.slack.wait_for_messages(1).await;
     proxy.metric_is("thoughtgate_approvals_held", 1.0).await;
@@ -30,7 +30,7 @@ async fn go_away(scene: &Scene, proxy: &Proxy, call: Message) {
     nobody_waits(proxy).await;
 }
 
-fn patient() -> Scene {
+pub(super) fn patient() -> Scene {
     Scene::new().with("APPROVAL_HOLD", "60s")
 }
 
