@@ -125,16 +125,21 @@ impl From<Digest> for String {
 }
 
 /// The digest an approval is bound to. Every field carries its length, so no two different calls
-/// concatenate to the same bytes; absent arguments differ from `null` and from `{}`.
+/// concatenate to the same bytes. Absent arguments, `null` and `{}` are one call: none has an argument, to
+/// policies as to servers. A member that is `null` differs from an absent one, since servers may tell them
+/// apart.
 #[must_use]
 pub fn digest(principal: &str, tool: &str, arguments: Option<&RawValue>) -> Digest {
     // A repeated call may sort keys or escape text differently, and must find the same approval.
     let canonical = arguments.map(|raw| thoughtgate_mcp::canonical(Some(raw)));
+    let canonical = canonical.filter(|text| text != "null");
+    let arguments = canonical.as_deref().unwrap_or("{}");
     let mut context = Context::new(&SHA256);
     context.update(DIGEST_DOMAIN);
-    for field in [Some(principal), Some(tool), canonical.as_deref()] {
-        context.update(&[u8::from(field.is_some())]);
-        let bytes = field.unwrap_or_default().as_bytes();
+    for field in [principal, tool, arguments] {
+        // Once told a field from an absent one; stored approvals keep their digests.
+        context.update(&[1]);
+        let bytes = field.as_bytes();
         context.update(&(bytes.len() as u64).to_be_bytes());
         context.update(bytes);
     }
@@ -170,14 +175,24 @@ mod tests {
     }
 
     #[test]
+    fn a_call_without_arguments_has_one_digest() {
+        let empty = digest("a", "t", Some(&raw("{}")));
+        assert_eq!(digest("a", "t", None), empty);
+        for text in ["null", " null ", "{ }"] {
+            assert_eq!(digest("a", "t", Some(&raw(text))), empty, "{text}");
+        }
+    }
+
+    #[test]
     fn different_calls_never_share_a_digest() {
         let calls = [
             ("ab", "c", None),
             ("a", "bc", None),
             ("", "abc", None),
-            ("a", "b", Some("null")),
-            ("a", "b", None),
             ("a", "b", Some("{}")),
+            ("a", "b", Some("[]")),
+            ("a", "b", Some("\"null\"")),
+            ("a", "b", Some(r#"{"x":null}"#)),
             ("a", "b", Some(r#"{"x":1}"#)),
             ("a", "b", Some(r#"{"x":"1"}"#)),
         ];

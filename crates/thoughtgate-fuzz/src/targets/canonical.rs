@@ -126,9 +126,15 @@ fn digests(arguments: &str, other: &str) -> Result<(), String> {
     if others.contains(&own) {
         return Err("digest: another principal or tool has the same".to_owned());
     }
-    let same = canonical(Some(&arguments)) == canonical(Some(&other));
+    let (form, other_form) = (canonical(Some(&arguments)), canonical(Some(&other)));
+    // Without arguments a call is the same, however that is written.
+    let are_none = |form: &str| matches!(form, "null" | "{}");
+    let same = form == other_form || (are_none(&form) && are_none(&other_form));
     if same != (own == digest("agent", "tool", Some(&other))) {
         return Err("digest: it does not follow the canonical form".to_owned());
+    }
+    if are_none(&form) != (own == digest("agent", "tool", None)) {
+        return Err("digest: absent arguments are not those that are none".to_owned());
     }
     Ok(())
 }
