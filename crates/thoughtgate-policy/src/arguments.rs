@@ -22,7 +22,10 @@ pub fn context(
 ) -> Result<Context, ContextError> {
     let mut pairs = Vec::with_capacity(2);
     let record = match arguments {
-        Some(raw) if !reads.arguments.is_empty() => reader::read(raw, &reads.arguments)?,
+        // Some clients send `null` for no arguments, and it is absent at each level.
+        Some(raw) if !reads.arguments.is_empty() && raw.get() != "null" => {
+            reader::read(raw, &reads.arguments)?
+        }
         _ => RestrictedExpression::new_record([]).map_err(|_| ContextError::Unrepresentable)?,
     };
     pairs.push(("arguments".to_owned(), record));

@@ -198,7 +198,7 @@ fn an_argument_that_cannot_be_compared_is_refused_with_the_reason() {
         r#"{"path": "/tmp", "path": "/etc"}"#,
         r#"{"p\u0061th": "/tmp", "path": "/etc"}"#,
         "[]",
-        "null",
+        "0",
     ] {
         let decision = ask(&engine, "alice", Target::Tool("t"), arguments);
         assert_eq!(word(&decision), "error", "{arguments}");
