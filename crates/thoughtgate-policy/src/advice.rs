@@ -5,8 +5,10 @@
 
 use miette::Diagnostic;
 
+use crate::similar::nearest;
+
 /// Functions that other languages have for texts, and what to write for them.
-const METHODS: [(&[&str], &str); 4] = [
+const METHODS: [(&[&str], &str); 5] = [
     (
         &[
             "startsWith",
@@ -26,10 +28,34 @@ const METHODS: [(&[&str], &str); 4] = [
         "there are no regular expressions; write `… like \"*x*\"`, where `*` is any text",
     ),
     (&["equals", "eq"], "write `… == …`"),
+    (
+        &["hour", "hours", "getHours", "getUTCHours", "toHour"],
+        HOUR,
+    ),
 ];
 
+/// How the parts of a time are written.
+const HOUR: &str = "the hour of the day, in UTC, is `context.now.toTime().toHours()`; other parts are \
+                    `.toDate()`, and `.toMinutes()` and `.toSeconds()` of `.toTime()`";
+
 /// Part of a message of Cedar's, and the help that replaces Cedar's own.
-const MESSAGES: [(&str, &str); 13] = [
+const MESSAGES: [(&str, &str); 18] = [
+    (
+        "or Long but saw decimal",
+        "decimals are compared by methods, as in `….lessThan(decimal(\"9.99\"))`; there are also \
+         `.lessThanOrEqual`, `.greaterThan` and `.greaterThanOrEqual`",
+    ),
+    ("or a record but saw datetime", HOUR),
+    ("expected duration but saw datetime", HOUR),
+    (
+        "expected Long but saw datetime",
+        "compare with a time, as in `context.now < datetime(\"2026-12-31\")`; the hour of the day, in UTC, is \
+         `context.now.toTime().toHours()`",
+    ),
+    (
+        "expected Long but saw duration",
+        "compare with a duration, as in `… < duration(\"1h30m\")`, or write `….toHours()`, `….toMinutes()`",
+    ),
     (
         "Set<__cedar::internal::AnyEntity>",
         "`in` compares entities with groups; for texts and numbers write `[\"a\", \"b\"].contains(…)`",
@@ -81,10 +107,29 @@ const MESSAGES: [(&str, &str); 13] = [
     ),
 ];
 
+/// The attributes of resources.
+const NAMES: &str = "tools and prompts have a `name`, resources a `uri`, and the upstream has neither; test the \
+                     type first, as in `resource is Tool && resource.name like \"db_*\"`";
+
+/// The types of principals and resources.
+const TYPES: [&str; 7] = [
+    "Agent",
+    "Group",
+    "Tool",
+    "ToolGroup",
+    "Prompt",
+    "Resource",
+    "Upstream",
+];
+
 /// The message of `error` with the way out; the text and the offset of the error in it show more than
 /// Cedar says.
 pub fn message(error: &(impl Diagnostic + ?Sized), text: &str, offset: Option<usize>) -> String {
-    let said = error.to_string();
+    // Names of Cedar's own types are no part of its language.
+    let said = error.to_string().replace(
+        "__cedar::internal::AnyEntity, or __cedar::internal::OpenRecord{}",
+        "an entity, or a record",
+    );
     let (before, after) = offset
         .and_then(|offset| Some((text.get(..offset)?, text.get(offset..)?)))
         .unwrap_or_default();
@@ -106,6 +151,15 @@ fn advice(said: &str, before: &str, after: &str) -> Option<String> {
     }
     if said.contains("found literal") {
         return entity(said, before);
+    }
+    if said.contains("unrecognized entity type `") {
+        return Some(entity_type(said, before));
+    }
+    if ["Tool", "Prompt", "Resource", "Upstream"]
+        .iter()
+        .any(|kind| said.contains(&format!("on entity type `{kind}` not found")))
+    {
+        return Some(NAMES.to_owned());
     }
     if said.starts_with("unexpected token") {
         return token(before, after).map(str::to_owned);
@@ -148,6 +202,31 @@ fn entity(said: &str, before: &str) -> Option<String> {
     Some(format!(
         "write the type, too: `{variable} {operator} {kind}::{literal}`"
     ))
+}
+
+/// The type that was probably meant: one that can be where it is. Cedar looks at the spelling alone, and names
+/// any of equally similar types.
+fn entity_type(said: &str, before: &str) -> String {
+    let name = said.rsplit('`').nth(1).unwrap_or_default();
+    let before = before.trim_end();
+    let operator = ["==", "!=", " in", " is"]
+        .into_iter()
+        .find(|operator| before.ends_with(operator));
+    let variable = operator.and_then(|operator| before.strip_suffix(operator));
+    let variable = variable.unwrap_or_default().trim_end();
+    let (known, usual) = match (variable, operator) {
+        (variable, Some(" in")) if variable.ends_with("principal") => (&TYPES[1..2], Some("Group")),
+        (variable, _) if variable.ends_with("principal") => (&TYPES[0..1], Some("Agent")),
+        (variable, Some(" in")) if variable.ends_with("resource") => {
+            (&TYPES[3..4], Some("ToolGroup"))
+        }
+        (variable, _) if variable.ends_with("resource") => (&TYPES[2..], Some("Tool")),
+        _ => (&TYPES[..], None),
+    };
+    match nearest(name, known.iter().copied()).or(usual) {
+        Some(kind) => format!("did you mean `{kind}`?"),
+        None => format!("types are `{}`", TYPES.join("`, `")),
+    }
 }
 
 /// Advice for an operator of another language, or a number with a fraction.

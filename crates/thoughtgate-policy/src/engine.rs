@@ -18,7 +18,7 @@ use crate::declared;
 use crate::errors::LoadErrors;
 use crate::fault::ResidualError;
 use crate::index::Index;
-use crate::options::{Options, Source};
+use crate::options::{self, Options, Source};
 use crate::policy::{self, BASELINE_FILE, LoadedPolicy};
 use crate::query::{Principal, Query, Target};
 use crate::references;
@@ -52,6 +52,8 @@ impl Engine {
     /// Parses and validates `sources`; one error refuses them all, and all errors are returned. Recurses
     /// deeply: call it on a stack of [`crate::LOAD_STACK_BYTES`].
     pub fn load(sources: &[Source], options: &Options) -> Result<Engine, LoadErrors> {
+        let sha256 = sha256(sources);
+        let sources = &options::without_marks(sources)[..];
         let mut errors = Vec::new();
         references::check_groups(options, &mut errors);
         declared::check(&options.claims, &mut errors);
@@ -87,7 +89,7 @@ impl Engine {
             claims,
             now,
             cache: DecisionCache::default(),
-            sha256: sha256(sources),
+            sha256,
         })
     }
 

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::error::LoadError;
+use crate::merged::merged;
 use crate::options::Source;
 
 /// All reasons why a set of policies was refused, at least one, in the order of the files.
@@ -31,12 +32,13 @@ impl LoadErrors {
                 .filter_map(|part| part.parse::<usize>().ok());
             let mut numbers: Vec<usize> = numbers.collect();
             numbers.reverse();
-            (file(place), numbers)
+            // The validator's order changes from run to run.
+            (file(place), numbers, error.to_string())
         });
         // The validator repeats an error for each kind of request that it holds for.
         let mut seen = HashSet::new();
         errors.retain(|error| seen.insert(error.to_string()));
-        LoadErrors(errors)
+        LoadErrors(merged(errors))
     }
 
     /// The reasons.

@@ -27,6 +27,7 @@ mod literals;
 mod milliseconds;
 mod never;
 mod number;
+mod merged;
 mod options;
 mod paths;
 mod place;

@@ -3,6 +3,7 @@
 //!
 //! Only data; `annotations.rs` and `references.rs` check it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +16,19 @@ pub struct Source {
     pub name: String,
     /// Content of the file.
     pub text: String,
+}
+
+/// The sources without the byte order marks that some editors write, which are no part of Cedar.
+pub fn without_marks(sources: &[Source]) -> Cow<'_, [Source]> {
+    const MARK: char = '\u{feff}';
+    if !sources.iter().any(|source| source.text.starts_with(MARK)) {
+        return Cow::Borrowed(sources);
+    }
+    let plain = sources.iter().map(|Source { name, text }| Source {
+        name: name.clone(),
+        text: text.strip_prefix(MARK).unwrap_or(text).to_owned(),
+    });
+    Cow::Owned(plain.collect())
 }
 
 /// The part of the configuration that policies can refer to.

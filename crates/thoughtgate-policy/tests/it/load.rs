@@ -400,6 +400,23 @@ fn a_mistake_in_a_condition_is_told_with_the_way_out() {
             "the time is `context.now`",
         ),
         condition("context.now > \"2026-01-01\"", "write `datetime("),
+        condition("context.now > 5", "`context.now.toTime().toHours()`"),
+        condition(
+            "context.now.hour > 5",
+            "expected an entity, or a record but saw datetime; the hour of the day, in UTC, is \
+             `context.now.toTime().toHours()`",
+        ),
+        condition("context.now.getHours() > 5", ".toTime().toHours()"),
+        condition("context.now.toHours() > 5", ".toTime().toHours()"),
+        condition("context.now.toTime() > 5", "duration(\"1h30m\")"),
+        read(" < decimal(\"9.99\")", ".lessThan(decimal(\"9.99\"))"),
+        condition("decimal(\"9.99\") >= decimal(\"9.9\")", ".lessThan("),
+        condition("principal == User::\"a\"", "did you mean `Agent`?"),
+        condition("resource != User::\"a\"", "did you mean `Tool`?"),
+        condition(
+            "[User::\"a\"].contains(principal)",
+            "types are `Agent`, `Group`",
+        ),
         condition(
             "principal in Grup::\"ops\"",
             "type `Grup`; did you mean `Group`?",
@@ -432,6 +449,12 @@ fn a_mistake_in_a_scope_is_told_with_the_way_out() {
         ),
         principal("== \"bob\"", "`principal == Agent::\"bob\"`"),
         principal("in \"ops\"", "`principal in Group::\"ops\"`"),
+        principal("== User::\"bob\"", "did you mean `Agent`?"),
+        principal("is User", "did you mean `Agent`?"),
+        principal("in Team::\"ops\"", "did you mean `Group`?"),
+        resource("== User::\"bob\"", "did you mean `Tool`?"),
+        resource("== Promt::\"bob\"", "did you mean `Prompt`?"),
+        resource("in Tools::\"bob\"", "did you mean `ToolGroup`?"),
         principal("in Agent::\"ops\"", "did you mean `in Group::\"ops\"`?"),
         resource("== \"deploy\"", "`resource == Tool::\"deploy\"`"),
         resource("in [Tool::\"a\"]", "tool_groups"),
@@ -446,4 +469,38 @@ fn a_mistake_in_a_scope_is_told_with_the_way_out() {
         ),
         resource("is Tool in Tool::\"a\"", "which is not a group"),
     ]);
+}
+
+#[test]
+fn a_mistake_in_each_kind_of_request_is_one_error() {
+    refused(
+        "permit (principal, action, resource) when { context.foo == \"x\" };",
+        &expect![
+            "test.cedar:1:45: for policy `policy0@test.cedar`, attribute `foo` in context not found; did you mean `now`?"
+        ],
+    );
+    refused(
+        "permit (principal, action, resource) when { resource.foo == \"x\" };",
+        &expect![[
+            r#"test.cedar:1:45: for policy `policy0@test.cedar`, attribute `foo` on entity types `Prompt`, `Resource`, `Tool`, `Upstream` not found; tools and prompts have a `name`, resources a `uri`, and the upstream has neither; test the type first, as in `resource is Tool && resource.name like "db_*"`"#
+        ]],
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_file() {
+    let text = "permit (principal, action, resource);";
+    let marked = format!("\u{feff}{text}");
+    let engine = load(&marked).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(engine.policy_count(), 1);
+    // It is a part of what `sha256sum` reads.
+    assert_ne!(engine.sha256(), load(text).ok().unwrap().sha256());
+    refused(
+        "\u{feff}permit (principal, action resource);",
+        &expect!["test.cedar:1:27: unexpected token `resource`"],
+    );
+    refused(
+        "permit (principal, action, resource);\n\u{feff}permit (principal, action, resource);",
+        &expect!["test.cedar:2:1: invalid token"],
+    );
 }
