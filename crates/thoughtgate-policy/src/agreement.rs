@@ -1,23 +1,22 @@
 //! Checks that the policies of each tool agree on the types of arguments, and groups policies that one
 //! schema can validate.
 //!
-//! Tools name their arguments on their own: `id` may be a string to one and a number to another. A
-//! policy whose scope names no single tool may apply to any, so it must agree with all. Does not look
+//! Tools name their arguments on their own: `id` may be a string to one and a number to another. So only
+//! policies whose scopes can match one tool must agree; `reach.rs` tells which those are. Does not look
 //! into conditions for tools that they exclude.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cedar_policy::{EntityUid, ResourceConstraint};
-
 use crate::error::{LoadError, TypeConflict};
-use crate::options::Source;
+use crate::options::{Options, Source};
 use crate::place;
 use crate::policy::LoadedPolicy;
-use crate::schema;
+use crate::reach::{Names, Reach};
 use crate::types::{Fields, conflict, join_fields};
 
 /// Policies that agree, and the types of all arguments that they read.
+#[derive(Default)]
 pub struct Group {
     pub arguments: Fields,
     pub policies: Vec<Arc<LoadedPolicy>>,
@@ -28,84 +27,85 @@ pub struct Group {
 pub fn groups(
     policies: &[Arc<LoadedPolicy>],
     sources: &[Source],
+    options: &Options,
     errors: &mut Vec<LoadError>,
 ) -> Vec<Group> {
-    let (Types { general, of_tools }, agreeing) = types(policies, sources, errors);
-    let mut groups = vec![Group::new(general.clone())];
-    let mut numbers = HashMap::new();
-    for (tool, arguments) in &of_tools {
+    let mut groups = vec![Group::default()];
+    for policy in agreeing(policies, sources, options, errors) {
+        let arguments = &policy.reads.arguments;
         let fits = |group: &Group| conflict(&group.arguments, arguments).is_none();
         let number = groups.iter().position(fits).unwrap_or_else(|| {
-            groups.push(Group::new(general.clone()));
+            groups.push(Group::default());
             groups.len() - 1
         });
-        // `types` has compared them with what a new group has, too.
-        let _ = join_fields(&mut groups[number].arguments, arguments);
-        numbers.insert(tool, number);
-    }
-    for policy in &agreeing {
-        // Policies for any tool are validated once, in the first group: all groups begin with their types.
-        let number = tool_of(policy).map_or(0, |tool| numbers[&tool]);
-        groups[number].policies.push(Arc::clone(policy));
+        let group = &mut groups[number];
+        // Cannot fail: they have just been found to fit.
+        let _ = join_fields(&mut group.arguments, arguments);
+        group.policies.push(policy);
     }
     groups
 }
 
-impl Group {
-    fn new(arguments: Fields) -> Group {
-        Group {
-            arguments,
-            policies: Vec::new(),
-        }
-    }
-}
-
-/// The arguments that policies read.
-#[derive(Default)]
-struct Types {
-    /// By policies whose scope names no single tool.
-    general: Fields,
-    /// By those whose scope names this tool.
-    of_tools: BTreeMap<EntityUid, Fields>,
-}
-
-/// The types, and the policies that agree on them.
-fn types(
+/// The policies that agree with all earlier ones of these.
+fn agreeing(
     policies: &[Arc<LoadedPolicy>],
     sources: &[Source],
+    options: &Options,
     errors: &mut Vec<LoadError>,
-) -> (Types, Vec<Arc<LoadedPolicy>>) {
-    let mut types = Types::default();
+) -> Vec<Arc<LoadedPolicy>> {
+    let mut known: [Known; 4] = Default::default();
     let mut agreeing = Vec::with_capacity(policies.len());
     for policy in policies {
         let arguments = &policy.reads.arguments;
-        let tool = tool_of(policy);
-        let agrees = |known: &Fields| conflict(known, arguments).is_none();
-        let agree = agrees(&types.general)
-            && match &tool {
-                Some(tool) => types.of_tools.get(tool).is_none_or(agrees),
-                None => arguments.is_empty() || types.of_tools.values().all(agrees),
-            };
-        if !agree {
-            errors.push(disagreement(&agreeing, policy, sources));
-            continue;
+        if !arguments.is_empty() {
+            let reach = Reach::of(&policy.policy, options);
+            let mut kinds = reach.kinds();
+            if !kinds.all(|(kind, names)| known[kind as usize].agrees(names, arguments)) {
+                errors.push(disagreement(&agreeing, policy, &reach, sources, options));
+                continue;
+            }
+            for (kind, names) in reach.kinds() {
+                known[kind as usize].add(names, arguments);
+            }
         }
-        let into = match tool {
-            Some(tool) => types.of_tools.entry(tool).or_default(),
-            None => &mut types.general,
-        };
-        // Cannot fail: the types have just been found to agree.
-        let _ = join_fields(into, arguments);
         agreeing.push(Arc::clone(policy));
     }
-    (types, agreeing)
+    agreeing
 }
 
-/// The tool that the scope of `policy` requires with `==`, if it does.
-fn tool_of(policy: &LoadedPolicy) -> Option<EntityUid> {
-    match policy.policy.resource_constraint() {
-        ResourceConstraint::Eq(entity) if schema::is_tool(&entity) => Some(entity),
-        _ => None,
+/// The arguments that policies read of one kind of resource.
+#[derive(Default)]
+struct Known {
+    /// By policies that can match every name.
+    general: Fields,
+    /// By those that can match this name, among few.
+    named: BTreeMap<String, Fields>,
+}
+
+impl Known {
+    /// Whether a policy that reads `arguments` of `names` agrees with all that were added.
+    fn agrees(&self, names: &Names, arguments: &Fields) -> bool {
+        let agrees = |known: &Fields| conflict(known, arguments).is_none();
+        let mut some = match names {
+            Names::All => return agrees(&self.general) && self.named.values().all(agrees),
+            Names::Only(names) => names.iter().filter_map(|name| self.named.get(name)),
+        };
+        agrees(&self.general) && some.all(agrees)
+    }
+
+    fn add(&mut self, names: &Names, arguments: &Fields) {
+        // Cannot fail: the types have just been found to agree.
+        match names {
+            Names::All => {
+                let _ = join_fields(&mut self.general, arguments);
+            }
+            Names::Only(names) => {
+                for name in names {
+                    let known = self.named.entry(name.clone()).or_default();
+                    let _ = join_fields(known, arguments);
+                }
+            }
+        }
     }
 }
 
@@ -113,15 +113,16 @@ fn tool_of(policy: &LoadedPolicy) -> Option<EntityUid> {
 fn disagreement(
     earlier: &[Arc<LoadedPolicy>],
     policy: &LoadedPolicy,
+    reach: &Reach,
     sources: &[Source],
+    options: &Options,
 ) -> LoadError {
-    let tool = tool_of(policy);
     let found = earlier.iter().find_map(|other| {
-        let apart = matches!((&tool, tool_of(other)), (Some(tool), Some(other)) if *tool != other);
-        let conflict = conflict(&other.reads.arguments, &policy.reads.arguments);
-        Some((other, conflict.filter(|_| !apart)?))
+        let conflict = conflict(&other.reads.arguments, &policy.reads.arguments)?;
+        let shared = reach.shared(&Reach::of(&other.policy, options))?;
+        Some((other, conflict, shared))
     });
-    let Some((other, conflict)) = found else {
+    let Some((other, conflict, shared)) = found else {
         return LoadError::Internal("policies disagree on types, but no two of them".into());
     };
     let place = |loaded: &LoadedPolicy| {
@@ -135,6 +136,7 @@ fn disagreement(
         policy: policy.id.to_string(),
         used_as: conflict.second,
         other: Some(other.id.to_string()),
+        shared: shared.shown(),
         other_place: place(other),
         other_used_as: conflict.first,
         argument: conflict.argument,

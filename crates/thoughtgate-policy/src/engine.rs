@@ -58,7 +58,7 @@ impl Engine {
         references::check_groups(options, &mut errors);
         declared::check(&options.claims, &mut errors);
         let policies = policy::parse_all(sources, options, &mut errors);
-        let groups = agreement::groups(&policies, sources, &mut errors);
+        let groups = agreement::groups(&policies, sources, options, &mut errors);
         let schemas = groups
             .iter()
             .map(|group| schema::complete(&options.claims, &group.arguments));

@@ -203,6 +203,9 @@ pub struct TypeConflict {
     pub used_as: &'static str,
     /// The id of the policy with the first use; `None` if it is the same one.
     pub other: Option<String>,
+    /// What both policies may apply to one of: a `tool`, `prompt`, `resource` or `method`; empty if they are
+    /// the same one.
+    pub shared: &'static str,
     /// `file:line:column` of the first use.
     pub other_place: String,
     /// The type in the first use.
@@ -217,6 +220,7 @@ impl fmt::Display for TypeConflict {
             argument,
             used_as,
             other,
+            shared,
             other_place,
             other_used_as,
         } = self;
@@ -232,8 +236,8 @@ impl fmt::Display for TypeConflict {
             Some(other) => write!(
                 formatter,
                 "policy `{other}` at {other_place} uses it as {other_used_as}, and both may apply to one \
-                 tool; use it as one type, or name one tool with `resource == Tool::\"…\"` in the scope of \
-                 each policy"
+                 {shared}; use it as one type, or write scopes that have no {shared} in common, such as \
+                 `resource == Tool::\"…\"`, or two groups of `tool_groups` without a common tool"
             ),
         }
     }

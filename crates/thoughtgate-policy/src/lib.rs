@@ -34,6 +34,7 @@ mod place;
 mod policy;
 mod query;
 mod read_claims;
+mod reach;
 mod reader;
 mod reads;
 mod references;

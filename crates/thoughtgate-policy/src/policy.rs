@@ -216,6 +216,7 @@ fn load_error(unreadable: Unreadable, source: &Source, policy: &Policy, id: &str
                 policy: id.to_owned(),
                 used_as: conflict.second,
                 other: None,
+                shared: "",
                 other_place: use_of(first),
                 other_used_as: conflict.first,
                 argument: conflict.argument,

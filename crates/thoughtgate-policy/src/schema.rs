@@ -78,6 +78,11 @@ impl Actions {
     }
 }
 
+/// Whether `entity` is a group of tools.
+pub fn is_tool_group(entity: &EntityUid) -> bool {
+    entity.type_name().basename() == "ToolGroup"
+}
+
 macro_rules! entity {
     ($function:ident, $name:literal) => {
         /// The entity of this type with this id, whatever characters the id has.
@@ -87,11 +92,6 @@ macro_rules! entity {
             EntityUid::from_type_name_and_id(TYPE.clone(), EntityId::new(id))
         }
     };
-}
-
-/// Whether `entity` is a tool.
-pub fn is_tool(entity: &EntityUid) -> bool {
-    entity.type_name().basename() == "Tool"
 }
 
 entity!(action, "Action");

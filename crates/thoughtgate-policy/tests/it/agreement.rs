@@ -1,8 +1,8 @@
 //! The types of arguments, which the policies of one tool agree on and those of two need not.
 
-use thoughtgate_policy::LoadError;
+use thoughtgate_policy::{LoadError, Target};
 
-use crate::{call, engine, load};
+use crate::{ask, call, engine, load, word};
 
 /// A policy that reads the argument `id` as the type that `test` needs.
 fn policy(id: &str, scope: &str, test: &str) -> String {
@@ -83,6 +83,7 @@ fn a_policy_for_several_tools_agrees_with_those_of_each() {
         "resource in ToolGroup::\"read-only\"",
         "resource in Upstream::\"upstream\"",
     ] {
+        // One of the members of the group.
         let tool = policy("tool", "resource == Tool::\"get\"", NUMBER);
         let (number, text) = (
             policy("general", general, NUMBER),
@@ -96,6 +97,47 @@ fn a_policy_for_several_tools_agrees_with_those_of_each() {
         let expected = ["tool", "test.cedar:4:36", "general", "test.cedar:2:36"];
         assert_eq!(found, expected, "{general}");
     }
+}
+
+#[test]
+fn policies_that_share_no_tool_need_not_agree() {
+    let group = "resource in ToolGroup::\"read-only\"";
+    for other in [
+        "resource == Tool::\"delete\"",
+        "resource in ToolGroup::\"writing\"",
+        "resource is Tool in ToolGroup::\"writing\"",
+    ] {
+        let policies = [policy("a", group, NUMBER), policy("b", other, TEXT)];
+        let engine = engine(&policies.concat());
+        for (tool, arguments, expected) in [
+            ("get", r#"{"id": 6}"#, "forward"),
+            ("list", r#"{"id": "x"}"#, "error"),
+            ("delete", r#"{"id": "x"}"#, "forward"),
+            ("delete", r#"{"id": 6}"#, "error"),
+        ] {
+            assert_eq!(
+                call(&engine, tool, arguments),
+                expected,
+                "{other} {tool} {arguments}"
+            );
+        }
+    }
+    let shared = disagreeing(&[policy("a", group, NUMBER), policy("b", group, TEXT)]);
+    assert_eq!(shared, ["b", "test.cedar:4:36", "a", "test.cedar:2:36"]);
+}
+
+#[test]
+fn policies_for_other_kinds_of_requests_need_not_agree() {
+    let tools = policy("a", "resource", NUMBER);
+    let prompts = policy("b", "resource", TEXT).replace("tools/call", "prompts/get");
+    let engine = engine(&[tools, prompts.clone()].concat());
+    assert_eq!(call(&engine, "get", r#"{"id": 6}"#), "forward");
+    let prompt = ask(&engine, "alice", Target::Prompt("p"), r#"{"id": "x"}"#);
+    assert_eq!(word(&prompt), "forward");
+
+    let any = policy("a", "resource", NUMBER).replace("action == Action::\"tools/call\"", "action");
+    let errors = load(&[any, prompts].concat()).err().unwrap().to_string();
+    assert!(errors.contains("both may apply to one prompt"), "{errors}");
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn one_argument_of_one_tool_has_one_type() {
         r#"@id("a") permit (principal, action, resource) when { context.arguments has n && context.arguments.n > 5 };
            @id("b") permit (principal, action, resource) when { context.arguments has n && context.arguments.n like "x*" };"#,
         &expect![[
-            r#"test.cedar:2:92: policy `b` uses `context.arguments.n` as a string, but policy `a` at test.cedar:1:81 uses it as a whole number, and both may apply to one tool; use it as one type, or name one tool with `resource == Tool::"…"` in the scope of each policy"#
+            r#"test.cedar:2:92: policy `b` uses `context.arguments.n` as a string, but policy `a` at test.cedar:1:81 uses it as a whole number, and both may apply to one tool; use it as one type, or write scopes that have no tool in common, such as `resource == Tool::"…"`, or two groups of `tool_groups` without a common tool"#
         ]],
     );
     refused(

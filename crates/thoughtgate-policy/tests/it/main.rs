@@ -30,10 +30,13 @@ fn options() -> Options {
         ]
         .into(),
         annotations: vec!["team".to_owned(), "aprove".to_owned()],
-        tool_groups: [(
-            "read-only".to_owned(),
-            vec!["list".to_owned(), "get".to_owned()],
-        )]
+        tool_groups: [
+            (
+                "read-only".to_owned(),
+                vec!["list".to_owned(), "get".to_owned()],
+            ),
+            ("writing".to_owned(), vec!["delete".to_owned()]),
+        ]
         .into(),
         ..Options::default()
     }
