@@ -56,6 +56,41 @@ fn result_type(operator: &str) -> Type {
     }
 }
 
+/// The types that a comparison of order needs its sides to have. Cedar orders whole numbers, dates and
+/// durations: numbers, unless a side shows otherwise.
+pub fn ordered(operator: &str, left: &Value, right: &Value) -> [Type; 2] {
+    let wanted = match (evident_type(left), evident_type(right)) {
+        (wanted @ Type::Extension(_), _) | (_, wanted @ Type::Extension(_)) => wanted,
+        _ => Type::Long,
+    };
+    if wanted != Type::Extension(Extension::Datetime) {
+        return [wanted.clone(), wanted];
+    }
+    // For whole milliseconds `w`, `x < w` and `x >= w` do not depend on what `x` has beyond milliseconds;
+    // `x <= w` and `x > w` do.
+    let (left_floors, right_floors) = match operator {
+        "<" | ">=" => (is_whole(right), false),
+        _ => (false, is_whole(left)),
+    };
+    [left_floors, right_floors].map(|floors| {
+        Type::Extension(if floors {
+            Extension::DatetimeFloor
+        } else {
+            Extension::Datetime
+        })
+    })
+}
+
+/// Whether a time evidently has whole milliseconds: it contains no argument.
+fn is_whole(time: &Value) -> bool {
+    if let Some(operands) = time.get("offset") {
+        return is_whole(&operands[0]) && operands[1].get("duration").is_some();
+    }
+    time.get("datetime").is_some()
+        || time.get("toDate").is_some()
+        || context_path(time).is_some_and(|path| path == ["now"])
+}
+
 /// The type that all these expressions share, as far as it is evident.
 fn joined<'e>(expressions: impl IntoIterator<Item = &'e Value>) -> Type {
     let mut all = Type::Any;

@@ -8,15 +8,19 @@ use cedar_policy::{Context, RestrictedExpression};
 use serde_json::value::RawValue;
 use thoughtgate_mcp::Key;
 
+use crate::datetime::Datetime;
 use crate::fault::Problem;
-use crate::number::scaled;
+use crate::number::{Inexact, scaled};
 
 /// An extension type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extension {
     Decimal,
     Ip,
+    /// A date or time of which each digit matters.
     Datetime,
+    /// One of which digits beyond milliseconds do not matter in the way it is used.
+    DatetimeFloor,
     Duration,
 }
 
@@ -44,7 +48,7 @@ pub enum Function {
 impl Function {
     /// The function with this name.
     pub fn named(name: &str) -> Option<Function> {
-        use Extension::{Datetime, Decimal, Duration, Ip};
+        use Extension::{Datetime, DatetimeFloor, Decimal, Duration, Ip};
         let method = |receiver, argument, result| Function::Method {
             receiver,
             argument,
@@ -62,7 +66,7 @@ impl Function {
             "isInRange" => method(Ip, Some(Ip), Operand::Bool),
             "offset" => method(Datetime, Some(Duration), Operand::Of(Datetime)),
             "durationSince" => method(Datetime, Some(Datetime), Operand::Of(Duration)),
-            "toDate" => method(Datetime, None, Operand::Of(Datetime)),
+            "toDate" => method(DatetimeFloor, None, Operand::Of(Datetime)),
             "toTime" => method(Datetime, None, Operand::Of(Duration)),
             "toMilliseconds" | "toSeconds" | "toMinutes" | "toHours" | "toDays" => {
                 method(Duration, None, Operand::Long)
@@ -78,7 +82,7 @@ impl Extension {
         match self {
             Extension::Decimal => "decimal",
             Extension::Ip => "ipaddr",
-            Extension::Datetime => "datetime",
+            Extension::Datetime | Extension::DatetimeFloor => "datetime",
             Extension::Duration => "duration",
         }
     }
@@ -88,7 +92,7 @@ impl Extension {
         match self {
             Extension::Decimal => "a decimal number",
             Extension::Ip => "an IP address",
-            Extension::Datetime => "a date or time",
+            Extension::Datetime | Extension::DatetimeFloor => "a date or time",
             Extension::Duration => "a duration",
         }
     }
@@ -97,7 +101,16 @@ impl Extension {
     pub fn constructor(self) -> &'static str {
         match self {
             Extension::Ip => "ip",
-            Extension::Decimal | Extension::Datetime | Extension::Duration => self.schema_name(),
+            _ => self.schema_name(),
+        }
+    }
+
+    /// The type for both uses, of one that both have in a schema.
+    pub fn join(self, other: Extension) -> Extension {
+        if self == other {
+            self
+        } else {
+            Extension::Datetime
         }
     }
 
@@ -106,7 +119,7 @@ impl Extension {
         let test = match self {
             Extension::Decimal => ".lessThan(decimal(\"100.0\"))",
             Extension::Ip => ".isInRange(ip(\"10.0.0.0/8\"))",
-            Extension::Datetime => " < datetime(\"2026-12-31\")",
+            Extension::Datetime | Extension::DatetimeFloor => " < datetime(\"2026-12-31\")",
             Extension::Duration => " < duration(\"1h30m\")",
         };
         let name = self.name();
@@ -118,15 +131,15 @@ impl Extension {
         match self {
             Extension::Decimal => {
                 "a number between -922337203685477.5808 and 922337203685477.5807 with at most four \
-                 decimal places, or such a number as a string with a decimal point, as in \"12.50\""
+                 decimal places, or such a number as a string, as in \"12.50\""
             }
             Extension::Ip => {
                 "a string such as \"10.0.0.1\", \"10.0.0.0/8\" or \"2001:db8::1\", with IPv4 addresses \
                  not written as IPv6"
             }
-            Extension::Datetime => {
+            Extension::Datetime | Extension::DatetimeFloor => {
                 "a string such as \"2026-12-31\", \"2026-12-31T23:59:59Z\" or \
-                 \"2026-12-31T23:59:59.000+0100\""
+                 \"2026-12-31T23:59:59.000+01:00\""
             }
             Extension::Duration => "a string such as \"1d2h3m4s5ms\"",
         }
@@ -146,11 +159,9 @@ impl Extension {
                 let Ok(Key(text)) = serde_json::from_str::<Key<'_>>(text) else {
                     return Err(Problem::Invalid);
                 };
-                text
+                self.in_cedar_form(text)?
             }
-            Some(b'-' | b'0'..=b'9') if self == Extension::Decimal => {
-                Cow::Owned(decimal(text).ok_or_else(refused)?)
-            }
+            Some(b'-' | b'0'..=b'9') if self == Extension::Decimal => Cow::Owned(decimal(text)?),
             _ => return Err(refused()),
         };
         if self == Extension::Ip && is_mapped(&found) {
@@ -159,7 +170,9 @@ impl Extension {
         let value = match self {
             Extension::Decimal => RestrictedExpression::new_decimal(found),
             Extension::Ip => RestrictedExpression::new_ip(found),
-            Extension::Datetime => RestrictedExpression::new_datetime(found),
+            Extension::Datetime | Extension::DatetimeFloor => {
+                RestrictedExpression::new_datetime(found)
+            }
             Extension::Duration => RestrictedExpression::new_duration(found),
         };
         // Cedar parses the string only when it makes a context, and its error names no argument.
@@ -170,18 +183,48 @@ impl Extension {
     }
 }
 
+impl Extension {
+    /// `text` as Cedar writes the value that it is, or `text` itself where Cedar's parser decides.
+    fn in_cedar_form(self, text: Cow<'_, str>) -> Result<Cow<'_, str>, Problem> {
+        match self {
+            Extension::Decimal if is_plain_number(&text) => Ok(Cow::Owned(decimal(&text)?)),
+            Extension::Datetime | Extension::DatetimeFloor => match Datetime::of(&text) {
+                Some(time) if self == Extension::Datetime && !time.is_whole() => {
+                    Err(Problem::Microseconds)
+                }
+                Some(time) => Ok(Cow::Owned(time.cedar())),
+                None => Ok(text),
+            },
+            _ => Ok(text),
+        }
+    }
+}
+
+/// Whether `text` is a number as JSON writes it, without an exponent.
+fn is_plain_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let are_digits =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // Some programs read `010` as 8.
+    are_digits(whole) && are_digits(fraction) && (whole == "0" || !whole.starts_with('0'))
+}
+
 /// Decimal places of Cedar's decimals.
 const PLACES: usize = 4;
 /// The number of smallest steps in 1: 10 to the power of `PLACES`.
 const UNIT: u64 = 10_000;
 
-/// A JSON number as Cedar writes decimals; `None` if a decimal cannot hold it.
-fn decimal(number: &str) -> Option<String> {
-    let scaled = scaled(number, PLACES).ok()?;
+/// A JSON number as Cedar writes decimals.
+fn decimal(number: &str) -> Result<String, Problem> {
+    let scaled = scaled(number, PLACES).map_err(|inexact| match inexact {
+        Inexact::Fraction => Problem::DecimalPlaces,
+        Inexact::OutOfRange => Problem::DecimalRange,
+    })?;
     let sign = if scaled < 0 { "-" } else { "" };
     let steps = scaled.unsigned_abs();
     let (whole, fraction) = (steps / UNIT, steps % UNIT);
-    Some(format!("{sign}{whole}.{fraction:0PLACES$}"))
+    Ok(format!("{sign}{whole}.{fraction:0PLACES$}"))
 }
 
 /// Whether an address is an IPv4 address in the form of IPv6. Cedar takes it for another address, and
@@ -199,19 +242,31 @@ mod tests {
     #[test]
     fn a_decimal_has_the_digits_of_the_number() {
         for (number, expected) in [
-            ("0", Some("0.0000")),
-            ("-0.0", Some("0.0000")),
-            ("9.99", Some("9.9900")),
-            ("-0.5", Some("-0.5000")),
-            ("1e2", Some("100.0000")),
-            ("12.34567e2", Some("1234.5670")),
+            ("0", Ok("0.0000")),
+            ("-0.0", Ok("0.0000")),
+            ("9.99", Ok("9.9900")),
+            ("-0.5", Ok("-0.5000")),
+            ("1e2", Ok("100.0000")),
+            ("12.34567e2", Ok("1234.5670")),
             // As a float this would be 922337203685477.625.
-            ("922337203685477.5807", Some("922337203685477.5807")),
-            ("-922337203685477.5808", Some("-922337203685477.5808")),
-            ("922337203685477.5808", None),
-            ("0.00001", None),
+            ("922337203685477.5807", Ok("922337203685477.5807")),
+            ("-922337203685477.5808", Ok("-922337203685477.5808")),
+            ("922337203685477.5808", Err(Problem::DecimalRange)),
+            ("0.00001", Err(Problem::DecimalPlaces)),
         ] {
-            assert_eq!(decimal(number).as_deref(), expected, "{number}");
+            assert_eq!(decimal(number), expected.map(str::to_owned), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_a_number_as_json_writes_it() {
+        for text in ["0", "10", "-3", "10.0", "0.50", "-0.5"] {
+            assert!(is_plain_number(text), "{text}");
+        }
+        for text in [
+            "", "-", ".5", "5.", "010", "1e2", "+1", " 1", "1.2.3", "--1",
+        ] {
+            assert!(!is_plain_number(text), "{text}");
         }
     }
 

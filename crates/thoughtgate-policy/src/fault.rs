@@ -84,11 +84,17 @@ pub struct ArgumentError {
 
 impl fmt::Display for ArgumentError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ArgumentError { path, problem } = self;
+        let ArgumentError {
+            path,
+            of_element,
+            problem,
+        } = self;
         if path.is_empty() {
             write!(formatter, "`arguments` {problem}")
         } else {
             write!(formatter, "argument `{path}` {problem}")
+    /// Whether it is about an element of this argument, which is an array.
+    pub of_element: bool,
         }
     }
 }
@@ -97,6 +103,8 @@ impl Error for ArgumentError {}
 
 /// The problem with an argument, worded to follow its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+        } else if *of_element {
+            write!(formatter, "an element of argument `{path}` {problem}")
 pub enum Problem {
     #[error("cannot be read")]
     Unreadable,
@@ -132,6 +140,19 @@ pub enum Problem {
     #[error("contains an object with a duplicate key")]
     DuplicateKeyInside,
     /// The name that a server could take the key for.
+    #[error(
+        "is a number outside the range of decimal numbers (-922337203685477.5808 to 922337203685477.5807), as which policies read it"
+    )]
+    DecimalRange,
+    #[error(
+        "is a number with more than four decimal places, but policies read it as a decimal number, which has at most four; round it"
+    )]
+    DecimalPlaces,
+    /// A time that cannot be compared exactly as Cedar holds it.
+    #[error(
+        "is a time with more than three decimal places of a second, but policies compare it in whole milliseconds; send at most three"
+    )]
+    Microseconds,
     #[error(
         "has a key that differs from `{0}`, which policies read, only in case, width or invisible characters"
     )]

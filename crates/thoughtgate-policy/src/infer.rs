@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use crate::evident::{context_path, evident_type, matched};
+use crate::evident::{context_path, evident_type, matched, ordered};
 use crate::extension::{Extension, Function};
 use crate::reads::Reads;
 use crate::types::{Conflict, Fields, Text, Type, conflict, join_fields};
@@ -90,13 +90,11 @@ impl Inference {
             "&&" | "||" => self.both(left, right, &Type::Bool),
             "!" => self.expression(&operands["arg"], &Type::Bool),
             "neg" => self.expression(&operands["arg"], &Type::Long),
-            // Cedar orders whole numbers, dates and durations: numbers, unless a side shows otherwise.
-            "<" | "<=" | ">" | ">=" => match (evident_type(left), evident_type(right)) {
-                (wanted @ Type::Extension(_), _) | (_, wanted @ Type::Extension(_)) => {
-                    self.both(left, right, &wanted)
-                }
-                _ => self.both(left, right, &Type::Long),
-            },
+            "<" | "<=" | ">" | ">=" => {
+                let [wanted_left, wanted_right] = ordered(operator, left, right);
+                self.expression(left, &wanted_left)?;
+                self.expression(right, &wanted_right)
+            }
             "+" | "-" | "*" => self.both(left, right, &Type::Long),
             "==" | "!=" => {
                 // A literal on one side gives the type of an argument on the other.

@@ -57,19 +57,28 @@ pub fn read(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, Arg
 enum Place<'p> {
     Arguments,
     Member(&'p Place<'p>, &'p str),
+    /// An element of an array, whatever its number.
+    Element(&'p Place<'p>),
 }
 
 impl Place<'_> {
     fn error(self, problem: Problem) -> ArgumentError {
         let mut names = Vec::new();
         let mut place = &self;
-        while let Place::Member(parent, name) = place {
-            names.push(*name);
-            place = parent;
+        loop {
+            match place {
+                Place::Arguments => break,
+                Place::Element(parent) => place = parent,
+                Place::Member(parent, name) => {
+                    names.push(*name);
+                    place = parent;
+                }
+            }
         }
         names.reverse();
         ArgumentError {
             path: names.join("."),
+            of_element: matches!(self, Place::Element(_)),
             problem,
         }
     }
@@ -322,11 +331,17 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
         let Type::Set(element) = self.wanted else {
             return self.mismatch("an array");
         };
+        let place = self.at.place;
         let mut items = Vec::new();
         loop {
+            let mut at = At {
+                place: Place::Element(&place),
+                elements: &mut *self.at.elements,
+                refused: &mut *self.at.refused,
+            };
             let reader = Reader {
                 wanted: element,
-                at: &mut *self.at,
+                at: &mut at,
             };
             let Some(item) = seq.next_element_seed(reader)? else {
                 return Ok(Some(RestrictedExpression::new_set(items)));

@@ -89,6 +89,11 @@ fn conflict_of(known: &Type, found: &Type) -> Option<Conflict> {
         (_, Type::Any) | (Type::Any, _) | (Type::Text(_), Type::Text(_)) => None,
         (Type::Set(known), Type::Set(found)) => conflict_of(known, found),
         (Type::Record(known), Type::Record(found)) => conflict(known, found),
+        (Type::Extension(known), Type::Extension(found))
+            if known.schema_name() == found.schema_name() =>
+        {
+            None
+        }
         (known, found) if known == found => None,
         (known, found) => Some(Conflict {
             argument: String::new(),
@@ -134,6 +139,7 @@ fn merge(known: &mut Type, found: &Type) {
         (Type::Text(known), Type::Text(found)) => *known = known.join(*found),
         (Type::Set(known), Type::Set(found)) => merge(known, found),
         (Type::Record(known), Type::Record(found)) => merge_fields(known, found),
+        (Type::Extension(known), Type::Extension(found)) => *known = known.join(*found),
         // Equal, or `found` is `Any`.
         _ => {}
     }

@@ -4,11 +4,13 @@
 //! Only data and its conversion to a query; `cases.rs` and `explain.rs` have it decided.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use thoughtgate_policy::{Claims, Declared, Plain, Principal, Query, StatedError, Target};
+use thoughtgate_policy::{
+    Claims, Datetime, Declared, Plain, Principal, Query, StatedError, Target,
+};
 
 /// A request to decide.
 #[derive(Debug)]
@@ -124,8 +126,27 @@ impl Call {
 
 /// The time that `text` gives in RFC 3339. The error says which form is expected.
 pub fn time(text: &str) -> Result<SystemTime, &'static str> {
-    humantime::parse_rfc3339_weak(text)
-        .map_err(|_| "not a valid time; expected UTC in the form 2026-01-05T23:00:00Z")
+    // The short forms, such as one with a blank for the `T`, are UTC.
+    let time = match Datetime::of(text) {
+        Some(parts) => at(&parts),
+        None => humantime::parse_rfc3339_weak(text).ok(),
+    };
+    time.ok_or(
+        "not a valid time; expected RFC 3339, as in 2026-01-05T23:00:00Z or \
+         2026-01-06T00:00:00+01:00, not before 1970",
+    )
+}
+
+fn at(parts: &Datetime<'_>) -> Option<SystemTime> {
+    let local = humantime::parse_rfc3339_weak(&parts.local()).ok()?;
+    let offset = parts.offset_minutes()?;
+    let minutes = Duration::from_secs(u64::from(offset.unsigned_abs()) * 60);
+    let time = if offset < 0 {
+        local.checked_add(minutes)
+    } else {
+        local.checked_sub(minutes)
+    };
+    time.filter(|time| *time >= SystemTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -161,9 +182,25 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_in_utc() {
-        assert!(time("2026-01-05T23:00:00Z").is_ok());
-        for text in ["2026-01-05", "23:00", "2026-01-05T23:00:00+01:00", "soon"] {
+    fn a_time_has_its_offset() {
+        let utc = time("2026-01-05T23:00:00Z");
+        assert!(utc.is_ok());
+        for text in [
+            "2026-01-06T00:00:00+01:00",
+            "2026-01-05T17:30:00-05:30",
+            "2026-01-05t23:00:00.000000z",
+            "2026-01-05 23:00:00",
+        ] {
+            assert_eq!(time(text), utc, "{text}");
+        }
+        for text in [
+            "2026-01-05",
+            "23:00",
+            "2026-01-05T23:00:00+24:00",
+            "2026-02-30T23:00:00+01:00",
+            "1970-01-01T00:00:00+01:00",
+            "soon",
+        ] {
             assert!(time(text).is_err(), "{text}");
         }
     }

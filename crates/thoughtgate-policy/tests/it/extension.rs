@@ -42,7 +42,11 @@ fn decimals_are_read_from_numbers_and_strings() {
             ("100.49999", "error"),
             ("922337203685477.5808", "error"),
             ("1e400", "error"),
-            ("\"100\"", "error"),
+            ("\"100\"", "forward"),
+            ("\"100.49990\"", "forward"),
+            ("\"101\"", "reject"),
+            ("\"100.49999\"", "error"),
+            ("\"0100\"", "error"),
             ("\"1e2\"", "error"),
             ("\"\"", "error"),
             ("true", "error"),
@@ -137,6 +141,69 @@ fn times_are_read_from_strings() {
 }
 
 #[test]
+fn times_are_read_in_each_form_of_rfc_3339() {
+    let engine = permitting("context.arguments.x < datetime(\"2026-12-31\")");
+    for (value, expected) in [
+        ("2026-12-30T23:59:59z", "forward"),
+        ("2026-12-31t00:59:59+01:00", "forward"),
+        ("2026-12-30T22:59:59-01:00", "forward"),
+        ("2026-12-30T23:59:59+00:00", "forward"),
+        ("2026-12-30T23:59:59.5Z", "forward"),
+        ("2026-12-30T23:59:59.999999Z", "forward"),
+        ("2026-12-31T01:00:00+01:00", "reject"),
+        ("2026-12-30T23:00:00-01:00", "reject"),
+        ("2026-12-31T00:00:00.000001Z", "reject"),
+        ("2026-12-30T23:59:59+24:00", "error"),
+        ("2026-12-30T23:59:59+01:60", "error"),
+        ("2026-12-30T24:00:00+01:00", "error"),
+        ("2026-02-30T00:00:00+01:00", "error"),
+        ("2026-12-30T23:59:59", "error"),
+        ("2026-12-30T23:59:59.Z", "error"),
+        ("2026-12-30T23:59:59+1:00", "error"),
+    ] {
+        assert_eq!(with(&engine, &format!("\"{value}\"")), expected, "{value}");
+    }
+}
+
+#[test]
+fn digits_beyond_milliseconds_change_no_comparison() {
+    const LATER: &str = "\"2026-12-31T00:00:00.0001Z\"";
+    const SAME: &str = "\"2026-12-31T00:00:00.000000Z\"";
+    let end = "datetime(\"2026-12-31\")";
+    for (condition, later, same) in [
+        ("context.arguments.x < END", "reject", "reject"),
+        ("context.arguments.x >= END", "forward", "forward"),
+        ("END > context.arguments.x", "reject", "reject"),
+        ("END <= context.arguments.x", "forward", "forward"),
+        (
+            "END.offset(duration(\"0s\")) <= context.arguments.x",
+            "forward",
+            "forward",
+        ),
+        ("context.arguments.x.toDate() <= END", "forward", "forward"),
+        // Cut, these would be decided as for the same time.
+        ("context.arguments.x <= END", "error", "forward"),
+        ("context.arguments.x > END", "error", "reject"),
+        ("END >= context.arguments.x", "error", "forward"),
+        ("context.arguments.x == END", "error", "forward"),
+        (
+            "context.arguments.x >= END && context.arguments.x == END",
+            "error",
+            "forward",
+        ),
+        (
+            "context.arguments.x < context.arguments.x.offset(duration(\"1ms\"))",
+            "error",
+            "forward",
+        ),
+    ] {
+        let engine = permitting(&condition.replace("END", end));
+        assert_eq!(with(&engine, LATER), later, "{condition}");
+        assert_eq!(with(&engine, SAME), same, "{condition}");
+    }
+}
+
+#[test]
 fn nested_arguments_and_elements_have_the_type() {
     let engine = permitting(
         "context.arguments.x has price && context.arguments.x.price.lessThan(decimal(\"5.0\")) && \
@@ -170,8 +237,22 @@ fn a_value_that_is_refused_is_told_the_form() {
     refused(
         "context.arguments.x.lessThan(decimal(\"1.0\"))",
         "424242.42424242",
+        &expect![
+            "argument `x` is a number with more than four decimal places, but policies read it as a decimal number, which has at most four; round it"
+        ],
+    );
+    refused(
+        "context.arguments.x.lessThan(decimal(\"1.0\"))",
+        "\"424242424242424242\"",
+        &expect![
+            "argument `x` is a number outside the range of decimal numbers (-922337203685477.5808 to 922337203685477.5807), as which policies read it"
+        ],
+    );
+    refused(
+        "context.arguments.x.lessThan(decimal(\"1.0\"))",
+        "\"042\"",
         &expect![[
-            r#"argument `x` is not a decimal number, as which policies read it; expected a number between -922337203685477.5808 and 922337203685477.5807 with at most four decimal places, or such a number as a string with a decimal point, as in "12.50""#
+            r#"argument `x` is not a decimal number, as which policies read it; expected a number between -922337203685477.5808 and 922337203685477.5807 with at most four decimal places, or such a number as a string, as in "12.50""#
         ]],
     );
     refused(
@@ -185,8 +266,20 @@ fn a_value_that_is_refused_is_told_the_form() {
         "context.arguments.x < datetime(\"2026-12-31\")",
         "\"424242\"",
         &expect![[
-            r#"argument `x` is not a date or time, as which policies read it; expected a string such as "2026-12-31", "2026-12-31T23:59:59Z" or "2026-12-31T23:59:59.000+0100""#
+            r#"argument `x` is not a date or time, as which policies read it; expected a string such as "2026-12-31", "2026-12-31T23:59:59Z" or "2026-12-31T23:59:59.000+01:00""#
         ]],
+    );
+    refused(
+        "context.arguments.x > datetime(\"2026-12-31\")",
+        "\"2024-02-04T02:04:02.4242Z\"",
+        &expect![
+            "argument `x` is a time with more than three decimal places of a second, but policies compare it in whole milliseconds; send at most three"
+        ],
+    );
+    refused(
+        "context.arguments.x.contains(\"y\")",
+        "[[424242]]",
+        &expect!["an element of argument `x` is an array, but policies read it as a string"],
     );
     refused(
         "context.arguments.x < duration(\"1h\")",

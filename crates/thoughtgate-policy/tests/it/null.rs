@@ -84,16 +84,15 @@ fn null_is_no_element() {
          context.arguments has lists && context.arguments.lists.contains([\"x\"]) || \
          context.arguments has any && context.arguments.any.isEmpty()",
     );
-    for (arguments, path) in [
-        (r#"{"tags": ["y", null]}"#, "tags"),
-        (r#"{"lists": [["y"], null]}"#, "lists"),
-        (r#"{"lists": [[null]]}"#, "lists"),
+    for (arguments, named) in [
+        (r#"{"tags": ["y", null]}"#, "argument `tags`"),
+        (r#"{"lists": [["y"], null]}"#, "argument `lists`"),
+        (r#"{"lists": [[null]]}"#, "an element of argument `lists`"),
     ] {
         let decision = ask(&engine, "alice", Target::Tool("t"), arguments);
         assert_eq!(word(&decision), "error", "{arguments}");
         let error = decision.error.unwrap();
-        let start =
-            format!("argument `{path}` has an element that is null, but policies read each");
+        let start = format!("{named} has an element that is null, but policies read each");
         assert!(error.starts_with(&start), "{error}");
     }
     // Only counted, whatever they are.

@@ -179,7 +179,7 @@ fn a_file_with_mistakes_ends_with_2_and_names_them() {
     let (_, _, err) = test("- {call: a, at: noon, expect: allow}\n- {call: b}\n");
     let expected = "\
 thoughtgate: error: cases.yaml:1:31: `expect`: expected permit, refuse or approve
-thoughtgate: error: cases.yaml:1:17: `at`: not a valid time; expected UTC in the form 2026-01-05T23:00:00Z
+thoughtgate: error: cases.yaml:1:17: `at`: not a valid time; expected RFC 3339, as in 2026-01-05T23:00:00Z or 2026-01-06T00:00:00+01:00, not before 1970
 thoughtgate: error: cases.yaml:2:3: the case needs `expect`: permit, refuse or approve
 ";
     assert_eq!(err, expected);
