@@ -9,10 +9,13 @@ use std::sync::Arc;
 pub struct Decision {
     /// The verdict on the request.
     pub outcome: Outcome,
-    /// Ids of the policies that determined the outcome, sorted; empty if no policy permits the request.
+    /// Ids of the policies that determined the outcome, or whose evaluation failed, sorted; empty if no policy
+    /// permits the request, or the error is of none of them.
     pub policies: Arc<[Arc<str>]>,
     /// The reason why the request could not be decided; the outcome is then [`Outcome::Reject`].
     pub error: Option<Arc<str>>,
+    /// The argument that is the reason of `error`, as a path below `context.arguments`, such as `a.b`.
+    pub argument: Option<Arc<str>>,
 }
 
 /// The verdict on a request.
@@ -37,6 +40,7 @@ impl Decision {
             outcome: Outcome::Reject,
             policies: Arc::new([]),
             error: Some(Arc::from(reason)),
+            argument: None,
         }
     }
 }

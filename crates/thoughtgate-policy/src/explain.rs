@@ -130,6 +130,7 @@ impl Engine {
                 outcome: Outcome::Reject,
                 policies: ids.into(),
                 error: None,
+                argument: None,
             })
         } else {
             Some(self.decide(query))

@@ -74,11 +74,23 @@ pub enum ContextError {
     Clock,
 }
 
+impl ContextError {
+    /// The argument that is the reason, as a path below `context.arguments`.
+    pub fn argument(&self) -> Option<&str> {
+        match self {
+            ContextError::Argument(error) if !error.path.is_empty() => Some(&error.path),
+            _ => None,
+        }
+    }
+}
+
 /// An argument that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArgumentError {
     /// Path below `context.arguments`, such as `a.b`; empty for the arguments as a whole.
     pub path: String,
+    /// Whether it is about an element of this argument, which is an array.
+    pub of_element: bool,
     pub problem: Problem,
 }
 
@@ -91,10 +103,10 @@ impl fmt::Display for ArgumentError {
         } = self;
         if path.is_empty() {
             write!(formatter, "`arguments` {problem}")
+        } else if *of_element {
+            write!(formatter, "an element of argument `{path}` {problem}")
         } else {
             write!(formatter, "argument `{path}` {problem}")
-    /// Whether it is about an element of this argument, which is an array.
-    pub of_element: bool,
         }
     }
 }
@@ -103,8 +115,6 @@ impl Error for ArgumentError {}
 
 /// The problem with an argument, worded to follow its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-        } else if *of_element {
-            write!(formatter, "an element of argument `{path}` {problem}")
 pub enum Problem {
     #[error("cannot be read")]
     Unreadable,
@@ -130,16 +140,6 @@ pub enum Problem {
         wanted: &'static str,
         form: &'static str,
     },
-    /// An array has `null` where policies read elements; `null` is only an absent member of an object.
-    #[error("has an element that is null, but policies read each as {wanted}; leave it out")]
-    NullElement { wanted: &'static str },
-    /// The name of the key, if policies read it.
-    #[error("has {}", duplicate(.0.as_deref()))]
-    DuplicateKey(Option<String>),
-    /// An object with a duplicate key somewhere in an argument that no policy reads.
-    #[error("contains an object with a duplicate key")]
-    DuplicateKeyInside,
-    /// The name that a server could take the key for.
     #[error(
         "is a number outside the range of decimal numbers (-922337203685477.5808 to 922337203685477.5807), as which policies read it"
     )]
@@ -153,6 +153,16 @@ pub enum Problem {
         "is a time with more than three decimal places of a second, but policies compare it in whole milliseconds; send at most three"
     )]
     Microseconds,
+    /// An array has `null` where policies read elements; `null` is only an absent member of an object.
+    #[error("has an element that is null, but policies read each as {wanted}; leave it out")]
+    NullElement { wanted: &'static str },
+    /// The name of the key, if policies read it.
+    #[error("has {}", duplicate(.0.as_deref()))]
+    DuplicateKey(Option<String>),
+    /// An object with a duplicate key somewhere in an argument that no policy reads.
+    #[error("contains an object with a duplicate key")]
+    DuplicateKeyInside,
+    /// The name that a server could take the key for.
     #[error(
         "has a key that differs from `{0}`, which policies read, only in case, width or invisible characters"
     )]

@@ -190,7 +190,12 @@ impl Undecided {
     fn decide(&self, scope: &Scope, arguments: Option<&RawValue>, now: SystemTime) -> Decision {
         let context = match arguments::context(&self.reads, arguments, now) {
             Ok(context) => context,
-            Err(error) => return Decision::error(&error.to_string()),
+            Err(error) => {
+                return Decision {
+                    argument: error.argument().map(Arc::from),
+                    ..Decision::error(&error.to_string())
+                };
+            }
         };
         let request = scope.request(context);
         let mut tally = Tally {
@@ -229,7 +234,10 @@ impl<'a> Tally<'a> {
     /// is a refusal: Cedar would skip that policy, even if it is a forbid.
     fn decision(self) -> Decision {
         if let Some((policy, fault)) = self.failed {
-            return Decision::error(&policy.error(fault));
+            return Decision {
+                policies: Arc::new([Arc::clone(&policy.id)]),
+                ..Decision::error(&policy.error(fault))
+            };
         }
         let forbidden = !self.forbids.is_empty();
         let mut determining = if forbidden {
@@ -244,7 +252,12 @@ impl<'a> Tally<'a> {
         } else {
             match permitted(&determining) {
                 Ok(outcome) => outcome,
-                Err(conflict) => return Decision::error(&conflict),
+                Err(([first, second], conflict)) => {
+                    return Decision {
+                        policies: Arc::new([first, second]),
+                        ..Decision::error(&conflict)
+                    };
+                }
             }
         };
         Decision {
@@ -254,13 +267,14 @@ impl<'a> Tally<'a> {
                 .map(|policy| Arc::clone(&policy.id))
                 .collect(),
             error: None,
+            argument: None,
         }
     }
 }
 
 /// The outcome that `permits` have together. Those that ask for approval must name one channel: approvers
-/// of the one would decide for those of the other.
-fn permitted(permits: &[&Arc<LoadedPolicy>]) -> Result<Outcome, String> {
+/// of the one would decide for those of the other. The error has the ids of two that do not.
+fn permitted(permits: &[&Arc<LoadedPolicy>]) -> Result<Outcome, ([Arc<str>; 2], String)> {
     let mut asking = permits
         .iter()
         .filter_map(|policy| Some((&policy.id, &policy.approve.as_ref()?.channel)));
@@ -271,8 +285,11 @@ fn permitted(permits: &[&Arc<LoadedPolicy>]) -> Result<Outcome, String> {
         None => Ok(Outcome::Approve {
             channel: channel.clone(),
         }),
-        Some((other, _)) => Err(format!(
-            "policies `{first}` and `{other}` ask for approval in different channels; write the same @approve in both, or conditions that exclude each other"
+        Some((other, _)) => Err((
+            [Arc::clone(first), Arc::clone(other)],
+            format!(
+                "policies `{first}` and `{other}` ask for approval in different channels; write the same @approve in both, or conditions that exclude each other"
+            ),
         )),
     }
 }

@@ -30,6 +30,7 @@ fn instead() -> Decision {
         outcome: Outcome::Forward,
         policies: Arc::new([]),
         error: None,
+        argument: None,
     }
 }
 

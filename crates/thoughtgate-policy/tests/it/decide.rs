@@ -128,6 +128,10 @@ fn permits_that_ask_in_different_channels_refuse() {
             "policies `low` and `security` ask for approval in different channels; write the same @approve in both, or conditions that exclude each other"
         )
     );
+    assert_eq!(
+        *pay("{}").policies,
+        [Arc::from("low"), Arc::from("security")]
+    );
     // The channel of `@approve` alone is not known here.
     let sell = ask(&engine, "alice", Target::Tool("sell"), "{}");
     assert!(error(&sell).is_some_and(|error| error.contains("`low` and `unnamed`")));
@@ -139,6 +143,28 @@ fn permits_that_ask_in_different_channels_refuse() {
     );
     let forbidden = pay(r#"{"amount": 101}"#);
     assert_eq!((error(&forbidden), forbidden.policies.len()), (None, 1));
+}
+
+#[test]
+fn an_error_names_its_policy_and_its_argument() {
+    let engine = engine(
+        r#"@id("all") permit (principal, action == Action::"tools/call", resource);
+           @id("product") forbid (principal, action == Action::"tools/call", resource)
+               when { context.arguments has a.n && context.arguments.a.n * 9223372036854775807 > 0 };"#,
+    );
+    let facts = |arguments: &str| {
+        let decision = ask(&engine, "alice", Target::Tool("t"), arguments);
+        let policies: Vec<String> = decision.policies.iter().map(ToString::to_string).collect();
+        (word(&decision), policies.join(","), decision.argument)
+    };
+    let of = |word, policies: &str, argument: Option<&str>| {
+        (word, policies.to_owned(), argument.map(Arc::from))
+    };
+    assert_eq!(facts(r#"{"a": {"n": 2}}"#), of("error", "product", None));
+    assert_eq!(facts(r#"{"a": {"n": "2"}}"#), of("error", "", Some("a.n")));
+    assert_eq!(facts(r#"{"a": 2}"#), of("error", "", Some("a")));
+    assert_eq!(facts("[2]"), of("error", "", None));
+    assert_eq!(facts(r#"{"a": {"n": 0}}"#), of("forward", "all", None));
 }
 
 #[test]

@@ -85,6 +85,9 @@ pub struct Refused<'r> {
     /// Follows "the call was refused", "not executed" or "executed".
     why: String,
     policies: Vec<&'r str>,
+    /// The reason why the policies could not be evaluated, and the argument that is it.
+    error: Option<&'r str>,
+    argument: Option<&'r str>,
     retry: Retry,
     /// Facts about the approval.
     approval: Option<Value>,
@@ -97,6 +100,8 @@ impl<'r> Refused<'r> {
             code,
             why: format!(": {why}"),
             policies: Vec::new(),
+            error: None,
+            argument: None,
             retry: Retry::Never,
             approval: None,
         }
@@ -115,6 +120,8 @@ impl<'r> Refused<'r> {
             why,
             retry: after_rejection(decision, &policies, call),
             policies,
+            error: decision.error.as_deref(),
+            argument: decision.argument.as_deref(),
             approval: None,
         }
     }
@@ -184,6 +191,8 @@ impl<'r> Refused<'r> {
             code: denial.code,
             why,
             policies,
+            error: None,
+            argument: None,
             retry,
             approval: Some(denial.data(id)),
         }
@@ -217,7 +226,9 @@ impl<'r> Refused<'r> {
     fn told(&self, call: &Call<'_>) -> (String, Value) {
         let tool = visible(cut(call.tool, TOOL_BYTES_MAX)).replace('`', "ˋ");
         let about = |id: &&str| call.engine?.about(id)?.reason;
-        let reasons: Vec<&str> = self.policies.iter().filter_map(about).collect();
+        // A policy that failed has not refused the call for its reason.
+        let refusing = self.policies.iter().filter(|_| self.error.is_none());
+        let reasons: Vec<&str> = refusing.filter_map(about).collect();
         let advice = self.retry.advice();
         // A pending approval refuses nothing, and a result that waits still less.
         let outcome = match self.retry {
@@ -241,6 +252,11 @@ impl<'r> Refused<'r> {
             "retry": self.retry.helps(),
             "advice": advice,
         });
+        for (name, fact) in [("error", self.error), ("argument", self.argument)] {
+            if let Some(fact) = fact {
+                facts[name] = json!(fact);
+            }
+        }
         if let (Value::Object(facts), Some(Value::Object(about))) = (&mut facts, &self.approval) {
             facts.extend(about.clone());
         }
@@ -253,7 +269,7 @@ fn after_rejection(decision: &Decision, policies: &[&str], call: &Call<'_>) -> R
     let Some(engine) = call.engine else {
         return Retry::Never;
     };
-    if policies.is_empty() {
+    if policies.is_empty() || decision.error.is_some() {
         // An error is most often about an argument; without a permit, other arguments may have one.
         let passes = decision.error.is_some() || engine.may_call(call.asker, call.tool);
         return if passes { Retry::Changed } else { Retry::Never };

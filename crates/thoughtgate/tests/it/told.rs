@@ -19,6 +19,9 @@ const POLICIES: &str = r#"
     @id("office hours")
     forbid (principal, action == Action::"tools/call", resource == Tool::"late")
         when { context.now > datetime("2000-01-01") };
+    @id("product") @reason("two are enough")
+    forbid (principal, action == Action::"tools/call", resource == Tool::"times")
+        when { context.arguments has n && context.arguments.n * 9223372036854775807 > 0 };
     @id("srv") permit (principal, action == Action::"tools/call", resource == Tool::"read")
         when { context.arguments has path && context.arguments.path like "/srv/*" };
 "#;
@@ -58,6 +61,47 @@ async fn a_refusal_tells_the_model_who_refused_why_and_what_can_help() {
         }})
     );
     assert_eq!(upstream.stats().requests, 0);
+}
+
+#[tokio::test]
+async fn an_error_is_among_the_facts_with_its_policy_and_its_argument() {
+    let (_upstream, proxy) = start(&[]);
+    for (tool, arguments, policies, argument, error) in [
+        (
+            "read",
+            json!({"path": ["secret"]}),
+            json!([]),
+            json!("path"),
+            "argument `path` is an array, but policies read it as a string",
+        ),
+        (
+            "times",
+            json!({"n": 2}),
+            json!(["product"]),
+            Value::Null,
+            "error while evaluating policy `product`, which reads `n`: a calculation overflows",
+        ),
+    ] {
+        let answer = proxy.post(&call_with(tool, &arguments)).await.json();
+        let facts = refusal(&answer);
+        assert!(told(&answer).contains(error), "{answer}");
+        assert_eq!(
+            (&facts["error"], &facts["policies"], &facts["argument"]),
+            (&json!(error), &policies, &argument)
+        );
+        // The policy has not refused the call for its reason.
+        assert_eq!(facts["reasons"], json!([]));
+    }
+    let facts = proxy.post(&call("rm")).await.json();
+    assert_eq!(refusal(&facts).get("error"), None);
+}
+
+#[tokio::test]
+async fn arguments_that_are_null_are_absent() {
+    let (upstream, proxy) = start(&[]);
+    let body = call_with("many", &Value::Null);
+    assert!(is_permitted(&proxy.post(&body).await.json()));
+    assert_eq!(upstream.stats().requests, 1);
 }
 
 #[tokio::test]
