@@ -8,6 +8,7 @@ use crate::workspace;
 
 const DOCUMENTS: &[&str] = &[
     "README.md",
+    "docs/performance.md",
     "CLAUDE.md",
     ".ci/run",
     ".github/workflows/ci.yml",
