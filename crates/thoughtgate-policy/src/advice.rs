@@ -39,7 +39,7 @@ const HOUR: &str = "the hour of the day, in UTC, is `context.now.toTime().toHour
                     `.toDate()`, and `.toMinutes()` and `.toSeconds()` of `.toTime()`";
 
 /// Part of a message of Cedar's, and the help that replaces Cedar's own.
-const MESSAGES: [(&str, &str); 18] = [
+const MESSAGES: [(&str, &str); 22] = [
     (
         "or Long but saw decimal",
         "decimals are compared by methods, as in `….lessThan(decimal(\"9.99\"))`; there are also \
@@ -57,7 +57,7 @@ const MESSAGES: [(&str, &str); 18] = [
         "compare with a duration, as in `… < duration(\"1h30m\")`, or write `….toHours()`, `….toMinutes()`",
     ),
     (
-        "Set<__cedar::internal::AnyEntity>",
+        "expected a set of entities",
         "`in` compares entities with groups; for texts and numbers write `[\"a\", \"b\"].contains(…)`",
     ),
     (
@@ -102,9 +102,30 @@ const MESSAGES: [(&str, &str); 18] = [
         "there is no null; an argument that is null counts as absent: write `context.arguments has …`",
     ),
     (
+        "expected an entity but saw String",
+        "`in` and `is` are for entities; for texts write `== \"…\"`, `like \"…\"` or `[\"a\", \"b\"].contains(…)`",
+    ),
+    (
+        "expected ipaddr but saw String",
+        "write `ip(\"10.0.0.0/8\")`",
+    ),
+    ("expected decimal but saw", "write `decimal(\"9.99\")`"),
+    (
+        "expected duration but saw String",
+        "write `duration(\"1h30m\")`",
+    ),
+    (
         "expected datetime but saw String",
         "write `datetime(\"2026-01-05T23:00:00Z\")`",
     ),
+];
+
+/// Names of Cedar's own types, which are no part of its language, and what they mean; longer ones first.
+const INTERNAL: [(&str, &str); 4] = [
+    ("Set<__cedar::internal::AnyEntity>", "a set of entities"),
+    ("Set<__cedar::internal::Any>", "a set"),
+    ("__cedar::internal::AnyEntity", "an entity"),
+    ("__cedar::internal::OpenRecord{}", "a record"),
 ];
 
 /// The attributes of resources.
@@ -125,11 +146,12 @@ const TYPES: [&str; 7] = [
 /// The message of `error` with the way out; the text and the offset of the error in it show more than
 /// Cedar says.
 pub fn message(error: &(impl Diagnostic + ?Sized), text: &str, offset: Option<usize>) -> String {
-    // Names of Cedar's own types are no part of its language.
-    let said = error.to_string().replace(
-        "__cedar::internal::AnyEntity, or __cedar::internal::OpenRecord{}",
-        "an entity, or a record",
-    );
+    let mut said = error.to_string();
+    for (name, words) in INTERNAL {
+        if said.contains(name) {
+            said = said.replace(name, words);
+        }
+    }
     let (before, after) = offset
         .and_then(|offset| Some((text.get(..offset)?, text.get(offset..)?)))
         .unwrap_or_default();
@@ -215,9 +237,15 @@ fn entity_type(said: &str, before: &str) -> String {
     let variable = operator.and_then(|operator| before.strip_suffix(operator));
     let variable = variable.unwrap_or_default().trim_end();
     let (known, usual) = match (variable, operator) {
-        (variable, Some(" in")) if variable.ends_with("principal") => (&TYPES[1..2], Some("Group")),
+        (variable, Some(" in"))
+            if variable.ends_with("principal") || variable.ends_with("is Agent") =>
+        {
+            (&TYPES[1..2], Some("Group"))
+        }
         (variable, _) if variable.ends_with("principal") => (&TYPES[0..1], Some("Agent")),
-        (variable, Some(" in")) if variable.ends_with("resource") => {
+        (variable, Some(" in"))
+            if variable.ends_with("resource") || variable.ends_with("is Tool") =>
+        {
             (&TYPES[3..4], Some("ToolGroup"))
         }
         (variable, _) if variable.ends_with("resource") => (&TYPES[2..], Some("Tool")),
