@@ -60,9 +60,18 @@ impl Guard {
     ) -> Result<Guard, BadEntry> {
         Ok(Guard {
             listen: listen.ip(),
-            hosts: parsed("allowed_hosts", hosts, HostEntry::parse)?,
-            origins: parsed("allowed_origins", origins, OriginEntry::parse)?,
+            hosts: read("allowed_hosts", hosts, HostEntry::parse).collect::<Result<_, _>>()?,
+            origins: read("allowed_origins", origins, OriginEntry::parse)
+                .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// All entries for which [`Guard::new`] fails.
+    #[must_use]
+    pub fn faults(hosts: &[String], origins: &[String]) -> Vec<BadEntry> {
+        let hosts = read("allowed_hosts", hosts, HostEntry::parse).filter_map(Result::err);
+        let origins = read("allowed_origins", origins, OriginEntry::parse).filter_map(Result::err);
+        hosts.chain(origins).collect()
     }
 
     /// Checks `Host` and `Origin` of one request.
@@ -134,20 +143,19 @@ impl Guard {
     }
 }
 
-fn parsed<T>(
+fn read<T>(
     setting: &'static str,
     entries: &[String],
     parse: impl Fn(&str) -> Result<T, Invalid>,
-) -> Result<Vec<T>, BadEntry> {
-    let parse = |(index, entry): (usize, &String)| {
+) -> impl Iterator<Item = Result<T, BadEntry>> {
+    entries.iter().enumerate().map(move |(index, entry)| {
         parse(entry).map_err(|why| BadEntry {
             setting,
             item: index + 1,
             items: entries.len(),
             why,
         })
-    };
-    entries.iter().enumerate().map(parse).collect()
+    })
 }
 
 /// Name and port of a header's `host[:port]`; `None` if it is malformed.

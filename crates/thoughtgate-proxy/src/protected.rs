@@ -48,11 +48,8 @@ impl Protected {
         servers: &[String],
         scopes: &[String],
     ) -> Result<Protected, BadMetadata> {
-        if let Some(at) = servers.iter().position(|server| !is_issuer(server)) {
-            return Err(BadMetadata::Server(at + 1));
-        }
-        if let Some(at) = scopes.iter().position(|scope| !is_scope(scope)) {
-            return Err(BadMetadata::Scope(at + 1));
+        if let Some(fault) = Protected::faults(servers, scopes).first() {
+            return Err(*fault);
         }
         let mut document = json!({
             "resource": public.resource(),
@@ -74,6 +71,19 @@ impl Protected {
             document: document.to_string().into(),
             public,
         })
+    }
+
+    /// All reasons for which [`Protected::new`] fails.
+    #[must_use]
+    pub fn faults(servers: &[String], scopes: &[String]) -> Vec<BadMetadata> {
+        let servers = servers.iter().enumerate();
+        let servers = servers.filter(|(_, server)| !is_issuer(server));
+        let scopes = scopes.iter().enumerate();
+        let scopes = scopes.filter(|(_, scope)| !is_scope(scope));
+        let servers = servers.map(|(at, _)| BadMetadata::Server(at + 1));
+        servers
+            .chain(scopes.map(|(at, _)| BadMetadata::Scope(at + 1)))
+            .collect()
     }
 
     /// The document, if it is at `path`.

@@ -35,18 +35,14 @@ impl TrustedProxies {
     /// # Errors
     /// The first entry that is neither.
     pub fn new(entries: &[String]) -> Result<TrustedProxies, BadNetwork> {
-        let parse = |(index, entry): (usize, &String)| {
-            Network::parse(entry).ok_or(BadNetwork {
-                item: index + 1,
-                items: entries.len(),
-            })
-        };
-        let networks = entries
-            .iter()
-            .enumerate()
-            .map(parse)
-            .collect::<Result<_, _>>()?;
+        let networks = read(entries).collect::<Result<_, _>>()?;
         Ok(TrustedProxies(networks))
+    }
+
+    /// All entries for which [`TrustedProxies::new`] fails.
+    #[must_use]
+    pub fn faults(entries: &[String]) -> Vec<BadNetwork> {
+        read(entries).filter_map(Result::err).collect()
     }
 
     /// Whether `peer` is one of them.
@@ -55,6 +51,15 @@ impl TrustedProxies {
         let peer = peer.to_canonical();
         self.0.iter().any(|network| network.contains(peer))
     }
+}
+
+fn read(entries: &[String]) -> impl Iterator<Item = Result<Network, BadNetwork>> {
+    entries.iter().enumerate().map(|(index, entry)| {
+        Network::parse(entry).ok_or(BadNetwork {
+            item: index + 1,
+            items: entries.len(),
+        })
+    })
 }
 
 impl Network {

@@ -18,6 +18,7 @@ mod duration;
 pub mod every;
 mod log;
 mod mode;
+pub mod outline;
 mod refusals;
 mod setting;
 mod syntax;

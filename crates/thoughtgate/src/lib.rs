@@ -17,6 +17,7 @@ mod load;
 mod mistakes;
 mod online;
 mod overlay;
+mod places;
 mod policies;
 mod reload;
 mod run;

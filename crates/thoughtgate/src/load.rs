@@ -4,37 +4,105 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 
+use crate::config::outline::outline;
 use crate::config::{Config, Form, MEMORY, STDOUT, Setting, every, yaml};
 use crate::flags::Flags;
 use crate::mistakes::Mistakes;
 use crate::overlay::{self, SETTINGS};
+use crate::places::Places;
 
 /// Values that are no paths, of settings whose other values are.
 const NO_FILES: [(&str, &str); 2] = [("audit.file", STDOUT), ("approval.store", MEMORY)];
 
+/// The configuration, as far as it could be read.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub config: Config,
+    /// Where its settings were given.
+    pub places: Places,
+    pub mistakes: Mistakes,
+}
+
 /// Merges the file (if any), the environment and the flags; each overrides the ones before it.
-pub fn config(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Config> {
-    let mut config = match &flags.config {
-        Some(path) => from_file(path)?,
-        None => Config::default(),
-    };
-    let mut wrong = Mistakes::default();
-    let flags = flags.settings();
-    let flags = flags
-        .iter()
-        .map(|(path, text, flag)| (overlay::setting(path), *flag, text.as_str()));
-    let given = overlay::from_environment(environment)
-        .into_iter()
-        .chain(flags);
-    for (setting, source, text) in given {
-        if let Some(changed) = wrong.keep(with(&config, setting, text, source)) {
-            config = changed;
+pub fn config(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<(Config, Places)> {
+    let Loaded {
+        config,
+        places,
+        mistakes,
+    } = partial(flags, environment);
+    Ok(mistakes.or((config, places))?)
+}
+
+/// As `config`, but without the values that cannot be read, so that the others can be checked.
+pub fn partial(flags: &Flags, environment: &[(String, String)]) -> Loaded {
+    let mut loaded = Loaded::default();
+    if let Some(path) = &flags.config {
+        loaded.add_file(path);
+    }
+    for (setting, name, text) in overlay::from_environment(environment) {
+        loaded.add(setting, text, "variable", name);
+    }
+    for (path, text, flag) in flags.settings() {
+        loaded.add(overlay::setting(path), &text, "flag", flag);
+    }
+    loaded.check_filled();
+    loaded
+}
+
+impl Loaded {
+    /// Takes a value from `source`, which is a `kind` of it.
+    fn add(&mut self, setting: &Setting, text: &str, kind: &str, source: &str) {
+        let set = with(&self.config, setting, text, source);
+        if let Some(changed) = self.mistakes.keep(set) {
+            self.config = changed;
+            self.places.set(&setting.path, format!("{kind} `{source}`"));
+        } else {
+            self.places.forget(setting.path.as_str());
         }
     }
-    wrong.keep(overlay::check_filled(&config));
-    Ok(wrong.or(config)?)
+
+    /// Takes the settings of a file. Paths in it are relative to its directory, not to the working directory.
+    fn add_file(&mut self, path: &Path) {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("failed to read configuration `{shown}`"));
+        let Some(text) = self.mistakes.keep(text) else {
+            return self.places.forget("");
+        };
+        if text.trim().is_empty() {
+            self.mistakes.add(format!(
+                "configuration `{shown}` is empty; it needs at least `upstream: {{url: …}}` and `policy: …`"
+            ));
+            return self.places.forget("");
+        }
+        let config = yaml::parse(&text).unwrap_or_else(|first| {
+            let partial = every::partial(&text, first.to_string());
+            let failed = format!("failed to parse configuration `{shown}`");
+            let mistakes = anyhow::Error::new(partial.mistakes).context(failed);
+            self.mistakes.keep::<()>(Err(mistakes));
+            for path in partial.unread {
+                self.places.forget(path);
+            }
+            partial.config
+        });
+        if let Some(root) = outline(&text) {
+            self.places
+                .add_file(&format!("configuration `{shown}`"), &root);
+        }
+        let joined = below(path.parent().unwrap_or(Path::new("")), &config);
+        self.config = self.mistakes.keep(joined).unwrap_or_default();
+    }
+
+    fn check_filled(&mut self) {
+        let blanks = self.mistakes.keep(overlay::blanks(&self.config));
+        for (path, mistake) in blanks.unwrap_or_default() {
+            let mistake = self.places.locate(&anyhow!(mistake));
+            self.mistakes.keep::<()>(Err(mistake));
+            self.places.forget(path);
+        }
+    }
 }
 
 /// Sets one value and deserializes the whole again, so that an error is that of this value.
@@ -59,27 +127,6 @@ fn with(config: &Config, setting: &Setting, text: &str, source: &str) -> anyhow:
     })
 }
 
-/// The file's settings. Paths in it are relative to its directory, not to the working directory.
-fn from_file(path: &Path) -> anyhow::Result<Config> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("failed to read configuration `{shown}`"))?;
-    if text.trim().is_empty() {
-        bail!(
-            "configuration `{shown}` is empty; it needs at least `upstream: {{url: …}}` and `policy: …`"
-        );
-    }
-    let config: Config = yaml::parse(&text)
-        .map_err(|first: anyhow::Error| {
-            anyhow::Error::new(every::mistakes(&text, first.to_string()))
-        })
-        .with_context(|| format!("failed to parse configuration `{shown}`"))?;
-    // Checked before paths are joined below: an empty path would become the directory's.
-    overlay::check_filled(&config)
-        .with_context(|| format!("failed to use configuration `{shown}`"))?;
-    below(path.parent().unwrap_or(Path::new("")), &config)
-}
-
 /// `config` with its paths relative to `folder`.
 fn below(folder: &Path, config: &Config) -> anyhow::Result<Config> {
     let mut tree = overlay::tree(config)?;
@@ -87,7 +134,9 @@ fn below(folder: &Path, config: &Config) -> anyhow::Result<Config> {
         let Some(place) = tree.pointer_mut(&setting.pointer()) else {
             continue;
         };
+        // An empty path would become the folder's.
         if let Some(file) = place.as_str()
+            && !overlay::is_blank(place)
             && !NO_FILES.contains(&(setting.path.as_str(), file))
         {
             *place = overlay::tree(&folder.join(file))?;
@@ -118,7 +167,10 @@ mod tests {
         let path = folder.path().join("thoughtgate.yaml");
         let read = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            from_file(&path).unwrap()
+            let mut loaded = Loaded::default();
+            loaded.add_file(&path);
+            assert!(loaded.mistakes.is_empty(), "{}", loaded.mistakes);
+            loaded.config
         };
         let words = read("policy: /p.cedar\naudit: stdout\napproval: {store: memory}\n");
         assert_eq!(words.policy.as_deref(), Some(Path::new("/p.cedar")));

@@ -48,6 +48,18 @@ impl Mistakes {
         }
     }
 
+    /// Adds each of `errors`.
+    pub fn all<E: Error>(&mut self, errors: impl IntoIterator<Item = E>) {
+        errors
+            .into_iter()
+            .for_each(|error| self.add(error.to_string()));
+    }
+
+    /// Whether `is_wanted` holds for one of them.
+    pub fn any(&self, is_wanted: impl Fn(&str) -> bool) -> bool {
+        self.0.iter().any(|mistake| is_wanted(mistake))
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

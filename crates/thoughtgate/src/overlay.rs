@@ -10,7 +10,6 @@ use serde_json::Value;
 use thoughtgate_panic::warn;
 
 use crate::config::{Config, Form, Setting, yaml};
-use crate::mistakes::Mistakes;
 
 mod table;
 
@@ -59,33 +58,36 @@ pub fn value(setting: &Setting, text: &str) -> anyhow::Result<Value> {
     })
 }
 
-/// Refuses a setting that is given and empty: anyone knows an empty secret, and any client can send an
-/// empty name or host. Groups are checked with the policies that name them.
-pub fn check_filled(config: &Config) -> anyhow::Result<()> {
-    let blank = |value: &Value| value.as_str().is_some_and(|text| text.trim().is_empty());
+/// The settings that are given and empty, by path, each with the mistake: anyone knows an empty secret, and any
+/// client can send an empty name or host. Groups are checked with the policies that name them.
+pub fn blanks(config: &Config) -> anyhow::Result<Vec<(String, String)>> {
     let tree = tree(config)?;
-    let mut empty = Mistakes::default();
+    let mut found = Vec::new();
     for setting in SETTINGS.iter() {
         let Setting { path, help, .. } = setting;
         match tree.pointer(&setting.pointer()) {
             Some(Value::Array(items)) => {
-                if let Some(at) = items.iter().position(blank) {
-                    let count = items.len();
-                    empty.add(format!(
-                        "`{path}`: item {} of {count} is empty ({help})",
-                        at + 1
-                    ));
-                }
+                let blank = items.iter().enumerate().filter(|(_, item)| is_blank(item));
+                found.extend(blank.map(|(at, _)| {
+                    let (item, items) = (at + 1, items.len());
+                    let mistake = format!("`{path}`: item {item} of {items} is empty ({help})");
+                    (format!("{path}[{at}]"), mistake)
+                }));
             }
-            Some(value) if blank(value) => {
-                empty.add(format!(
-                    "`{path}` is empty; give it a value ({help}) or leave it out"
-                ));
+            Some(value) if is_blank(value) => {
+                let mistake =
+                    format!("`{path}` is empty; give it a value ({help}) or leave it out");
+                found.push((path.clone(), mistake));
             }
             _ => {}
         }
     }
-    Ok(empty.or(())?)
+    Ok(found)
+}
+
+/// Whether a value is text without any but white space.
+pub fn is_blank(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
 /// The part of `--help` that follows the flags: environment variables, precedence, exit codes.

@@ -34,8 +34,10 @@ pub fn read(config: &Config) -> anyhow::Result<Option<Vec<Source>>> {
     if files.is_empty() {
         bail!("policy directory `{shown}` contains no *.cedar file");
     }
-    let sources: anyhow::Result<_> = files.iter().map(|file| source(file)).collect();
-    Ok(Some(sources?))
+    let mut wrong = Mistakes::default();
+    let sources = files.iter().filter_map(|file| wrong.keep(source(file)));
+    let sources = sources.collect();
+    Ok(Some(wrong.or(sources)?))
 }
 
 /// The part of `config` that policies can refer to.

@@ -18,6 +18,7 @@ use thoughtgate_proxy::Shared;
 use crate::config::{Config, Mode, Setting};
 use crate::exposure;
 use crate::overlay::{self, SETTINGS};
+use crate::places::Places;
 
 mod inputs;
 mod settling;
@@ -36,7 +37,7 @@ pub struct Reloader {
 }
 
 /// Reads the configuration again, from the same file, environment and flags.
-pub type Source = Box<dyn Fn() -> anyhow::Result<Config> + Send>;
+pub type Source = Box<dyn Fn() -> anyhow::Result<(Config, Places)> + Send>;
 
 impl Reloader {
     /// `in_force` are the inputs that `shared` was started with.
@@ -82,7 +83,7 @@ impl Reloader {
         }
         // A set that cannot be read may be in the middle of an update, like one that lacks something.
         let lost = match &read {
-            Ok(read) => self.in_force.lost_in(read),
+            Ok((read, _)) => self.in_force.lost_in(read),
             Err(_) => true,
         };
         if lost && settling.wait_for_lost(started) {
@@ -90,7 +91,7 @@ impl Reloader {
         }
         // Ends the batch whatever the result is: a refused set is not read again until something changes.
         let asked = settling.done();
-        match read.and_then(|read| self.install(read, started, asked)) {
+        match read.and_then(|(read, places)| self.install(read, &places, started, asked)) {
             Ok(Some(line)) => info!("{line}"),
             Ok(None) => {}
             Err(Refused { part, reason }) => {
@@ -100,18 +101,20 @@ impl Reloader {
         }
     }
 
-    fn read(&self, watch: &mut Watch) -> Result<Inputs, Refused> {
-        let config = (self.source)().map_err(Refused::configuration)?;
+    fn read(&self, watch: &mut Watch) -> Result<(Inputs, Places), Refused> {
+        let (config, places) = (self.source)().map_err(Refused::configuration)?;
         // Before the files are read, so that no change is missed. The old files are followed too: they
         // matter again if this configuration is refused.
         watch.follow(&[&self.in_force.config, &config]);
-        check_fixed(&self.in_force.config, &config).map_err(Refused::configuration)?;
-        Inputs::read(config)
+        check_fixed(&self.in_force.config, &config)
+            .map_err(|error| Refused::configuration(places.locate(&error)))?;
+        Ok((Inputs::read(config, &places)?, places))
     }
 
     fn install(
         &mut self,
         read: Inputs,
+        places: &Places,
         started: Instant,
         asked: bool,
     ) -> Result<Option<String>, Refused> {
@@ -123,7 +126,7 @@ impl Reloader {
                 .then(|| format!("nothing changed: generation {generation} stays in force")));
         }
         // Both parts are built before either is in force, so that a fault in one leaves all as it was.
-        let rules = read.rules()?;
+        let rules = read.rules(places)?;
         let engine = read.replacement()?;
         let count = engine.policy_count();
         let before = self.shared.snapshot();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use thoughtgate_approval::ChannelSettings;
 use thoughtgate_panic::{info, log, warn};
 use thoughtgate_policy::Engine;
@@ -14,12 +14,16 @@ use thoughtgate_proxy::{Rules, Server, Settings, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::flags::{Command, Flags};
-use crate::mistakes::Mistakes;
+use crate::load::{self, Loaded};
 use crate::reload::{Change, Inputs, Reloader};
 use crate::text::print;
 use crate::{
-    approvals, authors, descriptors, exposure, load, online, overlay, policies, reload, settings,
+    approvals, authors, descriptors, exposure, online, overlay, policies, reload, settings,
 };
+
+/// A mistake where policies are needed.
+const NO_POLICY: &str =
+    "no policy is configured, so everything would be refused; pass --policy FILE or set `policy`";
 
 /// Validates the configuration with `--check`; otherwise serves until a signal arrives.
 pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
@@ -37,12 +41,9 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         None => {}
     }
     if flags.check {
-        let prepared = prepare(&flags, &environment)?;
-        let engine = prepared.engine.as_ref().context(
-            "no policy is configured, so everything would be refused; pass --policy FILE or set `policy`",
-        )?;
+        let prepared = prepare(&flags, &environment, true)?;
+        let engine = prepared.engine.as_ref().context(NO_POLICY)?;
         let policies = engine.policy_count();
-        ensure!(policies > 0, policies::EMPTY);
         prepared.inputs.warn_of_missing(Some(engine));
         print(&format!(
             "ok: configuration, schema and {policies} policies are valid\n"
@@ -62,7 +63,7 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         approval,
         engine,
         took,
-    } = started(prepare(&flags, &environment), &environment)?;
+    } = started(prepare(&flags, &environment, false), &environment)?;
     descriptors::raise();
     descriptors::fit(&mut fixed);
     inputs.warn_of_missing(engine.as_ref());
@@ -101,29 +102,58 @@ struct Prepared {
 /// Reads and checks everything that `flags` and `environment` configure, including the files that they
 /// name. Returns the number of policies, or `None` when no policy is configured.
 pub fn check(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Option<usize>> {
-    let engine = prepare(flags, environment)?.engine;
+    let engine = prepare(flags, environment, false)?.engine;
     Ok(engine.map(|engine| engine.policy_count()))
 }
 
-fn prepare(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Prepared> {
-    let config = load::config(flags, environment)?;
-    // Each part is read whatever is wrong with the others, so that all mistakes are reported at once.
-    let mut wrong = Mistakes::default();
-    let fixed = wrong.keep(settings::fixed(&config));
-    let approval = wrong.keep(approvals::settings(&config.approval));
+/// Each part is read and checked whatever is wrong with the others, so that all mistakes are reported at once.
+/// That there are no policies is one if they are `needed`.
+fn prepare(
+    flags: &Flags,
+    environment: &[(String, String)],
+    needed: bool,
+) -> anyhow::Result<Prepared> {
+    let Loaded {
+        config,
+        mut places,
+        mistakes: mut wrong,
+    } = load::partial(flags, environment);
+    let fixed = settings::fixed(&config).map_err(|error| places.locate(&error));
+    let fixed = wrong.keep(fixed);
+    let approval = approvals::settings(&config.approval).map_err(|error| places.locate(&error));
+    let approval = wrong.keep(approval);
     let started = Instant::now();
-    let inputs = wrong.keep(Inputs::read(config).map_err(Into::into));
-    let rules = inputs
-        .as_ref()
-        .and_then(|inputs| wrong.keep(inputs.rules().map_err(Into::into)));
-    let engine = inputs
-        .as_ref()
-        .and_then(|inputs| wrong.keep(inputs.engine().map_err(Into::into)));
+    let key = wrong.keep(settings::key(&config).map_err(|error| places.locate(&error)));
+    if key.is_none() {
+        places.forget("agent.jwt.key_file");
+    }
+    let sources = if places.is_unread("policy") {
+        None
+    } else {
+        wrong.keep(policies::read(&config).map_err(|error| places.locate_at("policy", &error)))
+    };
+    let are_read = sources.is_some();
+    let inputs = Inputs::new(config, key.flatten(), sources.flatten());
+    let rules = wrong.keep(inputs.rules(&places).map_err(Into::into));
+    let engine = inputs.engine().map_err(|refused| {
+        places.locate_others(&refused.reason, |mistake| inputs.is_in_policies(mistake))
+    });
+    let engine = wrong.keep(engine);
+    if needed
+        && are_read
+        && let Some(engine) = &engine
+    {
+        wrong.require(engine.is_some(), || NO_POLICY.to_owned());
+        let is_empty = engine
+            .as_ref()
+            .is_some_and(|engine| engine.policy_count() == 0);
+        wrong.require(!is_empty, || policies::EMPTY.to_owned());
+    }
     let took = started.elapsed();
     wrong.or(())?;
     // Nothing is missing where nothing is wrong.
-    let parts = inputs.zip(fixed).zip(rules).zip(approval).zip(engine);
-    let ((((inputs, fixed), rules), approval), engine) =
+    let parts = fixed.zip(rules).zip(approval).zip(engine);
+    let (((fixed, rules), approval), engine) =
         parts.context("internal error: a part of the configuration is missing")?;
     Ok(Prepared {
         inputs,

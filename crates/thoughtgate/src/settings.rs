@@ -62,6 +62,7 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
             format!("`timeouts.{name}` is 0; it must be more than 0")
         });
     }
+    wrong.all(TrustedProxies::faults(&config.trusted_proxies));
     let trusted = wrong.keep(TrustedProxies::new(&config.trusted_proxies).map_err(Into::into));
     let audit = wrong.keep(audit::settings(&config.audit));
     let parts = wrong.or(upstream.zip(trusted).zip(audit))?;
@@ -134,6 +135,10 @@ pub fn rules(config: &Config, key: Option<&[u8]>) -> anyhow::Result<Rules> {
     let public_url = config.public_url.as_deref();
     let public_url = public_url.map(PublicUrl::new).transpose();
     let public_url = wrong.keep(public_url.context("failed to use `public_url`"));
+    wrong.all(Guard::faults(
+        &config.allowed_hosts,
+        &config.allowed_origins,
+    ));
     let guard = Guard::new(
         listen(config),
         &config.allowed_hosts,

@@ -43,14 +43,21 @@ pub enum SettingsError {
     },
     /// No reaction that approves, or none that denies.
     #[error("at least one reaction that approves and one that denies are required")]
-    NoReactions,
-    /// A reaction that Slack never lists, by its place in both lists together, counted from 1.
+    NoReactions {
+        /// Whether those that deny are missing.
+        denies: bool,
+    },
+    /// A reaction that Slack never lists, by its place in its list, counted from 1.
     #[error(
-        "reaction {number} (those that approve first, then those that deny) is not a valid name of an emoji; expected it without colons and skin tone, such as white_check_mark"
+        "reaction {number} of {count} is not a valid name of an emoji; expected it without colons and skin tone, such as white_check_mark"
     )]
     Reaction {
-        /// Place in both lists.
+        /// Whether it is one of those that deny.
+        denies: bool,
+        /// Place in the list.
         number: usize,
+        /// Length of the list.
+        count: usize,
     },
     /// One reaction with two meanings.
     #[error("a reaction cannot both approve and deny")]
@@ -74,6 +81,26 @@ pub enum SettingsError {
         "the port of the Slack base URL must be a number from 1 to 65535, or left out with its colon"
     )]
     UrlPort,
+}
+
+impl SettingsError {
+    /// Name of the setting, as in [`super::SlackSettings`].
+    #[must_use]
+    pub fn setting(&self) -> &'static str {
+        match self {
+            Self::NoToken | Self::Token => "token",
+            Self::NoChannel | Self::Channel => "channel",
+            Self::NoApprovers | Self::Approver { .. } => "approvers",
+            Self::NoReactions { denies: true } | Self::Reaction { denies: true, .. } => {
+                "deny_reactions"
+            }
+            Self::NoReactions { .. } | Self::Reaction { .. } | Self::Reactions => {
+                "approve_reactions"
+            }
+            Self::PollInterval => "poll_interval",
+            Self::Url | Self::UrlPort | Self::Scheme | Self::UrlParts => "base_url",
+        }
+    }
 }
 
 /// The votes for an approval could not be read again.

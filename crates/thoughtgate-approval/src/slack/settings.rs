@@ -74,43 +74,63 @@ impl SlackSettings {
 
     /// Checks all settings without opening anything; the error describes the first fault.
     pub fn check(&self) -> Result<(), SettingsError> {
-        if self.token.expose().trim().is_empty() {
-            return Err(SettingsError::NoToken);
+        self.faults().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// All faults of the settings.
+    #[must_use]
+    pub fn faults(&self) -> Vec<SettingsError> {
+        let mut faults = Vec::new();
+        let mut require = |holds: bool, fault: SettingsError| {
+            if !holds {
+                faults.push(fault);
+            }
+        };
+        let has_token = !self.token.expose().trim().is_empty();
+        require(has_token, SettingsError::NoToken);
+        require(self.bearer().is_ok(), SettingsError::Token);
+        let has_channel = !self.channel.trim().is_empty();
+        require(has_channel, SettingsError::NoChannel);
+        require(
+            !has_channel || is_channel(&self.channel),
+            SettingsError::Channel,
+        );
+        require(!self.approvers.is_empty(), SettingsError::NoApprovers);
+        let count = self.approvers.len();
+        for (at, id) in self.approvers.iter().enumerate() {
+            let number = at + 1;
+            require(
+                is_person_or_group(id),
+                SettingsError::Approver { number, count },
+            );
         }
-        if self.channel.trim().is_empty() {
-            return Err(SettingsError::NoChannel);
-        }
-        if !is_channel(&self.channel) {
-            return Err(SettingsError::Channel);
-        }
-        if self.approvers.is_empty() {
-            return Err(SettingsError::NoApprovers);
-        }
-        if let Some(odd) = self.approvers.iter().position(|id| !is_person_or_group(id)) {
-            let (number, count) = (odd + 1, self.approvers.len());
-            return Err(SettingsError::Approver { number, count });
-        }
-        if self.approve_reactions.is_empty() || self.deny_reactions.is_empty() {
-            return Err(SettingsError::NoReactions);
-        }
-        let mut all = self.approve_reactions.iter().chain(&self.deny_reactions);
-        if let Some(odd) = all.position(|name| !is_reaction(name)) {
-            let number = odd + 1;
-            return Err(SettingsError::Reaction { number });
+        for (denies, names) in [
+            (false, &self.approve_reactions),
+            (true, &self.deny_reactions),
+        ] {
+            require(!names.is_empty(), SettingsError::NoReactions { denies });
+            for (at, name) in names.iter().enumerate() {
+                let (number, count) = (at + 1, names.len());
+                let fault = SettingsError::Reaction {
+                    denies,
+                    number,
+                    count,
+                };
+                require(is_reaction(name), fault);
+            }
         }
         let denies = |name: &String| {
             let mut denying = self.deny_reactions.iter();
             denying.any(|other| canonical(other) == canonical(name))
         };
-        if self.approve_reactions.iter().any(denies) {
-            return Err(SettingsError::Reactions);
-        }
-        if self.poll_interval < Duration::from_millis(10) {
-            return Err(SettingsError::PollInterval);
-        }
-        self.address()?;
-        self.bearer()?;
-        Ok(())
+        require(
+            !self.approve_reactions.iter().any(denies),
+            SettingsError::Reactions,
+        );
+        let is_slow = self.poll_interval >= Duration::from_millis(10);
+        require(is_slow, SettingsError::PollInterval);
+        faults.extend(self.address().err());
+        faults
     }
 
     /// Whether the token is sent unencrypted to another machine.

@@ -21,7 +21,7 @@ pub struct Asked {
 impl Asked {
     /// Reads everything that `flags` and `environment` name. An upstream is not needed.
     pub fn read(flags: &Flags, environment: &[(String, String)]) -> anyhow::Result<Asked> {
-        let config = load::config(flags, environment)?;
+        let (config, _) = load::config(flags, environment)?;
         let sources = policies::read(&config)?
             .context("no policy is configured; pass --policy FILE or set `policy`")?;
         let mut options = policies::options(&config);

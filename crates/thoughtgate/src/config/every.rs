@@ -1,166 +1,180 @@
-//! All mistakes of a configuration file, where a parser stops at the first one.
+//! All mistakes of a configuration file, where a parser stops at the first one, and what can be read of it.
 //!
 //! Each setting of the file is parsed on its own: everything else in the text is blanked out, so that the
 //! mistake keeps its place. Used only for a file that is refused anyway. Knows no types: `yaml.rs` does.
 
-use serde_saphyr::granit_parser::{Event, Parser, Span, StructureStyle};
+use anyhow::anyhow;
+use thoughtgate_policy::nearest;
 
+use super::outline::{Kind, Node, outline};
 use super::{Config, yaml};
 use crate::mistakes::Mistakes;
-use crate::overlay::SETTINGS;
+use crate::overlay::{SETTINGS, find};
+
+mod part;
+
+use part::{Kept, Part, inner, next_start};
 
 /// More mistakes, or entries to look at, help nobody; each takes a parse of the file.
 const MAX: usize = 100;
 
-/// The mistakes of `text`, of which `first` is the one that its parser stops at.
-pub fn mistakes(text: &str, first: String) -> Mistakes {
+/// What a file with mistakes has.
+pub struct Partial {
+    /// The settings that can be read.
+    pub config: Config,
+    pub mistakes: Mistakes,
+    /// Paths of the settings that cannot; empty for all of the file.
+    pub unread: Vec<String>,
+}
+
+/// The parts of `text`, of which `first` is the mistake that its parser stops at.
+pub fn partial(text: &str, first: String) -> Partial {
     let mut found = Mistakes::default();
+    let mut unread = Vec::new();
+    let mut good = Kept::default();
     let characters: Vec<char> = text.chars().collect();
-    if let Some(root) = root(text) {
+    let root = outline(text).filter(|root| matches!(root.kind, Kind::Mapping(..)));
+    if let Some(root) = &root {
         let mut entries = Vec::new();
-        collect(&root, "", &Kept::default(), characters.len(), &mut entries);
-        for kept in entries.iter().take(MAX) {
-            // An anchor may be in the part that is blanked out.
-            if let Err(fault) = yaml::parse::<Config>(&kept.of(&characters))
-                && !fault.to_string().ends_with(yaml::UNDEFINED)
-            {
-                found.add(fault.to_string());
+        let whole = Part::whole(&characters);
+        collect(root, "", &whole, &mut entries, &mut found, &mut unread);
+        for (number, entry) in entries.iter().enumerate() {
+            let result = yaml::parse::<Config>(&entry.part.kept.of(&characters));
+            match result {
+                _ if number >= MAX => unread.push(entry.path.clone()),
+                Ok(_) => good.add(&entry.part.kept),
+                Err(fault) => {
+                    note(entry, &fault.to_string(), &characters, &mut found);
+                    unread.extend(meant(&entry.path));
+                }
             }
         }
     }
     // What no entry has on its own: a syntax error, or a key that is there twice.
-    found.add(first);
-    found
-}
-
-/// A value, as far as its place and its entries matter.
-enum Node {
-    Mapping {
-        span: (usize, usize),
-        flow: bool,
-        /// Key, its start, and the value.
-        entries: Vec<(String, usize, Node)>,
-    },
-    Other,
-}
-
-/// The value of the only document.
-fn root(text: &str) -> Option<Node> {
-    let mut parser = Parser::new_from_str(text);
-    loop {
-        let (event, span) = next(&mut parser)?;
-        match event {
-            Event::StreamStart | Event::DocumentStart(..) => {}
-            event => return node(&mut parser, &event, span),
-        }
+    if !(first.contains(yaml::DUPLICATE) && found.any(|known| known.contains(yaml::DUPLICATE))) {
+        found.add(first);
+    }
+    let config = match &root {
+        Some(_) if good.is_empty() => Ok(Config::default()),
+        Some(_) => yaml::parse(&good.of(&characters)),
+        None => Err(anyhow!("nothing can be read")),
+    };
+    // The other part may have anchors that this one needs.
+    let config = config.unwrap_or_else(|_| {
+        unread = vec![String::new()];
+        Config::default()
+    });
+    Partial {
+        config,
+        mistakes: found,
+        unread,
     }
 }
 
-type Events<'t> = Parser<'t, serde_saphyr::granit_parser::StrInput<'t>>;
-
-/// The next event that is of a value.
-fn next<'t>(parser: &mut Events<'t>) -> Option<(Event<'t>, Span)> {
-    loop {
-        let (event, span) = parser.next_event()?.ok()?;
-        if !matches!(event, Event::Comment(..) | Event::Anchor(..)) {
-            return Some((event, span));
-        }
+/// Adds the mistakes of one setting's value: of each of its entries, or else of the whole.
+fn note(entry: &Entry<'_>, fault: &str, characters: &[char], found: &mut Mistakes) {
+    let mut parts = Vec::new();
+    if find(&entry.path).is_some() {
+        inner(entry.value, &entry.part, true, characters, &mut parts);
     }
-}
-
-fn node(parser: &mut Events<'_>, event: &Event<'_>, span: Span) -> Option<Node> {
-    match event {
-        Event::MappingStart(style, ..) => {
-            let mut entries = Vec::new();
-            loop {
-                let (key, at) = next(parser)?;
-                if key == Event::MappingEnd {
-                    let flow = *style == StructureStyle::Flow;
-                    let span = (span.start.index(), at.end.index());
-                    return Some(Node::Mapping {
-                        span,
-                        flow,
-                        entries,
-                    });
-                }
-                let name = match &key {
-                    Event::Scalar(name, ..) => name.clone().into_owned(),
-                    _ => String::new(),
-                };
-                node(parser, &key, at)?;
-                let (value, place) = next(parser)?;
-                entries.push((name, at.start.index(), node(parser, &value, place)?));
+    let mut any = false;
+    for part in parts.iter().take(MAX) {
+        if let Err(fault) = yaml::parse::<Config>(&part.kept.of(characters)) {
+            let fault = fault.to_string();
+            // Of a text that was cut apart where it cannot be.
+            if fault.ends_with(yaml::UNDEFINED) || fault.contains(yaml::SYNTAX) {
+                continue;
             }
+            any = true;
+            found.add(fault);
         }
-        Event::SequenceStart(..) => loop {
-            let (item, at) = next(parser)?;
-            if item == Event::SequenceEnd {
-                return Some(Node::Other);
-            }
-            node(parser, &item, at)?;
-        },
-        _ => Some(Node::Other),
+    }
+    // An anchor may be in the part that is blanked out.
+    if !any && !fault.ends_with(yaml::UNDEFINED) {
+        found.add(fault);
     }
 }
 
-/// The parts of a text that stay, by positions of characters.
-#[derive(Debug, Clone, Default)]
-struct Kept(Vec<(usize, usize)>);
-
-impl Kept {
-    fn with(&self, start: usize, end: usize) -> Kept {
-        let mut parts = self.0.clone();
-        parts.push((start, end));
-        Kept(parts)
+/// The setting that `path` is, or that its author probably means.
+fn meant(path: &str) -> Option<String> {
+    let is_section = |path: &str| SETTINGS.iter().any(|setting| is_below(&setting.path, path));
+    if find(path).is_some() || is_section(path) {
+        return Some(path.to_owned());
     }
-
-    fn of(&self, characters: &[char]) -> String {
-        let is_kept = |at: usize| {
-            self.0
-                .iter()
-                .any(|(start, end)| (*start..*end).contains(&at))
+    let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let names = SETTINGS
+        .iter()
+        .filter(|setting| section.is_empty() || is_below(&setting.path, section));
+    let names = names.filter_map(|setting| {
+        let rest = if section.is_empty() {
+            Some(setting.path.as_str())
+        } else {
+            setting.path.strip_prefix(section)?.strip_prefix('.')
         };
-        let letters = characters.iter().enumerate();
-        letters
-            .map(|(at, letter)| match letter {
-                '\n' => '\n',
-                letter if is_kept(at) => *letter,
-                _ => ' ',
-            })
-            .collect()
-    }
+        rest?.split('.').next()
+    });
+    let name = nearest(name, names)?;
+    Some(if section.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{section}.{name}")
+    })
 }
 
-/// Adds what has to stay for each setting below `node`, which is at `path` and ends before `end`.
-fn collect(node: &Node, path: &str, kept: &Kept, end: usize, found: &mut Vec<Kept>) {
-    let Node::Mapping {
-        span,
-        flow,
-        entries,
-    } = node
-    else {
+/// Whether the setting `path` is in `section`.
+fn is_below(path: &str, section: &str) -> bool {
+    path.strip_prefix(section)
+        .is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// A setting of the file.
+struct Entry<'n> {
+    path: String,
+    value: &'n Node,
+    part: Part,
+}
+
+/// Adds the settings below `node`, which is the value of the section `path`.
+fn collect<'n>(
+    node: &'n Node,
+    path: &str,
+    part: &Part,
+    entries: &mut Vec<Entry<'n>>,
+    found: &mut Mistakes,
+    unread: &mut Vec<String>,
+) {
+    let Kind::Mapping(style, all) = &node.kind else {
         return;
     };
-    let end = if *flow { span.1 } else { end };
-    for (number, (name, start, value)) in entries.iter().enumerate() {
-        let next = entries.get(number + 1).map_or(end, |(_, start, _)| *start);
-        // The brackets of a mapping on one line.
-        let around = if *flow {
-            kept.with(span.0, span.0 + 1)
-                .with(span.1.saturating_sub(1), span.1)
+    for (number, (name, start, value)) in all.iter().enumerate() {
+        let prefix = if path.is_empty() {
+            String::new()
         } else {
-            kept.clone()
+            format!("{path}.")
         };
-        let path = format!("{path}{name}");
-        let below = format!("{path}.");
+        let below = format!("{prefix}{name}");
+        if all.iter().take(number).any(|(earlier, ..)| earlier == name) {
+            found.add(yaml::duplicate(*start, path, name));
+            unread.push(below);
+            continue;
+        }
+        let part = part.entry(
+            node,
+            *style,
+            (start.index, next_start(node, part, number, all)),
+        );
         let is_section = SETTINGS
             .iter()
-            .any(|setting| setting.path.starts_with(&below));
-        match value {
-            Node::Mapping { span, entries, .. } if is_section && !entries.is_empty() => {
-                collect(value, &below, &around.with(*start, span.0), next, found);
+            .any(|setting| is_below(&setting.path, &below));
+        match &value.kind {
+            Kind::Mapping(_, inner) if is_section && !inner.is_empty() => {
+                collect(value, &below, &part, entries, found, unread);
             }
-            _ => found.push(around.with(*start, next)),
+            _ => entries.push(Entry {
+                path: below,
+                value,
+                part,
+            }),
         }
     }
 }
@@ -172,7 +186,7 @@ mod tests {
     /// All mistakes of a file.
     fn all(text: &str) -> Vec<String> {
         let first = yaml::parse::<Config>(text).unwrap_err().to_string();
-        let error = anyhow::Error::new(mistakes(text, first));
+        let error = anyhow::Error::new(partial(text, first).mistakes);
         crate::mistakes::lines(&error)
     }
 
@@ -230,9 +244,95 @@ workers: 3
             "upstream: *a\n",
             "? [a]\n: b\n",
             "{a: {b: c}, listen: x}",
+            "workers: x\nworkers: 2\n",
         ] {
             let first = yaml::parse::<Config>(text).unwrap_err().to_string();
             assert!(all(text).contains(&first), "{text}");
         }
+    }
+
+    #[test]
+    fn entries_of_one_setting_have_mistakes_of_their_own() {
+        let found = all("\
+tool_groups: {a: b, c: [[d], e, [f]], g: [h]}
+allowed_hosts: [[a], b, {c: d}]
+agent:
+  jwt:
+    claims: {a: sett, b: set, c: {path: [d]}}
+listen: 127.0.0.1:1
+listen: 127.0.0.1:2
+workers: x
+");
+        let places: Vec<&str> = found
+            .iter()
+            .map(|line| line.split(": ").next().unwrap())
+            .collect();
+        for place in [
+            "line 1, column 18",
+            "line 1, column 25",
+            "line 1, column 33",
+            "line 2, column 17",
+            "line 2, column 25",
+            "line 7, column 1",
+            "line 8, column 10",
+        ] {
+            assert!(places.contains(&place), "{place}\n{found:#?}");
+        }
+        assert_eq!(
+            places
+                .iter()
+                .filter(|place| place.starts_with("line 5"))
+                .count(),
+            2,
+            "{found:#?}"
+        );
+        assert_eq!(found.len(), 9, "{found:#?}");
+    }
+
+    #[test]
+    fn items_behind_dashes_have_mistakes_of_their_own() {
+        for indent in ["", "  ", "    "] {
+            let text = format!(
+                "agent:\n  id: a\nallowed_hosts:\n{indent}- [x]\n{indent}- good\n\
+                 {indent}# a comment - [y]\n{indent}- a: b\n{indent}  c: d\n{indent}- 'e - f'\n{indent}-   - g\n\
+                 policy: p\n"
+            );
+            let found = all(&text);
+            let lines: Vec<&str> = found
+                .iter()
+                .map(|line| line.split(',').next().unwrap())
+                .collect();
+            assert_eq!(lines, ["line 4", "line 7", "line 10"], "{text}{found:#?}");
+            assert!(
+                found
+                    .iter()
+                    .all(|line| line.ends_with("expected a single value")),
+                "{found:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_is_read_and_the_rest_is_named() {
+        let text = "\
+upstream: {url: http://a/mcp, nam: x}
+limits: {depth: x, body_bytes: 5}
+timeuts: {head: 5s}
+listen: here
+workers: 3
+";
+        let first = yaml::parse::<Config>(text).unwrap_err().to_string();
+        let Partial { config, unread, .. } = partial(text, first);
+        assert_eq!(config.upstream.url.as_deref(), Some("http://a/mcp"));
+        assert_eq!((config.limits.body_bytes, config.workers), (5, Some(3)));
+        assert_eq!(
+            unread,
+            ["upstream.name", "limits.depth", "timeouts", "listen"]
+        );
+        let nothing = partial("- a", String::new());
+        assert_eq!(
+            (nothing.config, nothing.unread),
+            (Config::default(), vec![String::new()])
+        );
     }
 }

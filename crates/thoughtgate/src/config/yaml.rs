@@ -9,6 +9,7 @@ use serde_saphyr::{Error, Location};
 
 use thoughtgate_policy::nearest;
 
+use super::outline::Place;
 use super::syntax;
 use crate::overlay::{expected, find, known_part};
 
@@ -21,6 +22,12 @@ const NOT_VALID: &str = "not a valid value";
 /// Message for an alias without its anchor.
 pub const UNDEFINED: &str =
     "alias of an undefined anchor; write a text that begins with `*` in quotes";
+
+/// Beginning of the message for text that is not YAML.
+pub const SYNTAX: &str = "not valid YAML";
+
+/// Beginning of the message for a key that is there twice.
+pub const DUPLICATE: &str = "duplicate key";
 
 /// A mistake in a document.
 #[derive(Debug)]
@@ -36,6 +43,15 @@ pub struct Fault {
 /// Deserializes a configuration, which must be one YAML document.
 pub fn parse<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
     read(text).map_err(|fault| anyhow::Error::msg(of_setting(&fault)))
+}
+
+/// The mistake of a key at `place` that is in `section` twice.
+pub fn duplicate(place: Place, section: &str, key: &str) -> String {
+    of_setting(&Fault {
+        place: Some((place.line as u64, place.column as u64)),
+        path: section.to_owned(),
+        problem: format!("{DUPLICATE}{}", shown(key)),
+    })
 }
 
 /// Deserializes `text`, which must be one YAML document.
@@ -91,7 +107,7 @@ fn problem(error: &Error) -> String {
         }
         Error::DuplicateMappingKey { key, .. } => {
             format!(
-                "duplicate key{}",
+                "{DUPLICATE}{}",
                 key.as_deref().map_or_else(String::new, shown)
             )
         }
@@ -116,7 +132,7 @@ fn problem(error: &Error) -> String {
         Error::UnknownAnchor { .. } => UNDEFINED.to_owned(),
         Error::ExternalMessage { source, .. } => match &**source {
             ExternalMessageSource::Parser(error) => syntax::cause(error.kind()).to_owned(),
-            _ => "not valid YAML".to_owned(),
+            _ => SYNTAX.to_owned(),
         },
         Error::Eof { .. } => "unexpected end of the text".to_owned(),
         // All other errors, since their messages may quote the text.

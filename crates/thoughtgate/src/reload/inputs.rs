@@ -8,6 +8,7 @@ use thoughtgate_policy::{Engine, Source};
 use thoughtgate_proxy::{Part, Rules};
 
 use crate::config::Config;
+use crate::places::Places;
 use crate::{policies, settings};
 
 /// A set that cannot be used.
@@ -27,20 +28,29 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Reads the files that `config` names.
-    pub fn read(config: Config) -> Result<Inputs, Refused> {
-        let key = settings::key(&config).map_err(Refused::configuration)?;
-        let sources = policies::read(&config).map_err(Refused::policies)?;
-        Ok(Inputs {
+    /// Reads the files that `config` names, whose settings are at `places`.
+    pub fn read(config: Config, places: &Places) -> Result<Inputs, Refused> {
+        let key = settings::key(&config);
+        let key = key.map_err(|error| Refused::configuration(places.locate(&error)))?;
+        let sources = policies::read(&config);
+        let sources =
+            sources.map_err(|error| Refused::policies(places.locate_at("policy", &error)))?;
+        Ok(Inputs::new(config, key, sources))
+    }
+
+    /// The contents of files that were read.
+    pub fn new(config: Config, key: Option<Vec<u8>>, sources: Option<Vec<Source>>) -> Inputs {
+        Inputs {
             config,
             key,
             sources,
-        })
+        }
     }
 
     /// The reloadable rules besides the policies: identity, guard, limits, timeouts.
-    pub fn rules(&self) -> Result<Rules, Refused> {
-        settings::rules(&self.config, self.key.as_deref()).map_err(Refused::configuration)
+    pub fn rules(&self, places: &Places) -> Result<Rules, Refused> {
+        let rules = settings::rules(&self.config, self.key.as_deref());
+        rules.map_err(|error| Refused::configuration(places.locate(&error)))
     }
 
     /// The policies; `None` when none are configured.
@@ -50,6 +60,12 @@ impl Inputs {
         };
         let engine = policies::load(sources, &policies::options(&self.config));
         Ok(Some(engine.map_err(Refused::policies)?))
+    }
+
+    /// Whether a mistake has its place in one of the policy files.
+    pub fn is_in_policies(&self, mistake: &str) -> bool {
+        let mut sources = self.sources.iter().flatten();
+        sources.any(|source| mistake.contains(&format!(" {}:", source.name)))
     }
 
     /// The policies for a reload. Unlike at the start, a set without any policy is an error.

@@ -9,6 +9,7 @@ use anyhow::{Context, bail, ensure};
 use thoughtgate_proxy::{Expected, Identity, Jwt, KeySet, Protected, PublicUrl};
 
 use crate::config::{self, Config};
+use crate::mistakes::Mistakes;
 
 /// Default of `agent.id`.
 const AGENT: &str = "agent";
@@ -31,40 +32,57 @@ pub fn identity(
     key: Option<&[u8]>,
     audience: Option<String>,
 ) -> anyhow::Result<Identity> {
-    let jwt = &agent.jwt;
-    match (&agent.id, &agent.header, *jwt != config::Jwt::default()) {
-        (id, None, false) => Ok(Identity::Fixed(
-            id.clone().unwrap_or_else(|| AGENT.to_owned()),
-        )),
-        (None, Some(header), false) => {
-            let name = header
-                .parse()
-                .context("`agent.header` is not a valid header name, such as `x-agent`")?;
-            ensure!(
-                !is_taken(&header.to_ascii_lowercase()),
-                "`agent.header` names a header that holds a credential or has another meaning in \
-                 HTTP or MCP; use one that holds only the agent's id, such as `x-agent` (for bearer \
-                 tokens, set `agent.jwt`)"
-            );
-            Ok(Identity::Header(name))
-        }
-        (None, None, true) => {
-            let leeway = jwt.leeway.unwrap_or(LEEWAY);
-            ensure!(
-                leeway <= LEEWAY_MAX,
-                "`agent.jwt.leeway` is {leeway:?}; it must be at most {LEEWAY_MAX:?}"
-            );
-            let expected = Expected {
-                claim: jwt.claim.clone().unwrap_or_else(|| CLAIM.to_owned()),
-                audience: jwt.audience.clone().or(audience),
-                issuer: jwt.issuer.clone(),
-                leeway,
-                declared: Arc::new(jwt.claims.clone()),
-            };
-            Ok(Identity::Jwt(Box::new(verification(jwt, key, expected)?)))
-        }
-        _ => bail!("`agent.id`, `agent.header` and `agent.jwt` are mutually exclusive; keep one"),
+    let mut wrong = Mistakes::default();
+    let has_jwt = agent.jwt != config::Jwt::default();
+    let sources = [agent.id.is_some(), agent.header.is_some(), has_jwt];
+    let sources = sources.into_iter().filter(|is_given| *is_given);
+    wrong.require(sources.count() <= 1, || {
+        "`agent.id`, `agent.header` and `agent.jwt` are mutually exclusive; keep one".to_owned()
+    });
+    let mut identity = Identity::Fixed(agent.id.clone().unwrap_or_else(|| AGENT.to_owned()));
+    if let Some(header) = &agent.header
+        && let Some(by_header) = wrong.keep(of_header(header))
+    {
+        identity = by_header;
     }
+    if has_jwt && let Some(jwt) = wrong.keep(verified(&agent.jwt, key, audience)) {
+        identity = Identity::Jwt(Box::new(jwt));
+    }
+    Ok(wrong.or(identity)?)
+}
+
+fn of_header(header: &str) -> anyhow::Result<Identity> {
+    let name = header
+        .parse()
+        .context("`agent.header` is not a valid header name, such as `x-agent`")?;
+    ensure!(
+        !is_taken(&header.to_ascii_lowercase()),
+        "`agent.header` names a header that holds a credential or has another meaning in \
+         HTTP or MCP; use one that holds only the agent's id, such as `x-agent` (for bearer \
+         tokens, set `agent.jwt`)"
+    );
+    Ok(Identity::Header(name))
+}
+
+fn verified(
+    jwt: &config::Jwt,
+    key: Option<&[u8]>,
+    audience: Option<String>,
+) -> anyhow::Result<Jwt> {
+    let mut wrong = Mistakes::default();
+    let leeway = jwt.leeway.unwrap_or(LEEWAY);
+    wrong.require(leeway <= LEEWAY_MAX, || {
+        format!("`agent.jwt.leeway` is {leeway:?}; it must be at most {LEEWAY_MAX:?}")
+    });
+    let expected = Expected {
+        claim: jwt.claim.clone().unwrap_or_else(|| CLAIM.to_owned()),
+        audience: jwt.audience.clone().or(audience),
+        issuer: jwt.issuer.clone(),
+        leeway,
+        declared: Arc::new(jwt.claims.clone()),
+    };
+    let found = wrong.keep(verification(jwt, key, expected));
+    wrong.or(found)?.context("internal error: no keys")
 }
 
 /// How tokens are verified. The URL is left out of errors: it may hold a secret.
@@ -74,13 +92,16 @@ fn verification(jwt: &config::Jwt, key: Option<&[u8]>, expected: Expected) -> an
             Jwt::new(pem, expected).context("failed to use the file named by `agent.jwt.key_file`")
         }
         (None, Some(url)) => {
-            let keys = KeySet::new(url).context("failed to use `agent.jwt.jwks_url`")?;
+            let mut wrong = Mistakes::default();
+            let keys = KeySet::new(url).context("failed to use `agent.jwt.jwks_url`");
+            let keys = wrong.keep(keys);
             // Some sign the tokens of all their tenants with the same keys.
-            ensure!(
-                jwt.issuer.is_some(),
+            wrong.require(jwt.issuer.is_some(), || {
                 "`agent.jwt.jwks_url` needs `agent.jwt.issuer`, the `iss` of its tokens: others may be signed \
                  with the same keys"
-            );
+                    .to_owned()
+            });
+            let keys = wrong.or(keys)?.context("internal error: no keys")?;
             Ok(Jwt::published(keys, expected))
         }
         (Some(_), Some(_)) => {
@@ -95,20 +116,21 @@ fn verification(jwt: &config::Jwt, key: Option<&[u8]>, expected: Expected) -> an
 /// The proxy as an OAuth protected resource; `None` if it is none of its own.
 pub fn protected(config: &Config, public: Option<&PublicUrl>) -> anyhow::Result<Option<Protected>> {
     let jwt = &config.agent.jwt;
-    if jwt.authorization_servers.is_empty() {
-        ensure!(
-            jwt.scopes.is_empty(),
-            "`agent.jwt.scopes` needs `agent.jwt.authorization_servers`, which clients ask for them"
-        );
-        return Ok(None);
-    }
-    ensure!(
-        config.public_url.is_some(),
+    let (servers, scopes) = (&jwt.authorization_servers, &jwt.scopes);
+    let mut wrong = Mistakes::default();
+    wrong.all(Protected::faults(servers, scopes));
+    wrong.require(!servers.is_empty() || scopes.is_empty(), || {
+        "`agent.jwt.scopes` needs `agent.jwt.authorization_servers`, which clients ask for them"
+            .to_owned()
+    });
+    wrong.require(servers.is_empty() || config.public_url.is_some(), || {
         "`agent.jwt.authorization_servers` needs `public_url`, the URL for which they issue tokens"
-    );
-    // A mistake in it is reported already.
-    let own = public
-        .map(|public| Protected::new(public.clone(), &jwt.authorization_servers, &jwt.scopes));
+            .to_owned()
+    });
+    wrong.or(())?;
+    // A mistake in the public URL is reported already.
+    let public = public.filter(|_| !servers.is_empty());
+    let own = public.map(|public| Protected::new(public.clone(), servers, scopes));
     Ok(own.transpose()?)
 }
 

@@ -23,6 +23,7 @@ mod mistakes;
 mod oauth_document;
 mod observe;
 mod online;
+mod places;
 mod ports;
 mod readme;
 mod refusals;

@@ -172,6 +172,8 @@ fn all_mistakes_in_the_configuration_are_reported_at_once() {
             "`limits.connections` is 0",
             "`timeouts.head` is 0",
             "`approval` needs `slack.token`",
+            "`approval.slack` needs `channel`",
+            "`approval.slack.approvers`: nobody may approve",
             "`limits.list_bytes` is 0",
             "`limits.depth` is 1000",
             "`timeouts.body` is 0",
@@ -232,7 +234,7 @@ fn each_mistake_is_named_with_the_way_out() {
     for (text, expected) in [
         ("", "is empty"),
         ("policy: p.cedar\n", "--upstream URL"),
-        ("upstream: {url: 'ftp://x'}\n", "http://"),
+        ("upstream: {url: 'ftp://x'}\npolicy: p.cedar\n", "http://"),
         (
             "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: missing.cedar\n",
             "missing.cedar",
@@ -263,7 +265,7 @@ fn each_mistake_is_named_with_the_way_out() {
             "`agent.jwt.jwks_url` needs `agent.jwt.issuer`",
         ),
         (
-            &format!("{url}agent: {{jwt: {{jwks_url: 'http://idp.example/secret'}}}}\n"),
+            &format!("{url}agent: {{jwt: {{jwks_url: 'http://idp.example/secret', issuer: i}}}}\n"),
             "failed to use `agent.jwt.jwks_url`: it must be an https:// URL",
         ),
         (
@@ -374,15 +376,15 @@ fn what_is_given_is_not_empty() {
         ),
         ("agent: {jwt: {key_file: .}}".to_owned(), "directory"),
         (
-            "agent: {jwt: {key_file: k, audience: ''}}".to_owned(),
+            "agent: {jwt: {jwks_url: 'https://idp.example', issuer: i, audience: ''}}".to_owned(),
             "`agent.jwt.audience` is empty",
         ),
         (
-            "agent: {jwt: {key_file: k, issuer: ' '}}".to_owned(),
+            "agent: {jwt: {jwks_url: 'https://idp.example', issuer: ' '}}".to_owned(),
             "`agent.jwt.issuer` is empty",
         ),
         (
-            "agent: {jwt: {key_file: k, claim: ''}}".to_owned(),
+            "agent: {jwt: {jwks_url: 'https://idp.example', issuer: i, claim: ''}}".to_owned(),
             "`agent.jwt.claim` is empty",
         ),
         ("agent: {groups: {'': [a]}}".to_owned(), "agent.groups"),
