@@ -260,15 +260,17 @@ impl Approvals {
         receiver
     }
 
-    /// Request state for a client to send back: approval id, digest and expiry, sealed. `None` when
-    /// the approval does not belong to `principal`, or the system's random source fails.
+    /// Request state for a client to send back: approval id, digest, expiry and `carried`, sealed. `None`
+    /// when the approval does not belong to `principal`, `carried` is longer than
+    /// [`crate::CARRIED_BYTES_MAX`], or the system's random source fails.
     #[must_use]
-    pub fn seal(&self, id: Id, principal: &str) -> Option<String> {
+    pub fn seal(&self, id: Id, principal: &str, carried: &[u8]) -> Option<String> {
         let view = self.find(id, principal)?;
         let expires_ms = view.created_ms.saturating_add(millis(self.life()));
         self.ledger.sealer.seal(
             &Sealed {
                 id,
+                carried: carried.to_vec(),
                 digest: view.digest,
                 expires_ms,
             },

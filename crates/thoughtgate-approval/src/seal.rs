@@ -19,6 +19,9 @@ const PREFIX: &str = "thoughtgate-";
 /// Size of id, digest and expiry.
 const PLAIN_BYTES: usize = 16 + 32 + 8;
 
+/// Most bytes that a request state carries for its caller: clients send it with every retry, twice as long.
+pub const CARRIED_BYTES_MAX: usize = 8 << 10;
+
 /// Contents of a genuine request state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
@@ -28,6 +31,8 @@ pub struct Sealed {
     pub digest: Digest,
     /// Expiry of the request state, in milliseconds since the Unix epoch.
     pub expires_ms: u64,
+    /// What the caller wants back with it, opaque to this crate; at most [`CARRIED_BYTES_MAX`].
+    pub carried: Vec<u8>,
 }
 
 /// Whether `text` has the mark of a request state that this program issues, genuine or not.
@@ -48,16 +53,21 @@ impl Sealer {
         )))
     }
 
-    /// Encrypts `sealed` for `principal`. `None` when the system's random source fails.
+    /// Encrypts `sealed` for `principal`. `None` when it carries too much, or the system's random source
+    /// fails.
     #[must_use]
     pub fn seal(&self, sealed: &Sealed, principal: &str) -> Option<String> {
+        if sealed.carried.len() > CARRIED_BYTES_MAX {
+            return None;
+        }
         // Random and not counted: a counter would have to survive restarts, as the key does.
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).ok()?;
-        let mut bytes = Vec::with_capacity(PLAIN_BYTES + 16);
+        let mut bytes = Vec::with_capacity(PLAIN_BYTES + sealed.carried.len() + 16);
         bytes.extend_from_slice(&sealed.id.bytes());
         bytes.extend_from_slice(sealed.digest.bytes());
         bytes.extend_from_slice(&sealed.expires_ms.to_be_bytes());
+        bytes.extend_from_slice(&sealed.carried);
         self.0
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
@@ -82,20 +92,21 @@ impl Sealer {
 
     fn open(&self, text: &str, principal: &str) -> Option<Sealed> {
         // Before decoding, so that a long text of a client costs nothing.
-        if text.len() != 2 * (NONCE_LEN + PLAIN_BYTES + 16) {
+        if text.len() > 2 * (NONCE_LEN + PLAIN_BYTES + CARRIED_BYTES_MAX + 16) {
             return None;
         }
         let mut bytes = HEXLOWER.decode(text.as_bytes()).ok()?;
-        let (nonce, rest) = bytes.split_at_mut(NONCE_LEN);
+        let (nonce, rest) = bytes.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let plain = self.0.open_in_place(nonce, aad(principal), rest).ok()?;
         let (id, plain) = plain.split_first_chunk::<16>()?;
         let (digest, plain) = plain.split_first_chunk::<32>()?;
-        let expires_ms = u64::from_be_bytes(plain.try_into().ok()?);
+        let (expires_ms, carried) = plain.split_first_chunk::<8>()?;
         Some(Sealed {
             id: Id::from_bytes(*id),
             digest: Digest::from_bytes(*digest),
-            expires_ms,
+            expires_ms: u64::from_be_bytes(*expires_ms),
+            carried: carried.to_vec(),
         })
     }
 }
@@ -113,7 +124,27 @@ mod tests {
             id: Id::random().unwrap(),
             digest: crate::digest("agent", "tool", None),
             expires_ms: 1000,
+            carried: Vec::new(),
         }
+    }
+
+    #[test]
+    fn it_carries_what_its_caller_wants_back_up_to_a_limit() {
+        let sealer = Sealer::new(&[7; 32]).unwrap();
+        for length in [1, CARRIED_BYTES_MAX] {
+            let content = Sealed {
+                carried: vec![b'x'; length],
+                ..sealed()
+            };
+            let text = sealer.seal(&content, "agent").unwrap();
+            assert_eq!(sealer.unseal(&text, "agent", 0), Ok(content));
+        }
+        let carried = vec![b'x'; CARRIED_BYTES_MAX + 1];
+        let too_much = Sealed {
+            carried,
+            ..sealed()
+        };
+        assert_eq!(sealer.seal(&too_much, "agent"), None);
     }
 
     #[test]

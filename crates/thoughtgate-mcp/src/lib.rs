@@ -31,7 +31,7 @@ pub use members::{Key, duplicate, has_nul};
 pub use params::Params;
 pub use refusal::Refusal;
 pub use renumber::Renumber;
-pub use rewrite::{with_member, without};
+pub use rewrite::{with_member, with_members, without};
 pub use scan::Limits;
 pub use shown::{cut, is_misleading, visible};
 pub use unique::{Ambiguous, unique_keys};

@@ -102,6 +102,25 @@ pub fn with_member(object: &[u8], key: &str, value: &str) -> Option<Vec<u8>> {
     Some(replace(text, &members, key, value).into_bytes())
 }
 
+/// The message with the members of the JSON object `new` added to its object `key`, which has others and none
+/// of these; `None` if either is no object, or has no member.
+#[must_use]
+pub fn with_members(message: &[u8], key: &str, new: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(message).ok()?;
+    let trimmed = text.trim_matches([' ', '\t', '\r', '\n']);
+    let (_, value) = object(trimmed)?
+        .into_iter()
+        .find(|(found, _)| found == key)?;
+    let members = object(value.get())?;
+    let (_, last) = members.last()?;
+    let mut edits = Edits::new(text);
+    for (key, value) in object(std::str::from_utf8(new).ok()?)? {
+        let key = serde_json::Value::from(&*key);
+        edits.insert_after(last.get(), format!(",{key}:{}", value.get()));
+    }
+    (!edits.is_empty()).then(|| edits.finish().into_bytes())
+}
+
 /// The members of an object whose keys are all different; `None` for anything else.
 pub(crate) fn object(text: &str) -> Option<Vec<Member<'_>>> {
     members(text).ok()
@@ -156,6 +175,21 @@ mod tests {
             assert_eq!(text(message, path).as_deref(), Some(expected), "{path:?}");
         }
         assert_eq!(text(r#"{"a":[ 1 ] }"#, &["a"]).as_deref(), Some("{ }"));
+    }
+
+    #[test]
+    fn members_are_added_behind_the_last_one() {
+        let message = r#" {"params" : {"a":[ 1 ] }, "id": 1} "#.as_bytes();
+        let with = |new: &str| {
+            let text = with_members(message, "params", new.as_bytes())?;
+            String::from_utf8(text).ok()
+        };
+        assert_eq!(
+            with(r#"{"b":"\u0041","c":{}}"#).as_deref(),
+            Some(r#" {"params" : {"a":[ 1 ],"b":"\u0041","c":{} }, "id": 1} "#)
+        );
+        assert_eq!((with("{}"), with("1"), with("")), (None, None, None));
+        assert_eq!(with_members(message, "id", b"{\"b\":1}"), None);
     }
 
     #[test]

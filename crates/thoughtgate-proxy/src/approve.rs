@@ -5,6 +5,7 @@
 //! Also answers messages that concern approvals. Decides nothing: a human does, and the policies are
 //! evaluated again afterwards.
 
+mod carried;
 mod deferred;
 mod denial;
 mod fields;
@@ -23,10 +24,9 @@ mod waiting;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Response, header};
-use thoughtgate_approval::{Approvals, Digest, Id, State};
-use thoughtgate_mcp::{Era, without};
+use http::Response;
+use thoughtgate_approval::{Approvals, CARRIED_BYTES_MAX, Digest, Id, Sealed, State};
+use thoughtgate_mcp::Era;
 use thoughtgate_policy::{Decision, Outcome};
 
 use crate::audit::Trail;
@@ -49,9 +49,6 @@ pub use parked::{Kept, PARKED_MAX, Parked};
 pub use press::{PATH as PRESS_PATH, serve as serve_press};
 use waiting::Waiting;
 
-/// Path of the request state in a message.
-const STATE: [&str; 2] = ["params", "requestState"];
-
 /// Delivery of the decision on a call to its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Delivery {
@@ -61,8 +58,8 @@ enum Delivery {
     Retry,
     /// The client gets a result that says so after a while, and sends the same call again.
     Repeat,
-    /// The request is held until the decision, with keep-alive events if the client accepts a stream.
-    Hold { stream: bool },
+    /// The request is held until the decision, with keep-alive events.
+    Hold,
 }
 
 /// Carries out the decision on a message that needs an approval, or concerns one.
@@ -119,7 +116,12 @@ async fn serve_permitted(
             // The call may have been forwarded already; then the upstream has to cancel it.
         }
         // The policies now permit without approval what needed one when the state was sealed.
-        Addressed::State | Addressed::Upstream => take_state_out(&mut message),
+        Addressed::State => {
+            let sealed = named(approvals, &message, fields).and_then(Result::ok);
+            let carried = sealed.map_or(Vec::new(), |sealed| sealed.carried);
+            carried::give_back(&mut message, &carried);
+        }
+        Addressed::Upstream => {}
     }
     forward::send(worker, &snapshot.rules, &mut message).await
 }
@@ -129,7 +131,7 @@ async fn respond(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
     mut message: Message,
-    fields: Box<Fields>,
+    mut fields: Box<Fields>,
     decision: &Decision,
     trail: Option<&mut Trail<'_>>,
 ) -> Response<Body> {
@@ -147,8 +149,9 @@ async fn respond(
         trail.approval(asked.id);
     }
     // The state was meant for this proxy: the upstream did not issue it and could not read it.
-    if fields.own_state().is_some() {
-        take_state_out(&mut message);
+    if let Some(carried) = asked.carried {
+        carried::give_back(&mut message, &carried);
+        fields.carried = carried;
     }
     let cancels_on_drop = asked.delivery.cancels_on_drop(message.era);
     let waiting = Waiting {
@@ -165,8 +168,7 @@ async fn respond(
         Delivery::Task => tasks::created(&waiting),
         Delivery::Retry => hold::until_retry(waiting).await,
         Delivery::Repeat => hold::until_repeat(waiting).await,
-        Delivery::Hold { stream: true } => hold::streamed(waiting).await,
-        Delivery::Hold { stream: false } => hold::until_decided(waiting).await,
+        Delivery::Hold => hold::streamed(waiting).await,
     }
 }
 
@@ -177,10 +179,7 @@ fn withdraw(worker: &Worker, message: &Message, fields: &Fields, decision: &Deci
     };
     let principal = &message.principal;
     // Only the approval of this very call: the policies have decided nothing about another one.
-    if let Some(state) = fields.request_state.as_deref()
-        && let Ok(sealed) = approvals.unseal(state, principal)
-        && sealed.digest == fields.digest(principal)
-    {
+    if let Some(Ok(sealed)) = named(approvals, message, fields) {
         approvals.revoke(sealed.id, principal, &waiting::refusal(decision));
     }
 }
@@ -192,6 +191,8 @@ struct Asked {
     id: Id,
     digest: Digest,
     hold: Option<Hold>,
+    /// The upstream's own state in the one that came with the call, if one did.
+    carried: Option<Vec<u8>>,
 }
 
 /// Requests approval, or finds the approval that the call already waits for.
@@ -212,12 +213,9 @@ async fn ask(
     let delivery = Delivery::of(message, fields);
     // Before the approval is requested: nobody is asked about a call that cannot be held.
     let hold = hold_for(worker, delivery, principal, fields).map_err(Problem::TooManyHeld)?;
-    let named = fields
-        .own_state()
-        .map(|state| sealed(approvals, state, principal, &digest))
-        .transpose()?;
-    let id = match named {
-        Some(id) if !supersedes(approvals, id, principal, decision) => id,
+    let named = named(approvals, message, fields).transpose()?;
+    let id = match &named {
+        Some(sealed) if !supersedes(approvals, sealed.id, principal, decision) => sealed.id,
         _ => requested(approvals, snapshot, message, fields, delivery, decision).await?,
     };
     Ok(Asked {
@@ -226,6 +224,7 @@ async fn ask(
         id,
         digest,
         hold,
+        carried: named.map(|sealed| sealed.carried),
     })
 }
 
@@ -240,27 +239,25 @@ fn hold_for(
     match delivery {
         Delivery::Task => Ok(None),
         // A retry without a place is answered at once, not refused: its approval may be decided by now.
-        Delivery::Retry if fields.request_state.is_some() => Ok(place().ok()),
-        Delivery::Retry | Delivery::Repeat | Delivery::Hold { .. } => place().map(Some),
+        Delivery::Retry if fields.own_state().is_some() => Ok(place().ok()),
+        Delivery::Retry | Delivery::Repeat | Delivery::Hold => place().map(Some),
     }
 }
 
-/// The approval that a retried call names, if it is for this call.
-fn sealed(
+/// The contents of the request state of a retried call, which names its approval; `None` if it has none of
+/// this proxy's.
+fn named(
     approvals: &Approvals,
-    state: &str,
-    principal: &str,
-    digest: &Digest,
-) -> Result<Id, Problem<'static>> {
-    let sealed = approvals
-        .unseal(state, principal)
-        .map_err(Problem::Unseal)?;
-    // A genuine state may come with another call than the one that it was sealed for.
-    if sealed.digest == *digest {
-        Ok(sealed.id)
-    } else {
-        Err(Problem::OtherCall)
-    }
+    message: &Message,
+    fields: &Fields,
+) -> Option<Result<Sealed, Problem<'static>>> {
+    let principal = message.principal.as_str();
+    let sealed = approvals.unseal(fields.own_state()?, principal);
+    Some(match sealed {
+        // A genuine state may come with another call than the one that it was sealed for.
+        Ok(sealed) if sealed.digest != fields.digest(principal) => Err(Problem::OtherCall),
+        sealed => sealed.map_err(Problem::Unseal),
+    })
 }
 
 /// Whether the policies now require approval in another channel than that of the approval, which then
@@ -301,16 +298,6 @@ async fn requested(
     approvals.request(call).await.map_err(Problem::Unrequested)
 }
 
-/// Takes the request state out of a call, which is then as the upstream expects it.
-fn take_state_out(message: &mut Message) {
-    // A cut in the text: what remains is sent byte for byte as it came.
-    if let Some(shorter) = without(&message.bytes, &STATE) {
-        // The client's Content-Length is that of the longer body; hyper sets the new one.
-        message.parts.headers.remove(header::CONTENT_LENGTH);
-        message.bytes = Bytes::from(shorter);
-    }
-}
-
 fn channel(decision: &Decision) -> Option<&str> {
     match &decision.outcome {
         Outcome::Approve { channel } => channel.as_deref(),
@@ -327,17 +314,17 @@ impl Delivery {
     fn of(message: &Message, fields: &Fields) -> Delivery {
         let returns = fields.own_state().is_some();
         let stream = takes_stream(&message.parts.headers);
-        // A client that carries the upstream's request state cannot carry a second one.
-        let foreign = fields.has_input_responses || (fields.request_state.is_some() && !returns);
         match message.era {
             // Before tasks: the approval of a retried call was stored without the call, which a task needs.
             Era::Modern if returns => Delivery::Retry,
             Era::Modern if fields.declares_tasks => Delivery::Task,
-            Era::Modern if !foreign => Delivery::Retry,
+            // This proxy's request state has to carry that of the upstream.
+            Era::Modern if fields.carried.len() <= CARRIED_BYTES_MAX => Delivery::Retry,
+            Era::Modern => Delivery::Repeat,
             Era::Legacy if fields.asks_for_task => Delivery::Task,
             // 2025-11-25 has no `input_required`, and its clients end a call after a minute without progress.
             Era::Legacy if !stream || fields.progress_token.is_none() => Delivery::Repeat,
-            Era::Modern | Era::Legacy => Delivery::Hold { stream },
+            Era::Legacy => Delivery::Hold,
         }
     }
 }

@@ -155,8 +155,8 @@ async fn request_state_is_for_its_owner_alone() {
     let slack = Slack::start();
     let approvals = open(&settings(&slack)).await;
     let id = request(&approvals, "tool").await;
-    assert_eq!(approvals.seal(id, "somebody"), None);
-    let state = approvals.seal(id, AGENT).unwrap();
+    assert_eq!(approvals.seal(id, "somebody", b""), None);
+    let state = approvals.seal(id, AGENT, b"").unwrap();
     let sealed = approvals.unseal(&state, AGENT).unwrap();
     assert_eq!((sealed.id, sealed.digest), (id, digest_of("tool")));
     assert_eq!(

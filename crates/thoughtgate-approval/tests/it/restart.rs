@@ -27,7 +27,7 @@ async fn a_pending_approval_goes_on_without_asking_again() {
     let (_directory, slack, settings) = filed().await;
     let approvals = open(&settings).await;
     let id = request(&approvals, "tool").await;
-    let state = approvals.seal(id, AGENT).unwrap();
+    let state = approvals.seal(id, AGENT, b"").unwrap();
     eventually("it is asked", || approvals.counters().posted == 1).await;
     approvals.close().await;
     slack.react_to(id, &[(APPROVER, "+1")]).await;

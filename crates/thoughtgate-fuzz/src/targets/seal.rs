@@ -1,7 +1,7 @@
 //! Request state that clients carry: only what was sealed for the same principal and has not expired
 //! opens, and nothing opens that was altered by a byte.
 
-use thoughtgate_approval::{Sealed, Sealer, UnsealError, digest};
+use thoughtgate_approval::{CARRIED_BYTES_MAX, Sealed, Sealer, UnsealError, digest};
 
 use super::target::{Check, Target, choices, kind};
 use crate::random::Random;
@@ -22,7 +22,7 @@ fn generate(random: &mut Random) -> Vec<u8> {
     let principal = random.pick(&[
         "agent", "", "a\0b", "\u{212a}", "agent ", "Agent", "agent\0",
     ]);
-    let length = [0, 1, 12, 84, 168, 400][random.below(6)];
+    let length = [0, 1, 12, 84, 168, 400, 20_000][random.below(7)];
     let digits: String = (0..length)
         .map(|_| char::from(b"0123456789abcdefABCDEF"[random.below(22)]))
         .collect();
@@ -39,6 +39,7 @@ fn check(sealer: &Sealer, other_key: &Sealer, input: &[u8]) -> Result<u64, Strin
         id: random_id(&mut random)?,
         digest: digest(principal, claimed, None),
         expires_ms,
+        carried: claimed.as_bytes()[..claimed.len().min(CARRIED_BYTES_MAX)].to_vec(),
     };
     let state = sealer
         .seal(&content, principal)

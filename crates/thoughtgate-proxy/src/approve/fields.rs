@@ -7,6 +7,7 @@ use thoughtgate_approval::{Digest, Id, digest, is_ours};
 use thoughtgate_mcp::Envelope;
 use thoughtgate_policy::Outcome;
 
+use super::carried;
 use crate::message::{Message, Raw};
 use crate::problem::Call;
 use crate::state::Snapshot;
@@ -22,8 +23,8 @@ pub struct Fields {
     pub request_state: Option<Box<str>>,
     /// The id of the request that a cancellation names.
     pub cancelled: Option<Raw>,
-    /// The call answers an `input_required` of the upstream.
-    pub has_input_responses: bool,
+    /// The upstream's own request state and the responses that belong to it, see [`super::carried`].
+    pub carried: Vec<u8>,
     /// The call is to run as a task (2025-11-25).
     pub asks_for_task: bool,
     /// The client accepts a task as the answer (2026-07-28).
@@ -75,7 +76,7 @@ impl Fields {
             progress_token: params.progress_token.map(|raw| Raw::of(body, raw)),
             request_state: params.request_state.as_deref().map(Into::into),
             cancelled: params.request_id.map(|raw| Raw::of(body, raw)),
-            has_input_responses: params.input_responses.is_some(),
+            carried: carried::of(params),
             asks_for_task: params.task.is_some(),
             declares_tasks: params.declares_tasks(),
         }

@@ -44,7 +44,7 @@ pub async fn until_repeat(waiting: Waiting) -> Response<Body> {
 }
 
 /// Holds the call and sends nothing before its answer.
-pub async fn until_decided(waiting: Waiting) -> Response<Body> {
+async fn until_decided(waiting: Waiting) -> Response<Body> {
     // No approval is pending for as long as this.
     let life = waiting.approvals.life();
     wait(waiting, life).await
@@ -89,9 +89,8 @@ async fn wait(mut waiting: Waiting, at_most: Duration) -> Response<Body> {
 fn come_back(mut waiting: Waiting, view: &View) -> Response<Body> {
     waiting.caller.answered();
     let own = waiting.message.id();
-    let sealed = waiting
-        .approvals
-        .seal(waiting.id, &waiting.message.principal);
+    let (principal, carried) = (&waiting.message.principal, &waiting.fields.carried);
+    let sealed = waiting.approvals.seal(waiting.id, principal, carried);
     let Some(state) = sealed else {
         return answer::problem(&waiting.worker.shared, &Problem::NotSealed, own);
     };

@@ -111,18 +111,56 @@ async fn a_modern_client_comes_back_with_the_state_it_was_given() {
 }
 
 #[tokio::test]
-async fn a_client_that_carries_the_servers_own_state_is_held() {
+async fn the_servers_own_state_comes_back_to_it_after_any_number_of_retries() {
+    let responses = json!({"q": {"action": "accept"}});
+    for permitted_meanwhile in [false, true] {
+        let scene = Scene::new();
+        let proxy = scene.start();
+        let plain = retried_call();
+        let mut call = plain.clone();
+        call.body["params"]["requestState"] = json!("the \"server's\"");
+        call.body["params"]["inputResponses"] = responses.clone();
+        let mut waits = call.send(&proxy).await.json();
+        for _ in 0..2 {
+            assert_eq!(waits["result"]["resultType"], "input_required", "{waits}");
+            // Clients send back the state and the responses to what was asked, which was nothing.
+            let mut again = plain.clone();
+            again.body["params"]["requestState"] = waits["result"]["requestState"].clone();
+            again.body["params"]["inputResponses"] = json!({});
+            waits = again.send(&proxy).await.json();
+        }
+        assert_eq!(scene.calls(), 0);
+        if permitted_meanwhile {
+            scene.write_policy(&super::POLICY.replace("@approve", ""));
+            proxy.metric_is("thoughtgate_policy_generation", 2.0).await;
+        } else {
+            scene.approve().await;
+        }
+        let end = come_back(&proxy, &plain, waits).await;
+        assert!(is_permitted(&end), "{end}");
+        let seen = scene.upstream.requests().last().unwrap().json();
+        assert_eq!(seen["params"]["requestState"], "the \"server's\"");
+        assert_eq!(seen["params"]["inputResponses"], responses);
+        assert_eq!(seen["params"]["arguments"], json!({"to": "prod"}));
+        assert_eq!(scene.slack.messages().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_state_of_the_server_that_is_too_long_to_carry_has_its_call_sent_again() {
     let scene = Scene::new();
     let proxy = scene.start();
     let mut call = retried_call();
-    call.body["params"]["requestState"] = json!("the server's");
-    call.body["params"]["inputResponses"] = json!({"q": {"action": "accept"}});
-    let mut answer = call.open(&proxy).await;
+    let long = "s".repeat(9000);
+    call.body["params"]["requestState"] = json!(long);
+    let pending = call.send(&proxy).await.json();
+    assert_eq!(refusal(&pending)["code"], 42501, "{pending}");
     scene.approve().await;
-    let message = answer.next_data().await.unwrap().json();
-    assert!(is_permitted(&message), "{message}");
+    scene.message_says("Approved").await;
+    let end = call.send(&proxy).await.json();
+    assert!(is_permitted(&end), "{end}");
     let seen = scene.upstream.requests().last().unwrap().json();
-    assert_eq!(seen["params"]["requestState"], "the server's");
+    assert_eq!(seen["params"]["requestState"], json!(long));
 }
 
 #[tokio::test]
