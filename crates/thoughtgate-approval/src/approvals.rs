@@ -22,6 +22,7 @@ use crate::settings::Settings;
 use crate::slack::{Interaction, InteractionError, InteractionOutcome};
 use crate::state::State;
 use crate::store::Store;
+use crate::table::Entry;
 use crate::user::{UserDigest, UserKey};
 use crate::view::{POLICY, SUPERSEDED, View};
 
@@ -81,10 +82,7 @@ impl Approvals {
     /// The approval, if it belongs to `principal`.
     #[must_use]
     pub fn find(&self, id: Id, principal: &str) -> Option<View> {
-        self.ledger
-            .table()
-            .owned(id, principal)
-            .map(|entry| entry.record.view())
+        self.ledger.table().owned(id, principal).map(Entry::view)
     }
 
     /// Whether the approval belongs to `principal` and is asked for in that channel, a name or an id;
@@ -107,8 +105,8 @@ impl Approvals {
     #[must_use]
     pub fn task(&self, id: Id, principal: &str, user: UserDigest) -> Option<View> {
         let table = self.ledger.table();
-        let record = &table.owned(id, principal)?.record;
-        record.is_task_of(user).then(|| record.view())
+        let entry = table.owned(id, principal)?;
+        entry.record.is_task_of(user).then(|| entry.view())
     }
 
     /// All approvals that [`Approvals::task`] finds, newest first.
@@ -270,9 +268,9 @@ impl Approvals {
         self.ledger.sealer.seal(
             &Sealed {
                 id,
-                carried: carried.to_vec(),
                 digest: view.digest,
                 expires_ms,
+                carried: carried.to_vec(),
             },
             principal,
         )

@@ -5,7 +5,6 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use thoughtgate_mcp::cut;
 use thoughtgate_panic::lock;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -13,7 +12,7 @@ use crate::clock::{millis, now_ms};
 use crate::counters::{Counters, Counts};
 use crate::ids::Id;
 use crate::lanes::Lanes;
-use crate::record::{MessageRef, REASON_BYTES_MAX, Record, Rendered};
+use crate::record::{MessageRef, Record, Rendered};
 use crate::seal::Sealer;
 use crate::settings::Settings;
 use crate::state::State;
@@ -163,16 +162,6 @@ impl Ledger {
         if let Some(entry) = self.table().get_mut(id) {
             entry.votes_read = entry.votes_read.max(Some(began));
             entry.trouble = None;
-        }
-    }
-
-    /// Notes why approvers could not be asked, or their votes not be read: the reason if the approval
-    /// expires before that works again, decided or not.
-    pub(crate) fn trouble(&self, id: Id, reason: &str) {
-        if let Some(entry) = self.table().get_mut(id)
-            && matches!(entry.record.state, State::Pending | State::Approved)
-        {
-            entry.trouble = Some(cut(reason, REASON_BYTES_MAX).to_owned());
         }
     }
 

@@ -50,6 +50,7 @@ mod state;
 mod store;
 mod table;
 mod text;
+mod trouble;
 mod user;
 mod view;
 mod vote;

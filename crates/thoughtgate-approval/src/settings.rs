@@ -17,6 +17,9 @@ pub struct Settings {
     /// Time for which a pending approval stays open after all callers that cancel by going away did so;
     /// 0 withdraws it at once.
     pub grace: Duration,
+    /// Longest outage of the channel, during which approvers cannot be asked or their votes not be read, that
+    /// a pending approval survives. Noticed by the next call that fails.
+    pub outage: Duration,
     /// Time for which an ended approval and its result are kept.
     pub retention: Duration,
     /// Most approvals open (pending, approved or executing) at once.
@@ -38,8 +41,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Defaults for everything but the store: ten minutes to decide, five to claim, two of grace, an hour
-    /// of retention, 256 open approvals (32 per principal), 16 MiB kept.
+    /// Defaults for everything but the store: ten minutes to decide, five to claim, two of grace, three of
+    /// an outage, an hour of retention, 256 open approvals (32 per principal), 16 MiB kept.
     #[must_use]
     pub fn new(store: StoreLocation) -> Self {
         Self {
@@ -47,6 +50,7 @@ impl Settings {
             timeout: Duration::from_secs(10 * 60),
             approved_for: Duration::from_secs(5 * 60),
             grace: Duration::from_secs(2 * 60),
+            outage: Duration::from_secs(3 * 60),
             retention: Duration::from_secs(3600),
             open_max: 256,
             open_per_principal_max: 32,

@@ -11,6 +11,7 @@ use crate::ids::{Digest, Id};
 use crate::joinable::Joinable;
 use crate::record::Record;
 use crate::state::State;
+use crate::view::View;
 
 /// Reason for an approval that was withdrawn because its callers went away.
 const GONE: &str = "its client went away and did not send the call again within `approval.grace`";
@@ -36,7 +37,15 @@ pub(crate) struct Entry {
     /// Callers that wait for it now.
     pub(crate) callers: usize,
     /// Why approvers could not be asked, or their votes not be read, the last time; `None` if they could.
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Option<Trouble>,
+}
+
+/// A fault of the channel in which an approval is asked for.
+pub(crate) struct Trouble {
+    /// The latest reason.
+    pub(crate) reason: String,
+    /// Start of the present outage, if it is one.
+    pub(crate) since: Option<Instant>,
 }
 
 impl Entry {
@@ -52,6 +61,15 @@ impl Entry {
             callers: 0,
             trouble: None,
         }
+    }
+
+    /// The approval as its owner sees it: a pending one with the fault that it waits for.
+    pub(crate) fn view(&self) -> View {
+        let mut view = self.record.view();
+        if view.state == State::Pending {
+            view.reason = self.trouble.as_ref().map(|trouble| trouble.reason.clone());
+        }
+        view
     }
 
     /// The record as it is written. A call whose result is in the same queue of writes has run: on disk
@@ -225,7 +243,7 @@ impl ApprovalTable {
             self.change(*id, *state, now_ms, |record| {
                 // Withdrawn ones have their own.
                 if *state == State::Expired {
-                    record.reason = trouble;
+                    record.reason = trouble.map(|trouble| trouble.reason);
                 }
             });
         }

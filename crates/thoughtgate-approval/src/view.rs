@@ -25,7 +25,8 @@ pub struct View {
     pub decided_by: Option<String>,
     /// Whether an approver had approved it before it got its state.
     pub was_approved: bool,
-    /// Reason for the state, where the state alone does not explain it.
+    /// Reason for the state, where the state alone does not explain it; while pending, the present fault
+    /// for which no approver can be asked or heard.
     pub reason: Option<String>,
     /// Number of people who voted without being approvers, 20 at most.
     pub refused_voters: usize,
@@ -75,7 +76,11 @@ impl View {
         };
         let tool = &self.tool;
         match self.state {
-            State::Pending => format!("the call to `{tool}` is waiting for approval{ignored}"),
+            State::Pending => {
+                let but = self.reason.as_deref();
+                let but = but.map_or(String::new(), |fault| format!(", but {fault}"));
+                format!("the call to `{tool}` is waiting for approval{but}{ignored}")
+            }
             State::Approved => format!("the call to `{tool}` was approved{by}"),
             State::Rejected => format!("the call to `{tool}` was rejected{by}{why}"),
             State::Expired if self.was_approved => {

@@ -55,6 +55,7 @@ pub fn settings(approval: &Approval) -> anyhow::Result<Option<(Settings, Channel
     settings.timeout = approval.timeout;
     settings.approved_for = approval.approved_for;
     settings.grace = approval.grace;
+    settings.outage = approval.outage;
     settings.retention = approval.retention;
     settings.open_max = approval.open;
     settings.open_per_principal_max = approval.open_per_agent;

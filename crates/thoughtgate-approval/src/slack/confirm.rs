@@ -28,13 +28,14 @@ pub(super) async fn confirm(workspace: &Workspace, id: Id) -> Result<(), Confirm
             };
             let wait = match error {
                 CallError::Refused(_) => {
-                    workspace.ledger.trouble(id, &unreadable(&error));
+                    workspace.ledger.trouble(id, &unreadable(&error), false);
                     return Err(ConfirmError::refused(error));
                 }
                 CallError::Limited(wait) => wait,
                 CallError::Lost(_) | CallError::Unreachable(_) => backoff.next(),
             };
-            workspace.ledger.trouble(id, &unreadable(&error));
+            let is_outage = error.is_outage();
+            workspace.ledger.trouble(id, &unreadable(&error), is_outage);
             latest = Some(error);
             tokio::time::sleep(wait).await;
         }

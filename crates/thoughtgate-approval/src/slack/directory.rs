@@ -18,6 +18,9 @@ use super::ids::{is_channel_id, is_id, is_person_or_group};
 /// soon decides nothing, and long enough for Slack's limit of twenty such calls a minute.
 const MEMBERS_FOR: Duration = Duration::from_secs(15);
 
+/// The method that lists the members of a user group.
+const MEMBERS: &str = "usergroups.users.list";
+
 /// Most pages of the list of channels that are read to find a name, 200 channels each.
 const CHANNEL_PAGES_MAX: usize = 20;
 
@@ -59,7 +62,7 @@ pub(super) async fn authenticate(client: &Client) -> Result<(Me, Option<String>)
 /// Ids of the members of a user group.
 pub(super) async fn read_members(client: &Client, group: &str) -> Result<Vec<String>, CallError> {
     let parameters = [("usergroup", group)];
-    let answer = client.read("usergroups.users.list", &parameters).await?;
+    let answer = client.read(MEMBERS, &parameters).await?;
     let users = answer.read::<Members<'_>>()?.users.into_iter();
     let people = users.filter(|user| is_person_or_group(&user.0));
     Ok(people.map(|user| user.0.into_owned()).collect())
@@ -110,6 +113,21 @@ impl Directory {
         // Only once all groups were read: with a part of them, the denial of an approver would not count.
         *members = Some((Instant::now(), fresh));
         Ok(allowed)
+    }
+
+    /// The refusal of Slack to list the approvers, if all of them are in user groups, and if it refused
+    /// that before and still does: then no vote can count.
+    pub(super) async fn listed(&self, client: &Client) -> Result<(), CallError> {
+        if !self.people.is_empty() || !client.faults.is_refused(MEMBERS, None) {
+            return Ok(());
+        }
+        for group in &self.groups {
+            match read_members(client, group).await {
+                Err(error) if error.is_final() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Caches that the channel `name` has the id `id`, as the response to a message showed.

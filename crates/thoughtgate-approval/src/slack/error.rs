@@ -150,6 +150,12 @@ impl CallError {
         self.about().is_some()
     }
 
+    /// Whether Slack gave no usable answer, so that this may pass and may also last. A rate limit is none:
+    /// Slack says when it ends.
+    pub(super) fn is_outage(&self) -> bool {
+        !self.is_final() && !matches!(self, Self::Limited(_))
+    }
+
     /// Subject of Slack's refusal; `None` for an error that may pass by itself.
     pub(super) fn about(&self) -> Option<About> {
         match self {

@@ -103,8 +103,8 @@ impl Faults {
             let channel = place.channel.as_deref();
             let is_checked = match fault.about {
                 // Another method may go on failing; one that nobody calls any more is over.
-                None => fault.at.elapsed() >= ABANDONED,
-                Some(About::Token | About::Channel) => true,
+                None | Some(About::Token) => fault.at.elapsed() >= ABANDONED,
+                Some(About::Channel) => true,
                 Some(About::Scope) => with_scopes,
                 Some(About::Message | About::Other) => false,
             };
@@ -120,13 +120,11 @@ impl Faults {
         Some(format!("{}: {}", place.method, fault.reason))
     }
 
-    /// Whether Slack has refused the latest call of `method` for `channel`.
-    pub(super) fn is_refused(&self, method: &'static str, channel: &str) -> bool {
+    /// Whether Slack has refused the latest call of `method`, for `channel` if it takes one.
+    pub(super) fn is_refused(&self, method: &'static str, channel: Option<&str>) -> bool {
         let known = lock(&self.known);
         known.iter().any(|(place, fault)| {
-            place.method == method
-                && place.channel.as_deref() == Some(channel)
-                && fault.about.is_some()
+            place.method == method && place.channel.as_deref() == channel && fault.about.is_some()
         })
     }
 
@@ -199,8 +197,11 @@ impl Faults {
     }
 
     fn works(&self, works: &Place) {
-        // Any answer shows that Slack can be reached and that the token is valid.
-        self.remove(|place, fault| place == works || fault.about == Some(About::Token));
+        let is_of_token = |fault: &Fault| fault.about == Some(About::Token);
+        // A token that was refused here and is accepted now is valid again everywhere. A call that never
+        // failed says nothing of one that does: Slack may refuse the token to that method alone.
+        let is_valid_again = lock(&self.known).get(works).is_some_and(is_of_token);
+        self.remove(|place, fault| place == works || (is_valid_again && is_of_token(fault)));
     }
 
     fn remove(&self, is_over: impl Fn(&Place, &Fault) -> bool) {
@@ -237,7 +238,7 @@ mod tests {
     fn a_check_ends_what_it_shows_to_be_over_and_nothing_else() {
         let faults = Faults::new("C1", false);
         for (error, is_over) in [
-            (refused("token_revoked"), true),
+            (refused("token_revoked"), false),
             (refused("not_in_channel"), true),
             (refused("missing_scope"), false),
             (refused("restricted_action"), false),
@@ -256,17 +257,19 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_shows_that_the_token_is_valid_and_no_more() {
+    fn a_token_is_valid_again_when_a_call_that_failed_for_it_works() {
         let faults = Faults::new("C1", false);
+        let revoked = refused("token_revoked");
+        faults.note(HISTORY, Some("C1"), Some(&revoked));
+        assert!(faults.is_refused(HISTORY, Some("C1")) && !faults.is_refused(POST, Some("C1")));
+        // Calls that never failed, one with an error about its message among them.
+        faults.note(POST, Some("C1"), None);
+        let gone = refused("message_not_found");
+        faults.note("chat.update", Some("C1"), Some(&gone));
+        assert!(faults.current().unwrap().starts_with(HISTORY));
+        faults.note("auth.test", None, Some(&revoked));
         faults.note(POST, Some("C1"), Some(&lost()));
-        faults.note(HISTORY, Some("C1"), Some(&refused("invalid_auth")));
-        assert!(faults.current().unwrap().contains("invalid_auth"));
-        assert!(faults.is_refused(HISTORY, "C1") && !faults.is_refused(POST, "C1"));
-        faults.note(
-            "chat.update",
-            Some("C1"),
-            Some(&refused("message_not_found")),
-        );
+        faults.note("auth.test", None, None);
         let left = faults.current().unwrap();
         assert!(left.starts_with(POST), "{left}");
     }

@@ -97,7 +97,11 @@ async fn poll(
         error: None,
     };
     // Messages too far back, deleted, or with more voters than a page of history lists.
-    let missing = match history(workspace, &open, &mut failed).await {
+    let read = match workspace.directory.listed(&workspace.client).await {
+        Ok(()) => history(workspace, &open, &mut failed).await,
+        Err(error) => Err(error),
+    };
+    let missing = match read {
         Ok(missing) => missing,
         Err(error) => {
             let reason = unreadable(&error);
@@ -105,7 +109,7 @@ async fn poll(
                 if error.is_final() && was_refused {
                     workspace.ledger.give_up(*id, &reason);
                 } else {
-                    workspace.ledger.trouble(*id, &reason);
+                    workspace.ledger.trouble(*id, &reason, error.is_outage());
                 }
             }
             return Err(error);
@@ -156,7 +160,7 @@ impl Failed {
                 if error.is_final() && self.was_refused {
                     workspace.ledger.give_up(id, &reason);
                 } else {
-                    workspace.ledger.trouble(id, &reason);
+                    workspace.ledger.trouble(id, &reason, error.is_outage());
                 }
                 if matches!(error, CallError::Limited(_)) {
                     return Err(error);

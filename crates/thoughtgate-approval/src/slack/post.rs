@@ -3,7 +3,7 @@
 //! process or the previous one, the channel's history is searched for the message first.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -76,25 +76,40 @@ pub(super) async fn run(workspace: Arc<Workspace>, lane: Arc<Lane>) {
             }
             // The message may have been posted by an attempt without an answer; nobody knows yet.
             Err(passing) => {
-                let reason = format!("approvers could not be asked: {}", chain(&passing));
-                ledger.trouble(record.id, &reason);
                 let wait = match passing {
                     CallError::Limited(wait) => wait,
                     _ => backoff.next(),
                 };
-                tokio::time::sleep(wait).await;
+                delay(ledger, &lane, &passing, wait).await;
             }
         }
     }
 }
 
-/// The refusal of Slack to show the channel, if it refused that before and still does.
+/// Waits, and tells all who wait for a message why there is none, also those that come meanwhile.
+async fn delay(ledger: &Ledger, lane: &Lane, why: &CallError, wait: Duration) {
+    let reason = format!("approvers could not be asked: {}", chain(why));
+    let mut pause = std::pin::pin!(tokio::time::sleep(wait));
+    loop {
+        for id in unposted(ledger, &lane.channel) {
+            ledger.trouble(id, &reason, why.is_outage());
+        }
+        tokio::select! {
+            () = &mut pause => return,
+            () = lane.post.notified() => {}
+        }
+    }
+}
+
+/// The refusal of Slack to show the channel, or who the approvers are, if it refused that before and
+/// still does.
 async fn readable(workspace: &Workspace, channel: &str) -> Result<(), CallError> {
     let client = &workspace.client;
+    workspace.directory.listed(client).await?;
     let Some(id) = workspace.directory.known_channel(channel) else {
         return Ok(());
     };
-    if !client.faults.is_refused(HISTORY, &id) {
+    if !client.faults.is_refused(HISTORY, Some(&id)) {
         return Ok(());
     }
     match read_one(client, &id).await {
@@ -135,6 +150,9 @@ async fn ask(
     if maybe_asked {
         if let Some(found) = find(workspace, record).await? {
             ledger.counts.found_posted.add(1);
+            // Its answer was lost, but the question was posted, so that fault is over.
+            let faults = &workspace.client.faults;
+            faults.note(POST, Some(&record.channel), None);
             return Ok(found);
         }
         set_maybe_asked(ledger, record.id, false);

@@ -1,6 +1,8 @@
 //! A set-up of Slack that cannot work: found before anyone has to be asked, told to whoever waits, and
 //! noticed when it is mended.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use thoughtgate_approval::{ChannelSettings, Finding, State};
 use thoughtgate_test::mock_slack::Fault;
@@ -302,7 +304,10 @@ async fn rate_limits_show_when_they_go_on() {
     let slack = Slack::start();
     let limit = Fault::TooManyRequests { retry_after_s: 0 };
     slack.fail(POST, [limit.clone()]);
-    let approvals = open(&settings(&slack)).await;
+    let mut settings = settings(&slack);
+    // A rate limit is no outage, and ends nothing.
+    settings.outage = Duration::ZERO;
+    let approvals = open(&settings).await;
     approved(&approvals, &slack, "one").await;
     assert!(is_healthy(&approvals));
     slack.fail(POST, vec![limit; 10_000]);

@@ -21,6 +21,8 @@ pub struct Denial {
     pub by_policy: bool,
     /// Time at which a pending approval expires, in milliseconds since the Unix epoch.
     pub expires_ms: Option<u64>,
+    /// Why no approver can be asked or heard at present, while an approval is pending.
+    pub fault: Option<String>,
 }
 
 impl Denial {
@@ -32,6 +34,7 @@ impl Denial {
             policies: Vec::new(),
             by_policy: false,
             expires_ms: None,
+            fault: None,
         }
     }
 
@@ -91,15 +94,16 @@ impl Denial {
             ),
             state: Some(view.state),
             expires_ms: Some(view.expires_ms),
+            fault: view.reason.clone(),
             ..Denial::about(view)
         }
     }
 
-    /// The client cancelled a call that was held.
+    /// The client cancelled a call that was held; its approval remains.
     pub fn taken_back() -> Denial {
         Denial::new(
             codes::APPROVAL_CANCELLED,
-            "the call was cancelled and was not made; the same call sent again joins its approval",
+            "the call was cancelled and was not executed; the same call sent again joins its approval",
         )
     }
 

@@ -109,7 +109,9 @@ impl Waiting {
         self.caller.cancel();
         let view = self.approvals.find(self.id, &self.message.principal);
         let denial = match view {
-            Some(view) if view.state == State::Cancelled => Denial::of(&view),
+            Some(view) if !matches!(view.state, State::Pending | State::Approved) => {
+                Denial::of(&view)
+            }
             _ => Denial::taken_back(),
         };
         self.ended(&denial)

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use thoughtgate_approval::{Id, RequestError, chain};
+use thoughtgate_approval::{Id, RequestError, State, chain};
 use thoughtgate_mcp::{Era, cut, reply, visible};
 use thoughtgate_policy::{Decision, Engine, Principal};
 
@@ -166,9 +166,12 @@ impl<'r> Refused<'r> {
     pub fn denied(id: Id, denial: &'r Denial) -> Refused<'r> {
         use thoughtgate_mcp::codes;
         let policies: Vec<&str> = denial.policies.iter().map(AsRef::as_ref).collect();
-        let mut why = match denial.code {
-            // Its text has the advice as well.
-            codes::APPROVAL_PENDING => ": approval is pending".to_owned(),
+        let remains = denial.code == codes::APPROVAL_CANCELLED && denial.state.is_none();
+        let mut why = match (denial.code, &denial.fault) {
+            // The texts of these have the advice as well.
+            (codes::APPROVAL_PENDING, Some(fault)) => format!(": approval is pending, but {fault}"),
+            (codes::APPROVAL_PENDING, None) => ": approval is pending".to_owned(),
+            _ if remains => ": it was cancelled, and its approval remains open".to_owned(),
             _ => format!(": {}", denial.text),
         };
         if !policies.is_empty() {
@@ -183,6 +186,8 @@ impl<'r> Refused<'r> {
             codes::APPROVAL_REJECTED if denial.by_policy => Retry::Never,
             codes::APPROVAL_REJECTED => Retry::Denied,
             codes::APPROVAL_PENDING => Retry::Collect,
+            codes::APPROVAL_CANCELLED if remains => Retry::Collect,
+            codes::APPROVAL_USED if denial.state == Some(State::Done) => Retry::Once,
             codes::APPROVAL_USED => Retry::Made,
             codes::APPROVAL_UNAVAILABLE => Retry::Later,
             _ => Retry::Anew,

@@ -11,7 +11,7 @@ pub enum Retry {
     Changed,
     /// At another time.
     Later,
-    /// It joins its approval, which is pending, and gets its result.
+    /// It joins its approval, which is open, and gets its result.
     Collect,
     /// It was made, and gets its result without being made again.
     Fetch,
@@ -21,6 +21,8 @@ pub enum Retry {
     Denied,
     /// It may have been carried out already.
     Made,
+    /// It was carried out, and needs another approval for a second time.
+    Once,
 }
 
 impl Retry {
@@ -50,6 +52,9 @@ impl Retry {
             Retry::Denied => "Do not send this call again unless the user asks for it.",
             Retry::Made => {
                 "Do not send this call again before it is known whether it was carried out."
+            }
+            Retry::Once => {
+                "Do not send this call again unless it should run a second time, which needs a new approval."
             }
         }
     }

@@ -29,6 +29,9 @@ section! {
         /// how long an approval stays open after its client went away (MCP 2026-07-28) and may come back
         #[serde(with = "duration")]
         restart grace: Duration = approvals().grace,
+        /// how long an outage of Slack lasts before it ends the calls that wait for a decision
+        #[serde(with = "duration")]
+        restart outage: Duration = approvals().outage,
         /// how long a finished approval, or the result of its task, can still be queried
         #[serde(with = "duration")]
         restart retention: Duration = approvals().retention,

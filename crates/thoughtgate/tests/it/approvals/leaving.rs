@@ -5,7 +5,7 @@ use thoughtgate_test::client;
 use tokio::task::JoinHandle;
 
 use super::{APPROVER, Message, POLICY, Scene, answer, held_call, retried_call};
-use crate::support::{Proxy, is_permitted, refusal};
+use crate::support::{Proxy, is_permitted, refusal, told};
 
 /// A client that waits for the answer to `call`.
 fn asking(proxy: &Proxy, call: Message) -> JoinHandle<()> {
@@ -156,6 +156,12 @@ async fn a_call_that_is_cancelled_while_it_is_held_is_not_made() {
     cancellation(&json!(7)).send(&proxy).await;
     let end = answer(&mut held).await;
     assert_eq!(refusal(&end)["code"], 40304, "{end}");
+    let text = told(&end);
+    assert!(
+        text.contains("approval remains open") && text.contains("to get its result"),
+        "{text}"
+    );
+    assert!(!text.contains("new approval"), "{text}");
     // The upstream, which may know a call of that id, got each cancellation.
     assert_eq!(scene.upstream.stats().requests, 3);
 

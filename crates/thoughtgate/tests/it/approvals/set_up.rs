@@ -4,7 +4,7 @@ use thoughtgate_test::client;
 use thoughtgate_test::process::Output;
 use tokio::net::TcpListener;
 
-use super::{APPROVER, CHANNEL, Message, Scene, answer, held_call};
+use super::{APPROVER, CHANNEL, Message, Scene, answer, held_call, repeated_call};
 use crate::support::{PATIENCE, Proxy, is_permitted, refusal, told};
 
 const FAULT: &str = "WARN thoughtgate: approvers cannot be asked: ";
@@ -166,4 +166,77 @@ async fn a_bot_that_is_removed_from_the_channel_ends_the_calls_and_works_again_w
     scene.react(2, APPROVER, "thumbsup").await;
     assert!(is_permitted(&answer(&mut held).await));
     assert_eq!((count(&proxy, FAULT), scene.calls()), (1, 1));
+}
+
+/// Slack refuses, or fails, every call of `method` from now on.
+fn fails(scene: &Scene, method: &str, refusal: Option<&str>) {
+    scene.slack.turn(|knobs| {
+        knobs.only_method = Some(method.to_owned());
+        match refusal {
+            Some(code) => {
+                knobs.next_refused = u32::MAX;
+                code.clone_into(&mut knobs.refusal);
+            }
+            None => knobs.next_server_errors = u32::MAX,
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_token_that_one_method_refuses_is_one_fault_until_that_method_works() {
+    let scene = Scene::new();
+    fails(&scene, "conversations.history", Some("token_revoked"));
+    let proxy = scene.start();
+    // Messages are posted and updated meanwhile.
+    for agent in ["alice", "bob", "carol"] {
+        let end = held_call().of(agent).end(&proxy).await;
+        assert!(told(&end).contains("token_revoked"), "{end}");
+        let ready = proxy.ready_is(200).await;
+        assert_eq!(ready["checks"]["approvals"]["approvers"], SHOWN, "{ready}");
+    }
+    assert_eq!((count(&proxy, FAULT), count(&proxy, OVER)), (1, 0));
+    scene.slack.turn(|knobs| knobs.next_refused = 0);
+    line(&proxy, OVER);
+    shows(&proxy, false).await;
+}
+
+#[tokio::test]
+async fn a_user_group_that_cannot_be_read_ends_the_call_before_anybody_votes() {
+    let scene = Scene::new().with("APPROVAL_SLACK_APPROVERS", "S0OPS");
+    fails(&scene, "usergroups.users.list", Some("missing_scope"));
+    let proxy = scene.start();
+    let end = held_call().end(&proxy).await;
+    assert_eq!(refusal(&end)["code"], 50301, "{end}");
+    let text = told(&end);
+    for word in ["missing_scope", "usergroups:read", "reinstall"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert_eq!((count(&proxy, FAULT), scene.calls()), (1, 0));
+}
+
+#[tokio::test]
+async fn an_outage_is_told_to_who_waits_and_ends_the_wait_when_it_lasts() {
+    for (method, words) in [
+        ("conversations.history", "votes cannot be read"),
+        ("chat.postMessage", "approvers could not be asked"),
+    ] {
+        let scene = Scene::new()
+            .with("APPROVAL_HOLD", "400ms")
+            .with("APPROVAL_OUTAGE", "1s");
+        fails(&scene, method, None);
+        let proxy = scene.start();
+        let pending = repeated_call().send(&proxy).await.json();
+        assert_eq!(refusal(&pending)["code"], 42501, "{pending}");
+        let text = told(&pending);
+        let parts = ["approval is pending, but ", words, "503", "Send the same"];
+        for part in parts {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let end = held_call().end(&proxy).await;
+        assert_eq!(refusal(&end)["code"], 50301, "{end}");
+        let text = told(&end);
+        assert!(text.contains(words) && text.contains("503"), "{text}");
+        shows(&proxy, true).await;
+        assert_eq!((count(&proxy, FAULT), scene.calls()), (1, 0));
+    }
 }

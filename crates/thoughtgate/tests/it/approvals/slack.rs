@@ -51,6 +51,10 @@ async fn a_lost_answer_is_looked_for_before_anything_is_posted_again() {
             .await,
         Some(1.0)
     );
+    // The question was asked: that fault is over.
+    let ready = proxy.ready_is(200).await;
+    let check = &ready["checks"]["approvals"];
+    assert!(check["approvers"].is_null(), "{ready}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{APPROVER, Message, Scene, answer, come_back, held_call, retried_call};
-use crate::support::{is_permitted, refusal};
+use crate::support::{is_permitted, refusal, told};
 
 #[tokio::test]
 async fn a_legacy_client_with_progress_is_held_until_a_human_says_yes() {
@@ -104,6 +104,11 @@ async fn a_modern_client_comes_back_with_the_state_it_was_given() {
     again.body["params"]["requestState"] = json!(state);
     let answer = again.send(&proxy).await.json();
     assert_eq!(refusal(&answer)["code"], 40901, "{answer}");
+    let text = told(&answer);
+    assert!(
+        text.contains("and has run") && text.contains("a second time"),
+        "{text}"
+    );
     let anew = call.send(&proxy).await.json();
     assert_eq!(anew["result"]["resultType"], "input_required");
     scene.slack.wait_for_messages(2).await;
