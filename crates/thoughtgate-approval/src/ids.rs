@@ -77,13 +77,19 @@ impl From<Id> for String {
     }
 }
 
-/// SHA-256 over principal, tool and arguments; made by [`digest`].
+/// SHA-256 of a call (made by [`digest`]), or of its arguments alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 
 impl Digest {
     pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    fn finished(context: Context) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.finish().as_ref());
         Self(bytes)
     }
 
@@ -130,22 +136,42 @@ impl From<Digest> for String {
 /// apart.
 #[must_use]
 pub fn digest(principal: &str, tool: &str, arguments: Option<&RawValue>) -> Digest {
-    // A repeated call may sort keys or escape text differently, and must find the same approval.
-    let canonical = arguments.map(|raw| thoughtgate_mcp::canonical(Some(raw)));
-    let canonical = canonical.filter(|text| text != "null");
-    let arguments = canonical.as_deref().unwrap_or("{}");
-    let mut context = Context::new(&SHA256);
-    context.update(DIGEST_DOMAIN);
-    for field in [principal, tool, arguments] {
-        // Once told a field from an absent one; stored approvals keep their digests.
-        context.update(&[1]);
-        let bytes = field.as_bytes();
-        context.update(&(bytes.len() as u64).to_be_bytes());
-        context.update(bytes);
+    Digests::of(principal, tool, arguments).call
+}
+
+/// The digests of one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Digests {
+    /// Binds an approval to the call; see [`digest`].
+    pub(crate) call: Digest,
+    /// That of the arguments alone, as the line of the call in the audit has it.
+    pub(crate) arguments: Digest,
+}
+
+impl Digests {
+    pub(crate) fn of(principal: &str, tool: &str, arguments: Option<&RawValue>) -> Digests {
+        // A repeated call may sort keys or escape text differently, and must find the same approval.
+        let canonical = thoughtgate_mcp::canonical(arguments);
+        let mut alone = Context::new(&SHA256);
+        alone.update(canonical.as_bytes());
+        let arguments = match canonical.as_str() {
+            "null" => "{}",
+            other => other,
+        };
+        let mut context = Context::new(&SHA256);
+        context.update(DIGEST_DOMAIN);
+        for field in [principal, tool, arguments] {
+            // Once told a field from an absent one; stored approvals keep their digests.
+            context.update(&[1]);
+            let bytes = field.as_bytes();
+            context.update(&(bytes.len() as u64).to_be_bytes());
+            context.update(bytes);
+        }
+        Digests {
+            call: Digest::finished(context),
+            arguments: Digest::finished(alone),
+        }
     }
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(context.finish().as_ref());
-    Digest(bytes)
 }
 
 #[cfg(test)]
@@ -172,6 +198,13 @@ mod tests {
         let one = digest("a", "t", Some(&raw(r#"{"x":1,"y":[true]}"#)));
         let two = digest("a", "t", Some(&raw(r#"{ "y": [ true ], "x": 1 }"#)));
         assert_eq!(one, two);
+        for arguments in [None, Some(raw("{}"))] {
+            let digests = Digests::of("a", "t", arguments.as_deref());
+            assert_eq!(digests.call, digest("a", "t", arguments.as_deref()));
+            // printf '{}' | sha256sum
+            let expected = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+            assert_eq!(digests.arguments.to_string(), expected);
+        }
     }
 
     #[test]

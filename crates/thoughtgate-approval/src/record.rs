@@ -66,6 +66,9 @@ pub(crate) struct Record {
     pub(crate) generation: u64,
     pub(crate) arguments: String,
     pub(crate) arguments_complete: bool,
+    /// Digest of all arguments, unredacted; `None` in records of earlier versions.
+    #[serde(default)]
+    pub(crate) arguments_digest: Option<Digest>,
     pub(crate) created_ms: u64,
     pub(crate) updated_ms: u64,
     /// Deadline to decide while pending, and to claim once approved.
@@ -136,6 +139,7 @@ impl Record {
             generation: 0,
             arguments: String::new(),
             arguments_complete: false,
+            arguments_digest: None,
             created_ms: now_ms,
             updated_ms: now_ms,
             expires_ms: now_ms,
@@ -257,6 +261,7 @@ impl Record {
             id: self.id,
             tool: self.tool.clone(),
             digest: self.digest,
+            arguments: self.arguments_digest,
             state: self.state,
             created_ms: self.created_ms,
             updated_ms: self.updated_ms,

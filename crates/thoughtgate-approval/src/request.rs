@@ -9,7 +9,7 @@ use thoughtgate_mcp::{Ambiguous, cut};
 use crate::approvals::Approvals;
 use crate::clock::{millis, now_ms};
 use crate::error::RequestError;
-use crate::ids::{Digest, Id, digest};
+use crate::ids::{Digest, Digests, Id};
 use crate::record::{Departure, Record};
 use crate::redact;
 use crate::store::{Flush, Write};
@@ -111,8 +111,8 @@ impl Approvals {
             &ledger.settings.redaction,
             ARGUMENTS_BYTES_MAX,
         );
-        let digest = digest(call.principal, call.tool, call.arguments);
-        let queued = self.join_or_insert(&call, digest, shown)?;
+        let digests = Digests::of(call.principal, call.tool, call.arguments);
+        let queued = self.join_or_insert(&call, digests, shown)?;
         let id = queued.id;
         ledger.keeper.notify_one();
         // The channel waits until the approval is on disk before it asks anybody.
@@ -145,14 +145,14 @@ impl Approvals {
     fn join_or_insert(
         &self,
         call: &Call<'_>,
-        digest: Digest,
+        digests: Digests,
         shown: redact::Shown,
     ) -> Result<Queued, RequestError> {
         let ledger = &self.ledger;
         let body_bytes = call.body.map_or(0, <[u8]>::len);
         // Held from the search to the insertion, so that two equal calls cannot both ask.
         let mut table = ledger.table();
-        let joined = self.joinable(&table, call, &digest);
+        let joined = self.joinable(&table, call, &digests.call);
         if let Some(queued) = joined.and_then(|id| self.untold(&table, id)) {
             return Ok(queued);
         }
@@ -161,7 +161,7 @@ impl Approvals {
             id
         } else {
             let id = Id::random().ok_or(RequestError::Random)?;
-            let record = self.record(id, digest, call, shown);
+            let record = self.record(id, digests, call, shown);
             self.make_room(&mut table, call.principal, 1, record.bytes() + body_bytes)?;
             ledger.counts.requested.add(1);
             ledger.entered(&record);
@@ -288,7 +288,7 @@ impl Approvals {
         Ok(())
     }
 
-    fn record(&self, id: Id, digest: Digest, call: &Call<'_>, shown: redact::Shown) -> Record {
+    fn record(&self, id: Id, digests: Digests, call: &Call<'_>, shown: redact::Shown) -> Record {
         let now = now_ms();
         let channel = call.channel.unwrap_or(self.channel.default_name());
         Record {
@@ -297,8 +297,9 @@ impl Approvals {
             generation: call.generation,
             arguments: shown.text,
             arguments_complete: shown.complete,
+            arguments_digest: Some(digests.arguments),
             expires_ms: now.saturating_add(millis(self.ledger.settings.timeout)),
-            ..Record::new(id, digest, call.principal, call.tool, channel, now)
+            ..Record::new(id, digests.call, call.principal, call.tool, channel, now)
         }
     }
 }

@@ -12,6 +12,8 @@ pub struct View {
     pub tool: String,
     /// Digest of the call that the approval is for.
     pub digest: Digest,
+    /// Digest of the arguments of that call; `None` if an earlier version requested the approval.
+    pub arguments: Option<Digest>,
     /// Current state.
     pub state: State,
     /// When the approval was requested.

@@ -3,7 +3,7 @@
 //! Does not choose status, code or text of a refusal: its row in the table does.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::value::RawValue;
 use thoughtgate_mcp::{Limits, parse};
 use thoughtgate_panic::contain;
@@ -40,6 +40,18 @@ fn json_of(status: StatusCode, body: Body) -> Response<Body> {
 /// answer to it is expected.
 pub fn problem(shared: &Shared, problem: &Problem<'_>, id: Option<&RawValue>) -> Response<Body> {
     refused(shared, problem, id, None)
+}
+
+/// The answer to a request that is refused before any decision; `headers` say in its audit line who sent it.
+#[cold]
+pub fn turned_away(
+    shared: &Shared,
+    headers: &HeaderMap,
+    problem: &Problem<'_>,
+    id: Option<&RawValue>,
+) -> Response<Body> {
+    problem.count_of(shared, Some(headers));
+    response(problem, id, None)
 }
 
 /// The answer to `message`, which the policies of `snapshot` refuse.

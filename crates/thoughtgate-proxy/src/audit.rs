@@ -21,6 +21,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use thoughtgate_approval::{Id, View};
 use thoughtgate_panic::log::Sample;
 use thoughtgate_panic::warn;
@@ -197,10 +198,10 @@ impl Audit {
     }
 
     /// Records a refusal before any decision; in a burst some are only counted. `message` is the
-    /// request's body as far as it is known.
-    pub fn refused(&self, status: u16, reason: &str, message: &[u8]) {
+    /// request's body as far as it is known, `headers` are its own.
+    pub fn refused(&self, status: u16, reason: &str, message: &[u8], headers: Option<&HeaderMap>) {
         if self.refusals.admit() && self.room.take_line() {
-            let refused = Box::new(Refused::new(status, reason, message));
+            let refused = Box::new(Refused::new(status, reason, message, headers));
             self.send(Message::Refused(refused));
         } else {
             self.suppress();

@@ -42,7 +42,8 @@ pub async fn serve(
     let mut parts = Box::new(parts);
     let snapshot = worker.shared.snapshot();
     if let Err(rejected) = snapshot.rules.guard.check(&parts.headers) {
-        return answer::problem(&worker.shared, &Problem::Guard(rejected), None);
+        let problem = Problem::Guard(rejected);
+        return turned_away(&worker.shared, &parts, &problem);
     }
     // The path is always the configured one, so that a client reaches no other; the query is the client's.
     parts.uri = Uri::from(worker.shared.settings.upstream.path(parts.uri.query()));
@@ -74,7 +75,7 @@ fn otherwise(
 ) -> Response<Body> {
     let has_body = !http_body::Body::is_end_stream(body);
     cors::preflight(parts, has_body, &snapshot.rules.identity)
-        .unwrap_or_else(|| answer::problem(shared, &Problem::Method, None))
+        .unwrap_or_else(|| turned_away(shared, parts, &Problem::Method))
 }
 
 async fn post(
@@ -88,14 +89,14 @@ async fn post(
     // First of all: drain must see a request whose body is still on its way.
     let in_flight = shared.drain.enter();
     if let Err(problem) = check_content(&parts.headers) {
-        return answer::problem(shared, &problem, None);
+        return turned_away(shared, &parts, &problem);
     }
     let rules = &snapshot.rules;
     let (bytes_max, at_most) = (rules.limits.body_bytes, rules.body_timeout);
     let read = inbound::read(&shared.budget, bytes_max, at_most, body, Some(busy));
     let inbound = match read.await {
         Ok(inbound) => inbound,
-        Err(unread) => return answer::problem(shared, &Problem::Unread(unread), None),
+        Err(unread) => return turned_away(shared, &parts, &Problem::Unread(unread)),
     };
     seen.clone_from(&inbound.bytes);
     #[cfg(test)]
@@ -189,7 +190,8 @@ async fn admit<'a>(
         && let Err(rejected) = snapshot.rules.guard.check(&parts.headers)
     {
         let problem = Problem::Guard(rejected);
-        return Err(Box::new(answer::problem(shared, &problem, None)));
+        let response = turned_away(shared, parts, &problem);
+        return Err(Box::new(response));
     }
     Ok(place)
 }
@@ -220,7 +222,8 @@ fn understand(
     };
     let refused = |refusal: Refusal| {
         let id = refusal.id.as_deref();
-        let response = answer::problem(shared, &Problem::Invalid(&refusal), id);
+        let problem = Problem::Invalid(&refusal);
+        let response = answer::turned_away(shared, &parts.headers, &problem, id);
         Stopped::Refused(Box::new(response))
     };
     let envelope = parse(bytes, &limits).map_err(refused)?;
@@ -230,7 +233,8 @@ fn understand(
         Ok(agent) => agent,
         Err(why) if why.lacks_key() => return Err(Stopped::LacksKey(parts, why)),
         Err(why) => {
-            let response = unidentified(shared, &snapshot.rules, bytes, envelope.id, &why);
+            let sent = (&parts.headers, &**bytes);
+            let response = unidentified(shared, &snapshot.rules, sent, envelope.id, &why);
             return Err(Stopped::Refused(Box::new(response)));
         }
     };
@@ -266,15 +270,10 @@ async fn renewed(
     snapshot.rules.identity.renewed().await;
     understand(shared, snapshot, parts, (bytes, bytes.clone())).map_err(|stopped| match stopped {
         Stopped::Refused(response) => response,
-        Stopped::LacksKey(_, why) => {
-            let id = id_of(bytes);
-            Box::new(unidentified(
-                shared,
-                &snapshot.rules,
-                bytes,
-                id.as_deref(),
-                &why,
-            ))
+        Stopped::LacksKey(parts, why) => {
+            let (id, sent) = (id_of(bytes), (&parts.headers, &**bytes));
+            let id = id.as_deref();
+            Box::new(unidentified(shared, &snapshot.rules, sent, id, &why))
         }
     })
 }
@@ -290,7 +289,7 @@ async fn bodiless(
 ) -> Response<Body> {
     let shared = &worker.shared;
     if !http_body::Body::is_end_stream(body) {
-        return answer::problem(shared, &Problem::UnexpectedBody, None);
+        return turned_away(shared, &parts, &Problem::UnexpectedBody);
     }
     let started = Instant::now();
     let place = match admit(shared, &mut snapshot, &parts, &[]).await {
@@ -300,7 +299,10 @@ async fn bodiless(
     let snapshot = &*snapshot;
     let agent = match snapshot.rules.identity.of_renewed(&parts.headers).await {
         Ok(agent) => agent,
-        Err(why) => return unidentified(shared, &snapshot.rules, &[], None, &why),
+        Err(why) => {
+            let sent = (&parts.headers, &[][..]);
+            return unidentified(shared, &snapshot.rules, sent, None, &why);
+        }
     };
     shared.metrics.request(asks.action());
     let target = Target::Plain(asks);
@@ -349,16 +351,23 @@ fn begin_trail<'a>(
     place.trail(record, started)
 }
 
-/// The answer to a request that names no valid agent; `body` is its body, `id` the message's in it.
+/// The answer to a request that is refused before its body is parsed.
+#[cold]
+fn turned_away(shared: &Shared, parts: &Parts, problem: &Problem<'_>) -> Response<Body> {
+    answer::turned_away(shared, &parts.headers, problem, None)
+}
+
+/// The answer to a request with these headers and this body, which names no valid agent; `id` is the
+/// message's in it.
 fn unidentified(
     shared: &Shared,
     rules: &Rules,
-    body: &[u8],
+    (headers, body): (&HeaderMap, &[u8]),
     id: Option<&RawValue>,
     why: &Unidentified,
 ) -> Response<Body> {
     let problem = Problem::Unidentified { why, message: body };
-    let mut response = answer::problem(shared, &problem, id);
+    let mut response = answer::turned_away(shared, headers, &problem, id);
     if let Some(own) = &rules.protected
         && response.status() == StatusCode::UNAUTHORIZED
     {

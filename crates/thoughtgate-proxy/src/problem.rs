@@ -9,7 +9,7 @@ mod refusal;
 mod retry;
 mod row;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use thoughtgate_approval::{Id, RequestError, UnsealError, chain};
@@ -234,8 +234,13 @@ impl<'p> Problem<'p> {
         }
     }
 
-    /// Counts it, and leaves its line in the audit log if it gets one.
+    /// Counts it.
     pub fn count(&self, shared: &Shared) {
+        self.count_of(shared, None);
+    }
+
+    /// Counts it, and leaves its line in the audit log if it gets one; `headers` are those of the request.
+    pub fn count_of(&self, shared: &Shared, headers: Option<&HeaderMap>) {
         let row = self.row();
         // Rows whose status depends on an expected answer are not counted by it, so `true` is exact.
         let status = row.status.code(true).as_u16();
@@ -246,7 +251,7 @@ impl<'p> Problem<'p> {
                 logged::refused(status, || self.reason());
             }
             Count::Audited(message) => {
-                shared.refused(status, &self.reason(), message);
+                shared.refused(status, &self.reason(), message, headers);
                 logged::refused(status, || self.reason());
             }
             Count::Failure(kind) => {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use thoughtgate_approval::{Approvals, ChannelSettings, OpenError, View};
 use thoughtgate_panic::lock;
 use thoughtgate_policy::{Engine, Principal};
@@ -220,11 +220,11 @@ impl Shared {
     }
 
     /// Counts and audits a request that is refused before any decision; `message` is its body as far as
-    /// it is known.
-    pub fn refused(&self, status: u16, reason: &str, message: &[u8]) {
+    /// it is known, `headers` are its own.
+    pub fn refused(&self, status: u16, reason: &str, message: &[u8], headers: Option<&HeaderMap>) {
         self.metrics.refused(status);
         if let Some(audit) = &self.audit {
-            audit.refused(status, reason, message);
+            audit.refused(status, reason, message, headers);
         }
     }
 

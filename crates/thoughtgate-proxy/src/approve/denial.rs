@@ -176,6 +176,7 @@ mod tests {
             id: Id::parse("tg-00000000000000000000000000000000").unwrap(),
             tool: "deploy".to_owned(),
             digest: digest("alice", "deploy", None),
+            arguments: None,
             state,
             created_ms: 0,
             updated_ms: 0,

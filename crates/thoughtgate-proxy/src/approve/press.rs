@@ -36,10 +36,11 @@ pub async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response
         return refused(Elsewhere::PressMethod);
     }
     let (parts, body) = request.into_parts();
+    let turned_away = |problem| answer::turned_away(shared, &parts.headers, &problem, None);
     // Read before it is verified, because the signature covers the body.
     let inbound = match inbound::read(&shared.budget, BYTES_MAX, DEADLINE, body, None).await {
         Ok(inbound) => inbound,
-        Err(unread) => return answer::problem(shared, &Problem::Unread(unread), None),
+        Err(unread) => return turned_away(Problem::Unread(unread)),
     };
     let header = |name: &str| parts.headers.get(name)?.to_str().ok();
     match approvals.verify(header, &inbound.bytes, SystemTime::now()) {
@@ -51,7 +52,7 @@ pub async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response
         // Genuine, but for something else: an error status would show in Slack as a failure.
         Err(InteractionError::Unknown) => said("not a ThoughtGate button"),
         Err(InteractionError::Disabled) => refused(Elsewhere::PressDisabled),
-        Err(error) => refused(Elsewhere::Press(error)),
+        Err(error) => turned_away(Problem::Elsewhere(Elsewhere::Press(error))),
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Waiting {
 /// End of the time for which a call is held.
 pub enum Held {
     /// No decision yet: the time is over, or the process is stopping.
-    Pending(View),
+    Pending(Box<View>),
     /// There is a decision, or none can come any more.
     Decided,
     /// The client cancelled the call.
@@ -56,7 +56,7 @@ impl Waiting {
         let entry = self.worker.shared.held.enter(&self.message);
         tokio::select! {
             view = self.decided(at_most) => match view {
-                Some(view) if view.state == State::Pending => Held::Pending(view),
+                Some(view) if view.state == State::Pending => Held::Pending(Box::new(view)),
                 _ => Held::Decided,
             },
             () = entry.cancelled() => Held::Cancelled,

@@ -79,6 +79,7 @@ pub fn approval(step: &Step, context: &Context, text: &mut Vec<u8>) {
             upstream: &context.upstream,
             method: "tools/call",
             subject: &step.tool,
+            arguments_sha256: step.arguments.map(|digest| digest.to_string()),
             approval: step.id.to_string(),
             decision: step.state.name(),
             decided_by: step.decided_by.as_deref(),
@@ -91,12 +92,16 @@ pub fn approval(step: &Step, context: &Context, text: &mut Vec<u8>) {
 }
 
 /// Appends the line of a refusal before any decision to `text`.
-pub fn refused(refused: &Refused, text: &mut Vec<u8>) {
+pub fn refused(refused: &Refused, context: &Context, text: &mut Vec<u8>) {
     let subject = refused.subject.as_ref();
+    let client = subject.and_then(|subject| subject.client.clone());
     push(
         text,
         &Turned {
             time: Time(refused.time),
+            client: client.or_else(|| refused.caller.program()),
+            session_sha256: refused.caller.session_sha256(),
+            upstream: &context.upstream,
             method: subject.map(|subject| subject.method.as_str()),
             subject: subject.and_then(|subject| subject.name.as_deref()),
             decision: "refused",
@@ -153,6 +158,7 @@ struct Stepped<'a> {
     upstream: &'a str,
     method: &'a str,
     subject: &'a str,
+    arguments_sha256: Option<String>,
     approval: String,
     decision: &'a str,
     decided_by: Option<&'a str>,
@@ -165,6 +171,9 @@ struct Stepped<'a> {
 #[derive(Serialize)]
 struct Turned<'a> {
     time: Time,
+    client: Option<String>,
+    session_sha256: Option<String>,
+    upstream: &'a str,
     method: Option<&'a str>,
     subject: Option<&'a str>,
     decision: &'a str,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use thoughtgate_approval::{Id, State, View};
+use http::HeaderMap;
+use thoughtgate_approval::{Digest, Id, State, View};
 use thoughtgate_mcp::{Limits, canonical, parse};
 use thoughtgate_panic::contain;
 use thoughtgate_policy::Decision;
@@ -106,6 +107,8 @@ pub struct Step {
     pub id: Id,
     /// The tool of its call.
     pub tool: String,
+    /// SHA-256 of the canonical arguments of its call; `None` if an earlier version made it.
+    pub arguments: Option<Digest>,
     pub state: State,
     pub decided_by: Option<String>,
     pub reason: Option<String>,
@@ -123,6 +126,7 @@ pub struct Refused {
     /// HTTP status of the answer.
     pub status: u16,
     pub reason: String,
+    pub caller: Caller,
     /// Subject of the request, if that could be parsed.
     pub subject: Option<Subject>,
 }
@@ -176,6 +180,7 @@ impl Step {
             principal: owned(principal, NAME_BYTES),
             id: view.id,
             tool: owned(&view.tool, NAME_BYTES),
+            arguments: view.arguments,
             state: view.state,
             decided_by: view.decided_by.as_deref().map(|by| owned(by, NAME_BYTES)),
             reason: view.reason.as_deref().map(|why| owned(why, TEXT_BYTES)),
@@ -189,7 +194,7 @@ impl Step {
 impl Refused {
     /// `message` is the request's body as far as it is known. Parses it again, if that was done before,
     /// because few refusals get a line.
-    pub fn new(status: u16, reason: &str, message: &[u8]) -> Refused {
+    pub fn new(status: u16, reason: &str, message: &[u8], headers: Option<&HeaderMap>) -> Refused {
         let subject = Some(message)
             // It is parsed by the thread that serves requests, so the line of a large body has no subject.
             .filter(|message| (1..=LATER_BYTES).contains(&message.len()))
@@ -198,6 +203,7 @@ impl Refused {
             time: SystemTime::now(),
             status,
             reason: cut(reason, TEXT_BYTES).into_owned(),
+            caller: headers.map(Caller::of).unwrap_or_default(),
             subject: subject.filter(|subject| !subject.method.is_empty()),
         }
     }

@@ -120,7 +120,7 @@ impl Writer {
                 if has_room { self.room.line_bytes() } else { 0 }
             }
             Message::Refused(refused) => {
-                line::refused(&refused, &mut self.text);
+                line::refused(&refused, &self.context, &mut self.text);
                 self.room.line_bytes()
             }
             Message::Tally => {

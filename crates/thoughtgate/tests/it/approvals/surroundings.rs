@@ -85,6 +85,15 @@ async fn the_audit_has_a_line_for_the_call_and_for_each_step_of_its_approval() {
         (&approved["agent"], &approved["subject"]),
         (&"alice".into(), &"deploy".into())
     );
+    let asked = lines
+        .iter()
+        .find(|line| line["decision"] == "approve")
+        .unwrap();
+    assert!(asked["arguments_sha256"].is_string(), "{asked}");
+    for line in lines.iter().filter(|line| line["approval"] == id) {
+        assert_eq!(line["arguments_sha256"], asked["arguments_sha256"]);
+        assert_eq!(line["upstream"], asked["upstream"]);
+    }
     assert_eq!(approved["policies"][0], "risky");
     assert!(approved["latency_us"].as_u64().unwrap() > 0);
     assert!(!text.contains("prod"));

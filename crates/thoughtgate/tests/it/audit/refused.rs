@@ -1,10 +1,12 @@
 //! Audit lines of requests that are refused before a decision: one each, and a count for a burst.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use thoughtgate_test::client;
 
 use super::{audited_in, lines, stop};
 use crate::support::{Proxy, call};
+
+const SESSION_SHA256: &str = "9f9f5111f7b27a78";
 
 fn strict() -> (
     tempfile::TempDir,
@@ -66,6 +68,46 @@ async fn each_kind_has_a_line_with_its_reason() {
     }
     assert_eq!((said.len(), &lines[0]["subject"]), (7, &"echo".into()));
     assert_eq!(upstream.stats().tool_calls, 0);
+}
+
+#[tokio::test]
+async fn a_line_says_who_tried() {
+    let (folder, upstream, mut proxy) = strict();
+    let session = ("mcp-session-id", "0123456789abcdef");
+    let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "inspector", "version": "1.2"}}});
+    let evil = ("origin", "https://evil.example");
+    for (headers, body) in [
+        (&[][..], call("echo")),
+        (&[], initialize.to_string()),
+        (&[evil], call("echo")),
+        (&[("content-type", "text/plain")], call("echo")),
+        (&[], "{".to_owned()),
+    ] {
+        let sender = [headers, &[("user-agent", "node\u{e9}"), session]].concat();
+        let refused = client::post_json(&proxy.url(), &sender, body).await;
+        assert_ne!(refused.unwrap().status, 200);
+    }
+    let sender = [("user-agent", "node\u{e9}"), session];
+    let read = client::get(&proxy.url(), &sender).await;
+    assert_eq!(read.unwrap().status, 403);
+    stop(&mut proxy);
+    let text = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+    assert!(!text.contains(session.1), "{text}");
+    let lines = lines(folder.path());
+    let clients: Vec<&str> = lines
+        .iter()
+        .map(|line| line["client"].as_str().unwrap())
+        .collect();
+    let node = "node\u{e9}";
+    assert_eq!(clients, [node, "inspector/1.2", node, node, node, node]);
+    let authority = upstream.address().to_string();
+    for line in lines {
+        assert_eq!(line["upstream"], authority);
+        // The start of `printf 0123456789abcdef | sha256sum`.
+        assert_eq!(line["session_sha256"], SESSION_SHA256, "{line}");
+    }
 }
 
 #[tokio::test]
