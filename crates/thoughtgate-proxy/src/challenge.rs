@@ -3,40 +3,71 @@
 //! A client compares the metadata with the URL that it called, and would refuse to log in at another one, or
 //! would call the upstream instead. All other parts of a challenge stay as they came.
 
+use http::Uri;
 use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
-use crate::public_url::PublicUrl;
+use crate::metadata_path::{MetadataPath, is_plain};
+use crate::public_url::{PublicUrl, WELL_KNOWN};
+use crate::upstream::Target;
 
 const NAME: &str = "resource_metadata";
 
-/// Makes the challenges in `headers` name `public`; `endpoint` is the path of the upstream's endpoint.
+/// Makes the challenges of `upstream` in `headers` name `public`. Takes note of where they have the metadata.
 #[cold]
-pub fn point_to(headers: &mut HeaderMap, public: &PublicUrl, endpoint: &str) {
+pub fn point_to(
+    headers: &mut HeaderMap,
+    public: &PublicUrl,
+    upstream: &Target,
+    learnt: &MetadataPath,
+) {
     let challenges: Vec<HeaderValue> = headers.get_all(WWW_AUTHENTICATE).iter().cloned().collect();
     headers.remove(WWW_AUTHENTICATE);
     for challenge in challenges {
         let changed = challenge
             .to_str()
             .ok()
-            .map(|text| changed(text, public, endpoint))
+            .map(|text| changed(text, public, upstream, learnt))
             .and_then(|text| HeaderValue::try_from(text).ok());
         headers.append(WWW_AUTHENTICATE, changed.unwrap_or(challenge));
     }
 }
 
-fn changed(text: &str, public: &PublicUrl, endpoint: &str) -> String {
+fn changed(text: &str, public: &PublicUrl, upstream: &Target, learnt: &MetadataPath) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, value, after)) = parameter(rest) {
         out.push_str(before);
-        match public.metadata(value.trim_matches('"'), endpoint) {
-            Some(ours) => out.extend(["\"", &ours, "\""]),
+        match place(value.trim_matches('"'), public, upstream) {
+            Some((ours, path)) => {
+                out.extend(["\"", &ours, "\""]);
+                learnt.set(path);
+            }
             None => out.push_str(value),
         }
         rest = after;
     }
     out.push_str(rest);
     out
+}
+
+/// The URL at which this proxy has the metadata that the upstream has at `theirs`, and the upstream's path of them
+/// if it is not the usual one. `None` for metadata that are not the upstream's own.
+fn place(theirs: &str, public: &PublicUrl, upstream: &Target) -> Option<(String, Option<String>)> {
+    let endpoint = upstream.path(None);
+    if let Some(usual) = public.metadata(theirs, endpoint.path()) {
+        return Some((usual, None));
+    }
+    let theirs: Uri = theirs.parse().ok()?;
+    let (path, authority) = (theirs.path(), theirs.authority()?.as_str());
+    // A server behind a proxy may know itself by another name, but only one server has that folder.
+    let is_own = path.starts_with(WELL_KNOWN)
+        || upstream.is_origin(theirs.scheme_str()?, authority)
+        || public.is_at(authority);
+    // A GET of the endpoint itself would be a request that nobody has decided.
+    let bare = |path: &str| path.trim_matches('/').to_ascii_lowercase();
+    let is_fetched = theirs.query().is_none() && bare(path) != bare(endpoint.path());
+    let is_fetched = is_fetched && !bare(path).is_empty() && is_plain(path);
+    (is_own && is_fetched).then(|| (public.resource_metadata(), Some(path.to_owned())))
 }
 
 /// The text before the value of the next `resource_metadata`, its value with quotes, and the rest.
@@ -94,9 +125,48 @@ fn quoted_length(text: &str) -> usize {
 mod tests {
     use super::*;
 
+    fn changed_of(text: &str, upstream: &str) -> (String, Option<String>) {
+        let public = PublicUrl::new("https://gate.example").unwrap();
+        let upstream = Target::new(&upstream.parse().unwrap()).unwrap();
+        let learnt = MetadataPath::default();
+        let changed = changed(text, &public, &upstream, &learnt);
+        (changed, learnt.get())
+    }
+
+    #[test]
+    fn metadata_elsewhere_are_named_at_the_usual_place() {
+        let ours = "Bearer resource_metadata=\"https://gate.example/.well-known/oauth-protected-resource/mcp\"";
+        for (theirs, path) in [
+            ("http://up/oauth/prm.json", "/oauth/prm.json"),
+            ("http://up:80/oauth/prm.json", "/oauth/prm.json"),
+            // It builds its addresses from `X-Forwarded-Host`.
+            ("https://gate.example/oauth/prm.json", "/oauth/prm.json"),
+            (
+                "https://mcp.example/.well-known/other",
+                "/.well-known/other",
+            ),
+        ] {
+            let text = format!("Bearer resource_metadata=\"{theirs}\"");
+            let (changed, learnt) = changed_of(&text, "http://up/v1/mcp");
+            assert_eq!((&*changed, learnt.as_deref()), (ours, Some(path)));
+        }
+        for theirs in [
+            "https://as.example/prm.json",
+            "http://up:81/prm.json",
+            "http://up/prm.json?tenant=1",
+            "http://up/a/../prm.json",
+            // No way for an undecided GET to the endpoint.
+            "http://up/v1/mcp",
+            "http://up/V1/mcp/",
+            "http://up",
+        ] {
+            let text = format!("Bearer resource_metadata=\"{theirs}\"");
+            assert_eq!(changed_of(&text, "http://up/v1/mcp"), (text, None));
+        }
+    }
+
     #[test]
     fn only_the_value_of_the_parameter_is_changed() {
-        let public = PublicUrl::new("https://gate.example").unwrap();
         let theirs = "http://up/.well-known/oauth-protected-resource/v1";
         let ours = "\"https://gate.example/.well-known/oauth-protected-resource/mcp\"";
         for (text, expected) in [
@@ -119,7 +189,7 @@ mod tests {
                 format!("Bearer resource_metadata={ours}"),
             ),
         ] {
-            assert_eq!(changed(&text, &public, "/v1"), expected);
+            assert_eq!(changed_of(&text, "http://up/v1").0, expected);
         }
         for same in [
             "Bearer",
@@ -130,7 +200,7 @@ mod tests {
             // Not where this proxy could fetch it.
             "Bearer resource_metadata=\"https://x/\", resource_metadata=y",
         ] {
-            assert_eq!(changed(same, &public, "/v1"), same);
+            assert_eq!(changed_of(same, "http://up/v1").0, same);
         }
     }
 
@@ -140,13 +210,14 @@ mod tests {
         let mut headers = HeaderMap::new();
         for value in [
             "Basic realm=\"x\"",
-            "Bearer resource_metadata=\"http://up/.well-known/x\"",
+            "Bearer resource_metadata=\"http://up/.well-known/oauth-protected-resource\"",
         ] {
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(value));
         }
-        point_to(&mut headers, &public, "/mcp");
+        let upstream = Target::new(&"http://up/mcp".parse().unwrap()).unwrap();
+        point_to(&mut headers, &public, &upstream, &MetadataPath::default());
         let values: Vec<_> = headers.get_all(WWW_AUTHENTICATE).iter().collect();
-        let ours = "Bearer resource_metadata=\"https://gate.example/.well-known/x\"";
+        let ours = "Bearer resource_metadata=\"https://gate.example/.well-known/oauth-protected-resource\"";
         assert_eq!(values, ["Basic realm=\"x\"", ours]);
     }
 }

@@ -122,8 +122,9 @@ pub async fn pass_on(
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
     ) && let Some(public) = public_url(rules, message)
     {
-        let endpoint = worker.shared.settings.upstream.path(None);
-        challenge::point_to(&mut parts.headers, &public, endpoint.path());
+        let shared = &worker.shared;
+        let (upstream, learnt) = (&shared.settings.upstream, &shared.metadata_path);
+        challenge::point_to(&mut parts.headers, &public, upstream, learnt);
     }
     let relay = Relay::new(incoming, lease, message.on_disconnect);
     if !message.tool_list {

@@ -46,6 +46,7 @@ mod listeners;
 mod listing;
 mod logged;
 mod message;
+mod metadata_path;
 mod metrics;
 mod observe;
 mod patience;

@@ -81,6 +81,14 @@ impl PublicUrl {
         rest.is_some_and(|rest| rest.is_empty() || rest == PATH || rest == self.path)
     }
 
+    /// Whether `authority` is that of the URL.
+    #[must_use]
+    pub fn is_at(&self, authority: &str) -> bool {
+        self.host
+            .as_bytes()
+            .eq_ignore_ascii_case(authority.as_bytes())
+    }
+
     /// Values of `X-Forwarded-Proto` and `X-Forwarded-Host`.
     #[must_use]
     pub fn forwarded(&self) -> (HeaderValue, HeaderValue) {
@@ -88,12 +96,13 @@ impl PublicUrl {
     }
 
     /// The URL at which this proxy has the metadata that the upstream has at `theirs`; `endpoint` is the path
-    /// of the upstream's endpoint. `None` for metadata elsewhere, which is not fetched through this proxy.
+    /// of the upstream's endpoint. `None` unless the upstream has it at the usual place.
     #[must_use]
     pub fn metadata(&self, theirs: &str, endpoint: &str) -> Option<String> {
         let theirs = theirs.parse::<Uri>().ok()?;
         let path = theirs.path();
-        if !path.starts_with(WELL_KNOWN) {
+        let rest = path.strip_prefix(RESOURCE_METADATA)?;
+        if !rest.is_empty() && !rest.starts_with('/') {
             return None;
         }
         let endpoint = endpoint.trim_end_matches('/');
@@ -145,7 +154,13 @@ mod tests {
         let root = "http://up/.well-known/oauth-protected-resource";
         let ours = root.replace("http://up", "https://gate.example");
         assert_eq!(url.metadata(root, "/"), Some(ours));
-        for elsewhere in ["https://up/metadata", "not a URL", ""] {
+        for elsewhere in [
+            "https://up/metadata",
+            "https://up/.well-known/other",
+            "https://up/.well-known/oauth-protected-resources",
+            "not a URL",
+            "",
+        ] {
             assert_eq!(url.metadata(elsewhere, "/v1/mcp"), None, "{elsewhere}");
         }
     }

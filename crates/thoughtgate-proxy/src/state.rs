@@ -22,6 +22,7 @@ use crate::held::Held;
 use crate::identity::KeySet;
 use crate::listeners::Listeners;
 use crate::logged;
+use crate::metadata_path::MetadataPath;
 use crate::metrics::Metrics;
 use crate::seen::Seen;
 use crate::settings::{Rules, Settings};
@@ -82,6 +83,8 @@ pub struct Shared {
     pub listeners: Arc<Listeners>,
     /// Path to which the upstream's endpoint has moved.
     pub moved: Arc<Moved>,
+    /// Path of the upstream's OAuth metadata, if it is not the usual one.
+    pub metadata_path: MetadataPath,
     /// The tools that the upstream has listed.
     pub seen: Seen,
     approvals: OnceLock<Approvals>,
@@ -168,6 +171,7 @@ impl Shared {
             parked: Parked::default(),
             listeners: Arc::default(),
             moved: Arc::default(),
+            metadata_path: MetadataPath::default(),
             seen: Seen::default(),
             approvals: OnceLock::new(),
             snapshot: ArcSwap::from_pointee(Snapshot {

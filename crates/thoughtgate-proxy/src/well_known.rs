@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use crate::body::Body;
 use crate::message::Message;
+use crate::metadata_path::is_plain;
 use crate::patience::Patience;
 use crate::problem::{Elsewhere, Problem};
 use crate::public_url::{RESOURCE_METADATA, WELL_KNOWN, upstream_path};
@@ -31,11 +32,13 @@ pub async fn serve(
     request: Request<Incoming>,
     busy: &Busy,
 ) -> Response<Body> {
-    let refused = |refusal| answer::problem(&worker.shared, &Problem::Elsewhere(refusal), None);
+    let shared = &worker.shared;
+    let refused = |refusal| answer::problem(shared, &Problem::Elsewhere(refusal), None);
     let (mut parts, body) = request.into_parts();
-    let snapshot = worker.shared.snapshot();
+    let snapshot = shared.snapshot();
     if snapshot.rules.guard.check(&parts.headers).is_err() {
-        return refused(Elsewhere::WellKnownGuard);
+        let problem = Problem::Elsewhere(Elsewhere::WellKnownGuard);
+        return answer::turned_away(shared, &parts.headers, &problem, None);
     }
     let has_body = !http_body::Body::is_end_stream(&body);
     if let Some(response) = cors::preflight(&parts, has_body, &snapshot.rules.identity) {
@@ -58,51 +61,37 @@ pub async fn serve(
             None => refused(Elsewhere::WellKnownPath),
         };
     }
+    let endpoint = shared.settings.upstream.path(None);
     let path = upstream_path(
         parts.uri.path(),
         snapshot.rules.public_url.as_ref(),
-        worker.shared.settings.upstream.path(None).path(),
+        endpoint.path(),
     );
+    let named = shared.metadata_path.get();
+    let is_named = named.as_ref() == Some(&path);
+    let path = named
+        .filter(|_| is_of(&path, endpoint.path()))
+        .unwrap_or(path);
     let Ok(uri) = path.parse::<Uri>() else {
         return refused(Elsewhere::WellKnownPath);
     };
     parts.uri = uri;
     let mut message = Message::bodiless(Box::new(parts), String::new(), false);
     busy.be_patient(Patience::Short);
-    if is_resource {
+    if is_resource || is_named {
         return resource::send(worker, &snapshot.rules, &mut message).await;
     }
     forward::send(worker, &snapshot.rules, &mut message).await
+}
+
+/// Whether the upstream's metadata as the resource `endpoint` are at `path`, unless its challenges name another.
+fn is_of(path: &str, endpoint: &str) -> bool {
+    let rest = path.strip_prefix(RESOURCE_METADATA);
+    rest.is_some_and(|rest| rest.is_empty() || rest == endpoint.trim_end_matches('/'))
 }
 
 /// Whether the document at `path` names the resource, in which the upstream's name is replaced.
 fn is_resource(path: &str) -> bool {
     path.strip_prefix(RESOURCE_METADATA)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Letters, digits and `._~-/` without `..` or `//`: no server reads such a path in two ways.
-fn is_plain(path: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-/".contains(&byte);
-    path.bytes().all(known) && !path.contains("..") && !path.contains("//") && !path.contains("/./")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_paths_with_one_reading_pass() {
-        assert!(is_plain("/.well-known/oauth-protected-resource/mcp"));
-        for path in [
-            "/.well-known/../mcp",
-            "/.well-known/%2e%2e/mcp",
-            "/.well-known//mcp",
-            "/.well-known/./mcp",
-            "/.well-known/a\\b",
-            "/.well-known/a;b",
-        ] {
-            assert!(!is_plain(path), "{path}");
-        }
-    }
 }

@@ -134,3 +134,46 @@ async fn the_public_url_is_named_if_it_is_set() {
         assert_eq!(request.header("x-forwarded-proto"), "https");
     }
 }
+
+#[tokio::test]
+async fn metadata_elsewhere_are_at_the_usual_place_of_the_proxy() {
+    for theirs in ["/oauth/prm.json", "/.well-known/mcp-resource"] {
+        let upstream = Scripted::start(move |request: &Request| {
+            let own = format!("http://{}", request.header("host"));
+            if request.path == theirs {
+                let document = json!({"resource": format!("{own}/v1/mcp"), "x": 1});
+                return scripted::json(200, &document.to_string());
+            }
+            let place = format!("www-authenticate: Bearer resource_metadata=\"{own}{theirs}\"");
+            match &*request.path {
+                "/v1/mcp" => {
+                    scripted::json(401, "{}").replacen("\r\n", &format!("\r\n{place}\r\n"), 1)
+                }
+                _ => scripted::json(404, "{}"),
+            }
+        })
+        .await;
+        let proxy = proxy(&upstream.url("/v1/mcp"));
+        let usual = format!("{METADATA}/mcp");
+        assert_eq!(proxy.get(&usual).await.status, 404);
+        let refused = proxy.post(&call("tool_0")).await;
+        let expected = format!("Bearer resource_metadata=\"{}\"", proxy.at(&usual));
+        assert_eq!(refused.header("www-authenticate"), Some(&*expected));
+        for path in [&*usual, METADATA] {
+            let document = proxy.get(path).await;
+            assert_eq!(
+                document.json(),
+                json!({"resource": proxy.url(), "x": 1}),
+                "{path}"
+            );
+            assert_eq!(upstream.calls().pop().unwrap().path, theirs);
+        }
+        assert_eq!(proxy.get(&format!("{METADATA}/other")).await.status, 404);
+        let direct = proxy.get(theirs).await;
+        if theirs.starts_with("/.well-known/") {
+            assert_eq!(direct.json()["resource"], proxy.url());
+        } else {
+            assert_eq!(direct.status, 404);
+        }
+    }
+}
