@@ -2,6 +2,9 @@
 
 use serde_saphyr::granit_parser::ErrorKind;
 
+/// The cause where a tab is in the indentation.
+pub const TABS: &str = "not valid YAML: tabs cannot be used for indentation";
+
 /// The cause in words, and where it helps the way out.
 pub fn cause(kind: &ErrorKind) -> &'static str {
     indentation(kind)
@@ -20,7 +23,7 @@ fn indentation(kind: &ErrorKind) -> Option<&'static str> {
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
         | ErrorKind::TabInPlainScalar
-        | ErrorKind::TabAtBlockScalarStart => "not valid YAML: tabs cannot be used for indentation",
+        | ErrorKind::TabAtBlockScalarStart => TABS,
         ErrorKind::InvalidIndentation
         | ErrorKind::InvalidFlowScalarIndent
         | ErrorKind::InvalidQuotedScalarIndent

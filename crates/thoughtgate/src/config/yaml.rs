@@ -66,12 +66,31 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
     .map_err(|error| {
         let known = |location: &Location| *location != Location::UNKNOWN;
         let place = error.location().filter(known);
+        let place = place.map(|at| (at.line(), at.column()));
+        let mut problem = problem(&error);
+        // The parser takes a tab for the end of the section, and misses a key there.
+        if problem.starts_with(SYNTAX) && place.is_some_and(|(line, _)| is_tabbed(text, line)) {
+            syntax::TABS.clone_into(&mut problem);
+        }
         Fault {
-            place: place.map(|at| (at.line(), at.column())),
+            place,
             path,
-            problem: problem(&error),
+            problem,
         }
     })
+}
+
+/// Whether a tab is in the indentation of this line, from 1.
+fn is_tabbed(text: &str, line: u64) -> bool {
+    let line = usize::try_from(line)
+        .ok()
+        .and_then(|line| line.checked_sub(1));
+    let line = line
+        .and_then(|line| text.lines().nth(line))
+        .unwrap_or_default();
+    line.chars()
+        .take_while(|letter| letter.is_whitespace())
+        .any(|letter| letter == '\t')
 }
 
 /// The place, the setting and the problem.
@@ -244,6 +263,7 @@ mod tests {
                 "indentation",
             ),
             ("upstream:\n\turl: SECRET\n", "tabs"),
+            ("workers: 1\n\tpolicy: SECRET\n", "tabs"),
             ("policy: SECRET: x\n", "in quotes"),
             ("policy: @SECRET\n", "in quotes"),
             ("allowed_hosts: [*]\n", "in quotes"),
