@@ -28,6 +28,8 @@ pub const APPROVAL_REJECTED: i64 = 40303;
 pub const APPROVAL_CANCELLED: i64 = 40304;
 /// No approver has decided yet: the call was not made, and can be sent again.
 pub const APPROVAL_PENDING: i64 = 42501;
+/// The call was approved and is running: the same call, sent again, gets its result.
+pub const CALL_RUNNING: i64 = 42502;
 /// The approval was already used; it is valid for one call.
 pub const APPROVAL_USED: i64 = 40901;
 /// No approver answered in time, the approval was not used in time, or the policies now require one in
@@ -64,6 +66,7 @@ mod tests {
             APPROVAL_USED,
             APPROVAL_EXPIRED,
             RESULT_TOO_LARGE,
+            CALL_RUNNING,
             UPSTREAM_UNREACHABLE,
             UPSTREAM_INVALID,
             APPROVAL_UNAVAILABLE,

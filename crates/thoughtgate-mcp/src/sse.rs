@@ -222,7 +222,7 @@ impl<'a> Event<'a> {
 
     /// Writes the event with new data, one `data` line for each line of it, with the line ending of the
     /// first old one. All other lines stay.
-    pub(crate) fn write_with_data(self, data: &[u8], out: &mut Vec<u8>) {
+    pub fn write_with_data(self, data: &[u8], out: &mut Vec<u8>) {
         let mut written = false;
         for field in self.fields() {
             if field.name != b"data" {

@@ -8,12 +8,10 @@ use serde_json::value::RawValue;
 use thoughtgate_mcp::{Limits, parse};
 use thoughtgate_panic::contain;
 use thoughtgate_policy::Decision;
-use tokio::sync::mpsc::Receiver;
 
 use crate::body::Body;
 use crate::message::{Message, id_of};
 use crate::problem::{Call, Problem};
-use crate::relay::BodyError;
 use crate::state::{Shared, Snapshot};
 
 /// A response with a JSON body.
@@ -21,12 +19,12 @@ pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     json_of(status, Body::own(body))
 }
 
-/// A response with JSON that another task feeds.
-pub fn fed(status: StatusCode, pieces: Receiver<Result<Bytes, BodyError>>) -> Response<Body> {
-    json_of(status, Body::fed(pieces))
+/// Head of a response with JSON that another task feeds.
+pub fn json_head(status: StatusCode) -> Response<()> {
+    json_of(status, ())
 }
 
-fn json_of(status: StatusCode, body: Body) -> Response<Body> {
+fn json_of<B>(status: StatusCode, body: B) -> Response<B> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(

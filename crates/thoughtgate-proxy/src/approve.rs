@@ -7,15 +7,22 @@
 
 mod carried;
 mod deferred;
+mod delivery;
 mod denial;
+mod execution;
 mod fields;
+mod gathered;
 mod hold;
 mod holds;
+mod joined;
 mod large;
+mod made;
 mod no_answer;
 mod parked;
 mod pieces;
 mod press;
+mod renumbered;
+mod running;
 mod stream;
 mod task;
 mod tasks;
@@ -25,13 +32,11 @@ mod waiting;
 use std::sync::Arc;
 
 use http::Response;
-use thoughtgate_approval::{Approvals, CARRIED_BYTES_MAX, Digest, Id, Sealed, State};
-use thoughtgate_mcp::Era;
+use thoughtgate_approval::{Approvals, Digest, Id, Sealed, State};
 use thoughtgate_policy::{Decision, Outcome};
 
 use crate::audit::Trail;
 use crate::body::Body;
-use crate::headers::takes_stream;
 use crate::message::{Message, Raw};
 use crate::problem::Problem;
 use crate::state::Snapshot;
@@ -39,6 +44,7 @@ use crate::worker::Worker;
 use crate::{answer, forward};
 
 pub use deferred::run as run_deferred;
+use delivery::Delivery;
 pub use denial::Denial;
 use fields::Addressed;
 pub use fields::Fields;
@@ -47,20 +53,8 @@ pub use holds::{Holds, TooMany};
 pub use large::awaits;
 pub use parked::{Kept, PARKED_MAX, Parked};
 pub use press::{PATH as PRESS_PATH, serve as serve_press};
+pub use running::{RUNNING_MAX, Repeated, Running};
 use waiting::Waiting;
-
-/// Delivery of the decision on a call to its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Delivery {
-    /// The client gets a task at once; the call is made later, without the client.
-    Task,
-    /// The client gets a request state after a while, and retries the call with it.
-    Retry,
-    /// The client gets a result that says so after a while, and sends the same call again.
-    Repeat,
-    /// The request is held until the decision, with keep-alive events.
-    Hold,
-}
 
 /// Carries out the decision on a message that needs an approval, or concerns one.
 pub async fn serve(
@@ -89,7 +83,12 @@ pub async fn serve(
             answer::rejected(&worker.shared, snapshot, &message, decision)
         }
         Outcome::Approve { .. } => {
-            respond(worker, snapshot, message, fields, decision, trail).await
+            let call = (&message, &*fields);
+            let joined = joined::serve(worker, snapshot, call, trail.as_deref_mut()).await;
+            match joined {
+                Some(response) => response,
+                None => respond(worker, snapshot, message, fields, decision, trail).await,
+            }
         }
     }
 }
@@ -290,7 +289,7 @@ async fn requested(
         arguments: fields.arguments.as_ref().map(Raw::get),
         channel: channel(decision),
         body: kept.as_deref(),
-        user: Some(tasks::user(snapshot, approvals, message)),
+        user: Some(fields::user(snapshot, approvals, message)),
         policies: &decision.policies,
         generation: snapshot.generation,
         cancelled_on_drop: delivery.cancels_on_drop(message.era),
@@ -302,29 +301,5 @@ fn channel(decision: &Decision) -> Option<&str> {
     match &decision.outcome {
         Outcome::Approve { channel } => channel.as_deref(),
         Outcome::Forward | Outcome::Reject => None,
-    }
-}
-
-impl Delivery {
-    /// A disconnect cancels from 2026-07-28 on only, and a task does not depend on its connection.
-    fn cancels_on_drop(self, era: Era) -> bool {
-        era == Era::Modern && self != Delivery::Task
-    }
-
-    fn of(message: &Message, fields: &Fields) -> Delivery {
-        let returns = fields.own_state().is_some();
-        let stream = takes_stream(&message.parts.headers);
-        match message.era {
-            // Before tasks: the approval of a retried call was stored without the call, which a task needs.
-            Era::Modern if returns => Delivery::Retry,
-            Era::Modern if fields.declares_tasks => Delivery::Task,
-            // This proxy's request state has to carry that of the upstream.
-            Era::Modern if fields.carried.len() <= CARRIED_BYTES_MAX => Delivery::Retry,
-            Era::Modern => Delivery::Repeat,
-            Era::Legacy if fields.asks_for_task => Delivery::Task,
-            // 2025-11-25 has no `input_required`, and its clients end a call after a minute without progress.
-            Era::Legacy if !stream || fields.progress_token.is_none() => Delivery::Repeat,
-            Era::Legacy => Delivery::Hold,
-        }
     }
 }

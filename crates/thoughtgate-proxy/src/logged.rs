@@ -62,8 +62,8 @@ pub fn approval(view: &View, principal: &str) {
         decided_by = view.decided_by.as_ref(), reason = view.reason.as_ref(); "approval {event}");
 }
 
-/// Logs what becomes of the result of an approved call that is too large for an event.
-pub fn large_result(approval: Id, agent: &str, tool: &str, event: &str) {
+/// Logs what becomes of the result of an approved call that its client has not got.
+pub fn result(approval: Id, agent: &str, tool: &str, event: &str) {
     info!(approval = &approval, agent = &agent, tool = &tool; "result of an approved call {event}");
 }
 

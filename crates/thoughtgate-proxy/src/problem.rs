@@ -16,7 +16,7 @@ use thoughtgate_approval::{Id, RequestError, UnsealError, chain};
 use thoughtgate_mcp::{Refusal, codes, reply};
 use thoughtgate_policy::Decision;
 
-use crate::approve::{Denial, Kept, TooMany};
+use crate::approve::{Denial, Kept, Repeated, TooMany};
 use crate::audit::Full;
 use crate::failed::Failed;
 use crate::guard::Rejected;
@@ -94,6 +94,9 @@ pub enum Problem<'p> {
         "the call was executed; {0}; send the same call again, with the same arguments, to get it: the call is not executed again"
     )]
     Kept(Kept),
+    /// The call of an approval runs, or its result is not for this request.
+    #[error("{0}")]
+    Repeated(Repeated),
     #[error("failed to seal a request state: the system's random source failed")]
     NotSealed,
 
@@ -178,9 +181,11 @@ impl<'p> Problem<'p> {
             | Problem::OtherCall
             | Problem::NoTask
             | Problem::NotCancellable(_) => Row::shown(codes::INVALID_PARAMS),
-            Problem::Unrequested(error) => of_approval(code_of(error)),
-            Problem::Denied(_, denial) => of_approval(denial.code),
+            Problem::Unrequested(error) => Row::of_approval(code_of(error)),
+            Problem::Denied(_, denial) => Row::of_approval(denial.code),
             Problem::Kept(_) => Row::told(codes::RESULT_TOO_LARGE),
+            Problem::Repeated(Repeated::Running(_)) => Row::told(codes::CALL_RUNNING),
+            Problem::Repeated(_) => Row::told(codes::APPROVAL_USED),
             Problem::NotSealed => Row::shown(codes::INTERNAL_ERROR),
             Problem::TasksUndeclared => {
                 Row::error(StatusCode::BAD_REQUEST, codes::MISSING_CLIENT_CAPABILITY)
@@ -269,6 +274,7 @@ impl<'p> Problem<'p> {
             Problem::Denied(id, denial) => Refused::denied(*id, denial),
             Problem::Unrequested(error) => Refused::unrequested(code, error),
             Problem::Kept(kept) => Refused::kept(code, kept),
+            Problem::Repeated(repeated) => Refused::repeated(code, repeated),
             Problem::Unseal(_) => Refused::outdated(code),
             _ => Refused::always(code, &self.to_string()),
         }
@@ -283,6 +289,7 @@ impl<'p> Problem<'p> {
             }
             Problem::Denied(id, denial) => Some(denial.data(*id)),
             Problem::Kept(kept) => Some(kept.data()),
+            Problem::Repeated(repeated) => Some(repeated.data()),
             Problem::TasksUndeclared => {
                 let tasks = json!({ "io.modelcontextprotocol/tasks": {} });
                 Some(json!({ "requiredCapabilities": { "extensions": tasks } }))
@@ -372,14 +379,6 @@ fn of_failure(failed: &Failed) -> Row<'static> {
     Row {
         count: Count::Failure(kind),
         ..Row::error(status, code)
-    }
-}
-
-/// A model cannot do anything about a proxy that is stopping: its client has to find another.
-fn of_approval(code: i64) -> Row<'static> {
-    match code {
-        codes::DRAINING => Row::shown(code),
-        _ => Row::told(code),
     }
 }
 

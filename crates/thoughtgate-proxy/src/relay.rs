@@ -21,7 +21,7 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Time limit for reading the rest of a legacy answer after its client has disconnected: as long as the
 /// default of `timeouts.response`.
-const FINISH_MAX: Duration = Duration::from_secs(300);
+pub const FINISH_MAX: Duration = Duration::from_secs(300);
 
 /// An upstream response body on its way to a client.
 pub struct Relay {

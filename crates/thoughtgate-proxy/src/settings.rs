@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::abandoned;
-use crate::approve::PARKED_MAX;
+use crate::approve::{PARKED_MAX, RUNNING_MAX};
 use crate::audit::AuditSettings;
 use crate::guard::Guard;
 use crate::identity::Identity;
@@ -67,7 +67,7 @@ impl Settings {
         beside
             .saturating_add(self.connections.saturating_mul(2))
             .saturating_add(abandoned::calls_max(self.connections))
-            .saturating_add(PARKED_MAX)
+            .saturating_add(PARKED_MAX + RUNNING_MAX)
     }
 
     /// Lowers `connections` until `available` file descriptors suffice; returns whether it was lowered.

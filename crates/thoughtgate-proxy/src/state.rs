@@ -13,7 +13,7 @@ use thoughtgate_policy::{Engine, Principal};
 use tokio::sync::Notify;
 
 use crate::abandoned::{self, Abandoned};
-use crate::approve::{Holds, Parked};
+use crate::approve::{Holds, Parked, Running};
 use crate::audit::{self, Audit, Full, Place};
 use crate::budget::Budget;
 use crate::drain::Drain;
@@ -79,6 +79,8 @@ pub struct Shared {
     pub holds: Holds,
     /// Results of approved calls that wait for the same call, sent again.
     pub parked: Parked,
+    /// Approved calls whose results are not delivered yet.
+    pub running: Running,
     /// Streams that are notified of changes of what an agent may call.
     pub listeners: Arc<Listeners>,
     /// Path to which the upstream's endpoint has moved.
@@ -163,12 +165,13 @@ impl Shared {
             metrics,
             budget,
             audit,
-            drain,
+            drain: Arc::clone(&drain),
             exchanges: Exchanges::default(),
             abandoned,
             held: Held::default(),
             holds,
             parked: Parked::default(),
+            running: Running::new(drain),
             listeners: Arc::default(),
             moved: Arc::default(),
             metadata_path: MetadataPath::default(),

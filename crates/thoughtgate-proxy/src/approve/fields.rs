@@ -3,7 +3,7 @@
 //! Made only for a message that needs an approval or concerns one, so that all others pay nothing for it.
 
 use bytes::Bytes;
-use thoughtgate_approval::{Digest, Id, digest, is_ours};
+use thoughtgate_approval::{Approvals, Digest, Id, UserDigest, digest, is_ours};
 use thoughtgate_mcp::Envelope;
 use thoughtgate_policy::Outcome;
 
@@ -44,6 +44,12 @@ pub enum Addressed {
     TaskList,
     /// A cancellation of a call, which this proxy may be holding.
     Cancellation,
+}
+
+/// The user who sent `message`: one agent may call for many.
+pub fn user(snapshot: &Snapshot, approvals: &Approvals, message: &Message) -> UserDigest {
+    let identity = &snapshot.rules.identity;
+    approvals.user(&identity.user(&message.parts.headers))
 }
 
 impl Fields {

@@ -7,13 +7,15 @@ use http::{Response, StatusCode};
 use serde_json::json;
 use thoughtgate_approval::View;
 use thoughtgate_mcp::reply;
+use tokio::time::Instant;
 
 use super::denial::Denial;
-use super::large::Made;
+use super::made::Made;
 use super::stream::{self, Overflow};
 use super::waiting::{Held, Waiting};
 use crate::answer;
 use crate::body::Body;
+use crate::message::Raw;
 use crate::problem::Problem;
 
 /// Waits up to `approval.hold` for the decision, then answers `input_required`: the client retries with
@@ -28,41 +30,49 @@ pub async fn until_retry(waiting: Waiting) -> Response<Body> {
     };
     match waiting.held(hold).await {
         Held::Pending(view) => come_back(waiting, &view),
-        Held::Decided => waiting.carry_out().await,
+        Held::Decided => waiting.carry_out(None).await,
         Held::Cancelled => waiting.cancelled(),
     }
 }
 
-/// Waits up to `approval.hold` for the decision, then answers with a result which says that the approval
-/// is pending: the same call sent again joins it.
+/// Waits up to `approval.hold` for the decision and the result, then answers with a result which says that
+/// the approval is pending, or the call running: the same call sent again joins it.
 ///
 /// Sends nothing before, so that the client gets the upstream's own response: some clients take JSON of
 /// any size, but only short events.
 pub async fn until_repeat(waiting: Waiting) -> Response<Body> {
     let hold = waiting.worker.shared.settings.approval_hold;
-    wait(waiting, hold).await
+    let until = Instant::now() + hold;
+    wait(waiting, hold, Some(until)).await
 }
 
 /// Holds the call and sends nothing before its answer.
 async fn until_decided(waiting: Waiting) -> Response<Body> {
     // No approval is pending for as long as this.
     let life = waiting.approvals.life();
-    wait(waiting, life).await
+    wait(waiting, life, None).await
 }
 
 /// Holds the call as a stream: keep-alive events until the decision, then the answer.
 pub async fn streamed(waiting: Waiting) -> Response<Body> {
-    let every = waiting.worker.shared.settings.approval_keep_alive;
-    let (id, token) = (
-        waiting.message.id.clone(),
-        waiting.fields.progress_token.clone(),
-    );
-    let made = Made::of(&waiting);
+    let token = waiting.fields.progress_token.clone();
+    in_stream(waiting.made(), token, until_decided(waiting)).await
+}
+
+/// Answers the request of `made` with `answer`, after keep-alive events. `token` is its progress token.
+pub async fn in_stream(
+    made: Made,
+    token: Option<Raw>,
+    answer: impl Future<Output = Response<Body>> + Send + 'static,
+) -> Response<Body> {
+    let shared = &made.worker.shared;
+    let every = shared.settings.approval_keep_alive;
+    let (id, room) = (made.id.clone(), shared.budget.hold());
     let overflow = Overflow {
-        room: waiting.worker.shared.budget.hold(),
+        room,
         park: Box::new(|large| made.park(large)),
     };
-    let mut answer = Box::pin(until_decided(waiting));
+    let mut answer = Box::pin(answer);
     // Before the first event is due the client can still get the upstream's own response.
     match tokio::time::timeout(every, &mut answer).await {
         Ok(response) => response,
@@ -70,7 +80,7 @@ pub async fn streamed(waiting: Waiting) -> Response<Body> {
     }
 }
 
-async fn wait(mut waiting: Waiting, at_most: Duration) -> Response<Body> {
+async fn wait(mut waiting: Waiting, at_most: Duration, until: Option<Instant>) -> Response<Body> {
     match waiting.held(at_most).await {
         Held::Pending(view) => {
             waiting.caller.answered();
@@ -81,7 +91,7 @@ async fn wait(mut waiting: Waiting, at_most: Duration) -> Response<Body> {
                 Denial::pending(&view)
             })
         }
-        Held::Decided => waiting.carry_out().await,
+        Held::Decided => waiting.carry_out(until).await,
         Held::Cancelled => waiting.cancelled(),
     }
 }

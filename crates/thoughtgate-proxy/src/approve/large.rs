@@ -5,73 +5,33 @@
 //! the upstream, which waits. Nothing here decides: the repeated call has been permitted.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use thoughtgate_approval::{Id, UserDigest, digest};
+use thoughtgate_approval::digest;
 use thoughtgate_mcp::{Envelope, Era, Kind, Renumber};
 use tokio::sync::{mpsc, oneshot};
 
-use super::fields::Fields;
+use super::fields::{Fields, user};
+use super::made::Made;
 use super::parked::{Collector, Found, Kept, Key, Place};
 use super::pieces::{Gone, fail, fed, next, send};
 use super::stream::Large;
-use super::tasks::user;
-use super::waiting::Waiting;
 use crate::audit::Trail;
 use crate::body::Body;
 use crate::message::{Message, Raw};
-use crate::problem::{Call, Problem};
+use crate::problem::Problem;
 use crate::state::{Shared, Snapshot};
-use crate::worker::Worker;
-use crate::{answer, contained, logged};
+use crate::{answer, contained};
 
 /// Bytes of what was read that are sent at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// The facts about an approved call that are needed when its result is too large.
-pub struct Made {
-    worker: Arc<Worker>,
-    agent: String,
-    tool: Box<str>,
-    key: Key,
-    user: UserDigest,
-    approval: Id,
-    id: Option<Raw>,
-    kept_for: Duration,
-}
-
 impl Made {
-    /// Those of a call that waits for its approval.
-    pub fn of(waiting: &Waiting) -> Made {
-        let message = &waiting.message;
-        Made {
-            worker: Arc::clone(&waiting.worker),
-            agent: message.principal.clone(),
-            tool: waiting.fields.tool.clone(),
-            key: Key {
-                digest: waiting.digest,
-                era: message.era,
-            },
-            // Now, because the headers are sent with the call.
-            user: user(
-                &waiting.worker.shared.snapshot(),
-                &waiting.approvals,
-                message,
-            ),
-            approval: waiting.id,
-            id: message.id.clone(),
-            // The client knows this time: it is the one within which it sends any approved call again.
-            kept_for: waiting.approvals.approved_for(),
-        }
-    }
-
     /// Keeps the result; returns the message that ends the stream.
     pub fn park(self, large: Large) -> Vec<u8> {
         let shared = Arc::clone(&self.worker.shared);
-        let id = self.id.clone();
-        let id = id.as_ref().map(Raw::get);
+        let id = self.id.as_ref().map(Raw::get);
         // Its client could not come back to this process.
         if shared.drain.has_started() {
             return Problem::NotKept.body(id);
@@ -80,16 +40,12 @@ impl Made {
             approval: self.approval,
             time: self.kept_for,
         });
-        let snapshot = shared.snapshot();
-        let message = match Call::decided(&snapshot, &self.tool, &self.agent, self.key.era) {
-            Some(call) => problem.told(id, &call),
-            None => problem.body(id),
-        };
+        let message = self.message(&problem);
         let (collector, collected) = oneshot::channel();
         let found = Found {
             approval: self.approval,
             user: self.user,
-            status: large.status,
+            head: answer::json_head(large.status),
             collector,
         };
         let place = shared.parked.enter(self.key, &self.agent, found);
@@ -127,10 +83,6 @@ impl Made {
         }
         // Taken at this moment, by a call that is about to say so.
         collected.await.map_err(|_| CROWDED_OUT)
-    }
-
-    fn log(&self, event: &str) {
-        logged::large_result(self.approval, &self.agent, &self.tool, event);
     }
 }
 
@@ -204,5 +156,5 @@ pub fn collect(
     if let Some(trail) = trail {
         trail.collected(found.approval);
     }
-    Some(answer::fed(found.status, received))
+    Some(found.head.map(|()| Body::fed(received)))
 }

@@ -1,7 +1,8 @@
-//! Results of approved calls that were too large for the streams that answered them: each waits for the
-//! same call, sent again.
+//! Results of approved calls that were too large for the streams that answered them, or whose clients had gone:
+//! each waits for the same call, sent again.
 //!
-//! Only the list of them, with its limits. A task keeps each result and sends it, see [`super::large`].
+//! Only the list of them, with its limits. A task keeps each result and sends it, see [`super::large`] and
+//! [`super::execution`].
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::Response;
 use serde_json::{Value, json};
 use thoughtgate_approval::{Digest, Id, UserDigest};
 use thoughtgate_mcp::Era;
@@ -53,8 +54,8 @@ pub struct Found {
     pub approval: Id,
     /// The user whose credentials the call was made with: nobody else gets the result.
     pub user: UserDigest,
-    /// That of the upstream's answer.
-    pub status: StatusCode,
+    /// Head of its answer.
+    pub head: Response<()>,
     /// Wakes the task that keeps the result.
     pub collector: oneshot::Sender<Collector>,
 }
@@ -134,6 +135,16 @@ impl Parked {
         self.waiting().iter().any(|entry| entry.key == key)
     }
 
+    /// The approval of a result of this call by `user` that waits.
+    pub fn waits(&self, key: Key, user: UserDigest) -> Option<Id> {
+        let waiting = self.waiting();
+        let is_meant = |entry: &&Entry| entry.key == key && entry.found.user == user;
+        waiting
+            .iter()
+            .find(is_meant)
+            .map(|entry| entry.found.approval)
+    }
+
     /// Takes the oldest result of this call by `user`: nobody gets it again.
     pub fn take(&self, key: Key, user: UserDigest) -> Option<Found> {
         self.remove(|entry| entry.key == key && entry.found.user == user)
@@ -191,7 +202,7 @@ mod tests {
         let found = Found {
             approval: Id::parse("tg-00000000000000000000000000000000").unwrap(),
             user: user("ann"),
-            status: StatusCode::OK,
+            head: Response::new(()),
             collector,
         };
         (parked.enter(key(agent, tool), agent, found), collected)

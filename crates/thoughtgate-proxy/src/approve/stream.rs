@@ -30,10 +30,10 @@ const PROGRESS_STEP: f64 = 1e-9;
 
 /// Largest JSON that becomes an event, in bytes: Python's SDK 2 refuses events of more than 1 MiB. Less than
 /// that, because a proxy on the way may add fields to an event.
-const EVENT_BYTES_MAX: usize = 1_000_000;
+pub const EVENT_BYTES_MAX: usize = 1_000_000;
 
 /// Largest event of the upstream that is held back until it is complete, in bytes.
-const HELD_BYTES_MAX: usize = 256 * 1024;
+pub const HELD_BYTES_MAX: usize = 256 * 1024;
 
 /// Treatment of JSON that is too large for an event.
 pub struct Overflow {
@@ -325,7 +325,7 @@ mod tests {
             upstream.try_send(Ok(Bytes::from_static(piece))).unwrap();
         }
         drop(upstream);
-        let answer = async { answer::fed(StatusCode::OK, body) };
+        let answer = async { answer::json_head(StatusCode::OK).map(|()| Body::fed(body)) };
         let overflow = Overflow {
             room: Budget::new(0, Counter::default()).hold(),
             park: Box::new(|large| {

@@ -9,12 +9,12 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use thoughtgate_approval::{Approvals, Id, State, UserDigest, View};
+use thoughtgate_approval::{Approvals, Id, State, View};
 use thoughtgate_mcp::{Era, reply, tasks, without};
 
 use super::deferred::{self, Outcome};
 use super::denial::Denial;
-use super::fields::Fields;
+use super::fields::{Fields, user};
 use super::holds::Hold;
 use super::stream;
 use super::task::{Task, end};
@@ -55,12 +55,6 @@ pub fn created(waiting: &Waiting) -> Response<Body> {
         }
     };
     answer::json(StatusCode::OK, body)
-}
-
-/// The user who sent `message`: one agent may call for many.
-pub fn user(snapshot: &Snapshot, approvals: &Approvals, message: &Message) -> UserDigest {
-    let identity = &snapshot.rules.identity;
-    approvals.user(&identity.user(&message.parts.headers))
 }
 
 /// Answers a message about a task of this proxy.

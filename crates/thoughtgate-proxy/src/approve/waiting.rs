@@ -7,13 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
-use thoughtgate_approval::{Approvals, Caller, Claim, Digest, Id, State, View, chain};
-use thoughtgate_mcp::codes;
+use thoughtgate_approval::{Approvals, Caller, Claim, Digest, Id, State, View};
+use thoughtgate_mcp::{Era, codes};
 use thoughtgate_policy::{Decision, Outcome, Principal, Target};
+use tokio::time::Instant;
 
 use super::denial::Denial;
+use super::execution::{Execution, answered, make};
 use super::fields::Fields;
 use super::holds::Hold;
+use super::made::Made;
+use super::parked::Key;
+use super::running::Found;
+use crate::answer;
 use crate::body::Body;
 use crate::decide::decide;
 use crate::headers::ask_for_identity;
@@ -21,7 +27,10 @@ use crate::message::{Message, Raw};
 use crate::problem::Problem;
 use crate::state::Snapshot;
 use crate::worker::Worker;
-use crate::{answer, forward};
+
+/// Least time for a call that is made at the end of its client's wait: most are quicker, and the client need
+/// not come back.
+const QUICK: Duration = Duration::from_secs(1);
 
 /// One call and the approval that it waits for.
 pub struct Waiting {
@@ -74,32 +83,62 @@ impl Waiting {
         }
     }
 
-    /// Makes the call if it may be made, and passes the answer on; otherwise answers with the reason.
-    pub async fn carry_out(mut self) -> Response<Body> {
+    /// The call, for those who ask for it again.
+    pub fn made(&self) -> Made {
+        let key = Key {
+            digest: self.digest,
+            era: self.message.era,
+        };
+        Made::new(
+            &self.worker,
+            &self.worker.shared.snapshot(),
+            &self.approvals,
+            (&self.message, &self.fields),
+            (key, self.id),
+        )
+    }
+
+    /// Makes the call if it may be made, and passes the answer on; otherwise answers with the reason. A call
+    /// of the session era that is not finished by `until` is left to itself, and its client told to come back.
+    pub async fn carry_out(mut self, until: Option<Instant>) -> Response<Body> {
         // From here on it waits for the upstream like any other call, not for a human.
         self.hold = None;
-        let (worker, message) = (&self.worker, &mut self.message);
-        let settled = settle(worker, message.asker(), &self.fields, self.id, &self.digest).await;
+        let asker = self.message.asker();
+        let settled = settle(&self.worker, asker, &self.fields, self.id, &self.digest).await;
         let (snapshot, claim) = match settled {
             Ok(settled) => settled,
+            Err(denial) if denial.code == codes::APPROVAL_USED => {
+                // An equal call that waited for the same approval may have been faster.
+                return match self.joined(until).await {
+                    Some(answer) => answer,
+                    None => self.ended(&denial),
+                };
+            }
             Err(denial) => return self.ended(&denial),
         };
         // The answer may have to be wrapped in an event, so it must not be compressed.
-        ask_for_identity(&mut message.parts.headers);
-        let rules = &snapshot.rules;
-        match forward::exchange(worker, rules, message).await {
-            Ok(head) => {
-                // Done as soon as there is a head: the call was made, whatever becomes of its answer.
-                claim.complete(None).await;
-                forward::pass_on(worker, rules, head, message)
-                    .await
-                    .unwrap_or_else(|failed| forward::failure(worker, message, &failed))
+        ask_for_identity(&mut self.message.parts.headers);
+        // In that era a client that goes away does not end its call, and can come back for the result.
+        if self.message.era == Era::Legacy {
+            let made = self.made();
+            if let Some((execution, ticket)) = Execution::enter(&made) {
+                execution.start(snapshot, self.message, claim);
+                let until = until.map(|until| until.max(Instant::now() + QUICK));
+                return answered(&made, ticket, until).await.0;
             }
-            Err(failed) => {
-                // The upstream may have carried the call out, so the approval stays used.
-                claim.fail(&chain(&failed));
-                forward::failure(worker, message, &failed)
+        }
+        make(&self.worker, &snapshot, &mut self.message, claim).await
+    }
+
+    /// The answer to a call whose approval another one has used, if that is still running.
+    async fn joined(&self, until: Option<Instant>) -> Option<Response<Body>> {
+        let made = self.made();
+        let running = &self.worker.shared.running;
+        match running.join(made.key, made.user, made.id.clone()?)? {
+            Found::Joined(approval, ticket) if approval == self.id => {
+                Some(answered(&made, ticket, until).await.0)
             }
+            _ => None,
         }
     }
 

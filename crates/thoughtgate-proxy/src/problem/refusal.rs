@@ -13,7 +13,7 @@ use thoughtgate_mcp::{Era, cut, reply, visible};
 use thoughtgate_policy::{Decision, Engine, Principal};
 
 use super::retry::Retry;
-use crate::approve::{Denial, Kept};
+use crate::approve::{Denial, Kept, Repeated};
 use crate::message::Message;
 use crate::settings::Refusals;
 use crate::state::Snapshot;
@@ -82,7 +82,9 @@ impl<'c> Call<'c> {
 pub struct Refused<'r> {
     /// One of [`thoughtgate_mcp::codes`].
     code: i64,
-    /// Follows "the call was refused", "not executed" or "executed".
+    /// What became of the call.
+    outcome: &'static str,
+    /// Follows that.
     why: String,
     policies: Vec<&'r str>,
     /// The reason why the policies could not be evaluated, and the argument that is it.
@@ -98,6 +100,7 @@ impl<'r> Refused<'r> {
     pub fn always(code: i64, why: &str) -> Refused<'r> {
         Refused {
             code,
+            outcome: "refused",
             why: format!(": {why}"),
             policies: Vec::new(),
             error: None,
@@ -117,6 +120,7 @@ impl<'r> Refused<'r> {
         };
         Refused {
             code,
+            outcome: "refused",
             why,
             retry: after_rejection(decision, &policies, call),
             policies,
@@ -156,9 +160,37 @@ impl<'r> Refused<'r> {
     /// Not refused: the call was made, and its result waits.
     pub fn kept(code: i64, kept: &Kept) -> Refused<'r> {
         Refused {
+            outcome: "executed",
             retry: Retry::Fetch,
             approval: Some(kept.data()),
             ..Refused::always(code, &kept.to_string())
+        }
+    }
+
+    /// Not refused: the call is being made, or was made for another request.
+    pub fn repeated(code: i64, repeated: &Repeated) -> Refused<'r> {
+        let (outcome, why, retry) = match repeated {
+            Repeated::Running(_) => (
+                "approved",
+                "it is running, but not finished yet",
+                Retry::Fetch,
+            ),
+            Repeated::Collected(_) => (
+                "executed",
+                "another request of the same call has got its result",
+                Retry::Again,
+            ),
+            Repeated::OtherEra(_) => (
+                "not executed again",
+                "it was approved for a client of another version of MCP, which has not got its result yet",
+                Retry::Later,
+            ),
+        };
+        Refused {
+            outcome,
+            retry,
+            approval: Some(repeated.data()),
+            ..Refused::always(code, why)
         }
     }
 
@@ -194,6 +226,11 @@ impl<'r> Refused<'r> {
         };
         Refused {
             code: denial.code,
+            // A pending approval refuses nothing.
+            outcome: match retry {
+                Retry::Collect => "not executed",
+                _ => "refused",
+            },
             why,
             policies,
             error: None,
@@ -235,12 +272,7 @@ impl<'r> Refused<'r> {
         let refusing = self.policies.iter().filter(|_| self.error.is_none());
         let reasons: Vec<&str> = refusing.filter_map(about).collect();
         let advice = self.retry.advice();
-        // A pending approval refuses nothing, and a result that waits still less.
-        let outcome = match self.retry {
-            Retry::Collect => "not executed",
-            Retry::Fetch => "executed",
-            _ => "refused",
-        };
+        let outcome = self.outcome;
         let mut text = format!("The call of tool `{tool}` was {outcome}{}.", self.why);
         // The name of the tool may be in the reason as well, as the agent sent it.
         text = visible(&text).into_owned();

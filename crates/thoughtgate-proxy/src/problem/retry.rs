@@ -13,8 +13,10 @@ pub enum Retry {
     Later,
     /// It joins its approval, which is open, and gets its result.
     Collect,
-    /// It was made, and gets its result without being made again.
+    /// It was made, or is being made, and gets its result without being made again.
     Fetch,
+    /// It was made, and is made once more after another approval.
+    Again,
     /// It asks for a new approval.
     Anew,
     /// A human has said no.
@@ -47,6 +49,9 @@ impl Retry {
             }
             Retry::Fetch => {
                 "Send the same call again, with the same arguments, to get its result; it is not executed again."
+            }
+            Retry::Again => {
+                "Sending the same call again asks for a new approval, to execute it once more."
             }
             Retry::Anew => "Sending the same call again asks for a new approval.",
             Retry::Denied => "Do not send this call again unless the user asks for it.",

@@ -108,6 +108,15 @@ impl Row<'static> {
         }
     }
 
+    /// The refusal of a call that needs approval. A model cannot do anything about a proxy that is stopping:
+    /// its client has to find another.
+    pub(super) fn of_approval(code: i64) -> Row<'static> {
+        match code {
+            codes::DRAINING => Row::shown(code),
+            _ => Row::told(code),
+        }
+    }
+
     /// The refusal of a request whose body has not been read to its end.
     pub(super) fn unread(status: StatusCode) -> Row<'static> {
         Row {

@@ -12,6 +12,7 @@ mod logged;
 mod pending;
 mod restart;
 mod revoking;
+mod running;
 mod set_up;
 mod slack;
 mod surroundings;

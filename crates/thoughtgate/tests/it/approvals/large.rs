@@ -103,7 +103,7 @@ async fn the_same_call_sent_again_collects_it_once() {
 }
 
 #[tokio::test]
-async fn another_agent_another_call_and_another_era_do_not_get_it() {
+async fn another_agent_and_another_call_do_not_get_it() {
     let scene = scene();
     let proxy = scene.start();
     park(&scene, &proxy, &held_call()).await;
@@ -113,14 +113,32 @@ async fn another_agent_another_call_and_another_era_do_not_get_it() {
         let end = call.send(&proxy).await.json();
         assert_eq!(refusal(&end)["state"], "pending", "{end}");
     }
-    let end = retried_call().send(&proxy).await.json();
-    assert_eq!(end["result"]["resultType"], "input_required", "{end}");
     // A call that needs no approval is made as ever.
     let echo = Message::legacy("tools/call", &json!({"name": "echo", "arguments": {}}));
     assert!(is_permitted(&echo.send(&proxy).await.json()));
     assert_eq!(scene.calls(), 2);
     is_collected(&again(&proxy).await);
     assert_eq!(scene.calls(), 2);
+}
+
+#[tokio::test]
+async fn in_the_other_era_the_call_is_neither_made_nor_asked_for_meanwhile() {
+    let scene = scene();
+    let proxy = scene.start();
+    park(&scene, &proxy, &held_call()).await;
+    let end = retried_call().send(&proxy).await.json();
+    assert_eq!(refusal(&end)["code"], 40901, "{end}");
+    assert_eq!(end["result"]["resultType"], "complete", "{end}");
+    let text = told(&end);
+    assert!(
+        text.contains("not executed again: it was approved for a client of another version of MCP"),
+        "{text}"
+    );
+    assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
+    is_collected(&again(&proxy).await);
+    let end = retried_call().send(&proxy).await.json();
+    assert_eq!(end["result"]["resultType"], "input_required", "{end}");
+    assert_eq!(scene.calls(), 1);
 }
 
 #[tokio::test]
@@ -156,8 +174,9 @@ async fn of_two_calls_at_once_one_gets_it() {
         (second, first)
     };
     is_collected(&got);
-    assert_eq!(refusal(&not.json())["state"], "pending", "{}", not.text());
-    assert_eq!(scene.calls(), 1);
+    assert_eq!(refusal(&not.json())["code"], 40901, "{}", not.text());
+    assert!(told(&not.json()).contains("another request of the same call has got its result"));
+    assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::{APPROVER, Message, POLICY, Scene, answer, held_call, retried_call};
 use crate::support::{Proxy, is_permitted, refusal, told};
 
 /// A client that waits for the answer to `call`.
-fn asking(proxy: &Proxy, call: Message) -> JoinHandle<()> {
+pub(super) fn asking(proxy: &Proxy, call: Message) -> JoinHandle<()> {
     let url = proxy.url();
     tokio::spawn(async move {
         let answer = client::post_json(&url, &call.borrowed(), call.body.to_string()).await;

@@ -1,0 +1,249 @@
+//! An approved call of the session era as a task of its own: a client that goes away does not end it. Its
+//! result goes to a client that waits, or is kept for the same call, sent again. The call is made once.
+//!
+//! Decides nothing. The same call, sent again, comes from [`super::joined`].
+
+use std::sync::Arc;
+
+use http::Response;
+use thoughtgate_approval::{Claim, chain};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use super::gathered::Gathered;
+use super::made::Made;
+use super::parked::{Collector, Found};
+use super::pieces::{Gone, fed};
+use super::running::{Answer, Client, Repeated, Run, Ticket};
+use crate::body::Body;
+use crate::message::{Message, Raw};
+use crate::problem::Problem;
+use crate::relay::FINISH_MAX;
+use crate::state::Snapshot;
+use crate::worker::Worker;
+use crate::{answer, contained, forward};
+
+const CROWDED_OUT: &str = "is lost: later ones needed its place";
+const LATE: &str = "is lost: the call was not sent again in time";
+const STOPPING: &str = "is lost: the proxy is stopping";
+const SLOW: &str = "is lost: its client went away, and the call did not end in time";
+const LEFT: &str = "is lost: it is too large to be kept, and its client went away";
+
+/// A call that is to be made.
+pub struct Execution {
+    made: Made,
+    run: Run,
+    clients: UnboundedReceiver<Client>,
+    /// The first of them, if it had to wait once more.
+    next: Option<Client>,
+}
+
+impl Execution {
+    /// A place for the call, and the wait of its client; `None` if too many calls run.
+    pub fn enter(made: &Made) -> Option<(Execution, Ticket)> {
+        let id = made.id.clone()?;
+        let running = &made.worker.shared.running;
+        let (run, clients) = running.enter((made.key, made.user), &made.agent, made.approval)?;
+        let ticket = run.ticket(id)?;
+        let execution = Execution {
+            made: made.clone(),
+            run,
+            clients,
+            next: None,
+        };
+        Some((execution, ticket))
+    }
+
+    /// Makes the call.
+    pub fn start(mut self, snapshot: Arc<Snapshot>, mut message: Message, claim: Claim) {
+        contained::spawn(async move {
+            let worker = Arc::clone(&self.made.worker);
+            let response = make(&worker, &snapshot, &mut message, claim).await;
+            let room = worker.shared.budget.hold();
+            let gathered = Gathered::new(response, self.made.id.clone(), room);
+            if let Err(why) = self.deliver(gathered).await {
+                self.made.log(why);
+            }
+            self.end();
+        });
+    }
+
+    /// Delivers the answer to one client; fails with the reason why none can get it. The upstream's rest is
+    /// then read as that of any call of this era whose client has gone.
+    async fn deliver(&mut self, mut gathered: Gathered) -> Result<(), &'static str> {
+        self.begin(&mut gathered).await?;
+        self.run.answered();
+        let until = Instant::now() + self.made.kept_for;
+        loop {
+            let client = match self.waiting(&gathered) {
+                Some(client) => client,
+                None => self.parked(&mut gathered, until).await?,
+            };
+            let mut end = Err(Gone);
+            let delivery = async { end = gathered.deliver(&client).await };
+            fed(&client.pieces, Box::pin(delivery)).await;
+            if end.is_ok() {
+                return Ok(());
+            }
+            if !gathered.is_whole() {
+                return Err(LEFT);
+            }
+        }
+    }
+
+    /// Waits until there is something to deliver. Some servers send the head of a stream at once, and the
+    /// answer much later.
+    async fn begin(&self, gathered: &mut Gathered) -> Result<(), &'static str> {
+        let mut check = Instant::now() + FINISH_MAX;
+        while !gathered.has_begun() {
+            tokio::select! {
+                () = gathered.read_on() => {}
+                () = sleep_until(check) => {
+                    if !self.run.is_awaited() {
+                        return Err(SLOW);
+                    }
+                    check += FINISH_MAX;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A client that waits, if there is one.
+    fn waiting(&mut self, gathered: &Gathered) -> Option<Collector> {
+        loop {
+            let next = self.next.take();
+            let client = next.or_else(|| self.clients.try_recv().ok())?;
+            if let Some(collector) = begin_answer(client, gathered) {
+                return Some(collector);
+            }
+        }
+    }
+
+    /// Keeps the result until a client comes for it.
+    async fn parked(
+        &mut self,
+        gathered: &mut Gathered,
+        until: Instant,
+    ) -> Result<Collector, &'static str> {
+        self.made
+            .log("is kept until the call is sent again: its client went away");
+        let (collector, mut collected) = oneshot::channel();
+        let found = Found {
+            approval: self.made.approval,
+            user: self.made.user,
+            head: gathered.head(),
+            collector,
+        };
+        let shared = &self.made.worker.shared;
+        let place = shared.parked.enter(self.made.key, &self.made.agent, found);
+        let mut draining = shared.drain.watch();
+        loop {
+            let ended = tokio::select! {
+                biased;
+                collector = &mut collected => {
+                    let collector = collector.map_err(|_| CROWDED_OUT)?;
+                    self.made.log("is collected");
+                    return Ok(collector);
+                }
+                // A client that looked for it just before it was here.
+                Some(client) = self.clients.recv() => {
+                    self.next = Some(client);
+                    None
+                }
+                () = sleep_until(until) => Some(LATE),
+                _ = draining.wait_for(|draining| *draining) => Some(STOPPING),
+                () = gathered.read_on() => continue,
+            };
+            if !place.leave() {
+                // Taken at this moment, by a call that is about to say so.
+                let collector = collected.await.map_err(|_| CROWDED_OUT);
+                self.made.log("is collected");
+                return collector;
+            }
+            if let Some(why) = ended {
+                return Err(why);
+            }
+            return match self.waiting(gathered) {
+                Some(client) => Ok(client),
+                // It has gone already.
+                None => Box::pin(self.parked(gathered, until)).await,
+            };
+        }
+    }
+
+    /// Takes the call off the list, and tells the clients that wait in vain.
+    fn end(self) {
+        let Execution {
+            run,
+            mut clients,
+            mut next,
+            ..
+        } = self;
+        // First: whoever looks for it from here on does not find it.
+        drop(run);
+        while let Some(client) = next.take().or_else(|| clients.try_recv().ok()) {
+            let _ = client.answer.send(Answer::Elsewhere);
+        }
+    }
+}
+
+/// Makes an approved call. Whatever comes of it, its approval is used.
+pub async fn make(
+    worker: &Arc<Worker>,
+    snapshot: &Snapshot,
+    message: &mut Message,
+    claim: Claim,
+) -> Response<Body> {
+    let rules = &snapshot.rules;
+    match forward::exchange(worker, rules, message).await {
+        Ok(head) => {
+            // Done as soon as there is a head: the call was made, whatever becomes of its answer.
+            claim.complete(None).await;
+            forward::pass_on(worker, rules, head, message)
+                .await
+                .unwrap_or_else(|failed| forward::failure(worker, message, &failed))
+        }
+        Err(failed) => {
+            // The upstream may have carried the call out, so the approval stays used.
+            claim.fail(&chain(&failed));
+            forward::failure(worker, message, &failed)
+        }
+    }
+}
+
+/// Answer to a client, and whether it is the upstream's.
+pub type Answered = (Response<Body>, bool);
+
+/// Waits for the result of the call until `until`; `None` is any time, for a client that is kept waiting.
+pub async fn answered(made: &Made, mut ticket: Ticket, until: Option<Instant>) -> Answered {
+    let late = async {
+        match until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    let problem = tokio::select! {
+        biased;
+        answer = &mut ticket.answer => match answer {
+            Ok(Answer::Result(head, pieces)) => return (head.map(|()| Body::fed(pieces)), true),
+            Ok(Answer::Elsewhere) => Problem::Repeated(Repeated::Collected(made.approval)),
+            // Only a bug ends the task before.
+            Err(_) => return (answer::panicked(made.id.as_ref().map(Raw::get)), false),
+        },
+        () = late => Problem::Repeated(Repeated::Running(made.approval)),
+    };
+    (made.told(&problem), false)
+}
+
+/// Begins the answer to a client; `None` if that has gone.
+fn begin_answer(client: Client, gathered: &Gathered) -> Option<Collector> {
+    let (pieces, received) = mpsc::channel(1);
+    let answer = Answer::Result(gathered.head(), received);
+    client.answer.send(answer).ok()?;
+    Some(Collector {
+        id: client.id,
+        pieces,
+    })
+}

@@ -1,0 +1,80 @@
+//! The facts about an approved call that are needed once it is made, for its result and for those who ask for
+//! it again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Response;
+use thoughtgate_approval::{Approvals, Id, UserDigest};
+
+use super::fields::{Fields, user};
+use super::parked::Key;
+use crate::body::Body;
+use crate::message::{Message, Raw};
+use crate::problem::{Call, Problem};
+use crate::state::Snapshot;
+use crate::worker::Worker;
+use crate::{answer, logged};
+
+/// An approved call.
+#[derive(Clone)]
+pub struct Made {
+    pub worker: Arc<Worker>,
+    pub agent: String,
+    pub tool: Box<str>,
+    pub key: Key,
+    /// The user whose credentials it is made with.
+    pub user: UserDigest,
+    pub approval: Id,
+    /// The id of the request.
+    pub id: Option<Raw>,
+    /// Time for which a result waits for its client.
+    pub kept_for: Duration,
+}
+
+impl Made {
+    /// The call of `message`, with this approval.
+    pub fn new(
+        worker: &Arc<Worker>,
+        snapshot: &Snapshot,
+        approvals: &Approvals,
+        (message, fields): (&Message, &Fields),
+        (key, approval): (Key, Id),
+    ) -> Made {
+        Made {
+            worker: Arc::clone(worker),
+            agent: message.principal.clone(),
+            tool: fields.tool.clone(),
+            key,
+            // Now, because the headers are sent with the call.
+            user: user(snapshot, approvals, message),
+            approval,
+            id: message.id.clone(),
+            // The client knows this time: it is the one within which it sends any approved call again.
+            kept_for: approvals.approved_for(),
+        }
+    }
+
+    /// The message that tells its agent about `problem`.
+    pub fn message(&self, problem: &Problem<'_>) -> Vec<u8> {
+        let snapshot = self.worker.shared.snapshot();
+        let id = self.id.as_ref().map(Raw::get);
+        match Call::decided(&snapshot, &self.tool, &self.agent, self.key.era) {
+            Some(call) => problem.told(id, &call),
+            None => problem.body(id),
+        }
+    }
+
+    /// The answer that tells its agent about `problem`.
+    pub fn told(&self, problem: &Problem<'_>) -> Response<Body> {
+        let snapshot = self.worker.shared.snapshot();
+        let call = Call::decided(&snapshot, &self.tool, &self.agent, self.key.era);
+        let id = self.id.as_ref().map(Raw::get);
+        answer::refused(&self.worker.shared, problem, id, call.as_ref())
+    }
+
+    /// Logs what becomes of its result.
+    pub fn log(&self, event: &str) {
+        logged::result(self.approval, &self.agent, &self.tool, event);
+    }
+}

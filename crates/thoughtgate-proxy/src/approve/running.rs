@@ -1,0 +1,249 @@
+//! Approved calls of the session era whose results are not delivered yet: the same call, sent again, finds its
+//! execution here and is not made again.
+//!
+//! Only the list of them, with its limits. A task of [`super::execution`] makes each call.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use http::Response;
+use serde_json::{Value, json};
+use thoughtgate_approval::{Digest, Id, UserDigest};
+use thoughtgate_panic::lock;
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
+
+use super::parked::Key;
+use crate::drain::{Drain, InFlight};
+use crate::message::Raw;
+use crate::relay::BodyError;
+
+/// Limit for one agent.
+const PER_AGENT_MAX: usize = 16;
+/// Limit for all agents. Each call may occupy an upstream connection, and up to a megabyte of the budget.
+pub const RUNNING_MAX: usize = 64;
+
+/// The calls that run.
+#[derive(Clone)]
+pub struct Running(Arc<List>);
+
+struct List {
+    entries: Mutex<Vec<Entry>>,
+    numbers: AtomicU64,
+    drain: Arc<Drain>,
+}
+
+struct Entry {
+    number: u64,
+    key: Key,
+    user: UserDigest,
+    agent: String,
+    approval: Id,
+    /// Unbounded: each client has a place among the held calls, which are limited.
+    clients: UnboundedSender<Client>,
+    /// Number of clients that wait.
+    waiting: usize,
+    /// There is nothing to deliver yet.
+    runs: bool,
+    /// While it runs without a client; those of clients are counted by themselves.
+    in_flight: Option<InFlight>,
+}
+
+/// A client that waits for the result.
+pub struct Client {
+    /// The id of its call, which the result gets.
+    pub id: Raw,
+    pub answer: oneshot::Sender<Answer>,
+}
+
+/// Answer to a client that waits.
+pub enum Answer {
+    /// The upstream's: its head, and its body as it is read.
+    Result(Response<()>, Receiver<Result<Bytes, BodyError>>),
+    /// Another client has got it.
+    Elsewhere,
+}
+
+/// Answer to a request of a call that runs, in place of the result, with the approval that was used.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub enum Repeated {
+    #[error(
+        "the call was approved and is running, but not finished yet; send the same call again, with the same arguments, to get its result: the call is not executed again"
+    )]
+    Running(Id),
+    #[error("the call was executed, and another request of the same call has got its result")]
+    Collected(Id),
+    #[error(
+        "the call was not executed again: the same call was approved for a client of another version of MCP, which has not got its result yet; retry later"
+    )]
+    OtherEra(Id),
+}
+
+impl Repeated {
+    /// Data for programs.
+    pub fn data(&self) -> Value {
+        let (Repeated::Running(id) | Repeated::Collected(id) | Repeated::OtherEra(id)) = self;
+        json!({ "approval": id.to_string() })
+    }
+}
+
+/// A call that runs, until dropped.
+pub struct Run {
+    running: Running,
+    number: u64,
+}
+
+/// The wait of a client, until dropped.
+pub struct Ticket {
+    running: Running,
+    number: u64,
+    pub answer: oneshot::Receiver<Answer>,
+}
+
+/// Execution of a call that is sent again, with the approval that was used for it.
+pub enum Found {
+    /// Its result can be waited for.
+    Joined(Id, Ticket),
+    /// Its result has the form of the other era.
+    OtherEra(Id),
+}
+
+impl Running {
+    pub fn new(drain: Arc<Drain>) -> Running {
+        Running(Arc::new(List {
+            entries: Mutex::default(),
+            numbers: AtomicU64::new(0),
+            drain,
+        }))
+    }
+
+    /// Adds a call that is to be made, unless there are too many.
+    pub fn enter(
+        &self,
+        (key, user): (Key, UserDigest),
+        agent: &str,
+        approval: Id,
+    ) -> Option<(Run, UnboundedReceiver<Client>)> {
+        let mut entries = self.entries();
+        let own = entries.iter().filter(|entry| entry.agent == agent).count();
+        if own >= PER_AGENT_MAX || entries.len() >= RUNNING_MAX {
+            return None;
+        }
+        let (clients, waiting) = mpsc::unbounded_channel();
+        // Relaxed: the numbers only have to differ.
+        let number = self.0.numbers.fetch_add(1, Ordering::Relaxed);
+        entries.push(Entry {
+            number,
+            key,
+            user,
+            agent: agent.to_owned(),
+            approval,
+            clients,
+            waiting: 0,
+            runs: true,
+            in_flight: None,
+        });
+        drop(entries);
+        let running = self.clone();
+        Some((Run { running, number }, waiting))
+    }
+
+    /// Whether a call with this digest runs, whoever makes it.
+    pub fn has(&self, digest: Digest) -> bool {
+        let entries = self.entries();
+        entries.iter().any(|entry| entry.key.digest == digest)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries().is_empty()
+    }
+
+    /// Lets the same call of `user`, sent again with `id`, wait for its result.
+    pub fn join(&self, key: Key, user: UserDigest, id: Raw) -> Option<Found> {
+        let mut entries = self.entries();
+        let is_same = |entry: &&mut Entry| entry.key.digest == key.digest && entry.user == user;
+        let entry = entries.iter_mut().find(is_same)?;
+        if entry.key.era != key.era {
+            return Some(Found::OtherEra(entry.approval));
+        }
+        let ticket = self.ticket(entry, id)?;
+        Some(Found::Joined(entry.approval, ticket))
+    }
+
+    /// `None` if the task has ended, which only a bug can do before its entry is gone.
+    fn ticket(&self, entry: &mut Entry, id: Raw) -> Option<Ticket> {
+        let (sender, answer) = oneshot::channel();
+        let client = Client { id, answer: sender };
+        entry.clients.send(client).ok()?;
+        entry.waiting += 1;
+        entry.attend();
+        Some(Ticket {
+            running: self.clone(),
+            number: entry.number,
+            answer,
+        })
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        lock(&self.0.entries)
+    }
+}
+
+impl Entry {
+    fn attend(&mut self) {
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.untimed();
+        }
+    }
+}
+
+impl Run {
+    /// The wait of the client for which the call is made.
+    pub fn ticket(&self, id: Raw) -> Option<Ticket> {
+        let mut entries = self.running.entries();
+        let entry = entries.iter_mut().find(|e| e.number == self.number)?;
+        self.running.ticket(entry, id)
+    }
+
+    /// Whether a client waits.
+    pub fn is_awaited(&self) -> bool {
+        let entries = self.running.entries();
+        let own = entries.iter().find(|entry| entry.number == self.number);
+        own.is_some_and(|entry| entry.waiting > 0)
+    }
+
+    /// There is something to deliver: a stop of the process need not wait for it without a client.
+    pub fn answered(&self) {
+        let mut entries = self.running.entries();
+        let own = entries.iter_mut().find(|e| e.number == self.number);
+        if let Some(entry) = own {
+            entry.runs = false;
+            entry.attend();
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let mut entries = self.running.entries();
+        if let Some(at) = entries.iter().position(|e| e.number == self.number) {
+            entries.swap_remove(at).attend();
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let drain = &self.running.0.drain;
+        let mut entries = self.running.entries();
+        let own = entries.iter_mut().find(|e| e.number == self.number);
+        if let Some(entry) = own {
+            entry.waiting = entry.waiting.saturating_sub(1);
+            if entry.runs && entry.waiting == 0 {
+                entry.in_flight = Some(drain.enter());
+            }
+        }
+    }
+}
