@@ -9,6 +9,7 @@ mod asked;
 mod audit_line;
 mod explain;
 mod json;
+mod shown;
 mod test;
 mod words;
 

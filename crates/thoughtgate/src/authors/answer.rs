@@ -1,5 +1,7 @@
 //! The answer of `thoughtgate explain`, as data; `words.rs` and `json.rs` print it.
 
+use std::collections::BTreeSet;
+
 use thoughtgate_policy::{Considered, Explanation, Finding, Known, Outcome};
 
 use super::audit_line::Line;
@@ -45,6 +47,15 @@ impl Answer<'_> {
         ]
     }
 
+    /// Paths of the arguments that are missing, below `context.arguments`: those that policies read, without
+    /// those that the audit line has whole.
+    pub fn missing_arguments(&self) -> BTreeSet<&str> {
+        let [arguments, _] = self.missing();
+        let has = |path: &str| self.line.is_some_and(|line| line.shown.has(path));
+        let read = unknown_arguments(&self.explanation);
+        read.filter(|path| arguments && !has(path)).collect()
+    }
+
     /// The channel in words, and the number of approvers, if an approval is needed.
     pub fn approval(&self) -> Option<(String, usize)> {
         let Outcome::Approve { channel } = &self.explanation.decision.as_ref()?.outcome else {
@@ -56,4 +67,11 @@ impl Answer<'_> {
         };
         Some((channel, self.config.approval.slack.approvers.len()))
     }
+}
+
+/// Paths of the arguments on which the unknown policies of `explanation` depend.
+pub fn unknown_arguments(explanation: &Explanation) -> impl Iterator<Item = &str> {
+    let policies = explanation.policies.iter();
+    let unknown = policies.filter(|policy| policy.finding == Finding::Unknown);
+    unknown.flat_map(|policy| policy.arguments.iter().map(String::as_str))
 }

@@ -1,5 +1,5 @@
-//! A line of the audit log as the source of a call: agent, method, subject and time. The arguments are not
-//! in it.
+//! A line of the audit log as the source of a call: agent, method, subject and time, and the arguments that
+//! `audit.arguments` chose for it.
 //!
 //! Reads one line and no more of the log.
 
@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
+use super::shown::Shown;
 use crate::call::{self, Asked};
 
 /// Longer than any line that the proxy writes.
@@ -23,6 +24,8 @@ pub struct Line {
     pub method: String,
     /// The request.
     pub asked: Asked,
+    /// The arguments that the line has.
+    pub shown: Shown,
     /// Its time.
     pub at: SystemTime,
     /// The decision that was made then, in the words of the audit.
@@ -76,6 +79,8 @@ struct Keys {
     agent: Option<String>,
     method: Option<String>,
     subject: Option<String>,
+    #[serde(default)]
+    arguments: Option<Shown>,
     decision: Option<String>,
     #[serde(default)]
     observed: bool,
@@ -107,6 +112,7 @@ fn parse(text: &str) -> anyhow::Result<Line> {
         agent,
         method,
         asked,
+        shown: keys.arguments.unwrap_or_default(),
         at,
         decision,
         observed: keys.observed,

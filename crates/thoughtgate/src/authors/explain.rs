@@ -9,9 +9,9 @@ use anyhow::{Context, anyhow, bail, ensure};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use thoughtgate_mcp::unique_keys;
-use thoughtgate_policy::{Claims, Known};
+use thoughtgate_policy::{Claims, Engine, Explanation, Known};
 
-use super::answer::Answer;
+use super::answer::{Answer, unknown_arguments};
 use super::asked::Asked;
 use super::audit_line::{self, Line};
 use super::json::json;
@@ -38,7 +38,7 @@ pub fn explain(
         // The audit has none.
         claims: claims_stated || line.is_none(),
     };
-    let explanation = asked.engine.explain(&call.query(), known);
+    let (call, known, explanation) = explained(&asked.engine, call, known, line.as_ref());
     let answer = Answer {
         call,
         known,
@@ -53,6 +53,28 @@ pub fn explain(
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The explanation of `call`. Where arguments are unknown, and the audit line has all that policies read, it is
+/// that of a call with those.
+fn explained(
+    engine: &Engine,
+    mut call: Call,
+    mut known: Known,
+    line: Option<&Line>,
+) -> (Call, Known, Explanation) {
+    let explanation = engine.explain(&call.query(), known);
+    let Some(shown) = line.map(|line| &line.shown) else {
+        return (call, known, explanation);
+    };
+    let read: Vec<&str> = unknown_arguments(&explanation).collect();
+    if known.arguments || read.is_empty() || !read.iter().all(|path| shown.has(path)) {
+        return (call, known, explanation);
+    }
+    call.arguments = Some(shown.arguments());
+    known.arguments = true;
+    let explanation = engine.explain(&call.query(), known);
+    (call, known, explanation)
 }
 
 /// The call, and whether its arguments are known.

@@ -7,7 +7,7 @@ use super::answer::Answer;
 use crate::cases::Expect;
 
 /// The answer as JSON. `missing` names the parts of the call that are not known and could change the
-/// decision.
+/// decision, `missing_arguments` the paths of the arguments among them.
 pub fn json(answer: &Answer<'_>) -> Value {
     let Answer {
         call,
@@ -56,6 +56,7 @@ pub fn json(answer: &Answer<'_>) -> Value {
         "time": call.at.and_then(rfc3339),
         "decision": decision.map(|decision| Expect::of(decision).to_string()),
         "missing": missing,
+        "missing_arguments": answer.missing_arguments(),
         "error": decision.and_then(|decision| decision.error.as_deref()),
         "mode": config.mode,
         "enforcing": !answer.observes(),

@@ -9,6 +9,10 @@ use thoughtgate_policy::{Considered, Effect, Finding, Outcome};
 use super::answer::Answer;
 use crate::cases::in_words;
 
+/// Where the baseline permits a request, and no other policy concerns it.
+const BUILT_IN_ONLY: &str = "`thoughtgate:baseline` is built in: it permits MCP's handshake, listings and notifications; \
+                             no configured policy names this agent, action and resource";
+
 /// The answer in words.
 pub fn words(answer: &Answer<'_>) -> String {
     let Answer {
@@ -64,8 +68,10 @@ pub fn words(answer: &Answer<'_>) -> String {
             reason.collect::<String>()
         ));
     }
-    if explanation.policies.iter().all(|policy| policy.built_in) {
+    if explanation.policies.is_empty() {
         say("no policy names this agent, action and resource".to_owned());
+    } else if explanation.policies.iter().all(|policy| policy.built_in) {
+        say(BUILT_IN_ONLY.to_owned());
     }
     text
 }
@@ -127,16 +133,32 @@ fn claim(name: &str) -> String {
 
 /// The decision that is not known, and what is missing for it.
 fn unknown(answer: &Answer<'_>) -> String {
+    let names: Vec<String> = answer
+        .missing_arguments()
+        .iter()
+        .map(|path| format!("`{path}`"))
+        .collect();
+    let noun = if names.len() == 1 {
+        "argument"
+    } else {
+        "arguments"
+    };
+    let arguments = format!("the {noun} {}", names.join(", "));
     let (what, flags) = match answer.missing() {
         [true, true] => (
-            "the arguments and on claims of the agent's token",
+            format!("{arguments}, and on claims of the agent's token"),
             "--arguments and --claims",
         ),
-        [false, true] => ("claims of the agent's token", "--claims"),
-        _ => ("the arguments", "--arguments"),
+        [false, true] => ("claims of the agent's token".to_owned(), "--claims"),
+        _ => (arguments, "--arguments"),
+    };
+    // Of arguments, the line may have a part.
+    let lacks = match answer.missing() {
+        [true, _] => "does not have in full",
+        _ => "does not have",
     };
     format!(
-        "decision: unknown, since it depends on {what}, which the audit line does not have; pass them with {flags}"
+        "decision: unknown, since it depends on {what}, which the audit line {lacks}; pass them with {flags}"
     )
 }
 
@@ -179,6 +201,7 @@ fn approvers(answer: &Answer<'_>) -> Option<String> {
     let who = match approvers {
         // As without a configuration; a proxy does not start without approvers.
         0 => "an approver (`approval.slack.approvers` is empty)".to_owned(),
+        1 => "the one configured approver (`approval.slack.approvers`)".to_owned(),
         count => format!("one of {count} configured approvers (`approval.slack.approvers`)"),
     };
     let asks = if answer.observes() {

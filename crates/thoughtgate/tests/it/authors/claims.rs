@@ -152,7 +152,7 @@ fn a_line_of_the_audit_has_no_claims_and_the_answer_says_so() {
     );
     let restart = words(&["--audit", &line("restart")]);
     assert!(
-        restart.contains("the arguments and on claims of the agent's token")
+        restart.contains("the argument `force`, and on claims of the agent's token")
             && restart.contains("pass them with --arguments and --claims")
             && restart.contains("depending on `context.arguments.force`, `principal.roles`"),
         "{restart}"

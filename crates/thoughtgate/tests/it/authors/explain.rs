@@ -29,7 +29,7 @@ fn the_decision_its_policies_and_those_that_nearly_apply_are_told() {
 a call of the tool `deploy` by agent `agent`
 decision: approve by `deploy`
 mode: enforce, so decisions are carried out
-approval: asks one of 1 configured approvers (`approval.slack.approvers`), in the channel of `approval.slack.channel`
+approval: asks the one configured approver (`approval.slack.approvers`), in the channel of `approval.slack.channel`
 * `deploy` at p.cedar:6:1: permits after approval
 - `quiet hours` at p.cedar:7:1: would forbid, but this is false: when { context.now.toTime() > duration(\"22h\") } at p.cedar:8:8
 "
@@ -67,9 +67,13 @@ mode: enforce, so decisions are carried out
     );
     let list = words(&["--method", "tools/list"]);
     assert!(
-        list.contains("decision: permit by `thoughtgate:baseline`"),
+        list.contains("decision: permit by `thoughtgate:baseline`")
+            && list.contains("\n`thoughtgate:baseline` is built in: it permits MCP's handshake")
+            && list.contains("; no configured policy names this"),
         "{list}"
     );
+    let none = words(&["--tool", "rm"]);
+    assert!(none.contains("\nno policy names this agent"), "{none}");
     let uri = words(&["--method", "resources/read", "--tool", "file:///a"]);
     assert!(uri.contains("`resources/read` of `file:///a`"), "{uri}");
 }
@@ -137,7 +141,7 @@ fn an_observing_proxy_forwards_what_it_would_refuse_or_hold() {
     assert!(
         day.contains("decision: approve by `deploy`\n")
             && day.contains(all_the_same)
-            && day.contains("approval: would ask one of 1"),
+            && day.contains("approval: would ask the one configured approver"),
         "{day}"
     );
     let night = explain("2026-01-05T23:00:00Z", &[]);
@@ -175,6 +179,50 @@ fn a_line_of_the_audit_is_explained_as_far_as_it_is_known() {
     let read = LINE.replace("write_file", "list_files");
     let found = words(&["--audit", &read]);
     assert!(found.contains("decision: permit by `read`"), "{found}");
+}
+
+#[test]
+fn arguments_that_a_line_has_are_used_and_others_are_named() {
+    let folder = folder("none", "");
+    let policy = r#"permit (principal, action, resource == Tool::"deploy");
+@id("prod") forbid (principal, action, resource == Tool::"deploy")
+when { context.arguments has deploy && context.arguments.deploy has env && context.arguments.deploy.env == "prod"
+  && !(context.arguments has force) };"#;
+    std::fs::write(folder.path().join("p.cedar"), policy).unwrap();
+    let explain = |shown: &str, more: &[&str]| {
+        let line = LINE.replace("write_file", "deploy");
+        let line = line.replace(
+            "\"decision\"",
+            &format!("\"arguments\":{shown},\"decision\""),
+        );
+        let base = ["explain", "--config", "thoughtgate.yaml", "--audit", &line];
+        let (code, out, err) = run(folder.path(), &[&base[..], more].concat());
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        out
+    };
+    let found = explain(r#"{"deploy.env":"prod","force":null,"other":"x"}"#, &[]);
+    assert!(found.contains("decision: refuse by `prod`"), "{found}");
+    let found = explain(r#"{"deploy.env":"test","force":null}"#, &[]);
+    assert!(found.contains("decision: permit by"), "{found}");
+    let found = explain(r#"{"deploy.env":"prod"}"#, &[]);
+    assert!(
+        found.contains("unknown, since it depends on the argument `force`, which the audit line"),
+        "{found}"
+    );
+    let cut = r#"{"deploy.env":"prod… (900 bytes)"}"#;
+    let found = explain(cut, &[]);
+    assert!(
+        found.contains("on the arguments `deploy.env`, `force`, which"),
+        "{found}"
+    );
+    let found = explain(cut, &["--format", "json"]);
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let missing = serde_json::json!(["deploy.env", "force"]);
+    assert_eq!(found["missing_arguments"], missing);
+    // What is passed comes before what the line has.
+    let given = ["--arguments", r#"{"deploy": {"env": "test"}}"#];
+    let found = explain(r#"{"deploy.env":"prod","force":null}"#, &given);
+    assert!(found.contains("decision: permit by"), "{found}");
 }
 
 #[test]
