@@ -67,7 +67,7 @@ pub fn rejected(
         .as_ref()
         .filter(|envelope| envelope.method == "tools/call")
         .map(|envelope| &envelope.params);
-    let call = params.and_then(|params| {
+    let call = params.map(|params| {
         let tool = params.name.as_deref().unwrap_or_default();
         Call::of(snapshot, message, tool, params.task.is_some())
     });

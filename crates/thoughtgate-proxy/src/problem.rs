@@ -234,7 +234,10 @@ impl<'p> Problem<'p> {
     #[must_use]
     pub fn told(&self, id: Option<&RawValue>, call: &Call<'_>) -> Vec<u8> {
         match self.row().form {
-            Form::ToolResult(code) => self.refused(code, call).answer(id, call),
+            Form::ToolResult(code) => {
+                let text = self.to_string();
+                self.refused(code, call).answer(id, call, &text)
+            }
             _ => self.body(id),
         }
     }

@@ -93,12 +93,13 @@ impl Fields {
         self.request_state.as_deref().filter(|state| is_ours(state))
     }
 
-    /// The call in `message`, to answer its refusal; `None` if the answer is a JSON-RPC error.
+    /// The call in `message`, to answer its refusal; `None` if it is not a `tools/call`.
     pub fn call<'c>(&'c self, snapshot: &'c Snapshot, message: &'c Message) -> Option<Call<'c>> {
         if &*self.method != "tools/call" {
             return None;
         }
-        Call::of(snapshot, message, &self.tool, self.asks_for_task)
+        let call = Call::of(snapshot, message, &self.tool, self.asks_for_task);
+        Some(call)
     }
 
     /// Identifies the call of `principal`, for its approval.

@@ -21,60 +21,71 @@ use crate::state::Snapshot;
 /// Longest name of a tool that is shown, in bytes: an agent can invent names of any length.
 const TOOL_BYTES_MAX: usize = 256;
 
-/// A `tools/call` whose refusal is a tool result.
+/// A `tools/call` whose refusal has the facts about it.
 pub struct Call<'c> {
     tool: &'c str,
     asker: Principal<'c>,
     era: Era,
     engine: Option<&'c Engine>,
-    /// Its client takes an error in place of a tool result.
-    takes_error: bool,
+    takes: Takes,
+}
+
+/// Form of the refusal of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// A tool result.
+    Result,
+    /// A JSON-RPC error with the text for the model.
+    ToldError,
+    /// A JSON-RPC error with the text of the problem.
+    Error,
 }
 
 impl<'c> Call<'c> {
-    /// The call of `tool` in `message`; `None` if its refusal is a plain JSON-RPC error (or only a status).
+    /// The call of `tool` in `message`.
     pub fn of(
         snapshot: &'c Snapshot,
         message: &'c Message,
         tool: &'c str,
         asks_for_task: bool,
-    ) -> Option<Call<'c>> {
-        message.id()?;
-        let call = Call::made(snapshot, message.asker(), tool, message.era)?;
+    ) -> Call<'c> {
         // A request for a task of 2025-11-25 is answered by a task or an error: its clients accept no
         // tool result there. No task may begin as failed, and of one that fails later TypeScript's SDK does
         // not fetch the reason.
-        let takes_error = asks_for_task && message.era == Era::Legacy;
-        Some(Call {
-            takes_error,
-            ..call
-        })
+        let takes_task = asks_for_task && message.era == Era::Legacy;
+        let takes = match snapshot.rules.refusals {
+            // Without an id no answer is expected, and its status is that of an error.
+            _ if message.id().is_none() => Takes::Error,
+            Refusals::Error => Takes::Error,
+            Refusals::Result if takes_task => Takes::ToldError,
+            Refusals::Result => Takes::Result,
+        };
+        Call {
+            takes,
+            ..Call::made(snapshot, message.asker(), tool, message.era)
+        }
     }
 
-    /// A call that was decided before. The claims with which it was asked for are not needed any more.
+    /// A call that was decided before; `None` if its refusal is a JSON-RPC error. The claims with which it was
+    /// asked for are not needed any more.
     pub fn decided(
         snapshot: &'c Snapshot,
         tool: &'c str,
         principal: &'c str,
         era: Era,
     ) -> Option<Call<'c>> {
-        Call::made(snapshot, principal.into(), tool, era)
+        let call = || Call::made(snapshot, principal.into(), tool, era);
+        (snapshot.rules.refusals == Refusals::Result).then(call)
     }
 
-    fn made(
-        snapshot: &'c Snapshot,
-        asker: Principal<'c>,
-        tool: &'c str,
-        era: Era,
-    ) -> Option<Call<'c>> {
-        let engine = snapshot.engine.as_ref();
-        (snapshot.rules.refusals == Refusals::Result).then_some(Call {
+    fn made(snapshot: &'c Snapshot, asker: Principal<'c>, tool: &'c str, era: Era) -> Call<'c> {
+        Call {
             tool,
             asker,
             era,
-            engine,
-            takes_error: false,
-        })
+            engine: snapshot.engine.as_ref(),
+            takes: Takes::Result,
+        }
     }
 }
 
@@ -240,14 +251,17 @@ impl<'r> Refused<'r> {
         }
     }
 
-    /// The body of the answer to `call`, whose request has `id`.
-    pub fn answer(&self, id: Option<&RawValue>, call: &Call<'_>) -> Vec<u8> {
-        if call.takes_error {
-            let (text, facts) = self.told(call);
-            reply::error(id, self.code, &text, Some(&facts))
-        } else {
-            reply::result(id, &self.result(call))
+    /// The body of the answer to `call`, whose request has `id`. `problem` is the text of a plain error.
+    pub fn answer(&self, id: Option<&RawValue>, call: &Call<'_>, problem: &str) -> Vec<u8> {
+        if call.takes == Takes::Result {
+            return reply::result(id, &self.result(call));
         }
+        let (text, facts) = self.told(call);
+        let text = match call.takes {
+            Takes::Error => problem,
+            _ => &text,
+        };
+        reply::error(id, self.code, text, Some(&facts))
     }
 
     /// The tool result that answers `call`.

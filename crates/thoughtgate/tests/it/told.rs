@@ -186,9 +186,10 @@ async fn only_calls_that_expect_a_tools_result_get_one() {
     let (upstream, proxy) = start(&[]);
     let silent = proxy.post(&call("rm").replace(r#""id":7,"#, "")).await;
     assert_eq!(silent.status, 403);
-    let error =
-        json!({"code": 40301, "message": "refused by policy", "data": {"policies": ["no rm"]}});
+    let plain = proxy.post(&call("rm")).await.json();
+    let error = json!({"code": 40301, "message": "refused by policy", "data": refusal(&plain)});
     assert_eq!(silent.json()["error"], error);
+    assert_eq!(error["data"]["tool"], "rm");
     for method in ["prompts/get", "resources/read", "made/up"] {
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{{"name":"rm","uri":"x:y"}}}}"#
@@ -199,7 +200,6 @@ async fn only_calls_that_expect_a_tools_result_get_one() {
     // In 2025-11-25 a request for a task is answered by a task or an error.
     let task = call("rm").replace(r#""arguments":{}"#, r#""task":{"ttl":1}"#);
     let task = proxy.post(&task).await.json();
-    let plain = proxy.post(&call("rm")).await.json();
     // Its text is for the model as well, with the facts that a result has.
     assert_eq!(task["error"]["code"], 40301, "{task}");
     assert_eq!(task["error"]["message"], told(&plain), "{task}");
@@ -208,13 +208,16 @@ async fn only_calls_that_expect_a_tools_result_get_one() {
 }
 
 #[tokio::test]
-async fn errors_are_as_they_were_where_they_are_asked_for() {
+async fn errors_where_they_are_asked_for_have_the_facts_of_a_result() {
+    let (_upstream, results) = start(&[]);
+    let facts = results.post(&call("rm")).await.json();
     let (_upstream, proxy) = start(&[("THOUGHTGATE_REFUSALS", "error")]);
     let response = proxy.post(&call("rm")).await;
     assert_eq!(response.status, 200);
+    let error = json!({"code": 40301, "message": "refused by policy", "data": refusal(&facts)});
     assert_eq!(
-        response.text(),
-        r#"{"jsonrpc":"2.0","id":7,"error":{"code":40301,"message":"refused by policy","data":{"policies":["no rm"]}}}"#
+        response.json(),
+        json!({"jsonrpc": "2.0", "id": 7, "error": error})
     );
 }
 

@@ -52,7 +52,7 @@ async fn a_legacy_task_that_is_refused_has_failed_and_its_result_says_why() {
 }
 
 #[tokio::test]
-async fn errors_are_as_they_were_where_they_are_asked_for() {
+async fn errors_where_they_are_asked_for_have_the_facts_of_a_result() {
     let scene = Scene::new().with("REFUSALS", "error");
     let proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
@@ -60,8 +60,12 @@ async fn errors_are_as_they_were_where_they_are_asked_for() {
     let end = answer(&mut held).await;
     let message = "the call to `deploy` was rejected by U0APPROVER";
     let (id, message) = (&end["error"]["data"]["approval"], json!(message));
-    let error =
-        json!({"code": 40303, "message": message, "data": {"approval": id, "state": "rejected"}});
+    let data = json!({
+        "code": 40303, "tool": "deploy", "policies": ["risky"], "reasons": [], "retry": false,
+        "advice": end["error"]["data"]["advice"], "approval": id, "state": "rejected",
+    });
+    assert!(data["advice"].is_string() && id.is_string(), "{end}");
+    let error = json!({"code": 40303, "message": message, "data": data});
     assert_eq!(end["error"], error, "{end}");
     let task = task_call().send(&proxy).await.json();
     scene.react(2, APPROVER, "x").await;
