@@ -10,21 +10,24 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use thoughtgate_panic::{info, warn};
 use thoughtgate_policy::Engine;
 use thoughtgate_proxy::Shared;
 
 use crate::config::{Config, Mode, Setting};
 use crate::exposure;
+use crate::mistakes::Mistakes;
 use crate::overlay::{self, SETTINGS};
 use crate::places::Places;
 
 mod inputs;
+mod secrets;
 mod settling;
 mod watch;
 
 pub use inputs::{Inputs, Refused};
+use secrets::Secrets;
 pub use settling::Change;
 use settling::Settling;
 use watch::Watch;
@@ -34,6 +37,7 @@ pub struct Reloader {
     shared: Arc<Shared>,
     source: Source,
     in_force: Inputs,
+    secrets: Secrets,
 }
 
 /// Reads the configuration again, from the same file, environment and flags.
@@ -45,6 +49,7 @@ impl Reloader {
         Reloader {
             shared,
             source,
+            secrets: Secrets::read(&in_force.config),
             in_force,
         }
     }
@@ -91,6 +96,7 @@ impl Reloader {
         }
         // Ends the batch whatever the result is: a refused set is not read again until something changes.
         let asked = settling.done();
+        self.secrets.warn_of_changed();
         match read.and_then(|(read, places)| self.install(read, &places, started, asked)) {
             Ok(Some(line)) => info!("{line}"),
             Ok(None) => {}
@@ -122,8 +128,13 @@ impl Reloader {
         if read == self.in_force {
             let generation = self.shared.snapshot().generation;
             let was_refused = self.shared.keep();
+            let what = if self.secrets.changed().is_empty() {
+                "nothing changed"
+            } else {
+                "nothing else changed"
+            };
             return Ok((asked || was_refused)
-                .then(|| format!("nothing changed: generation {generation} stays in force")));
+                .then(|| format!("{what}: generation {generation} stays in force")));
         }
         // Both parts are built before either is in force, so that a fault in one leaves all as it was.
         let rules = read.rules(places)?;
@@ -158,23 +169,27 @@ pub fn warn_of_mode(mode: Mode) {
     }
 }
 
-/// Refuses a change of a setting that takes a restart. A section without a setting that can be reloaded
-/// is named as a whole.
+/// Refuses changes of settings that take a restart, and names all of them. A section without a setting that can
+/// be reloaded is named as a whole.
 fn check_fixed(old: &Config, new: &Config) -> anyhow::Result<()> {
     let (old, new) = (overlay::tree(old)?, overlay::tree(new)?);
     let differs = |place: &str| old.pointer(place) != new.pointer(place);
     let changed = |row: &&Setting| !row.reloads && differs(&row.pointer());
-    let Some(changed) = SETTINGS.iter().find(changed) else {
-        return Ok(());
-    };
-    let section = changed.section();
+    let mistakes = SETTINGS.iter().filter(changed).map(|row| {
+        let name = name_of(row);
+        format!("`{name}` cannot change while running; restart to use the new value")
+    });
+    Ok(mistakes.collect::<Mistakes>().or(())?)
+}
+
+fn name_of(setting: &Setting) -> &str {
+    let section = setting.section();
     let part = |row: &Setting| row.reloads && row.section() == section;
-    let name = if SETTINGS.iter().any(part) {
-        changed.path.as_str()
+    if SETTINGS.iter().any(part) {
+        &setting.path
     } else {
         section
-    };
-    bail!("`{name}` cannot change while running; restart to use the new value")
+    }
 }
 
 /// Starts the reload thread. It reloads on file changes and on each message to the returned sender.
@@ -193,6 +208,7 @@ pub fn start(reloader: Reloader, file: Option<&Path>) -> anyhow::Result<Sender<C
 mod tests {
     use super::*;
     use crate::config::yaml;
+    use crate::mistakes::lines;
 
     #[test]
     fn a_setting_that_takes_a_restart_is_refused_by_its_name() {
@@ -208,6 +224,10 @@ mod tests {
                 "limits: {depth: 1, connections: 1}",
                 Some("limits.connections"),
             ),
+            (
+                "{workers: 3, listen: '127.0.0.1:1', approval: {open: 1, grace: 2s}, limits: {connections: 1}}",
+                Some("listen workers limits.connections approval"),
+            ),
             ("timeouts: {body: 1s, response: 1s}", None),
             ("timeouts: {drain: 1s}", Some("timeouts.drain")),
             ("audit: a.jsonl", Some("audit")),
@@ -216,11 +236,14 @@ mod tests {
         ] {
             let changed = yaml::parse(text).unwrap();
             let found = check_fixed(&Config::default(), &changed);
-            let expected = refused.map(|name| {
-                format!("`{name}` cannot change while running; restart to use the new value")
-            });
+            let names = refused.unwrap_or_default().split_whitespace();
+            let expected: Vec<String> = names
+                .map(|name| {
+                    format!("`{name}` cannot change while running; restart to use the new value")
+                })
+                .collect();
             assert_eq!(
-                found.err().map(|error| error.to_string()),
+                found.err().map(|error| lines(&error)).unwrap_or_default(),
                 expected,
                 "{text}"
             );

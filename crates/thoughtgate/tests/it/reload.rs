@@ -10,7 +10,7 @@ use thoughtgate_test::client::{Connection, RawConnection};
 use thoughtgate_test::mock_mcp::{self, MockMcp};
 use thoughtgate_test::process::Output;
 
-use crate::support::{PATIENCE, Proxy, call, is_permitted, refusal, refused_reloads};
+use crate::support::{PATIENCE, Proxy, before, call, is_permitted, refusal, refused_reloads};
 
 const A: &str = r#"permit (principal, action == Action::"tools/call", resource == Tool::"a");"#;
 const B: &str = r#"permit (principal, action == Action::"tools/call", resource == Tool::"b");"#;
@@ -278,6 +278,8 @@ async fn configuration_reloads_with_the_policies() {
         error.contains("`workers` cannot change while running"),
         "{error}"
     );
+    let log = proxy.process.output(Output::Stderr).join("\n");
+    assert!(log.contains(" (1 worker, upstream "), "{log}");
     assert_eq!(allowed(&proxy).await, (true, true));
 }
 
@@ -296,6 +298,44 @@ async fn sighup_reloads_and_says_when_nothing_changed() {
     proxy.process.signal(Signal::HUP).unwrap();
     generation_is(&proxy, 2.0).await;
     assert_eq!(allowed(&proxy).await, (true, true));
+}
+
+#[tokio::test]
+async fn a_changed_file_with_a_secret_is_left_unread_and_warned_of() {
+    let (upstream, folder) = set_up(A);
+    let token = folder.path().join("token");
+    std::fs::write(&token, "xoxb-one\n").unwrap();
+    let (url, policy) = (upstream.url(), folder.path().join("p.cedar"));
+    let environment = [
+        (
+            "THOUGHTGATE_APPROVAL_SLACK_TOKEN_FILE",
+            token.to_str().unwrap(),
+        ),
+        ("THOUGHTGATE_APPROVAL_SLACK_BASE_URL", "http://127.0.0.1:1"),
+        ("THOUGHTGATE_APPROVAL_SLACK_CHANNEL", "C0APPROVALS"),
+        ("THOUGHTGATE_APPROVAL_SLACK_APPROVERS", "U0APPROVER"),
+    ];
+    let proxy = Proxy::with(&before(&url, &policy), &environment);
+    for (text, lines) in [
+        (
+            "xoxb-one",
+            &["thoughtgate: nothing changed: generation 1"][..],
+        ),
+        (
+            "xoxb-two\n",
+            &[
+                "`approval.slack.token_file` has changed, and is read only at the start; restart",
+                "thoughtgate: nothing else changed: generation 1",
+            ],
+        ),
+    ] {
+        std::fs::write(&token, text).unwrap();
+        proxy.process.signal(Signal::HUP).unwrap();
+        for line in lines {
+            let found = proxy.process.wait_line(Output::Stderr, line, PATIENCE);
+            assert!(!found.unwrap().contains("xoxb"));
+        }
+    }
 }
 
 /// Sends a call of `a` up to its last byte, lets `reload` happen, and returns the end of the answer.
