@@ -68,7 +68,10 @@ async fn replaced(shared: &Shared, before: Option<&Arc<KeySet>>) {
 
 async fn refresh(shared: &Shared, keys: &KeySet) -> Infallible {
     let target = keys.target();
-    let mut fault = Reported::of("the keys of bearer tokens cannot be fetched");
+    let mut fault = Reported::of(
+        "the keys of bearer tokens cannot be fetched",
+        "the keys of bearer tokens can be fetched again",
+    );
     let mut schedule = Schedule::default();
     let mut ids = None;
     loop {

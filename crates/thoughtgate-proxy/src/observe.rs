@@ -47,8 +47,8 @@ pub async fn run(shared: Arc<Shared>) {
         let [refused, held, failed] = [0, 1, 2].map(|index| now[index] - known[index]);
         known = now;
         warn!(
-            "not enforced (`mode: observe`): {refused} requests would have been refused, {held} \
-             held for approval, {failed} refused because of an error; the audit has each"
+            "not enforced (`mode: observe`): requests that would have been refused: {refused}, held for \
+             approval: {held}, refused because of an error: {failed}; the audit has each"
         );
     }
 }

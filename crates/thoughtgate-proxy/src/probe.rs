@@ -57,9 +57,18 @@ async fn upstream(shared: &Shared) {
     let settings = &shared.settings;
     let interval = settings.probe_interval;
     let mut retry = RETRY_FIRST;
-    let mut reachable = Reported::of("the upstream is not reachable");
-    let mut mcp = Reported::of("the upstream does not answer MCP requests");
-    let mut encoding = Reported::of("the upstream's answers cannot be read");
+    let mut reachable = Reported::of(
+        "the upstream is not reachable",
+        "the upstream is reachable again",
+    );
+    let mut mcp = Reported::of(
+        "the upstream does not answer MCP requests",
+        "the upstream answers MCP requests again",
+    );
+    let mut encoding = Reported::of(
+        "the upstream's answers cannot be read",
+        "the upstream's answers can be read again",
+    );
     loop {
         let found = ping::ping(&settings.upstream, settings.connect_timeout).await;
         let moved = found.as_ref().ok().and_then(|found| found.moved.clone());
@@ -74,7 +83,7 @@ async fn upstream(shared: &Shared) {
             }
             Err(NotMcp::Unreachable(error)) => {
                 reachable.report(Some(chain(&error)));
-                mcp.report(None);
+                mcp.forget();
                 wait_to_retry(&mut retry, interval).await;
                 continue;
             }
@@ -115,7 +124,10 @@ fn kind_of(found: &Result<Found, NotMcp>) -> Reachability {
 }
 
 async fn approvals(shared: &Shared) {
-    let mut store = Reported::of("the approval store cannot be written");
+    let mut store = Reported::of(
+        "the approval store cannot be written",
+        "the approval store can be written again",
+    );
     loop {
         if let Some(approvals) = shared.approvals() {
             store.report(approvals.health().store);

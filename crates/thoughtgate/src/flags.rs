@@ -142,6 +142,10 @@ fn mistake(error: &clap::Error) -> String {
                 format!("argument{given} cannot be combined with{prior}")
             }
         }
+        // Required by `--online` alone, which clap does not name.
+        ErrorKind::MissingRequiredArgument if given == ["--check"] => {
+            "`--online` is a part of `--check`; pass both".to_owned()
+        }
         // These names are from the definitions above.
         ErrorKind::MissingRequiredArgument => {
             format!("missing argument{}", quoted(given.into_iter()))

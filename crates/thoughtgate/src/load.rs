@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use thoughtgate_panic::warn;
 
 use crate::config::outline::outline;
 use crate::config::{Config, Form, MEMORY, STDOUT, Setting, every, yaml};
@@ -102,6 +103,17 @@ impl Loaded {
             self.mistakes.keep::<()>(Err(mistake));
             self.places.forget(path);
         }
+    }
+}
+
+/// Warns of an upstream without a path: the proxy then asks for `/`, which few MCP servers have.
+pub fn warn_of_no_path(config: &Config) {
+    let url = config.upstream.url.as_deref().unwrap_or_default();
+    let has_path = |(_, rest): (&str, &str)| rest.contains('/');
+    if !url.split_once("://").is_none_or(has_path) {
+        warn!(
+            "`upstream.url` has no path, so that requests go to `/`; most MCP servers have theirs at /mcp"
+        );
     }
 }
 

@@ -45,6 +45,7 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         let engine = prepared.engine.as_ref().context(NO_POLICY)?;
         let policies = engine.policy_count();
         prepared.inputs.warn_of_missing(Some(engine));
+        load::warn_of_no_path(&prepared.inputs.config);
         print(&format!(
             "ok: configuration, schema and {policies} policies are valid\n"
         ))?;
@@ -211,7 +212,8 @@ async fn serve(
             }
         }
     });
-    info!("listening on {address}{admin} ({workers} workers, upstream {upstream:?})");
+    let noun = if *workers == 1 { "worker" } else { "workers" };
+    info!("listening on {address}{admin} ({workers} {noun}, upstream {upstream:?})");
     info!("{}", places(address, server.admin_address()));
     let drained = server.run(stop).await.context("failed to serve")?;
     if drained.cut_off > 0 {

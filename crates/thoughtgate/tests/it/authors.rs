@@ -215,7 +215,10 @@ fn misuse_of_a_command_ends_with_2() {
             &["tests", "cases.yaml"],
             "unknown command; expected one of `test`, `explain`",
         ),
-        (&["--online"], "missing argument `--check`"),
+        (
+            &["--online"],
+            "`--online` is a part of `--check`; pass both",
+        ),
         (&["test", "cases.yaml"], "no policy is configured"),
         (
             &["test", "--config", "thoughtgate.yaml", "none.yaml"],

@@ -217,7 +217,12 @@ async fn without_keys_nothing_is_served_and_the_last_ones_outlast_a_fault() {
 
     assert_eq!(upstream.stats().tool_calls, 1);
 
-    let log = log_with(&proxy, "resolved: the keys of bearer tokens", 1).await;
+    let log = log_with(
+        &proxy,
+        "resolved: the keys of bearer tokens can be fetched again",
+        1,
+    )
+    .await;
     assert_eq!(log.matches(&fault).count(), 1, "{log}");
     assert!(!log.contains("secret-path"), "{log}");
     assert!(

@@ -37,6 +37,20 @@ fn check_accepts_what_is_valid() {
 }
 
 #[test]
+fn an_upstream_without_a_path_is_valid_and_warned_of() {
+    for (url, warned) in [
+        ("http://127.0.0.1:1", true),
+        ("http://127.0.0.1:1/", false),
+        ("http://127.0.0.1:1/mcp", false),
+    ] {
+        let (_folder, path) = config("policy: p.cedar\n");
+        let (code, _, err) = run(&["--config", &path, "--upstream", url, "--check"], &[]);
+        assert_eq!(code, Some(0), "{err}");
+        assert_eq!(err.contains("`upstream.url` has no path"), warned, "{err}");
+    }
+}
+
+#[test]
 fn files_without_a_policy_are_a_mistake_unless_they_say_so() {
     let (folder, path) = config("upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: policies\n");
     let policies = folder.path().join("policies");

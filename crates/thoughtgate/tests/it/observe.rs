@@ -83,7 +83,7 @@ async fn what_policies_would_refuse_or_hold_is_forwarded_and_told() {
         .process
         .wait_line(
             Output::Stderr,
-            "WARN thoughtgate: not enforced (`mode: observe`): ",
+            "WARN thoughtgate: not enforced (`mode: observe`): requests that would have been refused: ",
             PATIENCE,
         )
         .unwrap();

@@ -180,3 +180,27 @@ async fn a_call_that_fails_brings_the_next_probe_forward() {
     assert_eq!(proxy.post(&call("tool_0")).await.status, 502);
     not_ready(&proxy, "not reachable").await;
 }
+
+#[tokio::test]
+async fn a_fault_that_gives_way_to_another_is_not_called_resolved() {
+    // The server ends with its runtime.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let upstream = runtime.spawn(Scripted::start(|_| scripted::json(404, "{}")));
+    let upstream = upstream.await.unwrap();
+    let address = upstream.address;
+    let proxy = proxy(&upstream.url("/mcp"));
+    not_ready(&proxy, "404").await;
+    runtime.shutdown_background();
+    not_ready(&proxy, "not reachable").await;
+    let wait = |text| proxy.process.wait_line(Output::Stderr, text, PATIENCE);
+    wait("the upstream is not reachable").unwrap();
+    let _upstream = mock_mcp::spawn(mock_mcp::Config {
+        listen: address,
+        ..mock_mcp::Config::default()
+    })
+    .unwrap();
+    wait("thoughtgate: resolved: the upstream is reachable again").unwrap();
+    let log = proxy.process.output(Output::Stderr);
+    let resolved = log.iter().filter(|line| line.contains("resolved: "));
+    assert_eq!(resolved.count(), 1, "{log:?}");
+}
