@@ -3,6 +3,7 @@
 //! set-up is noticed. Posts nothing.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use thoughtgate_panic::warn;
 
@@ -86,6 +87,7 @@ pub(super) async fn watch(workspace: Arc<Workspace>) {
     let mut backoff = Backoff::new(settings.retry_first, RETRY_MAX);
     let mut warned = Vec::new();
     loop {
+        let since = Instant::now();
         let checked = pass(&workspace.client, &workspace.directory, settings).await;
         let warnings = checked.findings.into_iter();
         let warnings: Vec<_> = warnings
@@ -105,7 +107,7 @@ pub(super) async fn watch(workspace: Arc<Workspace>) {
         if is_well {
             let named = [Some(settings.channel.as_str()), checked.channel.as_deref()];
             let named: Vec<&str> = named.into_iter().flatten().collect();
-            faults.checked(&named, checked.lists_scopes);
+            faults.checked(since, &named, checked.lists_scopes);
             if faults.current().is_none() {
                 backoff.reset();
             }

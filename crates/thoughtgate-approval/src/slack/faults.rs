@@ -96,9 +96,9 @@ impl Faults {
         }
     }
 
-    /// Records that a check found no fault: of the token, the channel with these names, and, if
-    /// `with_scopes`, the scopes.
-    pub(super) fn checked(&self, channels: &[&str], with_scopes: bool) {
+    /// Records that a check, begun at `since`, found no fault: of the token, the channel with these names,
+    /// and, if `with_scopes`, the scopes. Of a later fault it says nothing.
+    pub(super) fn checked(&self, since: Instant, channels: &[&str], with_scopes: bool) {
         self.remove(|place, fault| {
             let channel = place.channel.as_deref();
             let is_checked = match fault.about {
@@ -108,6 +108,7 @@ impl Faults {
                 Some(About::Scope) => with_scopes,
                 Some(About::Message | About::Other) => false,
             };
+            let is_checked = is_checked && fault.at < since;
             is_checked && channel.is_none_or(|channel| channels.contains(&channel))
         });
     }
@@ -245,15 +246,26 @@ mod tests {
             (lost(), false),
         ] {
             faults.note(POST, Some("C1"), Some(&error));
-            faults.checked(&["C1"], false);
+            faults.checked(Instant::now(), &["C1"], false);
             assert_eq!(faults.current().is_none(), is_over, "{error}");
             faults.note(POST, Some("C1"), None);
             assert_eq!(faults.current(), None);
         }
         faults.note(POST, Some("C1"), Some(&refused("missing_scope")));
         faults.note(POST, Some("C2"), Some(&refused("not_in_channel")));
-        faults.checked(&["C1"], true);
+        faults.checked(Instant::now(), &["C1"], true);
         assert!(faults.current().unwrap().contains("not_in_channel"));
+    }
+
+    #[test]
+    fn a_check_says_nothing_of_a_fault_that_came_after_it_had_begun() {
+        let faults = Faults::new("C1", false);
+        let since = Instant::now();
+        faults.note(POST, Some("C1"), Some(&refused("channel_not_found")));
+        faults.checked(since, &["C1"], true);
+        assert!(faults.current().is_some());
+        faults.checked(Instant::now(), &["C1"], true);
+        assert_eq!(faults.current(), None);
     }
 
     #[test]

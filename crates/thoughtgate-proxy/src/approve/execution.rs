@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::gathered::Gathered;
-use super::made::Made;
+use super::made::{Made, STOPPING};
 use super::parked::{Collector, Found};
 use super::pieces::{Gone, fed};
 use super::running::{Answer, Client, Repeated, Run, Ticket};
@@ -26,7 +26,6 @@ use crate::{answer, contained, forward};
 
 const CROWDED_OUT: &str = "is lost: later ones needed its place";
 const LATE: &str = "is lost: the call was not sent again in time";
-const STOPPING: &str = "is lost: the proxy is stopping";
 const SLOW: &str = "is lost: its client went away, and the call did not end in time";
 const LEFT: &str = "is lost: it is too large to be kept, and its client went away";
 
@@ -139,10 +138,12 @@ impl Execution {
         let shared = &self.made.worker.shared;
         let place = shared.parked.enter(self.made.key, &self.made.agent, found);
         let mut draining = shared.drain.watch();
+        let unsettled = self.made.unsettled();
         loop {
             let ended = tokio::select! {
                 biased;
                 collector = &mut collected => {
+                    unsettled.settled();
                     let collector = collector.map_err(|_| CROWDED_OUT)?;
                     self.made.log("is collected");
                     return Ok(collector);
@@ -156,6 +157,7 @@ impl Execution {
                 _ = draining.wait_for(|draining| *draining) => Some(STOPPING),
                 () = gathered.read_on() => continue,
             };
+            unsettled.settled();
             if !place.leave() {
                 // Taken at this moment, by a call that is about to say so.
                 let collector = collected.await.map_err(|_| CROWDED_OUT);

@@ -13,7 +13,7 @@ use thoughtgate_mcp::{Envelope, Era, Kind, Renumber};
 use tokio::sync::{mpsc, oneshot};
 
 use super::fields::{Fields, user};
-use super::made::Made;
+use super::made::{Made, STOPPING};
 use super::parked::{Collector, Found, Kept, Key, Place};
 use super::pieces::{Gone, fail, fed, next, send};
 use super::stream::Large;
@@ -72,14 +72,18 @@ impl Made {
     ) -> Result<Collector, &'static str> {
         const CROWDED_OUT: &str = "is lost: later ones needed its place";
         let mut draining = self.worker.shared.drain.watch();
-        let why = tokio::select! {
+        let unsettled = self.unsettled();
+        let ended = tokio::select! {
             biased;
-            collector = &mut collected => return collector.map_err(|_| CROWDED_OUT),
-            () = tokio::time::sleep(self.kept_for) => "is lost: the call was not sent again in time",
-            _ = draining.wait_for(|draining| *draining) => "is lost: the proxy is stopping",
+            collector = &mut collected => Ok(collector),
+            () = tokio::time::sleep(self.kept_for) => Err("is lost: the call was not sent again in time"),
+            _ = draining.wait_for(|draining| *draining) => Err(STOPPING),
         };
-        if place.leave() {
-            return Err(why);
+        unsettled.settled();
+        match ended {
+            Ok(collector) => return collector.map_err(|_| CROWDED_OUT),
+            Err(why) if place.leave() => return Err(why),
+            Err(_) => {}
         }
         // Taken at this moment, by a call that is about to say so.
         collected.await.map_err(|_| CROWDED_OUT)

@@ -16,6 +16,12 @@ use crate::state::Snapshot;
 use crate::worker::Worker;
 use crate::{answer, logged};
 
+/// What becomes of a result whose client can not come back to this process.
+pub const STOPPING: &str = "is lost: the proxy is stopping";
+
+/// Logs that a result is lost, unless something else becomes of it first: a stop drops the task that keeps it.
+pub struct Unsettled<'m>(Option<&'m Made>);
+
 /// An approved call.
 #[derive(Clone)]
 pub struct Made {
@@ -76,5 +82,25 @@ impl Made {
     /// Logs what becomes of its result.
     pub fn log(&self, event: &str) {
         logged::result(self.approval, &self.agent, &self.tool, event);
+    }
+
+    /// To be held while its result waits.
+    pub fn unsettled(&self) -> Unsettled<'_> {
+        Unsettled(Some(self))
+    }
+}
+
+impl Unsettled<'_> {
+    /// The result is collected, or its loss has a reason that is logged.
+    pub fn settled(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        if let Some(made) = self.0 {
+            made.log(STOPPING);
+        }
     }
 }

@@ -164,7 +164,8 @@ async fn another_user_of_the_same_agent_does_not_get_it() {
 
 #[tokio::test]
 async fn of_two_calls_at_once_one_gets_it() {
-    let scene = scene();
+    // The other one waits until the first has all of it.
+    let scene = scene().with("APPROVAL_HOLD", "60s");
     let proxy = scene.start();
     park(&scene, &proxy, &held_call()).await;
     let (first, second) = tokio::join!(again(&proxy), again(&proxy));
