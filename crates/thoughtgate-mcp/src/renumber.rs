@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 /// Length of the key `id` with both letters written as escapes, in bytes: a longer one is another key.
 const KEY_BYTES_MAX: usize = 12;
 
+/// Depth after the response has ended: what follows are other messages, whose ids stay.
+const ENDED: usize = usize::MAX / 2;
+
 /// A JSON response whose id is being replaced.
 #[derive(Debug)]
 pub struct Renumber {
@@ -117,10 +120,16 @@ impl Renumber {
             }
             b'}' | b']' => {
                 self.drops &= self.depth > 1;
-                self.depth = self.depth.saturating_sub(1);
+                self.depth = match self.depth {
+                    0 => 0,
+                    1 => ENDED,
+                    depth => depth - 1,
+                };
             }
             b',' if self.depth == 1 => {
                 self.drops = false;
+                // What follows before the next key, such as the name of a field of events, belongs to none.
+                self.key.clear();
                 self.key_is_next = self.is_object;
             }
             b':' if self.depth == 1 && self.is_object && !self.drops && is_id(&self.key) => {
@@ -186,6 +195,11 @@ mod tests {
                 r#"{"a":"{\"id\":1,","b":",\"id\":2","id":9}"#,
             ),
             ("\u{feff}{\"id\":1}", "\u{feff}{\"id\":9}"),
+            // An event whose data has several lines, and a request of the server after it.
+            (
+                "data: {\"id\":7,\ndata: \"result\":{}}\n\ndata: {\"id\":7}\n\n",
+                "data: {\"id\":9,\ndata: \"result\":{}}\n\ndata: {\"id\":7}\n\n",
+            ),
         ] {
             assert_eq!(renumbered(response), expected);
         }
