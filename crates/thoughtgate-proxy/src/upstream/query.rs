@@ -45,8 +45,8 @@ fn forms(name: &str) -> Option<Vec<String>> {
         // PHP reads `a[b` as `a_b`, unless a `]` follows, which it may look for before or after decoding.
         is_unclosed |= name.contains('[') && !name.contains(']');
         let start = name.trim_start();
-        // qs reads `[a]` as `a`.
-        let opened = start.trim_start_matches('[');
+        // qs reads `[a]` as `a`, and Rack passes over brackets of both kinds.
+        let opened = start.trim_start_matches(['[', ']']);
         let base = opened.split(['[', ']']).next().unwrap_or_default();
         // C programs end a name at a zero byte.
         let short = base.split('\0').next().unwrap_or_default();
@@ -117,6 +117,10 @@ mod tests {
             "TOKEN=2",
             "token",
             "token[]=2",
+            "]token=2",
+            "%5Dread_only=0",
+            "[]read_only=0",
+            "][read_only=0",
             "token%5B%5D=2",
             "[token]=2",
             "tok%65n=2",
