@@ -97,14 +97,14 @@ impl Identity {
     }
 
     /// What identifies the user behind the agent in a request whose agent is valid. With `agent.jwt` the
-    /// issuer and subject of the token, otherwise its exact credentials.
+    /// issuer and subject of the token, otherwise its exact credentials, of which its query may have some.
     #[must_use]
-    pub fn user(&self, headers: &HeaderMap) -> Vec<u8> {
+    pub fn user(&self, headers: &HeaderMap, query: Option<&str>) -> Vec<u8> {
         let of_token = match self {
             Identity::Jwt(jwt) => jwt.user(headers),
             Identity::Fixed(_) | Identity::Header(_) => None,
         };
-        of_token.unwrap_or_else(|| user::of_credentials(headers))
+        of_token.unwrap_or_else(|| user::of_credentials(headers, query))
     }
 }
 

@@ -41,7 +41,7 @@ const OVERRIDES_PREFIX: &str = "x-original-";
 
 /// Ends of `X-Forwarded-*` fields that name a user, as `Authorization` does: such a field is a credential,
 /// which the server trusts or not.
-const USERS: [&str; 8] = [
+pub const USERS: [&str; 8] = [
     "access-token",
     "client-cert",
     "email",

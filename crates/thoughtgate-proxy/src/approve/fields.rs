@@ -48,8 +48,8 @@ pub enum Addressed {
 
 /// The user who sent `message`: one agent may call for many.
 pub fn user(snapshot: &Snapshot, approvals: &Approvals, message: &Message) -> UserDigest {
-    let identity = &snapshot.rules.identity;
-    approvals.user(&identity.user(&message.parts.headers))
+    let (identity, parts) = (&snapshot.rules.identity, &message.parts);
+    approvals.user(&identity.user(&parts.headers, parts.uri.query()))
 }
 
 impl Fields {

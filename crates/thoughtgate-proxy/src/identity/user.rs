@@ -4,8 +4,14 @@
 use http::{HeaderMap, HeaderName, header};
 use serde_json::{Map, Value};
 
-/// Headers with which clients identify themselves to servers.
-const CREDENTIALS: [HeaderName; 2] = [header::AUTHORIZATION, HeaderName::from_static("x-api-key")];
+use crate::provenance::USERS;
+
+/// Headers with which clients identify themselves to servers, besides those that a proxy in front may set.
+static CREDENTIALS: [HeaderName; 3] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    HeaderName::from_static("x-api-key"),
+];
 
 /// The user of a verified token, by its issuer and subject, which a refreshed token has, too. `None`
 /// without a subject.
@@ -17,14 +23,20 @@ pub(super) fn of_token(claims: &Map<String, Value>) -> Option<Vec<u8>> {
     Some(user)
 }
 
-/// The user with exactly these credentials: what they mean, only the server knows.
-pub(super) fn of_credentials(headers: &HeaderMap) -> Vec<u8> {
+/// The user with exactly these credentials: what they mean, only the server knows. A query may have some.
+pub(super) fn of_credentials(headers: &HeaderMap, query: Option<&str>) -> Vec<u8> {
     let mut user = b"credentials".to_vec();
-    for name in &CREDENTIALS {
+    let forwarded = USERS.map(|end| format!("x-forwarded-{end}"));
+    let names = CREDENTIALS.iter().map(HeaderName::as_str);
+    for name in names.chain(forwarded.iter().map(String::as_str)) {
         for value in headers.get_all(name) {
-            push(&mut user, name.as_str().as_bytes());
+            push(&mut user, name.as_bytes());
             push(&mut user, value.as_bytes());
         }
+    }
+    if let Some(query) = query {
+        push(&mut user, b"?");
+        push(&mut user, query.as_bytes());
     }
     user
 }
@@ -68,7 +80,7 @@ mod tests {
             for (name, value) in fields {
                 headers.append(*name, value.parse().unwrap());
             }
-            of_credentials(&headers)
+            of_credentials(&headers, None)
         };
         let users = [
             with(&[]),
@@ -77,6 +89,11 @@ mod tests {
             with(&[("x-api-key", "Bearer a")]),
             with(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]),
             with(&[("authorization", "Bearer a"), ("x-api-key", "b")]),
+            with(&[("cookie", "session=a")]),
+            with(&[("x-forwarded-user", "a")]),
+            with(&[("x-forwarded-email", "a")]),
+            of_credentials(&HeaderMap::new(), Some("api_key=a")),
+            of_credentials(&HeaderMap::new(), Some("api_key=b")),
         ];
         for (index, user) in users.iter().enumerate() {
             assert!(!users[..index].contains(user), "{index}");
