@@ -154,6 +154,7 @@ async fn respond(
     }
     let cancels_on_drop = asked.delivery.cancels_on_drop(message.era);
     let waiting = Waiting {
+        user: fields::user(snapshot, &asked.approvals, &message),
         worker: Arc::clone(worker),
         caller: asked.approvals.caller(asked.id, cancels_on_drop),
         approvals: asked.approvals,

@@ -10,7 +10,7 @@ use thoughtgate_policy::{Decision, Outcome};
 use super::timestamp::timestamp;
 
 /// Reason why a call was not made, for its agent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Denial {
     /// JSON-RPC error code, one of [`codes`].
     pub code: i64,

@@ -7,51 +7,72 @@ use std::sync::Arc;
 
 use http::Response;
 use thoughtgate_approval::{Claim, chain};
-use tokio::sync::mpsc::{self, UnboundedReceiver};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::denial::Denial;
 use super::gathered::Gathered;
 use super::made::{Made, STOPPING};
 use super::parked::{Collector, Found};
 use super::pieces::{Gone, fed};
 use super::running::{Answer, Client, Repeated, Run, Ticket};
 use crate::body::Body;
-use crate::message::{Message, Raw};
+use crate::message::Message;
 use crate::problem::Problem;
 use crate::relay::FINISH_MAX;
 use crate::state::Snapshot;
 use crate::worker::Worker;
-use crate::{answer, contained, forward};
+use crate::{contained, forward};
 
 const CROWDED_OUT: &str = "is lost: later ones needed its place";
 const LATE: &str = "is lost: the call was not sent again in time";
 const SLOW: &str = "is lost: its client went away, and the call did not end in time";
 const LEFT: &str = "is lost: it is too large to be kept, and its client went away";
 
+/// Place of a call that is to be made.
+pub enum Entered {
+    New(Box<Execution>, Ticket),
+    /// An equal call uses the same approval: its result can be waited for.
+    Joined(Ticket),
+    /// Too many calls run: its client has to stay.
+    Full,
+}
+
 /// A call that is to be made.
 pub struct Execution {
     made: Made,
     run: Run,
-    clients: UnboundedReceiver<Client>,
     /// The first of them, if it had to wait once more.
     next: Option<Client>,
 }
 
 impl Execution {
-    /// A place for the call, and the wait of its client; `None` if too many calls run.
-    pub fn enter(made: &Made) -> Option<(Execution, Ticket)> {
-        let id = made.id.clone()?;
+    /// A place for the call, and the wait of its client.
+    pub fn enter(made: &Made) -> Entered {
         let running = &made.worker.shared.running;
-        let (run, clients) = running.enter((made.key, made.user), &made.agent, made.approval)?;
-        let ticket = run.ticket(id)?;
-        let execution = Execution {
-            made: made.clone(),
-            run,
-            clients,
-            next: None,
-        };
-        Some((execution, ticket))
+        let entered = made.id.clone().and_then(|id| {
+            let used = (made.approval, id);
+            running.enter((made.key, made.user), &made.agent, used)
+        });
+        match entered {
+            None => Entered::Full,
+            Some((None, ticket)) => Entered::Joined(ticket),
+            Some((Some(run), ticket)) => {
+                let execution = Execution {
+                    made: made.clone(),
+                    run,
+                    next: None,
+                };
+                Entered::New(Box::new(execution), ticket)
+            }
+        }
+    }
+
+    /// Ends a call that may not be made.
+    pub fn refused(self, denial: &Denial) {
+        for client in self.run.leave() {
+            let _ = client.answer.send(Answer::Denied(Box::new(denial.clone())));
+        }
     }
 
     /// Makes the call.
@@ -113,7 +134,7 @@ impl Execution {
     fn waiting(&mut self, gathered: &Gathered) -> Option<Collector> {
         loop {
             let next = self.next.take();
-            let client = next.or_else(|| self.clients.try_recv().ok())?;
+            let client = next.or_else(|| self.run.next())?;
             if let Some(collector) = begin_answer(client, gathered) {
                 return Some(collector);
             }
@@ -149,7 +170,7 @@ impl Execution {
                     return Ok(collector);
                 }
                 // A client that looked for it just before it was here.
-                Some(client) = self.clients.recv() => {
+                client = self.run.arrival() => {
                     self.next = Some(client);
                     None
                 }
@@ -177,15 +198,7 @@ impl Execution {
 
     /// Takes the call off the list, and tells the clients that wait in vain.
     fn end(self) {
-        let Execution {
-            run,
-            mut clients,
-            mut next,
-            ..
-        } = self;
-        // First: whoever looks for it from here on does not find it.
-        drop(run);
-        while let Some(client) = next.take().or_else(|| clients.try_recv().ok()) {
+        for client in self.next.into_iter().chain(self.run.leave()) {
             let _ = client.answer.send(Answer::Elsewhere);
         }
     }
@@ -231,8 +244,11 @@ pub async fn answered(made: &Made, mut ticket: Ticket, until: Option<Instant>) -
         answer = &mut ticket.answer => match answer {
             Ok(Answer::Result(head, pieces)) => return (head.map(|()| Body::fed(pieces)), true),
             Ok(Answer::Elsewhere) => Problem::Repeated(Repeated::Collected(made.approval)),
-            // Only a bug ends the task before.
-            Err(_) => return (answer::panicked(made.id.as_ref().map(Raw::get)), false),
+            Ok(Answer::Denied(denial)) => {
+                return (made.told(&Problem::Denied(made.approval, &denial)), false);
+            }
+            // The client that was to make the call has left before, or a bug has ended its task.
+            Err(_) => Problem::Repeated(Repeated::Running(made.approval)),
         },
         () = late => Problem::Repeated(Repeated::Running(made.approval)),
     };

@@ -79,13 +79,7 @@ pub async fn serve(
             return Some(refused(&Problem::Repeated(Repeated::OtherEra(approval))));
         }
     };
-    let made = Made::new(
-        worker,
-        snapshot,
-        approvals,
-        (message, fields),
-        (key, approval),
-    );
+    let made = Made::new(worker, approvals, (message, fields), (key, user), approval);
     let (response, is_result) = waited(made, ticket, place, (message, fields)).await;
     if let Some(trail) = trail {
         note(trail, approval, is_result);

@@ -7,12 +7,11 @@ use std::time::Duration;
 use http::Response;
 use thoughtgate_approval::{Approvals, Id, UserDigest};
 
-use super::fields::{Fields, user};
+use super::fields::Fields;
 use super::parked::Key;
 use crate::body::Body;
 use crate::message::{Message, Raw};
 use crate::problem::{Call, Problem};
-use crate::state::Snapshot;
 use crate::worker::Worker;
 use crate::{answer, logged};
 
@@ -42,18 +41,17 @@ impl Made {
     /// The call of `message`, with this approval.
     pub fn new(
         worker: &Arc<Worker>,
-        snapshot: &Snapshot,
         approvals: &Approvals,
         (message, fields): (&Message, &Fields),
-        (key, approval): (Key, Id),
+        (key, user): (Key, UserDigest),
+        approval: Id,
     ) -> Made {
         Made {
             worker: Arc::clone(worker),
             agent: message.principal.clone(),
             tool: fields.tool.clone(),
             key,
-            // Now, because the headers are sent with the call.
-            user: user(snapshot, approvals, message),
+            user,
             approval,
             id: message.id.clone(),
             // The client knows this time: it is the one within which it sends any approved call again.

@@ -3,6 +3,7 @@
 //!
 //! Only the list of them, with its limits. A task of [`super::execution`] makes each call.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,9 +12,10 @@ use http::Response;
 use serde_json::{Value, json};
 use thoughtgate_approval::{Digest, Id, UserDigest};
 use thoughtgate_panic::lock;
-use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::{Notify, oneshot};
 
+use super::denial::Denial;
 use super::parked::Key;
 use crate::drain::{Drain, InFlight};
 use crate::message::Raw;
@@ -40,8 +42,9 @@ struct Entry {
     user: UserDigest,
     agent: String,
     approval: Id,
-    /// Unbounded: each client has a place among the held calls, which are limited.
-    clients: UnboundedSender<Client>,
+    /// Those that have not left: each has a place among the held calls or a connection, which are limited.
+    clients: VecDeque<Client>,
+    arrived: Arc<Notify>,
     /// Number of clients that wait.
     waiting: usize,
     /// There is nothing to deliver yet.
@@ -63,6 +66,8 @@ pub enum Answer {
     Result(Response<()>, Receiver<Result<Bytes, BodyError>>),
     /// Another client has got it.
     Elsewhere,
+    /// It is not made, because its approval does not count.
+    Denied(Box<Denial>),
 }
 
 /// Answer to a request of a call that runs, in place of the result, with the approval that was used.
@@ -92,6 +97,7 @@ impl Repeated {
 pub struct Run {
     running: Running,
     number: u64,
+    arrived: Arc<Notify>,
 }
 
 /// The wait of a client, until dropped.
@@ -118,35 +124,47 @@ impl Running {
         }))
     }
 
-    /// Adds a call that is to be made, unless there are too many.
+    /// Adds a call that is to be made with this approval for the client that sent it with `id`, unless there are
+    /// too many; if another one uses the same approval, the client waits for that.
     pub fn enter(
         &self,
         (key, user): (Key, UserDigest),
         agent: &str,
-        approval: Id,
-    ) -> Option<(Run, UnboundedReceiver<Client>)> {
+        (approval, id): (Id, Raw),
+    ) -> Option<(Option<Run>, Ticket)> {
         let mut entries = self.entries();
+        let is_used = |entry: &&mut Entry| entry.approval == approval && entry.user == user;
+        if let Some(entry) = entries.iter_mut().find(is_used) {
+            return Some((None, self.ticket(entry, id)));
+        }
         let own = entries.iter().filter(|entry| entry.agent == agent).count();
         if own >= PER_AGENT_MAX || entries.len() >= RUNNING_MAX {
             return None;
         }
-        let (clients, waiting) = mpsc::unbounded_channel();
+        let arrived = Arc::new(Notify::new());
         // Relaxed: the numbers only have to differ.
         let number = self.0.numbers.fetch_add(1, Ordering::Relaxed);
-        entries.push(Entry {
+        let mut entry = Entry {
             number,
             key,
             user,
             agent: agent.to_owned(),
             approval,
-            clients,
+            clients: VecDeque::new(),
+            arrived: Arc::clone(&arrived),
             waiting: 0,
             runs: true,
             in_flight: None,
-        });
+        };
+        let ticket = self.ticket(&mut entry, id);
+        entries.push(entry);
         drop(entries);
-        let running = self.clone();
-        Some((Run { running, number }, waiting))
+        let run = Run {
+            running: self.clone(),
+            number,
+            arrived,
+        };
+        Some((Some(run), ticket))
     }
 
     /// Whether a call with this digest runs, whoever makes it.
@@ -168,22 +186,23 @@ impl Running {
         if entry.key.era != key.era {
             return Some(Found::OtherEra(entry.approval));
         }
-        let ticket = self.ticket(entry, id)?;
+        let ticket = self.ticket(entry, id);
         Some(Found::Joined(entry.approval, ticket))
     }
 
-    /// `None` if the task has ended, which only a bug can do before its entry is gone.
-    fn ticket(&self, entry: &mut Entry, id: Raw) -> Option<Ticket> {
+    fn ticket(&self, entry: &mut Entry, id: Raw) -> Ticket {
         let (sender, answer) = oneshot::channel();
-        let client = Client { id, answer: sender };
-        entry.clients.send(client).ok()?;
+        // A client that has left would be kept for as long as the call runs, with the body that its id is of.
+        entry.clients.retain(|client| !client.answer.is_closed());
+        entry.clients.push_back(Client { id, answer: sender });
+        entry.arrived.notify_one();
         entry.waiting += 1;
         entry.attend();
-        Some(Ticket {
+        Ticket {
             running: self.clone(),
             number: entry.number,
             answer,
-        })
+        }
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
@@ -200,11 +219,31 @@ impl Entry {
 }
 
 impl Run {
-    /// The wait of the client for which the call is made.
-    pub fn ticket(&self, id: Raw) -> Option<Ticket> {
+    /// The next client that waits, if there is one.
+    pub fn next(&self) -> Option<Client> {
         let mut entries = self.running.entries();
-        let entry = entries.iter_mut().find(|e| e.number == self.number)?;
-        self.running.ticket(entry, id)
+        let own = entries.iter_mut().find(|e| e.number == self.number)?;
+        own.clients.pop_front()
+    }
+
+    /// The next client, once there is one. Cancel safe.
+    pub async fn arrival(&self) -> Client {
+        loop {
+            if let Some(client) = self.next() {
+                return client;
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    /// Takes the call off the list: whoever looks for it from here on does not find it. Returns the clients that
+    /// wait.
+    pub fn leave(self) -> VecDeque<Client> {
+        let mut entries = self.running.entries();
+        let own = entries.iter_mut().find(|e| e.number == self.number);
+        let clients = own.map(|entry| std::mem::take(&mut entry.clients));
+        drop(entries);
+        clients.unwrap_or_default()
     }
 
     /// Whether a client waits.
@@ -245,5 +284,47 @@ impl Drop for Ticket {
                 entry.in_flight = Some(drain.enter());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::gauge::Gauge;
+    use thoughtgate_approval::digest;
+    use thoughtgate_mcp::Era;
+
+    use super::*;
+    use crate::metrics::Seconds;
+
+    fn raw() -> Raw {
+        let body = Bytes::from_static(b"7");
+        Raw::of(&body, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[test]
+    fn one_approval_has_one_run_and_keeps_no_client_that_has_left() {
+        let drain = Drain::new(Gauge::default(), Seconds::new(&[1]));
+        let running = Running::new(drain);
+        let key = Key {
+            digest: digest("a", "t", None),
+            era: Era::Legacy,
+        };
+        let user = serde_json::from_value(serde_json::to_value(key.digest).unwrap()).unwrap();
+        let approval = Id::parse("tg-00000000000000000000000000000000").unwrap();
+        let enter = || running.enter((key, user), "a", (approval, raw())).unwrap();
+        let (run, _first) = enter();
+        let run = run.unwrap();
+        let (other, second) = enter();
+        assert!(other.is_none(), "the approval is used once");
+        drop(second);
+        for _ in 0..1000 {
+            assert!(matches!(
+                running.join(key, user, raw()),
+                Some(Found::Joined(_, _))
+            ));
+        }
+        // The first, and the one that has left last.
+        assert_eq!(run.leave().len(), 2);
+        assert!(running.is_empty());
     }
 }

@@ -7,18 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
-use thoughtgate_approval::{Approvals, Caller, Claim, Digest, Id, State, View};
+use thoughtgate_approval::{Approvals, Caller, Claim, Digest, Id, State, UserDigest, View};
 use thoughtgate_mcp::{Era, codes};
 use thoughtgate_policy::{Decision, Outcome, Principal, Target};
 use tokio::time::Instant;
 
 use super::denial::Denial;
-use super::execution::{Execution, answered, make};
+use super::execution::{Entered, Execution, answered, make};
 use super::fields::Fields;
 use super::holds::Hold;
 use super::made::Made;
 use super::parked::Key;
-use super::running::Found;
 use crate::answer;
 use crate::body::Body;
 use crate::decide::decide;
@@ -43,6 +42,8 @@ pub struct Waiting {
     pub fields: Box<Fields>,
     pub id: Id,
     pub digest: Digest,
+    /// Who sent it, by the token as it was verified then: it may expire while the call waits.
+    pub user: UserDigest,
     /// Its place among the held calls, if it is held.
     pub hold: Option<Hold>,
 }
@@ -91,10 +92,10 @@ impl Waiting {
         };
         Made::new(
             &self.worker,
-            &self.worker.shared.snapshot(),
             &self.approvals,
             (&self.message, &self.fields),
-            (key, self.id),
+            (key, self.user),
+            self.id,
         )
     }
 
@@ -103,42 +104,39 @@ impl Waiting {
     pub async fn carry_out(mut self, until: Option<Instant>) -> Response<Body> {
         // From here on it waits for the upstream like any other call, not for a human.
         self.hold = None;
+        let made = self.made();
+        let until = until.map(|until| until.max(Instant::now() + QUICK));
+        // In that era a client that goes away does not end its call, and can come back for the result. Before
+        // the approval is used: an equal call must find this one from here on, and never ask again.
+        let entered = match self.message.era {
+            Era::Legacy => Execution::enter(&made),
+            Era::Modern => Entered::Full,
+        };
+        let execution = match entered {
+            // An equal call that waited for the same approval was faster.
+            Entered::Joined(ticket) => return answered(&made, ticket, until).await.0,
+            Entered::New(execution, ticket) => Some((execution, ticket)),
+            Entered::Full => None,
+        };
         let asker = self.message.asker();
         let settled = settle(&self.worker, asker, &self.fields, self.id, &self.digest).await;
         let (snapshot, claim) = match settled {
             Ok(settled) => settled,
-            Err(denial) if denial.code == codes::APPROVAL_USED => {
-                // An equal call that waited for the same approval may have been faster.
-                return match self.joined(until).await {
-                    Some(answer) => answer,
-                    None => self.ended(&denial),
-                };
+            Err(denial) => {
+                if let Some((execution, _)) = execution {
+                    execution.refused(&denial);
+                }
+                return self.ended(&denial);
             }
-            Err(denial) => return self.ended(&denial),
         };
         // The answer may have to be wrapped in an event, so it must not be compressed.
         ask_for_identity(&mut self.message.parts.headers);
-        // In that era a client that goes away does not end its call, and can come back for the result.
-        if self.message.era == Era::Legacy {
-            let made = self.made();
-            if let Some((execution, ticket)) = Execution::enter(&made) {
+        match execution {
+            Some((execution, ticket)) => {
                 execution.start(snapshot, self.message, claim);
-                let until = until.map(|until| until.max(Instant::now() + QUICK));
-                return answered(&made, ticket, until).await.0;
+                answered(&made, ticket, until).await.0
             }
-        }
-        make(&self.worker, &snapshot, &mut self.message, claim).await
-    }
-
-    /// The answer to a call whose approval another one has used, if that is still running.
-    async fn joined(&self, until: Option<Instant>) -> Option<Response<Body>> {
-        let made = self.made();
-        let running = &self.worker.shared.running;
-        match running.join(made.key, made.user, made.id.clone()?)? {
-            Found::Joined(approval, ticket) if approval == self.id => {
-                Some(answered(&made, ticket, until).await.0)
-            }
-            _ => None,
+            None => make(&self.worker, &snapshot, &mut self.message, claim).await,
         }
     }
 

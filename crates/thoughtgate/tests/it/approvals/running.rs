@@ -248,3 +248,24 @@ async fn a_stop_waits_for_the_call_and_not_for_its_client() {
     assert_eq!(proxy.process.wait(PATIENCE).unwrap().code(), Some(0));
     log(&proxy, "approval done");
 }
+
+#[tokio::test]
+async fn of_two_clients_that_wait_for_one_approval_one_gets_the_result_and_the_other_is_told() {
+    let scene = patient();
+    let proxy = scene.start();
+    let approve = async {
+        proxy.metric_is("thoughtgate_approvals_held", 2.0).await;
+        scene.approve().await;
+    };
+    let (one, other) = (repeated_call(), renamed(repeated_call(), "other"));
+    let (one, other, ()) = tokio::join!(one.send(&proxy), other.send(&proxy), approve);
+    let ends = [one.json(), other.json()];
+    let (got, told_only): (Vec<_>, Vec<_>) = ends.iter().partition(|end| is_permitted(end));
+    assert_eq!((got.len(), told_only.len()), (1, 1), "{ends:?}");
+    let text = told(told_only[0]);
+    assert!(
+        text.contains("another request of the same call has got its result"),
+        "{text}"
+    );
+    assert_eq!((scene.calls(), scene.slack.messages().len()), (1, 1));
+}
