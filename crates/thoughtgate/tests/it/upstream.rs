@@ -3,7 +3,6 @@
 use serde_json::Value;
 use thoughtgate_test::client::{self, Response};
 use thoughtgate_test::mock_mcp;
-use thoughtgate_test::process::Output;
 
 use crate::support::{ALL, Proxy, before, call, policy};
 use scripted::{Request, Scripted};
@@ -207,16 +206,14 @@ async fn a_circle_of_redirects_is_left_and_called_so() {
     let expected = "the upstream redirects in a loop, or more than 3 times in a row";
     assert!(text.starts_with(expected), "{text}");
     assert_eq!(upstream.calls().len(), 4);
-    // The log first: before the first probe has ended the reason is another one.
-    let patience = crate::support::PATIENCE;
-    let line = proxy
-        .process
-        .wait_line(Output::Stderr, "does not answer MCP requests", patience);
-    assert!(line.unwrap().contains(expected));
-    let check = proxy.ready_is(503).await["checks"]["upstream"].clone();
+    let (check, line) = readiness::not_ready(&proxy, "redirects MCP requests").await;
     assert_eq!(
         check["reason"],
         "redirects MCP requests; see the log for the address"
+    );
+    assert!(
+        line.contains("does not answer MCP requests") && line.contains(expected),
+        "{line}"
     );
 }
 

@@ -13,7 +13,7 @@ use crate::support::{PATIENCE, Proxy, call};
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 /// The check of the upstream once it says `part`, and the last log line about it.
-async fn not_ready(proxy: &Proxy, part: &str) -> (Value, String) {
+pub(super) async fn not_ready(proxy: &Proxy, part: &str) -> (Value, String) {
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
         let check = proxy.ready_is(503).await["checks"]["upstream"].clone();
