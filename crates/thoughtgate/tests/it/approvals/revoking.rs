@@ -7,7 +7,7 @@ use thoughtgate_test::mock_slack::MockSlack;
 
 use super::restart::kill;
 use super::{APPROVER, Scene, come_back, get_task, held_call, retried_call, task_call, task_end};
-use crate::support::{is_permitted, refusal, told};
+use crate::support::{Proxy, is_permitted, refusal, told};
 
 #[tokio::test]
 async fn a_no_after_a_yes_stops_the_call_and_is_audited() {
@@ -81,45 +81,39 @@ async fn a_no_while_the_proxy_is_down_is_read_before_the_call_is_made() {
     assert_eq!(scene.calls(), 0);
 }
 
-#[tokio::test]
-async fn a_task_waits_until_it_can_be_read_whether_its_approval_holds() {
+/// An approved task whose votes cannot be read the next `times`; each reading takes longer than the interval in
+/// which it counts. Returns the task's id, too.
+async fn unreadable(times: u32) -> (Scene, Proxy, String) {
     let scene = Scene::new();
     let proxy = scene.start();
     let task = task_call().send(&proxy).await.json();
-    let id = task["result"]["taskId"].as_str().unwrap();
+    let id = task["result"]["taskId"].as_str().unwrap().to_owned();
     scene.slack.wait_for_messages(1).await;
-    // Each reading takes longer than the interval in which it counts, and one of them fails.
     scene.slack.turn(|knobs| {
         knobs.latency_ms = 50;
         knobs.only_method = Some("reactions.get".to_owned());
-        knobs.next_refused = 1;
-        knobs.refusal = "not_in_channel".to_owned();
+        knobs.next_refused = times;
+        "not_in_channel".clone_into(&mut knobs.refusal);
     });
     scene.approve().await;
-    let end = task_end(&proxy, id).await;
+    (scene, proxy, id)
+}
+
+#[tokio::test]
+async fn a_task_waits_until_it_can_be_read_whether_its_approval_holds() {
+    let (scene, proxy, id) = unreadable(1).await;
+    let end = task_end(&proxy, &id).await;
     assert_eq!(end["status"], "completed", "{end}");
     assert_eq!((scene.calls(), scene.slack.knobs().next_refused), (1, 0));
 }
 
 #[tokio::test]
 async fn a_task_ends_with_the_reason_when_its_votes_cannot_be_read_any_more() {
-    let scene = Scene::new();
-    let proxy = scene.start();
-    let task = task_call().send(&proxy).await.json();
-    let id = task["result"]["taskId"].as_str().unwrap();
-    scene.slack.wait_for_messages(1).await;
-    // Each reading takes longer than the interval in which it counts, and those before the call fail.
-    scene.slack.turn(|knobs| {
-        knobs.latency_ms = 50;
-        knobs.only_method = Some("reactions.get".to_owned());
-        knobs.next_refused = 1000;
-        knobs.refusal = "not_in_channel".to_owned();
-    });
-    scene.approve().await;
+    let (scene, proxy, id) = unreadable(1000).await;
     let confirms = |slack: &MockSlack| slack.knobs().next_refused < 1000;
     scene.slack.wait_for(confirms).await;
     scene.slack.turn(|knobs| knobs.only_method = None);
-    let end = task_end(&proxy, id).await;
+    let end = task_end(&proxy, &id).await;
     assert_eq!(end["status"], "completed", "{end}");
     assert_eq!(refusal(&end)["code"], 50301, "{end}");
     let why = "the votes cannot be read: Slack refused: not_in_channel; invite the app";
@@ -172,7 +166,7 @@ async fn an_agent_is_told_why_its_approval_could_not_be_confirmed() {
         knobs.latency_ms = 50;
         knobs.only_method = Some("reactions.get".to_owned());
         knobs.next_refused = 1;
-        knobs.refusal = "not_in_channel".to_owned();
+        "not_in_channel".clone_into(&mut knobs.refusal);
     });
     scene.approve().await;
     let end = come_back(&proxy, &call, first).await;
