@@ -7,12 +7,14 @@ use tokio::net::TcpListener;
 
 use crate::record::Departure;
 use crate::{
-    Approvals, Call, ChannelSettings, ClaimError, RequestError, Secret, Settings, SlackSettings,
-    State, StoreLocation,
+    Approvals, Call, ChannelSettings, Claim, ClaimError, Digest, Id, RequestError, Secret,
+    Settings, SlackSettings, State, StoreLocation, digest,
 };
 
 /// Long enough for anything that does not wait for the disk.
 const MEANWHILE: Duration = Duration::from_millis(200);
+/// Result of a call.
+const RESULT: &[u8] = b"result";
 
 async fn open(port: u16) -> Approvals {
     open_in(StoreLocation::Memory, port).await
@@ -41,9 +43,31 @@ fn call() -> Call<'static> {
     }
 }
 
-fn request(approvals: &Approvals) -> impl Future<Output = Result<crate::Id, RequestError>> + use<> {
+fn request(approvals: &Approvals) -> impl Future<Output = Result<Id, RequestError>> + use<> {
     let approvals = approvals.clone();
     async move { approvals.request(call()).await }
+}
+
+/// An approval that is given, and the digest of its call.
+async fn approved(approvals: &Approvals) -> (Id, Digest) {
+    let id = request(approvals).await.unwrap();
+    approvals.decide(id);
+    (id, digest("agent", "tool", None))
+}
+
+/// An approval whose call is being made.
+async fn claimed(approvals: &Approvals) -> (Id, Claim) {
+    let (id, digest) = approved(approvals).await;
+    let claim = approvals.claim(id, "agent", &digest).await;
+    (id, claim.unwrap())
+}
+
+/// Completes the call with [`RESULT`], for which the disk is too slow.
+async fn stalled(claim: Claim) -> impl Future<Output = ()> {
+    let mut completing = Box::pin(claim.complete(Some(RESULT.to_vec())));
+    let told = tokio::time::timeout(MEANWHILE, &mut completing).await;
+    assert!(told.is_err());
+    completing
 }
 
 #[tokio::test]
@@ -96,9 +120,7 @@ async fn a_caller_that_cancels_by_leaving_is_noticed_before_the_disk_is_done_too
 #[tokio::test]
 async fn a_claim_waits_for_the_disk_and_comes_back_to_nobody() {
     let approvals = open(1).await;
-    let id = request(&approvals).await.unwrap();
-    let digest = crate::digest("agent", "tool", None);
-    approvals.decide(id);
+    let (id, digest) = approved(&approvals).await;
     let slow_disk = approvals.stall();
     let claim = tokio::time::timeout(MEANWHILE, approvals.claim(id, "agent", &digest)).await;
     assert!(claim.is_err());
@@ -111,9 +133,7 @@ async fn a_claim_waits_for_the_disk_and_comes_back_to_nobody() {
 #[tokio::test]
 async fn a_no_during_a_claim_that_comes_back_counts() {
     let approvals = open(1).await;
-    let id = request(&approvals).await.unwrap();
-    let digest = crate::digest("agent", "tool", None);
-    approvals.decide(id);
+    let (id, digest) = approved(&approvals).await;
     let expires_ms = || {
         let table = approvals.ledger.table();
         table.get(id).unwrap().record.expires_ms
@@ -141,20 +161,14 @@ async fn a_no_during_a_claim_that_comes_back_counts() {
 #[tokio::test]
 async fn a_result_is_on_disk_before_anyone_is_told() {
     let approvals = open(1).await;
-    let id = request(&approvals).await.unwrap();
-    approvals.decide(id);
-    let digest = crate::digest("agent", "tool", None);
-    let claim = approvals.claim(id, "agent", &digest).await.unwrap();
+    let (id, claim) = claimed(&approvals).await;
     let slow_disk = approvals.stall();
-    let mut completing = Box::pin(claim.complete(Some(b"result".to_vec())));
-    let told = tokio::time::timeout(MEANWHILE, &mut completing).await;
-    assert!(told.is_err());
+    let completing = stalled(claim).await;
     assert_eq!(approvals.find(id, "agent").unwrap().state, State::Executing);
     // Whoever made the call may go away: it ran.
     drop(completing);
     assert_eq!(approvals.find(id, "agent").unwrap().state, State::Done);
-    let result = Some(b"result".as_slice());
-    assert_eq!(approvals.result(id, "agent").as_deref(), result);
+    assert_eq!(approvals.result(id, "agent").as_deref(), Some(RESULT));
     drop(slow_disk);
 }
 
@@ -163,14 +177,9 @@ async fn a_change_beside_a_result_does_not_take_it_back_from_the_disk() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("approvals.redb");
     let approvals = open_in(StoreLocation::File(path.clone()), 1).await;
-    let id = request(&approvals).await.unwrap();
-    approvals.decide(id);
-    let digest = crate::digest("agent", "tool", None);
-    let claim = approvals.claim(id, "agent", &digest).await.unwrap();
+    let (id, claim) = claimed(&approvals).await;
     let slow_disk = approvals.stall();
-    let mut completing = Box::pin(claim.complete(Some(b"result".to_vec())));
-    let told = tokio::time::timeout(MEANWHILE, &mut completing).await;
-    assert!(told.is_err());
+    let completing = stalled(claim).await;
     // As when the message in Slack is updated while the result is on its way to the disk.
     approvals.ledger.refuse_voters(id, &["U9".to_owned()]);
     drop(slow_disk);
@@ -182,8 +191,7 @@ async fn a_change_beside_a_result_does_not_take_it_back_from_the_disk() {
     drop(completing);
     let next = open_in(StoreLocation::File(copy), 1).await;
     assert_eq!(next.find(id, "agent").unwrap().state, State::Done);
-    let result = Some(b"result".as_slice());
-    assert_eq!(next.result(id, "agent").as_deref(), result);
+    assert_eq!(next.result(id, "agent").as_deref(), Some(RESULT));
     next.close().await;
     approvals.close().await;
 }
@@ -201,7 +209,7 @@ async fn a_disk_that_is_full_for_a_while_loses_nothing_and_lets_nothing_through(
     let location = StoreLocation::File(directory.path().join("approvals.redb"));
     let approvals = open_in(location.clone(), 1).await;
     let kept = request(&approvals).await.unwrap();
-    let digest = crate::digest("agent", "tool", None);
+    let digest = digest("agent", "tool", None);
     approvals.fail_writes(true);
     // In memory, and on disk as soon as that is possible.
     approvals.decide(kept);
@@ -234,9 +242,7 @@ async fn a_claim_that_the_disk_does_not_take_is_used_up_also_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let location = StoreLocation::File(directory.path().join("approvals.redb"));
     let approvals = open_in(location.clone(), 1).await;
-    let id = request(&approvals).await.unwrap();
-    let digest = crate::digest("agent", "tool", None);
-    approvals.decide(id);
+    let (id, digest) = approved(&approvals).await;
     approvals.fail_writes(true);
     let claim = approvals.claim(id, "agent", &digest).await.map(drop);
     assert!(matches!(claim, Err(ClaimError::Store(_))), "{claim:?}");
@@ -259,18 +265,14 @@ async fn a_result_outlasts_a_full_disk() {
     let directory = tempfile::tempdir().unwrap();
     let location = StoreLocation::File(directory.path().join("approvals.redb"));
     let approvals = open_in(location.clone(), 1).await;
-    let id = request(&approvals).await.unwrap();
-    approvals.decide(id);
-    let digest = crate::digest("agent", "tool", None);
-    let claim = approvals.claim(id, "agent", &digest).await.unwrap();
+    let (id, claim) = claimed(&approvals).await;
     approvals.fail_writes(true);
-    claim.complete(Some(b"result".to_vec())).await;
-    let result = Some(b"result".as_slice());
-    assert_eq!(approvals.result(id, "agent").as_deref(), result);
+    claim.complete(Some(RESULT.to_vec())).await;
+    assert_eq!(approvals.result(id, "agent").as_deref(), Some(RESULT));
     approvals.fail_writes(false);
     recovered(&approvals).await;
     approvals.close().await;
     let approvals = open_in(location, 1).await;
-    assert_eq!(approvals.result(id, "agent").as_deref(), result);
+    assert_eq!(approvals.result(id, "agent").as_deref(), Some(RESULT));
     approvals.close().await;
 }
