@@ -1,5 +1,6 @@
 //! Integration tests of policy decisions, through the public API.
 
+mod advice;
 mod agreement;
 mod arguments;
 mod claims;
