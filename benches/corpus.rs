@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::value::RawValue;
-use thoughtgate_policy::{Engine, Options, Source};
+use thoughtgate_policy::{Declared, Engine, Options, Source};
 
 /// Whether the rules read the arguments of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +187,7 @@ pub fn options(count: usize) -> Options {
             ("write".to_owned(), every(5)),
         ]),
         annotations: Vec::new(),
-        claims: std::sync::Arc::default(),
+        claims: Declared::default(),
     }
 }
 

@@ -4,7 +4,6 @@
 //! declared one is an error, and not absent: a `forbid` that reads it would not apply.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use cedar_policy::RestrictedExpression;
 use serde::{Deserialize, Serialize};
@@ -32,7 +31,7 @@ enum Claim {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
 pub struct Claims {
-    declared: Arc<Declared>,
+    declared: Declared,
     values: BTreeMap<String, Claim>,
     /// The same for equal values, and for no others.
     key: Box<str>,
@@ -212,10 +211,10 @@ impl Claims {
     ///
     /// # Errors
     /// A claim has another type than the declared one, or all together are too large.
-    pub fn read(declared: &Arc<Declared>, token: &Map<String, Value>) -> Result<Self, ClaimError> {
+    pub fn read(declared: &Declared, token: &Map<String, Value>) -> Result<Self, ClaimError> {
         let mut values = BTreeMap::new();
         let mut bytes = 0;
-        for (name, claim) in &**declared {
+        for (name, claim) in declared.iter() {
             let Some(value) = claim.find(name, token)? else {
                 continue;
             };
@@ -230,7 +229,7 @@ impl Claims {
         if bytes > BYTES_MAX {
             return Err(ClaimError::TooLarge);
         }
-        Ok(Claims::new(Arc::clone(declared), values))
+        Ok(Claims::new(declared.clone(), values))
     }
 
     /// The claims that an author states by their declared names; those that are left out are absent, as in
@@ -239,7 +238,7 @@ impl Claims {
     /// # Errors
     /// All mistakes: names that are not declared, values of another type, and too many of them.
     pub fn stated(
-        declared: &Arc<Declared>,
+        declared: &Declared,
         stated: &Map<String, Value>,
     ) -> Result<Self, Vec<StatedError>> {
         let mut values = BTreeMap::new();
@@ -267,13 +266,13 @@ impl Claims {
             wrong.push(StatedError::TooLarge);
         }
         if wrong.is_empty() {
-            Ok(Claims::new(Arc::clone(declared), values))
+            Ok(Claims::new(declared.clone(), values))
         } else {
             Err(wrong)
         }
     }
 
-    fn new(declared: Arc<Declared>, values: BTreeMap<String, Claim>) -> Claims {
+    fn new(declared: Declared, values: BTreeMap<String, Claim>) -> Claims {
         // JSON tells text from numbers, and the map has one order.
         let key = serde_json::to_string(&values).expect("text and numbers always serialise");
         Claims {
@@ -284,8 +283,8 @@ impl Claims {
     }
 
     /// Whether they were read by this declaration, so that an absent claim is one that the token lacks.
-    pub(crate) fn are_of(&self, declared: &Arc<Declared>) -> bool {
-        Arc::ptr_eq(&self.declared, declared) || self.declared == *declared
+    pub(crate) fn are_of(&self, declared: &Declared) -> bool {
+        self.declared == *declared
     }
 
     /// Identifies the values: the same for equal ones, and for no others.
@@ -314,14 +313,14 @@ impl Claims {
 
 impl From<Stored> for Claims {
     fn from(Stored { declared, values }: Stored) -> Claims {
-        Claims::new(Arc::new(declared), values)
+        Claims::new(declared, values)
     }
 }
 
 impl From<Claims> for Stored {
     fn from(claims: Claims) -> Stored {
         Stored {
-            declared: Declared::clone(&claims.declared),
+            declared: claims.declared,
             values: claims.values,
         }
     }

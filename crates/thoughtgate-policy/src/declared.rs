@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -13,7 +15,35 @@ use serde::{Deserialize, Serialize};
 use crate::error::LoadError;
 
 /// Claims that policies may read, by the names that policies have for them.
-pub type Declared = BTreeMap<String, DeclaredClaim>;
+///
+/// Copies share one map: decisions compare the declarations of policies with those of a token's claims, which
+/// is one comparison of pointers if both are of one configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    from = "BTreeMap<String, DeclaredClaim>",
+    into = "BTreeMap<String, DeclaredClaim>"
+)]
+pub struct Declared(Arc<BTreeMap<String, DeclaredClaim>>);
+
+impl From<BTreeMap<String, DeclaredClaim>> for Declared {
+    fn from(claims: BTreeMap<String, DeclaredClaim>) -> Declared {
+        Declared(Arc::new(claims))
+    }
+}
+
+impl From<Declared> for BTreeMap<String, DeclaredClaim> {
+    fn from(declared: Declared) -> Self {
+        Arc::unwrap_or_clone(declared.0)
+    }
+}
+
+impl Deref for Declared {
+    type Target = BTreeMap<String, DeclaredClaim>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
 
 /// Most keys of a path: no identity provider nests claims as deeply.
 const KEYS_MAX: usize = 8;
@@ -143,7 +173,7 @@ impl<'de> Deserialize<'de> for DeclaredClaim {
 
 /// Adds the declarations that cannot be used to `errors`.
 pub fn check(declared: &Declared, errors: &mut Vec<LoadError>) {
-    for (name, claim) in declared {
+    for (name, claim) in declared.iter() {
         if let Some(problem) = problem(name, claim) {
             errors.push(LoadError::Declaration {
                 claim: name.clone(),
@@ -213,7 +243,7 @@ fn is_identifier(name: &str) -> bool {
 /// The attributes of an agent in Cedar's schema. All are optional: a token may lack any of them.
 pub fn schema_text(declared: &Declared) -> String {
     let mut text = String::new();
-    for (name, claim) in declared {
+    for (name, claim) in declared.iter() {
         write!(text, "{name:?}?: {}, ", claim.kind.schema_name()).expect("a String takes any text");
     }
     text

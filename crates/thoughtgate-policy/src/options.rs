@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::declared::Declared;
 
@@ -43,7 +42,7 @@ pub struct Options {
     /// Ids of `ToolGroup` entities, with the names of their tools.
     pub tool_groups: BTreeMap<String, Vec<String>>,
     /// Claims of tokens that policies can read.
-    pub claims: Arc<Declared>,
+    pub claims: Declared,
     /// Annotations that policies may use besides the built-in ones.
     pub annotations: Vec<String>,
 }
@@ -55,7 +54,7 @@ impl Default for Options {
             approvals: false,
             agent_groups: BTreeMap::new(),
             tool_groups: BTreeMap::new(),
-            claims: Arc::default(),
+            claims: Declared::default(),
             annotations: Vec::new(),
         }
     }

@@ -102,6 +102,8 @@ impl Drop for Listener {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::{Map, Value};
     use thoughtgate_policy::ClaimType;
 
@@ -117,7 +119,7 @@ mod tests {
         assert!(alice.take_change(&context) && !alice.take_change(&context));
         assert!(!bob.take_change(&context));
         // Streams of one agent whose tokens differ are asked about apart.
-        let declared = Arc::new([("admin".to_owned(), ClaimType::Bool.into())].into());
+        let declared = BTreeMap::from([("admin".to_owned(), ClaimType::Bool.into())]).into();
         let claims = |token: Map<String, Value>| Claims::read(&declared, &token).map(Arc::new);
         let admin = claims(Map::from_iter([("admin".to_owned(), true.into())])).unwrap();
         let other = claims(Map::new()).unwrap();

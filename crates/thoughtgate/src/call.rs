@@ -3,7 +3,6 @@
 //!
 //! Only data and its conversion to a query; `cases.rs` and `explain.rs` have it decided.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::value::RawValue;
@@ -33,7 +32,7 @@ pub struct Agents<'c> {
     /// The agent that all requests are attributed to; `None` if they bring their own.
     pub fixed: Option<&'c str>,
     /// The claims that policies may read.
-    pub declared: Arc<Declared>,
+    pub declared: Declared,
 }
 
 impl Agents<'_> {

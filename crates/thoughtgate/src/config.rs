@@ -130,7 +130,7 @@ section! {
         reload scopes: Vec<String> = Vec::new(),
         /// claims of the bearer token that policies can read, {claim: set | text | bool | number}, a nested one
         /// by its path: {name: {path: [key, …], type: set}}
-        reload claims: Declared = Declared::new(),
+        reload claims: Declared,
         /// clock difference tolerated at a token's exp and nbf, at most 10m (default: 60s)
         #[serde(with = "humantime_serde::option")]
         reload leeway: Option<Duration> = None,

@@ -3,7 +3,6 @@
 //! The only module that reads these files; checking policies is the work of `thoughtgate-policy`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use thoughtgate_approval::chain;
@@ -47,7 +46,7 @@ pub fn options(config: &Config) -> Options {
         approvals: config.approval.is_configured(),
         agent_groups: config.agent.groups.clone(),
         tool_groups: config.tool_groups.clone(),
-        claims: Arc::new(config.agent.jwt.claims.clone()),
+        claims: config.agent.jwt.claims.clone(),
         annotations: config.policy_annotations.clone(),
     }
 }

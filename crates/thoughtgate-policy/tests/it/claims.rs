@@ -1,6 +1,6 @@
 //! Claims of an agent's token as attributes that policies read.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use thoughtgate_policy::{
@@ -10,7 +10,7 @@ use thoughtgate_policy::{
 
 use crate::{now, word};
 
-pub fn declared() -> Arc<Declared> {
+pub fn declared() -> Declared {
     let keys = |keys: &[&str]| Some(keys.iter().map(|key| (*key).to_owned()).collect());
     let nested = [
         ("roles", &["realm_access", "roles"][..]),
@@ -29,22 +29,18 @@ pub fn declared() -> Arc<Declared> {
         ("level", ClaimType::Number),
         ("https://idp/role", ClaimType::Text),
     ];
-    Arc::new(
-        declared
-            .map(|(name, kind)| (name.to_owned(), kind.into()))
-            .into_iter()
-            .chain(nested)
-            .collect(),
-    )
+    let declared = declared.map(|(name, kind)| (name.to_owned(), kind.into()));
+    let all: BTreeMap<_, _> = declared.into_iter().chain(nested).collect();
+    all.into()
 }
 
-fn load_with(text: &str, claims: &Arc<Declared>) -> Result<Engine, LoadErrors> {
+fn load_with(text: &str, claims: &Declared) -> Result<Engine, LoadErrors> {
     let source = Source {
         name: "test.cedar".to_owned(),
         text: text.to_owned(),
     };
     let options = Options {
-        claims: Arc::clone(claims),
+        claims: claims.clone(),
         ..crate::options()
     };
     Engine::load(&[source], &options)
@@ -230,8 +226,8 @@ fn a_nested_claim_is_found_by_its_path_and_read_by_its_name() {
 fn a_declaration_that_policies_cannot_read_is_refused_at_load() {
     let path = Some(vec!["realm_access".to_owned(), "roles".to_owned()]);
     let kind = ClaimType::Set;
-    let declared: Declared = [("realm-roles".to_owned(), DeclaredClaim { kind, path })].into();
-    let error = load_with("permit (principal, action, resource);", &Arc::new(declared));
+    let declared = BTreeMap::from([("realm-roles".to_owned(), DeclaredClaim { kind, path })]);
+    let error = load_with("permit (principal, action, resource);", &declared.into());
     let error = error.err().unwrap().to_string();
     assert!(
         error.starts_with("claim `realm-roles` of `agent.jwt.claims`: "),
@@ -305,9 +301,9 @@ fn without_the_claims_that_policies_read_nothing_is_decided() {
     assert_eq!(word(&decide(&engine, None, "t")), "error");
     assert!(!engine.may_call("alice", "t"));
     // Read by an older declaration, in which `admin` was not.
-    let older: Arc<Declared> = Arc::new([("groups".to_owned(), ClaimType::Set.into())].into());
+    let older = BTreeMap::from([("groups".to_owned(), ClaimType::Set.into())]);
     let token = json!({"admin": true});
-    let older = Claims::read(&older, token.as_object().unwrap()).unwrap();
+    let older = Claims::read(&older.into(), token.as_object().unwrap()).unwrap();
     let decision = decide(&engine, Some(&older), "t");
     assert_eq!(word(&decision), "error");
     assert!(decision.error.unwrap().contains("send it again"));

@@ -50,7 +50,7 @@ pub struct Expected {
     /// Tolerated difference of clocks at `exp` and `nbf`.
     pub leeway: Duration,
     /// Claims that policies may read, with their types; a token may lack any of them.
-    pub declared: Arc<Declared>,
+    pub declared: Declared,
 }
 
 impl Jwt {

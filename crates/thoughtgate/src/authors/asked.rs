@@ -2,8 +2,6 @@
 //!
 //! Reads the configuration and the policies; asks neither the upstream nor Slack.
 
-use std::sync::Arc;
-
 use anyhow::{Context, ensure};
 use thoughtgate_policy::Engine;
 
@@ -36,7 +34,7 @@ impl Asked {
     pub fn agents(&self) -> Agents<'_> {
         Agents {
             fixed: settings::fixed_agent(&self.config.agent),
-            declared: Arc::new(self.config.agent.jwt.claims.clone()),
+            declared: self.config.agent.jwt.claims.clone(),
         }
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Reads no file but the public key. Fetches no keys: the proxy does.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -79,7 +78,7 @@ fn verified(
         audience: jwt.audience.clone().or(audience),
         issuer: jwt.issuer.clone(),
         leeway,
-        declared: Arc::new(jwt.claims.clone()),
+        declared: jwt.claims.clone(),
     };
     let found = wrong.keep(verification(jwt, key, expected));
     wrong.or(found)?.context("internal error: no keys")

@@ -66,7 +66,7 @@ fn expected(audience: Option<&str>, issuer: Option<&str>) -> Expected {
         audience: audience.map(str::to_owned),
         issuer: issuer.map(str::to_owned),
         leeway: Duration::from_secs(60),
-        declared: Arc::default(),
+        declared: Declared::default(),
     }
 }
 
