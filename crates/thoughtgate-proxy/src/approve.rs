@@ -32,7 +32,7 @@ mod waiting;
 use std::sync::Arc;
 
 use http::Response;
-use thoughtgate_approval::{Approvals, Digest, Id, Sealed, State};
+use thoughtgate_approval::{Approvals, Digest, Id, Sealed, State, UserDigest};
 use thoughtgate_policy::{Decision, Outcome};
 
 use crate::audit::Trail;
@@ -154,7 +154,7 @@ async fn respond(
     }
     let cancels_on_drop = asked.delivery.cancels_on_drop(message.era);
     let waiting = Waiting {
-        user: fields::user(snapshot, &asked.approvals, &message),
+        user: asked.user,
         worker: Arc::clone(worker),
         caller: asked.approvals.caller(asked.id, cancels_on_drop),
         approvals: asked.approvals,
@@ -190,6 +190,7 @@ struct Asked {
     approvals: Approvals,
     id: Id,
     digest: Digest,
+    user: UserDigest,
     hold: Option<Hold>,
     /// The upstream's own state in the one that came with the call, if one did.
     carried: Option<Vec<u8>>,
@@ -214,15 +215,20 @@ async fn ask(
     // Before the approval is requested: nobody is asked about a call that cannot be held.
     let hold = hold_for(worker, delivery, principal, fields).map_err(Problem::TooManyHeld)?;
     let named = named(approvals, message, fields).transpose()?;
+    let user = fields::user(snapshot, approvals, message);
     let id = match &named {
         Some(sealed) if !supersedes(approvals, sealed.id, principal, decision) => sealed.id,
-        _ => requested(approvals, snapshot, message, fields, delivery, decision).await?,
+        _ => {
+            let (call, decided) = ((message, fields), (decision, snapshot.generation));
+            requested(approvals, call, user, delivery, decided).await?
+        }
     };
     Ok(Asked {
         delivery,
         approvals: approvals.clone(),
         id,
         digest,
+        user,
         hold,
         carried: named.map(|sealed| sealed.carried),
     })
@@ -276,11 +282,10 @@ fn supersedes(approvals: &Approvals, id: Id, principal: &str, decision: &Decisio
 /// A new approval, or the one that the same call already waits for.
 async fn requested(
     approvals: &Approvals,
-    snapshot: &Snapshot,
-    message: &Message,
-    fields: &Fields,
+    (message, fields): (&Message, &Fields),
+    user: UserDigest,
     delivery: Delivery,
-    decision: &Decision,
+    (decision, generation): (&Decision, u64),
 ) -> Result<Id, Problem<'static>> {
     // A task's call is made later, without its client, and possibly by the next process.
     let kept = (delivery == Delivery::Task).then(|| deferred::keep(message));
@@ -290,9 +295,9 @@ async fn requested(
         arguments: fields.arguments.as_ref().map(Raw::get),
         channel: channel(decision),
         body: kept.as_deref(),
-        user: Some(fields::user(snapshot, approvals, message)),
+        user: Some(user),
         policies: &decision.policies,
-        generation: snapshot.generation,
+        generation,
         cancelled_on_drop: delivery.cancels_on_drop(message.era),
     };
     approvals.request(call).await.map_err(Problem::Unrequested)

@@ -8,6 +8,7 @@ use thoughtgate_mcp::Envelope;
 use thoughtgate_policy::Outcome;
 
 use super::carried;
+use super::parked::Key;
 use crate::message::{Message, Raw};
 use crate::problem::Call;
 use crate::state::Snapshot;
@@ -100,6 +101,21 @@ impl Fields {
         }
         let call = Call::of(snapshot, message, &self.tool, self.asks_for_task);
         Some(call)
+    }
+
+    /// Key by which the call in `message` finds an equal one that was made before, and the id that the result
+    /// then gets. `None` for other messages, for a task, which is answered in another form, and for a call with
+    /// a sealed state, which names another approval. To be asked only if there are such calls: it digests the
+    /// arguments.
+    pub fn repeated(&self, message: &Message) -> Option<(Key, Raw)> {
+        if &*self.method != "tools/call" || self.asks_for_task || self.own_state().is_some() {
+            return None;
+        }
+        let key = Key {
+            digest: self.digest(&message.principal),
+            era: message.era,
+        };
+        Some((key, message.id.clone()?))
     }
 
     /// Identifies the call of `principal`, for its approval.

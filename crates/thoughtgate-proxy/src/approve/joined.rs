@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use http::Response;
 use thoughtgate_approval::Id;
-use thoughtgate_mcp::Era;
 use tokio::time::Instant;
 
 use super::delivery::Delivery;
@@ -16,7 +15,6 @@ use super::fields::{Fields, user};
 use super::hold;
 use super::holds::Hold;
 use super::made::Made;
-use super::parked::Key;
 use super::running::{Found, Repeated, Ticket};
 use crate::answer;
 use crate::audit::Trail;
@@ -38,23 +36,9 @@ pub async fn serve(
     if shared.running.is_empty() && !shared.parked.any() {
         return None;
     }
-    let id = message.id.clone()?;
-    // A task is answered in another form, and a sealed state names another approval.
-    if &*fields.method != "tools/call" || fields.asks_for_task || fields.own_state().is_some() {
-        return None;
-    }
-    let key = Key {
-        digest: fields.digest(&message.principal),
-        era: message.era,
-    };
-    let other = Key {
-        era: match key.era {
-            Era::Legacy => Era::Modern,
-            Era::Modern => Era::Legacy,
-        },
-        ..key
-    };
-    // First: to tell the user, a token is verified again.
+    let (key, id) = fields.repeated(message)?;
+    let other = key.in_other_era();
+    // First: to identify the user, a token is verified again.
     if !shared.running.has(key.digest) && !shared.parked.has(other) {
         return None;
     }

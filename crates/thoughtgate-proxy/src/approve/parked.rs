@@ -48,6 +48,17 @@ pub struct Key {
     pub era: Era,
 }
 
+impl Key {
+    /// The same call by a client of the other era.
+    pub fn in_other_era(self) -> Key {
+        let era = match self.era {
+            Era::Legacy => Era::Modern,
+            Era::Modern => Era::Legacy,
+        };
+        Key { era, ..self }
+    }
+}
+
 /// A result as its call finds it.
 pub struct Found {
     /// The approval that was used for the call.
