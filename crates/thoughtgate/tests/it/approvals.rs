@@ -30,8 +30,9 @@ use tempfile::TempDir;
 use thoughtgate_test::client::{self, EventStream, Response};
 use thoughtgate_test::mock_mcp::{self, MockMcp};
 use thoughtgate_test::mock_slack::{self, MockSlack};
+use thoughtgate_test::process::Output;
 
-use crate::support::{Proxy, before};
+use crate::support::{PATIENCE, Proxy, before};
 
 const APPROVER: &str = "U0APPROVER";
 const STRANGER: &str = "U0STRANGER";
@@ -89,6 +90,27 @@ impl Scene {
     fn kept(self) -> Scene {
         let store = self.folder.path().join("approvals.redb");
         self.with("APPROVAL_STORE", store.to_str().unwrap())
+    }
+
+    /// With an audit.
+    fn audited(self) -> Scene {
+        let file = self.audit_file();
+        self.with("AUDIT", file.to_str().unwrap())
+    }
+
+    fn audit_file(&self) -> PathBuf {
+        self.folder.path().join("audit.jsonl")
+    }
+
+    /// Ends the proxy, and returns the lines of its audit.
+    fn audit(&self, proxy: &mut Proxy) -> Vec<Value> {
+        proxy.process.terminate().unwrap();
+        proxy.process.wait(PATIENCE).unwrap();
+        let text = std::fs::read_to_string(self.audit_file()).unwrap();
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     fn policy(&self) -> PathBuf {
@@ -200,6 +222,12 @@ impl Message {
             .await
             .unwrap()
     }
+}
+
+/// Waits until the log has a line with `part`.
+fn log(proxy: &Proxy, part: &str) {
+    let found = proxy.process.wait_line(Output::Stderr, part, PATIENCE);
+    found.unwrap();
 }
 
 /// The answer on a stream, or the whole of one that came before a stream was needed.

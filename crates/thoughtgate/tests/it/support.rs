@@ -175,6 +175,18 @@ pub fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
     )
 }
 
+/// Checks these policies with this environment (`--check`); returns exit code and standard error.
+pub fn check(policies: &str, environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let file = policy(policies);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thoughtgate"));
+    command
+        .args(before("http://127.0.0.1:1/mcp", file.path()))
+        .arg("--check")
+        .envs(environment.iter().copied());
+    let (code, _, error) = outcome(&mut command);
+    (code, error)
+}
+
 /// The arguments of a proxy in front of `upstream`, with a policy file.
 pub fn before<'a>(upstream: &'a str, policy: &'a Path) -> [&'a str; 4] {
     ["--upstream", upstream, "--policy", policy.to_str().unwrap()]

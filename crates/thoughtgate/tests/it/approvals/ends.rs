@@ -81,9 +81,7 @@ async fn a_yes_of_somebody_else_does_not_count_and_the_agent_is_told() {
 
 #[tokio::test]
 async fn an_approval_that_expires_names_nobody() {
-    let scene = Scene::new().with("APPROVAL_APPROVED_FOR", "50ms");
-    let audit = scene.folder.path().join("audit.jsonl");
-    let scene = scene.with("AUDIT", audit.to_str().unwrap());
+    let scene = Scene::new().with("APPROVAL_APPROVED_FOR", "50ms").audited();
     let mut proxy = scene.start();
     let call = retried_call();
     let first = call.send(&proxy).await.json();
@@ -93,12 +91,11 @@ async fn an_approval_that_expires_names_nobody() {
         .await;
     let end = come_back(&proxy, &call, first).await;
     assert_eq!(refusal(&end)["code"], 40801, "{end}");
-    proxy.process.terminate().unwrap();
-    proxy.process.wait(PATIENCE).unwrap();
-    let lines = std::fs::read_to_string(&audit).unwrap();
-    let expired = lines.lines().find(|line| line.contains(r#""expired""#));
+    let lines = scene.audit(&mut proxy);
+    let expired = lines.iter().find(|line| line["decision"] == "expired");
     let message = scene.slack.messages()[0].content().blocks.to_string();
-    for told in [&end.to_string(), expired.unwrap(), &message] {
+    for told in [end, expired.unwrap().clone(), message.into()] {
+        let told = told.to_string();
         assert!(!told.contains(APPROVER), "{told}");
     }
 }

@@ -11,9 +11,7 @@ use crate::support::{Proxy, is_permitted, refusal, told};
 
 #[tokio::test]
 async fn a_no_after_a_yes_stops_the_call_and_is_audited() {
-    let scene = Scene::new();
-    let audit = scene.folder.path().join("audit.jsonl");
-    let scene = scene.with("AUDIT", audit.to_str().unwrap());
+    let scene = Scene::new().audited();
     let proxy = scene.start();
     let call = retried_call();
     let first = call.send(&proxy).await.json();
@@ -33,7 +31,7 @@ async fn a_no_after_a_yes_stops_the_call_and_is_audited() {
         let line: Value = serde_json::from_str(line).unwrap();
         line["decision"] == "rejected" && line["decided_by"] == APPROVER
     };
-    while !std::fs::read_to_string(&audit)
+    while !std::fs::read_to_string(scene.audit_file())
         .unwrap()
         .lines()
         .any(is_line)

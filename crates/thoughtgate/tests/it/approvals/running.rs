@@ -3,10 +3,9 @@
 
 use serde_json::{Value, json};
 use thoughtgate_test::mock_mcp::{Fault, Hold};
-use thoughtgate_test::process::Output;
 
 use super::leaving::{asking, patient};
-use super::{APPROVER, Message, Scene, held_call, repeated_call, retried_call};
+use super::{APPROVER, Message, Scene, held_call, log, repeated_call, retried_call};
 use crate::support::{PATIENCE, Proxy, is_permitted, refusal, told};
 
 const RUNNING: i64 = 42502;
@@ -18,11 +17,6 @@ async fn abandon(scene: &Scene, proxy: &Proxy, call: Message) {
     scene.upstream.wait_for(|stats| stats.tool_calls == 1).await;
     client.abort();
     proxy.metric_is("thoughtgate_approvals_held", 0.0).await;
-}
-
-fn log(proxy: &Proxy, part: &str) {
-    let found = proxy.process.wait_line(Output::Stderr, part, PATIENCE);
-    found.unwrap();
 }
 
 fn renamed(mut call: Message, id: &str) -> Message {
@@ -44,9 +38,7 @@ async fn asks_anew(proxy: &Proxy) {
 
 #[tokio::test]
 async fn a_client_whose_call_outlasts_its_wait_is_told_to_come_back_for_the_result() {
-    let scene = Scene::new();
-    let audit = scene.folder.path().join("audit.jsonl");
-    let scene = scene.with("AUDIT", audit.to_str().unwrap());
+    let scene = Scene::new().audited();
     scene.upstream.hold(Hold::Answer);
     let mut proxy = scene.start();
     let first = repeated_call().send(&proxy).await.json();
@@ -77,13 +69,7 @@ async fn a_client_whose_call_outlasts_its_wait_is_told_to_come_back_for_the_resu
     asks_anew(&proxy).await;
     assert_eq!(scene.calls(), 1);
 
-    proxy.process.terminate().unwrap();
-    proxy.process.wait(PATIENCE).unwrap();
-    let lines = std::fs::read_to_string(&audit).unwrap();
-    let lines = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
-    let lines: Vec<Value> = lines.collect();
+    let lines = scene.audit(&mut proxy);
     let of = |decision: &str| {
         lines
             .iter()

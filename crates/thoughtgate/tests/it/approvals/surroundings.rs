@@ -1,16 +1,15 @@
 //! Approvals in the audit and in `/metrics`, and configurations of approvals that are refused.
 
-use serde_json::Value;
+use std::process::Command;
+
 use thoughtgate_test::client;
 
 use super::{APPROVER, POLICY, Scene, answer, held_call, legacy_task_call};
-use crate::support::{PATIENCE, is_permitted, policy, refusal};
+use crate::support::{before, check, is_permitted, outcome, refusal};
 
 #[tokio::test]
 async fn a_call_about_which_nobody_can_be_asked_is_audited_as_refused() {
-    let scene = Scene::new();
-    let audit = scene.folder.path().join("audit.jsonl");
-    let scene = scene.with("AUDIT", audit.to_str().unwrap());
+    let scene = Scene::new().audited();
     let mut proxy = scene.start();
     for (arguments, told) in [
         (
@@ -29,13 +28,7 @@ async fn a_call_about_which_nobody_can_be_asked_is_audited_as_refused() {
             .unwrap();
         assert!(answer.text().contains(told), "{}", answer.text());
     }
-    proxy.process.terminate().unwrap();
-    proxy.process.wait(PATIENCE).unwrap();
-    let text = std::fs::read_to_string(&audit).unwrap();
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = scene.audit(&mut proxy);
     assert_eq!(lines.len(), 3);
     for line in lines {
         assert_eq!(line["decision"], "error");
@@ -49,20 +42,12 @@ async fn a_call_about_which_nobody_can_be_asked_is_audited_as_refused() {
 
 #[tokio::test]
 async fn the_audit_has_a_line_for_the_call_and_for_each_step_of_its_approval() {
-    let scene = Scene::new();
-    let audit = scene.folder.path().join("audit.jsonl");
-    let scene = scene.with("AUDIT", audit.to_str().unwrap());
+    let scene = Scene::new().audited();
     let mut proxy = scene.start();
     let mut held = held_call().open(&proxy).await;
     scene.approve().await;
     answer(&mut held).await;
-    proxy.process.terminate().unwrap();
-    proxy.process.wait(PATIENCE).unwrap();
-    let text = std::fs::read_to_string(&audit).unwrap();
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = scene.audit(&mut proxy);
     let id = lines
         .iter()
         .find_map(|line| line["approval"].as_str())
@@ -96,7 +81,7 @@ async fn the_audit_has_a_line_for_the_call_and_for_each_step_of_its_approval() {
     }
     assert_eq!(approved["policies"][0], "risky");
     assert!(approved["latency_us"].as_u64().unwrap() > 0);
-    assert!(!text.contains("prod"));
+    assert!(lines.iter().all(|line| !line.to_string().contains("prod")));
 }
 
 #[tokio::test]
@@ -124,26 +109,6 @@ async fn figures_and_readiness_tell_of_approvals() {
             .await,
         Some(1.0)
     );
-}
-
-/// Starts the binary, which must fail, and returns its stderr.
-fn refused(environment: &[(&str, &str)]) -> String {
-    let file = policy(POLICY);
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
-        .args([
-            "--check",
-            "--upstream",
-            "http://127.0.0.1:1/mcp",
-            "--policy",
-        ])
-        .arg(file.path())
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(!error.contains("xoxb-secret"), "{error}");
-    error
 }
 
 #[test]
@@ -194,7 +159,9 @@ fn configurations_that_make_no_sense_are_named() {
             "`approval.timeout` is 0",
         ),
     ] {
-        let error = refused(environment);
+        let (code, error) = check(POLICY, environment);
+        assert_eq!(code, Some(2), "{error}");
+        assert!(!error.contains("xoxb-secret"), "{error}");
         assert!(error.contains(expected), "{expected} is not in {error}");
     }
 }
@@ -202,20 +169,14 @@ fn configurations_that_make_no_sense_are_named() {
 #[tokio::test]
 async fn a_store_that_cannot_be_used_stops_the_start() {
     let scene = Scene::new().with("APPROVAL_STORE", "/dev/null/approvals.redb");
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
-        .args([
-            "--listen",
-            "127.0.0.1:0",
-            "--upstream",
-            &scene.upstream.url(),
-            "--policy",
-        ])
-        .arg(scene.policy())
-        .envs(scene.environment.iter().cloned())
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let error = String::from_utf8(output.stderr).unwrap();
+    let (url, policy) = (scene.upstream.url(), scene.policy());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thoughtgate"));
+    command
+        .args(before(&url, &policy))
+        .args(["--listen", "127.0.0.1:0"])
+        .envs(scene.environment.iter().cloned());
+    let (code, _, error) = outcome(&mut command);
+    assert_eq!(code, Some(2), "{error}");
     assert!(error.contains("`/dev/null/approvals.redb`"), "{error}");
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use thoughtgate_test::client;
 
 use super::{POLICY, audited_in, lines, stop};
+use crate::support::{ALL, check};
 
 /// The first `digits` hexadecimal digits of the SHA-256 of `text`.
 fn sha256(text: &str, digits: usize) -> String {
@@ -96,31 +97,13 @@ async fn chosen_arguments_are_shown_and_no_other() {
 
 #[test]
 fn an_audit_without_a_file_is_refused() {
-    let file = crate::support::policy(crate::support::ALL);
-    let check = |variables: &[(&str, &str)]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
-            .args([
-                "--check",
-                "--upstream",
-                "http://127.0.0.1:1/mcp",
-                "--policy",
-            ])
-            .arg(file.path())
-            .envs(variables.iter().copied())
-            .output()
-            .unwrap();
-        (
-            output.status.code(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    };
     for name in ["ARGUMENTS", "WAIT", "WHEN_FULL"] {
         let value = if name == "WAIT" { "2s" } else { "drop" };
         let given = format!("THOUGHTGATE_AUDIT_{name}");
-        let (code, error) = check(&[(&given, value)]);
+        let (code, error) = check(ALL, &[(&given, value)]);
         assert_eq!(code, Some(2), "{name}: {error}");
         assert!(error.contains("`audit` has no `file`"), "{name}: {error}");
-        let (code, error) = check(&[(&given, value), ("THOUGHTGATE_AUDIT", "stdout")]);
+        let (code, error) = check(ALL, &[(&given, value), ("THOUGHTGATE_AUDIT", "stdout")]);
         assert_eq!(code, Some(0), "{name}: {error}");
     }
 }
@@ -138,19 +121,14 @@ fn a_path_that_names_no_argument_is_refused_and_not_quoted() {
         "/SECRET",
         "SECRET[0].a",
     ] {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_thoughtgate"))
-            .args([
-                "--check",
-                "--upstream",
-                "http://127.0.0.1:1/mcp",
-                "--audit",
-                "stdout",
-            ])
-            .env("THOUGHTGATE_AUDIT_ARGUMENTS", paths)
-            .output()
-            .unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{error}");
+        let (code, error) = check(
+            ALL,
+            &[
+                ("THOUGHTGATE_AUDIT", "stdout"),
+                ("THOUGHTGATE_AUDIT_ARGUMENTS", paths),
+            ],
+        );
+        assert_eq!(code, Some(2), "{error}");
         assert!(error.contains("audit.arguments"), "{error}");
         assert!(!error.contains("SECRET"), "{error}");
     }
