@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use http::Response;
 use thoughtgate_approval::{Claim, chain};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::denial::Denial;
 use super::gathered::Gathered;
-use super::made::{Made, STOPPING};
-use super::parked::{Collector, Found};
+use super::made::{CROWDED_OUT, LATE, Made, STOPPING};
+use super::parked::Collector;
 use super::pieces::{Gone, fed};
 use super::running::{Answer, Client, Repeated, Run, Ticket};
 use crate::body::Body;
@@ -24,8 +24,6 @@ use crate::state::Snapshot;
 use crate::worker::Worker;
 use crate::{contained, forward};
 
-const CROWDED_OUT: &str = "is lost: later ones needed its place";
-const LATE: &str = "is lost: the call was not sent again in time";
 const SLOW: &str = "is lost: its client went away, and the call did not end in time";
 const LEFT: &str = "is lost: it is too large to be kept, and its client went away";
 
@@ -83,7 +81,7 @@ impl Execution {
             let room = worker.shared.budget.hold();
             let gathered = Gathered::new(response, self.made.id.clone(), room);
             if let Err(why) = self.deliver(gathered).await {
-                self.made.log(why);
+                self.made.lost(why);
             }
             self.end();
         });
@@ -103,7 +101,8 @@ impl Execution {
             let mut end = Err(Gone);
             let delivery = async { end = gathered.deliver(&client).await };
             fed(&client.pieces, Box::pin(delivery)).await;
-            if end.is_ok() {
+            // The stream that answers its client may have taken it over, and lost it.
+            if end.is_ok() || self.run.is_lost() {
                 return Ok(());
             }
             if !gathered.is_whole() {
@@ -149,16 +148,8 @@ impl Execution {
     ) -> Result<Collector, &'static str> {
         self.made
             .log("is kept until the call is sent again: its client went away");
-        let (collector, mut collected) = oneshot::channel();
-        let found = Found {
-            approval: self.made.approval,
-            user: self.made.user,
-            head: gathered.head(),
-            collector,
-        };
-        let shared = &self.made.worker.shared;
-        let place = shared.parked.enter(self.made.key, &self.made.agent, found);
-        let mut draining = shared.drain.watch();
+        let (place, mut collected) = self.made.wait(gathered.head());
+        let mut draining = self.made.worker.shared.drain.watch();
         let unsettled = self.made.unsettled();
         loop {
             let ended = tokio::select! {

@@ -8,9 +8,10 @@ use http::response::Parts;
 use http::{Response, header};
 use http_body_util::BodyExt;
 use thoughtgate_mcp::{reply, sse};
+use tokio::sync::mpsc::Sender;
 
 use super::parked::Collector;
-use super::pieces::{Gone, send};
+use super::pieces::{Gone, Piece, send};
 use super::renumbered::Renumbered;
 use super::stream::{EVENT_BYTES_MAX, HELD_BYTES_MAX};
 use crate::body::Body;
@@ -245,10 +246,7 @@ impl Gathered {
 }
 
 /// Sends a piece and waits until the client has taken it.
-async fn take(
-    pieces: &tokio::sync::mpsc::Sender<super::pieces::Piece>,
-    piece: Bytes,
-) -> Result<(), Gone> {
+async fn take(pieces: &Sender<Piece>, piece: Bytes) -> Result<(), Gone> {
     if piece.is_empty() {
         return Ok(());
     }

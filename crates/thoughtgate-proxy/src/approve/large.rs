@@ -13,9 +13,9 @@ use thoughtgate_mcp::{Envelope, Era, Kind, Renumber};
 use tokio::sync::{mpsc, oneshot};
 
 use super::fields::{Fields, user};
-use super::made::{Made, STOPPING};
-use super::parked::{Collector, Found, Kept, Key, Place};
-use super::pieces::{Gone, fail, fed, next, send};
+use super::made::{CROWDED_OUT, LATE, Made, STOPPING};
+use super::parked::{Collector, Kept, Key, Place};
+use super::pieces::{Gone, Piece, fail, fed, next, send};
 use super::stream::Large;
 use crate::audit::Trail;
 use crate::body::Body;
@@ -41,14 +41,7 @@ impl Made {
             time: self.kept_for,
         });
         let message = self.message(&problem);
-        let (collector, collected) = oneshot::channel();
-        let found = Found {
-            approval: self.approval,
-            user: self.user,
-            head: answer::json_head(large.status),
-            collector,
-        };
-        let place = shared.parked.enter(self.key, &self.agent, found);
+        let (place, collected) = self.wait(answer::json_head(large.status));
         self.log("is too large for an event, and is kept until the call is sent again");
         contained::spawn(self.keep(place, collected, large));
         message
@@ -60,7 +53,7 @@ impl Made {
                 self.log("is collected");
                 fed(&pieces, Box::pin(deliver(large, &id, &pieces))).await;
             }
-            Err(why) => self.log(why),
+            Err(why) => self.lost(why),
         }
     }
 
@@ -70,13 +63,12 @@ impl Made {
         place: Place,
         mut collected: oneshot::Receiver<Collector>,
     ) -> Result<Collector, &'static str> {
-        const CROWDED_OUT: &str = "is lost: later ones needed its place";
         let mut draining = self.worker.shared.drain.watch();
         let unsettled = self.unsettled();
         let ended = tokio::select! {
             biased;
             collector = &mut collected => Ok(collector),
-            () = tokio::time::sleep(self.kept_for) => Err("is lost: the call was not sent again in time"),
+            () = tokio::time::sleep(self.kept_for) => Err(LATE),
             _ = draining.wait_for(|draining| *draining) => Err(STOPPING),
         };
         unsettled.settled();
@@ -91,11 +83,7 @@ impl Made {
 }
 
 /// Sends the result with the id of the call that collects it.
-async fn deliver(
-    large: Large,
-    id: &Raw,
-    pieces: &mpsc::Sender<super::pieces::Piece>,
-) -> Result<(), Gone> {
+async fn deliver(large: Large, id: &Raw, pieces: &mpsc::Sender<Piece>) -> Result<(), Gone> {
     let Large {
         read,
         room,
@@ -139,16 +127,11 @@ pub fn collect(
     fields: &Fields,
     trail: Option<&mut Trail<'_>>,
 ) -> Option<Response<Body>> {
-    // A task is answered in another form, and a sealed state names another approval.
-    if !shared.parked.any() || fields.asks_for_task || fields.own_state().is_some() {
+    if !shared.parked.any() {
         return None;
     }
-    let id = message.id.clone()?;
-    let key = Key {
-        digest: fields.digest(&message.principal),
-        era: message.era,
-    };
-    // First: to tell the user, a token is verified again.
+    let (key, id) = fields.repeated(message)?;
+    // First: to identify the user, a token is verified again.
     if !shared.parked.has(key) {
         return None;
     }

@@ -6,17 +6,22 @@ use std::time::Duration;
 
 use http::Response;
 use thoughtgate_approval::{Approvals, Id, UserDigest};
+use tokio::sync::oneshot;
 
 use super::fields::Fields;
-use super::parked::Key;
+use super::parked::{Collector, Found, Key, Place};
 use crate::body::Body;
 use crate::message::{Message, Raw};
 use crate::problem::{Call, Problem};
 use crate::worker::Worker;
 use crate::{answer, logged};
 
-/// What becomes of a result whose client can not come back to this process.
+/// A result whose client cannot come back to this process.
 pub const STOPPING: &str = "is lost: the proxy is stopping";
+/// A result that was dropped from [`super::parked`].
+pub const CROWDED_OUT: &str = "is lost: later ones needed its place";
+/// A result that nobody has collected.
+pub const LATE: &str = "is lost: the call was not sent again in time";
 
 /// Logs that a result is lost, unless something else becomes of it first: a stop drops the task that keeps it.
 pub struct Unsettled<'m>(Option<&'m Made>);
@@ -77,9 +82,32 @@ impl Made {
         answer::refused(&self.worker.shared, problem, id, call.as_ref())
     }
 
+    /// Puts its result, which begins with `head`, on the list of those that wait for a call. The receiver gets
+    /// that call, or an error once the result has lost its place.
+    pub fn wait(&self, head: Response<()>) -> (Place, oneshot::Receiver<Collector>) {
+        let (collector, collected) = oneshot::channel();
+        let found = Found {
+            approval: self.approval,
+            user: self.user,
+            head,
+            collector,
+        };
+        let parked = &self.worker.shared.parked;
+        (parked.enter(self.key, &self.agent, found), collected)
+    }
+
     /// Logs what becomes of its result.
     pub fn log(&self, event: &str) {
         logged::result(self.approval, &self.agent, &self.tool, event);
+    }
+
+    /// Logs that its result is lost, once: the execution of the call and the stream that answers it may both
+    /// hold a part of the result.
+    pub fn lost(&self, why: &str) {
+        let running = &self.worker.shared.running;
+        if running.lose(self.approval, self.user) {
+            self.log(why);
+        }
     }
 
     /// To be held while its result waits.
@@ -98,7 +126,7 @@ impl Unsettled<'_> {
 impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
         if let Some(made) = self.0 {
-            made.log(STOPPING);
+            made.lost(STOPPING);
         }
     }
 }

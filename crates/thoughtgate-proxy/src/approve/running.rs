@@ -49,6 +49,8 @@ struct Entry {
     waiting: usize,
     /// There is nothing to deliver yet.
     runs: bool,
+    /// The log says that its result is lost.
+    is_lost: bool,
     /// While it runs without a client; those of clients are counted by themselves.
     in_flight: Option<InFlight>,
 }
@@ -154,6 +156,7 @@ impl Running {
             arrived: Arc::clone(&arrived),
             waiting: 0,
             runs: true,
+            is_lost: false,
             in_flight: None,
         };
         let ticket = self.ticket(&mut entry, id);
@@ -176,6 +179,15 @@ impl Running {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.entries().is_empty()
+    }
+
+    /// Notes that the result of the call that uses this approval is lost; returns whether that is new.
+    pub fn lose(&self, approval: Id, user: UserDigest) -> bool {
+        let mut entries = self.entries();
+        let is_used = |entry: &&mut Entry| entry.approval == approval && entry.user == user;
+        let entry = entries.iter_mut().find(is_used);
+        // Of the modern era, nothing but the stream that answers the client holds the result.
+        entry.is_none_or(|entry| !std::mem::replace(&mut entry.is_lost, true))
     }
 
     /// Lets the same call of `user`, sent again with `id`, wait for its result.
@@ -251,6 +263,13 @@ impl Run {
         let entries = self.running.entries();
         let own = entries.iter().find(|entry| entry.number == self.number);
         own.is_some_and(|entry| entry.waiting > 0)
+    }
+
+    /// Whether its result is lost, and the log says so.
+    pub fn is_lost(&self) -> bool {
+        let entries = self.running.entries();
+        let own = entries.iter().find(|entry| entry.number == self.number);
+        own.is_some_and(|entry| entry.is_lost)
     }
 
     /// There is something to deliver: a stop of the process need not wait for it without a client.

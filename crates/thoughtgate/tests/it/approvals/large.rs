@@ -6,7 +6,9 @@ use thoughtgate_test::client::{self, Response};
 use thoughtgate_test::mock_mcp::Fault;
 use thoughtgate_test::process::Output;
 
-use super::{APPROVER, Message, POLICY, Scene, answer, held_call, repeated_call, retried_call};
+use super::{
+    APPROVER, Message, POLICY, Scene, answer, held_call, log, repeated_call, retried_call,
+};
 use crate::support::{PATIENCE, Proxy, is_permitted, refusal, told};
 
 const BYTES: usize = 2_000_000;
@@ -46,18 +48,11 @@ fn is_collected(response: &Response) {
     assert_eq!(told(&message).len(), BYTES);
 }
 
-fn log(proxy: &Proxy, part: &str) {
-    let found = proxy.process.wait_line(Output::Stderr, part, PATIENCE);
-    found.unwrap();
-}
-
 #[tokio::test]
 async fn the_same_call_sent_again_collects_it_once() {
     // With a length and without one.
     for slow_body_ms in [0, 20] {
-        let scene = scene();
-        let audit = scene.folder.path().join("audit.jsonl");
-        let scene = scene.with("AUDIT", audit.to_str().unwrap());
+        let scene = scene().audited();
         scene
             .upstream
             .turn(|knobs| knobs.slow_body_ms = slow_body_ms);
@@ -88,16 +83,10 @@ async fn the_same_call_sent_again_collects_it_once() {
         assert_ne!(refusal(&next)["approval"], used);
         assert_eq!(scene.calls(), 1);
 
-        proxy.process.terminate().unwrap();
-        proxy.process.wait(PATIENCE).unwrap();
-        let lines = std::fs::read_to_string(&audit).unwrap();
-        let lines: Vec<Value> = lines
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .filter(|line: &Value| line["decision"] == "approve")
-            .collect();
+        let lines = scene.audit(&mut proxy);
+        let asked = lines.iter().filter(|line| line["decision"] == "approve");
         let facts = |line: &Value| (line["approval"] == used, line["collected"] == true);
-        let facts: Vec<_> = lines.iter().map(facts).collect();
+        let facts: Vec<_> = asked.map(facts).collect();
         assert_eq!(facts, [(true, false), (true, true), (false, false)]);
     }
 }
@@ -203,12 +192,26 @@ async fn the_policies_in_force_decide_about_the_call_that_collects_it() {
 #[tokio::test]
 async fn it_is_dropped_when_nobody_collects_it_in_time() {
     let scene = scene().with("APPROVAL_APPROVED_FOR", "1s");
-    let proxy = scene.start();
+    let mut proxy = scene.start();
     park(&scene, &proxy, &held_call()).await;
-    log(&proxy, "is lost: the call was not sent again in time");
+    let lost = "is lost: the call was not sent again in time";
+    log(&proxy, lost);
     let end = again(&proxy).await.json();
     assert_eq!(refusal(&end)["state"], "pending", "{end}");
     assert_eq!(scene.calls(), 1);
+    proxy.process.terminate().unwrap();
+    proxy.process.wait(PATIENCE).unwrap();
+    is_lost_once(&proxy, lost);
+}
+
+/// Checks that the log has one line on the loss of a result, this one, and none that it is kept again.
+fn is_lost_once(proxy: &Proxy, lost: &str) {
+    let mut lines = proxy.process.output(Output::Stderr);
+    lines.retain(|line| line.contains("result of an approved call"));
+    assert!(
+        matches!(&lines[..], [kept, end] if kept.contains("is too large") && end.contains(lost)),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -217,9 +220,11 @@ async fn it_does_not_hold_up_a_stop() {
     let mut proxy = scene.start();
     park(&scene, &proxy, &held_call()).await;
     proxy.process.terminate().unwrap();
-    log(&proxy, "is lost: the proxy is stopping");
+    let lost = "is lost: the proxy is stopping";
+    log(&proxy, lost);
     let status = proxy.process.wait(PATIENCE).unwrap();
     assert!(status.success(), "{status}");
+    is_lost_once(&proxy, lost);
 }
 
 #[tokio::test]
