@@ -23,11 +23,18 @@ pub fn point_to(
     let challenges: Vec<HeaderValue> = headers.get_all(WWW_AUTHENTICATE).iter().cloned().collect();
     headers.remove(WWW_AUTHENTICATE);
     for challenge in challenges {
-        let changed = challenge
-            .to_str()
-            .ok()
-            .map(|text| changed(text, public, upstream, learnt))
-            .and_then(|text| HeaderValue::try_from(text).ok());
+        // A character for each byte: a realm may be in any encoding.
+        let text: String = challenge
+            .as_bytes()
+            .iter()
+            .copied()
+            .map(char::from)
+            .collect();
+        let changed = changed(&text, public, upstream, learnt);
+        let bytes: Option<Vec<u8>> = (changed.chars().map(u8::try_from))
+            .collect::<Result<_, _>>()
+            .ok();
+        let changed = bytes.and_then(|bytes| HeaderValue::try_from(bytes).ok());
         headers.append(WWW_AUTHENTICATE, changed.unwrap_or(challenge));
     }
 }
@@ -58,11 +65,17 @@ fn place(theirs: &str, public: &PublicUrl, upstream: &Target) -> Option<(String,
         return Some((usual, None));
     }
     let theirs: Uri = theirs.parse().ok()?;
-    let (path, authority) = (theirs.path(), theirs.authority()?.as_str());
+    let path = theirs.path();
     // A server behind a proxy may know itself by another name, but only one server has that folder.
     let is_own = path.starts_with(WELL_KNOWN)
-        || upstream.is_origin(theirs.scheme_str()?, authority)
-        || public.is_at(authority);
+        || match theirs.authority() {
+            Some(authority) => {
+                upstream.is_origin(theirs.scheme_str()?, authority.as_str())
+                    || public.is_at(authority.as_str())
+            }
+            // RFC 9728 asks for a whole URL, but some servers send a path.
+            None => true,
+        };
     // A GET of the endpoint itself would be a request that nobody has decided.
     let bare = |path: &str| path.trim_matches('/').to_ascii_lowercase();
     let is_fetched = theirs.query().is_none() && bare(path) != bare(endpoint.path());
@@ -145,6 +158,7 @@ mod tests {
                 "https://mcp.example/.well-known/other",
                 "/.well-known/other",
             ),
+            ("/oauth/prm.json", "/oauth/prm.json"),
         ] {
             let text = format!("Bearer resource_metadata=\"{theirs}\"");
             let (changed, learnt) = changed_of(&text, "http://up/v1/mcp");
@@ -159,6 +173,10 @@ mod tests {
             "http://up/v1/mcp",
             "http://up/V1/mcp/",
             "http://up",
+            "/v1/mcp",
+            "/",
+            "//as.example/prm.json",
+            "prm.json",
         ] {
             let text = format!("Bearer resource_metadata=\"{theirs}\"");
             assert_eq!(changed_of(&text, "http://up/v1/mcp"), (text, None));
@@ -208,16 +226,25 @@ mod tests {
     fn each_challenge_is_changed_in_its_place() {
         let public = PublicUrl::new("https://gate.example").unwrap();
         let mut headers = HeaderMap::new();
+        let theirs = "resource_metadata=\"http://up/.well-known/oauth-protected-resource\"";
         for value in [
-            "Basic realm=\"x\"",
-            "Bearer resource_metadata=\"http://up/.well-known/oauth-protected-resource\"",
+            &b"Basic realm=\"x\""[..],
+            format!("Bearer {theirs}").as_bytes(),
+            // Of Latin-1 and of UTF-8.
+            &[b"Bearer realm=\"Z\xfcrich \xc3\xbc\", ", theirs.as_bytes()].concat(),
         ] {
-            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(value));
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_bytes(value).unwrap());
         }
         let upstream = Target::new(&"http://up/mcp".parse().unwrap()).unwrap();
         point_to(&mut headers, &public, &upstream, &MetadataPath::default());
         let values: Vec<_> = headers.get_all(WWW_AUTHENTICATE).iter().collect();
-        let ours = "Bearer resource_metadata=\"https://gate.example/.well-known/oauth-protected-resource\"";
-        assert_eq!(values, ["Basic realm=\"x\"", ours]);
+        let ours =
+            "resource_metadata=\"https://gate.example/.well-known/oauth-protected-resource\"";
+        assert_eq!(
+            values[..2],
+            ["Basic realm=\"x\"", &*format!("Bearer {ours}")]
+        );
+        let named = [b"Bearer realm=\"Z\xfcrich \xc3\xbc\", ", ours.as_bytes()].concat();
+        assert_eq!(values[2].as_bytes(), named);
     }
 }

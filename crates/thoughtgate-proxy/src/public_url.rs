@@ -77,7 +77,7 @@ impl PublicUrl {
     /// know it or as this proxy has it, or without one.
     #[must_use]
     pub fn has_metadata_at(&self, path: &str) -> bool {
-        let rest = path.strip_prefix(RESOURCE_METADATA);
+        let rest = path.trim_end_matches('/').strip_prefix(RESOURCE_METADATA);
         rest.is_some_and(|rest| rest.is_empty() || rest == PATH || rest == self.path)
     }
 
@@ -119,7 +119,9 @@ impl PublicUrl {
 #[must_use]
 pub fn upstream_path(path: &str, public: Option<&PublicUrl>, endpoint: &str) -> String {
     let own = public.map_or(PATH, |public| &public.path);
-    let stem = path.strip_suffix(own).or_else(|| path.strip_suffix(PATH));
+    // Clients that call `/mcp/` put that at the end.
+    let whole = path.trim_end_matches('/');
+    let stem = whole.strip_suffix(own).or_else(|| whole.strip_suffix(PATH));
     match stem {
         Some(stem) => format!("{stem}{}", endpoint.trim_end_matches('/')),
         None => path.to_owned(),
@@ -191,6 +193,8 @@ mod tests {
     fn the_endpoints_own_path_is_put_in() {
         for (path, endpoint, expected) in [
             ("/mcp", "/v1/mcp", "/v1/mcp"),
+            ("/mcp/", "/v1/mcp", "/v1/mcp"),
+            ("/other/", "/v1/mcp", "/other/"),
             ("/mcp", "/", ""),
             ("", "/v1/mcp", ""),
         ] {

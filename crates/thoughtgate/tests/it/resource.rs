@@ -81,7 +81,7 @@ async fn the_metadata_are_those_of_the_proxy() {
     let settings =
         ", authorization_servers: ['https://idp.test/a', 'https://b.test'], scopes: [mcp, 'x:y']";
     let scene = Scene::start(settings).await;
-    for path in ["", "/mcp", "/tools/mcp"] {
+    for path in ["", "/mcp", "/tools/mcp", "/tools/mcp/"] {
         let document = scene.proxy.get(&format!("{METADATA}{path}")).await;
         assert_eq!(document.status, 200, "{path}");
         assert_eq!(document.header("content-type"), Some("application/json"));
