@@ -27,6 +27,13 @@ pub fn fixed(config: &Config) -> anyhow::Result<Settings> {
     let mut wrong = Mistakes::default();
     let upstream = wrong.keep(upstream(config));
     let listen = listen(config);
+    if let Some(upstream) = &upstream {
+        wrong.require(!upstream.is_at(listen), || {
+            format!(
+                "`upstream.url` leads to this proxy's own address (`listen`, {listen}), so that it would call itself; set it to that of the MCP server"
+            )
+        });
+    }
     if let Some(admin) = config.admin_listen {
         wrong.require(!clash(listen, admin), || {
             format!(

@@ -2,6 +2,7 @@
 //!
 //! Sends no request and keeps no connection: [`crate::upstream::Pool`] does.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::connect::connect;
 use super::error::UpstreamError;
 use super::query;
 use crate::address;
+use crate::guard::is_loopback_name;
 use crate::sockets::notice_dead_peers;
 
 /// The address of an MCP endpoint, parsed once.
@@ -120,6 +122,25 @@ impl Target {
             && port == self.port
     }
 
+    /// Whether its URL leads to a server of this machine that listens on `address`. Resolves no name but
+    /// `localhost`.
+    #[must_use]
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        let own = address.ip();
+        let is_local = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+        let is_host = match self.host.parse::<IpAddr>() {
+            Ok(host) => {
+                // `[::]` accepts connections to IPv4 addresses, too; `0.0.0.0` none to IPv6 ones.
+                let is_heard = own.is_ipv6() || host.is_ipv4();
+                host == own
+                    || host.is_unspecified() && is_local(own)
+                    || own.is_unspecified() && host.is_loopback() && is_heard
+            }
+            Err(_) => is_loopback_name(&self.host) && is_local(own),
+        };
+        is_host && self.port == address.port()
+    }
+
     /// Opens a TCP connection within `at_most`.
     pub async fn connect(&self, at_most: Duration) -> Result<TcpStream, UpstreamError> {
         let stream = tokio::time::timeout(at_most, connect(&self.host, self.port))
@@ -198,6 +219,28 @@ mod tests {
         assert_eq!(target.path(None), "/mcp?token=1");
         let path = target.path(Some("a=%20;b&TOKEN=2"));
         assert_eq!(path, "/mcp?token=1&a=%20;b");
+    }
+
+    #[test]
+    fn a_server_of_this_machine_is_known_by_its_address() {
+        for (url, address, expected) in [
+            ("http://127.0.0.1:8080/mcp", "127.0.0.1:8080", true),
+            ("http://localhost:8080/mcp", "127.0.0.1:8080", true),
+            ("http://localhost/mcp", "0.0.0.0:80", true),
+            ("http://127.0.0.1:8080/mcp", "0.0.0.0:8080", true),
+            ("http://127.0.0.1:8080/mcp", "[::]:8080", true),
+            ("http://0.0.0.0:8080/mcp", "127.0.0.1:8080", true),
+            ("http://10.0.0.1:8080/mcp", "10.0.0.1:8080", true),
+            ("http://127.0.0.1:3000/mcp", "127.0.0.1:8080", false),
+            ("http://127.0.0.2:8080/mcp", "127.0.0.1:8080", false),
+            ("http://[::1]:8080/mcp", "0.0.0.0:8080", false),
+            ("http://localhost:8080/mcp", "10.0.0.1:8080", false),
+            ("http://10.0.0.1:8080/mcp", "0.0.0.0:8080", false),
+            ("http://tools:8080/mcp", "0.0.0.0:8080", false),
+        ] {
+            let target = target(url).unwrap();
+            assert_eq!(target.is_at(address.parse().unwrap()), expected, "{url}");
+        }
     }
 
     #[test]

@@ -51,6 +51,19 @@ fn an_upstream_without_a_path_is_valid_and_warned_of() {
 }
 
 #[test]
+fn an_upstream_at_the_proxys_own_address_is_a_mistake() {
+    let (_folder, path) = config(
+        "upstream: {url: 'http://localhost:8080/mcp'}\npolicy: p.cedar\nlisten: 127.0.0.1:8080\n",
+    );
+    let (code, _, err) = run(&["--config", &path, "--check"], &[]);
+    assert_eq!(code, Some(2));
+    let expected = "line 1, column 17: `upstream.url` leads to this proxy's own address (`listen`, 127.0.0.1:8080)";
+    assert!(err.contains(expected), "{err}");
+    let elsewhere = ["--config", &path, "--listen", "127.0.0.1:8081", "--check"];
+    assert_eq!(run(&elsewhere, &[]).0, Some(0));
+}
+
+#[test]
 fn all_mistakes_in_the_configuration_are_reported_at_once() {
     let check = |text: &str, environment: &[(&str, &str)]| {
         let (_folder, path) = config(text);
