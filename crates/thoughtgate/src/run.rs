@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::process;
 use thoughtgate_approval::ChannelSettings;
 use thoughtgate_panic::{info, log, warn};
 use thoughtgate_policy::Engine;
 use thoughtgate_proxy::{Rules, Server, Settings, Shared};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::flags::{Command, Flags};
 use crate::load::{self, Loaded};
@@ -81,6 +82,7 @@ pub fn main(flags: Flags) -> anyhow::Result<ExitCode> {
         .build()
         .context("failed to start the runtime")?;
     runtime.block_on(async {
+        let _limited = fail_at_file_limit()?;
         // Before the first request, which may retry a call that was asked for before a restart.
         if let Some((approval, channel)) = approval {
             shared.open_approvals(approval, channel).await?;
@@ -250,6 +252,13 @@ fn places(main: SocketAddr, admin: Option<SocketAddr>) -> String {
     format!(
         "MCP at {mcp}/mcp, health at {admin}/health and {admin}/ready, metrics at {admin}/metrics"
     )
+}
+
+/// Makes a write beyond the limit of file sizes (`ulimit -f`) fail, as on a full disk; without a handler of its
+/// signal it would kill the process.
+fn fail_at_file_limit() -> anyhow::Result<Signal> {
+    signal(SignalKind::from_raw(process::Signal::XFSZ.as_raw()))
+        .context("failed to listen for SIGXFSZ")
 }
 
 /// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once.

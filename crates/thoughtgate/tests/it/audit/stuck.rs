@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 use thoughtgate_test::mock_mcp::MockMcp;
 use thoughtgate_test::process::Output;
 
-use super::{audited_in, stop};
-use crate::support::{Proxy, call};
+use super::{audited_in, lines, stop};
+use crate::support::{PATIENCE, Proxy, call};
 
 /// Small enough for a test to fill the audit's quarter of it.
 const SMALL: [(&str, &str); 3] = [
@@ -124,6 +125,25 @@ async fn a_reader_that_comes_late_gets_every_line() {
     }
     let lines = read_to_end(reader(&path), &mut proxy);
     assert_eq!(lines.len(), 20);
+}
+
+#[tokio::test]
+async fn a_limit_of_file_sizes_is_a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let (_upstream, mut proxy) = audited_in(&path, &[]);
+    let pid = Pid::from_raw(proxy.process.id().cast_signed());
+    let before = getrlimit(Resource::Fsize);
+    let limit = |current| Rlimit { current, ..before };
+    prlimit(pid, Resource::Fsize, limit(Some(1000))).unwrap();
+    for _ in 0..20 {
+        assert_eq!(proxy.post(&call("echo")).await.status, 200);
+    }
+    let warned = "audit lines cannot be written";
+    (proxy.process.wait_line(Output::Stderr, warned, PATIENCE)).unwrap();
+    prlimit(pid, Resource::Fsize, before).unwrap();
+    stop(&mut proxy);
+    assert_eq!(lines(folder.path()).len(), 20);
 }
 
 #[tokio::test]
