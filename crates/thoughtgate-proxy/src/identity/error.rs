@@ -13,9 +13,9 @@ pub enum Unidentified {
     Header(HeaderName),
     #[error("the request has no bearer token in its Authorization header")]
     NoToken,
-    /// Its issuer's keys have not been fetched yet, or not for a long time.
+    /// Its issuer has no keys, or they have not been fetched yet, or not for a long time.
     #[error(
-        "bearer tokens cannot be verified now: the keys of their issuer could not be fetched; the proxy's log has the reason"
+        "bearer tokens cannot be verified now: the keys of their issuer could not be fetched, or there are none; the proxy's log has the reason"
     )]
     NoKeys,
     /// The token's form, signature, lifetime, audience or issuer is wrong.

@@ -28,7 +28,7 @@ const WAIT_MAX: Duration = Duration::from_secs(6);
 pub struct KeySet {
     uri: Uri,
     target: Target,
-    /// `None` until they have been fetched, and when the last ones are too old.
+    /// `None` until they have been fetched, when the last ones are too old, and when their issuer has none.
     held: ArcSwapOption<Vec<Published>>,
     failed: AtomicBool,
     pace: Mutex<Pace>,
@@ -111,6 +111,8 @@ impl KeySet {
 
     /// Puts fetched keys in force; `None` leaves no key in force.
     pub fn put(&self, keys: Option<Vec<Published>>) {
+        // Without any, no token is at fault: its client should not log in again.
+        let keys = keys.filter(|keys| !keys.is_empty());
         self.held.store(keys.map(Arc::new));
     }
 

@@ -119,3 +119,19 @@ async fn a_token_of_another_tenant_with_the_same_keys_is_refused() {
         assert!(text.contains("`iss` is not `agent.jwt.issuer`"), "{text}");
     }
 }
+
+#[tokio::test]
+async fn that_an_issuer_has_no_keys_is_no_fault_of_a_token() {
+    let endpoint = KeyEndpoint::start(&[json!({"kty": "oct", "k": "AQ"})]).await;
+    let (_upstream, proxy) = proxy(&endpoint);
+    let refused = post(&proxy, &bearer(&issuer(), "a")).await;
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (503, Some("1"))
+    );
+    assert_eq!(refused.header("www-authenticate"), None);
+    assert_eq!(
+        proxy.ready_is(503).await["checks"]["token_keys"]["ok"],
+        false
+    );
+}
