@@ -70,12 +70,20 @@ impl Network {
         };
         let address = address.parse::<IpAddr>().ok()?;
         let bits_max = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
+        let bits: u32 = match bits {
             // `parse` accepts a plus sign.
             Some(bits) if bits.bytes().all(|byte| byte.is_ascii_digit()) => bits.parse().ok()?,
             Some(_) => return None,
             None => bits_max,
         };
+        // An IPv4 address as an IPv6 socket shows it: peers are compared in their own form.
+        if let IpAddr::V6(mapped) = address
+            && let Some(mapped) = mapped.to_ipv4_mapped()
+            && let Some(bits) = bits.checked_sub(96)
+        {
+            let address = IpAddr::V4(mapped);
+            return (bits <= 32).then_some(Network { address, bits });
+        }
         (bits <= bits_max).then_some(Network { address, bits })
     }
 
@@ -108,6 +116,8 @@ mod tests {
         for (entry, peer) in [
             ("10.1.2.3", "10.1.2.3"),
             ("10.1.2.3", "::ffff:10.1.2.3"),
+            ("::ffff:10.1.2.3", "10.1.2.3"),
+            ("::ffff:10.0.0.0/104", "::ffff:10.1.2.3"),
             ("10.0.0.0/8", "10.255.0.1"),
             ("10.9.9.9/8", "10.1.2.3"),
             ("172.16.0.0/12", "172.31.0.1"),
@@ -125,6 +135,8 @@ mod tests {
             ("0.0.0.0/0", "::1"),
             ("fd00::/8", "fe00::1"),
             ("::/0", "1.2.3.4"),
+            ("::ffff:10.1.2.3", "10.1.2.4"),
+            ("::ffff:10.0.0.0/104", "11.0.0.1"),
         ] {
             assert!(!contains(entry, peer), "{entry} {peer}");
         }
@@ -138,6 +150,7 @@ mod tests {
             "proxy",
             "10.0.0.0/33",
             "::/129",
+            "::ffff:10.0.0.0/129",
             "10.0.0.0/",
             "10.0.0.0/+8",
             "10.0.0.0/-1",
