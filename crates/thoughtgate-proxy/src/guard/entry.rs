@@ -180,9 +180,13 @@ impl Name {
             Name::Below(parent) => name
                 .len()
                 .checked_sub(parent.len())
-                .filter(|below| *below > 0)
-                .and_then(|below| name.get(below..))
-                .is_some_and(|end| end.eq_ignore_ascii_case(parent)),
+                .and_then(|below| name.split_at_checked(below))
+                .is_some_and(|(below, end)| {
+                    let is_name = |byte: u8| is_of_label(byte) || byte == b'.';
+                    let is_below = !below.is_empty() && below.bytes().all(is_name);
+                    // Such as `evil.example/`, which a reader of the header takes for the host.
+                    is_below && end.eq_ignore_ascii_case(parent)
+                }),
         }
     }
 }
@@ -218,12 +222,15 @@ fn check_name(name: &str) -> Result<(), Invalid> {
     if name.contains('*') {
         return Err(Invalid::Wildcard);
     }
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_allowed);
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_of_label);
     if name.parse::<IpAddr>().is_ok() || name.split('.').all(is_label) {
         return Ok(());
     }
     Err(Invalid::Host)
+}
+
+fn is_of_label(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_".contains(&byte)
 }
 
 #[cfg(test)]
@@ -259,6 +266,9 @@ mod tests {
             ("*.example.com", ".example.com"),
             ("*.example.com", "evilexample.com"),
             ("*.example.com", "a.example.com.evil"),
+            ("*.example.com", "evil/.example.com"),
+            ("*.example.com", "evil#a.example.com"),
+            ("*.example.com", "user@a.example.com"),
         ] {
             assert!(!accepts(entry, host), "{entry} {host}");
         }
