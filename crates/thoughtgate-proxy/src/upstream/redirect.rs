@@ -69,6 +69,9 @@ impl Redirect {
             return "an unknown address".to_owned();
         };
         let location = without_secrets(location);
+        if location.is_empty() {
+            return "its own path".to_owned();
+        }
         let parts = location.split('/').map(|part| {
             let is_hidden = self.hidden.iter().any(|hidden| hidden == part);
             if is_hidden { HIDDEN } else { part }
@@ -102,6 +105,8 @@ mod tests {
             ("//SECRET@host", "//host"),
             ("http://SECRET@SECRET@host\\@x", "http://host\\@x"),
             ("/a\u{202e}\tb@c", "/ab@c"),
+            ("?token=SECRET", "its own path"),
+            ("#a", "its own path"),
         ] {
             assert_eq!(redirect(302, location).shown(), expected);
         }
