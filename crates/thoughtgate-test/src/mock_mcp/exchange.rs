@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::body::Incoming;
@@ -54,6 +54,7 @@ impl<'a> Exchange<'a> {
         // A client that stops waiting for this is not one that a test counts.
         let guard = InFlight::new(&Arc::default());
         let mut exchange = Exchange::new(endpoint, guard);
+        let listens = request.method() == Method::GET;
         let body = request.collect().await.map_err(|_| Aborted)?.to_bytes();
         if exchange.setting.knobs.hold == Hold::Answer {
             stream::released(&mut exchange.settings, Hold::Answer).await;
@@ -63,6 +64,12 @@ impl<'a> Exchange<'a> {
         }
         if let Some(canned) = &exchange.setting.knobs.canned {
             return Ok(render(canned));
+        }
+        if listens {
+            // Ends at once, so that it is none of the open streams that a test counts.
+            return Ok(event_stream(Answer::whole(Bytes::from_static(
+                b": open\n\n",
+            ))));
         }
         let parsed = serde_json::from_slice::<Envelope<'_>>(&body);
         let tail = exchange.setting.replies.tail("ping", false);

@@ -102,6 +102,21 @@ async fn speaks_the_session_based_protocol() {
 }
 
 #[tokio::test]
+async fn a_probe_is_answered_and_counted_apart() {
+    let mock = start(Knobs::default());
+    let agent = [("user-agent", "thoughtgate-probe/0")];
+    let stream = client::get(&mock.url(), &agent).await.unwrap();
+    assert_eq!(stream.header("content-type"), Some("text/event-stream"));
+    let ping = r#"{"jsonrpc":"2.0","id":4,"method":"ping"}"#;
+    assert_eq!(ask(&mock, &agent, ping).await.0, 200);
+    let elsewhere = format!("{}/x", mock.base_url());
+    assert_eq!(client::get(&elsewhere, &agent).await.unwrap().status, 404);
+    let stats = mock.stats();
+    assert_eq!((stats.probes, stats.requests), (2, 1));
+    assert_eq!((stats.open_streams, mock.requests().len()), (0, 1));
+}
+
+#[tokio::test]
 async fn speaks_the_stateless_protocol_by_header_or_by_meta() {
     let mock = start(Knobs::default());
     let discover = json!({ "jsonrpc": "2.0", "id": "d", "method": "server/discover", "params": {
