@@ -1,20 +1,24 @@
 //! Probes the upstream at intervals, so that `/ready` need not, and logs faults of the upstream and the
 //! approval store when they change; `thoughtgate-approval` logs those of its channel.
 //!
-//! A probe is one MCP request: a listener that is no MCP server, or one that hangs, is not ready. Reasons go
-//! to the log alone, because agents can read `/ready`; that has their kind and a status.
+//! A listener that is no MCP server, or one that hangs, is not ready. A probe is a GET if that suffices, since
+//! some servers take any POST for a call. Reasons go to the log alone, because agents can read `/ready`; that
+//! has their kind and a status.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thoughtgate_approval::chain;
 
 use crate::reported::Reported;
 use crate::settings::Settings;
 use crate::state::{Reachability, Shared};
-use ping::{COMPRESSES, Found, NotMcp};
+use course::Course;
+use judge::{COMPRESSES, Found, NotMcp};
 
-mod ping;
+mod ask;
+mod course;
+mod judge;
 
 /// First pause after a failed probe. Short, so that an upstream that starts together with the sidecar is
 /// noticed soon; it doubles up to [`RETRY_MAX`].
@@ -31,12 +35,12 @@ pub async fn run(shared: Arc<Shared>) {
     tokio::join!(upstream(&shared), approvals(&shared));
 }
 
-/// Asks the upstream once; a warning, if it answers in a way that not all requests work with.
+/// Sends the upstream one `ping`; a warning, if it answers in a way that not all requests work with.
 ///
 /// # Errors
 /// The reason why it does not count as an MCP server, in words.
 pub async fn check(settings: &Settings) -> Result<Option<&'static str>, String> {
-    let found = ping::ping(&settings.upstream, settings.connect_timeout).await;
+    let found = ask::ping(&settings.upstream, settings.connect_timeout).await;
     let found = found.map_err(|error| {
         let reason = chain(&error);
         match error {
@@ -48,7 +52,7 @@ pub async fn check(settings: &Settings) -> Result<Option<&'static str>, String> 
     });
     let found = found?;
     if let Some(session) = found.session {
-        ping::end(&settings.upstream, settings.connect_timeout, session).await;
+        ask::end(&settings.upstream, settings.connect_timeout, session).await;
     }
     Ok(found.compresses.then_some(COMPRESSES))
 }
@@ -57,6 +61,7 @@ async fn upstream(shared: &Shared) {
     let settings = &shared.settings;
     let interval = settings.probe_interval;
     let mut retry = RETRY_FIRST;
+    let mut course = Course::starting(Instant::now(), interval);
     let mut reachable = Reported::of(
         "the upstream is not reachable",
         "the upstream is reachable again",
@@ -70,7 +75,11 @@ async fn upstream(shared: &Shared) {
         "the upstream's answers can be read again",
     );
     loop {
-        let found = ping::ping(&settings.upstream, settings.connect_timeout).await;
+        if shared.seen.has_list() {
+            course.answered();
+        }
+        let found = probe(settings, course).await;
+        course.found(&found);
         let moved = found.as_ref().ok().and_then(|found| found.moved.clone());
         shared.moved.set(moved);
         shared.set_upstream(kind_of(&found));
@@ -96,12 +105,26 @@ async fn upstream(shared: &Shared) {
         };
         retry = RETRY_FIRST;
         if let Some(session) = session {
-            ping::end(&settings.upstream, settings.connect_timeout, session).await;
+            ask::end(&settings.upstream, settings.connect_timeout, session).await;
         }
         // A request that fails shows more than the last probe, but one probe a second is enough.
         let at_once = SUSPECT_MIN.min(interval);
+        let rest = course
+            .pause(Instant::now(), interval)
+            .saturating_sub(at_once);
         tokio::time::sleep(at_once).await;
-        let _ = tokio::time::timeout(interval.saturating_sub(at_once), shared.suspected()).await;
+        if tokio::time::timeout(rest, shared.suspected()).await.is_ok() {
+            course.failed();
+        }
+    }
+}
+
+async fn probe(settings: &Settings, course: Course) -> Result<Found, NotMcp> {
+    let (target, at_most) = (&settings.upstream, settings.connect_timeout);
+    if course.needs_ping(Instant::now()) {
+        ask::ping(target, at_most).await
+    } else {
+        ask::listen(target, at_most).await
     }
 }
 

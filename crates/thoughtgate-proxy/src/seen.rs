@@ -60,6 +60,12 @@ impl Seen {
         }
     }
 
+    /// Whether a list has passed, which only an MCP server sends.
+    pub fn has_list(&self) -> bool {
+        let names = self.names.load();
+        names.complete || names.bytes > 0
+    }
+
     /// Whether `differs` for a tool that may be in an agent's list; true if not all tools are known.
     pub fn any(&self, differs: impl Fn(&str) -> bool) -> bool {
         let names = self.names.load();
@@ -190,7 +196,9 @@ mod tests {
                 .concat(),
         );
         assert!(seen.any(|_| false), "nothing is known yet");
+        assert!(!seen.has_list());
         assert!(page(&seen, &["a", "c"], true));
+        assert!(seen.has_list(), "of one page");
         assert_eq!(seen.unlisted(&engine), (vec![], 0));
         assert!(page(&seen, &["b"], false));
         assert_eq!(seen.unlisted(&engine), (vec!["tpyo".to_owned()], 1));

@@ -1,7 +1,7 @@
 //! `--check --online`: asks the upstream, the issuer's keys and the approval channel whether they work as
 //! configured.
 //!
-//! Sends the upstream the same MCP request as the readiness probe, fetches the keys of bearer tokens, and makes
+//! Sends the upstream the `ping` of the readiness probe, fetches the keys of bearer tokens, and makes
 //! a few calls to Slack. Calls no tool and asks nobody.
 
 use std::process::ExitCode;

@@ -265,7 +265,8 @@ async fn an_upstream_connection_that_nobody_uses_is_closed() {
             let (mut stream, _) = upstream.accept().unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let (mut request, mut bytes) = (Vec::new(), [0; 4096]);
-            while !request.ends_with(b"}") {
+            // A probe by GET has no body.
+            while !request.ends_with(b"}") && !request.starts_with(b"GET ") {
                 match stream.read(&mut bytes).unwrap() {
                     0 => break,
                     length => request.extend_from_slice(&bytes[..length]),

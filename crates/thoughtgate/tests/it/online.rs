@@ -78,6 +78,20 @@ async fn a_server_that_compresses_whatever_is_asked_is_a_warning() {
     assert!(lines[2].starts_with("warning: the upstream: it compresses"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_upstream_is_asked_by_ping_for_a_complete_answer() {
+    let upstream = Scripted::start(|request| match &*request.method {
+        "GET" => scripted::json(405, ""),
+        _ => scripted::json(404, "{}"),
+    })
+    .await;
+    let (code, out) = check(&upstream.url("/mcp"), None);
+    assert_eq!(code, Some(2), "{out}");
+    assert!(out.contains("\nfailed: the upstream: status 404"), "{out}");
+    let probes = upstream.probes();
+    assert_eq!((probes.len(), &*probes[0].method), (1, "POST"));
+}
+
 #[test]
 fn a_channel_that_does_not_exist_fails_also_if_a_policy_names_it() {
     let upstream = mock_mcp::spawn(mock_mcp::Config::default()).unwrap();

@@ -7,6 +7,7 @@ use thoughtgate_test::mock_mcp;
 use crate::support::{ALL, Proxy, before, call, policy};
 use scripted::{Request, Scripted};
 
+mod hints;
 mod oauth;
 mod provenance;
 mod readiness;
@@ -14,9 +15,17 @@ pub mod scripted;
 
 /// A proxy with one worker, whose connections all share one memory of the upstream.
 fn proxy(url: &str) -> Proxy {
+    probing(url, "10s")
+}
+
+/// The same, with this interval of probes.
+fn probing(url: &str, interval: &str) -> Proxy {
     let file = policy(ALL);
     let arguments = [&before(url, file.path())[..], &["--workers", "1"]].concat();
-    Proxy::with(&arguments, &[])
+    Proxy::with(
+        &arguments,
+        &[("THOUGHTGATE_TIMEOUTS_PROBE_INTERVAL", interval)],
+    )
 }
 
 fn redirect(status: u16, location: &str) -> String {

@@ -6,11 +6,27 @@ use serde_json::Value;
 use thoughtgate_test::mock_mcp::{self, Hold};
 use thoughtgate_test::process::Output;
 
-use super::scripted::{self, Scripted};
+use super::scripted::{self, Request, Scripted};
 use super::{proxy, redirect, result};
 use crate::support::{PATIENCE, Proxy, call};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+/// The methods of the probes that arrived.
+pub(super) fn methods(upstream: &Scripted) -> Vec<String> {
+    let probes = upstream.probes().into_iter();
+    probes.map(|probe| probe.method).collect()
+}
+
+/// Waits until this is true of the probes that arrived.
+pub(super) async fn until(upstream: &Scripted, wanted: impl Fn(&[Request]) -> bool) {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while !wanted(&upstream.probes()) {
+        let methods = methods(upstream);
+        assert!(tokio::time::Instant::now() < until, "{methods:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
 
 /// The check of the upstream once it says `part`, and the last log line about it.
 pub(super) async fn not_ready(proxy: &Proxy, part: &str) -> (Value, String) {
@@ -43,7 +59,12 @@ async fn a_path_without_an_mcp_server_shows_with_its_status() {
     for answer in answers {
         let status = answer["HTTP/1.1 ".len()..][..3].to_owned();
         let closed = answer.contains("event-stream");
-        let upstream = Scripted::closing(closed, move |_| answer.clone()).await;
+        let upstream = Scripted::closing(closed, move |request| match &*request.method {
+            // By GET, a stream is that of an MCP server.
+            "GET" if closed => scripted::json(404, "{}"),
+            _ => answer.clone(),
+        })
+        .await;
         let proxy = proxy(&upstream.url("/mcp"));
         let (check, line) = not_ready(&proxy, &status).await;
         assert_eq!(check["status"].to_string(), status, "{check}");
@@ -58,7 +79,7 @@ async fn a_path_without_an_mcp_server_shows_with_its_status() {
 }
 
 /// JSON that says it is compressed.
-fn compressed(status: u16) -> String {
+pub(super) fn compressed(status: u16) -> String {
     scripted::json(status, "?").replacen("\r\n", "\r\ncontent-encoding: gzip\r\n", 1)
 }
 
@@ -88,6 +109,7 @@ async fn a_server_that_compresses_all_the_same_is_ready_with_a_warning() {
     assert_eq!(ready.post(&call("tool_0")).await.status, 200);
     let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     assert_eq!(ready.post(list).await.status, 502);
+    assert_eq!(methods(&upstream)[..2], ["GET", "POST"]);
     // An error could be that of any server.
     let upstream = Scripted::start(|_| compressed(400)).await;
     let (_, line) = not_ready(&proxy(&upstream.url("/mcp")), "400").await;
@@ -124,41 +146,77 @@ async fn any_json_rpc_answer_or_challenge_is_an_mcp_server() {
         challenge(401),
         challenge(403),
     ] {
-        let upstream = Scripted::start(move |_| answer.clone()).await;
-        let proxy = proxy(&upstream.url("/mcp"));
-        proxy.ready().await;
-        let probes = upstream.probes();
-        assert_eq!((probes.len(), &*probes[0].method), (1, "POST"));
-        assert_eq!((&*probes[0].path, &*probes[0].body), ("/mcp", PING));
+        for to_get in [answer.clone(), scripted::json(404, "{}")] {
+            let is_shown = to_get == answer;
+            let to_ping = answer.clone();
+            let upstream = Scripted::start(move |request| match &*request.method {
+                "GET" => to_get.clone(),
+                _ => to_ping.clone(),
+            })
+            .await;
+            let proxy = proxy(&upstream.url("/mcp"));
+            proxy.ready().await;
+            let probes = upstream.probes();
+            assert_eq!(probes[0].header("accept"), "text/event-stream");
+            let sent = |probe: &Request| {
+                let Request {
+                    method, path, body, ..
+                } = probe.clone();
+                [method, path, body]
+            };
+            let sent: Vec<_> = probes.iter().map(sent).collect();
+            let (get, ping) = (["GET", "/mcp", ""], ["POST", "/mcp", PING]);
+            let expected = if is_shown { vec![get] } else { vec![get, ping] };
+            assert_eq!(sent, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ping_decides_when_a_get_shows_nothing() {
+    for answer in [
+        "HTTP/1.1 200 x\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>".to_owned(),
+        scripted::json(400, "{}"),
+        scripted::json(406, ""),
+        scripted::json(501, ""),
+        scripted::json(401, "{}"),
+        compressed(200),
+        redirect(302, "https://login.test/"),
+        // Never complete.
+        "HTTP/1.1 200 x\r\ncontent-length: 1\r\n\r\n".to_owned(),
+    ] {
+        let upstream = Scripted::start(move |request| match &*request.method {
+            "GET" => answer.clone(),
+            _ => result(request),
+        })
+        .await;
+        proxy(&upstream.url("/mcp")).ready().await;
+        assert_eq!(methods(&upstream), ["GET", "POST"]);
     }
 }
 
 #[tokio::test]
 async fn a_probe_follows_redirects_and_leaves_no_session_behind() {
-    let upstream = Scripted::start(|request| match (&*request.method, &*request.path) {
-        ("DELETE", _) => "HTTP/1.1 200 x\r\ncontent-length: 0\r\n\r\n".to_owned(),
-        (_, "/mcp/") => redirect(307, "/mcp"),
-        _ => result(request).replacen("\r\n", "\r\nmcp-session-id: s-1\r\n", 1),
-    })
-    .await;
-    let proxy = proxy(&upstream.url("/mcp/"));
-    proxy.ready().await;
-    let until = tokio::time::Instant::now() + PATIENCE;
-    let ended = loop {
-        if let Some(last) = upstream
-            .probes()
-            .into_iter()
-            .find(|probe| probe.method == "DELETE")
-        {
-            break last;
-        }
-        assert!(
-            tokio::time::Instant::now() < until,
-            "the session was not ended"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    };
-    assert_eq!(ended.header("mcp-session-id"), "s-1");
+    // A session that a GET opens, one of a GET that is a hint, and one of a `ping`.
+    for to_get in [200, 405, 404] {
+        let upstream = Scripted::start(move |request| {
+            let answer = match (&*request.method, &*request.path) {
+                ("DELETE", _) => scripted::json(200, ""),
+                (_, "/mcp/") => return redirect(307, "/mcp"),
+                ("GET", _) if to_get != 200 => scripted::json(to_get, ""),
+                _ => result(request),
+            };
+            answer.replacen("\r\n", "\r\nmcp-session-id: s-1\r\n", 1)
+        })
+        .await;
+        let proxy = proxy(&upstream.url("/mcp/"));
+        proxy.ready().await;
+        until(&upstream, |probes| {
+            let ended = probes.iter().find(|probe| probe.method == "DELETE");
+            ended.is_some_and(|probe| probe.header("mcp-session-id") == "s-1")
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
