@@ -103,13 +103,8 @@ fn joined<'e>(expressions: impl IntoIterator<Item = &'e Value>) -> Type {
 
 /// The type that `like` with this pattern needs.
 pub fn matched(pattern: &Value) -> Type {
-    let elements = pattern.as_array().map_or(&[][..], Vec::as_slice);
-    let literals = elements
-        .iter()
-        .map_while(|element| element["Literal"].as_str());
-    let start: String = literals.clone().collect();
+    let (start, rest) = pattern_start(pattern);
     // Whether `start*` matches depends on the string's start alone.
-    let rest = elements.get(literals.count()..).unwrap_or_default();
     let extent = if !rest.is_empty() && rest.iter().all(|element| element == "Wildcard") {
         Extent::Start(start.chars().count())
     } else {
@@ -120,6 +115,16 @@ pub fn matched(pattern: &Value) -> Type {
         matched: true,
         path: is_path(&start),
     })
+}
+
+/// The text of a pattern before its first `*`, and the elements from that on.
+pub fn pattern_start(pattern: &Value) -> (String, &[Value]) {
+    let elements = pattern.as_array().map_or(&[][..], Vec::as_slice);
+    let literals = elements
+        .iter()
+        .map_while(|element| element["Literal"].as_str());
+    let rest = elements.get(literals.clone().count()..);
+    (literals.collect(), rest.unwrap_or_default())
 }
 
 /// The attribute names after `context`, in source order, if `expression` is such a path.

@@ -7,7 +7,7 @@ use cedar_policy::Policy;
 use serde_json::Value;
 
 use crate::error::LoadError;
-use crate::evident::context_path;
+use crate::evident::{context_path, pattern_start};
 use crate::options::Source;
 use crate::paths::{FILE_URI, ambiguity, is_file, is_path};
 use crate::place;
@@ -82,7 +82,12 @@ fn comparison(operator: &str, operands: &Value, found: &mut Vec<Literal>) {
         }
         "like" => {
             if let Some(compared) = compared(left) {
-                let (text, form) = start(&operands["pattern"]);
+                let (text, rest) = pattern_start(&operands["pattern"]);
+                let form = if rest.is_empty() {
+                    Form::Matched
+                } else {
+                    Form::Start
+                };
                 found.push(Literal {
                     compared,
                     form,
@@ -123,20 +128,6 @@ fn texts(expression: &Value, compared: Compared, found: &mut Vec<Literal>) {
             texts(item, compared, found);
         }
     }
-}
-
-/// The part of a pattern before its first `*`.
-fn start(pattern: &Value) -> (String, Form) {
-    let elements = pattern.as_array().map_or(&[][..], Vec::as_slice);
-    let literals = elements
-        .iter()
-        .map_while(|element| element["Literal"].as_str());
-    let form = if literals.clone().count() == elements.len() {
-        Form::Matched
-    } else {
-        Form::Start
-    };
-    (literals.collect(), form)
 }
 
 /// Refuses `literals` of `policy` that no request can have.
