@@ -34,7 +34,7 @@ const METHODS: [(&[&str], &str); 5] = [
     ),
 ];
 
-/// How the parts of a time are written.
+/// Advice on the parts of a time.
 const HOUR: &str = "the hour of the day, in UTC, is `context.now.toTime().toHours()`; other parts are \
                     `.toDate()`, and `.toMinutes()` and `.toSeconds()` of `.toTime()`";
 
@@ -144,49 +144,49 @@ const TYPES: [&str; 7] = [
 ];
 
 /// The message of `error` with the way out; the text and the offset of the error in it show more than
-/// Cedar says.
+/// Cedar's message.
 pub fn message(error: &(impl Diagnostic + ?Sized), text: &str, offset: Option<usize>) -> String {
-    let mut said = error.to_string();
+    let mut message = error.to_string();
     for (name, words) in INTERNAL {
-        if said.contains(name) {
-            said = said.replace(name, words);
+        if message.contains(name) {
+            message = message.replace(name, words);
         }
     }
     let (before, after) = offset
         .and_then(|offset| Some((text.get(..offset)?, text.get(offset..)?)))
         .unwrap_or_default();
     let own = || error.help().map(|help| help.to_string());
-    match advice(&said, before, after).or_else(own) {
-        Some(help) => format!("{said}; {help}"),
-        None => said,
+    match advice(&message, before, after).or_else(own) {
+        Some(help) => format!("{message}; {help}"),
+        None => message,
     }
 }
 
-fn advice(said: &str, before: &str, after: &str) -> Option<String> {
-    if let Some(name) = quoted(said).filter(|_| said.ends_with("is not a valid method")) {
+fn advice(message: &str, before: &str, after: &str) -> Option<String> {
+    if let Some(name) = quoted(message).filter(|_| message.ends_with("is not a valid method")) {
         return Some(method(name));
     }
-    if said.ends_with("is not a valid function") {
+    if message.ends_with("is not a valid function") {
         let known = "functions are `ip`, `decimal`, `datetime` and `duration`, of text literals; texts and \
                      sets have no length";
         return Some(known.to_owned());
     }
-    if said.contains("found literal") {
-        return entity(said, before);
+    if message.contains("found literal") {
+        return entity(message, before);
     }
-    if said.contains("unrecognized entity type `") {
-        return Some(entity_type(said, before));
+    if message.contains("unrecognized entity type `") {
+        return Some(entity_type(message, before));
     }
     if ["Tool", "Prompt", "Resource", "Upstream"]
         .iter()
-        .any(|kind| said.contains(&format!("on entity type `{kind}` not found")))
+        .any(|kind| message.contains(&format!("on entity type `{kind}` not found")))
     {
         return Some(NAMES.to_owned());
     }
-    if said.starts_with("unexpected token") {
+    if message.starts_with("unexpected token") {
         return token(before, after).map(str::to_owned);
     }
-    let known = MESSAGES.iter().find(|(part, _)| said.contains(part));
+    let known = MESSAGES.iter().find(|(part, _)| message.contains(part));
     known.map(|(_, help)| (*help).to_owned())
 }
 
@@ -204,8 +204,8 @@ fn method(name: &str) -> String {
 }
 
 /// The entity for a text in a scope: `resource == "deploy"`.
-fn entity(said: &str, before: &str) -> Option<String> {
-    let literal = quoted(said)?;
+fn entity(message: &str, before: &str) -> Option<String> {
+    let literal = quoted(message)?;
     let scope = before.rsplit('(').next()?;
     let part = scope.rsplit(',').next()?;
     let (variable, kind) = [
@@ -228,8 +228,8 @@ fn entity(said: &str, before: &str) -> Option<String> {
 
 /// The type that was probably meant: one that can be where it is. Cedar looks at the spelling alone, and names
 /// any of equally similar types.
-fn entity_type(said: &str, before: &str) -> String {
-    let name = said.rsplit('`').nth(1).unwrap_or_default();
+fn entity_type(message: &str, before: &str) -> String {
+    let name = message.rsplit('`').nth(1).unwrap_or_default();
     let before = before.trim_end();
     let operator = ["==", "!=", " in", " is"]
         .into_iter()
@@ -278,6 +278,6 @@ fn token(before: &str, after: &str) -> Option<&'static str> {
 }
 
 /// The text in the first pair of back quotes.
-fn quoted(said: &str) -> Option<&str> {
-    said.split('`').nth(1)
+fn quoted(message: &str) -> Option<&str> {
+    message.split('`').nth(1)
 }

@@ -2,7 +2,7 @@
 //! schema can validate.
 //!
 //! Tools name their arguments on their own: `id` may be a string to one and a number to another. So only
-//! policies whose scopes can match one tool must agree; `reach.rs` tells which those are. Does not look
+//! policies whose scopes can match one tool must agree; `reach.rs` determines which those are. Does not look
 //! into conditions for tools that they exclude.
 
 use std::collections::BTreeMap;

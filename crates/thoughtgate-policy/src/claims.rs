@@ -273,7 +273,7 @@ impl Claims {
     }
 
     fn new(declared: Declared, values: BTreeMap<String, Claim>) -> Claims {
-        // JSON tells text from numbers, and the map has one order.
+        // JSON distinguishes text from numbers, and the map has one order.
         let key = serde_json::to_string(&values).expect("text and numbers always serialise");
         Claims {
             declared,

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_beside_each_other_and_what_is_no_code_is_not() {
+    fn siblings_texts_and_comments_are_not_nested() {
         for unit in [
             "permit (principal, action, resource) when { a.b && c };\n",
             "\"((((((((((\\\"((((((((((\", ",

@@ -203,8 +203,8 @@ pub struct TypeConflict {
     pub used_as: &'static str,
     /// The id of the policy with the first use; `None` if it is the same one.
     pub other: Option<String>,
-    /// What both policies may apply to one of: a `tool`, `prompt`, `resource` or `method`; empty if they are
-    /// the same one.
+    /// Noun for a resource to which both policies may apply: `tool`, `prompt`, `resource` or `method`; empty if
+    /// both uses are in one policy.
     pub shared: &'static str,
     /// `file:line:column` of the first use.
     pub other_place: String,

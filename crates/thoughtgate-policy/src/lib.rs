@@ -27,7 +27,6 @@ mod infer;
 mod literals;
 mod merged;
 mod milliseconds;
-mod never;
 mod number;
 mod options;
 mod paths;
@@ -49,6 +48,7 @@ mod syntax;
 mod token;
 mod tools;
 mod types;
+mod unsatisfiable;
 
 pub use claims::{ClaimError, Claims, StatedError};
 pub use datetime::Datetime;

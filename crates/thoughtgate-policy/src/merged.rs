@@ -1,4 +1,4 @@
-//! One error for what the validator says of one place once per kind of request.
+//! Merges errors of the validator that differ only in the kind of request.
 //!
 //! A policy for all actions that reads `context.foo` gets an error for each action, in any order.
 

@@ -19,7 +19,6 @@ use crate::error::{LoadError, TypeConflict};
 use crate::fault::EvaluationFault;
 use crate::infer::{self, Unreadable};
 use crate::literals::{self, Literal};
-use crate::never;
 use crate::options::{Options, Source};
 use crate::place;
 use crate::read_claims::ReadClaims;
@@ -29,6 +28,7 @@ use crate::rule::Rule;
 use crate::schema;
 use crate::syntax;
 use crate::types::paths;
+use crate::unsatisfiable;
 
 /// A loaded policy.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ fn load(
     };
     let literals = literals::of(&json);
     literals::check(&literals, policy, &id, source, errors);
-    errors.extend(never::check(&json, &place, &id));
+    errors.extend(unsatisfiable::check(&json, &place, &id));
     let reads = match infer::reads(&json) {
         Ok(reads) => reads,
         Err(unreadable) => {

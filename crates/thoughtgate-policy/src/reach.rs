@@ -1,5 +1,5 @@
 //! The requests that the scope of a policy can match, as far as kinds, names and groups of the
-//! configuration tell.
+//! configuration determine them.
 //!
 //! Does not look into conditions, nor at principals: each agent may call each tool.
 
@@ -24,7 +24,7 @@ impl Kind {
     /// All kinds, in the order of their numbers.
     pub const ALL: [Kind; 4] = [Kind::Tool, Kind::Prompt, Kind::Resource, Kind::Upstream];
 
-    /// What two policies of this kind can have in common, for messages.
+    /// Noun for what two policies of this kind can have in common, in messages.
     pub fn shown(self) -> &'static str {
         match self {
             Kind::Tool => "tool",

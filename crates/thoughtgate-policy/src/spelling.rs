@@ -18,7 +18,7 @@ use crate::scope::{Attribute, Scope};
 pub struct ComparedPaths(Vec<Arc<LoadedPolicy>>);
 
 impl ComparedPaths {
-    /// Those of `policies`.
+    /// The ones of `policies` that do.
     pub fn of(policies: &[Arc<LoadedPolicy>]) -> ComparedPaths {
         let compares = |policy: &&Arc<LoadedPolicy>| {
             let entities = policy.policy.entity_literals();

@@ -1,6 +1,6 @@
 //! The types of arguments that policies need, and the union of those of several policies.
 //!
-//! Knows no policy: `reads.rs` infers these types from expressions.
+//! Knows no policy: `infer.rs` infers these types from expressions.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -26,7 +26,7 @@ pub fn check(policy: &Value, place: &str, id: &str) -> Option<LoadError> {
     })
 }
 
-/// The expression of which no value meets all comparisons, as policies write it.
+/// The expression that no value makes meet all comparisons, as policies write it.
 fn contradiction(policy: &Value) -> Option<String> {
     let mut comparisons = Comparisons::default();
     for name in ["principal", "resource"] {
@@ -41,7 +41,7 @@ fn contradiction(policy: &Value) -> Option<String> {
     comparisons.contradiction()
 }
 
-/// What the author of comparisons of this expression probably meant.
+/// Advice for the author of comparisons of this expression.
 fn help(subject: &str) -> &'static str {
     if subject == TIME {
         "a time of day is at least `duration(\"0h\")` and less than `duration(\"24h\")`, and a span over midnight is written with `||`"
@@ -151,6 +151,7 @@ impl<'p> Comparisons<'p> {
         })
     }
 
+    /// The expression that no value makes meet them all, as policies write it; `None` if none is found.
     fn contradiction(&self) -> Option<String> {
         let mut subjects = self.subjects.values();
         if let Some(found) = subjects.find(|subject| subject.is_impossible()) {
@@ -191,7 +192,7 @@ impl<'p> Comparisons<'p> {
 }
 
 impl Subject {
-    /// Adds a comparison with `literals`.
+    /// Adds that it is one of `literals`.
     fn keep(&mut self, literals: Vec<Literal>) {
         self.only = Some(match self.only.take() {
             None => literals,
@@ -202,6 +203,7 @@ impl Subject {
         });
     }
 
+    /// Adds a comparison of order with `bound`.
     fn bound(&mut self, operator: &str, bound: i128, holds: bool) {
         match (operator, holds) {
             ("<", true) | (">=", false) => self.most = self.most.min(bound - 1),
@@ -218,6 +220,7 @@ impl Subject {
             || only.is_some_and(|only| !only.iter().any(|literal| self.allows(literal)))
     }
 
+    /// Whether `literal` meets all comparisons but those in `only`.
     fn allows(&self, literal: &Literal) -> bool {
         let is_in_bounds = match literal {
             Literal::Number(number) => (self.least..=self.most).contains(number),
@@ -233,6 +236,7 @@ impl Subject {
     }
 }
 
+/// The operator of an expression, and its operands.
 fn operator(expression: &Value) -> Option<(&str, &Value)> {
     let (operator, operands) = expression.as_object()?.iter().next()?;
     Some((operator, operands))

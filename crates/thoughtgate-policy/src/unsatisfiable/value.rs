@@ -1,4 +1,4 @@
-//! Values and expressions of policies in their JSON form, as `never.rs` compares them.
+//! Values and expressions of policies in their JSON form, as `unsatisfiable.rs` compares them.
 
 use cedar_policy_core::ast::{Pattern, PatternElem};
 use serde_json::Value;
@@ -77,10 +77,12 @@ pub fn name(expression: &Value) -> Option<Name> {
     }
 }
 
+/// `principal` or `resource` itself.
 pub fn variable(name: &str) -> Name {
     (name.to_owned(), name.to_owned())
 }
 
+/// The value of an expression that is one.
 pub fn literal(expression: &Value) -> Option<Literal> {
     if let Some(milliseconds) = milliseconds(expression) {
         return Some(Literal::Number(milliseconds.into()));
@@ -93,11 +95,13 @@ pub fn literal(expression: &Value) -> Option<Literal> {
     }
 }
 
+/// An entity in its JSON form.
 pub fn entity(value: &Value) -> Option<Literal> {
     let (kind, id) = (value["type"].as_str()?, value["id"].as_str()?);
     Some(Literal::Entity(kind.to_owned(), id.to_owned()))
 }
 
+/// The pattern of a `like`.
 pub fn pattern(elements: &Value) -> Pattern {
     let elements = elements.as_array().into_iter().flatten();
     let elements = elements.flat_map(|element| match element["Literal"].as_str() {

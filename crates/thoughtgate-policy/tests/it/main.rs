@@ -10,10 +10,10 @@ mod explain;
 mod extension;
 mod load;
 mod names;
-mod never;
 mod null;
 mod numbers;
 mod paths;
+mod unsatisfiable;
 
 use std::time::{Duration, SystemTime};
 
