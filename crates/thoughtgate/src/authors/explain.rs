@@ -4,6 +4,7 @@
 //! asked is taken from the configuration. Asks neither the upstream nor Slack.
 
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use serde_json::value::RawValue;
@@ -20,6 +21,9 @@ use crate::call::{self, Agents, Call};
 use crate::flags::{Explain, Flags, Format};
 use crate::mistakes::Mistakes;
 use crate::text::print;
+
+/// The method that is explained unless another is given.
+const CALL: &str = "tools/call";
 
 /// Prints the explanation. The exit code is 0 whatever the decision is.
 pub fn explain(
@@ -92,24 +96,31 @@ fn call(
             r#"`--arguments` is not valid JSON; expected an object, such as '{{"path": "/srv/a"}}'"#
         )
     })?;
-    let is_call = |method: &str| method == "tools/call";
-    if let Some(line) = line {
-        let known = arguments.is_some() || !is_call(&line.method);
-        let (agent, asked, at) = (line.agent.clone(), line.asked.clone(), Some(line.at));
-        return Ok((
-            Call {
-                agent,
-                claims,
-                asked,
-                arguments,
-                at,
-            },
-            known,
-        ));
-    }
-    let method = options.method.as_deref().unwrap_or("tools/call");
+    let (agent, asked, at, known) = if let Some(line) = line {
+        let known = arguments.is_some() || line.method != CALL;
+        (line.agent.clone(), line.asked.clone(), Some(line.at), known)
+    } else {
+        let (agent, asked, at) = asked(options, agent)?;
+        (agent, asked, at, true)
+    };
+    let call = Call {
+        agent,
+        claims,
+        asked,
+        arguments,
+        at,
+    };
+    Ok((call, known))
+}
+
+/// The agent, request and time that the flags describe.
+fn asked(
+    options: &Explain,
+    agent: Option<&str>,
+) -> anyhow::Result<(String, call::Asked, Option<SystemTime>)> {
+    let method = options.method.as_deref().unwrap_or(CALL);
     ensure!(
-        is_call(method) || arguments.is_none(),
+        method == CALL || options.arguments.is_none(),
         "only `tools/call` has `--arguments`"
     );
     if options.tool.is_none() && options.method.is_none() {
@@ -131,17 +142,7 @@ fn call(
         !agent.trim().is_empty(),
         "`--agent` is empty, which no request's agent is"
     );
-    let agent = agent.to_owned();
-    Ok((
-        Call {
-            agent,
-            claims,
-            asked,
-            arguments,
-            at,
-        },
-        true,
-    ))
+    Ok((agent.to_owned(), asked, at))
 }
 
 /// The claims of the agent's token that `--claims` gives; `None` if none are declared.
