@@ -8,7 +8,7 @@ use serde_json::Value;
 use thoughtgate_test::client::{self, Connection};
 use thoughtgate_test::mock_mcp::{self, Hold, MockMcp};
 
-use crate::support::{PATIENCE, Proxy, before, borrowed, call, modern_call, policy};
+use crate::support::{PATIENCE, Proxy, before, borrowed, call, modern_call, policy, unanswered};
 
 mod facts;
 mod refused;
@@ -143,10 +143,7 @@ async fn a_call_that_is_cut_off_at_a_stop_leaves_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let soon = ("THOUGHTGATE_TIMEOUTS_DRAIN", "50ms");
     let (upstream, mut proxy) = audited_in(&folder.path().join("audit.jsonl"), &[soon]);
-    upstream.hold(Hold::Answer);
-    let url = proxy.url();
-    let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
-    upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    let asking = unanswered(&upstream, &proxy).await;
     stop(&mut proxy);
     assert!(asking.await.unwrap().is_err());
     let lines = lines(folder.path());

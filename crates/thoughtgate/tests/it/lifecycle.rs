@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use thoughtgate_test::client::{self, Connection};
-use thoughtgate_test::mock_mcp::{self, Hold};
+use thoughtgate_test::mock_mcp;
 use thoughtgate_test::process::Output;
 
-use crate::support::{ALL, PATIENCE, Proxy, before, call, pair, policy};
+use crate::support::{ALL, PATIENCE, Proxy, before, call, pair, policy, unanswered};
 
 #[tokio::test]
 async fn ready_follows_the_upstream() {
@@ -144,10 +144,7 @@ async fn every_request_is_timed_but_a_stream_that_listens() {
     proxy.post(&call("echo")).await;
     proxy.post("[]").await;
     let _listening = client::get_stream(&proxy.url(), &[]).await.unwrap();
-    upstream.hold(Hold::Answer);
-    let url = proxy.url();
-    let held = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
-    upstream.wait_for(|stats| stats.tool_calls == 2).await;
+    let held = unanswered(&upstream, &proxy).await;
     // The one that is in flight counts when it has ended.
     let count = "thoughtgate_request_seconds_count";
     proxy.metric_is(count, 2.0).await;
@@ -165,10 +162,7 @@ async fn a_stop_finishes_what_is_in_flight_and_refuses_what_is_new() {
     // An idle connection and an open stream must not delay the shutdown.
     let _idle = Connection::open(&proxy.url()).await.unwrap();
     let _listening = client::get_stream(&proxy.url(), &[]).await.unwrap();
-    upstream.hold(Hold::Answer);
-    let url = proxy.url();
-    let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
-    upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    let asking = unanswered(&upstream, &proxy).await;
     proxy.process.terminate().unwrap();
     proxy
         .process
@@ -198,10 +192,7 @@ async fn what_outlasts_the_deadline_is_cut_off() {
     let url = upstream.url();
     let arguments = before(&url, file.path());
     let mut proxy = Proxy::with(&arguments, &[("THOUGHTGATE_TIMEOUTS_DRAIN", "50ms")]);
-    upstream.hold(Hold::Answer);
-    let url = proxy.url();
-    let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
-    upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    let asking = unanswered(&upstream, &proxy).await;
     proxy.process.signal(Signal::INT).unwrap();
     assert_eq!(proxy.process.wait(PATIENCE).unwrap().code(), Some(0));
     assert!(asking.await.unwrap().is_err());
@@ -217,10 +208,7 @@ async fn what_outlasts_the_deadline_is_cut_off() {
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
     let (upstream, mut proxy) = pair(ALL);
-    upstream.hold(Hold::Answer);
-    let url = proxy.url();
-    let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
-    upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    let asking = unanswered(&upstream, &proxy).await;
     proxy.process.terminate().unwrap();
     proxy
         .process

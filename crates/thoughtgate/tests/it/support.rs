@@ -1,6 +1,6 @@
 //! Test support: starts the real binary on a free port, with policies given as text.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 use thoughtgate_test::client::{self, Response};
-use thoughtgate_test::mock_mcp::{self, MockMcp};
+use thoughtgate_test::mock_mcp::{self, Hold, MockMcp};
 use thoughtgate_test::process::{Output, Process};
+use tokio::task::JoinHandle;
 
 /// Deadline of waits: enough for a start on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -210,6 +211,16 @@ pub fn pair(policies: &str) -> (MockMcp, Proxy) {
     // The proxy has read it; reload has its own tests.
     drop(file);
     (upstream, proxy)
+}
+
+/// Sends a call that arrives at the upstream and is not answered before its release.
+pub async fn unanswered(upstream: &MockMcp, proxy: &Proxy) -> JoinHandle<io::Result<Response>> {
+    upstream.hold(Hold::Answer);
+    let before = upstream.stats().tool_calls;
+    let url = proxy.url();
+    let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
+    upstream.wait_for(|stats| stats.tool_calls > before).await;
+    asking
 }
 
 /// Permits everything.

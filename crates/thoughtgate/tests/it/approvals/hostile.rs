@@ -59,6 +59,18 @@ async fn a_progress_token_that_is_neither_text_nor_number_is_refused() {
     }
 }
 
+/// Lets the upstream answer with `body` as JSON.
+fn answers_with(scene: &Scene, body: &str) {
+    let content_type = ("content-type".to_owned(), "application/json".to_owned());
+    scene.upstream.turn(|knobs| {
+        knobs.canned = Some(Canned {
+            status: 200,
+            headers: vec![content_type],
+            body: body.to_owned(),
+        });
+    });
+}
+
 #[tokio::test]
 async fn an_approved_call_whose_answer_is_no_message_ends_with_an_error() {
     for body in ["", " \n", "[]", "3", "{\"result\":1,\"result\":2}"] {
@@ -66,14 +78,7 @@ async fn an_approved_call_whose_answer_is_no_message_ends_with_an_error() {
         let proxy = scene.start();
         let task = legacy_task_call().send(&proxy).await.json();
         let id = task["result"]["task"]["taskId"].as_str().unwrap();
-        let content_type = ("content-type".to_owned(), "application/json".to_owned());
-        scene.upstream.turn(|knobs| {
-            knobs.canned = Some(Canned {
-                status: 200,
-                headers: vec![content_type],
-                body: body.to_owned(),
-            });
-        });
+        answers_with(&scene, body);
         scene.approve().await;
         let result = Message::legacy("tasks/result", &json!({ "taskId": id }));
         let end = result.end(&proxy).await;
@@ -87,14 +92,7 @@ async fn a_held_call_whose_answer_is_empty_ends_with_an_error() {
     for body in ["", " \r\n"] {
         let scene = Scene::new();
         let proxy = scene.start();
-        let content_type = ("content-type".to_owned(), "application/json".to_owned());
-        scene.upstream.turn(|knobs| {
-            knobs.canned = Some(Canned {
-                status: 200,
-                headers: vec![content_type],
-                body: body.to_owned(),
-            });
-        });
+        answers_with(&scene, body);
         let mut held = held_call().open(&proxy).await;
         scene.approve().await;
         let end = answer(&mut held).await;

@@ -2,10 +2,10 @@
 
 use http::Method;
 use thoughtgate_test::client::{self, Connection, RawConnection, Response};
-use thoughtgate_test::mock_mcp::{self, Hold, MockMcp};
+use thoughtgate_test::mock_mcp::{self, MockMcp};
 use thoughtgate_test::process::Output;
 
-use crate::support::{ALL, PATIENCE, Proxy, before, call, policy};
+use crate::support::{ALL, PATIENCE, Proxy, before, call, policy, unanswered};
 
 /// A proxy with this `limits.connections`.
 fn narrow(connections: usize, more: &[(&str, &str)]) -> (MockMcp, Proxy) {
@@ -67,10 +67,7 @@ async fn streams_keep_their_places_and_a_new_client_hears_no() {
 #[tokio::test]
 async fn silent_clients_make_room_for_others() {
     let (upstream, proxy) = narrow(4, &[]);
-    upstream.hold(Hold::Answer);
-    let url = proxy.url();
-    let asking = tokio::spawn(async move { client::post_json(&url, &[], call("echo")).await });
-    upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    let asking = unanswered(&upstream, &proxy).await;
     // Far more clients than places, which send nothing, or half a head.
     let mut silent = Vec::new();
     for count in 0..60 {
