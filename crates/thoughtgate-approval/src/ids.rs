@@ -144,7 +144,7 @@ pub fn digest(principal: &str, tool: &str, arguments: Option<&RawValue>) -> Dige
 pub(crate) struct Digests {
     /// Binds an approval to the call; see [`digest`].
     pub(crate) call: Digest,
-    /// That of the arguments alone, as the line of the call in the audit has it.
+    /// Digest of the arguments alone, as the line of the call in the audit has it.
     pub(crate) arguments: Digest,
 }
 

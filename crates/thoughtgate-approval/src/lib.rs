@@ -66,7 +66,7 @@ pub use ids::{Digest, Id, NotADigest, NotAnId, digest};
 pub use ledger::Observer;
 pub use redact::Redaction;
 pub use request::{Call, Kept};
-pub use seal::{CARRIED_BYTES_MAX, Sealed, Sealer, is_ours};
+pub use seal::{CARRIED_BYTES_MAX, Sealed, Sealer, is_sealed};
 pub use secret::Secret;
 pub use settings::{Settings, StoreLocation};
 pub use slack::{

@@ -31,13 +31,13 @@ pub struct Sealed {
     pub digest: Digest,
     /// Expiry of the request state, in milliseconds since the Unix epoch.
     pub expires_ms: u64,
-    /// What the caller wants back with it, opaque to this crate; at most [`CARRIED_BYTES_MAX`].
+    /// Data that the caller gets back with it, opaque to this crate; at most [`CARRIED_BYTES_MAX`].
     pub carried: Vec<u8>,
 }
 
 /// Whether `text` has the mark of a request state that this program issues, genuine or not.
 #[must_use]
-pub fn is_ours(text: &str) -> bool {
+pub fn is_sealed(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
@@ -179,7 +179,7 @@ mod tests {
             assert_eq!(sealer.unseal(text, "agent", 0), Err(UnsealError::Invalid));
         }
         for text in ["", "00", &text[PREFIX.len()..]] {
-            assert!(!is_ours(text));
+            assert!(!is_sealed(text));
             assert_eq!(sealer.unseal(text, "agent", 0), Err(UnsealError::Invalid));
         }
     }

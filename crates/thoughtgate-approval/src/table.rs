@@ -36,7 +36,8 @@ pub(crate) struct Entry {
     pub(crate) votes_read: Option<Instant>,
     /// Callers that wait for it now.
     pub(crate) callers: usize,
-    /// Why approvers could not be asked, or their votes not be read, the last time; `None` if they could.
+    /// Reason why approvers could not be asked, or their votes not be read, the last time; `None` if they
+    /// could.
     pub(crate) trouble: Option<Trouble>,
 }
 
@@ -257,7 +258,7 @@ impl ApprovalTable {
         }
     }
 
-    /// When [`ApprovalTable::end_overdue`] or [`ApprovalTable::prune`] next has something to do, in
+    /// Time at which [`ApprovalTable::end_overdue`] or [`ApprovalTable::prune`] next has something to do, in
     /// milliseconds since the Unix epoch.
     pub(crate) fn next_due_ms(&self, retention_ms: u64) -> Option<u64> {
         // A running call has no deadline: its claim settles it.

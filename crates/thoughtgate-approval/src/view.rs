@@ -16,9 +16,9 @@ pub struct View {
     pub arguments: Option<Digest>,
     /// Current state.
     pub state: State,
-    /// When the approval was requested.
+    /// Time of the request, in milliseconds since the Unix epoch.
     pub created_ms: u64,
-    /// When the state last changed.
+    /// Time of the last change of the state, in milliseconds since the Unix epoch.
     pub updated_ms: u64,
     /// Deadline to decide while pending, and to make the call once approved.
     pub expires_ms: u64,

@@ -117,10 +117,7 @@ fn response(
     call: Option<&Call<'_>>,
 ) -> Response<Body> {
     let row = problem.row();
-    let body = match call {
-        Some(call) => problem.told(id, call),
-        None => problem.body(id),
-    };
+    let body = problem.body_for(id, call);
     let mut response = json(row.status.code(id.is_some()), body);
     if row.retry_after {
         let second = HeaderValue::from_static("1");

@@ -96,7 +96,7 @@ impl Identity {
         }
     }
 
-    /// What identifies the user behind the agent in a request whose agent is valid. With `agent.jwt` the
+    /// Identity of the user behind the agent in a request whose agent is valid. With `agent.jwt` the
     /// issuer and subject of the token, otherwise its exact credentials, of which its query may have some.
     #[must_use]
     pub fn user(&self, headers: &HeaderMap, query: Option<&str>) -> Vec<u8> {

@@ -66,6 +66,7 @@ async fn replaced(shared: &Shared, before: Option<&Arc<KeySet>>) {
     }
 }
 
+/// Fetches `keys` at the times of a [`Schedule`], or as soon as a request asks for it.
 async fn refresh(shared: &Shared, keys: &KeySet) -> Infallible {
     let target = keys.target();
     let mut fault = Reported::of(
@@ -91,11 +92,11 @@ async fn refresh(shared: &Shared, keys: &KeySet) -> Infallible {
                     info!("bearer tokens are verified with {count} of {target:?}");
                 }
                 ids = Some(found);
-                schedule.worked(Instant::now(), fetched.max_age)
+                schedule.succeeded(Instant::now(), fetched.max_age)
             }
             Err(error) => {
                 fault.report(Some(format!("{target:?}: {}", chain(&error))));
-                if schedule.is_over(Instant::now()) {
+                if schedule.is_stale(Instant::now()) {
                     keys.put(None);
                     ids = None;
                 }
@@ -107,6 +108,7 @@ async fn refresh(shared: &Shared, keys: &KeySet) -> Infallible {
     }
 }
 
+/// `1 key`, or `2 keys`.
 fn counted(keys: usize) -> String {
     format!("{keys} {}", if keys == 1 { "key" } else { "keys" })
 }

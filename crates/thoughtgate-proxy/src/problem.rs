@@ -132,7 +132,7 @@ pub enum Problem<'p> {
 }
 
 impl<'p> Problem<'p> {
-    /// How it is answered and counted.
+    /// Its row of the table.
     #[must_use]
     pub fn row(&self) -> Row<'p> {
         match self {
@@ -176,16 +176,16 @@ impl<'p> Problem<'p> {
             Problem::NoChannel => Row::answered(codes::APPROVAL_UNAVAILABLE),
             Problem::NotACall => Row::answered(codes::POLICY_DENIED),
             Problem::TooManyHeld(_) => Row::shown(codes::OVERLOADED),
-            Problem::Unseal(UnsealError::Expired) => Row::told(codes::INVALID_PARAMS),
+            Problem::Unseal(UnsealError::Expired) => Row::tool_result(codes::INVALID_PARAMS),
             Problem::Unseal(UnsealError::Invalid)
             | Problem::OtherCall
             | Problem::NoTask
             | Problem::NotCancellable(_) => Row::shown(codes::INVALID_PARAMS),
             Problem::Unrequested(error) => Row::of_approval(code_of(error)),
             Problem::Denied(_, denial) => Row::of_approval(denial.code),
-            Problem::Kept(_) => Row::told(codes::RESULT_TOO_LARGE),
-            Problem::Repeated(Repeated::Running(_)) => Row::told(codes::CALL_RUNNING),
-            Problem::Repeated(_) => Row::told(codes::APPROVAL_USED),
+            Problem::Kept(_) => Row::tool_result(codes::RESULT_TOO_LARGE),
+            Problem::Repeated(Repeated::Running(_)) => Row::tool_result(codes::CALL_RUNNING),
+            Problem::Repeated(_) => Row::tool_result(codes::APPROVAL_USED),
             Problem::NotSealed => Row::shown(codes::INTERNAL_ERROR),
             Problem::TasksUndeclared => {
                 Row::error(StatusCode::BAD_REQUEST, codes::MISSING_CLIENT_CAPABILITY)
@@ -230,11 +230,11 @@ impl<'p> Problem<'p> {
         }
     }
 
-    /// The body of the answer to `call` with `id`, whose model should know what it can.
+    /// The body of its answer to the request with `id`, with what the agent's model can use if that made `call`.
     #[must_use]
-    pub fn told(&self, id: Option<&RawValue>, call: &Call<'_>) -> Vec<u8> {
-        match self.row().form {
-            Form::ToolResult(code) => {
+    pub fn body_for(&self, id: Option<&RawValue>, call: Option<&Call<'_>>) -> Vec<u8> {
+        match (self.row().form, call) {
+            (Form::ToolResult(code), Some(call)) => {
                 let text = self.to_string();
                 self.refused(code, call).answer(id, call, &text)
             }

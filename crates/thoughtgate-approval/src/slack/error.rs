@@ -127,7 +127,7 @@ enum Unconfirmed {
     Late(Duration, #[source] Option<CallError>),
 }
 
-/// Why a call has no result.
+/// Reason why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CallError {
     /// Rate limited, with the time to wait; the call had no effect.
@@ -174,7 +174,7 @@ impl CallError {
     }
 }
 
-/// Why a response is missing or of no use.
+/// Reason why a response is missing or of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Loss {
     #[error("no response within {0:?}")]
@@ -200,7 +200,7 @@ pub(super) enum Loss {
     NoUser,
 }
 
-/// Why repeating a call would not help.
+/// Reason why repeating a call would not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     /// With the scopes that the token lacks, if that is the reason.

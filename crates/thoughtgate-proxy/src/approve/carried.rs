@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use http::header;
-use thoughtgate_approval::is_ours;
+use thoughtgate_approval::is_sealed;
 use thoughtgate_mcp::{Params, with_members, without};
 
 use crate::message::Message;
@@ -19,7 +19,7 @@ const RESPONSES: &str = "inputResponses";
 /// other call.
 pub fn of(params: &Params<'_>) -> Vec<u8> {
     let state = params.request_state.as_deref();
-    if state.is_some_and(is_ours) {
+    if state.is_some_and(is_sealed) {
         return Vec::new();
     }
     let state = state.map(|state| (STATE, serde_json::Value::from(state).to_string()));

@@ -236,7 +236,7 @@ pub async fn outcome(
     }
     // Only after the last byte: a connection with a rest of this answer on it cannot be used again.
     lease.release();
-    told(&message).unwrap_or(Err(NoAnswer::NoMessage(parts.status)))
+    outcome_in(&message).unwrap_or(Err(NoAnswer::NoMessage(parts.status)))
 }
 
 /// The first answer in a stream of events. Other messages (progress, requests to the client) are
@@ -264,7 +264,7 @@ async fn in_events(
 }
 
 fn in_event(event: sse::Event<'_>) -> Option<Result<Outcome, NoAnswer>> {
-    told(event.data()?.as_ref())
+    outcome_in(event.data()?.as_ref())
 }
 
 /// Waits for room. The call was made, so its answer is not given up for lack of room; the caller's
@@ -285,7 +285,8 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, NoAnswer> {
     Ok(None)
 }
 
-fn told(message: &[u8]) -> Option<Result<Outcome, NoAnswer>> {
+/// Outcome of the call in a message of the upstream; `None` if that is not an answer.
+fn outcome_in(message: &[u8]) -> Option<Result<Outcome, NoAnswer>> {
     match reply::answer(message)? {
         Answer::Error(error) => Some(Ok(Outcome::Error(error.to_owned()))),
         Answer::Result(result) if tasks::is_complete(result) => {

@@ -1,6 +1,7 @@
-//! How the client of a call that needs approval gets its answer, by the protocol features that it supports.
+//! Choice of how the client of a call that needs approval gets its answer, by the protocol features that it
+//! supports.
 //!
-//! Only the choice.
+//! Answers nothing itself.
 
 use thoughtgate_approval::CARRIED_BYTES_MAX;
 use thoughtgate_mcp::Era;

@@ -21,11 +21,12 @@ pub struct Denial {
     pub by_policy: bool,
     /// Time at which a pending approval expires, in milliseconds since the Unix epoch.
     pub expires_ms: Option<u64>,
-    /// Why no approver can be asked or heard at present, while an approval is pending.
+    /// Reason why approvers cannot be asked now, or their votes not be read, while an approval is pending.
     pub fault: Option<String>,
 }
 
 impl Denial {
+    /// A reason without facts about an approval.
     pub fn new(code: i64, text: &str) -> Denial {
         Denial {
             code,
@@ -107,6 +108,7 @@ impl Denial {
         )
     }
 
+    /// The approval was not marked as used, so that the call must not be made.
     pub fn unclaimed(error: &ClaimError, view: &View) -> Denial {
         let code = match error {
             ClaimError::Rejected => codes::APPROVAL_REJECTED,

@@ -40,7 +40,7 @@ pub enum Entered {
 pub struct Execution {
     made: Made,
     run: Run,
-    /// The first of them, if it had to wait once more.
+    /// A client that arrived just before the result was put on the list of those that wait: it is served first.
     next: Option<Client>,
 }
 
@@ -236,14 +236,14 @@ pub async fn answered(made: &Made, mut ticket: Ticket, until: Option<Instant>) -
             Ok(Answer::Result(head, pieces)) => return (head.map(|()| Body::fed(pieces)), true),
             Ok(Answer::Elsewhere) => Problem::Repeated(Repeated::Collected(made.approval)),
             Ok(Answer::Denied(denial)) => {
-                return (made.told(&Problem::Denied(made.approval, &denial)), false);
+                return (made.response(&Problem::Denied(made.approval, &denial)), false);
             }
             // The client that was to make the call has left before, or a bug has ended its task.
             Err(_) => Problem::Repeated(Repeated::Running(made.approval)),
         },
         () = late => Problem::Repeated(Repeated::Running(made.approval)),
     };
-    (made.told(&problem), false)
+    (made.response(&problem), false)
 }
 
 /// Begins the answer to a client; `None` if that has gone.

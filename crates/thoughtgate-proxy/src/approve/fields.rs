@@ -3,7 +3,7 @@
 //! Made only for a message that needs an approval or concerns one, so that all others pay nothing for it.
 
 use bytes::Bytes;
-use thoughtgate_approval::{Approvals, Digest, Id, UserDigest, digest, is_ours};
+use thoughtgate_approval::{Approvals, Digest, Id, UserDigest, digest, is_sealed};
 use thoughtgate_mcp::Envelope;
 use thoughtgate_policy::Outcome;
 
@@ -91,7 +91,9 @@ impl Fields {
 
     /// The request state, if this proxy issued it.
     pub fn own_state(&self) -> Option<&str> {
-        self.request_state.as_deref().filter(|state| is_ours(state))
+        self.request_state
+            .as_deref()
+            .filter(|state| is_sealed(state))
     }
 
     /// The call in `message`, to answer its refusal; `None` if it is not a `tools/call`.
@@ -130,7 +132,7 @@ impl Addressed {
     fn of(envelope: &Envelope<'_>) -> Addressed {
         let params = &envelope.params;
         // Whatever the method is: the upstream could not read such a state.
-        if params.request_state.as_deref().is_some_and(is_ours) {
+        if params.request_state.as_deref().is_some_and(is_sealed) {
             return Addressed::State;
         }
         match envelope.method.as_ref() {

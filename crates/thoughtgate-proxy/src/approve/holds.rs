@@ -32,6 +32,7 @@ pub struct Hold {
     agent: String,
 }
 
+/// The limit because of which a call cannot be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TooMany {
     #[error(

@@ -64,18 +64,15 @@ impl Made {
         }
     }
 
-    /// The message that tells its agent about `problem`.
+    /// The message that reports `problem` in place of its result.
     pub fn message(&self, problem: &Problem<'_>) -> Vec<u8> {
         let snapshot = self.worker.shared.snapshot();
-        let id = self.id.as_ref().map(Raw::get);
-        match Call::decided(&snapshot, &self.tool, &self.agent, self.key.era) {
-            Some(call) => problem.told(id, &call),
-            None => problem.body(id),
-        }
+        let call = Call::decided(&snapshot, &self.tool, &self.agent, self.key.era);
+        problem.body_for(self.id.as_ref().map(Raw::get), call.as_ref())
     }
 
-    /// The answer that tells its agent about `problem`.
-    pub fn told(&self, problem: &Problem<'_>) -> Response<Body> {
+    /// The response that reports `problem` in place of its result.
+    pub fn response(&self, problem: &Problem<'_>) -> Response<Body> {
         let snapshot = self.worker.shared.snapshot();
         let call = Call::decided(&snapshot, &self.tool, &self.agent, self.key.era);
         let id = self.id.as_ref().map(Raw::get);

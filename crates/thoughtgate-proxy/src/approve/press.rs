@@ -27,6 +27,7 @@ const BYTES_MAX: usize = 256 * 1024;
 /// Time limit for reading a press.
 const DEADLINE: Duration = Duration::from_secs(3);
 
+/// Answers a press, whose handling a task of its own goes on with.
 pub async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
     let refused = |refusal| answer::problem(shared, &Problem::Elsewhere(refusal), None);
     let Some(approvals) = shared.approvals() else {
@@ -47,16 +48,16 @@ pub async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> Response
         Ok(press) => {
             let approvals = approvals.clone();
             contained::spawn(async move { drop(approvals.interact(press).await) });
-            said("accepted")
+            message("accepted")
         }
         // Genuine, but for something else: an error status would show in Slack as a failure.
-        Err(InteractionError::Unknown) => said("not a ThoughtGate button"),
+        Err(InteractionError::Unknown) => message("not a ThoughtGate button"),
         Err(InteractionError::Disabled) => refused(Elsewhere::PressDisabled),
         Err(error) => turned_away(Problem::Elsewhere(Elsewhere::Press(error))),
     }
 }
 
-fn said(text: &str) -> Response<Body> {
+fn message(text: &str) -> Response<Body> {
     answer::json(
         StatusCode::OK,
         json!({ "message": text }).to_string().into_bytes(),

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn so_does_one_that_is_too_large_to_be_held() {
+    fn an_answer_that_is_too_large_to_be_held_gets_another_id_too() {
         let text = "x".repeat(2 * HELD_BYTES_MAX);
         let of = |id: &str| {
             format!("id: 1\ndata: {{\"result\":{{\"id\":7,\"a\":\"{text}\"}},\"id\":{id}}}\n\n")

@@ -42,14 +42,14 @@ struct Entry {
     user: UserDigest,
     agent: String,
     approval: Id,
-    /// Those that have not left: each has a place among the held calls or a connection, which are limited.
+    /// Clients that have not left: each has a place among the held calls or a connection, which are limited.
     clients: VecDeque<Client>,
     arrived: Arc<Notify>,
     /// Number of clients that wait.
     waiting: usize,
-    /// There is nothing to deliver yet.
+    /// Whether the call still runs: there is nothing to deliver yet.
     runs: bool,
-    /// The log says that its result is lost.
+    /// Whether the log says that its result is lost.
     is_lost: bool,
     /// While it runs without a client; those of clients are counted by themselves.
     in_flight: Option<InFlight>,
@@ -223,6 +223,7 @@ impl Running {
 }
 
 impl Entry {
+    /// Counts it as in flight no longer: a client waits, which is counted by itself, or there is a result.
     fn attend(&mut self) {
         if let Some(in_flight) = self.in_flight.take() {
             in_flight.untimed();
@@ -272,7 +273,7 @@ impl Run {
         own.is_some_and(|entry| entry.is_lost)
     }
 
-    /// There is something to deliver: a stop of the process need not wait for it without a client.
+    /// Notes that there is something to deliver: a stop of the process need not wait for it without a client.
     pub fn answered(&self) {
         let mut entries = self.running.entries();
         let own = entries.iter_mut().find(|e| e.number == self.number);

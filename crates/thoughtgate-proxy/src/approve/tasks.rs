@@ -121,17 +121,17 @@ pub async fn list(
     let (principal, era) = (&message.principal, message.era);
     let user = user(snapshot, approvals, &message);
     let kept = approvals.tasks(principal, user).into_iter();
-    let ours: Vec<Box<RawValue>> = kept
+    let own_tasks: Vec<Box<RawValue>> = kept
         .map(|view| Task::of(&worker.shared, approvals, &view, principal, era).bare())
         .filter_map(|task| to_raw_value(&task).ok())
         .collect();
     // A cursor belongs to the upstream, and 2026-07-28 has no `tasks/list`: it answers both by itself.
-    if ours.is_empty() || !first_page || era == Era::Modern {
+    if own_tasks.is_empty() || !first_page || era == Era::Modern {
         return forward::send(worker, &snapshot.rules, &mut message).await;
     }
     let bytes_max = snapshot.rules.limits.list_bytes;
     ask_for_identity(&mut message.parts.headers);
-    let theirs = match forward::exchange(worker, &snapshot.rules, &mut message).await {
+    let outcome = match forward::exchange(worker, &snapshot.rules, &mut message).await {
         Ok(head) => {
             let mut room = worker.shared.budget.lend();
             let outcome = deferred::outcome(head, bytes_max, &mut room);
@@ -143,13 +143,13 @@ pub async fn list(
         Err(_) => None,
     };
     let own = message.id();
-    let theirs = match &theirs {
+    let upstreams = match &outcome {
         Some(Outcome::Result(result)) => reply::result(own, result),
         // An upstream without tasks answers with an error; this proxy's are listed all the same.
         Some(Outcome::Error(_)) | None => reply::result(own, &json!({ "tasks": [] })),
     };
-    let both = tasks::prepend(&theirs, &ours);
-    answer::json(StatusCode::OK, both.unwrap_or(theirs))
+    let both = tasks::prepend(&upstreams, &own_tasks);
+    answer::json(StatusCode::OK, both.unwrap_or(upstreams))
 }
 
 /// Waits until a task has ended, and answers with its outcome.
@@ -175,7 +175,7 @@ async fn result(
         };
         let own = own.as_ref().map(Raw::get);
         match view {
-            Some(view) => told(&shared, &approvals, &view, &principal, own),
+            Some(view) => call_answer(&shared, &approvals, &view, &principal, own),
             None => answer::problem(&shared, &Problem::NoTask, own),
         }
     };
@@ -188,8 +188,8 @@ async fn result(
     }
 }
 
-/// The answer that the call itself would have got.
-fn told(
+/// The answer to `tasks/result`, which is that of the call itself.
+fn call_answer(
     shared: &Shared,
     approvals: &Approvals,
     view: &View,

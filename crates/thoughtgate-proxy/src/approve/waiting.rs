@@ -42,7 +42,7 @@ pub struct Waiting {
     pub fields: Box<Fields>,
     pub id: Id,
     pub digest: Digest,
-    /// Who sent it, by the token as it was verified then: it may expire while the call waits.
+    /// User who sent it, by the token as it was verified then: it may expire while the call waits.
     pub user: UserDigest,
     /// Its place among the held calls, if it is held.
     pub hold: Option<Hold>,

@@ -120,7 +120,7 @@ impl Jwt {
         Ok((agent, claims))
     }
 
-    /// What identifies the user that the request's token is for. The token is verified once more, since
+    /// Identity of the user that the request's token is for. The token is verified once more, since
     /// it is seldom asked for.
     #[must_use]
     pub fn user(&self, headers: &HeaderMap) -> Option<Vec<u8>> {

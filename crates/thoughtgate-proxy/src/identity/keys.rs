@@ -36,7 +36,7 @@ pub struct KeySet {
     ended: watch::Sender<()>,
 }
 
-/// What is known about the fetches.
+/// State of the fetches.
 #[derive(Debug, Default)]
 struct Pace {
     is_fetching: bool,
@@ -79,7 +79,7 @@ impl KeySet {
         }))
     }
 
-    /// Where the keys are fetched. Its debug form leaves the path out.
+    /// Address at which the keys are fetched. Its debug form leaves the path out.
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.target

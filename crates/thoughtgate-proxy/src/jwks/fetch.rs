@@ -36,7 +36,7 @@ pub enum FetchError {
     #[error("cannot connect")]
     Connect(#[source] io::Error),
     #[error("no complete answer within {FETCH_MAX:?}")]
-    Silent,
+    Timeout,
     #[error("the exchange failed")]
     Exchange(#[source] hyper::Error),
     #[error(transparent)]
@@ -60,7 +60,7 @@ impl From<UpstreamError> for FetchError {
     fn from(error: UpstreamError) -> FetchError {
         match error {
             UpstreamError::Connect(error) => FetchError::Connect(error),
-            UpstreamError::ConnectTimeout(_) => FetchError::Silent,
+            UpstreamError::ConnectTimeout(_) => FetchError::Timeout,
             UpstreamError::Exchange(error) => FetchError::Exchange(error),
             other => FetchError::Other(other),
         }
@@ -70,7 +70,7 @@ impl From<UpstreamError> for FetchError {
 /// Fetches the document at `target` and reads its keys.
 pub async fn fetch(target: &Target) -> Result<Fetched, FetchError> {
     let fetching = tokio::time::timeout(FETCH_MAX, exchange(target));
-    fetching.await.unwrap_or(Err(FetchError::Silent))
+    fetching.await.unwrap_or(Err(FetchError::Timeout))
 }
 
 async fn exchange(target: &Target) -> Result<Fetched, FetchError> {
@@ -142,12 +142,12 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_is_down_or_silent_is_told_apart() {
+    async fn a_server_that_is_down_fails_otherwise_than_one_that_does_not_answer() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let target = Target::new(&url.parse().unwrap()).unwrap();
         let failed = fetch(&target).await.err();
-        assert!(matches!(failed, Some(FetchError::Silent)), "{failed:?}");
+        assert!(matches!(failed, Some(FetchError::Timeout)), "{failed:?}");
         drop(listener);
         tokio::time::resume();
         let failed = fetch(&target).await.err();

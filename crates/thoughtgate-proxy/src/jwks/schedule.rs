@@ -17,14 +17,16 @@ const KEPT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// State of one series of fetches.
 #[derive(Debug)]
 pub struct Schedule {
-    worked: Option<Instant>,
+    /// Time of the last fetch that succeeded.
+    succeeded: Option<Instant>,
+    /// Pause after the next failure.
     retry: Duration,
 }
 
 impl Default for Schedule {
     fn default() -> Schedule {
         Schedule {
-            worked: None,
+            succeeded: None,
             retry: RETRY_FIRST,
         }
     }
@@ -32,8 +34,8 @@ impl Default for Schedule {
 
 impl Schedule {
     /// The pause after a fetch that succeeded.
-    pub fn worked(&mut self, now: Instant, max_age: Option<Duration>) -> Duration {
-        self.worked = Some(now);
+    pub fn succeeded(&mut self, now: Instant, max_age: Option<Duration>) -> Duration {
+        self.succeeded = Some(now);
         self.retry = RETRY_FIRST;
         max_age
             .unwrap_or(INTERVAL_MAX)
@@ -49,8 +51,8 @@ impl Schedule {
 
     /// Whether the keys of the last fetch that succeeded are too old.
     #[must_use]
-    pub fn is_over(&self, now: Instant) -> bool {
-        self.worked
+    pub fn is_stale(&self, now: Instant) -> bool {
+        self.succeeded
             .is_none_or(|at| now.duration_since(at) > KEPT_MAX)
     }
 }
@@ -71,7 +73,7 @@ mod tests {
             (Some(u64::MAX), 3600),
         ] {
             let max_age = max_age.map(Duration::from_secs);
-            let found = schedule.worked(Instant::now(), max_age);
+            let found = schedule.succeeded(Instant::now(), max_age);
             assert_eq!(found, Duration::from_secs(pause), "{max_age:?}");
         }
     }
@@ -79,15 +81,15 @@ mod tests {
     #[test]
     fn failures_are_retried_ever_later_and_end_old_keys() {
         let (mut schedule, start) = (Schedule::default(), Instant::now());
-        assert!(schedule.is_over(start));
+        assert!(schedule.is_stale(start));
         let pauses: Vec<_> = (0..9).map(|_| schedule.failed().as_millis()).collect();
         assert_eq!(
             pauses,
             [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]
         );
-        schedule.worked(start, None);
+        schedule.succeeded(start, None);
         assert_eq!(schedule.failed(), RETRY_FIRST);
-        assert!(!schedule.is_over(start + KEPT_MAX));
-        assert!(schedule.is_over(start + KEPT_MAX + RETRY_MAX));
+        assert!(!schedule.is_stale(start + KEPT_MAX));
+        assert!(schedule.is_stale(start + KEPT_MAX + RETRY_MAX));
     }
 }

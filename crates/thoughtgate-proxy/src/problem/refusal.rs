@@ -36,7 +36,7 @@ enum Takes {
     /// A tool result.
     Result,
     /// A JSON-RPC error with the text for the model.
-    ToldError,
+    ModelError,
     /// A JSON-RPC error with the text of the problem.
     Error,
 }
@@ -57,7 +57,7 @@ impl<'c> Call<'c> {
             // Without an id no answer is expected, and its status is that of an error.
             _ if message.id().is_none() => Takes::Error,
             Refusals::Error => Takes::Error,
-            Refusals::Result if takes_task => Takes::ToldError,
+            Refusals::Result if takes_task => Takes::ModelError,
             Refusals::Result => Takes::Result,
         };
         Call {
@@ -93,9 +93,9 @@ impl<'c> Call<'c> {
 pub struct Refused<'r> {
     /// One of [`thoughtgate_mcp::codes`].
     code: i64,
-    /// What became of the call.
+    /// Outcome of the call, for `The call of tool … was …`.
     outcome: &'static str,
-    /// Follows that.
+    /// Reason, which follows the outcome in that sentence.
     why: String,
     policies: Vec<&'r str>,
     /// The reason why the policies could not be evaluated, and the argument that is it.
@@ -256,7 +256,7 @@ impl<'r> Refused<'r> {
         if call.takes == Takes::Result {
             return reply::result(id, &self.result(call));
         }
-        let (text, facts) = self.told(call);
+        let (text, facts) = self.text_and_facts(call);
         let text = match call.takes {
             Takes::Error => problem,
             _ => &text,
@@ -266,7 +266,7 @@ impl<'r> Refused<'r> {
 
     /// The tool result that answers `call`.
     pub fn result(&self, call: &Call<'_>) -> Value {
-        let (text, facts) = self.told(call);
+        let (text, facts) = self.text_and_facts(call);
         let mut result = json!({
             "content": [{ "type": "text", "text": text }],
             "isError": true,
@@ -279,7 +279,7 @@ impl<'r> Refused<'r> {
     }
 
     /// The text for the model, and the same facts for programs.
-    fn told(&self, call: &Call<'_>) -> (String, Value) {
+    fn text_and_facts(&self, call: &Call<'_>) -> (String, Value) {
         let tool = visible(cut(call.tool, TOOL_BYTES_MAX)).replace('`', "ˋ");
         let about = |id: &&str| call.engine?.about(id)?.reason;
         // A policy that failed has not refused the call for its reason.

@@ -7,7 +7,7 @@ use thoughtgate_mcp::codes;
 
 use crate::metrics::Failure;
 
-/// How a refusal is answered and counted.
+/// Answer and metric of a refusal.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'p> {
     pub status: Status,
@@ -92,8 +92,8 @@ impl Row<'static> {
         Row::error(StatusCode::OK, code)
     }
 
-    /// The refusal of what was asked, of which an agent's model should know.
-    pub(super) fn told(code: i64) -> Row<'static> {
+    /// A tool result with status 200, which an agent's model reads.
+    pub(super) fn tool_result(code: i64) -> Row<'static> {
         Row {
             form: Form::ToolResult(code),
             ..Row::shown(code)
@@ -104,7 +104,7 @@ impl Row<'static> {
     pub(super) fn answered(code: i64) -> Row<'static> {
         Row {
             status: Status::Answered,
-            ..Row::told(code)
+            ..Row::tool_result(code)
         }
     }
 
@@ -113,7 +113,7 @@ impl Row<'static> {
     pub(super) fn of_approval(code: i64) -> Row<'static> {
         match code {
             codes::DRAINING => Row::shown(code),
-            _ => Row::told(code),
+            _ => Row::tool_result(code),
         }
     }
 

@@ -44,7 +44,7 @@ pub enum UpstreamError {
     Circular(Box<Redirect>),
 }
 
-/// What to do about a status that no answer of `setting`'s server should have.
+/// Advice on a status that no answer of `setting`'s server should have.
 #[must_use]
 pub fn advice(status: StatusCode, setting: &str) -> String {
     match status {

@@ -14,16 +14,17 @@ use thoughtgate_panic::lock;
 pub struct Moved(Mutex<Option<PathAndQuery>>);
 
 impl Moved {
-    /// Takes note of what a probe has found.
+    /// Stores the path that a probe has found.
     pub fn set(&self, path: Option<PathAndQuery>) {
         *lock(&self.0) = path;
     }
 
+    /// The path, if the endpoint has moved.
     pub fn path(&self) -> Option<PathAndQuery> {
         lock(&self.0).clone()
     }
 
-    /// Takes note of an answer from there.
+    /// Forgets the path if `status`, that of an answer from it, says that it is gone.
     pub fn answered(&self, status: StatusCode) {
         let is_gone = matches!(
             status,

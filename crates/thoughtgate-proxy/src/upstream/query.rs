@@ -7,7 +7,7 @@
 /// Limit of the times that a name is decoded: servers behind others may decode it again.
 const DECODED_MAX: usize = 4;
 
-/// What of `query` is appended to a URL that has the parameters of `own`.
+/// The parameters of `query` that may be appended to a URL with the query `own`, each behind a `&`.
 #[cold]
 #[must_use]
 pub fn added(own: &str, query: &str) -> String {

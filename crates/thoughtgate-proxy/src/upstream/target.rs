@@ -154,7 +154,7 @@ impl Target {
         Ok(stream)
     }
 
-    /// How TLS is spoken on such a connection, if it is.
+    /// Connector and server name for TLS on such a connection; `None` for `http`.
     pub(super) fn tls(&self) -> Option<(&TlsConnector, &str)> {
         self.tls.as_ref().map(|tls| (tls, self.host.as_str()))
     }
