@@ -21,7 +21,7 @@ use crate::failed::Failed;
 use crate::headers::{address_to, ask_for_identity, strip_request, strip_response};
 use crate::identity::Identity;
 use crate::listing::{self, Filter};
-use crate::message::Message;
+use crate::message::{Message, OnRedirect};
 use crate::problem::Problem;
 use crate::public_url::PublicUrl;
 use crate::relay::{OnDisconnect, Relay};
@@ -53,12 +53,14 @@ pub async fn exchange(
     let started = Instant::now();
     // For the head, connecting included: the stream that follows may take any time.
     let deadline = started + rules.response_timeout;
+    let pool = Arc::clone(&worker.pool);
+    let is_direct = message.on_redirect == OnRedirect::Fail && pool.is_direct(request.method());
     let head = match message.on_disconnect {
         OnDisconnect::Finish(agent) => {
-            let sending = send_by(deadline, Arc::clone(&worker.pool), request);
+            let sending = send_by(deadline, pool, request, is_direct);
             Finishing::new(sending, &worker.shared.abandoned, agent).await?
         }
-        OnDisconnect::Cancel => send_by(deadline, Arc::clone(&worker.pool), request).await?,
+        OnDisconnect::Cancel => send_by(deadline, pool, request, is_direct).await?,
     };
     worker.shared.metrics.upstream_latency(started.elapsed());
     worker.shared.exchanges.worked();
@@ -69,8 +71,9 @@ async fn send_by(
     deadline: Instant,
     pool: Arc<Pool>,
     request: Box<Request<Full<Bytes>>>,
+    is_direct: bool,
 ) -> Result<Head, Failed> {
-    let sent = if pool.is_direct(request.method()) {
+    let sent = if is_direct {
         tokio::time::timeout_at(deadline, pool.send(request)).await
     } else {
         // Boxed, like all that few requests await.

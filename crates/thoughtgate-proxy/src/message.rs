@@ -32,12 +32,22 @@ pub struct Message {
     pub claims: Option<Arc<Claims>>,
     pub era: Era,
     pub on_disconnect: OnDisconnect,
+    pub on_redirect: OnRedirect,
     /// The answer may contain a tool list, which is filtered.
     pub tool_list: bool,
     /// The answer is a stream that only listens.
     pub listens: bool,
     /// The client wants to know when its list of tools changes.
     pub watches_tools: bool,
+}
+
+/// Effect of a redirect on a message to an upstream that has sent none for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRedirect {
+    /// It fails, since no copy of it was kept; the next message is sent on.
+    Fail,
+    /// It is sent on: it is made with an approval, which would be lost with it.
+    Follow,
 }
 
 /// A JSON value in a body, as a slice of its bytes, which it keeps.
@@ -74,6 +84,7 @@ impl Message {
             claims: None,
             era,
             on_disconnect,
+            on_redirect: OnRedirect::Fail,
             // On a stream that listens a server may send any answer, a list included.
             tool_list: listens || envelope.method == "tools/list",
             listens,
@@ -95,6 +106,7 @@ impl Message {
             claims: None,
             era: Era::Modern,
             on_disconnect: OnDisconnect::Cancel,
+            on_redirect: OnRedirect::Fail,
             tool_list: listens,
             listens,
             watches_tools: listens,

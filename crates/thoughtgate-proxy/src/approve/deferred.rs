@@ -26,7 +26,7 @@ use crate::budget::{Budget, Reserved};
 use crate::contained;
 use crate::forward::{self, Head};
 use crate::headers::{ask_for_identity, is_encoded, is_media_type};
-use crate::message::Message;
+use crate::message::{Message, OnRedirect};
 use crate::worker::Worker;
 
 /// Members that ask for a task. They are taken out of the call: this proxy has made the task, and the
@@ -149,6 +149,7 @@ async fn make(worker: &Arc<Worker>, approvals: &Approvals, id: Id) {
         }
     };
     let rules = &snapshot.rules;
+    message.on_redirect = OnRedirect::Follow;
     let read = async {
         let head = forward::exchange(worker, rules, &mut message)
             .await

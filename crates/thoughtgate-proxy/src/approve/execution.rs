@@ -17,7 +17,7 @@ use super::parked::Collector;
 use super::pieces::{Gone, fed};
 use super::running::{Answer, Client, Repeated, Run, Ticket};
 use crate::body::Body;
-use crate::message::Message;
+use crate::message::{Message, OnRedirect};
 use crate::problem::Problem;
 use crate::relay::FINISH_MAX;
 use crate::state::Snapshot;
@@ -203,6 +203,7 @@ pub async fn make(
     claim: Claim,
 ) -> Response<Body> {
     let rules = &snapshot.rules;
+    message.on_redirect = OnRedirect::Follow;
     match forward::exchange(worker, rules, message).await {
         Ok(head) => {
             // Done as soon as there is a head: the call was made, whatever becomes of its answer.

@@ -124,13 +124,18 @@ impl Scene {
     }
 
     fn start(&self) -> Proxy {
+        self.start_before(&self.upstream.url())
+    }
+
+    /// With another upstream.
+    fn start_before(&self, url: &str) -> Proxy {
         let environment: Vec<(&str, &str)> = self
             .environment
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let (url, policy) = (self.upstream.url(), self.policy());
-        let arguments = before(&url, &policy);
+        let policy = self.policy();
+        let arguments = before(url, &policy);
         Proxy::with(&arguments, &environment)
     }
 

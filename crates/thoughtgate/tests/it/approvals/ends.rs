@@ -3,10 +3,15 @@
 use serde_json::json;
 use thoughtgate_test::mock_mcp::Canned;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::{
-    APPROVER, STRANGER, Scene, answer, come_back, held_call, retried_call, task_call, task_end,
+    APPROVER, Message, STRANGER, Scene, answer, come_back, held_call, retried_call, task_call,
+    task_end,
 };
 use crate::support::{PATIENCE, is_permitted, refusal, told};
+use crate::upstream::scripted::{self, Request, Scripted};
 
 #[tokio::test]
 async fn a_no_is_told_with_who_said_it() {
@@ -167,6 +172,35 @@ async fn an_upstream_that_fails_uses_the_approval_up() {
     // The outcome is unknown, so the call is not repeated without a new approval.
     let _again = held_call().open(&proxy).await;
     scene.slack.wait_for_messages(2).await;
+}
+
+#[tokio::test]
+async fn an_approved_call_follows_a_redirect_that_the_upstream_has_just_begun() {
+    let moved = Arc::new(AtomicBool::new(false));
+    let has_moved = Arc::clone(&moved);
+    let upstream = Scripted::start(move |request: &Request| {
+        if request.path == "/mcp" && has_moved.load(Ordering::SeqCst) {
+            return "HTTP/1.1 307 x\r\nlocation: /new\r\ncontent-length: 0\r\n\r\n".to_owned();
+        }
+        let id = &request.json()["id"];
+        let result = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        scripted::json(200, &result)
+    })
+    .await;
+    let scene = Scene::new().with("WORKERS", "1");
+    let proxy = scene.start_before(&upstream.url("/mcp"));
+    // The proxy keeps no copies of requests by now.
+    let echo = Message::legacy("tools/call", &json!({"name": "echo"}));
+    for _ in 0..40 {
+        assert_eq!(echo.send(&proxy).await.status, 200);
+    }
+    moved.store(true, Ordering::SeqCst);
+    let mut held = held_call().open(&proxy).await;
+    scene.approve().await;
+    let end = answer(&mut held).await;
+    assert_eq!(end["result"], json!({}), "{end}");
+    let paths = upstream.calls().into_iter().map(|call| call.path);
+    assert_eq!(paths.filter(|path| path == "/new").count(), 1);
 }
 
 #[tokio::test]
