@@ -34,7 +34,11 @@ impl Answer {
 pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, CallError> {
     serde_json::from_slice(json).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        CallError::Lost(Loss::Json { line, column })
+        CallError::Lost(if error.is_data() {
+            Loss::Json { line, column }
+        } else {
+            Loss::NotJson
+        })
     })
 }
 

@@ -188,6 +188,11 @@ pub(super) enum Loss {
     Code(Code),
     #[error("unexpected JSON in the response (line {line}, column {column})")]
     Json { line: usize, column: usize },
+    /// Such as the login page of an HTTP proxy.
+    #[error(
+        "the response is not JSON; check `approval.slack.base_url` and any HTTP proxy in between"
+    )]
+    NotJson,
     #[error("the response has neither `ok: true` nor an error")]
     NoVerdict,
     #[error("the cursor in the response is too long")]
@@ -273,6 +278,7 @@ mod tests {
     use super::*;
     use crate::cause::chain;
     use crate::error::ClaimError;
+    use crate::slack::answers;
 
     #[test]
     fn an_unconfirmed_claim_says_why_once() {
@@ -294,6 +300,17 @@ mod tests {
             late(Some(CallError::Limited(Duration::from_secs(30)))),
             "failed to check whether the approval still holds: Slack did not report the votes within 10s: rate limited by Slack for 30s"
         );
+    }
+
+    #[test]
+    fn a_page_in_the_place_of_slack_is_no_unexpected_json() {
+        let text = |body: &[u8]| chain(&answers::read::<answers::One<'_>>(body).err().unwrap());
+        assert_eq!(
+            text(b"<html>log in</html>"),
+            "Slack call failed: the response is not JSON; check `approval.slack.base_url` and any HTTP proxy in between"
+        );
+        let other = text(b"{\"message\": 1}");
+        assert!(other.contains("unexpected JSON"), "{other}");
     }
 
     #[test]
