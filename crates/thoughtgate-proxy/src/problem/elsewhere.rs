@@ -59,10 +59,16 @@ impl Elsewhere {
                 count: Count::Audited(&[]),
                 ..Row::of_path(Form::Error, StatusCode::FORBIDDEN)
             },
-            Elsewhere::WellKnownMethod => Row::of_path(Form::Error, StatusCode::METHOD_NOT_ALLOWED),
+            Elsewhere::WellKnownMethod => Row {
+                allow: Some("GET"),
+                ..Row::of_path(Form::Error, StatusCode::METHOD_NOT_ALLOWED)
+            },
             Elsewhere::WellKnownBody => Row::of_path(Form::Error, StatusCode::BAD_REQUEST),
             Elsewhere::NoPress => Row::of_path(Form::Message, StatusCode::NOT_FOUND),
-            Elsewhere::PressMethod => Row::of_path(Form::Message, StatusCode::METHOD_NOT_ALLOWED),
+            Elsewhere::PressMethod => Row {
+                allow: Some("POST"),
+                ..Row::of_path(Form::Message, StatusCode::METHOD_NOT_ALLOWED)
+            },
             // The body of these has been read, so that the connection can stay open.
             Elsewhere::PressDisabled => Row {
                 closes: false,

@@ -110,6 +110,8 @@ fn every_row_is_one_that_clients_can_read() {
         }
         let is_busy = status == StatusCode::SERVICE_UNAVAILABLE;
         assert_eq!(row.retry_after, is_busy, "{text}");
+        let is_method = status == StatusCode::METHOD_NOT_ALLOWED;
+        assert_eq!(row.allow.is_some(), is_method, "{text}");
         if let Count::Refused | Count::Audited(_) = row.count {
             assert!(matches!(row.status, row::Status::Always(_)), "{text}");
             // Each has a series from the start.
