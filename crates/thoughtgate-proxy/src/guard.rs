@@ -116,6 +116,12 @@ impl Guard {
         let Some((name, port)) = name_and_port(host) else {
             return false;
         };
+        // With a dot at its end a name is the same, but not searched for in the resolver's domains.
+        let accepts = |name| self.accepts_name(name, port);
+        accepts(name) || name.strip_suffix('.').is_some_and(accepts)
+    }
+
+    fn accepts_name(&self, name: &str, port: Option<u16>) -> bool {
         if self.hosts.iter().any(|allowed| allowed.accepts(name, port)) {
             return true;
         }
@@ -201,6 +207,7 @@ mod tests {
             "127.0.0.1:1",
             "[::1]:8080",
             "tools.internal",
+            "tools.internal.:8080",
         ] {
             assert_eq!(check("127.0.0.1:8080", host, None), Ok(()), "{host}");
         }
@@ -216,6 +223,9 @@ mod tests {
             "",
             "localhost:x",
             "[::1",
+            "tools.internal..",
+            "evil.tools.internal.",
+            ".",
         ] {
             assert_eq!(
                 check("127.0.0.1:8080", host, None),

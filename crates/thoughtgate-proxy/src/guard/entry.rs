@@ -104,6 +104,7 @@ impl HostEntry {
             Some("*") => Port::Any,
             Some(port) => Port::Number(number(port).filter(|port| *port > 0).ok_or(Invalid::Port)?),
         };
+        let name = name.strip_suffix('.').unwrap_or(name);
         let name = if authority.starts_with('[') {
             let address = name.parse::<Ipv6Addr>().map_err(|_| Invalid::Host)?;
             Name::Exact(address.to_string())
@@ -248,6 +249,7 @@ mod tests {
         for (entry, host) in [
             ("tools.example", "Tools.Example:8080"),
             ("tools.example/", "tools.example"),
+            ("tools.example.:8080", "tools.example:8080"),
             ("tools.example:8080", "tools.example:8080"),
             ("tools.example:443", "tools.example"),
             ("tools.example:*", "tools.example:1"),
