@@ -14,7 +14,7 @@ pub enum Failed {
     #[error("the upstream did not answer within `timeouts.response`")]
     Timeout,
     /// A list that cannot be filtered is not passed on.
-    #[error("the upstream's answer to tools/list cannot be filtered")]
+    #[error("the upstream's answer, which may list tools, cannot be filtered")]
     List(#[source] Unfiltered),
     /// Metadata that names the upstream is not passed on.
     #[error("the upstream's metadata cannot be made to name this proxy")]
@@ -88,11 +88,11 @@ mod tests {
             ),
             (
                 &Failed::List(Unreadable::NotJson.into()),
-                "the upstream's answer to tools/list cannot be filtered: not valid JSON in UTF-8",
+                "the upstream's answer, which may list tools, cannot be filtered: not valid JSON in UTF-8",
             ),
             (
                 &Failed::List(Refused::Data(Unreadable::NotJson).into()),
-                "the upstream's answer to tools/list cannot be filtered: failed to read an event: not valid JSON in UTF-8",
+                "the upstream's answer, which may list tools, cannot be filtered: failed to read an event: not valid JSON in UTF-8",
             ),
             (
                 &Unidentified::BadToken(TokenFault::Expired),
