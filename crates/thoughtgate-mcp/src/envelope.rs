@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::codes;
 use crate::fold::folds_to_one_of;
 use crate::members::{Level, Object, Unclear, has_nul, string};
-use crate::params::{Params, invalid};
+use crate::params::{Params, invalid, is_null};
 use crate::refusal::Refusal;
 use crate::scan::{self, Limits};
 
@@ -160,10 +160,11 @@ impl<'o, 'a> Parts<'o, 'a> {
             return Err(invalid(message));
         }
         let params = match self.params {
-            Some(params) => {
+            // Members that have been read already are those of an object.
+            Some(params) if self.inner.is_some() || !is_null(params) => {
                 Params::read(params, self.inner).map_err(|invalid| invalid.refusal(id))?
             }
-            None => Params::default(),
+            _ => Params::default(),
         };
         if method == "tools/call" && params.name.is_none() {
             // Without a name there is nothing to decide on. The server checks other missing members.

@@ -105,15 +105,18 @@ impl<'a> Params<'a> {
                 "name" => params.name = Some(text(value, "params.name")?),
                 "uri" => params.uri = Some(text(value, "params.uri")?),
                 "taskId" => params.task_id = Some(text(value, "params.taskId")?),
-                "requestState" => params.request_state = Some(text(value, "params.requestState")?),
+                "requestState" if !is_null(value) => {
+                    params.request_state = Some(text(value, "params.requestState")?);
+                }
                 "requestId" => params.request_id = Some(value),
                 "arguments" => params.arguments = Some(value),
-                "task" => params.task = Some(value),
-                "inputResponses" => params.input_responses = Some(value),
+                "task" if !is_null(value) => params.task = Some(value),
+                "inputResponses" if !is_null(value) => params.input_responses = Some(value),
                 "notifications" => params.notifications = Some(value),
                 "clientInfo" => params.client_info = params.client_info.or(Some(value)),
                 "_meta" => match object.inner() {
                     Some(meta) => params.read_meta(meta)?,
+                    None if is_null(value) => {}
                     None => params.read_meta(self::object("params._meta", value)?.top())?,
                 },
                 _ => {}
@@ -139,6 +142,12 @@ impl<'a> Params<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether an optional member counts as absent: some libraries write all of them, those without a value as
+/// `null`.
+pub(crate) fn is_null(value: &RawValue) -> bool {
+    value.get() == "null"
 }
 
 /// The members of the object at `place`.

@@ -83,7 +83,9 @@ fn params(writer: &mut Writer<'_>) -> String {
             members.push((name.to_owned(), writer.value(4)));
         }
     }
-    if writer.random.one_in(2) {
+    if writer.random.one_in(16) {
+        members.push(("_meta".to_owned(), "null".to_owned()));
+    } else if writer.random.one_in(2) {
         let token = writer.scalar();
         let version = writer.text("2026-07-28");
         let mut meta = vec![("progressToken".to_owned(), token)];
@@ -155,7 +157,10 @@ fn read_alike(
         (&["params", "taskId"], params.task_id.as_deref()),
         (&["params", "requestState"], params.request_state.as_deref()),
     ] {
-        let seen = reader.find(json, path).map(|value| reader.text(value));
+        let value = reader
+            .find(json, path)
+            .filter(|value| !is_left_out(path, value));
+        let seen = value.map(|value| reader.text(value));
         if seen != known.map(|known| Some(utf16(known))) {
             return differs(&path.join("."));
         }
@@ -172,14 +177,20 @@ fn read_alike(
         ),
     ] {
         let value = reader.find(json, path);
-        // A progress token that is null is none.
-        let value = value.filter(|value| path.len() < 3 || !matches!(value.value, Value::Null));
+        let value = value.filter(|value| !is_left_out(path, value));
         let seen = value.map(|value| value.raw(text).to_owned());
         if seen != known {
             return differs(&path.join("."));
         }
     }
     Ok(())
+}
+
+/// Whether a member is one that may be absent, and is so since it is null.
+fn is_left_out(path: &[&str], value: &Json) -> bool {
+    let optional = ["progressToken", "requestState", "task", "inputResponses"];
+    let name = path.last().is_some_and(|name| optional.contains(name));
+    name && matches!(value.value, Value::Null)
 }
 
 fn taken_out(text: &str, json: &Json, path: &[&str]) -> Result<(), String> {

@@ -184,6 +184,25 @@ fn a_progress_token_keeps_its_spelling() {
 }
 
 #[test]
+fn an_optional_member_that_is_null_is_absent() {
+    for params in [
+        "null",
+        r#"{"_meta":null}"#,
+        r#"{"task":null,"requestState":null,"inputResponses":null,"_meta":{}}"#,
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params": {params} }}"#);
+        let params = parse(body.as_bytes(), &Limits::default()).unwrap().params;
+        assert!(params.task.is_none(), "{body}");
+        assert!(params.request_state.is_none(), "{body}");
+        assert!(params.input_responses.is_none(), "{body}");
+        assert!(params.progress_token.is_none(), "{body}");
+    }
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":null}"#;
+    let refused = parse(body, &Limits::default()).unwrap_err();
+    assert_eq!(refused.message, "`tools/call` needs `params.name`");
+}
+
+#[test]
 fn a_cancelled_request_id_keeps_its_spelling() {
     for id in ["7", "\"7\"", r#""\u0037""#, "[1]"] {
         let body = format!(

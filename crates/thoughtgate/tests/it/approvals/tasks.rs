@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    APPROVER, Message, Scene, held_call, legacy_task_call, task_call, task_end, with_tasks,
+    APPROVER, Message, Scene, answer, held_call, legacy_task_call, task_call, task_end, with_tasks,
 };
 use crate::support::is_permitted;
 
@@ -69,6 +69,20 @@ async fn a_legacy_client_gets_a_task_and_waits_for_its_result() {
     assert!(seen["params"]["task"].is_null(), "{seen}");
     let late = about("tasks/cancel", id).send(&proxy).await.json();
     assert_eq!(late["error"]["code"], -32602, "{late}");
+    assert_eq!(scene.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_request_for_a_task_that_is_null_is_none() {
+    let scene = Scene::new();
+    let proxy = scene.start();
+    let mut call = held_call();
+    call.body["params"]["task"] = json!(null);
+    call.body["params"]["requestState"] = json!(null);
+    let mut held = call.open(&proxy).await;
+    scene.approve().await;
+    let end = answer(&mut held).await;
+    assert!(is_permitted(&end), "{end}");
     assert_eq!(scene.calls(), 1);
 }
 
