@@ -39,11 +39,40 @@ const HOUR: &str = "the hour of the day, in UTC, is `context.now.toTime().toHour
                     `.toDate()`, and `.toMinutes()` and `.toSeconds()` of `.toTime()`";
 
 /// Part of a message of Cedar's, and the help that replaces Cedar's own.
-const MESSAGES: [(&str, &str); 22] = [
+const MESSAGES: [(&str, &str); 29] = [
     (
         "or Long but saw decimal",
         "decimals are compared by methods, as in `….lessThan(decimal(\"9.99\"))`; there are also \
          `.lessThanOrEqual`, `.greaterThan` and `.greaterThanOrEqual`",
+    ),
+    (
+        "expected Long but saw decimal",
+        "decimals are not calculated with; write the result, such as `decimal(\"-1.0\")`",
+    ),
+    (
+        "expected Long but saw String",
+        "texts have no order, and are not joined; a date is `datetime(\"2026-12-31\")`, a number has no quotes",
+    ),
+    (
+        "expected String but saw Tool",
+        "compare the tool's name: `resource.name like \"…*\"`",
+    ),
+    (
+        "expected String but saw Prompt",
+        "compare the prompt's name: `resource.name like \"…*\"`",
+    ),
+    (
+        "expected String but saw Resource",
+        "compare the resource's URI: `resource.uri like \"…*\"`",
+    ),
+    (
+        "expected String but saw Agent",
+        "ids of agents have no patterns; list them in a group of `agent.groups`, and write `principal in \
+         Group::\"…\"`",
+    ),
+    (
+        "invalid string literal",
+        "lists are sets, without an order: write `….contains(…)`",
     ),
     ("or a record but saw datetime", HOUR),
     ("expected duration but saw datetime", HOUR),
@@ -183,6 +212,13 @@ fn advice(message: &str, before: &str, after: &str) -> Option<String> {
     {
         return Some(NAMES.to_owned());
     }
+    if message.ends_with("invalid token") {
+        return character(after).map(str::to_owned);
+    }
+    if message.contains(" in context ") && message.ends_with(" not found") {
+        let name = message.split("attribute `").nth(1)?.split('`').next()?;
+        return Some(context(name));
+    }
     if message.starts_with("unexpected token") {
         return token(before, after).map(str::to_owned);
     }
@@ -275,6 +311,26 @@ fn token(before: &str, after: &str) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Advice for a character that begins no token.
+fn character(after: &str) -> Option<&'static str> {
+    match after.chars().next()? {
+        '#' => Some("comments begin with `//`"),
+        '?' => Some("write `if … then … else …`"),
+        '“' | '”' | '„' | '‘' | '’' | '«' | '»' => {
+            Some("write plain quotation marks, `\"`")
+        }
+        _ => None,
+    }
+}
+
+/// Advice for an attribute that `context` does not have. Cedar knows `arguments` only if a policy reads one.
+fn context(name: &str) -> String {
+    nearest(name, ["arguments", "now"]).map_or_else(
+        || "there are `context.arguments`, those of a call, and the time, `context.now`".to_owned(),
+        |known| format!("did you mean `{known}`?"),
+    )
 }
 
 /// The text in the first pair of back quotes.

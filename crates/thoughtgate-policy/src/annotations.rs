@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{Effect, Policy};
+use cedar_policy::{ActionConstraint, Effect, EntityUid, Policy};
 
 use crate::error::LoadError;
 use crate::options::{Options, Source};
@@ -105,6 +105,12 @@ pub fn approve(
             policy: policy_id,
         });
     }
+    if !may_call(policy) {
+        return Err(LoadError::ApproveOnOther {
+            place,
+            policy: policy_id,
+        });
+    }
     if !options.approvals {
         return Err(LoadError::NoApprovalChannel {
             place,
@@ -121,6 +127,16 @@ pub fn approve(
     Ok(Some(Approve {
         channel: (!channel.is_empty()).then(|| Arc::from(channel)),
     }))
+}
+
+/// Whether the scope has calls of tools.
+fn may_call(policy: &Policy) -> bool {
+    let is_call = |action: &EntityUid| action.id().unescaped() == "tools/call";
+    match policy.action_constraint() {
+        ActionConstraint::Any => true,
+        ActionConstraint::Eq(action) => is_call(&action),
+        ActionConstraint::In(actions) => actions.iter().any(is_call),
+    }
 }
 
 /// Whether `text` is `#name` in lower case, or an id of capitals and digits. `@approve("false")` is

@@ -195,8 +195,13 @@ pub fn help(path: &[String]) -> String {
         }
         path => {
             let name = path.join("");
+            let own = if ["agent", "id", "name"].contains(&name.as_str()) {
+                "the agent's id is compared as `principal == Agent::\"…\"`; if the claim is meant, "
+            } else {
+                ""
+            };
             format!(
-                "declare it with its type in `agent.jwt.claims`, such as `{name}: set` (set, text, bool or \
+                "{own}declare it with its type in `agent.jwt.claims`, such as `{name}: set` (set, text, bool or \
                  number)"
             )
         }

@@ -78,6 +78,16 @@ pub enum LoadError {
         /// The policy's id.
         policy: String,
     },
+    /// `@approve` on requests that are no calls of tools, which nobody can approve.
+    #[error(
+        "{place}: policy `{policy}` has @approve, but only calls of tools can be approved; write `action == Action::\"tools/call\"`, or remove @approve"
+    )]
+    ApproveOnOther {
+        /// `file:line:column`.
+        place: String,
+        /// The policy's id.
+        policy: String,
+    },
     /// `@approve` although approvals are not configured.
     #[error(
         "{place}: policy `{policy}` asks for approval, but no approval channel is configured; set `approval.slack` or remove @approve"
@@ -256,6 +266,7 @@ impl LoadError {
             | LoadError::DuplicateId { place, .. }
             | LoadError::Template { place }
             | LoadError::ApproveOnForbid { place, .. }
+            | LoadError::ApproveOnOther { place, .. }
             | LoadError::NoApprovalChannel { place, .. }
             | LoadError::NotAChannel { place, .. }
             | LoadError::EmptyId { place }

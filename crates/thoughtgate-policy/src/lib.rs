@@ -24,6 +24,7 @@ mod extension;
 mod fault;
 mod index;
 mod infer;
+mod kinds;
 mod literals;
 mod merged;
 mod milliseconds;

@@ -18,6 +18,7 @@ use crate::depth;
 use crate::error::{LoadError, TypeConflict};
 use crate::fault::EvaluationFault;
 use crate::infer::{self, Unreadable};
+use crate::kinds;
 use crate::literals::{self, Literal};
 use crate::options::{Options, Source};
 use crate::place;
@@ -156,6 +157,10 @@ fn load(
     let literals = literals::of(&json);
     literals::check(&literals, policy, &id, source, errors);
     errors.extend(unsatisfiable::check(&json, &place, &id));
+    // Cedar's message would be that the policy can never apply, or none.
+    if !kinds::check(&json, policy, &id, source, errors) {
+        return None;
+    }
     let reads = match infer::reads(&json) {
         Ok(reads) => reads,
         Err(unreadable) => {

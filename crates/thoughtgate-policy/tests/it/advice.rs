@@ -100,16 +100,20 @@ fn refused_with(cases: &[(String, &str)]) {
     }
 }
 
+/// A policy with the condition `text`.
+fn condition<'e>(text: &str, expected: &'e str) -> (String, &'e str) {
+    let before = r#"permit (principal, action == Action::"tools/call", resource)"#;
+    (format!("{before} when {{ {text} }};"), expected)
+}
+
+/// A policy with `text` behind an argument.
+fn read<'e>(text: &str, expected: &'e str) -> (String, &'e str) {
+    let before = "context.arguments has x && context.arguments.x";
+    condition(&format!("{before}{text}"), expected)
+}
+
 #[test]
 fn a_mistake_in_a_condition_is_told_with_the_way_out() {
-    let condition = |text: &str, expected| {
-        let before = r#"permit (principal, action == Action::"tools/call", resource)"#;
-        (format!("{before} when {{ {text} }};"), expected)
-    };
-    let read = |text: &str, expected| {
-        let before = "context.arguments has x && context.arguments.x";
-        condition(&format!("{before}{text}"), expected)
-    };
     refused_with(&[
         read(
             ".startsWith(\"a\")",
@@ -162,6 +166,31 @@ fn a_mistake_in_a_condition_is_told_with_the_way_out() {
             "principal in Grup::\"ops\"",
             "type `Grup`; did you mean `Group`?",
         ),
+    ]);
+}
+
+#[test]
+fn a_habit_from_another_language_is_told_with_the_way_out() {
+    refused_with(&[
+        condition(
+            "context.args has n",
+            "there are `context.arguments`, those of a call, and the time, `context.now`",
+        ),
+        condition("context.argumens has n", "did you mean `arguments`?"),
+        condition("resource like \"db_*\"", "`resource.name like \"…*\"`"),
+        condition("principal like \"a*\"", "`principal in Group::\"…\"`"),
+        condition("principal.id == \"a\"", "`principal == Agent::\"…\"`"),
+        read(" < \"2026-12-31\"", "a date is `datetime(\"2026-12-31\")`"),
+        read(
+            " + decimal(\"1.0\") > 5",
+            "decimals are not calculated with",
+        ),
+        read("[0] == \"a\"", "lists are sets"),
+        condition(
+            "context.now > context.now ? true : false",
+            "write `if … then … else …`",
+        ),
+        condition("resource == Tool::“a”", "plain quotation marks"),
     ]);
 }
 

@@ -71,6 +71,12 @@ fn templates_and_misplaced_approvals() {
         ],
     );
     refused(
+        r#"@id("p") @approve permit (principal, action in [Action::"prompts/get", Action::"tools/list"], resource);"#,
+        &expect![[
+            r#"test.cedar:1:1: policy `p` has @approve, but only calls of tools can be approved; write `action == Action::"tools/call"`, or remove @approve"#
+        ]],
+    );
+    refused(
         r#"@id("no") @approve forbid (principal, action, resource);"#,
         &expect![
             "test.cedar:1:1: policy `no` is a forbid with @approve; only a permit can ask for approval"
@@ -182,8 +188,6 @@ fn groups_and_the_upstream_must_be_defined_wherever_they_are_named() {
 fn a_policy_that_can_never_apply_is_refused() {
     for text in [
         "permit (principal, action, resource) when { false };",
-        r#"forbid (principal == Group::"ops", action, resource);"#,
-        r#"forbid (principal, action, resource == ToolGroup::"read-only");"#,
         r#"forbid (principal, action == Action::"tools/list", resource == Tool::"t");"#,
         r#"forbid (principal, action == Action::"tools/call", resource == Tool::"delete_*");"#,
         r#"forbid (principal == Agent::"*", action, resource);"#,
@@ -191,6 +195,70 @@ fn a_policy_that_can_never_apply_is_refused() {
     ] {
         let error = load(text).err().expect(text).to_string();
         assert!(error.starts_with("test.cedar:1:"), "{error}");
+    }
+}
+
+#[test]
+fn a_comparison_with_what_a_request_never_is_is_refused_wherever_it_is() {
+    const OPS: &str = "`Group::\"ops\"`, which is a group, so that `principal == Group::\"ops\"` is never true; write `principal in Group::\"ops\"`";
+    const READ: &str = "`ToolGroup::\"read-only\"`, which is a group, so that `resource == ToolGroup::\"read-only\"` is never true; write `resource in ToolGroup::\"read-only\"`";
+    for (text, place, expected) in [
+        (
+            r#"forbid (principal == Group::"ops", action, resource);"#,
+            22,
+            OPS,
+        ),
+        (
+            r#"forbid (principal, action, resource == ToolGroup::"read-only");"#,
+            40,
+            READ,
+        ),
+        (
+            r#"permit (principal, action, resource) unless { principal == Group::"ops" };"#,
+            60,
+            OPS,
+        ),
+        (
+            r#"permit (principal, action, resource) when { ToolGroup::"read-only" != resource };"#,
+            45,
+            READ,
+        ),
+        (
+            r#"forbid (principal, action, resource)
+               when { resource == Tool::"a" || resource in [Group::"ops"] };"#,
+            61,
+            "`Group::\"ops\"`, which has no such members, so that `resource in Group::\"ops\"` is never true; groups of a resource are `ToolGroup`",
+        ),
+        (
+            r#"forbid (principal, action, resource) when { principal == Tool::"a" || context.now > context.now };"#,
+            58,
+            "a principal is a `Agent`",
+        ),
+        (
+            "permit (principal, action, resource) unless { principal is Group };",
+            1,
+            "write `principal in Group::\"…\"`",
+        ),
+        (
+            r#"permit (principal is Agent in ToolGroup::"read-only", action, resource);"#,
+            31,
+            "groups of a principal are `Group`",
+        ),
+    ] {
+        let error = load(text).err().expect(text).to_string();
+        assert!(error.contains(expected), "{text}\n{error}");
+        assert!(error.contains(&format!(":{place}: ")), "{text}\n{error}");
+        assert_eq!(error.lines().count(), 1, "{text}\n{error}");
+    }
+    for text in [
+        r#"permit (principal in Agent::"a", action, resource in Tool::"t");"#,
+        r#"permit (principal, action, resource) when { resource is Tool in ToolGroup::"read-only" || resource == Upstream::"upstream" };"#,
+        r#"permit (principal is Agent in Group::"ops", action, resource in Upstream::"upstream");"#,
+        r#"permit (principal, action, resource) when { resource in [Tool::"a", Tool::"b"] || resource == Prompt::"p" };"#,
+    ] {
+        let error = load(text).err().map(|error| error.to_string());
+        let error = error.unwrap_or_default();
+        assert!(!error.contains("is never true"), "{text}\n{error}");
     }
 }
 
