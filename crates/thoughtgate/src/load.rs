@@ -97,6 +97,12 @@ impl Loaded {
     }
 
     fn check_filled(&mut self) {
+        let empty: Vec<String> = self.places.empty().map(str::to_owned).collect();
+        for path in empty {
+            let mistake = self.places.locate(&anyhow!(overlay::empty(&path)));
+            self.mistakes.keep::<()>(Err(mistake));
+            self.places.forget(path);
+        }
         let blanks = self.mistakes.keep(overlay::blanks(&self.config));
         for (path, mistake) in blanks.unwrap_or_default() {
             let mistake = self.places.locate(&anyhow!(mistake));

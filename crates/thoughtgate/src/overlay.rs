@@ -75,14 +75,18 @@ pub fn blanks(config: &Config) -> anyhow::Result<Vec<(String, String)>> {
                 }));
             }
             Some(value) if is_blank(value) => {
-                let mistake =
-                    format!("`{path}` is empty; give it a value ({help}) or leave it out");
-                found.push((path.clone(), mistake));
+                found.push((path.clone(), empty(path)));
             }
             _ => {}
         }
     }
     Ok(found)
+}
+
+/// The mistake of a setting, or a section, that is given without a value.
+pub fn empty(path: &str) -> String {
+    let help = find(path).map_or_else(String::new, |setting| format!(" ({})", setting.help));
+    format!("`{path}` is empty; give it a value{help} or leave it out")
 }
 
 /// Whether a value is text without any but white space.

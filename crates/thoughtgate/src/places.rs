@@ -14,11 +14,16 @@ use crate::overlay::SETTINGS;
 /// Words before the position, from 1, of an item in a list.
 const ITEM: [&str; 3] = ["item ", "approver ", "reaction "];
 
+/// Sections of which the presence alone says something: that there is an audit, and that tokens are verified.
+const SWITCHES: [&str; 2] = ["audit", "agent.jwt"];
+
 /// The places of the settings that were given.
 #[derive(Debug, Default)]
 pub struct Places {
     /// By path; an item of a list by its position, from 0, as in `allowed_hosts[1]`.
     given: BTreeMap<String, Origin>,
+    /// Settings of a file without a value, and sections without which something is switched off.
+    empty: Vec<String>,
     /// Paths that could not be read; an empty one stands for the whole file.
     unread: Vec<String>,
 }
@@ -45,6 +50,9 @@ impl Places {
         };
         match &node.kind {
             Kind::Mapping(_, entries) => {
+                if entries.is_empty() && SWITCHES.contains(&path) {
+                    self.empty.push(path.to_owned());
+                }
                 for (name, start, value) in entries {
                     let below = if path.is_empty() {
                         name.clone()
@@ -63,6 +71,8 @@ impl Places {
                     add(&format!("{path}[{at}]"), item);
                 }
             }
+            // Its place stays that of its key.
+            Kind::Null => self.empty.push(path.to_owned()),
             Kind::Single => {
                 add(path, node);
                 // `audit: FILE` is short for `audit: {file: FILE}`.
@@ -90,6 +100,17 @@ impl Places {
             self.given.remove(&path);
         }
         self.unread.push(path);
+    }
+
+    /// The settings and sections of files that are given without a value, and are set nowhere else.
+    pub fn empty(&self) -> impl Iterator<Item = &str> {
+        let set = |section: &str| {
+            self.given.iter().any(|(path, origin)| {
+                matches!(origin, Origin::Other(_)) && (path == section || is_below(path, section))
+            })
+        };
+        let empty = self.empty.iter().map(String::as_str);
+        empty.filter(move |path| !self.is_unread(path) && !set(path))
     }
 
     /// Whether the value of the setting `path` could not be read.

@@ -2,7 +2,9 @@
 //!
 //! Knows no settings and no types; `yaml.rs` reads values.
 
-use serde_saphyr::granit_parser::{Event, Marker, Parser, Span, StrInput, StructureStyle};
+use serde_saphyr::granit_parser::{
+    Event, Marker, Parser, ScalarStyle, Span, StrInput, StructureStyle,
+};
 
 /// A value.
 pub struct Node {
@@ -17,6 +19,8 @@ pub enum Kind {
     /// Key, its place, and the value.
     Mapping(Style, Vec<(String, Place, Node)>),
     List(Style, Vec<Node>),
+    /// Nothing, or a word for it.
+    Null,
     Single,
 }
 
@@ -110,6 +114,11 @@ fn node(parser: &mut Events<'_>, event: &Event<'_>, span: Span) -> Option<Node> 
                 }
                 items.push(node(parser, &item, at)?);
             }
+        }
+        Event::Scalar(text, ScalarStyle::Plain, ..)
+            if matches!(&**text, "" | "~" | "null" | "Null" | "NULL") =>
+        {
+            Kind::Null
         }
         _ => Kind::Single,
     };

@@ -223,6 +223,17 @@ fn each_mistake_is_named_with_the_way_out() {
     }
 }
 
+/// Checks that `text`, in a configuration that is right otherwise, is refused with `expected` and nothing else.
+fn is_refused_alone(text: &str, expected: &str) {
+    let url = "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\n";
+    let (folder, path) = config(&format!("{url}{text}\n"));
+    std::fs::write(folder.path().join("blank"), " \n").unwrap();
+    let (code, out, error) = run(&["--config", &path, "--check"], &[]);
+    assert_eq!((code, out.as_str()), (Some(2), ""), "{text}");
+    assert!(error.contains(expected), "{text}\n{error}");
+    assert_eq!(error.lines().count(), 1, "{text}\n{error}");
+}
+
 #[test]
 fn what_is_given_is_not_empty() {
     let slack = |line: &str| {
@@ -310,14 +321,48 @@ fn what_is_given_is_not_empty() {
             "`policy_annotations`",
         ),
     ] {
-        let url = "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\n";
-        let (folder, path) = config(&format!("{url}{text}\n"));
-        std::fs::write(folder.path().join("blank"), " \n").unwrap();
-        let (code, out, error) = run(&["--config", &path, "--check"], &[]);
-        assert_eq!((code, out.as_str()), (Some(2), ""), "{text}");
-        assert!(error.contains(expected), "{text}\n{error}");
-        assert_eq!(error.lines().count(), 1, "{text}\n{error}");
+        is_refused_alone(&text, expected);
     }
+}
+
+#[test]
+fn what_is_given_has_a_value() {
+    for (text, expected) in [
+        ("audit:", "line 3, column 1: `audit` is empty"),
+        ("audit: {}", "`audit` is empty"),
+        ("audit: {file: ~}", "`audit.file` is empty"),
+        (
+            "agent:\n  header:",
+            "line 4, column 3: `agent.header` is empty; give it a value (request header that holds the agent's id) or leave it out",
+        ),
+        (
+            "agent: {jwt: {key_file: null}}",
+            "`agent.jwt.key_file` is empty",
+        ),
+        ("agent: {jwt: {}}", "`agent.jwt` is empty"),
+        (
+            "agent: {jwt: {jwks_url: 'https://idp.example', issuer: i, audience: }}",
+            "`agent.jwt.audience` is empty",
+        ),
+        (
+            "approval: {slack: {token: x, channel: C0, approvers: [U0], signing_secret: Null}}",
+            "`approval.slack.signing_secret` is empty",
+        ),
+        ("timeouts: {head: }", "`timeouts.head`: not a valid value"),
+    ] {
+        is_refused_alone(text, expected);
+    }
+}
+
+#[test]
+fn a_setting_without_a_value_may_be_set_elsewhere_and_other_words_for_nothing_are_values() {
+    let (_folder, path) = config(
+        "upstream: {url: 'http://127.0.0.1:1/mcp'}\npolicy: p.cedar\naudit:\n\
+         agent: {id: 'null', groups: {ops: ['~']}}\nlimits: {}\n",
+    );
+    let set = [("THOUGHTGATE_AUDIT", "stdout")];
+    let (code, _, error) = run(&["--config", &path, "--check"], &set);
+    assert_eq!(code, Some(0), "{error}");
 }
 
 #[test]
