@@ -68,7 +68,7 @@ impl Made {
     pub fn message(&self, problem: &Problem<'_>) -> Vec<u8> {
         let snapshot = self.worker.shared.snapshot();
         let call = Call::decided(&snapshot, &self.tool, &self.agent, self.key.era);
-        problem.body_for(self.id.as_ref().map(Raw::get), call.as_ref())
+        problem.body_for(self.id.as_ref().map(Raw::get), Some(&call))
     }
 
     /// The response that reports `problem` in place of its result.
@@ -76,7 +76,7 @@ impl Made {
         let snapshot = self.worker.shared.snapshot();
         let call = Call::decided(&snapshot, &self.tool, &self.agent, self.key.era);
         let id = self.id.as_ref().map(Raw::get);
-        answer::refused(&self.worker.shared, problem, id, call.as_ref())
+        answer::refused(&self.worker.shared, problem, id, Some(&call))
     }
 
     /// Puts its result, which begins with `head`, on the list of those that wait for a call. The receiver gets

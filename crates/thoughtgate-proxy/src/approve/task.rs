@@ -63,7 +63,8 @@ pub fn end(
         // A call that was made and has no outcome was not refused: that is a fault of the upstream.
         let was_made = matches!(view.state, State::Done | State::Failed);
         let snapshot = shared.snapshot();
-        if !was_made && let Some(call) = Call::decided(&snapshot, &view.tool, principal, era) {
+        let call = Call::decided(&snapshot, &view.tool, principal, era);
+        if !was_made && call.takes_result() {
             let result = Refused::denied(view.id, &denial).result(&call);
             let raw = to_raw_value(&result).expect("text and numbers always serialise");
             return Outcome::Result(raw);

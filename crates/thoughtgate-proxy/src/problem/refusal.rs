@@ -66,16 +66,26 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// A call that was decided before; `None` if its refusal is a JSON-RPC error. The claims with which it was
-    /// asked for are not needed any more.
+    /// A call that was decided before. The claims with which it was asked for are not needed any more.
     pub fn decided(
         snapshot: &'c Snapshot,
         tool: &'c str,
         principal: &'c str,
         era: Era,
-    ) -> Option<Call<'c>> {
-        let call = || Call::made(snapshot, principal.into(), tool, era);
-        (snapshot.rules.refusals == Refusals::Result).then(call)
+    ) -> Call<'c> {
+        let takes = match snapshot.rules.refusals {
+            Refusals::Error => Takes::Error,
+            Refusals::Result => Takes::Result,
+        };
+        Call {
+            takes,
+            ..Call::made(snapshot, principal.into(), tool, era)
+        }
+    }
+
+    /// Whether its refusal is a tool result.
+    pub fn takes_result(&self) -> bool {
+        self.takes == Takes::Result
     }
 
     fn made(snapshot: &'c Snapshot, asker: Principal<'c>, tool: &'c str, era: Era) -> Call<'c> {
@@ -253,7 +263,7 @@ impl<'r> Refused<'r> {
 
     /// The body of the answer to `call`, whose request has `id`. `problem` is the text of a plain error.
     pub fn answer(&self, id: Option<&RawValue>, call: &Call<'_>, problem: &str) -> Vec<u8> {
-        if call.takes == Takes::Result {
+        if call.takes_result() {
             return reply::result(id, &self.result(call));
         }
         let (text, facts) = self.text_and_facts(call);

@@ -252,6 +252,12 @@ async fn it_is_an_error_where_errors_are_asked_for() {
     assert_eq!(end["error"]["code"], TOO_LARGE, "{end}");
     let text = end["error"]["message"].as_str().unwrap();
     assert!(text.contains("send the same call again"), "{text}");
+    let facts = &end["error"]["data"];
+    assert_eq!(
+        (&facts["code"], &facts["tool"], &facts["retry"]),
+        (&json!(TOO_LARGE), &json!("deploy"), &json!(true)),
+        "{end}"
+    );
     is_collected(&again(&proxy).await);
 }
 
