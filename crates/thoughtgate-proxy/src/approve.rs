@@ -19,6 +19,7 @@ mod large;
 mod made;
 mod no_answer;
 mod parked;
+mod phase;
 mod pieces;
 mod press;
 mod renumbered;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::denial::Denial;
 use super::made::Made;
+use super::phase::Phase;
 use super::stream::{self, Overflow};
 use super::waiting::{Held, Waiting};
 use crate::answer;
@@ -43,26 +44,30 @@ pub async fn until_retry(waiting: Waiting) -> Response<Body> {
 pub async fn until_repeat(waiting: Waiting) -> Response<Body> {
     let hold = waiting.worker.shared.settings.approval_hold;
     let until = Instant::now() + hold;
-    wait(waiting, hold, Some(until)).await
+    wait(waiting, hold, Some(until), &Phase::default()).await
 }
 
 /// Holds the call and sends nothing before its answer.
-async fn until_decided(waiting: Waiting) -> Response<Body> {
+async fn until_decided(waiting: Waiting, phase: Phase) -> Response<Body> {
     // No approval is pending for as long as this.
     let life = waiting.approvals.life();
-    wait(waiting, life, None).await
+    wait(waiting, life, None, &phase).await
 }
 
 /// Holds the call as a stream: keep-alive events until the decision, then the answer.
 pub async fn streamed(waiting: Waiting) -> Response<Body> {
     let token = waiting.fields.progress_token.clone();
-    in_stream(waiting.made(), token, until_decided(waiting)).await
+    let phase = Phase::default();
+    let made = waiting.made();
+    in_stream(made, token, phase.clone(), until_decided(waiting, phase)).await
 }
 
-/// Answers the request of `made` with `answer`, after keep-alive events. `token` is its progress token.
+/// Answers the request of `made` with `answer`, after keep-alive events that say what `phase` does. `token` is
+/// its progress token.
 pub async fn in_stream(
     made: Made,
     token: Option<Raw>,
+    phase: Phase,
     answer: impl Future<Output = Response<Body>> + Send + 'static,
 ) -> Response<Body> {
     let shared = &made.worker.shared;
@@ -76,11 +81,16 @@ pub async fn in_stream(
     // Before the first event is due the client can still get the upstream's own response.
     match tokio::time::timeout(every, &mut answer).await {
         Ok(response) => response,
-        Err(_) => stream::respond(every, id, token, answer, Some(overflow)),
+        Err(_) => stream::respond(every, id, token, phase, answer, Some(overflow)),
     }
 }
 
-async fn wait(mut waiting: Waiting, at_most: Duration, until: Option<Instant>) -> Response<Body> {
+async fn wait(
+    mut waiting: Waiting,
+    at_most: Duration,
+    until: Option<Instant>,
+    phase: &Phase,
+) -> Response<Body> {
     match waiting.held(at_most).await {
         Held::Pending(view) => {
             waiting.caller.answered();
@@ -91,7 +101,10 @@ async fn wait(mut waiting: Waiting, at_most: Duration, until: Option<Instant>) -
                 Denial::pending(&view)
             })
         }
-        Held::Decided => waiting.carry_out(until).await,
+        Held::Decided => {
+            phase.decide();
+            waiting.carry_out(until).await
+        }
         Held::Cancelled => waiting.cancelled(),
     }
 }

@@ -15,6 +15,7 @@ use super::fields::{Fields, user};
 use super::hold;
 use super::holds::Hold;
 use super::made::Made;
+use super::phase::Phase;
 use super::running::{Found, Repeated, Ticket};
 use crate::answer;
 use crate::audit::Trail;
@@ -85,7 +86,10 @@ async fn waited(
             let _place = place;
             answered(&call, ticket, None).await.0
         };
-        (hold::in_stream(made, token, answer).await, true)
+        (
+            hold::in_stream(made, token, Phase::decided(), answer).await,
+            true,
+        )
     } else {
         let until = Instant::now() + made.worker.shared.settings.approval_hold;
         answered(&made, ticket, Some(until)).await

@@ -14,6 +14,7 @@ use thoughtgate_mcp::{reply, sse};
 use thoughtgate_panic::{Panicked, contained};
 use tokio::sync::mpsc::{self, Sender};
 
+use super::phase::Phase;
 use super::pieces::{Gone, Piece, fail, fed, next, send};
 use crate::answer;
 use crate::body::Body;
@@ -21,8 +22,6 @@ use crate::budget::Reserved;
 use crate::headers::{is_encoded, is_media_type};
 use crate::message::Raw;
 use crate::problem::Problem;
-
-const COMMENT: &[u8] = b": waiting for approval\n\n";
 
 /// Step of keep-alive progress. Tiny, because progress must grow, and the upstream may report its own
 /// under the same token afterwards.
@@ -57,12 +56,13 @@ pub struct Large {
 /// End of the answer: it was passed on, or the message to send in its place, or the reason why there is none.
 type Ended = Result<Option<Vec<u8>>, Problem<'static>>;
 
-/// Answers the request `id` with a stream at once: a keep-alive event per interval `every`, then `answer`.
-/// `token` is the request's progress token. Without `overflow` JSON of any size becomes an event.
+/// Answers the request `id` with a stream at once: a keep-alive event per interval `every`, which says what
+/// `phase` does, then `answer`. `token` is the request's progress token. Without `overflow` JSON of any size becomes an event.
 pub fn respond(
     every: Duration,
     id: Option<Raw>,
     token: Option<Raw>,
+    phase: Phase,
     answer: impl Future<Output = Response<Body>> + Send + 'static,
     overflow: Option<Overflow>,
 ) -> Response<Body> {
@@ -74,7 +74,12 @@ pub fn respond(
         let (id, token) = (id.as_ref().map(Raw::get), token.as_ref().map(Raw::get));
         let answer = async { (answer.await).unwrap_or_else(|Panicked| answer::panicked(id)) };
         // The only failure is a client that has disconnected, which gets no answer.
-        fed(&pieces, feed(every, (id, token), &pieces, answer, overflow)).await;
+        let signs = Signs {
+            every,
+            token,
+            phase,
+        };
+        fed(&pieces, feed(signs, id, &pieces, answer, overflow)).await;
     });
     let mut response = Response::new(Body::fed(received));
     let headers = response.headers_mut();
@@ -89,22 +94,31 @@ pub fn respond(
     response
 }
 
-async fn feed(
+/// Signs of life of a pending answer.
+struct Signs<'t> {
     every: Duration,
-    (id, token): (Option<&RawValue>, Option<&RawValue>),
+    /// Token for progress notifications.
+    token: Option<&'t RawValue>,
+    phase: Phase,
+}
+
+async fn feed(
+    signs: Signs<'_>,
+    id: Option<&RawValue>,
     pieces: &Sender<Piece>,
     answer: impl Future<Output = Response<Body>>,
     overflow: Option<Overflow>,
 ) -> Result<(), Gone> {
     let mut answer = pin!(answer);
-    let mut signs = 0_u32;
+    let mut sent = 0_u32;
     let response = loop {
-        signs += 1;
-        send(pieces, keep_alive(token, signs)).await?;
+        sent += 1;
+        let sign = keep_alive(signs.token, sent, signs.phase.words());
+        send(pieces, sign).await?;
         tokio::select! {
             response = &mut answer => break response,
             () = pieces.closed() => return Err(Gone),
-            () = tokio::time::sleep(every) => {}
+            () = tokio::time::sleep(signs.every) => {}
         }
     };
     let (head, body) = response.into_parts();
@@ -127,19 +141,20 @@ async fn feed(
 }
 
 /// A comment, and with a progress token a progress notification as well: it keeps clients waiting that
-/// time out when no message arrives.
-fn keep_alive(token: Option<&RawValue>, signs: u32) -> Bytes {
+/// time out when no message arrives. `words` say what it waits for.
+fn keep_alive(token: Option<&RawValue>, signs: u32, words: &str) -> Bytes {
+    let comment = format!(": {words}\n\n");
     let Some(token) = token else {
-        return Bytes::from_static(COMMENT);
+        return comment.into();
     };
     // The token is copied as raw JSON: no number type holds every JSON number.
     let token = token.get();
     let progress = f64::from(signs) * PROGRESS_STEP;
     let progress = format!(
-        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":{progress},"message":"waiting for approval"}}}}"#
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":{progress},"message":"{words}"}}}}"#
     );
     let event = sse::encode(progress.as_bytes());
-    Bytes::from([COMMENT, &event].concat())
+    Bytes::from([comment.as_bytes(), &event].concat())
 }
 
 /// Passes JSON on as one event, when it is complete: one that breaks off becomes an error. With `overflow`
@@ -292,14 +307,15 @@ mod tests {
 
     #[test]
     fn keep_alive_events_are_progress_for_those_who_ask_for_it() {
-        assert_eq!(keep_alive(None, 1), COMMENT);
+        assert_eq!(keep_alive(None, 1, "w"), ": w\n\n");
         let token = RawValue::from_string("\"t\"".to_owned()).unwrap();
         let progress = |signs| {
-            let text = keep_alive(Some(&token), signs);
-            let data = text.strip_prefix(COMMENT).unwrap();
+            let text = keep_alive(Some(&token), signs, "w");
+            let data = text.strip_prefix(b": w\n\n").unwrap();
             let data = data.strip_prefix(b"data: ").unwrap();
             let event: serde_json::Value = serde_json::from_slice(data).unwrap();
             assert_eq!(event["params"]["progressToken"], "t");
+            assert_eq!(event["params"]["message"], "w");
             event["params"]["progress"].as_f64().unwrap()
         };
         assert!(0.0 < progress(1) && progress(1) < progress(2));
@@ -312,7 +328,7 @@ mod tests {
         let id = Raw::of(&body, serde_json::from_slice(&body).unwrap());
         let answer = async { panic!("a test asked for this") };
         let every = Duration::from_secs(1);
-        let response = respond(every, Some(id), None, answer, None);
+        let response = respond(every, Some(id), None, Phase::default(), answer, None);
         let text = response.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8(text.to_vec()).unwrap();
         assert!(text.contains(r#""id":7,"error":{"code":-32603"#), "{text}");
@@ -333,7 +349,8 @@ mod tests {
                 b"parked".to_vec()
             }),
         };
-        let response = respond(Duration::from_secs(1), None, None, answer, Some(overflow));
+        let every = Duration::from_secs(1);
+        let response = respond(every, None, None, Phase::default(), answer, Some(overflow));
         let text = response.into_body().collect().await.unwrap().to_bytes();
         assert!(text.ends_with(b"data: parked\n\n"), "{text:?}");
     }
@@ -342,7 +359,7 @@ mod tests {
     fn a_progress_token_is_written_as_it_came() {
         for token in ["1e999", "-1e400", "12345678901234567890123", r#""\ud800""#] {
             let raw = RawValue::from_string(token.to_owned()).unwrap();
-            let text = keep_alive(Some(&raw), 1);
+            let text = keep_alive(Some(&raw), 1, "w");
             let text = std::str::from_utf8(&text).unwrap();
             assert!(
                 text.contains(&format!(r#""progressToken":{token},"#)),

@@ -16,6 +16,7 @@ use super::deferred::{self, Outcome};
 use super::denial::Denial;
 use super::fields::{Fields, user};
 use super::holds::Hold;
+use super::phase::Phase;
 use super::stream;
 use super::task::{Task, end};
 use super::waiting::Waiting;
@@ -164,6 +165,10 @@ async fn result(
     let shared = Arc::clone(&worker.shared);
     let every = shared.settings.approval_keep_alive;
     let (approvals, principal) = (approvals.clone(), message.principal.clone());
+    let phase = match approvals.find(id, &principal) {
+        Some(view) if view.state != State::Pending => Phase::decided(),
+        _ => Phase::default(),
+    };
     let own = message.id.clone();
     let mut draining = shared.drain.watch();
     let answer = async move {
@@ -182,7 +187,7 @@ async fn result(
     if takes_stream(&message.parts.headers) {
         let token = fields.progress_token.clone();
         // A stored result is hardly larger than an event may be.
-        stream::respond(every, message.id.clone(), token, answer, None)
+        stream::respond(every, message.id.clone(), token, phase, answer, None)
     } else {
         answer.await
     }

@@ -1,6 +1,7 @@
 //! Delivery to clients without tasks: the call is held open, or the client is asked to retry.
 
 use serde_json::json;
+use thoughtgate_test::mock_mcp::Hold;
 
 use super::{APPROVER, Message, Scene, answer, come_back, held_call, retried_call};
 use crate::support::{is_permitted, refusal, told};
@@ -45,6 +46,28 @@ async fn a_client_that_asks_for_progress_hears_that_it_waits() {
 }
 
 #[tokio::test]
+async fn a_client_hears_when_it_waits_for_the_result_and_no_longer_for_a_human() {
+    let scene = Scene::new();
+    scene.upstream.hold(Hold::Answer);
+    let proxy = scene.start();
+    let mut held = held_call().open(&proxy).await;
+    let mut words = async || {
+        let event = held.next_data().await.unwrap().json();
+        event["params"]["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(words().await, "waiting for approval");
+    scene.approve().await;
+    scene.upstream.wait_for(|stats| stats.tool_calls == 1).await;
+    while words().await != "waiting for the result" {}
+    // The same call waits for the same.
+    let mut again = held_call().open(&proxy).await;
+    let event = again.next_data().await.unwrap().json();
+    assert_eq!(event["params"]["message"], "waiting for the result");
+    scene.upstream.release();
+    assert!(is_permitted(&answer(&mut held).await));
+}
+
+#[tokio::test]
 async fn an_upstream_that_streams_is_passed_on_event_by_event() {
     let scene = Scene::new();
     scene.upstream.turn(|knobs| {
@@ -61,7 +84,8 @@ async fn an_upstream_that_streams_is_passed_on_event_by_event() {
             break event;
         }
         // Those of the upstream, among the signs of life.
-        let is_own = event["params"]["message"] == "waiting for approval";
+        let words = event["params"]["message"].as_str().unwrap_or_default();
+        let is_own = words.starts_with("waiting for ");
         notifications += usize::from(!is_own);
     };
     assert_eq!(notifications, 2);
