@@ -10,8 +10,12 @@ use thoughtgate_policy::Claims;
 
 use super::case::{Case, Expect};
 use crate::call::{Agents, Asked, Call, time};
+use crate::config::outline::{Kind, Node, outline};
 use crate::config::yaml::{self, Fault};
 use crate::mistakes::Mistakes;
+
+/// More mistakes help nobody, and to look for each takes a parse of the file.
+const MAX: usize = 100;
 
 /// A case as it is written.
 #[derive(Deserialize)]
@@ -38,22 +42,19 @@ pub fn read(name: &str, text: &str, agents: &Agents<'_>) -> Result<Vec<Case>, Mi
             "{name}: no cases; write a list, each with `call` and `expect`"
         ));
     }
-    let rows: Vec<Spanned<Row>> = match yaml::read(text) {
-        Ok(rows) => rows,
-        Err(fault) => {
-            let at = fault.place;
-            let at = at.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
-            let key = key(&fault).map(|key| format!("`{key}`: "));
-            let key = key.unwrap_or_default();
-            return one(format!("{name}{at}: {key}{}", fault.problem));
+    let mut mistakes = Mistakes::default();
+    let rows = yaml::read(text).unwrap_or_else(|first| {
+        let (rows, faults) = each(text, first);
+        for fault in &faults {
+            mistakes.add(told(name, fault));
         }
-    };
-    if rows.is_empty() {
+        rows
+    });
+    if rows.is_empty() && mistakes.is_empty() {
         return one(format!(
             "{name}: no cases; write at least one, with `call` and `expect`"
         ));
     }
-    let mut mistakes = Mistakes::default();
     let mut cases = Vec::new();
     for row in rows {
         let place = |at: &Location| format!("{name}:{}:{}", at.line(), at.column());
@@ -66,10 +67,54 @@ pub fn read(name: &str, text: &str, agents: &Agents<'_>) -> Result<Vec<Case>, Mi
     mistakes.or(cases)
 }
 
+/// The rows of a list that can be read, and the faults of the others; `first` is the one that a parser of the
+/// whole stops at.
+fn each(text: &str, first: Fault) -> (Vec<Spanned<Row>>, Vec<Fault>) {
+    let (mut rows, mut faults) = (Vec::new(), Vec::new());
+    let items = match outline(text).map(|root| root.kind) {
+        Some(Kind::List(_, items)) => items,
+        _ => Vec::new(),
+    };
+    for item in items.iter().take(MAX) {
+        match yaml::read(&alone(text, item)) {
+            Ok(row) => rows.push(row),
+            // The anchor may be in another row.
+            Err(fault) if fault.problem == yaml::UNDEFINED => {}
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() {
+        faults.push(first);
+    }
+    (rows, faults)
+}
+
+/// `text` with spaces in place of all but `item`, which keeps its place.
+fn alone(text: &str, item: &Node) -> String {
+    let kept = item.start.index..item.end;
+    let letters = text.chars().enumerate();
+    letters
+        .map(|(at, letter)| match letter {
+            '\n' => '\n',
+            letter if kept.contains(&at) => letter,
+            _ => ' ',
+        })
+        .collect()
+}
+
+fn told(name: &str, fault: &Fault) -> String {
+    let at = fault.place;
+    let at = at.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
+    let key = key(fault).map(|key| format!("`{key}`: "));
+    format!("{name}{at}: {}{}", key.unwrap_or_default(), fault.problem)
+}
+
 /// The key of the case that has the value with the fault, unless the fault is the key.
 fn key(fault: &Fault) -> Option<&str> {
-    // A row and its values have their places, so that the path is `[0].value.claims.value`.
-    let (_, key) = fault.path.split_once("].value.")?;
+    // A row and its values have their places, so that the path is `value.claims.value`, after that of the row.
+    let path = &fault.path;
+    let key = path.split_once("].value.").map(|(_, key)| key);
+    let key = key.or_else(|| path.strip_prefix("value."))?;
     let key = key.split(['.', '[']).next()?;
     // A key whose value was not reached is `?` in the path.
     let is_named = key != "?" && !fault.problem.contains(&format!("key `{key}`"));

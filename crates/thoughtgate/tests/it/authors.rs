@@ -186,6 +186,24 @@ thoughtgate: error: cases.yaml:2:3: the case needs `expect`: permit, refuse or a
 }
 
 #[test]
+fn a_mistake_of_form_in_one_case_hides_none_in_another() {
+    let (_, _, err) = test(
+        "- {call: a, expect: allow}\n- call: b\n  expct: permit\n- call: c\n  claims:\n    - a\n  expect: permit\n- {call: d, by: e, expect: permit}\n",
+    );
+    let mut found: Vec<&str> = err.lines().collect();
+    found.sort_unstable();
+    for (line, expected) in found.iter().zip([
+        "cases.yaml:1:21: `expect`: expected permit, refuse or approve",
+        "cases.yaml:3:3: unknown key `expct`; did you mean `expect`?",
+        "cases.yaml:6:5: `claims`: expected a mapping",
+        "cases.yaml:8:17: `by`: expected a list",
+    ]) {
+        assert!(line.contains(expected), "{expected}\n{err}");
+    }
+    assert_eq!(found.len(), 4, "{err}");
+}
+
+#[test]
 fn an_agent_that_comes_with_requests_has_to_be_named() {
     let folder = folder("cases.yaml", "- {call: list_files, expect: permit}\n");
     let (code, _, err) = run(
