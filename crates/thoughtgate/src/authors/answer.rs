@@ -11,6 +11,8 @@ use crate::config::{Config, Mode};
 /// A decision and all that there is to say about it.
 pub struct Answer<'a> {
     pub call: Call,
+    /// The decision depends on the time, and that of the call is the present for want of another.
+    pub is_present: bool,
     /// The parts of the call that are known.
     pub known: Known,
     /// Whether claims were stated; otherwise the call is that of a token without any.

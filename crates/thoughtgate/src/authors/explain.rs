@@ -36,7 +36,11 @@ pub fn explain(
     let agents = asked.agents();
     let claims = claims(options.claims.as_deref(), &agents)?;
     let claims_stated = options.claims.is_some();
-    let (call, arguments) = call(options, line.as_ref(), agents.fixed, claims)?;
+    let (mut call, arguments) = call(options, line.as_ref(), agents.fixed, claims)?;
+    let is_present = call.at.is_none() && asked.engine.reads_time(&call.query());
+    if is_present {
+        call.at = Some(SystemTime::now());
+    }
     let known = Known {
         arguments,
         // The audit has none.
@@ -45,6 +49,7 @@ pub fn explain(
     let (call, known, explanation) = explained(&asked.engine, call, known, line.as_ref());
     let answer = Answer {
         call,
+        is_present,
         known,
         claims_stated,
         explanation,

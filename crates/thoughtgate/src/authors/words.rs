@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use thoughtgate_mcp::visible;
-use thoughtgate_policy::{Considered, Effect, Finding, Outcome};
+use thoughtgate_policy::{Considered, Effect, Finding, Outcome, rfc3339};
 
 use super::answer::Answer;
 use crate::cases::in_words;
@@ -26,6 +26,11 @@ pub fn words(answer: &Answer<'_>) -> String {
     // An agent has chosen what the audit line has, and could control the terminal by it.
     let head = format!("{} by agent `{}`", call.asked.in_words(), call.agent);
     say(visible(&head).into_owned());
+    if answer.is_present
+        && let Some(time) = call.at.and_then(rfc3339)
+    {
+        say(format!("time: {time}, the present; --time gives another"));
+    }
     match &explanation.decision {
         Some(decision) => say(format!("decision: {}", in_words(decision))),
         None => say(unknown(answer)),

@@ -44,6 +44,13 @@ mode: enforce, so decisions are carried out
 * `quiet hours` at p.cedar:7:1: forbids
 "
     );
+    // Without a time, and only where one matters, it says which it has taken.
+    let now = words(&["--tool", "deploy"]);
+    let line = now.lines().nth(1).unwrap_or_default();
+    assert!(
+        line.starts_with("time: 2") && line.ends_with(", the present; --time gives another"),
+        "{now}"
+    );
     let write = ["--tool", "write_file", "--agent", "deployer", "--arguments"];
     let with = |arguments| words(&[&write[..], &[arguments]].concat());
     assert_eq!(
