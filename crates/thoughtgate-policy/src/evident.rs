@@ -66,17 +66,18 @@ pub fn ordered(operator: &str, left: &Value, right: &Value) -> [Type; 2] {
     if wanted != Type::Extension(Extension::Datetime) {
         return [wanted.clone(), wanted];
     }
-    // For whole milliseconds `w`, `x < w` and `x >= w` do not depend on what `x` has beyond milliseconds;
-    // `x <= w` and `x > w` do.
-    let (left_floors, right_floors) = match operator {
-        "<" | ">=" => (is_whole(right), false),
-        _ => (false, is_whole(left)),
-    };
-    [left_floors, right_floors].map(|floors| {
-        Type::Extension(if floors {
-            Extension::DatetimeFloor
-        } else {
-            Extension::Datetime
+    // For whole milliseconds `w`, `x < w` and `x >= w` are those of `x` rounded down to milliseconds, `x <= w` and
+    // `x > w` those of `x` rounded up.
+    let left_floors = matches!(operator, "<" | ">=");
+    [
+        (is_whole(right), left_floors),
+        (is_whole(left), !left_floors),
+    ]
+    .map(|(is_whole, floors)| {
+        Type::Extension(match (is_whole, floors) {
+            (true, true) => Extension::DatetimeFloor,
+            (true, false) => Extension::DatetimeCeil,
+            (false, _) => Extension::Datetime,
         })
     })
 }

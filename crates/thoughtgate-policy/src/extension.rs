@@ -19,8 +19,10 @@ pub enum Extension {
     Ip,
     /// A date or time of which each digit matters.
     Datetime,
-    /// One of which digits beyond milliseconds do not matter in the way it is used.
+    /// One that is used as if digits beyond milliseconds were cut.
     DatetimeFloor,
+    /// One that is used as if digits beyond milliseconds were rounded up.
+    DatetimeCeil,
     Duration,
 }
 
@@ -82,7 +84,7 @@ impl Extension {
         match self {
             Extension::Decimal => "decimal",
             Extension::Ip => "ipaddr",
-            Extension::Datetime | Extension::DatetimeFloor => "datetime",
+            Extension::Datetime | Extension::DatetimeFloor | Extension::DatetimeCeil => "datetime",
             Extension::Duration => "duration",
         }
     }
@@ -92,7 +94,9 @@ impl Extension {
         match self {
             Extension::Decimal => "a decimal number",
             Extension::Ip => "an IP address",
-            Extension::Datetime | Extension::DatetimeFloor => "a date or time",
+            Extension::Datetime | Extension::DatetimeFloor | Extension::DatetimeCeil => {
+                "a date or time"
+            }
             Extension::Duration => "a duration",
         }
     }
@@ -119,7 +123,9 @@ impl Extension {
         let test = match self {
             Extension::Decimal => ".lessThan(decimal(\"100.0\"))",
             Extension::Ip => ".isInRange(ip(\"10.0.0.0/8\"))",
-            Extension::Datetime | Extension::DatetimeFloor => " < datetime(\"2026-12-31\")",
+            Extension::Datetime | Extension::DatetimeFloor | Extension::DatetimeCeil => {
+                " < datetime(\"2026-12-31\")"
+            }
             Extension::Duration => " < duration(\"1h30m\")",
         };
         let name = self.name();
@@ -137,7 +143,7 @@ impl Extension {
                 "a string such as \"10.0.0.1\", \"10.0.0.0/8\" or \"2001:db8::1\", with IPv4 addresses \
                  not written as IPv6"
             }
-            Extension::Datetime | Extension::DatetimeFloor => {
+            Extension::Datetime | Extension::DatetimeFloor | Extension::DatetimeCeil => {
                 "a string such as \"2026-12-31\", \"2026-12-31T23:59:59Z\" or \
                  \"2026-12-31T23:59:59.000+01:00\""
             }
@@ -152,6 +158,7 @@ impl Extension {
             form: self.form(),
         };
         let text = raw.get();
+        let mut rounds_up = false;
         let found = match text.as_bytes().first() {
             Some(b'n') => return Ok(None),
             Some(b'"') => {
@@ -159,6 +166,8 @@ impl Extension {
                 let Ok(Key(text)) = serde_json::from_str::<Key<'_>>(text) else {
                     return Err(Problem::Invalid);
                 };
+                rounds_up = self == Extension::DatetimeCeil
+                    && Datetime::of(&text).is_some_and(|time| !time.is_whole());
                 self.in_cedar_form(text)?
             }
             Some(b'-' | b'0'..=b'9') if self == Extension::Decimal => Cow::Owned(decimal(text)?),
@@ -168,15 +177,20 @@ impl Extension {
             return Err(refused());
         }
         let value = match self {
-            Extension::Decimal => RestrictedExpression::new_decimal(found),
-            Extension::Ip => RestrictedExpression::new_ip(found),
-            Extension::Datetime | Extension::DatetimeFloor => {
-                RestrictedExpression::new_datetime(found)
+            Extension::Decimal => RestrictedExpression::new_decimal(&*found),
+            Extension::Ip => RestrictedExpression::new_ip(&*found),
+            Extension::Datetime | Extension::DatetimeFloor | Extension::DatetimeCeil => {
+                RestrictedExpression::new_datetime(&*found)
             }
-            Extension::Duration => RestrictedExpression::new_duration(found),
+            Extension::Duration => RestrictedExpression::new_duration(&*found),
         };
         // Cedar parses the string only when it makes a context, and its error names no argument.
         match Context::from_pairs([(String::new(), value.clone())]) {
+            Ok(_) if rounds_up => {
+                // Cedar has read it, so that there are only digits in it.
+                let next = format!("datetime(\"{found}\").offset(duration(\"1ms\"))");
+                next.parse().map(Some).map_err(|_| refused())
+            }
             Ok(_) => Ok(Some(value)),
             Err(_) => Err(refused()),
         }
@@ -188,13 +202,15 @@ impl Extension {
     fn in_cedar_form(self, text: Cow<'_, str>) -> Result<Cow<'_, str>, Problem> {
         match self {
             Extension::Decimal if is_plain_number(&text) => Ok(Cow::Owned(decimal(&text)?)),
-            Extension::Datetime | Extension::DatetimeFloor => match Datetime::of(&text) {
-                Some(time) if self == Extension::Datetime && !time.is_whole() => {
-                    Err(Problem::Microseconds)
+            Extension::Datetime | Extension::DatetimeFloor | Extension::DatetimeCeil => {
+                match Datetime::of(&text) {
+                    Some(time) if self == Extension::Datetime && !time.is_whole() => {
+                        Err(Problem::Microseconds)
+                    }
+                    Some(time) => Ok(Cow::Owned(time.cedar())),
+                    None => Ok(text),
                 }
-                Some(time) => Ok(Cow::Owned(time.cedar())),
-                None => Ok(text),
-            },
+            }
             _ => Ok(text),
         }
     }

@@ -181,10 +181,21 @@ fn digits_beyond_milliseconds_change_no_comparison() {
             "forward",
         ),
         ("context.arguments.x.toDate() <= END", "forward", "forward"),
-        // Cut, these would be decided as for the same time.
-        ("context.arguments.x <= END", "error", "forward"),
-        ("context.arguments.x > END", "error", "reject"),
-        ("END >= context.arguments.x", "error", "forward"),
+        ("context.arguments.x <= END", "reject", "forward"),
+        ("context.arguments.x > END", "forward", "reject"),
+        ("END >= context.arguments.x", "reject", "forward"),
+        ("END < context.arguments.x", "forward", "reject"),
+        (
+            "context.arguments.x > END && context.arguments.x <= END.offset(duration(\"1ms\"))",
+            "forward",
+            "reject",
+        ),
+        // Neither of both roundings is right for these.
+        (
+            "context.arguments.x > END && context.arguments.x < END.offset(duration(\"1d\"))",
+            "error",
+            "reject",
+        ),
         ("context.arguments.x == END", "error", "forward"),
         (
             "context.arguments.x >= END && context.arguments.x == END",
@@ -270,7 +281,7 @@ fn a_value_that_is_refused_is_told_the_form() {
         ]],
     );
     refused(
-        "context.arguments.x > datetime(\"2026-12-31\")",
+        "context.arguments.x == datetime(\"2026-12-31\")",
         "\"2024-02-04T02:04:02.4242Z\"",
         &expect![
             "argument `x` is a time with more than three decimal places of a second, but policies compare it in whole milliseconds; send at most three"
