@@ -71,7 +71,14 @@ pub fn read(document: &[u8]) -> Result<Vec<Published>, BadKeySet> {
     if document.keys.len() > ENTRIES_MAX {
         return Err(BadKeySet::TooMany);
     }
-    Ok(document.keys.into_iter().filter_map(usable).collect())
+    // An entry that is there twice, as in sets that were joined, is one key.
+    let mut entries: Vec<Value> = Vec::new();
+    for entry in document.keys {
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
+    Ok(entries.into_iter().filter_map(usable).collect())
 }
 
 fn usable(entry: Value) -> Option<Published> {

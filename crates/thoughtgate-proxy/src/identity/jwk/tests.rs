@@ -88,5 +88,13 @@ fn other_documents_are_refused() {
     }
     let many = json!({"keys": vec![p256(); ENTRIES_MAX + 1]}).to_string();
     assert_eq!(read(many.as_bytes()).unwrap_err(), BadKeySet::TooMany);
-    assert_eq!(count(&vec![p256(); ENTRIES_MAX]), ENTRIES_MAX);
+    let numbered = |number: usize| {
+        let mut key = p256();
+        key["kid"] = json!(number.to_string());
+        key
+    };
+    let most: Vec<Value> = (0..ENTRIES_MAX).map(numbered).collect();
+    assert_eq!(count(&most), ENTRIES_MAX);
+    // One that is there twice is one key.
+    assert_eq!(count(&[numbered(1), numbered(2), numbered(1)]), 2);
 }

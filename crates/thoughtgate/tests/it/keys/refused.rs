@@ -36,6 +36,7 @@ async fn only_one_key_that_fits_verifies_a_token() {
         with(other.jwk("alg"), "alg", json!("ES256")),
         with(other.jwk("private"), "d", json!("AQ")),
         json!("no key"),
+        good.jwk("good"),
     ])
     .await;
     let (upstream, proxy) = proxy(&endpoint);
