@@ -64,12 +64,17 @@ pub fn end(
         let was_made = matches!(view.state, State::Done | State::Failed);
         let snapshot = shared.snapshot();
         let call = Call::decided(&snapshot, &view.tool, principal, era);
+        let refused = Refused::denied(view.id, &denial);
         if !was_made && call.takes_result() {
-            let result = Refused::denied(view.id, &denial).result(&call);
+            let result = refused.result(&call);
             let raw = to_raw_value(&result).expect("text and numbers always serialise");
             return Outcome::Result(raw);
         }
-        let data = denial.data(view.id);
+        let data = if was_made {
+            denial.data(view.id)
+        } else {
+            refused.facts(&call)
+        };
         let fault = reply::Fault {
             code: denial.code,
             message: &denial.text,

@@ -288,6 +288,11 @@ impl<'r> Refused<'r> {
         result
     }
 
+    /// The facts for programs.
+    pub fn facts(&self, call: &Call<'_>) -> Value {
+        self.text_and_facts(call).1
+    }
+
     /// The text for the model, and the same facts for programs.
     fn text_and_facts(&self, call: &Call<'_>) -> (String, Value) {
         let tool = visible(cut(call.tool, TOOL_BYTES_MAX)).replace('`', "ˋ");

@@ -74,4 +74,10 @@ async fn errors_where_they_are_asked_for_have_the_facts_of_a_result() {
         (&task["status"], &task["error"]["code"]),
         (&json!("failed"), &json!(40303))
     );
+    let facts = &task["error"]["data"];
+    assert_eq!(
+        (&facts["tool"], &facts["policies"], &facts["retry"]),
+        (&json!("deploy"), &json!(["risky"]), &json!(false)),
+        "{task}"
+    );
 }
