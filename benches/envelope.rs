@@ -34,7 +34,8 @@ fn main() {
             },
         );
         let envelope = parse(&body, &Limits::default()).expect("a valid body");
-        let raw = envelope.params.arguments.expect("the call has arguments");
+        let arguments = envelope.params.arguments;
+        let raw = arguments.expect("the call has arguments").raw();
         group.bench_function(BenchmarkId::new("unique_keys", name), |bencher| {
             bencher.iter(|| unique_keys(black_box(raw)).expect("no duplicate keys"));
         });

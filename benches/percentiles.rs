@@ -127,7 +127,7 @@ pub fn decide(engine: &Engine, call: &Call) -> Decision {
     engine.decide(&Query {
         principal: call.agent.as_str().into(),
         target: Target::Tool(&call.tool),
-        arguments: Some(&call.arguments),
+        arguments: Some((&*call.arguments).into()),
         // A fixed time: reading the clock is not part of a decision.
         now: SystemTime::UNIX_EPOCH,
     })

@@ -151,7 +151,7 @@ pub(crate) struct Digests {
 impl Digests {
     pub(crate) fn of(principal: &str, tool: &str, arguments: Option<&RawValue>) -> Digests {
         // A repeated call may sort keys or escape text differently, and must find the same approval.
-        let canonical = thoughtgate_mcp::canonical(arguments);
+        let canonical = thoughtgate_mcp::canonical(arguments.map(Into::into));
         let mut alone = Context::new(&SHA256);
         alone.update(canonical.as_bytes());
         let arguments = match canonical.as_str() {

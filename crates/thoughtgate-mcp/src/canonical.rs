@@ -6,11 +6,11 @@
 mod outline;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use outline::{Outline, skip_space};
 
 use crate::scan::after_string;
+use crate::text::JsonText;
 
 /// The value with sorted keys, no white space, and one spelling of each string; `None` is an empty
 /// object. Duplicate keys all stay, in their order, since parsers differ in which of them counts.
@@ -18,12 +18,12 @@ use crate::scan::after_string;
 /// Numbers keep their spelling, so that no two different ones become equal by rounding; a client that
 /// repeats a call sends the same spelling. Text that cannot be parsed is returned as it is.
 #[must_use]
-pub fn canonical(raw: Option<&RawValue>) -> String {
-    let Some(raw) = raw else {
+pub fn canonical(json: Option<JsonText<'_>>) -> String {
+    let Some(json) = json else {
         return "{}".to_owned();
     };
-    let written = Outline::of(raw.get()).and_then(|outline| write(raw.get(), &outline));
-    written.unwrap_or_else(|| raw.get().to_owned())
+    let written = Outline::of(json.get()).and_then(|outline| write(json.get(), &outline));
+    written.unwrap_or_else(|| json.get().to_owned())
 }
 
 /// The array or object that is being written.
@@ -128,10 +128,13 @@ fn write_string(quoted: &str, out: &mut String) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
 
     fn of(text: &str) -> String {
-        canonical(Some(&RawValue::from_string(text.to_owned()).unwrap()))
+        let raw = RawValue::from_string(text.to_owned()).unwrap();
+        canonical(Some((&*raw).into()))
     }
 
     #[test]
@@ -163,7 +166,7 @@ mod tests {
                     }
                     text.push_str(&Value::from(key.as_ref()).to_string());
                     text.push(':');
-                    defined(value, text)?;
+                    defined(value.raw(), text)?;
                 }
                 text.push('}');
             }
@@ -257,7 +260,7 @@ mod tests {
                 raw.get().clone_into(&mut expected);
                 unreadable += 1;
             }
-            assert_eq!(canonical(Some(&raw)), expected, "{text}");
+            assert_eq!(canonical(Some((&*raw).into())), expected, "{text}");
         }
         assert!(unreadable > 200, "{unreadable}");
     }

@@ -14,6 +14,7 @@ use crate::members::{Level, Object, Unclear, has_nul, string};
 use crate::params::{Params, invalid, is_null};
 use crate::refusal::Refusal;
 use crate::scan::{self, Limits};
+use crate::text::JsonText;
 
 const GOVERNED: [&str; 6] = ["error", "id", "jsonrpc", "method", "params", "result"];
 /// Methods that are decided by a name in `params`, or whose answers are read.
@@ -52,7 +53,7 @@ pub struct Envelope<'a> {
     /// Request, notification or response.
     pub kind: Kind,
     /// The id as raw JSON; `None` for a notification, and for a response whose id is `null`.
-    pub id: Option<&'a RawValue>,
+    pub id: Option<JsonText<'a>>,
     /// The method; empty for a response.
     pub method: Cow<'a, str>,
     /// The members of `params` that the gateway uses.
@@ -86,10 +87,10 @@ fn unreadable(text: &str) -> Refusal {
 
 /// The members of the envelope, before they are checked together.
 struct Parts<'o, 'a> {
-    jsonrpc: Option<&'a RawValue>,
-    id: Option<&'a RawValue>,
-    method: Option<&'a RawValue>,
-    params: Option<&'a RawValue>,
+    jsonrpc: Option<JsonText<'a>>,
+    id: Option<JsonText<'a>>,
+    method: Option<JsonText<'a>>,
+    params: Option<JsonText<'a>>,
     /// The members of `params`, if they have been read already.
     inner: Option<Level<'o, 'a>>,
     /// Whether there is a `result` or an `error`.
@@ -124,8 +125,9 @@ impl<'o, 'a> Parts<'o, 'a> {
 
     fn envelope(self) -> Result<Envelope<'a>, Refusal> {
         // Read first, so that a refusal can name the request.
-        let id = self.id.filter(|id| is_id(id));
-        let refuse = |code: i64, message: String| Refusal::bad_request(code, message, id);
+        let id = self.id.filter(|id| is_id(*id));
+        let refuse =
+            |code: i64, message: String| Refusal::bad_request(code, message, id.map(JsonText::raw));
         let invalid = |message: &str| refuse(codes::INVALID_REQUEST, message.to_owned());
         if self.jsonrpc.and_then(string).as_deref() != Some("2.0") {
             return Err(invalid("`jsonrpc` must be \"2.0\""));
@@ -162,7 +164,8 @@ impl<'o, 'a> Parts<'o, 'a> {
         let params = match self.params {
             // Members that have been read already are those of an object.
             Some(params) if self.inner.is_some() || !is_null(params) => {
-                Params::read(params, self.inner).map_err(|invalid| invalid.refusal(id))?
+                Params::read(params, self.inner)
+                    .map_err(|invalid| invalid.refusal(id.map(JsonText::raw)))?
             }
             _ => Params::default(),
         };
@@ -199,7 +202,7 @@ fn is_lookalike(method: &str) -> Option<&'static str> {
 }
 
 /// MCP's ids are strings or integers; a fraction could be rounded into another id.
-fn is_id(raw: &RawValue) -> bool {
+fn is_id(raw: JsonText<'_>) -> bool {
     let text = raw.get();
     text.starts_with('"')
         || text

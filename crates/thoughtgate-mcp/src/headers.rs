@@ -6,6 +6,7 @@
 use crate::codes;
 use crate::envelope::{Envelope, Kind};
 use crate::refusal::Refusal;
+use crate::text::JsonText;
 
 /// The first revision without sessions.
 const MODERN_VERSION: &str = "2026-07-28";
@@ -43,8 +44,13 @@ pub struct Headers<'a> {
 
 /// Returns the request's era. Refuses a modern request whose headers do not agree with its body.
 pub fn check_headers(envelope: &Envelope<'_>, headers: &Headers<'_>) -> Result<Era, Refusal> {
-    let mismatch =
-        |message: String| Refusal::bad_request(codes::HEADER_MISMATCH, message, envelope.id);
+    let mismatch = |message: String| {
+        Refusal::bad_request(
+            codes::HEADER_MISMATCH,
+            message,
+            envelope.id.map(JsonText::raw),
+        )
+    };
     let in_header = match headers.protocol_version {
         HeaderField::Absent => None,
         // Text that is not UTF-8 becomes empty, which is no modern revision.

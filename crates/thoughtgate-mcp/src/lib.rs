@@ -21,6 +21,8 @@ mod renumber;
 mod rewrite;
 mod scan;
 mod shown;
+mod skim;
+mod text;
 mod unique;
 
 pub use canonical::canonical;
@@ -34,4 +36,5 @@ pub use renumber::Renumber;
 pub use rewrite::{with_member, with_members, without};
 pub use scan::Limits;
 pub use shown::{cut, is_misleading, visible};
+pub use text::JsonText;
 pub use unique::{Ambiguous, unique_keys};

@@ -9,9 +9,11 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::fold::folds_to_plain;
+use crate::skim;
+use crate::text::JsonText;
 
-/// A key and its value as raw text.
-pub(crate) type Member<'a> = (Cow<'a, str>, &'a RawValue);
+/// A key and its value.
+pub(crate) type Member<'a> = (Cow<'a, str>, JsonText<'a>);
 
 /// Objects with at most this many keys are searched for duplicates pair by pair, larger ones sorted.
 const PAIRWISE_MAX: usize = 16;
@@ -65,6 +67,10 @@ impl<'a> Object<'a> {
     /// Reads the object in `text` and, in the same pass, the objects in it along `path`. A member on
     /// the path may be absent, but must not be anything other than an object.
     pub(crate) fn read(text: &'a str, path: &[&str]) -> Result<Object<'a>, Unclear> {
+        let lowest = path.len();
+        if let Some(members) = skim::members(text, path, USUAL_MEMBERS) {
+            return Ok(Object { members, lowest });
+        }
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let mut members = Vec::with_capacity(USUAL_MEMBERS);
         Along {
@@ -76,7 +82,6 @@ impl<'a> Object<'a> {
         .map_err(|_| Unclear::NotAnObject)?;
         // The deserializer stops after the object, so text behind it would pass unseen.
         deserializer.end().map_err(|_| Unclear::NotAnObject)?;
-        let lowest = path.len();
         Ok(Object { members, lowest })
     }
 
@@ -89,10 +94,10 @@ impl<'a> Object<'a> {
 
 impl<'o, 'a> Level<'o, 'a> {
     /// The members in their order.
-    pub(crate) fn members(self) -> impl Iterator<Item = &'o Member<'a>> + Clone {
+    pub(crate) fn members(self) -> impl Iterator<Item = (&'o Cow<'a, str>, JsonText<'a>)> + Clone {
         let all = self.object.members.iter();
         all.filter(move |(level, _)| *level == self.number)
-            .map(|(_, member)| member)
+            .map(|(_, (key, value))| (key, *value))
     }
 
     /// The object that the path names in this one; `None` if the path does not go on. Only for a member
@@ -182,9 +187,9 @@ impl<'de> Visitor<'de> for Along<'_, '_, 'de> {
                         level,
                         members,
                     })?;
-                    RawValue::NULL
+                    JsonText::NULL
                 }
-                _ => map.next_value()?,
+                _ => map.next_value::<&RawValue>()?.into(),
             };
             self.members.push((self.level, (key, value)));
         }
@@ -196,9 +201,9 @@ impl<'de> Visitor<'de> for Along<'_, '_, 'de> {
 ///
 /// Keeps nothing of all other members: a tree of them takes 25 times the memory of their text.
 pub(crate) fn pick<'a, const N: usize>(
-    object: &'a RawValue,
+    object: JsonText<'a>,
     names: [&str; N],
-) -> Option<[Option<&'a RawValue>; N]> {
+) -> Option<[Option<JsonText<'a>>; N]> {
     let mut deserializer = serde_json::Deserializer::from_str(object.get());
     Pick(names).deserialize(&mut deserializer).ok()
 }
@@ -206,7 +211,7 @@ pub(crate) fn pick<'a, const N: usize>(
 struct Pick<'n, const N: usize>([&'n str; N]);
 
 impl<'de, const N: usize> DeserializeSeed<'de> for Pick<'_, N> {
-    type Value = [Option<&'de RawValue>; N];
+    type Value = [Option<JsonText<'de>>; N];
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -214,17 +219,17 @@ impl<'de, const N: usize> DeserializeSeed<'de> for Pick<'_, N> {
 }
 
 impl<'de, const N: usize> Visitor<'de> for Pick<'_, N> {
-    type Value = [Option<&'de RawValue>; N];
+    type Value = [Option<JsonText<'de>>; N];
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found: [Option<&'de RawValue>; N] = [None; N];
+        let mut found: [Option<JsonText<'de>>; N] = [None; N];
         while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
             if let Some(index) = self.0.iter().position(|name| key == *name) {
-                found[index] = Some(map.next_value::<&'de RawValue>()?);
+                found[index] = Some(map.next_value::<&'de RawValue>()?.into());
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -239,13 +244,13 @@ pub struct Key<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 /// The text of a JSON string, borrowed if it has no escapes; `None` for other values and for strings
 /// that are not valid Unicode.
-pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn string(json: JsonText<'_>) -> Option<Cow<'_, str>> {
     // Only escapes need to be decoded: all else was checked when the value was read.
-    let text = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    let text = json.get().strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', text.as_bytes()).is_none() {
         return Some(Cow::Borrowed(text));
     }
-    serde_json::from_str::<Key<'_>>(raw.get())
+    serde_json::from_str::<Key<'_>>(json.get())
         .ok()
         .map(|Key(text)| text)
 }

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::codes;
 use crate::members::{Level, Object, Unclear, has_nul, pick, string};
 use crate::refusal::Invalid;
+use crate::text::JsonText;
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -37,25 +36,25 @@ pub struct Params<'a> {
     /// Id of the task, for `tasks/*`.
     pub task_id: Option<Cow<'a, str>>,
     /// Id of the request that `notifications/cancelled` names, as raw JSON.
-    pub request_id: Option<&'a RawValue>,
+    pub request_id: Option<JsonText<'a>>,
     /// Arguments of a call, as raw JSON.
-    pub arguments: Option<&'a RawValue>,
+    pub arguments: Option<JsonText<'a>>,
     /// Request to run the call as a task (2025-11-25).
-    pub task: Option<&'a RawValue>,
+    pub task: Option<JsonText<'a>>,
     /// State that an earlier answer asked the client to return (2026-07-28).
     pub request_state: Option<Cow<'a, str>>,
     /// The client's answers to an earlier `input_required`.
-    pub input_responses: Option<&'a RawValue>,
+    pub input_responses: Option<JsonText<'a>>,
     /// Notifications that `subscriptions/listen` asks for (2026-07-28).
-    pub(crate) notifications: Option<&'a RawValue>,
+    pub(crate) notifications: Option<JsonText<'a>>,
     /// Protocol revision in `_meta`.
     pub protocol_version: Option<Cow<'a, str>>,
     /// Capabilities of the client in `_meta`.
-    pub(crate) client_capabilities: Option<&'a RawValue>,
+    pub(crate) client_capabilities: Option<JsonText<'a>>,
     /// The client's description of itself: in `_meta`, or a member of `initialize`. Decides nothing.
-    client_info: Option<&'a RawValue>,
+    client_info: Option<JsonText<'a>>,
     /// Token for progress notifications in `_meta`: a string or a number, as raw JSON.
-    pub progress_token: Option<&'a RawValue>,
+    pub progress_token: Option<JsonText<'a>>,
 }
 
 impl<'a> Params<'a> {
@@ -85,14 +84,14 @@ impl<'a> Params<'a> {
         Some((name.into_owned(), version.into_owned()))
     }
 
-    /// `known` are the members of `raw`, and of its `_meta`, if they have been read already.
+    /// `known` are the members of `json`, and of its `_meta`, if they have been read already.
     pub(crate) fn read(
-        raw: &'a RawValue,
+        json: JsonText<'a>,
         known: Option<Level<'_, 'a>>,
     ) -> Result<Params<'a>, Invalid> {
         match known {
             Some(known) => Params::of(known),
-            None => Params::of(object("params", raw)?.top()),
+            None => Params::of(object("params", json)?.top()),
         }
     }
 
@@ -146,26 +145,26 @@ impl<'a> Params<'a> {
 
 /// Whether an optional member counts as absent: some libraries write all of them, those without a value as
 /// `null`.
-pub(crate) fn is_null(value: &RawValue) -> bool {
+pub(crate) fn is_null(value: JsonText<'_>) -> bool {
     value.get() == "null"
 }
 
 /// The members of the object at `place`.
-fn object<'a>(place: &str, raw: &'a RawValue) -> Result<Object<'a>, Invalid> {
-    Object::read(raw.get(), &[]).map_err(|unclear| invalid(place, &unclear))
+fn object<'a>(place: &str, json: JsonText<'a>) -> Result<Object<'a>, Invalid> {
+    Object::read(json.get(), &[]).map_err(|unclear| invalid(place, &unclear))
 }
 
-fn member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValue> {
+fn member<'a>(object: JsonText<'a>, name: &str) -> Option<JsonText<'a>> {
     let [value] = pick(object, [name])?;
     value
 }
 
-fn text<'a>(raw: &'a RawValue, place: &str) -> Result<Cow<'a, str>, Invalid> {
+fn text<'a>(json: JsonText<'a>, place: &str) -> Result<Cow<'a, str>, Invalid> {
     let invalid = |problem: &str| Invalid {
         code: codes::INVALID_PARAMS,
         message: format!("{place} {problem}"),
     };
-    let text = string(raw).ok_or_else(|| invalid("must be a string"))?;
+    let text = string(json).ok_or_else(|| invalid("must be a string"))?;
     if has_nul(&text) {
         return Err(invalid("contains U+0000, where some servers end a string"));
     }
@@ -174,11 +173,11 @@ fn text<'a>(raw: &'a RawValue, place: &str) -> Result<Cow<'a, str>, Invalid> {
 
 /// The token as raw JSON. A number may have any size, since it is sent back in its original spelling; a
 /// string must be valid Unicode.
-fn progress_token(raw: &RawValue) -> Result<Option<&RawValue>, Invalid> {
-    match raw.get().as_bytes().first() {
+fn progress_token(json: JsonText<'_>) -> Result<Option<JsonText<'_>>, Invalid> {
+    match json.get().as_bytes().first() {
         Some(b'n') => Ok(None),
-        Some(b'-' | b'0'..=b'9') => Ok(Some(raw)),
-        Some(b'"') if string(raw).is_some() => Ok(Some(raw)),
+        Some(b'-' | b'0'..=b'9') => Ok(Some(json)),
+        Some(b'"') if string(json).is_some() => Ok(Some(json)),
         _ => Err(Invalid {
             code: codes::INVALID_PARAMS,
             message: "params._meta.progressToken must be a string or a number".to_owned(),

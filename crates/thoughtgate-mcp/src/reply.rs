@@ -26,8 +26,8 @@ pub fn answer(message: &[u8]) -> Option<Answer<'_>> {
     let members = object(std::str::from_utf8(message).ok()?)?;
     let member = |name| members.iter().find(|(key, _)| key == name);
     match (member("result"), member("error")) {
-        (Some((_, result)), None) => Some(Answer::Result(result)),
-        (None, Some((_, error))) => Some(Answer::Error(error)),
+        (Some((_, result)), None) => Some(Answer::Result(result.raw())),
+        (None, Some((_, error))) => Some(Answer::Error(error.raw())),
         _ => None,
     }
 }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::members::string;
 use crate::rewrite::{Edits, object, replace};
+use crate::text::JsonText;
 
 const RELATED: &str = "io.modelcontextprotocol/related-task";
 
@@ -58,7 +59,7 @@ pub fn prepend(message: &[u8], tasks: &[Box<RawValue>]) -> Option<Vec<u8>> {
     Some(edits.finish().into_bytes())
 }
 
-fn member<'a>(result: &'a RawValue, name: &str) -> Option<&'a RawValue> {
+fn member<'a>(result: &'a RawValue, name: &str) -> Option<JsonText<'a>> {
     let members = object(result.get())?;
     members
         .into_iter()

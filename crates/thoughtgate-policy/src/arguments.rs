@@ -7,7 +7,7 @@
 use std::time::SystemTime;
 
 use cedar_policy::{Context, RestrictedExpression};
-use serde_json::value::RawValue;
+use thoughtgate_mcp::JsonText;
 use thoughtgate_panic::rfc3339;
 
 use crate::fault::ContextError;
@@ -17,14 +17,14 @@ use crate::reads::Reads;
 /// The context of one call, or the reason for refusing the call.
 pub fn context(
     reads: &Reads,
-    arguments: Option<&RawValue>,
+    arguments: Option<JsonText<'_>>,
     now: SystemTime,
 ) -> Result<Context, ContextError> {
     let mut pairs = Vec::with_capacity(2);
     let record = match arguments {
         // Some clients send `null` for no arguments, and it is absent at each level.
-        Some(raw) if !reads.arguments.is_empty() && raw.get() != "null" => {
-            reader::read(raw, &reads.arguments)?
+        Some(json) if !reads.arguments.is_empty() && json.get() != "null" => {
+            reader::read(json, &reads.arguments)?
         }
         _ => RestrictedExpression::new_record([]).map_err(|_| ContextError::Unrepresentable)?,
     };

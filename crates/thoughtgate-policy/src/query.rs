@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use serde_json::value::RawValue;
+use thoughtgate_mcp::JsonText;
 
 use crate::claims::Claims;
 
@@ -33,7 +33,7 @@ pub struct Query<'a> {
     /// The requested action and resource.
     pub target: Target<'a>,
     /// The arguments of a `tools/call` as received.
-    pub arguments: Option<&'a RawValue>,
+    pub arguments: Option<JsonText<'a>>,
     /// The time for `context.now`.
     pub now: SystemTime,
 }

@@ -11,7 +11,7 @@ use std::fmt;
 use cedar_policy::RestrictedExpression;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use thoughtgate_mcp::{Key, duplicate, folds_to_one_of, has_nul, unique_keys};
+use thoughtgate_mcp::{JsonText, Key, duplicate, folds_to_one_of, has_nul, unique_keys};
 
 use crate::fault::{ArgumentError, Problem};
 use crate::number::{Inexact, scaled};
@@ -25,12 +25,12 @@ const ELEMENTS_MAX: usize = 10_000;
 /// the string's size, and takes time up to the product of the lengths of string and pattern.
 const MATCHED_BYTES_MAX: usize = 128 * 1024;
 
-/// The Cedar record of the arguments in `raw` that `fields` name.
-pub fn read(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, ArgumentError> {
+/// The Cedar record of the arguments in `json` that `fields` name.
+pub fn read(json: JsonText<'_>, fields: &Fields) -> Result<RestrictedExpression, ArgumentError> {
     let mut refused = None;
     let mut elements = 0;
-    // Text after the object needs no check: a `RawValue` is exactly one value.
-    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+    // Text after the object needs no check: there is exactly one value.
+    let mut deserializer = serde_json::Deserializer::from_str(json.get());
     let members = Members {
         fields,
         at: At {
@@ -42,7 +42,7 @@ pub fn read(raw: &RawValue, fields: &Fields) -> Result<RestrictedExpression, Arg
     deserializer.deserialize_map(members).map_err(|_| {
         // The parser's error is dropped: it may quote a value.
         refused.unwrap_or_else(|| {
-            let problem = if raw.get().starts_with('{') {
+            let problem = if json.get().starts_with('{') {
                 Problem::Unreadable
             } else {
                 Problem::NotAnObject

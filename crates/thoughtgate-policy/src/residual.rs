@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cedar_policy::{Context, Effect, Entities, Request};
-use serde_json::value::RawValue;
+use thoughtgate_mcp::JsonText;
 
 use crate::arguments;
 use crate::decision::{Decision, Outcome};
@@ -97,7 +97,7 @@ impl Residual {
     }
 
     /// Decides one call.
-    pub fn decide(&self, arguments: Option<&RawValue>, now: SystemTime) -> Decision {
+    pub fn decide(&self, arguments: Option<JsonText<'_>>, now: SystemTime) -> Decision {
         match (&self.shared.left, &self.scope) {
             (Left::Decided(decision), _) => decision.clone(),
             (Left::Undecided(undecided), Some(scope)) => undecided.decide(scope, arguments, now),
@@ -187,7 +187,7 @@ impl SharedResidual {
 }
 
 impl Undecided {
-    fn decide(&self, scope: &Scope, arguments: Option<&RawValue>, now: SystemTime) -> Decision {
+    fn decide(&self, scope: &Scope, arguments: Option<JsonText<'_>>, now: SystemTime) -> Decision {
         let context = match arguments::context(&self.reads, arguments, now) {
             Ok(context) => context,
             Err(error) => {

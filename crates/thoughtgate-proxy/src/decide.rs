@@ -4,8 +4,7 @@
 
 use std::time::SystemTime;
 
-use serde_json::value::RawValue;
-use thoughtgate_mcp::{Envelope, Kind};
+use thoughtgate_mcp::{Envelope, JsonText, Kind};
 use thoughtgate_policy::{Decision, Outcome, Plain, Principal, Query, Target};
 
 use crate::logged;
@@ -19,7 +18,7 @@ pub fn decided(
     snapshot: &Snapshot,
     principal: Principal<'_>,
     target: &Target<'_>,
-    arguments: Option<&RawValue>,
+    arguments: Option<JsonText<'_>>,
 ) -> Decision {
     let decision = decide(snapshot, principal, target, arguments);
     let verdict = verdict(&decision);
@@ -43,7 +42,7 @@ pub fn decide(
     snapshot: &Snapshot,
     principal: Principal<'_>,
     target: &Target<'_>,
-    arguments: Option<&RawValue>,
+    arguments: Option<JsonText<'_>>,
 ) -> Decision {
     let Some(engine) = &snapshot.engine else {
         return no_policy();

@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use serde_json::value::RawValue;
-use thoughtgate_mcp::{Era, Refusal, check_headers, parse};
+use thoughtgate_mcp::{Era, JsonText, Refusal, check_headers, parse};
 use thoughtgate_policy::{Decision, Engine, Outcome, Plain, Target};
 
 use crate::approve::{self, Fields};
@@ -234,7 +234,8 @@ fn understand(
         Err(why) if why.lacks_key() => return Err(Stopped::LacksKey(parts, why)),
         Err(why) => {
             let sent = (&parts.headers, &**bytes);
-            let response = unidentified(shared, &snapshot.rules, sent, envelope.id, &why);
+            let id = envelope.id.map(JsonText::raw);
+            let response = unidentified(shared, &snapshot.rules, sent, id, &why);
             return Err(Stopped::Refused(Box::new(response)));
         }
     };

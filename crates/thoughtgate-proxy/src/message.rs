@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::request::Parts;
 use serde_json::value::RawValue;
-use thoughtgate_mcp::{Envelope, Era, Kind, Limits, parse};
+use thoughtgate_mcp::{Envelope, Era, JsonText, Kind, Limits, parse};
 use thoughtgate_policy::{Claims, Principal};
 
 use crate::abandoned::Abandoned;
@@ -132,7 +132,7 @@ impl Message {
 impl Raw {
     /// `value` as a part of `body`, which it was parsed from.
     #[must_use]
-    pub fn of(body: &Bytes, value: &RawValue) -> Raw {
+    pub fn of(body: &Bytes, value: JsonText<'_>) -> Raw {
         Raw(body.slice_ref(value.get().as_bytes()))
     }
 
@@ -150,7 +150,8 @@ impl Raw {
 pub fn id_of(body: &[u8]) -> Option<Box<RawValue>> {
     // The limit of `limits.depth` decides nothing here: only the id is read.
     let limits = Limits { depth: usize::MAX };
-    parse(body, &limits).ok()?.id.map(ToOwned::to_owned)
+    let id = parse(body, &limits).ok()?.id;
+    id.map(|id| id.raw().to_owned())
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ impl Call {
                 claims: self.claims.as_ref(),
             },
             target: self.asked.target(),
-            arguments: self.arguments.as_deref(),
+            arguments: self.arguments.as_deref().map(Into::into),
             now: self.at.unwrap_or_else(SystemTime::now),
         }
     }

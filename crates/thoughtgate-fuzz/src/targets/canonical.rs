@@ -88,7 +88,7 @@ fn check(input: &[u8]) -> Result<u64, String> {
 
 fn of(text: &str) -> Option<String> {
     let raw = RawValue::from_string(text.to_owned()).ok()?;
-    Some(canonical(Some(&raw)))
+    Some(canonical(Some((&*raw).into())))
 }
 
 /// Equal canonical forms if and only if equal values.
@@ -126,7 +126,10 @@ fn digests(arguments: &str, other: &str) -> Result<(), String> {
     if others.contains(&own) {
         return Err("digest: another principal or tool has the same".to_owned());
     }
-    let (form, other_form) = (canonical(Some(&arguments)), canonical(Some(&other)));
+    let (form, other_form) = (
+        canonical(Some((&*arguments).into())),
+        canonical(Some((&*other).into())),
+    );
     // Without arguments a call is the same, however that is written.
     let are_none = |form: &str| matches!(form, "null" | "{}");
     let same = form == other_form || (are_none(&form) && are_none(&other_form));

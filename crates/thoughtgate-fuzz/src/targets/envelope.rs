@@ -1,8 +1,7 @@
 //! Messages: what `parse` accepts, every reader must read as the product does, and taking a member
 //! out must leave all others as they came.
 
-use serde_json::value::RawValue;
-use thoughtgate_mcp::{Envelope, Kind, Limits, parse, without};
+use thoughtgate_mcp::{Envelope, JsonText, Kind, Limits, parse, without};
 
 use super::target::{Check, Target, kind, wording};
 use crate::generate::Writer;
@@ -165,7 +164,7 @@ fn read_alike(
             return differs(&path.join("."));
         }
     }
-    let raw = |raw: Option<&'_ RawValue>| raw.map(|raw| raw.get().to_owned());
+    let raw = |json: Option<JsonText<'_>>| json.map(|json| json.get().to_owned());
     for (path, known) in [
         (&["id"][..], raw(envelope.id)),
         (&["params", "arguments"], raw(params.arguments)),

@@ -179,7 +179,7 @@ fn a_progress_token_keeps_its_spelling() {
             r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"_meta":{{"progressToken":{token}}}}}}}"#
         );
         let envelope = parse(body.as_bytes(), &Limits::default()).unwrap();
-        assert_eq!(envelope.params.progress_token.map(RawValue::get), kept);
+        assert_eq!(envelope.params.progress_token.map(JsonText::get), kept);
     }
 }
 
@@ -209,7 +209,7 @@ fn a_cancelled_request_id_keeps_its_spelling() {
             r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId": {id} }}}}"#
         );
         let envelope = parse(body.as_bytes(), &Limits::default()).unwrap();
-        assert_eq!(envelope.params.request_id.map(RawValue::get), Some(id));
+        assert_eq!(envelope.params.request_id.map(JsonText::get), Some(id));
     }
 }
 

@@ -148,7 +148,7 @@ fn cut(
 /// The name of a tool; `None` if it has none, or an ambiguous one, which cannot be decided on.
 fn name(tool: &RawValue) -> Option<Cow<'_, str>> {
     let [name] = find(tool, ["name"]).ok()?;
-    let name = string(name.sole().ok()??)?;
+    let name = string(name.sole().ok()??.into())?;
     (!has_nul(&name)).then_some(name)
 }
 

@@ -25,7 +25,7 @@ fn explain(engine: &Engine, target: Target<'_>, arguments: Option<&str>) -> Expl
     let query = Query {
         principal: "alice".into(),
         target,
-        arguments: raw.as_deref(),
+        arguments: raw.as_deref().map(Into::into),
         now: now(),
     };
     let known = Known {

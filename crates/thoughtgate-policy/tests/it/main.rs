@@ -87,7 +87,7 @@ fn decide(
     engine.decide(&Query {
         principal,
         target,
-        arguments: raw.as_deref(),
+        arguments: raw.as_deref().map(Into::into),
         now: now(),
     })
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 use thoughtgate_approval::digest;
-use thoughtgate_mcp::{Envelope, Era, Kind, Renumber};
+use thoughtgate_mcp::{Envelope, Era, JsonText, Kind, Renumber};
 use tokio::sync::{mpsc, oneshot};
 
 use super::fields::{Fields, user};
@@ -114,7 +114,7 @@ pub fn awaits(shared: &Shared, envelope: &Envelope<'_>, era: Era, agent: &str) -
     envelope.kind == Kind::Request
         && envelope.method == "tools/call"
         && shared.parked.has(Key {
-            digest: digest(agent, tool, params.arguments),
+            digest: digest(agent, tool, params.arguments.map(JsonText::raw)),
             era,
         })
 }

@@ -102,11 +102,14 @@ fn renumbered(event: sse::Event<'_>, id: &Raw) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
 
     fn id() -> Raw {
         let body = Bytes::from_static(br#""new""#);
-        Raw::of(&body, serde_json::from_slice(&body).unwrap())
+        let value: &RawValue = serde_json::from_slice(&body).unwrap();
+        Raw::of(&body, value.into())
     }
 
     fn passed(stream: &str, pieces: usize) -> String {

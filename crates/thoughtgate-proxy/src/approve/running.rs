@@ -310,6 +310,7 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use prometheus_client::metrics::gauge::Gauge;
+    use serde_json::value::RawValue;
     use thoughtgate_approval::digest;
     use thoughtgate_mcp::Era;
 
@@ -318,7 +319,8 @@ mod tests {
 
     fn raw() -> Raw {
         let body = Bytes::from_static(b"7");
-        Raw::of(&body, serde_json::from_slice(&body).unwrap())
+        let value: &RawValue = serde_json::from_slice(&body).unwrap();
+        Raw::of(&body, value.into())
     }
 
     #[test]

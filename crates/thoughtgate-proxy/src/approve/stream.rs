@@ -325,7 +325,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_while_the_call_is_held_is_the_answer_to_it() {
         let body = Bytes::from_static(b"7");
-        let id = Raw::of(&body, serde_json::from_slice(&body).unwrap());
+        let id: &RawValue = serde_json::from_slice(&body).unwrap();
+        let id = Raw::of(&body, id.into());
         let answer = async { panic!("a test asked for this") };
         let every = Duration::from_secs(1);
         let response = respond(every, Some(id), None, Phase::default(), answer, None);

@@ -190,7 +190,8 @@ pub async fn settle(
     let view = approvals.find(id, principal).ok_or_else(forgotten)?;
     let snapshot = worker.shared.snapshot();
     let arguments = fields.arguments.as_ref().map(Raw::get);
-    let decide = || decide(&snapshot, asker, &Target::Tool(&fields.tool), arguments);
+    let tool = Target::Tool(&fields.tool);
+    let decide = || decide(&snapshot, asker, &tool, arguments.map(Into::into));
     // The state first: an approval that has ended says more than votes that could not be read.
     if view.state != State::Approved {
         let denial = Denial::of(&view);

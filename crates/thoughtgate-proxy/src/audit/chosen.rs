@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
-use thoughtgate_mcp::{Key, canonical};
+use thoughtgate_mcp::{JsonText, Key, canonical};
 
 use super::cut::{NAME_BYTES, cut};
 
@@ -47,12 +47,12 @@ impl Chosen {
 
     /// The values in these arguments; `None` when none are chosen.
     #[must_use]
-    pub fn of(&self, arguments: Option<&RawValue>) -> Option<Values> {
+    pub fn of(&self, arguments: Option<JsonText<'_>>) -> Option<Values> {
         if self.0.is_empty() {
             return None;
         }
         let found = self.0.iter().filter_map(|path| {
-            let shown = shown(arguments?, path)?;
+            let shown = shown(arguments?.raw(), path)?;
             Some((path.clone(), shown))
         });
         Some(Values(found.collect()))
@@ -84,7 +84,7 @@ fn shown(arguments: &RawValue, path: &str) -> Option<Shown> {
             Ok(text) => text,
             Err(_) => "… (not Unicode)".to_owned(),
         },
-        b'{' | b'[' => canonical(Some(value)),
+        b'{' | b'[' => canonical(Some(value.into())),
         _ if text.len() <= NAME_BYTES => return Some(Shown::Plain(value.to_owned())),
         _ => text.to_owned(),
     };
@@ -141,7 +141,7 @@ mod tests {
     fn of(paths: &[&str], arguments: &str) -> String {
         let chosen = Chosen::new(paths.iter().map(|&path| path.to_owned()).collect());
         let arguments: &RawValue = serde_json::from_str(arguments).unwrap();
-        serde_json::to_string(&chosen.of(Some(arguments))).unwrap()
+        serde_json::to_string(&chosen.of(Some(arguments.into()))).unwrap()
     }
 
     #[test]
