@@ -13,8 +13,13 @@ use crate::text::JsonText;
 
 /// Levels of a value: as many as there are bits for their kinds.
 const DEPTH_MAX: u32 = u64::BITS;
-/// Bytes of a string that are looked at one by one, before the rest is searched: most keys and names are shorter.
-const NEAR: usize = 24;
+/// Words of a string that are looked at for all that is special before the rest is searched for its end: most
+/// keys and names are shorter.
+const NEAR: usize = 3;
+/// A word with this byte at each place.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
 
 /// The members of the object in `text`, and of those in it along `path`, each with its level; see
 /// [`Object`](crate::members::Object). `None` for a text beyond the subset, be it valid or not.
@@ -170,18 +175,26 @@ impl<'a> Reader<'a> {
 
     /// Goes to the next quotation mark or backslash of a string, which must not contain control characters.
     fn search(&mut self) -> Option<()> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ');
-        if let Some(near) = rest.iter().take(NEAR).position(is_special) {
-            self.at += near;
-            return (rest[near] >= b' ').then_some(());
+        let bytes = self.text.as_bytes();
+        for _ in 0..NEAR {
+            let Some(word) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) else {
+                break;
+            };
+            let word = u64::from_le_bytes(*word);
+            let special = zeros(word ^ each(b'"')) | zeros(word ^ each(b'\\')) | controls(word);
+            if special != 0 {
+                self.at += special.trailing_zeros() as usize / 8;
+                return (bytes[self.at] >= b' ').then_some(());
+            }
+            self.at += 8;
         }
-        let rest = rest.get(NEAR..)?;
-        let far = memchr2(b'"', b'\\', rest)?;
-        self.at += NEAR + far;
-        // The least of them: many are compared at once.
-        let least = rest[..far].iter().copied().fold(u8::MAX, u8::min);
-        (least >= b' ').then_some(())
+        let rest = bytes.get(self.at..)?;
+        let inside = rest.get(..memchr2(b'"', b'\\', rest)?)?;
+        self.at += inside.len();
+        let (words, last) = inside.as_chunks();
+        let found =
+            (words.iter()).fold(0, |found, word| found | controls(u64::from_ne_bytes(*word)));
+        (found == 0 && last.iter().all(|byte| *byte >= b' ')).then_some(())
     }
 
     /// Passes over an escape. Whether surrogates are paired is seen by what decodes the string.
@@ -259,6 +272,16 @@ impl<'a> Reader<'a> {
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
+}
+
+/// The highest bit of the first byte of `word` that is zero, and perhaps bits above it; zero if there is none.
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(each(1)) & !word & each(0x80)
+}
+
+/// The same for the first control character of ASCII.
+fn controls(word: u64) -> u64 {
+    word.wrapping_sub(each(b' ')) & !word & each(0x80)
 }
 
 #[cfg(test)]
