@@ -158,7 +158,7 @@ mod tests {
                 let read = crate::members::Object::read(raw.get(), &[]);
                 let object = read.map_err(|_| serde::de::Error::custom("unclear"))?;
                 let mut members: Vec<_> = object.top().members().collect();
-                members.sort_by(|left, right| left.0.cmp(&right.0));
+                members.sort_by(|left, right| left.0.cmp(right.0));
                 text.push('{');
                 for (index, (key, value)) in members.iter().enumerate() {
                     if index > 0 {

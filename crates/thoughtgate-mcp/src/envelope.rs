@@ -62,10 +62,16 @@ pub struct Envelope<'a> {
 
 /// Parses one message. An error is the answer to send.
 pub fn parse<'a>(body: &'a [u8], limits: &Limits) -> Result<Envelope<'a>, Refusal> {
-    let text = scan::text(body, *limits)?;
-    // A message that the fast path cannot read is read again member by member, to find the reason.
-    let object = Object::read(text, &PATH).or_else(|_| Object::read(text, &[]));
-    let object = object.map_err(|_| unreadable(text))?;
+    let text = scan::text(body)?;
+    let object = match Object::skim(text, &PATH) {
+        Some((object, depth)) if depth <= limits.depth => object,
+        _ => {
+            scan::check_depth(body, *limits)?;
+            // What cannot be read at once is read again member by member, to find the reason.
+            let object = Object::parse(text, &PATH).or_else(|_| Object::parse(text, &[]));
+            object.map_err(|_| unreadable(text))?
+        }
+    };
     Parts::of(object.top())?.envelope()
 }
 

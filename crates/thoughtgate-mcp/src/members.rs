@@ -9,11 +9,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::fold::folds_to_plain;
-use crate::skim;
-use crate::text::JsonText;
-
-/// A key and its value.
-pub(crate) type Member<'a> = (Cow<'a, str>, JsonText<'a>);
+use crate::skim::{Skimmed, skim};
+use crate::text::{JsonText, Member};
 
 /// Objects with at most this many keys are searched for duplicates pair by pair, larger ones sorted.
 const PAIRWISE_MAX: usize = 16;
@@ -67,10 +64,22 @@ impl<'a> Object<'a> {
     /// Reads the object in `text` and, in the same pass, the objects in it along `path`. A member on
     /// the path may be absent, but must not be anything other than an object.
     pub(crate) fn read(text: &'a str, path: &[&str]) -> Result<Object<'a>, Unclear> {
-        let lowest = path.len();
-        if let Some(members) = skim::members(text, path, USUAL_MEMBERS) {
-            return Ok(Object { members, lowest });
+        match Object::skim(text, path) {
+            Some((object, _)) => Ok(object),
+            None => Object::parse(text, path),
         }
+    }
+
+    /// The same, and the depth of the text, if it is in the form that most clients send.
+    pub(crate) fn skim(text: &'a str, path: &[&str]) -> Option<(Object<'a>, usize)> {
+        let Skimmed { members, depth } = skim(text, path, USUAL_MEMBERS)?;
+        let lowest = path.len();
+        Some((Object { members, lowest }, depth))
+    }
+
+    /// The same as [`Object::read`], for a text that cannot be skimmed.
+    pub(crate) fn parse(text: &'a str, path: &[&str]) -> Result<Object<'a>, Unclear> {
+        let lowest = path.len();
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let mut members = Vec::with_capacity(USUAL_MEMBERS);
         Along {
@@ -110,20 +119,30 @@ impl<'o, 'a> Level<'o, 'a> {
     /// Refuses keys that parsers could read differently. Does not check inner objects. The keys in
     /// `governed` are printable ASCII without spaces, as MCP's are.
     pub(crate) fn check(self, governed: &[&str]) -> Result<(), Unclear> {
-        let keys = || self.members().map(|(key, _)| key.as_ref());
-        if let Some(key) = duplicate(keys()) {
-            return Err(Unclear::Duplicate(key.to_owned()));
-        }
+        // A bit for each governed key that was found: nearly all keys are such.
+        let (mut found, mut others) = (0_u32, 0);
         for (key, _) in self.members() {
+            if let Some(at) = governed.iter().position(|known| key == known) {
+                if found & 1 << at != 0 {
+                    return Err(Unclear::Duplicate(key.to_string()));
+                }
+                found |= 1 << at;
+                continue;
+            }
+            others += 1;
             // JSON can only write U+0000 as an escape, and a key with escapes is not borrowed.
             if matches!(key, Cow::Owned(key) if has_nul(key)) {
                 return Err(Unclear::Nul(key.to_string()));
             }
-            if !governed.contains(&key.as_ref()) && folds_to_plain(key, governed) {
+            if folds_to_plain(key, governed) {
                 return Err(Unclear::Lookalike(key.to_string()));
             }
         }
-        Ok(())
+        let keys = || self.members().map(|(key, _)| key.as_ref());
+        match (others > 1).then(|| duplicate(keys())).flatten() {
+            Some(key) => Err(Unclear::Duplicate(key.to_owned())),
+            None => Ok(()),
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 
 use std::ops::Range;
 
-use crate::members::{Member, members};
+use crate::members::members;
+use crate::text::Member;
 
 /// A text and the edits to make in it.
 pub(crate) struct Edits<'t> {

@@ -21,8 +21,8 @@ impl Default for Limits {
     }
 }
 
-/// The body as text, if it is UTF-8 and within `limits`.
-pub(crate) fn text(body: &[u8], limits: Limits) -> Result<&str, Refusal> {
+/// The body as text, if it is UTF-8.
+pub(crate) fn text(body: &[u8]) -> Result<&str, Refusal> {
     // RFC 8259 section 8.1 lets a parser ignore the mark or refuse it, so servers differ.
     if body.starts_with(b"\xEF\xBB\xBF") {
         return Err(Refusal::bad_request(
@@ -31,17 +31,21 @@ pub(crate) fn text(body: &[u8], limits: Limits) -> Result<&str, Refusal> {
             None,
         ));
     }
-    let text = std::str::from_utf8(body).map_err(|error| {
+    std::str::from_utf8(body).map_err(|error| {
         let offset = error.valid_up_to();
         let message = format!("the body is not valid UTF-8 (byte {offset}); send JSON as UTF-8");
         Refusal::bad_request(codes::PARSE_ERROR, message, None)
-    })?;
+    })
+}
+
+/// Refuses a body that is nested deeper than `limits` allow.
+pub(crate) fn check_depth(body: &[u8], limits: Limits) -> Result<(), Refusal> {
     if deeper_than(body, limits.depth) {
         let depth = limits.depth;
         let message = format!("the body is nested deeper than {depth} levels; flatten it");
         return Err(Refusal::bad_request(codes::INVALID_REQUEST, message, None));
     }
-    Ok(text)
+    Ok(())
 }
 
 /// Whether arrays and objects nest deeper than `limit`. For text that is not JSON the result holds up

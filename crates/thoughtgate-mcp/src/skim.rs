@@ -8,38 +8,44 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-use crate::members::Member;
-use crate::text::JsonText;
+use crate::text::{JsonText, Member};
 
 /// Levels of a value: as many as there are bits for their kinds.
-const DEPTH_MAX: u32 = u64::BITS;
+const DEPTH_MAX: usize = u64::BITS as usize;
 /// Words of a string that are looked at for all that is special before the rest is searched for its end: most
 /// keys and names are shorter.
-const NEAR: usize = 3;
+const NEAR: usize = 6;
 /// A word with this byte at each place.
 const fn each(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
-/// The members of the object in `text`, and of those in it along `path`, each with its level; see
-/// [`Object`](crate::members::Object). `None` for a text beyond the subset, be it valid or not.
-pub(crate) fn members<'a>(
-    text: &'a str,
-    path: &[&str],
-    room: usize,
-) -> Option<Vec<(usize, Member<'a>)>> {
+/// What was read of an object.
+pub(crate) struct Skimmed<'a> {
+    /// Its members and those of the objects along the path, each with its level.
+    pub(crate) members: Vec<(usize, Member<'a>)>,
+    /// Greatest nesting of objects and arrays, where the object itself is level 1.
+    pub(crate) depth: usize,
+}
+
+/// Reads the object in `text`, and those in it along `path`; see [`Object`](crate::members::Object). `room`: for
+/// so many members. `None` for a text beyond the subset, be it valid or not.
+pub(crate) fn skim<'a>(text: &'a str, path: &[&str], room: usize) -> Option<Skimmed<'a>> {
     let mut members = Vec::with_capacity(room);
-    let mut reader = Reader { text, at: 0 };
+    let (at, depth) = (0, 0);
+    let mut reader = Reader { text, at, depth };
     reader.spaces();
     reader.object(path, 0, &mut members)?;
     reader.spaces();
-    (reader.at == text.len()).then_some(members)
+    let depth = reader.depth;
+    (reader.at == text.len()).then_some(Skimmed { members, depth })
 }
 
-/// A text, and the place in it that is read next.
+/// A text, the place in it that is read next, and the greatest depth so far.
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    depth: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -51,6 +57,8 @@ impl<'a> Reader<'a> {
     ) -> Option<()> {
         self.expect(b'{')?;
         self.spaces();
+        let inside = level + 1;
+        self.depth = self.depth.max(inside);
         if self.take(b'}') {
             return Some(());
         }
@@ -59,10 +67,10 @@ impl<'a> Reader<'a> {
             self.colon()?;
             let value = match path {
                 [inner, path @ ..] if key == *inner => {
-                    self.object(path, level + 1, members)?;
+                    self.object(path, inside, members)?;
                     JsonText::NULL
                 }
-                _ => self.value()?,
+                _ => self.value(inside)?,
             };
             members.push((level, (Cow::Borrowed(key), value)));
             self.spaces();
@@ -74,19 +82,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn value(&mut self) -> Option<JsonText<'a>> {
+    /// A value in `outside` levels.
+    fn value(&mut self, outside: usize) -> Option<JsonText<'a>> {
         let start = self.at;
         match self.peek()? {
-            b'{' | b'[' => self.nested()?,
+            b'{' | b'[' => {
+                let deepest = self.nested()?;
+                self.depth = self.depth.max(outside + deepest);
+            }
             _ => self.scalar()?,
         }
         self.text.get(start..self.at).map(JsonText::new)
     }
 
-    /// Passes over an object or an array, without recursion.
-    fn nested(&mut self) -> Option<()> {
+    /// Passes over an object or an array, without recursion. Returns its levels.
+    fn nested(&mut self) -> Option<usize> {
         // The kinds of the levels that are open, the innermost in the lowest bit: 1 for an object.
-        let (mut objects, mut depth) = (0_u64, 0_u32);
+        let mut objects = 0_u64;
+        let (mut depth, mut deepest) = (0, 0);
         loop {
             let opened = self.peek()?;
             if matches!(opened, b'{' | b'[') {
@@ -98,6 +111,7 @@ impl<'a> Reader<'a> {
                 let is_object = opened == b'{';
                 objects = objects << 1 | u64::from(is_object);
                 depth += 1;
+                deepest = deepest.max(depth);
                 let is_empty = self.peek()? == if is_object { b'}' } else { b']' };
                 if !is_empty {
                     if is_object {
@@ -129,7 +143,7 @@ impl<'a> Reader<'a> {
                 objects >>= 1;
                 depth -= 1;
                 if depth == 0 {
-                    return Some(());
+                    return Some(deepest);
                 }
             }
         }

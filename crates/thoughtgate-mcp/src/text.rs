@@ -1,11 +1,16 @@
 //! A JSON value of a message as text. Says nothing about its type, and decodes nothing.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// The text of a JSON value that has been read, and so is one; without white space around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonText<'a>(&'a str);
+
+/// A key and its value.
+pub(crate) type Member<'a> = (Cow<'a, str>, JsonText<'a>);
 
 impl<'a> JsonText<'a> {
     pub(crate) const NULL: JsonText<'static> = JsonText("null");

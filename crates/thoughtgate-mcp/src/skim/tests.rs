@@ -1,10 +1,12 @@
+//! What is read, what is left to `serde_json`, and that both agree.
+
 use serde_json::value::RawValue;
 
 use super::*;
 
 /// The keys and values of the object in `text`, and of those in it along `path`.
 fn skimmed(text: &str, path: &[&str]) -> Option<Vec<(usize, String, String)>> {
-    let members = members(text, path, 4)?;
+    let members = skim(text, path, 4)?.members;
     let owned = |(level, (key, value)): (usize, Member<'_>)| {
         (level, key.into_owned(), value.get().to_owned())
     };
@@ -47,6 +49,25 @@ fn objects_on_the_path_are_read_too() {
 }
 
 #[test]
+fn levels_are_counted() {
+    for (text, depth) in [
+        ("{}", 1),
+        (r#"{"a":"[[["}"#, 1),
+        (r#"{"a":[],"b":1}"#, 2),
+        (r#"{"a":[[1],{"b":[{}]}],"c":[]}"#, 5),
+        (r#"{"params":{}}"#, 2),
+        (r#"{"params":{"x":[[]],"_meta":{}},"y":[]}"#, 4),
+        (r#"{"params":{"_meta":{"x":[]}}}"#, 4),
+    ] {
+        assert_eq!(
+            skim(text, &["params", "_meta"], 4).unwrap().depth,
+            depth,
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn what_is_beyond_the_subset_is_left_to_another_parser() {
     let deep = |depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
@@ -86,7 +107,7 @@ fn what_is_beyond_the_subset_is_left_to_another_parser() {
         "{\"a\":\"01234567890123456789012345678901234567890123456789\n\"}",
         "{\"a\":\u{b}1}",
         r"{'a':1}",
-        r#"{a:1}"#,
+        r"{a:1}",
         r#"{"a" 1}"#,
     ] {
         assert_eq!(skimmed(text, &[]), None, "{text}");
@@ -124,12 +145,12 @@ fn nothing_is_accepted_that_serde_json_refuses() {
 
 /// Whether the text is read; if so, its members are those that `serde_json` finds.
 fn same_as_serde_json(text: &str) -> bool {
-    let Some(skimmed) = members(text, &[], 4) else {
+    let Some(Skimmed { members, .. }) = skim(text, &[], 4) else {
         return false;
     };
     let known = serde_json::from_str::<Ordered<'_>>(text);
     let Ordered(known) = known.unwrap_or_else(|error| panic!("{error}: {text}"));
-    let skimmed: Vec<(&str, &str)> = (skimmed.iter())
+    let skimmed: Vec<(&str, &str)> = (members.iter())
         .map(|(_, (key, value))| (key.as_ref(), value.get()))
         .collect();
     assert_eq!(skimmed, known, "{text}");
