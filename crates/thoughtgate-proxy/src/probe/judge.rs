@@ -52,7 +52,8 @@ pub struct Found {
     pub session: Option<Session>,
     /// It is compressed although no encoding was asked for.
     pub compresses: bool,
-    /// It has no event stream, as MCP servers may answer, and others.
+    /// It opens an event stream, or says that it has none, as MCP servers do, and others: those of the transport
+    /// before Streamable HTTP open one at another URL than the one for messages.
     pub is_hint: bool,
     /// Path that answered, if the endpoint has moved there for good.
     pub moved: Option<PathAndQuery>,
@@ -82,6 +83,7 @@ pub async fn judge(asked: &Method, response: Response<Incoming>) -> Result<Found
     // Not a reason to be not ready, since such answers to calls are passed on as they come.
     found.compresses = is_unreadable && (is_open || (!listens && status.is_success()));
     if is_open || found.compresses {
+        found.is_hint = !found.compresses;
         return Ok(found);
     }
     let has_answer = if is_unreadable {

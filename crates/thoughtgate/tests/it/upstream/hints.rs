@@ -1,4 +1,4 @@
-//! `/ready` of an upstream that answers 405 to GET, as MCP servers without an event stream do, and others.
+//! `/ready` of an upstream that answers GET as MCP servers do, and others: with an event stream, or with 405.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,6 +72,23 @@ async fn a_ping_shows_that_a_hint_was_none_and_is_repeated_until_one_succeeds() 
     let line = "resolved: the upstream answers MCP requests again";
     let line = proxy.process.wait_line(Output::Stderr, line, PATIENCE);
     line.unwrap();
+}
+
+/// The transport before Streamable HTTP has another URL for messages.
+#[tokio::test]
+async fn a_url_that_only_has_a_stream_is_told() {
+    let upstream = Scripted::closing(true, |request| match &*request.method {
+        "GET" => {
+            let head = "HTTP/1.1 200 x\r\ncontent-type: text/event-stream\r\n\r\n";
+            format!("{head}event: endpoint\ndata: /messages?session=1\n\n")
+        }
+        _ => hint(),
+    })
+    .await;
+    let proxy = probing(&upstream.url("/sse"), FREQUENT);
+    let (check, _) = not_ready(&proxy, "405").await;
+    assert_eq!(check["status"], 405, "{check}");
+    assert_eq!(upstream.probes()[0].method, "GET");
 }
 
 #[tokio::test]

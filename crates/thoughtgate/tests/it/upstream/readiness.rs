@@ -60,7 +60,7 @@ async fn a_path_without_an_mcp_server_shows_with_its_status() {
         let status = answer["HTTP/1.1 ".len()..][..3].to_owned();
         let closed = answer.contains("event-stream");
         let upstream = Scripted::closing(closed, move |request| match &*request.method {
-            // By GET, a stream is that of an MCP server.
+            // By GET, a stream suffices at first.
             "GET" if closed => scripted::json(404, "{}"),
             _ => answer.clone(),
         })
