@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Interval between checks whether a child has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// Time limit for the rest of the output of a child that has ended.
+const REST_MAX: Duration = Duration::from_secs(2);
 
 /// An output of the child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +150,8 @@ impl Process {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
-    /// Waits up to `patience` for the child to exit.
+    /// Waits up to `patience` for the child to exit. All that it has printed is in [`output`](Self::output)
+    /// then, unless a process that it started holds its pipes.
     ///
     /// # Errors
     /// `TimedOut` if it is still running.
@@ -156,6 +159,8 @@ impl Process {
         let until = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait()? {
+                self.stdout.wait_end(REST_MAX);
+                self.stderr.wait_end(REST_MAX);
                 return Ok(status);
             }
             if Instant::now() >= until {
@@ -199,6 +204,13 @@ impl Lines {
 
     fn state(&self) -> MutexGuard<'_, LinesState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits up to `patience` for the end of the output.
+    fn wait_end(&self, patience: Duration) {
+        let state = self.state();
+        // A lock that a panic has left is taken as it is, as in `state`.
+        let _ = (self.changed).wait_timeout_while(state, patience, |state| !state.ended);
     }
 
     fn wait(&self, part: &str, patience: Duration) -> Result<String, io::ErrorKind> {

@@ -78,3 +78,11 @@ fn names_a_program_that_is_not_there() {
     let error = Process::start::<&str>("/no/such/program", &[], &[]).unwrap_err();
     assert!(error.to_string().contains("/no/such/program"));
 }
+
+#[test]
+fn all_that_was_printed_is_there_after_the_end() {
+    // What holds the pipe makes the end of the output late for sure.
+    let mut process = shell("(sleep 0.1; echo last >&2) &", &[]);
+    assert!(process.wait(PATIENCE).unwrap().success());
+    assert_eq!(process.output(Output::Stderr), ["last"]);
+}
