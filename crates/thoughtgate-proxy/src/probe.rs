@@ -80,8 +80,10 @@ async fn upstream(shared: &Shared) {
         }
         let found = probe(settings, course).await;
         course.found(&found);
-        let moved = found.as_ref().ok().and_then(|found| found.moved.clone());
-        shared.moved.set(moved);
+        if found.as_ref().map_or(true, |found| found.is_of_ping) {
+            let moved = found.as_ref().ok().and_then(|found| found.moved.clone());
+            shared.moved.set(moved);
+        }
         shared.set_upstream(kind_of(&found));
         let session = match found {
             Ok(found) => {

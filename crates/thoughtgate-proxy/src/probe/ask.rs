@@ -69,6 +69,11 @@ async fn ask(
                 let moved = (followed > 0 && is_for_good).then_some(path);
                 return Ok(Found { moved, ..found });
             }
+            // Where a GET is sent says nothing of calls, which are POSTed.
+            Err(redirect) if method == Method::GET => {
+                let redirected = UpstreamError::Redirected(Box::new(redirect));
+                return Err(NotMcp::Redirected(redirected));
+            }
             Err(redirect) => redirect,
         };
         is_for_good &= redirect.status == StatusCode::PERMANENT_REDIRECT;

@@ -83,6 +83,7 @@ mod tests {
             session: None,
             compresses,
             is_hint,
+            is_of_ping: !is_hint,
             moved: None,
         }
     }

@@ -55,7 +55,9 @@ pub struct Found {
     /// It opens an event stream, or says that it has none, as MCP servers do, and others: those of the transport
     /// before Streamable HTTP open one at another URL than the one for messages.
     pub is_hint: bool,
-    /// Path that answered, if the endpoint has moved there for good.
+    /// It is the answer to a `ping`, which was sent where calls are.
+    pub is_of_ping: bool,
+    /// Path that answered it, if the endpoint has moved there for good.
     pub moved: Option<PathAndQuery>,
 }
 
@@ -72,6 +74,7 @@ pub async fn judge(asked: &Method, response: Response<Incoming>) -> Result<Found
         session: parts.headers.get(&SESSION_ID).cloned().map(Session),
         compresses: false,
         is_hint: false,
+        is_of_ping: !listens,
         moved: None,
     };
     let refuses = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);

@@ -9,7 +9,7 @@ use thoughtgate_test::process::Output;
 
 use super::readiness::{compressed, methods, not_ready, until};
 use super::scripted::{self, Request, Scripted};
-use super::{probing, proxy, result};
+use super::{probing, proxy, redirect, result};
 use crate::support::{PATIENCE, Proxy, call};
 
 /// An interval after which a `ping` is due soon.
@@ -89,6 +89,40 @@ async fn a_url_that_only_has_a_stream_is_told() {
     let (check, _) = not_ready(&proxy, "405").await;
     assert_eq!(check["status"], 405, "{check}");
     assert_eq!(upstream.probes()[0].method, "GET");
+}
+
+#[tokio::test]
+async fn a_redirect_of_a_get_says_nothing_of_calls() {
+    let upstream = Scripted::start(|request| match (&*request.method, &*request.path) {
+        ("GET", "/mcp") => redirect(308, "/login"),
+        ("POST", "/mcp") => result(request),
+        _ => hint(),
+    })
+    .await;
+    let proxy = proxy(&upstream.url("/mcp"));
+    proxy.ready().await;
+    assert_eq!(proxy.post(&call("tool_0")).await.status, 200);
+    let calls = upstream.calls();
+    assert_eq!(calls[0].path, "/mcp", "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_move_that_a_ping_has_found_outlasts_later_hints() {
+    let upstream = Scripted::start(|request| match (&*request.method, &*request.path) {
+        ("GET", _) => hint(),
+        (_, "/mcp") => redirect(308, "/new"),
+        _ => result(request),
+    })
+    .await;
+    let proxy = probing(&upstream.url("/mcp"), FREQUENT);
+    until(&upstream, |probes| {
+        probes.iter().any(|probe| !is_get(probe)) && end_in(probes, 5, "GET")
+    })
+    .await;
+    assert_eq!(proxy.post(&call("tool_0")).await.status, 200);
+    let calls = upstream.calls();
+    let paths: Vec<&str> = calls.iter().map(|call| &*call.path).collect();
+    assert_eq!(paths, ["/new"]);
 }
 
 #[tokio::test]
