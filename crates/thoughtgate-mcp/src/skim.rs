@@ -15,6 +15,7 @@ const DEPTH_MAX: usize = u64::BITS as usize;
 /// Words of a string that are looked at for all that is special before the rest is searched for its end: most
 /// keys and names are shorter.
 const NEAR: usize = 6;
+
 /// A word with this byte at each place.
 const fn each(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])

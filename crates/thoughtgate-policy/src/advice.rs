@@ -161,8 +161,8 @@ const INTERNAL: [(&str, &str); 4] = [
 const NAMES: &str = "tools and prompts have a `name`, resources a `uri`, and the upstream has neither; test the \
                      type first, as in `resource is Tool && resource.name like \"db_*\"`";
 
-/// The types of principals and resources.
-const TYPES: [&str; 7] = [
+/// The types of principals and resources, and of the groups that they can be in.
+pub const TYPES: [&str; 7] = [
     "Agent",
     "Group",
     "Tool",

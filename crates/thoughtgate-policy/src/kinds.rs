@@ -6,6 +6,7 @@
 use cedar_policy::Policy;
 use serde_json::Value;
 
+use crate::advice::TYPES;
 use crate::error::LoadError;
 use crate::options::Source;
 use crate::place;
@@ -32,17 +33,6 @@ const VARIABLES: [Variable; 2] = [
         is_in: &["Tool", "Prompt", "Resource", "Upstream", "ToolGroup"],
         group: "ToolGroup",
     },
-];
-
-/// All types that a variable, or an entity that has it as a member, can have.
-const KNOWN: [&str; 7] = [
-    "Agent",
-    "Group",
-    "Tool",
-    "ToolGroup",
-    "Prompt",
-    "Resource",
-    "Upstream",
 ];
 
 /// A comparison that is never true.
@@ -154,7 +144,7 @@ impl Variable {
         } else {
             self.is
         };
-        (KNOWN.contains(&kind) && !can_be.contains(&kind)).then_some(Never {
+        (TYPES.contains(&kind) && !can_be.contains(&kind)).then_some(Never {
             variable: self,
             operator,
             kind,

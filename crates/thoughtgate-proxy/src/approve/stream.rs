@@ -57,7 +57,8 @@ pub struct Large {
 type Ended = Result<Option<Vec<u8>>, Problem<'static>>;
 
 /// Answers the request `id` with a stream at once: a keep-alive event per interval `every`, which says what
-/// `phase` does, then `answer`. `token` is the request's progress token. Without `overflow` JSON of any size becomes an event.
+/// `phase` does, then `answer`. `token` is the request's progress token. Without `overflow` JSON of any size
+/// becomes an event.
 pub fn respond(
     every: Duration,
     id: Option<Raw>,

@@ -51,8 +51,9 @@ impl Chosen {
         if self.0.is_empty() {
             return None;
         }
+        let arguments = arguments.map(JsonText::raw);
         let found = self.0.iter().filter_map(|path| {
-            let shown = shown(arguments?.raw(), path)?;
+            let shown = shown(arguments?, path)?;
             Some((path.clone(), shown))
         });
         Some(Values(found.collect()))
